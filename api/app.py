@@ -1,0 +1,124 @@
+"""The application: routes, tokens, problems, request ids, metrics, put together."""
+
+import time
+
+from flask import Blueprint, Flask, Response, g, request
+from flask_restx import Api
+
+from api import auth, client, decoding, docs, metrics, problems, wlcg
+from api.context import equip
+from api.resources import (
+    accesses,
+    blocks,
+    closures,
+    copies,
+    cycles,
+    datasets,
+    deletions,
+    demands,
+    files,
+    health,
+    history,
+    injections,
+    locations,
+    locks,
+    partitions,
+    policies,
+    quotas,
+    replicas,
+    sites,
+    switches,
+)
+from api.tracing import Traced
+from dynamo import tokens
+from dynamo.services.health import Queues
+from dynamo.services.tools import Tools
+
+RESOURCES = (
+    injections,
+    copies,
+    closures,
+    deletions,
+    datasets,
+    blocks,
+    files,
+    replicas,
+    locations,
+    sites,
+    partitions,
+    quotas,
+    history,
+    switches,
+    locks,
+    accesses,
+    demands,
+    policies,
+    cycles,
+    health,
+)
+"""The modules whose import declares the routes."""
+
+
+class _Api(Api):  # type: ignore[misc]
+    """Flask-RESTX without its own way with errors: all of them become our problems."""
+
+    def error_router(self, original_handler: object, error: Exception) -> Response:
+        """Leave errors to the application."""
+        return original_handler(error)  # type: ignore[no-any-return, operator]
+
+
+def create_app(use: Tools, queues: Queues) -> Flask:
+    """Make the application of one process."""
+    app = Flask("dynamo", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=decoding.MAX_BYTES + 1,  # a body without a length is cut off there
+        PROPAGATE_EXCEPTIONS=False,
+        RESTX_MASK_SWAGGER=False,
+        RESTX_ERROR_404_HELP=False,
+    )
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    equip(app, use, queues)
+    problems.register(app)
+    expected = use.settings.token
+    verifier = auth.Verifier(tokens.public_key(use.settings.data), expected)
+    auth.register(app, verifier, wlcg.Issuers(expected))
+    _measure(app)
+    client.register(app)
+    _describe(app)
+    app.wsgi_app = Traced(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    return app
+
+
+def _measure(app: Flask) -> None:
+    durations = metrics.Durations()
+    metrics.register(app, durations)
+
+    def begin() -> None:
+        g.began = time.perf_counter()
+
+    def end(answer: Response) -> Response:
+        seconds = time.perf_counter() - g.get("began", time.perf_counter())
+        durations.observe(metrics.route(), request.method, answer.status_code, seconds)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return answer
+
+    app.before_request_funcs.setdefault(None, []).insert(0, begin)
+    app.after_request(end)
+
+
+def _describe(app: Flask) -> None:
+    v1 = Blueprint("v1", "dynamo.v1", url_prefix="/v1")
+    api = _Api(
+        v1,
+        version="1",
+        title=docs.TITLE,
+        description=docs.DESCRIPTION,
+        doc="/",
+        authorizations=docs.AUTHORIZATIONS,
+        security="bearer",
+        validate=False,
+    )
+    api.add_namespace(docs.ns)
+    app.register_blueprint(v1)

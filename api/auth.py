@@ -1,0 +1,193 @@
+"""Who calls, by bearer token, and who may call what: nothing that is not in the table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jwt
+from flask import Flask, g, request
+
+from api.context import use
+from api.problems import Unauthenticated
+from api.wlcg import ALGORITHMS, LEEWAY, Issuers
+from dynamo.errors import Forbidden
+from dynamo.inventory import names
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.scopes import CREATE, MODIFY
+from dynamo.inventory.states import Role
+from dynamo.services import admission, users
+from dynamo.settings import Token
+
+MOST_BYTES = 16_384
+_SITE = "site:"
+
+Rule = Callable[[Caller], bool]
+
+
+def anybody(caller: Caller) -> bool:  # noqa: ARG001 - the shape of a rule
+    """Any valid token; a service below may still say: not yours."""
+    return True
+
+
+def operators(caller: Caller) -> bool:
+    """Operators."""
+    return caller.may_operate
+
+
+def producers(caller: Caller) -> bool:
+    """Operators, and those who make official data: the service below looks whose data they are."""
+    return caller.may_produce
+
+
+def sites(caller: Caller) -> bool:
+    """Operators, and those who run a site: the service below looks which one."""
+    return caller.may_operate or Role.SITE in caller.roles
+
+
+OPEN = frozenset({"v1.health", "v1.doc", "v1.root", "v1.specs", "restx_doc.static", "client"})
+"""Endpoints that need no token: health, the description of the interface, the client."""
+
+_REQUESTS = ("injections", "copies", "closures", "deletions")
+_LISTS = ("datasets", "blocks", "files", "replicas", "locations", "history", "partitions")
+_SHOWN = ("dataset", "partition", "site_quota", "user_quota", "switch", "site", "lock", "policy")
+_COLLECTIONS = ("sites", "quotas", "switches", "locks", "cycles")
+_CYCLES = ("cycle", "cycle_decisions", "decisions")
+
+RULES: dict[tuple[str, str], Rule] = {
+    **{(f"v1.{name}", "GET"): anybody for name in (*_LISTS, *_SHOWN, *_COLLECTIONS, *_CYCLES)},
+    **{(f"v1.{name}", method): anybody for name in _REQUESTS for method in ("GET", "POST")},
+    **{(f"v1.{name}_one", method): anybody for name in _REQUESTS for method in ("GET", "DELETE")},
+    ("v1.uploaded", "POST"): anybody,
+    ("v1.locations", "POST"): anybody,
+    ("v1.site", "PUT"): sites,
+    ("v1.site_quota", "PUT"): operators,
+    ("v1.user_quota", "PUT"): operators,
+    ("v1.switch", "PUT"): operators,
+    ("v1.policy", "PUT"): operators,
+    ("v1.partition", "PUT"): operators,
+    ("v1.cycles", "POST"): operators,
+    ("v1.locks", "POST"): operators,
+    ("v1.lock", "DELETE"): operators,
+    ("v1.accesses", "POST"): operators,
+    ("v1.demands", "POST"): operators,
+    ("v1.datasets", "POST"): producers,
+    ("v1.dataset", "PATCH"): producers,
+    ("metrics", "GET"): anybody,
+}
+"""Who may call which method of which endpoint; what is missing here is refused."""
+
+
+CREATING = frozenset({("v1.injections", "POST"), ("v1.uploaded", "POST")})
+"""Calls for which a token that may make files is enough: the service below looks which files."""
+READING = frozenset({("v1.locations", "POST")})
+"""Calls that change nothing, though they have a body."""
+
+
+class Verifier:
+    """Believes tokens of one issuer for one audience."""
+
+    def __init__(self, key: bytes, expected: Token) -> None:
+        self._key = key
+        self._expected = expected
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """Return what a token says, if it proves anything. Raises Unauthenticated."""
+        try:
+            found: dict[str, Any] = jwt.decode(
+                token,
+                self._key,
+                algorithms=ALGORITHMS,
+                audience=self._expected.audience,
+                issuer=self._expected.issuer,
+                leeway=LEEWAY,
+                options={"require": ["exp", "iat", "sub", "iss", "aud"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("the token has expired; get a new one") from None
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+            raise Unauthenticated("the token is not one of ours") from None
+        if str(found.get("wlcg.ver", "1")).split(".")[0] != "1":
+            raise Unauthenticated("the token has an unknown version")
+        return found
+
+
+def bearer(header: str | None) -> str:
+    """Return the token of an `Authorization` header. Raises Unauthenticated."""
+    if len(header or "") > MOST_BYTES:
+        raise Unauthenticated("the token is too long")
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("send the header Authorization: Bearer <token>")
+    return token.strip()
+
+
+def caller_of(claims: Mapping[str, Any]) -> Caller:
+    """Make a caller of a token's claims. Raises Forbidden for a subject that is no user name."""
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not names.is_user(subject):
+        raise Forbidden("the subject of the token is not a user name: [a-z][a-z0-9_-]{0,31}")
+    told = claims.get("roles", [])
+    words = told if isinstance(told, list) else str(told).split()
+    site = claims.get("site")
+    named = [f"{_SITE}{site}"] if isinstance(site, str) and Role.SITE in words else []
+    return with_roles(Caller(subject, frozenset({Role.USER})), [*words, *named])
+
+
+def with_roles(caller: Caller, words: list[Any]) -> Caller:
+    """Add roles, `site:<name>` being the role `site` with its site; unknown ones mean nothing."""
+    texts = [word for word in words if isinstance(word, str)]
+    roles = frozenset(Role(word) for word in texts if word in Role.__members__.values())
+    own = [word.removeprefix(_SITE) for word in texts if word.startswith(_SITE)]
+    site = own[0] if own else caller.site
+    return replace(caller, roles=caller.roles | roles | ({Role.SITE} if own else set()), site=site)
+
+
+def caller() -> Caller:
+    """Return who makes the call that is being answered."""
+    found: Caller = g.caller
+    return found
+
+
+def _registered(name: str, method: str) -> list[str]:
+    """Return the roles that a caller has by registration; who asks for something is registered."""
+    if method == "POST":
+        return users.meet(use(), name)
+    return users.roles(use(), name)
+
+
+def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
+    """Tell whether a token's capabilities allow a call: reading, making, or changing all."""
+    if caller.scopes is None or cell[1] in ("GET", "HEAD") or cell in READING:
+        return True
+    if cell in CREATING:
+        return caller.scopes.mention(CREATE)
+    return caller.scopes.permit(MODIFY, admission.namespace(use().settings).of(caller.name))
+
+
+def _whose(token: str, verifier: Verifier, issuers: Issuers) -> Caller:
+    """Return whom a token speaks for, by the issuer that it names and that proves it."""
+    if not issuers.meant(token):
+        return caller_of(verifier.claims(token))
+    proof = issuers.proof(token)
+    found = Caller(proof.user, frozenset({Role.USER}), scopes=proof.scopes)
+    return with_roles(found, list(proof.roles))
+
+
+def register(app: Flask, verifier: Verifier, issuers: Issuers) -> None:
+    """Ask every call for its token, before anything else is looked at."""
+
+    def admit() -> None:
+        endpoint, method = request.endpoint, request.method
+        if endpoint is None or endpoint in OPEN or method == "OPTIONS":
+            return  # no such route, or one for everybody
+        rule = RULES.get((endpoint, "GET" if method == "HEAD" else method))
+        found = _whose(bearer(request.headers.get("Authorization")), verifier, issuers)
+        if method not in ("GET", "HEAD"):
+            given = _registered(found.name, method)
+            # capabilities say all that their bearer may do: no role adds to them
+            found = with_roles(found, given) if found.scopes is None else found
+        if rule is None or not rule(found) or not _within_scopes(found, (endpoint, method)):
+            raise Forbidden("your roles do not allow this call")
+        g.caller = found
+
+    app.before_request(admit)

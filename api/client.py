@@ -1,0 +1,24 @@
+"""The client of job wrappers, served by the service that it talks to."""
+
+from pathlib import Path
+
+from flask import Flask, Response, request
+
+from dynamo.client import client
+
+TYPE = "text/x-python; charset=utf-8"
+
+
+def register(app: Flask) -> None:
+    """Serve `/client.py`: the file as it is installed, read once."""
+    text = Path(client.__file__).read_bytes()
+
+    def serve() -> Response:
+        answer = Response(text, content_type=TYPE)
+        answer.headers["Cache-Control"] = "no-cache"  # may be kept, but is asked for each time
+        answer.headers["Content-Disposition"] = 'attachment; filename="client.py"'
+        answer.add_etag()
+        answer.make_conditional(request)
+        return answer
+
+    app.add_url_rule("/client.py", "client", serve)

@@ -1,0 +1,175 @@
+"""Every error as `application/problem+json`: one table says which error is which status."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from dynamo.db.work import passes
+from dynamo.errors import (
+    RETRYABLE,
+    Conflict,
+    DynamoError,
+    Fault,
+    Forbidden,
+    Full,
+    Invalid,
+    NotFound,
+    Unavailable,
+)
+from dynamo.logs import logger, trace
+
+log = logger("api")
+
+TYPE = "application/problem+json"
+RETRY_AFTER = "5"
+"""Seconds after which a caller may come back when a part is away."""
+_LONGEST = 2000
+
+
+class Malformed(Invalid):
+    """Not JSON, or JSON that nobody needs: mend the client."""
+
+    default = "bad-request"
+
+
+class TooLarge(Invalid):
+    """More than is taken in one call: send several."""
+
+    default = "too-large"
+
+
+class Unauthenticated(Forbidden):
+    """No token, or one that proves nothing: get a new one."""
+
+    default = "unauthenticated"
+
+
+STATUS: dict[type[Exception], int] = {
+    Malformed: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Invalid: 422,
+    Unavailable: 503,
+    Full: 507,
+    DynamoError: 500,
+    Exception: 500,
+}
+"""Which error is which status; the nearest ancestor counts."""
+
+REASON: dict[int, str] = {
+    401: "unauthenticated",
+    403: "permission-denied",
+    404: "not-found",
+    413: "too-large",
+    429: "service-busy",
+    500: "internal",
+    502: "service-busy",
+    503: "service-busy",
+    504: "service-busy",
+}
+"""Reasons of errors that are not ours; all others are `bad-request`."""
+
+HEADERS: dict[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="dynamo", error="invalid_token"'},
+    429: {"Retry-After": RETRY_AFTER},
+    503: {"Retry-After": RETRY_AFTER},
+}
+
+TITLES: dict[int, str] = {
+    400: "Bad request",
+    401: "Who are you?",
+    403: "Not yours",
+    404: "Not found",
+    405: "No such method here",
+    409: "Contradicts what is registered",
+    413: "Too large",
+    415: "Send JSON",
+    422: "Well-formed but invalid",
+    429: "Too many requests",
+    500: "A fault of the server",
+    503: "Away or busy; repeat later",
+    507: "No room",
+}
+
+
+def problem(error: DynamoError, status: int) -> Response:
+    """Write one of our errors as a problem."""
+    told: dict[str, Any] = (
+        {"errors": [_item(fault) for fault in error.faults]} if error.faults else {}
+    )
+    if error.alternatives is not None:
+        told["alternatives"] = list(error.alternatives)
+    return _answer(status, error.reason, error.detail, told)
+
+
+def register(app: Flask) -> None:
+    """Let nothing but problems leave the application."""
+    app.register_error_handler(Exception, handle)
+
+
+def handle(error: Exception) -> Response:
+    """Turn any exception into a problem; what is not meant for callers goes to the log."""
+    if isinstance(error, RequestRedirect):
+        return Response(status=error.code, headers={"Location": error.new_url})
+    if isinstance(error, HTTPException):
+        return _http(error)
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if isinstance(error, DynamoError) and status != 500:
+        return problem(error, status)
+    if passes(error):
+        log.warning("database away", error=_text(error))
+        return _answer(503, "service-busy", "the database is away; repeat the call later", {})
+    log.error("unexpected", error=_text(error), exc_info=error)
+    return _answer(500, "internal", "something went wrong here; the log knows the request id", {})
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    detail = error.description or TITLES.get(status, "") if status < 500 else TITLES[500]
+    answer = _answer(status, REASON.get(status, "bad-request"), str(detail), {})
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        answer.headers["Allow"] = ", ".join(sorted(allowed))
+    return answer
+
+
+def _answer(status: int, reason: str, detail: str, more: Mapping[str, Any]) -> Response:
+    told = {
+        "type": f"urn:dynamo:problem:{reason}",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": _printable(detail)[:_LONGEST],
+        "reason": reason,
+        "retryable": RETRYABLE[reason],
+        "request_id": trace(),
+        **more,
+    }
+    return Response(
+        msgspec.json.encode(told),
+        status=status,
+        mimetype=TYPE,
+        headers=dict(HEADERS.get(status, {})),
+    )
+
+
+def _item(fault: Fault) -> dict[str, str | int]:
+    told = {"pointer": fault.pointer, "detail": _printable(fault.detail)}
+    named = {} if fault.lfn is None else {"lfn": _printable(fault.lfn)}
+    place = {"line": fault.line, "column": fault.column}
+    return {**told, **named, **{name: n for name, n in place.items() if n is not None}}
+
+
+def _printable(text: str) -> str:
+    # a lone surrogate, which a hostile name may hold, cannot be written as UTF-8
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _text(error: Exception) -> str:
+    return _printable(str(error))[:_LONGEST]

@@ -1,0 +1,22 @@
+"""Blocks: the units that are placed, copied and deleted."""
+
+from flask import Response
+from flask_restx import Resource
+
+from api import answers, docs, queries
+from api.context import use
+from dynamo.services import blocks
+
+
+class Blocks(Resource):  # type: ignore[misc]
+    """All blocks."""
+
+    @docs.pages("dataset", "block")
+    def get(self) -> Response:
+        """List blocks with their replicas."""
+        queries.known("dataset", "block", "limit", "cursor")
+        dataset, block = queries.glob("dataset"), queries.block("block")
+        return answers.page(blocks.some(use(), dataset, block, queries.place()))
+
+
+docs.ns.add_resource(Blocks, "/blocks", endpoint="blocks")

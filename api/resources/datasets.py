@@ -1,0 +1,58 @@
+"""Datasets: what they hold and where; official ones are registered and changed here too."""
+
+from flask import Response, request
+from flask_restx import Resource
+
+from api import answers, decoding, docs, queries
+from api.auth import caller
+from api.context import use
+from dynamo.inventory import asked
+from dynamo.inventory.states import DatasetStatus
+from dynamo.services import datasets
+from dynamo.services.datasets import DatasetFilter
+from dynamo.services.official import registering
+
+
+class Datasets(Resource):  # type: ignore[misc]
+    """All datasets."""
+
+    @docs.pages("name", "owner", "status")
+    def get(self) -> Response:
+        """List datasets by name."""
+        queries.known("name", "owner", "status", "limit", "cursor")
+        wanted = DatasetFilter(
+            queries.glob("name"), queries.exact("owner"), queries.one_of("status", DatasetStatus)
+        )
+        return answers.page(datasets.some(use(), wanted, queries.place()))
+
+    @docs.bodies(asked.OfficialDataset)
+    def post(self) -> Response:
+        """Register official data that lie at sites already; repeating it changes nothing.
+
+        One dataset or a list of them. Answers with how much was new.
+        """
+        queries.known()
+        one_or_more = asked.OfficialDataset | asked.OfficialDatasets
+        body = decoding.body(request, one_or_more)
+        wanted = (body,) if isinstance(body, asked.OfficialDataset) else body
+        return answers.ok(registering.register(use(), wanted, caller()))
+
+
+class Dataset(Resource):  # type: ignore[misc]
+    """One dataset."""
+
+    def get(self, name: str) -> Response:
+        """Show a dataset; its name stands here without the first slash."""
+        queries.known()
+        return answers.ok(datasets.show(use(), f"/{name}"))
+
+    @docs.body(asked.DatasetChange)
+    def patch(self, name: str) -> Response:
+        """Change status, type or owner; the rest stays as it is."""
+        queries.known()
+        body = decoding.body(request, asked.DatasetChange)
+        return answers.ok(datasets.change(use(), f"/{name}", body, caller()))
+
+
+docs.ns.add_resource(Datasets, "/datasets", endpoint="datasets")
+docs.ns.add_resource(Dataset, "/datasets/<path:name>", endpoint="dataset")

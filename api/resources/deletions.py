@@ -1,0 +1,27 @@
+"""Deletions: replicas at a site, or data everywhere."""
+
+from api import docs
+from api.resources.requests import Collection, One
+from dynamo.inventory import asked
+from dynamo.inventory.states import RequestKind
+from dynamo.services import deletions
+
+
+@docs.filing(asked.Deletion)
+class Deletions(Collection):
+    """Remove replicas at a site, or data everywhere and their names."""
+
+    kind = RequestKind.DELETION
+    plural = "deletions"
+    body = asked.Deletion
+    file = staticmethod(deletions.file)
+
+
+class DeletionOne(One):
+    """One of them."""
+
+    kind = RequestKind.DELETION
+
+
+docs.ns.add_resource(Deletions, "/deletions", endpoint="deletions")
+docs.ns.add_resource(DeletionOne, "/deletions/<request_id>", endpoint="deletions_one")

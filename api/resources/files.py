@@ -1,0 +1,23 @@
+"""Files: where each one is, and why it is not elsewhere yet."""
+
+from flask import Response
+from flask_restx import Resource
+
+from api import answers, docs, queries
+from api.context import use
+from dynamo.services import files
+from dynamo.services.files import FileFilter
+
+
+class Files(Resource):  # type: ignore[misc]
+    """All files."""
+
+    @docs.pages("dataset", "block", "lfn")
+    def get(self) -> Response:
+        """List files of a dataset or a block, or one by its name."""
+        queries.known("dataset", "block", "lfn", "limit", "cursor")
+        wanted = FileFilter(queries.glob("dataset"), queries.block("block"), queries.glob("lfn"))
+        return answers.page(files.some(use(), wanted, queries.place()))
+
+
+docs.ns.add_resource(Files, "/files", endpoint="files")

@@ -1,0 +1,25 @@
+"""Health: no token needed."""
+
+from flask import Response
+from flask_restx import Resource
+
+from api import answers, docs
+from api.context import queues, use
+from api.problems import RETRY_AFTER
+from dynamo.services import health
+
+
+class Health(Resource):  # type: ignore[misc]
+    """Database, broker, beat and queues."""
+
+    @docs.ns.doc(security=[])  # type: ignore[untyped-decorator]
+    def get(self) -> Response:
+        """Say how things are: 200 also when all is only slower; 503 without database."""
+        found = health.check(use(), queues())
+        answer = answers.ok(found.item(), 200 if found.database else 503)
+        if not found.database:
+            answer.headers["Retry-After"] = RETRY_AFTER
+        return answer
+
+
+docs.ns.add_resource(Health, "/health", endpoint="health")

@@ -1,0 +1,55 @@
+"""Injections: a job hands its output over."""
+
+from typing import Any
+
+from flask import Response, request
+from flask_restx import Resource
+
+from api import answers, decoding, docs, queries
+from api.auth import caller
+from api.context import use
+from api.resources.requests import Collection, One, number
+from dynamo.inventory import asked
+from dynamo.inventory.states import RequestKind
+from dynamo.services import injection, requests
+from dynamo.services.answers import Key
+
+
+@docs.filing(asked.Injection)
+class Injections(Collection):
+    """Hand files over: pulled from their source, or booked for upload."""
+
+    kind = RequestKind.INJECTION
+    plural = "injections"
+    body = asked.Injection
+    file = staticmethod(injection.file)
+
+    def filed(self, wanted: Any, key: Key | None) -> tuple[int, dict[str, object]]:
+        """Hand files over; return the request's id and the request object with its files."""
+        filed: dict[str, Any] = injection.hand_over(use(), wanted, caller(), key)
+        return filed["id"], filed
+
+
+class InjectionOne(One):
+    """One of them."""
+
+    kind = RequestKind.INJECTION
+
+
+class Uploads(Resource):  # type: ignore[misc]
+    """The files of an injection that their job writes itself."""
+
+    @docs.body(asked.Uploaded)
+    def post(self, request_id: str) -> Response:
+        """Say that files (`{}` = all) lie at their upload addresses."""
+        queries.known()
+        key = number(RequestKind.INJECTION, request_id)
+        wanted: asked.Uploaded = decoding.body(request, asked.Uploaded, empty=b"{}")
+        injection.uploaded(use(), key, wanted.lfns, caller())
+        shown = requests.show(use(), RequestKind.INJECTION, key)
+        return answers.accepted(answers.encode(shown), f"/v1/injections/{key}")
+
+
+docs.ns.add_resource(Injections, "/injections", endpoint="injections")
+docs.ns.add_resource(InjectionOne, "/injections/<request_id>", endpoint="injections_one")
+docs.ns.add_resource(Uploads, "/injections/<request_id>/uploaded", endpoint="uploaded")

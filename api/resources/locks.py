@@ -1,0 +1,55 @@
+"""Locks."""
+
+from flask import Response, request
+from flask_restx import Resource
+
+from api import answers, decoding, docs, queries
+from api.auth import caller
+from api.context import use
+from dynamo.errors import NotFound
+from dynamo.inventory import asked
+from dynamo.services import locks
+
+
+class Locks(Resource):  # type: ignore[misc]
+    """The locks that hold."""
+
+    @docs.pages("dataset", "owner")
+    def get(self) -> Response:
+        """List the locks that have not expired: all, those that concern a dataset, an owner's."""
+        queries.known("dataset", "owner", "limit", "cursor")
+        dataset, owner = queries.exact("dataset"), queries.exact("owner")
+        return answers.page(locks.some(use(), dataset, owner, queries.place()))
+
+    @docs.body(asked.LockBody)
+    def post(self) -> Response:
+        """Set a lock; the same lock again gets the new end and reason."""
+        queries.known()
+        lock, new = locks.put(use(), decoding.body(request, asked.LockBody), caller())
+        answer = answers.ok(lock, 201 if new else 200)
+        answer.headers["Location"] = f"/v1/locks/{lock['id']}"
+        return answer
+
+
+class Lock(Resource):  # type: ignore[misc]
+    """One lock."""
+
+    def get(self, lock_id: str) -> Response:
+        """Show a lock."""
+        queries.known()
+        return answers.ok(locks.show(use(), _number(lock_id)))
+
+    def delete(self, lock_id: str) -> Response:
+        """Take a lock away; answers with what it was."""
+        queries.known()
+        return answers.ok(locks.remove(use(), _number(lock_id), caller()))
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise NotFound(f"there is no lock {text[:50]!r}")
+    return int(text)
+
+
+docs.ns.add_resource(Locks, "/locks", endpoint="locks")
+docs.ns.add_resource(Lock, "/locks/<lock_id>", endpoint="lock")

@@ -1,0 +1,41 @@
+"""Policies: what is kept and what is deleted, one text per partition."""
+
+import re
+
+from flask import Response, request
+from flask_restx import Resource
+
+from api import answers, decoding, docs, queries
+from api.auth import caller
+from api.context import use
+from dynamo.inventory import asked
+from dynamo.services import policies
+
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+class Policy(Resource):  # type: ignore[misc]
+    """The policy of a partition."""
+
+    @docs.pages("version", "versions")
+    def get(self, partition: str) -> Response:
+        """Show the policy in force, an earlier version, or how it came about."""
+        queries.known("version", "versions", "limit", "cursor")
+        if "versions" in request.args:
+            return answers.page(policies.versions(use(), partition, queries.place()))
+        version = queries.text("version")
+        if version is not None and _NUMBER.fullmatch(version) is None:
+            queries.refuse("version", "is not a number")
+        return answers.ok(
+            policies.show(use(), partition, None if version is None else int(version))
+        )
+
+    @docs.body(asked.PolicyBody)
+    def put(self, partition: str) -> Response:
+        """Put a policy in force; one with an error is refused, and the old one stays."""
+        queries.known()
+        body = decoding.body(request, asked.PolicyBody)
+        return answers.ok(policies.put(use(), partition, body, caller()))
+
+
+docs.ns.add_resource(Policy, "/policies/<partition>", endpoint="policy")

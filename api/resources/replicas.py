@@ -1,0 +1,25 @@
+"""Block replicas."""
+
+from flask import Response
+from flask_restx import Resource
+
+from api import answers, docs, queries
+from api.context import use
+from dynamo.services import replicas
+from dynamo.services.replicas import ReplicaFilter
+
+
+class Replicas(Resource):  # type: ignore[misc]
+    """All block replicas."""
+
+    @docs.pages("dataset", "site", "group")
+    def get(self) -> Response:
+        """List block replicas."""
+        queries.known("dataset", "site", "group", "limit", "cursor")
+        wanted = ReplicaFilter(
+            queries.glob("dataset"), queries.glob("site"), queries.exact("group")
+        )
+        return answers.page(replicas.some(use(), wanted, queries.place()))
+
+
+docs.ns.add_resource(Replicas, "/replicas", endpoint="replicas")

@@ -1,0 +1,108 @@
+"""What the four kinds of requests have in common: filed, listed, shown, cancelled."""
+
+import re
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+from flask import Response, request
+from flask_restx import Resource
+
+from api import answers, decoding, docs, queries
+from api.auth import caller
+from api.context import use
+from api.problems import Malformed
+from dynamo.errors import NotFound
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import RequestKind, RequestState
+from dynamo.services import answers as kept
+from dynamo.services import requests
+from dynamo.services.answers import Key
+from dynamo.services.pages import Page, write
+from dynamo.services.requests import RequestFilter
+from dynamo.services.tools import Tools
+
+File: TypeAlias = "staticmethod[[Tools, Any, Caller, Key | None], int]"
+"""A service that files a request and returns its id."""
+
+_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+
+
+class Collection(Resource):  # type: ignore[misc]
+    """All requests of a kind."""
+
+    kind: ClassVar[RequestKind]
+    plural: ClassVar[str]
+    body: ClassVar[type]
+    file: "ClassVar[File]"
+
+    @docs.pages("state", "dataset", "owner")
+    def get(self) -> Response:
+        """List requests, newest first."""
+        queries.known("state", "dataset", "owner", "limit", "cursor")
+        filters = RequestFilter(
+            state=queries.one_of("state", RequestState),
+            dataset=queries.glob("dataset"),
+            owner=queries.glob("owner"),
+        )
+        place = queries.place()
+        after = place.span((int,)).after
+        cursor = None if after is None else int(after[0])
+        items, following = requests.page(use(), self.kind, filters, cursor, place.limit)
+        position = None if following is None else (following,)
+        return answers.page(Page(items, write(position)))
+
+    def post(self) -> Response:
+        """File a request; the same Idempotency-Key gets the same answer."""
+        queries.known()
+        wanted = decoding.body(request, self.body)
+        key = idempotency_key(self.plural, wanted)
+        if key is not None and (first := kept.kept(use().begin, caller().name, key)) is not None:
+            return answers.accepted(first, self._location(msgspec.json.decode(first)["id"]))
+        request_id, filed = self.filed(wanted, key)
+        answer = answers.encode(filed)
+        if key is not None:
+            kept.keep(use().begin, caller().name, key, answer)
+        return answers.accepted(answer, self._location(request_id))
+
+    def filed(self, wanted: Any, key: Key | None) -> tuple[int, dict[str, object]]:
+        """File what is wanted; return the request's id and the request object."""
+        request_id = self.file(use(), wanted, caller(), key)
+        return request_id, requests.show(use(), self.kind, request_id)
+
+    def _location(self, request_id: int) -> str:
+        return f"/v1/{self.plural}/{request_id}"
+
+
+class One(Resource):  # type: ignore[misc]
+    """One request of a kind."""
+
+    kind: ClassVar[RequestKind]
+
+    def get(self, request_id: str) -> Response:
+        """Show a request."""
+        queries.known()
+        return answers.ok(requests.show(use(), self.kind, number(self.kind, request_id)))
+
+    def delete(self, request_id: str) -> Response:
+        """Cancel what has not happened yet."""
+        queries.known()
+        key = number(self.kind, request_id)
+        requests.cancel(use(), self.kind, key, caller())
+        return answers.ok(requests.show(use(), self.kind, key))
+
+
+def number(kind: RequestKind, text: str) -> int:
+    """Return the number of a request. Raises NotFound for what cannot be one."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise NotFound(f"there is no {kind} {text[:50]!r}")
+    return int(text)
+
+
+def idempotency_key(plural: str, wanted: msgspec.Struct) -> Key | None:
+    """Return the caller's key for this call; two bodies that mean the same are the same."""
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        return None
+    if _KEY.fullmatch(text) is None:
+        raise Malformed("an Idempotency-Key has 1 to 255 visible ASCII characters")
+    return Key.of(text, f"POST /v1/{plural}", answers.encode(wanted))

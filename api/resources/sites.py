@@ -1,0 +1,57 @@
+"""Sites and their quotas."""
+
+from flask import Response, request
+from flask_restx import Resource
+
+from api import answers, decoding, docs, queries
+from api.auth import caller
+from api.context import use
+from dynamo.inventory import asked
+from dynamo.services import sites
+
+
+class Sites(Resource):  # type: ignore[misc]
+    """All sites."""
+
+    @docs.pages("name")
+    def get(self) -> Response:
+        """List sites by name."""
+        queries.known("name", "limit", "cursor")
+        return answers.page(sites.some(use(), queries.glob("name"), queries.place()))
+
+
+class Site(Resource):  # type: ignore[misc]
+    """One site."""
+
+    def get(self, name: str) -> Response:
+        """Show a site."""
+        queries.known()
+        return answers.ok(sites.show(use(), name))
+
+    @docs.body(asked.SiteBody)
+    def put(self, name: str) -> Response:
+        """Register a site or change it; who runs it may change its status."""
+        queries.known()
+        body = decoding.body(request, asked.SiteBody)
+        return answers.ok(sites.put(use(), name, body, caller()))
+
+
+class SiteQuota(Resource):  # type: ignore[misc]
+    """The quota of a partition at a site."""
+
+    def get(self, name: str, partition: str) -> Response:
+        """Show the quota."""
+        queries.known()
+        return answers.ok(sites.quota(use(), name, partition))
+
+    @docs.body(asked.QuotaBody)
+    def put(self, name: str, partition: str) -> Response:
+        """Set the quota; null = unlimited, 0 = no space."""
+        queries.known()
+        body = decoding.body(request, asked.QuotaBody)
+        return answers.ok(sites.set_quota(use(), name, partition, body, caller()))
+
+
+docs.ns.add_resource(Sites, "/sites", endpoint="sites")
+docs.ns.add_resource(Site, "/sites/<name>", endpoint="site")
+docs.ns.add_resource(SiteQuota, "/sites/<name>/quotas/<partition>", endpoint="site_quota")

@@ -1,0 +1,27 @@
+"""The application that a WSGI server serves: `api.wsgi:app`."""
+
+from flask import Flask
+
+from api.app import create_app
+from dynamo import logs
+from dynamo.db.work import UnitOfWork, connect
+from dynamo.queues.depths import Depths
+from dynamo.queues.publisher import publisher, quick_app
+from dynamo.services.tools import Tools, storages
+from dynamo.settings import load
+
+STORAGE_SECONDS = 5
+"""How long a call may wait for a storage: a job can make the folder of its upload as well."""
+
+
+def make() -> Flask:
+    """Make the application of this process from its settings."""
+    logs.configure()
+    settings = load()
+    queues = quick_app()
+    engine = connect(settings.database_url, settings.database.pool)
+    begin = UnitOfWork(engine, publish=publisher(queues))
+    return create_app(Tools(begin, settings, storages(settings, STORAGE_SECONDS)), Depths(queues))
+
+
+app = make()

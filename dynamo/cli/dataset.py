@@ -1,0 +1,283 @@
+"""`dynamo dataset`: named collections of blocks of files."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+import typer
+
+from dynamo.cli import importing, output, requests
+from dynamo.cli.session import Session, acting, reading
+from dynamo.client.client import COLLECTIONS, Dynamo, Json, Problem
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Datasets.")
+
+MOST_BLOCKS = 20
+KINDS = ("injection", "copy", "closure", "deletion")
+OPEN_STATES = ("queued", "running", "held", "failed")
+
+Name = Annotated[str, typer.Argument(help="For example /Higgs/alice-v1/USER.")]
+
+
+@app.command("list")
+@reading
+def list_(
+    session: Session,
+    name: Annotated[str | None, typer.Option(help="Glob, such as '/Higgs/*'.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
+) -> None:
+    """List datasets."""
+    query = {"name": name, "owner": owner, "status": status, "limit": limit}
+    page = session.service().get("/v1/datasets", query)
+    if session.json:
+        output.show_json(page)
+        return
+    rows = (
+        (
+            one["name"],
+            one["owner"],
+            one["status"],
+            _open(one),
+            one["files"],
+            output.size(one["bytes"]),
+        )
+        for one in page["items"]
+    )
+    output.table(("dataset", "owner", "status", "", "files>", "bytes>"), rows)
+    if page["next"]:
+        output.say("there is more; narrow it down or raise --limit")
+
+
+@app.command()
+@reading
+def show(session: Session, name: Name) -> None:
+    """Show where a dataset is, and what is not there yet: why, and when it is tried next."""
+    service = session.service()
+    dataset = service.dataset(name)
+    if session.json:
+        output.show_json(dataset)
+        return
+    output.facts(
+        (
+            ("dataset", dataset["name"]),
+            ("owner", dataset["owner"]),
+            ("status", f"{dataset['status']}, {_open(dataset)}"),
+            ("files", dataset["files"]),
+            ("bytes", output.size(dataset["bytes"])),
+        )
+    )
+    _sites(dataset)
+    _blocks(service, name)
+    _work(list(_pending(service, name)))
+
+
+@app.command()
+@acting
+def close(
+    session: Session,
+    name: Name,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Until all is in place.")] = False,
+) -> None:
+    """Say that production is finished: the dataset takes no more files."""
+    service = session.service()
+    requests.accepted(service, service.close(name), wait=wait)
+
+
+@app.command()
+@acting
+def delete(  # noqa: PLR0913 - as many as the API's fields
+    session: Session,
+    name: Name,
+    *,
+    site: Annotated[str | None, typer.Option(help="Only what lies there.")] = None,
+    block: Annotated[list[str] | None, typer.Option(help="Only these blocks.")] = None,
+    lfn: Annotated[list[str] | None, typer.Option(help="Only these files.")] = None,
+    last_copy: Annotated[bool, typer.Option("--last-copy", help="Even the last copy.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it is gone.")] = False,
+) -> None:
+    """Delete a dataset, some of its blocks or files, or its replicas at a site."""
+    service = session.service()
+    count = len(lfn) if lfn else _files(service, name, block, site)
+    output.say(
+        f"{count} files of {name} go {f'from {site}' if site else 'everywhere, with their names'}"
+    )
+    if dry_run:
+        return
+    if not yes:
+        _confirm(count)
+    what: Json = {"site": site, "blocks": block, "lfns": lfn, "last_copy": last_copy or None}
+    given = {field: value for field, value in what.items() if value}
+    requests.accepted(service, service.delete(name, **given), wait=wait)
+
+
+@app.command("import")
+@acting
+def import_(
+    session: Session,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Injection JSON.")],
+    *,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OLD=NEW", help="Who owns here what that group owned there."),
+    ] = None,
+    leave_open: Annotated[bool, typer.Option("--open", help="Blocks take more files.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come.")] = False,
+) -> None:
+    """Take over what the first Dynamo knows: sites, datasets, blocks, files, and where they lie.
+
+    Sites that are known already stay as they are. Doing it again changes nothing.
+    """
+    try:
+        document = importing.read(file.read_bytes())
+    except msgspec.MsgspecError as error:
+        raise Problem.final("invalid", f"{file} is no injection JSON: {error}") from error
+    owners = importing.owners(document, dict(map(_renamed, group or ())))
+    for old, new in owners.items():
+        output.say(f"what {old} owned will be owned by {new}")
+    for name in importing.left_out(document):
+        output.say(f"left out: {name} was deleted")
+    calls = list(importing.calls(document, owners, leave_open=leave_open))
+    n_files = sum(len(block["files"]) for call in calls for one in call for block in one["blocks"])
+    output.say(f"{n_files} files in {len(calls)} calls")
+    if not dry_run:
+        service = session.service("operator")
+        _add_sites(service, document)
+        _register(service, calls)
+
+
+def _add_sites(service: Dynamo, document: importing.Document) -> None:
+    known = {one["name"] for one in service.items("/v1/sites")}
+    for name, body in importing.sites(document):
+        if name not in known:
+            service.put(f"/v1/sites/{quote(name, safe='')}", body)
+            output.say(f"{name} is added; it has no quota yet")
+
+
+def _register(service: Dynamo, calls: list[list[Json]]) -> None:
+    new: Counter[str] = Counter()
+    with output.progress("registering", len(calls), in_bytes=False) as advance:
+        for call in calls:
+            new.update(service.post("/v1/datasets", call))
+            advance(1)
+    told = ", ".join(f"{new[what]} {what}" for what in ("datasets", "blocks", "files", "replicas"))
+    output.say(f"new: {told}")
+
+
+def _renamed(text: str) -> tuple[str, str]:
+    old, mark, new = text.partition("=")
+    if not (old and mark and new):
+        raise typer.BadParameter(f"{text!r} is not OLD=NEW; write for example AnalysisOps=analysis")
+    return old, new
+
+
+def _files(service: Dynamo, name: str, blocks: list[str] | None, site: str | None) -> int:
+    """Count the files that a deletion is about."""
+    if not blocks and not site:
+        return int(service.dataset(name)["files"])
+    found = [
+        one
+        for one in service.items("/v1/blocks", dataset=name)
+        if not blocks or one["name"] in blocks
+    ]
+    if site is None:
+        return sum(one["files"] for one in found)
+    return sum(r["files"] for one in found for r in one["replicas"] if r["site"] == site)
+
+
+def _confirm(count: int) -> None:
+    if not somebody_is_there():
+        raise typer.BadParameter("nobody is there to be asked; say --yes")
+    if typer.prompt("type the number of files to delete them", err=True).strip() != str(count):
+        output.say("nothing was deleted")
+        raise typer.Exit(1)
+
+
+def somebody_is_there() -> bool:
+    """Tell whether a question would be read."""
+    return sys.stdin.isatty()
+
+
+def _open(dataset: Json) -> str:
+    return "open" if dataset["open"] else "closed"
+
+
+def _sites(dataset: Json) -> None:
+    output.heading("where it is")
+    rows = (
+        (
+            site["site"],
+            site["files"],
+            output.share(site["share"], 1),
+            output.size(site["bytes"]),
+            _completeness(site),
+        )
+        for site in dataset["sites"]
+    )
+    output.table(("site", "files>", "of all>", "bytes>", ""), rows)
+
+
+def _completeness(site: Json) -> str:
+    if site["condemned_files"]:
+        return f"{site['condemned_files']} of them are to be deleted"
+    return "all of it" if site["full"] else "in part"
+
+
+def _blocks(service: Dynamo, name: str) -> None:
+    page = service.get("/v1/blocks", {"dataset": name, "limit": MOST_BLOCKS})
+    output.heading("blocks")
+    rows = (
+        (
+            block["name"].partition("#")[2],
+            _open(block),
+            block["files"],
+            output.size(block["bytes"]),
+            ", ".join(_replica(one, block) for one in block["replicas"]),
+        )
+        for block in page["items"]
+    )
+    output.table(("block", "", "files>", "bytes>", "at"), rows)
+    if page["next"]:
+        output.say(f"only the first {MOST_BLOCKS} blocks are shown")
+
+
+def _replica(replica: Json, block: Json) -> str:
+    if replica["complete"]:
+        return str(replica["site"])
+    return f"{replica['site']} ({replica['files']} of {block['files']})"
+
+
+def _pending(service: Dynamo, name: str) -> Iterator[Json]:
+    for kind in KINDS:
+        for state in OPEN_STATES:
+            query = {"dataset": name, "state": state, "limit": 10}
+            yield from service.get(f"/v1/{COLLECTIONS[kind]}", query)["items"]
+
+
+def _work(pending: list[Json]) -> None:
+    if not pending:
+        return
+    output.heading("requests that have not succeeded yet")
+    output.table(
+        ("request", "state", "done>", "files>", "failed>", "changed"),
+        (
+            (
+                f"{one['kind']} {one['id']}",
+                one["state"],
+                one["progress"]["files"]["done"],
+                one["progress"]["files"]["total"],
+                one["progress"]["files"]["failed"],
+                output.moment(one["updated"]),
+            )
+            for one in pending
+        ),
+    )
+    requests.problems(problem for one in pending for problem in one["problems"])

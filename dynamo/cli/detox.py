@@ -1,0 +1,174 @@
+"""`dynamo detox`: cycles that free what is too full: run now, tried dry, looked at."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynamo.cli import output
+from dynamo.cli.reasons import words
+from dynamo.cli.session import Session, reading
+from dynamo.client.client import Dynamo, Json
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Cycles of Detox.")
+
+PAUSE = 0.5
+BAR = 20
+MOST = 50
+"""Decisions that are shown; all of them with --json."""
+Policy = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Instead of the one in force; dry only."),
+]
+
+
+@app.command()
+@reading
+def run(
+    session: Session,
+    partition: Annotated[str, typer.Argument(help="Name of the partition, such as User.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and do nothing.")] = False,
+    policy: Policy = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A second policy; dry only."),
+    ] = None,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for its end.")] = 600,
+) -> None:
+    """Run a cycle now and show what it decides."""
+    body: Json = {"kind": "detox", "partition": partition, "dry_run": dry_run}
+    body |= {
+        name: file.read_text("utf-8")
+        for name, file in (("policy", policy), ("compare", compare))
+        if file is not None
+    }
+    service = session.service("operator")
+    cycle = _ended(service, service.post("/v1/cycles", body), patience)
+    if session.json:
+        output.show_json(cycle)
+    else:
+        tell(service, cycle)
+    if cycle["state"] != "done":
+        raise typer.Exit(4 if cycle["ended"] is None else 1)
+
+
+@app.command("list")
+@reading
+def list_(
+    session: Session,
+    partition: Annotated[str | None, typer.Option(help="Only this partition.")] = None,
+) -> None:
+    """List the last cycles, newest first."""
+    page = session.service().get("/v1/cycles", {"kind": "detox", "partition": partition})
+    if session.json:
+        output.show_json(page)
+        return
+    rows = (
+        (
+            one["id"],
+            one["partition"],
+            one["state"],
+            one["dry_run"],
+            output.moment(one["created"]),
+            output.size(one["summary"].get("delete", {}).get("bytes", 0)),
+            words(one["reason"]),
+        )
+        for one in page["items"]
+    )
+    output.table(("cycle>", "partition", "state", "dry run", "when", "to delete>", "why"), rows)
+
+
+@app.command()
+@reading
+def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number.")]) -> None:
+    """Show a cycle: sites before and after, and what goes by which line."""
+    service = session.service()
+    found = service.get(f"/v1/cycles/{cycle}")
+    if session.json:
+        output.show_json(found)
+    else:
+        tell(service, found)
+
+
+def _ended(service: Dynamo, cycle: Json, patience: float) -> Json:
+    end = time.monotonic() + patience
+    while cycle["ended"] is None and time.monotonic() < end:
+        time.sleep(PAUSE)
+        cycle = service.get(cycle["links"]["self"])
+    return cycle
+
+
+def tell(service: Dynamo, cycle: Json) -> None:
+    """Print a cycle."""
+    dry = ", a dry run: nothing is done" if cycle["dry_run"] else ""
+    output.say(f"cycle {cycle['id']} of {cycle['partition']} is {cycle['state']}{dry}")
+    if cycle["reason"]:
+        output.say(f"{words(cycle['reason'])}: {cycle['detail']}")
+    summary = cycle["summary"]
+    if "sites" not in summary:
+        return
+    for warning in summary["warnings"]:
+        output.say(warning)
+    output.table(
+        ("site", "before", "before>", "after", "after>", "protected>"), map(_site, summary["sites"])
+    )
+    _tell_decisions(service, cycle)
+    _tell_comparison(summary.get("comparison"))
+    for reason, count in summary.get("refused", {}).items():
+        output.say(f"{count} decisions were not carried out: {words(reason)}")
+
+
+def _site(one: Json) -> tuple[object, ...]:
+    quota = one["quota"]
+    return (
+        one["site"],
+        bar(one["used_before"], quota),
+        output.share(one["used_before"], quota),
+        bar(one["used_after"], quota),
+        output.share(one["used_after"], quota),
+        output.size(one["protected"]),
+    )
+
+
+def bar(used: int, quota: int | None) -> str:
+    """Draw how full a site is; one without limit is never full."""
+    filled = 0 if quota is None else BAR if not quota else min(BAR, round(BAR * used / quota))
+    return "█" * filled + "░" * (BAR - filled)
+
+
+def _tell_decisions(service: Dynamo, cycle: Json) -> None:
+    page = service.get(cycle["links"]["decisions"], {"limit": MOST})
+    going = [one for one in page["items"] if one["action"] in ("delete", "held-back", "hand-over")]
+    if not going:
+        output.say("nothing goes")
+        return
+    output.heading("what goes")
+    rows = (
+        (
+            one["action"],
+            one["site"],
+            one["block"] or one["dataset"],
+            output.size(one["bytes"]),
+            one["line"] or None,
+            one["text"] or None,
+            words(one["refused"]) or None,
+        )
+        for one in going
+    )
+    output.table(("what", "site", "dataset", "size>", "line>", "its text", "but"), rows)
+    if len(going) == MOST:
+        output.say(f"… these are the first {MOST}; all of them at {cycle['links']['decisions']}")
+
+
+def _tell_comparison(found: Json | None) -> None:
+    for name, title in (("only_first", "only the first"), ("only_second", "only the second")):
+        if found is not None:
+            size = output.size(found[name]["bytes"])
+            output.heading(f"what {title} policy would delete: {size}")
+            rows = (
+                (one["site"], one["dataset"], one["blocks"], output.size(one["bytes"]))
+                for one in found[name]["items"][:MOST]
+            )
+            output.table(("site", "dataset", "blocks>", "size>"), rows)

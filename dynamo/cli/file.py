@@ -1,0 +1,60 @@
+"""`dynamo file`: where a file is."""
+
+from typing import Annotated
+
+import typer
+
+from dynamo.cli import output, requests
+from dynamo.cli.reasons import words
+from dynamo.cli.session import Session, reading
+from dynamo.client.client import Json, Problem
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Single files.")
+
+
+@app.callback()
+def _noun() -> None:
+    """Keep `where` a verb of its own."""
+
+
+@app.command()
+@reading
+def where(
+    session: Session, lfn: Annotated[str, typer.Argument(help="Logical name of the file.")]
+) -> None:
+    """Show where a file is and, where it is not there yet, why and when it is tried next."""
+    service = session.service()
+    page = service.get("/v1/files", {"lfn": lfn})
+    if not page["items"]:
+        raise Problem(404, "file-unknown", f"no file is called {lfn}", retryable=False)
+    if session.json:
+        output.show_json(page)
+        return
+    for file in page["items"]:
+        _tell(file)
+
+
+def _tell(file: Json) -> None:
+    output.facts(
+        (
+            ("file", file["lfn"]),
+            ("dataset", file["dataset"]),
+            ("block", (file["block"] or "").partition("#")[2] or None),
+            ("size", output.size(file["size"]) if file["size"] is not None else "not known yet"),
+            ("adler32", file["adler32"]),
+        )
+    )
+    output.heading("where it is")
+    output.table(
+        ("site", "state", "why", "again", "address"),
+        (
+            (
+                replica["site"],
+                replica["state"],
+                words(replica.get("reason")) or None,
+                requests.again(replica) if replica.get("reason") else None,
+                replica["pfn"],
+            )
+            for replica in file["replicas"]
+        ),
+    )

@@ -1,0 +1,125 @@
+"""`dynamo inject`: hand the output of a job over."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynamo.cli import output, requests
+from dynamo.cli.reasons import words
+from dynamo.cli.session import PATIENCE, Session, reading
+from dynamo.client import client
+from dynamo.client.client import Dynamo, Json, Output, Problem, Sites
+
+
+class Way(StrEnum):
+    """How files get there."""
+
+    EITHER = "either"
+    PULL = "pull"
+    PUSH = "push"
+
+
+@reading
+def inject(  # noqa: PLR0913 - one for each field of the call
+    session: Session,
+    dataset: Annotated[str, typer.Argument(help="For example /Higgs/alice-v1/USER.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, readable=True, help="What a job made."),
+    ],
+    site: Annotated[
+        list[str], typer.Option(help="Where it ran; several: the first that has room.")
+    ],
+    *,
+    lfn_prefix: Annotated[
+        str | None,
+        typer.Option(help="Folder of the names; default: yours, below the dataset's name."),
+    ] = None,
+    pull: Annotated[bool, typer.Option("--pull", help="Dynamo fetches the files.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Upload them to where Dynamo says.")] = False,
+    patience: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds in which a call is repeated while it is not taken."),
+    ] = PATIENCE,
+    wait: Annotated[bool, typer.Option("--wait", help="Until they are in place.")] = False,
+) -> None:
+    """Hand files over to Dynamo; they lie at the site where the job ran.
+
+    Without --pull or --push they are pulled, and pushed where Dynamo may not read them. Repeating
+    the same line is harmless.
+    """
+    if pull and push:
+        raise typer.BadParameter("--pull or --push, not both")
+    way = Way.PULL if pull else Way.PUSH if push else Way.EITHER
+    service = session.service(patience=patience)
+    where: Sites = site[0] if len(site) == 1 else site
+    outputs = _described(files, dataset, lfn_prefix, client.subject(service.token))
+    handed = _Handed(service, dataset, where, way)
+    for bulk in client.bulks(outputs):
+        handed.over(bulk, wait=wait)
+    handed.tell(as_json=session.json)
+
+
+def _described(
+    files: list[Path], dataset: str, prefix: str | None, owner: str | None
+) -> list[Output]:
+    names = [client.lfn_of(str(path), dataset, prefix, owner) for path in files]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise typer.BadParameter(f"two files would be called {min(twice)}")
+    with output.progress(
+        "checksums", sum(path.stat().st_size for path in files), in_bytes=True
+    ) as step:
+        return [
+            client.describe(str(path), name, step) for path, name in zip(files, names, strict=True)
+        ]
+
+
+class _Handed:
+    """What has been handed over so far, and what was refused."""
+
+    def __init__(self, service: Dynamo, dataset: str, site: Sites, way: Way) -> None:
+        self._service = service
+        self._dataset = dataset
+        self._site = site
+        self._way = way
+        self._requests: list[Json] = []
+        self._problems: list[Problem] = []
+        self._codes: list[int] = []
+
+    def over(self, outputs: list[Output], *, wait: bool) -> None:
+        """Hand one call's worth of files over."""
+        try:
+            with output.progress("files", sum(one.size for one in outputs), in_bytes=True) as step:
+                request = self._hand(outputs, step)
+            output.say(f"{request['kind']} {request['id']} is {request['state']}")
+            if wait:
+                request = requests.settled(self._service, request)
+            self._codes.append(client.outcome(request))
+            self._requests.append(request)
+        except Problem as problem:
+            self._codes.append(problem.exit_code)
+            self._problems.append(problem)
+
+    def tell(self, *, as_json: bool) -> None:
+        """Say how it went and end with its exit code."""
+        if as_json:
+            problems = [problem.describe() for problem in self._problems]
+            output.show_json({"requests": self._requests, "problems": problems})
+        if not self._requests and self._problems:
+            raise self._problems[0]
+        for problem in self._problems:
+            output.say(f"{words(problem.reason)}: {problem.detail}")
+        code = client.together(self._codes)
+        if code:
+            raise typer.Exit(code)
+
+    def _hand(self, outputs: list[Output], step: client.Progress) -> Json:
+        to = (self._service, self._dataset, self._site, outputs)
+        if self._way is Way.PULL:
+            return client.pull(*to)
+        if self._way is Way.PUSH:
+            return client.push(*to, progress=step)
+        return client.hand_over(*to, progress=step)

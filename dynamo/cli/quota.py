@@ -1,0 +1,54 @@
+"""`dynamo quota`: what users may have and what they use."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from dynamo.cli import output
+from dynamo.cli.session import Session, acting, reading
+from dynamo.units import parse_bytes
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Users' quotas.")
+
+
+@app.command()
+@reading
+def show(
+    session: Session,
+    user: Annotated[str | None, typer.Argument(help="All users if none is named.")] = None,
+) -> None:
+    """Show quotas: unique bytes, however many copies there are."""
+    service = session.service()
+    if session.json:
+        output.show_json(service.get("/v1/quotas", {"user": user, "limit": 1000}))
+        return
+    output.table(
+        ("user", "quota>", "used>", "full>", "files>"),
+        (
+            (
+                one["user"],
+                output.size(one["limit"]),
+                output.size(one["used"]),
+                output.share(one["used"], one["limit"]),
+                one["files"],
+            )
+            for one in service.items("/v1/quotas", user=user)
+        ),
+    )
+
+
+@app.command("set")
+@acting
+def set_(
+    session: Session,
+    user: Annotated[str, typer.Argument(help="Whose.")],
+    size: Annotated[str, typer.Argument(help="For example 2TB, or unlimited.")],
+) -> None:
+    """Set how many unique bytes a user may have."""
+    try:
+        limit = None if size == "unlimited" else parse_bytes(size)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    session.service("operator").put(f"/v1/quotas/{quote(user, safe='')}", {"limit": limit})
+    output.say(f"{user} may have {output.size(limit)}")

@@ -1,0 +1,165 @@
+"""`dynamo site`: the storage endpoints."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, unquote, urlsplit
+
+import typer
+
+from dynamo.cli import output
+from dynamo.cli.session import Session, acting, reading
+from dynamo.client.client import Json
+from dynamo.inventory.states import SiteKind, SiteStatus
+from dynamo.units import parse_bytes
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Storage endpoints.")
+
+Name = Annotated[str, typer.Argument(help="Name of the site, such as T2_US_MIT.")]
+Quotas = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quota", metavar="PARTITION=SIZE", help="For example User=10TB or User=unlimited."
+    ),
+]
+Scratch = Annotated[
+    list[Path] | None,
+    typer.Option("--scratch", help="Folder in which jobs' file: sources may lie."),
+]
+
+
+@app.command("list")
+@reading
+def list_(session: Session) -> None:
+    """List the sites with what their users' data fill."""
+    service = session.service()
+    if session.json:
+        output.show_json(service.get("/v1/sites", {"limit": 1000}))
+        return
+    rows = [row for site in service.items("/v1/sites") for row in _rows(site)]
+    output.table(("site", "kind", "status", "partition", "quota>", "used>", "full>"), rows)
+
+
+@app.command()
+@reading
+def show(session: Session, name: Name) -> None:
+    """Show a site."""
+    site = session.service().get(_path(name))
+    if session.json:
+        output.show_json(site)
+        return
+    lists = ((key, ", ".join(site[key])) for key in ("scratch", "sources") if site[key])
+    output.facts([*((key, site[key]) for key in ("name", "kind", "status", "url")), *lists])
+    output.heading("quotas")
+    output.table(
+        ("partition", "quota>", "used>", "full>", "when all has arrived>", "unique>"),
+        (_quota(one) for one in site.get("quotas", ())),
+    )
+
+
+@app.command()
+@acting
+def add(
+    session: Session,
+    name: Name,
+    url: Annotated[str, typer.Option(help="Where its storage is: a folder or a URL.")],
+    kind: Annotated[SiteKind, typer.Option(help="What it is made of.")] = SiteKind.DISK,
+    quota: Quotas = None,
+    scratch: Scratch = None,
+) -> None:
+    """Add a site, ready at once; or change it."""
+    limits = dict(map(_limit, quota or ()))
+    service = session.service("operator")
+    body: Json = {"kind": kind.value, "status": SiteStatus.READY.value, "url": _url(url)}
+    if scratch:
+        body["scratch"] = _folders(scratch)
+    _make_root(body["url"])
+    service.put(_path(name), body)
+    for partition, limit in limits.items():
+        service.put(f"{_path(name)}/quotas/{quote(partition, safe='')}", {"limit": limit})
+    output.say(f"{name} is ready")
+    if not limits:
+        output.say("it has no quota yet, so nothing goes there: add --quota User=10TB")
+
+
+@app.command("set")
+@acting
+def set_(
+    session: Session,
+    name: Name,
+    status: Annotated[SiteStatus | None, typer.Option(help="Whether it can be used.")] = None,
+    quota: Quotas = None,
+    scratch: Scratch = None,
+) -> None:
+    """Change a site's status, quotas or scratch folders."""
+    limits = dict(map(_limit, quota or ()))
+    body: Json = {}
+    if status is not None:
+        body["status"] = status.value
+    if scratch:
+        body["scratch"] = _folders(scratch)
+    if not body and not limits:
+        raise typer.BadParameter("say what to change: --status, --quota or --scratch")
+    service = session.service("operator")
+    if body:
+        service.put(_path(name), body)
+    for partition, limit in limits.items():
+        service.put(f"{_path(name)}/quotas/{quote(partition, safe='')}", {"limit": limit})
+    output.say(f"{name} is changed")
+
+
+def _path(name: str) -> str:
+    return f"/v1/sites/{quote(name, safe='')}"
+
+
+def _url(text: str) -> str:
+    """Take a folder for what it is."""
+    return text if "://" in text else f"file://{quote(str(Path(text).resolve()))}"
+
+
+def _make_root(url: str) -> None:
+    """Make the folder of a new site, where it is on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        folder = Path(unquote(parts.path))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            output.say(f"the folder {folder} cannot be made here: {error.strerror}")
+
+
+def _folders(scratch: list[Path]) -> list[str]:
+    """Name each folder as it is given and as it really is: jobs may write either."""
+    return list(
+        dict.fromkeys(str(path) for one in scratch for path in (one.absolute(), one.resolve()))
+    )
+
+
+def _limit(text: str) -> tuple[str, int | None]:
+    partition, mark, wanted = text.partition("=")
+    if not mark or not partition:
+        raise typer.BadParameter(f"{text!r} is no quota; write for example User=10TB")
+    try:
+        return partition, None if wanted == "unlimited" else parse_bytes(wanted)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _rows(site: Json) -> Iterable[tuple[object, ...]]:
+    head = (site["name"], site["kind"], site["status"])
+    quotas = site.get("quotas", ())
+    if not quotas:
+        yield (*head, "-", "-", "-", "-")
+    for one in quotas:
+        yield (*head, *_quota(one)[:4])
+
+
+def _quota(one: Json) -> tuple[object, ...]:
+    return (
+        one["partition"],
+        output.size(one["limit"]),
+        output.size(one["used"]),
+        output.share(one["used"], one["limit"]),
+        output.size(one["projected"]),
+        output.size(one["unique"]),
+    )

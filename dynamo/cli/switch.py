@@ -1,0 +1,41 @@
+"""`dynamo switch`: what operators have stopped."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from dynamo.cli import output
+from dynamo.cli.session import Session, acting, reading
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Stop switches.")
+
+
+@app.command("list")
+@reading
+def list_(session: Session) -> None:
+    """List the switches that were ever set."""
+    service = session.service()
+    if session.json:
+        output.show_json(service.get("/v1/switches"))
+        return
+    rows = (
+        (one["name"], one["stopped"], one["who"], output.moment(one["at"]), one["why"])
+        for one in service.items("/v1/switches")
+    )
+    output.table(("switch", "stopped", "by", "since", "why"), rows)
+
+
+@app.command("set")
+@acting
+def set_(
+    session: Session,
+    name: Annotated[str, typer.Argument(help="deletions, injection, site:NAME, …")],
+    *,
+    stopped: Annotated[bool, typer.Option("--stop/--go", help="Stop it, or let it go on.")],
+    why: Annotated[str | None, typer.Option(help="For the audit.")] = None,
+) -> None:
+    """Stop something, or let it go on."""
+    body = {"stopped": stopped, "why": why}
+    session.service("operator").put(f"/v1/switches/{quote(name, safe='')}", body)
+    output.say(f"{name} is stopped" if stopped else f"{name} goes on")

@@ -1,0 +1,27 @@
+"""`dynamo token`: a bearer token of the embedded default."""
+
+from typing import Annotated
+
+import typer
+
+from dynamo.cli.session import Session, acting
+from dynamo.inventory.names import is_user
+from dynamo.inventory.states import Role
+
+
+@acting
+def token(
+    session: Session,
+    user: Annotated[str, typer.Argument(help="Whom it speaks for.")],
+    role: Annotated[
+        list[Role] | None, typer.Option(help="What it allows; user if none is named.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0.01, max=8760, help="How long it lives.")
+    ] = None,
+) -> None:
+    """Print a token, signed with the key of the data directory."""
+    if not is_user(user):
+        raise typer.BadParameter(f"{user!r} cannot be a user: [a-z][a-z0-9_-]{{0,31}}")
+    roles = sorted({one.value for one in role or (Role.USER,)})
+    typer.echo(session.make_token(user, roles, hours))

@@ -1,0 +1,110 @@
+"""`dynamo up`: the whole system in one terminal, from nothing."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from celeryconfig import POOLS
+from dynamo import tokens
+from dynamo.db import schema
+from dynamo.db.work import UnitOfWork, connect
+from dynamo.errors import Unavailable
+from dynamo.running import broker, programs
+from dynamo.running.layout import Layout
+from dynamo.running.ports import number, reserve
+from dynamo.running.record import alone
+from dynamo.running.signals import Signals, listening
+from dynamo.running.supervisor import Supervisor
+from dynamo.running.system import Addresses, System
+from dynamo.settings import Settings, load
+
+Data = Annotated[
+    Path,
+    typer.Option("--data", envvar="DYNAMO_DATA", help="Directory of all that the system keeps."),
+]
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="Port of the API; 0 = a free one.")
+]
+
+
+def up(data: Data = Path("dynamo-data"), port: Port = 8080) -> None:
+    """Start the whole system and keep it running until Ctrl-C or SIGTERM.
+
+    Prints `ready http://127.0.0.1:PORT` once requests are served. With DYNAMO_DATABASE_URL or
+    DYNAMO_BROKER_URL it uses that database or broker instead of its own.
+    """
+    settings = load(data.absolute())
+    layout = Layout(settings.data)
+    layout.make()
+    with alone(layout), listening() as signals, reserve(port) as api, reserve(0) as flower:
+        run(settings, layout, _addresses(settings, layout, number(api), number(flower)), signals)
+
+
+def run(settings: Settings, layout: Layout, at: Addresses, signals: Signals) -> None:
+    """Bring the system up, keep it, and take it down whatever happens."""
+    env = programs.environment(os.environ, layout.data, at.database_url, at.broker_url)
+    supervisor = Supervisor(layout.logs, env, say)
+    system = System(layout, at, supervisor, say)
+    pools = list(programs.pools(POOLS, settings.pool.model_dump(), f"dynamo-{at.port}"))
+    try:
+        if not settings.broker.url:
+            system.start_broker(signals)
+        _prepare(settings, at)
+        _announce(layout, at)
+        system.start(pools)
+        system.await_ready(signals, pools)
+        system.keep(signals)
+        say("stopping")
+    finally:
+        system.stop()
+    say("stopped")
+
+
+def say(line: str) -> None:
+    """Tell the terminal; that nobody reads any more is no reason to end."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open for what is still to be said
+
+
+def _addresses(settings: Settings, layout: Layout, port: int, flower_port: int) -> Addresses:
+    """Say where everything is: what the settings name, else what this system starts for itself."""
+    broker_url = settings.broker.url or broker.url(layout.socket())
+    return Addresses(settings.database_url, broker_url, port, flower_port)
+
+
+def _prepare(settings: Settings, at: Addresses) -> None:
+    """Bring the inventory up to date and make the key that tokens are signed with."""
+    tokens.ensure_key(settings.data)
+    engine = connect(at.database_url)
+    try:
+        _fill(engine)
+    except OperationalError as error:
+        raise Unavailable(f"the database {at.database} is away: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _fill(engine: Engine) -> None:
+    schema.upgrade(engine)
+    with UnitOfWork(engine)() as work:
+        schema.seed(work)
+
+
+def _announce(layout: Layout, at: Addresses) -> None:
+    for what, where in {
+        "data": layout.data,
+        "inventory": at.database,
+        "broker": at.broker,
+        "api": f"{at.api}/v1/",
+        "flower": f"{at.flower} (user dynamo, password in {layout.flower_password})",
+        "logs": layout.logs,
+    }.items():
+        say(f"{what:<10} {where}")

@@ -1,0 +1,39 @@
+"""`dynamo why`: the line of a policy that decided about a dataset at a site."""
+
+from typing import Annotated
+
+import typer
+
+from dynamo.cli import output
+from dynamo.cli.reasons import words
+from dynamo.cli.session import Session, reading
+
+
+@reading
+def why(
+    session: Session,
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    site: Annotated[str, typer.Argument(help="Name of the site.")],
+) -> None:
+    """Say why a dataset is, or is not, deleted at a site."""
+    found = session.service().get("/v1/decisions", {"dataset": dataset, "site": site})
+    if session.json:
+        output.show_json(found)
+        return
+    output.say(f"cycle {found['cycle']} of {found['partition']}, {output.moment(found['at'])}")
+    for one in found["items"]:
+        output.facts(
+            (
+                ("what", one["block"] or one["dataset"]),
+                ("becomes", one["action"]),
+                *((("but", words(one["refused"])),) if one["refused"] else ()),
+                ("size", output.size(one["bytes"])),
+                ("line", one["line"] or None),
+                ("its text", one["text"] or None),
+                *((f"  {name}", _value(value)) for name, value in one["values"].items()),
+            )
+        )
+
+
+def _value(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

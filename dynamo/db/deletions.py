@@ -1,0 +1,99 @@
+"""Deletions in rows: what a worker must know of those it claimed."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from dynamo.db.switches import stopped_sites
+from dynamo.db.tables import Deletion, File, Request, Site, Transfer
+from dynamo.db.work import Work
+from dynamo.inventory.states import TransferKind
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A deletion that is ours for now."""
+
+    id: int
+    lease_no: int
+    attempts: int
+    request_id: int
+    request_kind: str
+    file_id: int
+    lfn: str
+    dataset_id: int
+    block_id: int | None
+    replica_id: int | None
+    site_id: int
+    partition_id: int
+    bytes: int
+    url: str
+    rules: dict[str, object]
+    upload: str | None
+    """The temporary name of an upload at this site, to be removed with the file."""
+
+
+def at_working_sites(work: Work, ids: Collection[int]) -> list[int]:
+    """Return those of the deletions whose site is not stopped by its switch."""
+    idle = stopped_sites(work)
+    return work.scalars(
+        select(Deletion.id)
+        .join(Site, Site.id == Deletion.site_id)
+        .where(Deletion.id.in_(ids), Site.name.not_in(idle))
+    )
+
+
+def load(work: Work, claims: Mapping[int, int]) -> list[Claimed]:
+    """Read what must be known of claimed deletions."""
+    if not claims:
+        return []
+    upload = (Transfer.file_id == Deletion.file_id) & (Transfer.site_id == Deletion.site_id)
+    statement = (
+        select(
+            Deletion.id,
+            Deletion.attempts,
+            Deletion.request_id,
+            Request.kind,
+            Deletion.file_id,
+            File.lfn,
+            File.dataset_id,
+            File.block_id,
+            Deletion.replica_id,
+            Deletion.site_id,
+            Deletion.partition_id,
+            Deletion.bytes,
+            Site.url,
+            Site.rules,
+            Transfer.upload,
+        )
+        .join(File, File.id == Deletion.file_id)
+        .join(Site, Site.id == Deletion.site_id)
+        .join(Request, Request.id == Deletion.request_id)
+        .outerjoin(
+            Transfer, upload & (Transfer.kind == TransferKind.UPLOAD) & (Transfer.state != "done")
+        )
+        .where(Deletion.id.in_(claims))
+        .order_by(Deletion.id)
+    )
+    return [
+        Claimed(
+            id=row.id,
+            lease_no=claims[row.id],
+            attempts=row.attempts,
+            request_id=row.request_id,
+            request_kind=row.kind,
+            file_id=row.file_id,
+            lfn=row.lfn,
+            dataset_id=row.dataset_id,
+            block_id=row.block_id,
+            replica_id=row.replica_id,
+            site_id=row.site_id,
+            partition_id=row.partition_id,
+            bytes=row.bytes,
+            url=row.url,
+            rules=row.rules,
+            upload=row.upload,
+        )
+        for row in work.rows(statement)
+    ]

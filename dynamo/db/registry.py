@@ -1,0 +1,140 @@
+"""Registering names: datasets and files, each once in the whole system."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from dynamo.db import bulk
+from dynamo.db.tables import Block, Dataset, File, Transfer, User
+from dynamo.db.work import Work
+from dynamo.inventory.states import DatasetStatus
+
+_CHUNK = 1000
+
+_DATASET = (
+    select(
+        Dataset.id,
+        Dataset.name,
+        Dataset.owner_id,
+        Dataset.partition_id,
+        Dataset.group_id,
+        Dataset.is_open,
+        Dataset.status,
+        User.name.label("owner"),
+    )
+    .outerjoin(User, User.id == Dataset.owner_id)
+    .where(Dataset.name == bindparam("by_name"))
+)
+_KNOWN = (
+    select(
+        File.id,
+        File.lfn,
+        File.size,
+        File.adler32,
+        File.dataset_id,
+        File.block_id,
+        File.condemned_by,
+        Block.condemned_by.label("block_condemned_by"),
+        Transfer.id.label("transfer_id"),
+        Transfer.kind,
+        Transfer.state,
+        Transfer.site_id,
+        Transfer.confirmed,
+        Transfer.request_id,
+    )
+    .outerjoin(Block, Block.id == File.block_id)
+    .outerjoin(Transfer, (Transfer.file_id == File.id) & (Transfer.kind != "copy"))
+    .where(File.lfn_hash.in_(bindparam("by_hash", expanding=True)))
+)
+
+
+def lfn_hash(lfn: str) -> bytes:
+    """Return the 16 bytes by which a logical name is unique."""
+    return hashlib.blake2b(lfn.encode("ascii"), digest_size=16).digest()
+
+
+def dataset(work: Work, name: str) -> Any:
+    """Return a dataset's row, with the name of its owner (None = official data), or None."""
+    return work.row(_DATASET, {"by_name": name})
+
+
+@dataclass(frozen=True, slots=True)
+class NewDataset:
+    """A dataset that is about to be registered."""
+
+    name: str
+    owner_id: int | None
+    partition_id: int
+    group_id: int | None
+
+
+def add_dataset(work: Work, new: NewDataset) -> None:
+    """Register a dataset, open and empty."""
+    work.add(
+        Dataset,
+        name=new.name,
+        owner_id=new.owner_id,
+        partition_id=new.partition_id,
+        group_id=new.group_id,
+        status=DatasetStatus.VALID,
+        type="user" if new.owner_id is not None else "production",
+        is_open=True,
+        n_files=0,
+        bytes=0,
+        created=work.now,
+        updated=work.now,
+    )
+
+
+def known_files(work: Work, lfns: Sequence[str]) -> dict[str, Any]:
+    """Return what is registered under these names.
+
+    File, dataset and the transfer that brought it or will.
+    """
+    known: dict[str, Any] = {}
+    for start in range(0, len(lfns), _CHUNK):
+        hashes = [lfn_hash(lfn) for lfn in lfns[start : start + _CHUNK]]
+        known |= {row.lfn: row for row in work.rows(_KNOWN, {"by_hash": hashes})}
+    return known
+
+
+def add_files(
+    work: Work,
+    dataset_id: int,
+    block_id: int | None,
+    files: Sequence[tuple[str, int | None, str | None]],
+) -> list[int]:
+    """Register files (name, size, checksum) in a block, or in none yet; return their keys."""
+    shared = {
+        "dataset_id": dataset_id,
+        "block_id": block_id,
+        "created": work.now,
+        "added": None if block_id is None else work.now,
+    }
+    rows = [(lfn, lfn_hash(lfn), size, adler32) for lfn, size, adler32 in files]
+    return bulk.insert(work, File, shared, ("lfn", "lfn_hash", "size", "adler32"), rows)
+
+
+def uploads(work: Work, request_id: int, known: Sequence[int]) -> dict[str, int]:
+    """Return the uploads that an injection booked, or found booked: LFN → key of the transfer."""
+    booked = (Transfer.request_id == request_id) | Transfer.file_id.in_(known)
+    rows = (
+        select(File.lfn, Transfer.id)
+        .join(File, File.id == Transfer.file_id)
+        .where(booked, Transfer.kind == "upload")
+    )
+    return {row.lfn: row.id for row in work.rows(rows)}
+
+
+def arrival_states(work: Work, file_ids: Sequence[int]) -> dict[int, str]:
+    """Return how the transfers that brought files (or will) stand.
+
+    None for those whose row is gone.
+    """
+    rows = select(Transfer.file_id, Transfer.state).where(
+        Transfer.file_id.in_(file_ids), Transfer.kind != "copy"
+    )
+    return {row.file_id: row.state for row in work.rows(rows)}

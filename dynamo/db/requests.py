@@ -1,0 +1,169 @@
+"""Requests in rows: filed, counted, ended."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from dynamo.db.tables import Request, Transfer
+from dynamo.db.work import Work
+from dynamo.inventory.states import ENDED, RequestKind, RequestState
+from dynamo.logs import trace
+from dynamo.operations.life import State
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A request that is about to be registered."""
+
+    kind: RequestKind
+    owner_id: int
+    dataset: str
+    body: Mapping[str, Any]
+    n_files: int = 0
+    bytes: int = 0
+    not_before: datetime | None = None
+    state: RequestState = RequestState.QUEUED
+    n_done: int = 0
+
+
+def add(work: Work, filed: Filed) -> int:
+    """Register a request and return its id."""
+    return work.add(
+        Request,
+        kind=filed.kind,
+        state=filed.state,
+        owner_id=filed.owner_id,
+        dataset=filed.dataset,
+        body=dict(filed.body),
+        n_files=filed.n_files,
+        n_done=filed.n_done,
+        n_failed=0,
+        bytes=filed.bytes,
+        bytes_done=0,
+        not_before=filed.not_before,
+        trace=trace(),
+        created=work.now,
+        updated=work.now,
+    )
+
+
+def locked(work: Work, request_id: int) -> Any:
+    """Lock a request and return its row, or None."""
+    return work.row(
+        select(*Request.__table__.columns).where(Request.id == request_id).with_for_update()
+    )
+
+
+def get(work: Work, request_id: int) -> Any:
+    """Return a request's row, or None."""
+    return work.row(select(*Request.__table__.columns).where(Request.id == request_id))
+
+
+def put(work: Work, request_id: int, **values: Any) -> bool:
+    """Change a request that has not ended."""
+    statement = update(Request).where(Request.id == request_id, Request.state.not_in(ENDED))
+    return work.changed(statement.values(updated=work.now, **values)) == 1
+
+
+def end(
+    work: Work,
+    request_id: int,
+    state: RequestState,
+    reason: str | None = None,
+    detail: str | None = None,
+) -> bool:
+    """End a request for good.
+
+    The reason that it had stands unless it is done or another is given.
+    """
+    said = (
+        {"reason": reason, "detail": detail}
+        if reason is not None or state == RequestState.DONE
+        else {}
+    )
+    return put(work, request_id, state=state, not_before=None, **said)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of files of one request in one unit of work."""
+
+    done: int = 0
+    failed: int = 0
+    bytes_done: int = 0
+    bytes_added: int = 0
+    """Bytes that became known only now."""
+
+
+@dataclass(slots=True)
+class Tallies:
+    """Tallies of several requests."""
+
+    of: dict[int, Tally] = field(default_factory=dict)
+
+    def __getitem__(self, request_id: int) -> Tally:
+        return self.of.setdefault(request_id, Tally())
+
+
+def count(work: Work, tallies: Tallies) -> None:
+    """Add to the kept counts of requests."""
+    for request_id in sorted(tallies.of):
+        tally = tallies.of[request_id]
+        work.changed(
+            update(Request)
+            .where(Request.id == request_id)
+            .values(
+                n_done=Request.n_done + tally.done,
+                n_failed=Request.n_failed + tally.failed,
+                bytes_done=Request.bytes_done + tally.bytes_done,
+                bytes=Request.bytes + tally.bytes_added,
+                updated=work.now,
+            )
+        )
+
+
+def settle_injections(work: Work, request_ids: Collection[int]) -> None:
+    """Bring the state of injections in line with their counts and transfers."""
+    open_ones = work.rows(
+        select(Request.id, Request.n_files, Request.n_done, Request.n_failed)
+        .where(
+            Request.id.in_(request_ids),
+            Request.kind == RequestKind.INJECTION,
+            Request.state.not_in(ENDED),
+        )
+        .order_by(Request.id)
+    )
+    held = dict(
+        work.rows(
+            select(Transfer.request_id, func.count())
+            .where(
+                Transfer.request_id.in_([row.id for row in open_ones]), Transfer.state == State.HELD
+            )
+            .group_by(Transfer.request_id)
+        )
+    )
+    for row in open_ones:
+        left = row.n_files - row.n_done - row.n_failed
+        if left <= 0:
+            end(work, row.id, RequestState.FAILED if row.n_failed else RequestState.DONE)
+        else:
+            put(
+                work,
+                row.id,
+                state=RequestState.HELD if held.get(row.id, 0) >= left else RequestState.RUNNING,
+            )
+
+
+def concerning(
+    work: Work, dataset_names: Collection[str], kinds: Sequence[RequestKind]
+) -> dict[RequestKind, list[int]]:
+    """Return the requests of these kinds on datasets that have not ended."""
+    rows = work.rows(
+        select(Request.id, Request.kind).where(
+            Request.dataset.in_(dataset_names), Request.kind.in_(kinds), Request.state.not_in(ENDED)
+        )
+    )
+    return {kind: [row.id for row in rows if row.kind == kind] for kind in kinds}

@@ -1,0 +1,110 @@
+"""The schema of a database: brought up to date, asked for its version, filled like a fresh one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import ColumnElement, Connection, Engine, select, text
+
+from dynamo.db import policies
+from dynamo.db.tables import Group, Partition, Policy
+from dynamo.db.work import Work
+from dynamo.errors import Unavailable
+from dynamo.policy import defaults
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK = "dynamo-schema"
+LOCK_SECONDS = 120
+WHO = "dynamo"
+"""Who has put the first policies in force."""
+
+GROUPS = {"analysis": "dataset", "production": "block"}
+"""Groups of a fresh system and the level at which they own data."""
+
+
+def alembic(connection: Connection) -> Config:
+    """Return what Alembic must know; there is no `alembic.ini`."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema up to date; harmless when it is, and when two processes do it at once."""
+    with _alone(engine) as connection:
+        command.upgrade(alembic(connection), "head")
+
+
+def current(engine: Engine) -> str | None:
+    """Return the version of the schema, None for an empty database."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def seed(work: Work) -> None:
+    """Add groups, partitions and policies of a fresh system; those that exist stay as they are."""
+    groups = set(work.scalars(select(Group.name)))
+    work.insert(
+        Group,
+        [{"name": name, "level": level} for name, level in GROUPS.items() if name not in groups],
+    )
+    fresh = defaults.partitions()
+    partitions = set(work.scalars(select(Partition.name)))
+    work.insert(
+        Partition,
+        [{"name": one.name, "definition": one.text} for one in fresh if one.name not in partitions],
+    )
+    without = (Partition.name.in_([one.name for one in fresh]), ~_governed())
+    for row in work.rows(select(Partition.id, Partition.name).where(*without)):
+        policies.add(work, row.id, defaults.policy(row.name), WHO)
+
+
+def _governed() -> ColumnElement[bool]:
+    """Hold for partitions that have a policy."""
+    return select(Policy.id).where(Policy.partition_id == Partition.id).exists()
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """Connect so that nobody else changes the schema meanwhile."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "mysql":
+            with _named_lock(connection):
+                yield connection
+        else:
+            with _without_foreign_keys(connection), connection.begin():  # the one writer
+                yield connection
+
+
+@contextmanager
+def _named_lock(connection: Connection) -> Iterator[None]:
+    """Hold a lock of the MySQL session: its data definitions commit and would lose any other."""
+    taken = connection.execute(
+        text("SELECT GET_LOCK(:name, :seconds)"), {"name": LOCK, "seconds": LOCK_SECONDS}
+    )
+    if taken.scalar() != 1:
+        raise Unavailable("another process is changing the schema; repeat the call later")
+    connection.commit()
+    try:
+        yield
+        connection.commit()
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": LOCK})
+        connection.commit()
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Let SQLite replace a table that others refer to."""
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - the pool's promise, for the type checker
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")

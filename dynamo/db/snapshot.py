@@ -1,0 +1,167 @@
+"""Loading the inventory as columns: all that policies look at, at one moment."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from sqlalchemy import select
+
+from dynamo.db import columns, locks, popularity
+from dynamo.db.columns import Rows
+from dynamo.db.tables import Group, Partition, Quota, Request, Site
+from dynamo.db.work import Work
+from dynamo.inventory import arranging
+from dynamo.inventory.arranging import Keys, RawBlockReplicas, RawBlocks, RawReplicas
+from dynamo.inventory.snapshot import (
+    DATASET_STATUSES,
+    SITE_KINDS,
+    SITE_STATUSES,
+    Amounts,
+    BlockReplicas,
+    Blocks,
+    Datasets,
+    Definition,
+    Flags,
+    Groups,
+    Numbers,
+    Replicas,
+    Sites,
+    Snapshot,
+)
+from dynamo.inventory.states import ENDED, RequestKind
+
+_VALID = "state = 'valid'"
+
+
+def load(work: Work, protected_sites: Iterable[str] = ()) -> Snapshot:
+    """Read everything in one unit of work, which sees one moment if it is a `snapshot()`.
+
+    What is condemned does not count any more: neither as a copy nor as filling its site.
+    """
+    sites, groups = _sites(work), _groups(work)
+    blocks, datasets = _blocks(work, _datasets(work))
+    replicas, block_replicas = _replicas(work, datasets, blocks, sites, groups)
+    definitions, quotas = _partitions(work, sites)
+    found = Snapshot(
+        sites=sites,
+        groups=groups,
+        datasets=datasets,
+        blocks=blocks,
+        replicas=replicas,
+        block_replicas=block_replicas,
+        partitions=definitions,
+        quotas=quotas,
+        locks=locks.holding(work),
+        protected_sites=frozenset(protected_sites),
+        waiting_copies=_waiting_copies(work),
+    )
+    return found.with_attributes(**popularity.attributes(work, found, work.now.timestamp()))
+
+
+def _sites(work: Work) -> Sites:
+    rows = work.rows(select(Site.id, Site.name, Site.kind, Site.status))
+    return arranging.sites(
+        [row.id for row in rows],
+        [row.name for row in rows],
+        [SITE_KINDS.index(row.kind) for row in rows],
+        [SITE_STATUSES.index(row.status) for row in rows],
+    )
+
+
+def _groups(work: Work) -> Groups:
+    rows = work.rows(select(Group.id, Group.name, Group.level))
+    return arranging.groups(
+        [row.id for row in rows],
+        [row.name for row in rows],
+        [row.level == "dataset" for row in rows],
+    )
+
+
+def _datasets(work: Work) -> Datasets:
+    known = [f"WHEN '{word}' THEN {code}" for code, word in enumerate(DATASET_STATUSES) if word]
+    status = f"CASE status {' '.join(known)} ELSE 1 END"
+    wanted = ("id", status, columns.seconds(work, "updated"), "name")
+    (ids, code, updated), names = columns.named(work, Rows("datasets", wanted))
+    return arranging.datasets(ids, names, code, updated)
+
+
+def _blocks(work: Work, datasets: Datasets) -> tuple[Blocks, Datasets]:
+    wanted = Rows("blocks", ("id", "dataset_id", "bytes", "n_files"), "condemned_by IS NULL")
+    ids, dataset_ids, size, n_files = columns.numbers(work, wanted)
+    return arranging.blocks(RawBlocks(ids, dataset_ids, size, n_files), datasets)
+
+
+def _replicas(
+    work: Work, datasets: Datasets, blocks: Blocks, sites: Sites, groups: Groups
+) -> tuple[Replicas, BlockReplicas]:
+    moment = columns.seconds(work, "updated")
+    wanted = (
+        *("id", "block_id", "dataset_id", "site_id", "COALESCE(group_id, 0)", "bytes", "n_files"),
+        *(moment, "complete", "custodial", f"CASE WHEN {_VALID} THEN 1 ELSE 0 END"),
+    )
+    read = columns.numbers(work, Rows("block_replicas", wanted))
+    site_at, dataset_at = Keys.of(sites.ids), Keys.of(datasets.ids)
+    ids, block_ids, dataset_ids, site_ids, group_ids, size, n_files, updated, *flags = read
+    complete, custodial, valid = (flag.astype(np.bool_) for flag in flags)
+    valid &= np.isin(block_ids, blocks.ids)
+    parts = RawBlockReplicas(
+        ids=ids[valid],
+        block=Keys.of(blocks.ids)(block_ids[valid]),
+        site=site_at(site_ids[valid]),
+        group=Keys.of(groups.ids)(group_ids[valid]),
+        size=size[valid],
+        n_files=n_files[valid],
+        updated=updated[valid],
+        complete=complete[valid],
+        custodial=custodial[valid],
+    )
+    at = dataset_at(dataset_ids).astype(np.int64) * len(sites.ids) + site_at(site_ids)
+    leaving = np.setdiff1d(at[~valid], at[valid])
+    whole = _whole(work, dataset_at, site_at, Keys.of(groups.ids))
+    staying = ~np.isin(_pairs(whole, len(sites.ids)), leaving)
+    return arranging.replicas(_some(whole, staying), parts, blocks, len(sites.ids))
+
+
+def _whole(work: Work, dataset_at: Keys, site_at: Keys, group_at: Keys) -> RawReplicas:
+    wanted = ("dataset_id", "site_id", "growing", "COALESCE(group_id, 0)")
+    dataset_ids, site_ids, growing, group_ids = columns.numbers(
+        work, Rows("dataset_replicas", wanted)
+    )
+    return RawReplicas(
+        dataset_at(dataset_ids), site_at(site_ids), growing.astype(np.bool_), group_at(group_ids)
+    )
+
+
+def _pairs(whole: RawReplicas, n_sites: int) -> Amounts:
+    dataset: Amounts = np.asarray(whole.dataset, np.int64)
+    site: Amounts = np.asarray(whole.site, np.int64)
+    return dataset * n_sites + site
+
+
+def _some(whole: RawReplicas, wanted: Flags) -> RawReplicas:
+    """Leave out dataset replicas of which all is condemned: they hold nothing and await nothing."""
+    return RawReplicas(
+        *(
+            np.asarray(column)[wanted]
+            for column in (whole.dataset, whole.site, whole.growing, whole.group)
+        )
+    )
+
+
+def _partitions(work: Work, sites: Sites) -> tuple[tuple[Definition, ...], Numbers]:
+    rows = work.rows(
+        select(Partition.id, Partition.name, Partition.definition).order_by(Partition.id)
+    )
+    quotas = np.full((len(rows), len(sites.ids)), np.nan)
+    row_of = {row.id: place for place, row in enumerate(rows)}
+    column_of = {key: place for place, key in enumerate(sites.ids.tolist())}
+    for row in work.rows(select(Quota.partition_id, Quota.site_id, Quota.max_bytes)):
+        limit = np.inf if row.max_bytes is None else row.max_bytes
+        quotas[row_of[row.partition_id], column_of[row.site_id]] = limit
+    return tuple(Definition(row.name, row.definition) for row in rows), quotas
+
+
+def _waiting_copies(work: Work) -> frozenset[str]:
+    """Return what open copy requests name: datasets, or their blocks in full."""
+    open_ones = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
+    rows = work.rows(select(Request.dataset, Request.body).where(*open_ones))
+    return frozenset(name for row in rows for name in (row.body.get("blocks") or [row.dataset]))

@@ -1,0 +1,175 @@
+"""Policies, what feeds them and what cycles decided."""
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dynamo.db.tables.base import INNODB, Base
+from dynamo.db.types import (
+    Bytes,
+    Count,
+    DatasetName,
+    Day,
+    Hash,
+    Json,
+    Key,
+    LongText,
+    Moment,
+    Name,
+    Reference,
+    Seconds,
+    Sentence,
+    Trace,
+    Uuid,
+    Word,
+    Words,
+)
+
+
+class Policy(Base):
+    """A text that was put in force; the newest version of a partition still is."""
+
+    __tablename__ = "policies"
+    __table_args__ = (UniqueConstraint("partition_id", "version"), INNODB)
+
+    id: Mapped[Key]
+    partition_id: Mapped[Reference] = mapped_column(ForeignKey("partitions.id"))
+    version: Mapped[Count]
+    """From 1, without gaps."""
+    text: Mapped[LongText]
+    who: Mapped[Name]
+    at: Mapped[Moment]
+
+
+class Lock(Base):
+    """Somebody's wish that data stay until a moment."""
+
+    __tablename__ = "locks"
+    __table_args__ = (
+        UniqueConstraint("identity"),
+        Index(None, "expires"),
+        Index(None, "owner", "id"),
+        INNODB,
+    )
+
+    id: Mapped[Key]
+    identity: Mapped[Hash]
+    """Of owner, item, sites and groups: the same lock again only changes its end and reason."""
+    owner: Mapped[Name]
+    dataset: Mapped[DatasetName]
+    """A name or a glob."""
+    block: Mapped[Uuid | None]
+    """What stands behind the `#`, where one block is meant."""
+    sites: Mapped[Words]
+    """Names and globs; empty = all."""
+    groups: Mapped[Words]
+    """Names and globs; empty = all."""
+    why: Mapped[Sentence | None]
+    created: Mapped[Moment]
+    expires: Mapped[Moment]
+    """From then on it locks nothing."""
+
+
+class Access(Base):
+    """How often jobs at a site read a dataset on one day; reported again, it is replaced."""
+
+    __tablename__ = "accesses"
+    __table_args__ = (Index(None, "day"), INNODB)
+
+    # what is known of a dataset's popularity goes with it
+    dataset_id: Mapped[Reference] = mapped_column(
+        ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True
+    )
+    site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True, index=True)
+    day: Mapped[Day] = mapped_column(primary_key=True)
+    accesses: Mapped[Count]
+    cpu_seconds: Mapped[Seconds]
+
+
+class Demand(Base):
+    """Jobs of a batch system that wait for a dataset since a moment; reported again, replaced."""
+
+    __tablename__ = "demands"
+    __table_args__ = (Index(None, "since"), INNODB)
+
+    dataset_id: Mapped[Reference] = mapped_column(
+        ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True
+    )
+    source: Mapped[Name] = mapped_column(primary_key=True)
+    """Who says so."""
+    since: Mapped[Moment] = mapped_column(primary_key=True)
+    jobs: Mapped[Count]
+
+
+class Cycle(Base):
+    """One run of detox or dealer for a partition."""
+
+    __tablename__ = "cycles"
+    __table_args__ = (
+        UniqueConstraint("running_key"),
+        Index(None, "kind", "partition_id", "id"),
+        Index(None, "state", "lease_until"),
+        INNODB,
+    )
+
+    id: Mapped[Key]
+    kind: Mapped[Word]
+    """`detox` or `dealer`."""
+    partition_id: Mapped[Reference] = mapped_column(ForeignKey("partitions.id"))
+    policy_id: Mapped[Reference | None] = mapped_column(ForeignKey("policies.id"))
+    """None where a dry run tried a text that is not in force."""
+    text: Mapped[LongText | None]
+    """That text."""
+    dry_run: Mapped[bool]
+    """The plan is kept and nothing is carried out."""
+    state: Mapped[Word]
+    running_key: Mapped[Name | None]
+    """`<kind>@<partition id>` while it runs and is no dry run: never two at once."""
+    seed: Mapped[Reference]
+    """Of random picks, so that it can be replayed."""
+    who: Mapped[Name]
+    trace: Mapped[Trace]
+    request_id: Mapped[Reference | None] = mapped_column(ForeignKey("requests.id"))
+    """The deletion under which its replicas are condemned."""
+    created: Mapped[Moment]
+    started: Mapped[Moment | None]
+    ended: Mapped[Moment | None]
+    lease_owner: Mapped[Trace | None]
+    lease_no: Mapped[Count]
+    """Fencing number: who lost the lease writes nothing."""
+    lease_until: Mapped[Moment | None]
+    reason: Mapped[Word | None]
+    error: Mapped[Sentence | None]
+    summary: Mapped[Json]
+    """Sites before and after, and what was not done by reason."""
+
+
+class Decision(Base):
+    """What a cycle decided about a replica, by which line of the policy; names, not keys."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        UniqueConstraint("cycle_id", "position"),
+        Index(None, "cycle_id", "site", "position"),
+        Index(None, "dataset", "site", "cycle_id"),
+        INNODB,
+    )
+
+    id: Mapped[Key]
+    cycle_id: Mapped[Reference] = mapped_column(ForeignKey("cycles.id", ondelete="CASCADE"))
+    position: Mapped[Count]
+    """Place in the plan."""
+    site: Mapped[Name]
+    dataset: Mapped[DatasetName]
+    block: Mapped[Uuid | None]
+    """None where the whole dataset replica is meant."""
+    action: Mapped[Word]
+    line: Mapped[Count]
+    """Number of the policy's line; 0 = the default decision."""
+    text: Mapped[Sentence]
+    """That line, as far as it fits."""
+    n_files: Mapped[Count]
+    bytes: Mapped[Bytes]
+    facts: Mapped[Json]
+    """The values of the line's variables."""
+    refused: Mapped[Word | None]
+    """Why the guard did not let it happen."""

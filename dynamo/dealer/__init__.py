@@ -1,0 +1,1 @@
+"""Decides what is copied where: proposals in, a plan out, all limits kept."""

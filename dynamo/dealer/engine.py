@@ -1,0 +1,109 @@
+"""One cycle: ask the proposers, merge what they want, place it, combine it into copies."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from dynamo.dealer.combining import combined
+from dynamo.dealer.merging import drawn
+from dynamo.dealer.needs import Heard
+from dynamo.dealer.placing import Placed, Placing
+from dynamo.dealer.plan import Outcomes, Plan, SiteState
+from dynamo.dealer.proposals import DEFAULT_GROUP, Proposals, joined
+from dynamo.dealer.question import Question
+from dynamo.dealer.scene import Scene
+from dynamo.dealer.screening import screened
+from dynamo.dealer.settling import settled
+from dynamo.dealer.stock import Stock
+from dynamo.dealer.voices import Voice, heard
+from dynamo.inventory.snapshot import Codes
+from dynamo.policy.image import Places
+
+
+def decide(asked: Question, voices: Mapping[str, Voice]) -> Plan:
+    """Decide what is copied.
+
+    Raises Invalid where the snapshot lacks a partition or group, or a condition is wrong.
+    """
+    scene = Scene(asked)
+    taking_part = heard(voices)
+    chances = np.random.default_rng(asked.cycle).spawn(len(taking_part) + 2)
+    proposals = proposed(scene, taking_part, chances[2:])
+    merged = merge(scene, proposals, taking_part, chances[0])
+    placed = Placing(scene, merged, chances[1]).run()
+    priorities = tuple(voice.priority for voice in taking_part.values())
+    copies = combined(scene, merged, placed, priorities)
+    verdicts = [verdict for one in proposals.values() for verdict in one.verdicts]
+    return Plan(
+        asked=asked,
+        targets=scene.targets,
+        voices=tuple(taking_part),
+        proposals=proposals,
+        outcomes=Outcomes(merged.voice, merged.place, placed.site, placed.reason),
+        copies=copies,
+        verdicts=settled(scene, verdicts, copies),
+        sites=_sites(scene, placed),
+    )
+
+
+def proposed(
+    scene: Scene, voices: Mapping[str, Voice], chances: list[np.random.Generator]
+) -> dict[str, Proposals]:
+    """Ask everybody; where no site takes copies, nobody is asked."""
+    if not scene.targets.any():
+        return {}
+    pairs = zip(voices.items(), chances, strict=True)
+    return {name: voice.proposer.propose(scene, rng) for (name, voice), rng in pairs}
+
+
+def merge(
+    scene: Scene,
+    proposals: Mapping[str, Proposals],
+    voices: Mapping[str, Voice],
+    rng: np.random.Generator,
+) -> Heard:
+    """Put all proposals into the order of their turns."""
+    lists = list(proposals.values())
+    counts = [len(one) for one in lists]
+    voice = drawn(counts, [voices[name].priority for name in proposals], rng)
+    place = _counted(voice, len(lists))
+    begins = np.cumsum([0, *counts])[:-1].astype(np.intp)
+    everything = joined(lists).take(begins[voice] + place)
+    group = np.where(everything.group == DEFAULT_GROUP, scene.group, everything.group)
+    everything = replace(everything, group=group.astype(np.int32))
+    stock = Stock.of(scene, everything)
+    return Heard(
+        proposals=everything,
+        voice=voice,
+        place=place.astype(np.int32),
+        ranked=tuple(one.ranked for one in lists),
+        divisible=tuple(one.divisible for one in lists),
+        once=tuple(one.once for one in lists),
+        stock=stock,
+        screened=screened(scene, everything, stock),
+    )
+
+
+def _counted(voice: Codes, n_voices: int) -> Places:
+    """Return how many turns the same voice had before each turn."""
+    place = np.zeros(len(voice), np.intp)
+    for one in range(n_voices):
+        own = np.flatnonzero(voice == one)
+        place[own] = np.arange(len(own))
+    return place
+
+
+def _sites(scene: Scene, placed: Placed) -> tuple[SiteState, ...]:
+    filling = scene.filling
+    return tuple(
+        SiteState(
+            site=scene.snapshot.sites.labels[place],
+            quota=float(filling.quota[place]),
+            physical=int(filling.physical[place]),
+            projected=int(filling.projected[place]),
+            sent=int(placed.sent[place]),
+            reowned=int(placed.reowned[place]),
+        )
+        for place in np.flatnonzero(scene.targets).tolist()
+    )

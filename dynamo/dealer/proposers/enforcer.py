@@ -1,0 +1,163 @@
+"""Keeps placement rules: so many copies at certain sites, or blocks shared out over them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dynamo.dealer.items import Catalogue
+from dynamo.dealer.proposals import Gathered, Item, Proposals
+from dynamo.dealer.scene import Scene
+from dynamo.dealer.spreading import share_out, shares
+from dynamo.inventory.snapshot import Codes, Flags
+from dynamo.policy.conditions import any_on_sites, compiled
+from dynamo.policy.enforcer import Enforcer as Rules
+from dynamo.policy.enforcer import PlacementRule
+from dynamo.policy.tree import Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforcer:
+    """Proposes what the rules lack, in random order."""
+
+    rules: Rules | None = None
+    """None = those of the question."""
+
+    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:
+        """Propose per rule and dataset: changes of owner first, then sites without a copy.
+
+        Raises Invalid for a group or partition that does not exist.
+        """
+        rules = self.rules or scene.asked.enforcer
+        found = Gathered()
+        for rule in rules.rules if rules is not None else ():
+            ground = _Ground.of(scene, rules.partition, rule)  # type: ignore[union-attr]
+            gather = _shared_out if rule.spread else _copied
+            gather(scene, ground, rng, found)
+        order = rng.permutation(len(found.items))
+        shuffled = Gathered([found.items[place] for place in order.tolist()])
+        return replace(shuffled.proposals(), ranked=False, divisible=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ground:
+    """What a rule is about."""
+
+    rule: PlacementRule
+    group: int
+    destinations: Flags
+    datasets: Codes
+    """Those with a replica at a source."""
+    candidates: Codes
+    """Dataset replicas with all blocks at destinations, all in the partition."""
+    there: Flags
+    """Those of them that belong to the rule's group alone."""
+
+    @classmethod
+    def of(cls, scene: Scene, partition: str, rule: PlacementRule) -> "_Ground":
+        partitions, now = scene.asked.partitions, scene.asked.moment
+        held = _held(scene, partition)
+        standing = partitions.standing(scene.snapshot, partition, held)
+        sites = {
+            key: any_on_sites([compiled(one, now) for one in conditions], standing)
+            for key, conditions in (("to", rule.destinations), ("from", rule.sources))
+        }
+        n_held, at = scene.per_replica(held), scene.snapshot.replicas.site
+        sources = (n_held > 0) & sites["from"][at] & _any(scene, rule.replicas)
+        group = scene.group_named(rule.group) if rule.group else scene.group
+        full = sites["to"][at] & scene.has_all & (n_held == scene.n_rows) & (n_held > 0)
+        candidates = np.flatnonzero(full)
+        return cls(
+            rule=rule,
+            group=group,
+            destinations=sites["to"],
+            datasets=np.unique(scene.snapshot.replicas.dataset[sources]),
+            candidates=candidates.astype(np.int32),
+            there=scene.owner[candidates] == group,
+        )
+
+
+def _held(scene: Scene, partition: str) -> Flags:
+    return scene.held if partition == scene.asked.partition else scene.rows_in(partition)
+
+
+def _any(scene: Scene, conditions: tuple[Condition, ...]) -> Flags:
+    found = np.zeros(len(scene.snapshot.replicas.dataset), np.bool_)
+    for condition in conditions:
+        found |= scene.fitting(condition)
+    return found
+
+
+def _copied(scene: Scene, ground: _Ground, rng: np.random.Generator, found: Gathered) -> None:
+    """Propose whole datasets."""
+    replicas = scene.snapshot.replicas
+    wanted = min(ground.rule.num_copies, int(ground.destinations.sum()))
+    dataset = replicas.dataset[ground.candidates]
+    copies = np.bincount(dataset[ground.there], minlength=scene.n_datasets)
+    lacking = ground.datasets[copies[ground.datasets] < wanted]
+    foreign: dict[int, list[int]] = {}
+    for replica in ground.candidates[~ground.there].tolist():
+        foreign.setdefault(int(replicas.dataset[replica]), []).append(int(replicas.site[replica]))
+    taken = _sites_of(scene, ground.candidates[ground.there], lacking)
+    for one in lacking.tolist():
+        missing = wanted - int(copies[one])
+        flipped = rng.permutation(foreign.get(one, [])).astype(np.int64).tolist()[:missing]
+        away = {*taken.get(one, ()), *flipped}
+        sites = flipped + _drawn(scene, ground, one, away, missing - len(flipped), rng)
+        for site in sites:
+            found.add(Item(one, None, site, ground.group))
+
+
+def _sites_of(scene: Scene, replicas: Codes, datasets: Codes) -> dict[int, list[int]]:
+    table, known = (
+        scene.snapshot.replicas,
+        np.isin(scene.snapshot.replicas.dataset[replicas], datasets),
+    )
+    sites: dict[int, list[int]] = {}
+    for replica in replicas[known].tolist():
+        sites.setdefault(int(table.dataset[replica]), []).append(int(table.site[replica]))
+    return sites
+
+
+def _drawn(
+    scene: Scene,
+    ground: _Ground,
+    dataset: int,
+    away: set[int],
+    count: int,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Draw sites without a copy: those that take copies now first, of them those with a part."""
+    if not count:
+        return []
+    free = [site for site in np.flatnonzero(ground.destinations).tolist() if site not in away]
+    begun = {
+        int(scene.snapshot.replicas.site[replica])
+        for replica in scene.replicas_of(dataset)
+        if int(scene.n_rows[replica])
+    }
+    chance = rng.random(len(free)).tolist()
+    order = sorted(
+        range(len(free)),
+        key=lambda place: (
+            not scene.targets[free[place]],
+            free[place] not in begun,
+            chance[place],
+        ),
+    )
+    return [free[place] for place in order[:count]]
+
+
+def _shared_out(scene: Scene, ground: _Ground, rng: np.random.Generator, found: Gathered) -> None:  # noqa: ARG001 - leaves nothing to chance
+    """Propose blocks, each at as many of the destinations as the rule wants copies."""
+    sites = ground.destinations & scene.targets
+    parts = shares(scene, sites)
+    copies = min(ground.rule.num_copies, int(sites.sum()))
+    catalogue = Catalogue(scene)
+    room = scene.filling.space(scene.asked.limits).copy()
+    for dataset in ground.datasets.tolist():
+        given = share_out(
+            parts, catalogue.sizes(dataset), catalogue.places(dataset, sites), copies, room
+        )
+        for site, blocks in sorted(given.items()):
+            room[site] -= catalogue.size(blocks)
+            found.add(Item(dataset, tuple(sorted(blocks)), site, ground.group))

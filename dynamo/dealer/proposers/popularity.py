@@ -1,0 +1,77 @@
+"""Copies what waiting jobs want: the more they are, the more copies."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynamo.dealer.proposals import Proposals
+from dynamo.dealer.scene import Scene
+from dynamo.inventory.snapshot import Amounts, Flags, Numbers
+from dynamo.policy.reading import read_condition
+from dynamo.policy.variables import Scope
+
+ATTRIBUTE = "request_weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Popularity:
+    """Proposes as many copies as the demand for a dataset asks for, the most wanted first."""
+
+    source_groups: tuple[str, ...] = ()
+    """A block of the dataset must belong to one of them; none = to anybody."""
+    max_dataset_size: float = 50e12
+    """Bytes; 0 = any."""
+    max_replication: int = 10
+    threshold: float = 1.75
+    """Weight of waiting jobs that makes one copy."""
+    condition: str | None = None
+    """A policy condition that one of the dataset's replicas must fit."""
+
+    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+        """Propose a first copy of each, then a second of those that need one, and so on."""
+        weight = scene.snapshot.attributes.get(ATTRIBUTE)
+        if weight is None:
+            return Proposals.of_datasets(np.zeros(0, np.int32))
+        wanted = weight.astype(np.float64)
+        lacking = np.where(self._eligible(scene, wanted), self._lacking(scene, wanted), 0)
+        datasets = np.flatnonzero(lacking > 0)
+        datasets = datasets[np.argsort(-wanted[datasets], kind="stable")]
+        turns = lacking[datasets]
+        rank = np.repeat(np.arange(len(datasets)), turns)
+        turn = np.arange(len(rank)) - np.repeat(np.cumsum(turns) - turns, turns)
+        return Proposals.of_datasets(datasets[rank[np.lexsort((rank, turn))]])
+
+    def _lacking(self, scene: Scene, wanted: Numbers) -> Amounts:
+        """Return how many copies more there should be; those on their way and on tape count."""
+        copies = np.bincount(scene.snapshot.replicas.dataset, minlength=scene.n_datasets)
+        asked = np.minimum(np.ceil(wanted / self.threshold), self.max_replication)
+        return np.maximum(asked - copies, 0).astype(np.int64)
+
+    def _eligible(self, scene: Scene, wanted: Numbers) -> Flags:
+        possible = wanted > 0
+        if self.max_dataset_size > 0:
+            possible &= scene.dataset_bytes <= self.max_dataset_size
+        if self.source_groups:
+            possible &= self._owned(scene)
+        if self.condition is not None:
+            possible &= _fitting(scene, self.condition)
+        return possible
+
+    def _owned(self, scene: Scene) -> Flags:
+        groups = np.zeros(len(scene.snapshot.groups.ids), np.bool_)
+        for name in self.source_groups:
+            place = scene.snapshot.groups.labels.find(name)
+            if place >= 0:
+                groups[place] = True
+        rows = scene.snapshot.block_replicas
+        found = np.zeros(scene.n_datasets, np.bool_)
+        found[scene.snapshot.replicas.dataset[rows.replica[groups[rows.group]]]] = True
+        return found
+
+
+def _fitting(scene: Scene, condition: str) -> Flags:
+    """Tell of which datasets a replica fits."""
+    fitting = scene.fitting(read_condition(condition, Scope.REPLICA))
+    found = np.zeros(scene.n_datasets, np.bool_)
+    found[scene.snapshot.replicas.dataset[fitting]] = True
+    return found

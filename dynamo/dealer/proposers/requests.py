@@ -1,0 +1,31 @@
+"""Copies what people asked for: requests are judged once, actions proposed until under way."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dynamo.dealer.judging import Judge, Rules
+from dynamo.dealer.proposals import Proposals
+from dynamo.dealer.scene import Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """Proposes the open actions of all requests, merged per site and dataset."""
+
+    max_size: float = 200e12
+    """Bytes of one dataset in a request; 0 = any."""
+    block_request_max: float = 0.5
+    """Blocks that make up more than this part of their dataset are copied as the dataset."""
+    overwritten_groups: tuple[str, ...] = ()
+    """Copies of these groups are taken over instead of making another one."""
+
+    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:
+        """Judge the requests: activated ones first, then new ones, in their order."""
+        judge = Judge(
+            scene, Rules(self.max_size, self.block_request_max, self.overwritten_groups), rng
+        )
+        wishes = sorted(scene.asked.wishes, key=lambda wish: not wish.activated)
+        verdicts = {wish.key: judge.judge(wish) for wish in wishes}
+        in_order = tuple(verdicts[wish.key] for wish in scene.asked.wishes)
+        return replace(judge.proposals(), ranked=False, divisible=True, verdicts=in_order)

@@ -1,0 +1,36 @@
+"""Gathers users' scattered data at one site, block by block."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dynamo.dealer.items import Catalogue
+from dynamo.dealer.proposals import DEFAULT_GROUP, Gathered, Item, Proposals
+from dynamo.dealer.scene import Scene
+from dynamo.dealer.wishes import Subscription, Wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriptions:
+    """Proposes the closed blocks that are not at the site yet; cleaning up is not its business."""
+
+    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+        """Propose in the order of the subscriptions; unknown names are passed over."""
+        found, catalogue = Gathered(), Catalogue(scene)
+        for one in scene.asked.subscriptions:
+            item = catalogue.find(Wanted(one.dataset))
+            site = scene.snapshot.sites.labels.find(one.site)
+            if item is not None and site >= 0:
+                found.add(_item(scene, catalogue, one, item.dataset, site))
+        return replace(found.proposals(), ranked=False, divisible=True)
+
+
+def _item(scene: Scene, catalogue: Catalogue, one: Subscription, dataset: int, site: int) -> Item:
+    wanted = (
+        scene.blocks_of(dataset).tolist()
+        if one.blocks is None
+        else catalogue.blocks(dataset, one.blocks)
+    )
+    there = catalogue.present(dataset, site)
+    group = DEFAULT_GROUP if one.group is None else scene.group_named(one.group)
+    return Item(dataset, tuple(block for block in wanted if block not in there), site, group)

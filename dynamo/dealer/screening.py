@@ -1,0 +1,82 @@
+"""What can be said about proposals before any is placed."""
+
+import numpy as np
+
+from dynamo.dealer.plan import Reason
+from dynamo.dealer.proposals import Proposals
+from dynamo.dealer.scene import Scene
+from dynamo.dealer.stock import Stock
+from dynamo.inventory.snapshot import DATASET_STATUSES, Flags, Words
+from dynamo.policy.image import Places, spread
+
+COPIED = tuple(DATASET_STATUSES.index(word) for word in ("production", "valid"))
+
+
+def screened(scene: Scene, proposals: Proposals, stock: Stock) -> Words:
+    """Return for each proposal the first reason against it; `ACCEPTED` where there is none yet."""
+    some, every = _readable(scene, proposals)
+    named = proposals.site >= 0
+    status = scene.snapshot.datasets.status[proposals.dataset]
+    against = (
+        (Reason.NO_SOURCE, ~some),
+        (Reason.NOT_VALID, ~np.isin(status, COPIED)),
+        (Reason.FILES_MISSING, ~every),
+        (Reason.NOT_A_TARGET, named & ~scene.targets[proposals.site]),
+        (Reason.NOT_ALLOWED, named & _closed(scene, proposals)),
+        (Reason.EXISTS, named & _there(proposals, stock)),
+    )
+    found = np.zeros(len(proposals), np.int8)
+    for reason, holds in reversed(against):
+        found[holds] = reason
+    return found
+
+
+def _readable(scene: Scene, proposals: Proposals) -> tuple[Flags, Flags]:
+    """Tell of which proposals there is anything anywhere, and of which there is everything.
+
+    A dataset counts as readable in full if all its blocks are, or if one of its replicas lacks
+    nothing of what it has: blocks that are nowhere yet are still to be made.
+    """
+    some, every = _datasets(scene)
+    some, every = some[proposals.dataset], every[proposals.dataset]
+    pieces, of = spread(proposals.first[:-1], proposals.first[1:])
+    if len(pieces):
+        blocks = proposals.block[pieces]
+        anywhere = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
+        anywhere[scene.snapshot.block_replicas.block] = True
+        listed = ~proposals.whole
+        some[listed] = _all(anywhere[blocks], of, len(proposals))[listed]
+        every[listed] = _all(scene.available[blocks], of, len(proposals))[listed]
+    some[~proposals.whole & (np.diff(proposals.first) == 0)] = False
+    return some, every
+
+
+def _datasets(scene: Scene) -> tuple[Flags, Flags]:
+    dataset, blocks = scene.snapshot.replicas.dataset, scene.snapshot.blocks
+    some = np.zeros(scene.n_datasets, np.bool_)
+    some[dataset] = True
+    every = np.ones(scene.n_datasets, np.bool_)
+    every[blocks.dataset[~scene.available]] = False
+    unbroken = (scene.n_rows > 0) & (scene.n_rows == scene.n_complete)
+    every[dataset[unbroken]] = True
+    return some, every
+
+
+def _all(truth: Flags, of: Places, count: int) -> Flags:
+    return np.asarray(np.bincount(of[~truth], minlength=count) == 0)
+
+
+def _closed(scene: Scene, proposals: Proposals) -> Flags:
+    closed = np.zeros(len(proposals), np.bool_)
+    for datasets, sites in scene.vetoes:
+        closed |= datasets[proposals.dataset] & sites[proposals.site]
+    return closed
+
+
+def _there(proposals: Proposals, stock: Stock) -> Flags:
+    """Tell which are at the named site in full, or on their way, and belong to the right group."""
+    of = stock.proposal
+    same = (stock.site == proposals.site[of]) & (stock.n == stock.wanted[of]) & stock.owned
+    found = np.zeros(len(proposals), np.bool_)
+    found[of[same]] = True
+    return found

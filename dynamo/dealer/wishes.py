@@ -1,0 +1,93 @@
+"""What people asked for: copy requests with their single actions, and what is said about them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Block = str | int
+"""A block by its name behind the `#`, or by its key."""
+
+
+class ActionState(StrEnum):
+    """How far one item at one site is."""
+
+    NEW = "new"
+    QUEUED = "queued"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class WishState(StrEnum):
+    """What was decided about a request."""
+
+    NEW = "new"
+    ACTIVATED = "activated"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A dataset, or one of its blocks."""
+
+    dataset: str
+    block: Block | None = None
+
+    @classmethod
+    def named(cls, item: str) -> "Wanted":
+        """Split the item at its `#`, if it names one block."""
+        dataset, mark, block = item.partition("#")
+        return cls(dataset, block if mark else None)
+
+    def __str__(self) -> str:
+        return self.dataset if self.block is None else f"{self.dataset}#{self.block}"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One item that shall come to one site."""
+
+    item: Wanted
+    site: str
+    state: ActionState = ActionState.NEW
+    shared: bool = False
+    """Another request, judged before, wants the same: one copy serves both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A copy request."""
+
+    key: int
+    items: tuple[Wanted, ...]
+    sites: tuple[str, ...]
+    """Names and globs."""
+    copies: int = 0
+    """In all, among the sites; 0 = one at each of them."""
+    group: str | None = None
+    spread: bool = False
+    """Share the blocks out over the sites, `copies` of each, instead of copying datasets."""
+    activated: bool = False
+    """It was accepted in an earlier cycle; its actions say what is left to do."""
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The standing wish that a user's scattered data be gathered at one site."""
+
+    key: int
+    dataset: str
+    site: str
+    group: str | None = None
+    blocks: tuple[Block, ...] | None = None
+    """Those that are closed and wanted; None = all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said about one wish."""
+
+    key: int
+    state: WishState
+    reason: str | None = None
+    actions: tuple[Action, ...] = field(default=())

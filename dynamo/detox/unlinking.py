@@ -1,0 +1,68 @@
+"""Takes blocks off a dataset replica: they are deleted, or handed to the owner of the rest."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dynamo.detox.cycle import Cycle
+from dynamo.inventory.snapshot import Flags
+from dynamo.policy.image import Places, View
+from dynamo.policy.partitions import Members
+
+
+@dataclass(slots=True, eq=False)
+class Unlinker:
+    """Knows the partition, which handed-over blocks may leave."""
+
+    cycle: Cycle
+    members: Members
+    _stays: dict[tuple[int, int], bool] = field(default_factory=dict)
+
+    def unlink(self, replica: int, rows: Places, line: int) -> Places:
+        """Unlink rows of one dataset replica; return those that are no longer in the image.
+
+        Blocks of block-level owners are handed to the dataset-level owner of the replica, if it has
+        one and is not unlinked as a whole.
+        """
+        present = self.cycle.image.rows_of(replica)
+        if len(rows) == len(present):
+            return self._delete(rows, line)
+        whole = self.cycle.image.snapshot.groups.whole
+        groups = self.cycle.image.group
+        owners = groups[present[whole[groups[present]]]]
+        if not len(owners):
+            return self._delete(rows, line)
+        by_dataset = whole[groups[rows]]
+        deleted, handed = rows[by_dataset], rows[~by_dataset]
+        left = self._hand_over(replica, handed, int(owners[0])) if len(handed) else handed
+        return np.concatenate([self._delete(deleted, line) if len(deleted) else deleted, left])
+
+    def _delete(self, rows: Places, line: int) -> Places:
+        self.cycle.delete(rows, np.full(len(rows), line, np.int32), np.arange(len(rows)) == 0)
+        return rows
+
+    def _hand_over(self, replica: int, rows: Places, owner: int) -> Places:
+        self.cycle.hand_over(rows, owner)
+        left = rows[~self._still_members(replica, rows, owner)]
+        if len(left):
+            self.cycle.leave(left)
+        return left
+
+    def _still_members(self, replica: int, rows: Places, owner: int) -> Flags:
+        if not self.members.by_owner_and_site:
+            view = View.of(self.cycle.image, np.array([replica]))
+            return np.isin(rows, view.rows[self.members.rows(view)])
+        key = int(self.cycle.image.site[replica]), owner
+        if key not in self._stays:
+            view = View.of(self.cycle.image, np.array([replica]))
+            self._stays[key] = bool(self.members.rows(view)[view.rows == rows[0]].all())
+        return np.full(len(rows), self._stays[key])
+
+
+def may_hand_over(view: View) -> Flags:
+    """Tell which replicas have a dataset-level owner, who may get a part of the others' blocks."""
+    whole = view.image.snapshot.groups.whole
+    alive = view.image.alive[view.rows]
+    found = np.zeros(len(view.replicas), np.bool_)
+    found[view.place[alive & whole[view.image.group[view.rows]]]] = True
+    return found

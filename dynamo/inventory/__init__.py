@@ -1,0 +1,1 @@
+"""Names, states and values: what Dynamo keeps account of, pure."""

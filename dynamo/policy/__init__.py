@@ -1,0 +1,1 @@
+"""The policy language: text to checked rules, rules to operations on whole columns."""

@@ -1,0 +1,124 @@
+"""Texts, globs and regular expressions, matched against many names at once."""
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamo.inventory.labels import Labels
+
+_PIECES = 4
+_SPECIAL = frozenset(".^$*+?{}[]\\|()")
+_FEW = 512
+
+
+class Style(Enum):
+    """How a pattern is meant."""
+
+    LITERAL = "literal"
+    GLOB = "glob"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A text to look for; globs are anchored at both ends, regular expressions at the start."""
+
+    text: str
+    style: Style
+
+    @classmethod
+    def plain(cls, text: str) -> "Pattern":
+        """Take a text as a glob if it has a `*` or `?`, else as it is."""
+        return cls(text, Style.GLOB if "*" in text or "?" in text else Style.LITERAL)
+
+    @classmethod
+    def regex(cls, text: str) -> "Pattern":
+        """Take a text as a regular expression."""
+        return cls(text, Style.REGEX)
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """Return what does the matching. Raises re.error."""
+        if self.style is Style.LITERAL:
+            return re.compile(re.escape(self.text) + r"\Z")
+        return re.compile(fnmatch.translate(self.text) if self.style is Style.GLOB else self.text)
+
+    def matches(self, text: str) -> bool:
+        """Tell whether one text fits."""
+        if self.style is Style.LITERAL:
+            return text == self.text
+        return self.compiled.match(text) is not None
+
+    def places(self, labels: Labels) -> NDArray[np.int64]:
+        """Return the places of all labels that fit; literals and beginnings are looked up."""
+        if self.style is Style.LITERAL:
+            place = labels.find(self.text)
+            return np.array([place] if place >= 0 else [], np.int64)
+        return labels.remembered(self, self._search)
+
+    def _search(self, labels: Labels) -> NDArray[np.int64]:
+        low, high = labels.span(self.prefix)
+        if high - low <= _FEW:
+            return self._among(np.arange(low, high), labels)
+        pieces = self.text.split("/")
+        if self.style is Style.GLOB and len(pieces) == _PIECES and "[" not in self.text:
+            fitting = _by_parts(pieces, labels)
+            sure = not pieces[0] and _fits_all(pieces[1])
+            closer = labels.parts.odd if sure else fitting | labels.parts.odd
+            return np.union1d(
+                np.flatnonzero(fitting & ~closer), self._among(np.flatnonzero(closer), labels)
+            )
+        return self._among(labels.containing(self.part), labels)
+
+    def _among(self, near: NDArray[np.int64], labels: Labels) -> NDArray[np.int64]:
+        fits = self.compiled.match
+        return np.array([place for place in near.tolist() if fits(labels[place])], np.int64)
+
+    @property
+    def prefix(self) -> str:
+        """Return the letters that every fitting text begins with."""
+        if self.style is Style.LITERAL:
+            return self.text
+        if self.style is Style.GLOB:
+            return re.split(r"[*?\[]", self.text, maxsplit=1)[0]
+        return _regex_prefix(self.text)
+
+    @property
+    def part(self) -> str:
+        """Return a run of letters that every fitting text contains, the longest that is plain."""
+        if self.style is not Style.GLOB or "[" in self.text:
+            return self.prefix
+        return max(re.split(r"[*?]", self.text), key=len)
+
+
+def _regex_prefix(text: str) -> str:
+    """Stop before the first sign that is no letter, and before a letter that may be absent."""
+    if "|" in text:
+        return ""
+    plain = 0
+    while plain < len(text) and text[plain] not in _SPECIAL:
+        plain += 1
+    absent = plain < len(text) and text[plain] in "*?{"
+    return text[: plain - absent] if plain else ""
+
+
+def _by_parts(pieces: list[str], labels: Labels) -> NDArray[np.bool_]:
+    """Match the second and third part of names like `/a/b/c`, of which there are few distinct ones.
+
+    A glob with as many slashes as the name can only fit part by part.
+    """
+    fitting = ~labels.parts.odd
+    for pattern, (codes, distinct) in zip(pieces[2:], labels.parts.columns, strict=True):
+        if not _fits_all(pattern):
+            fits = re.compile(fnmatch.translate(pattern)).match
+            fitting &= np.array([fits(text) is not None for text in distinct], np.bool_)[codes]
+    return fitting
+
+
+def _fits_all(glob: str) -> bool:
+    return bool(glob) and not glob.strip("*")

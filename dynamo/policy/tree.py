@@ -1,0 +1,134 @@
+"""What a policy says, once it is understood."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from dynamo.policy.comparisons import Comparison
+from dynamo.policy.times import TimeExpression
+from dynamo.policy.variables import Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """One question about one variable."""
+
+    variable: Variable
+    comparison: Comparison
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """True if all parts are."""
+
+    parts: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """True if any part is."""
+
+    parts: tuple["Node", ...]
+
+
+Node = Predicate | All | Some
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a condition holds at all: `until` a time, or `from` one."""
+
+    time: TimeExpression
+    ends: bool
+
+    def open_at(self, now: float) -> bool:
+        """Tell whether a moment lies in it."""
+        edge = self.time.at(now)
+        return now <= edge if self.ends else now >= edge
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must hold for a line to apply."""
+
+    text: str
+    root: Node
+    windows: tuple[Window, ...] = ()
+
+    def predicates(self) -> Iterator[Predicate]:
+        """Go through all predicates, from left to right."""
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Predicate):
+                yield node
+            else:
+                waiting.extend(reversed(node.parts))
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Return the variables it uses, each once."""
+        return tuple(
+            {
+                predicate.variable.name: predicate.variable for predicate in self.predicates()
+            }.values()
+        )
+
+
+class Verb(Enum):
+    """What a line does with the replicas it applies to."""
+
+    IGNORE = "Ignore"
+    PROTECT = "Protect"
+    DELETE = "Delete"
+    DISMISS = "Dismiss"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A rule of the stack, or the default decision."""
+
+    number: int
+    """Counted among the rules from 1; 0 is the default decision."""
+    verb: Verb
+    by_block: bool
+    condition: Condition | None
+    text: str
+    at: int
+    """The line of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of the order in which dismissed replicas go."""
+
+    variable: Variable
+    decreasing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole policy."""
+
+    partition: str
+    on: tuple[Condition, ...]
+    when: tuple[Condition, ...]
+    until: tuple[Condition, ...]
+    lines: tuple[Line, ...]
+    default: Line
+    order: tuple[SortKey, ...]
+    iterative: bool
+    text: str
+
+    def line(self, number: int) -> Line:
+        """Return a rule by its number, 0 for the default decision."""
+        return self.lines[number - 1] if number else self.default
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """Return what producers must find out for it."""
+        variables = [key.variable for key in self.order]
+        for line in self.lines:
+            variables.extend(line.condition.variables if line.condition else ())
+        return frozenset(variable.attribute for variable in variables if variable.attribute)

@@ -1,0 +1,1 @@
+"""How work is announced to the worker pools."""

@@ -1,0 +1,29 @@
+"""How many messages wait in each queue."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+import celeryconfig
+from dynamo.errors import Unavailable
+
+
+class Depths:
+    """Looks at the queues through an application with short time-outs."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def depths(self) -> Mapping[str, int]:
+        """Return how many messages wait in each queue. Raises Unavailable."""
+        names = [queue.name for queue in celeryconfig.task_queues]
+        try:
+            with self._app.connection_for_write() as connection:
+                connection.connect()
+                channel: Any = connection.channel()
+                return {name: int(channel.client.llen(name)) for name in names}
+        except (KombuError, RedisError, OSError) as error:
+            raise Unavailable("the broker is away") from error

@@ -1,0 +1,66 @@
+"""Publishing hints: short messages to the pools.
+
+One that cannot be sent costs a delay, never the work.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+import celeryconfig
+from dynamo.logs import logger, trace
+from dynamo.operations.hints import Hint, Publish
+
+log = logger("queues")
+
+QUICK = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "max_retries": 0}
+"""A frozen broker costs a call of the API less than a second; the sweep does the rest.
+
+Without a word on retries Kombu tries for six seconds to connect, before it gives up.
+"""
+
+
+def publisher(app: Celery) -> Publish:
+    """Return what sends hints through an application's connection, without ever raising."""
+    return partial(_publish, app)
+
+
+def quick_app() -> Celery:
+    """Return an application that only publishes, with short time-outs and no second try."""
+    app = Celery("dynamo-api", set_as_current=False)
+    app.config_from_object(celeryconfig)
+    app.conf.broker_transport_options = {**celeryconfig.broker_transport_options, **QUICK}
+    app.conf.task_publish_retry = False
+    # an eighth of a call with one file; Flower shows a task as soon as a pool takes it
+    app.conf.task_send_sent_event = False
+    app.conf.broker_connection_retry = False
+    return app
+
+
+def _publish(app: Celery, hints: Sequence[Hint]) -> None:
+    for n, hint in enumerate(hints):
+        try:
+            _send(app, hint)
+        except (OperationalError, RedisError, OSError) as error:
+            log.warning(
+                "hints not sent; the sweep finds the work",
+                left=len(hints) - n,
+                error=str(error)[:200],
+            )
+            return
+
+
+def _send(app: Celery, hint: Hint) -> None:
+    app.send_task(
+        hint.task,
+        args=[list(hint.ids)],
+        queue=celeryconfig.QUEUE_OF[hint.task],
+        # what Flower shows in the place of the arguments
+        argsrepr=hint.text,
+        kwargsrepr="",
+        headers={"request_id": trace()},
+        ignore_result=True,
+    )

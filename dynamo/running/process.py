@@ -1,0 +1,63 @@
+"""A process of ours: its own session, its own log, and it never outlives who started it."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when the thread that started it ends, however it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def spawn(
+    command: Sequence[str | Path],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Start a program that inherits nothing but its environment.
+
+    Its output goes to `log`: a program that inherits a pipe keeps whoever reads it waiting.
+    """
+    parent = os.getpid()
+
+    def prepare() -> None:
+        die_with_parent()
+        if os.getppid() != parent:  # the parent died before the kernel was asked
+            os._exit(1)
+
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 - commands are ours, never a shell
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=prepare,  # noqa: PLW1509 - only a prctl and a getppid; nothing that could hold a lock
+        )
+
+
+def send(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """Signal a process and all that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def stop(process: "subprocess.Popen[bytes]", number: signal.Signals, seconds: float) -> None:
+    """Ask a process to end, wait for it, and then end it with all that it started."""
+    if process.poll() is None:
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    send(process, signal.SIGKILL)
+    process.wait()

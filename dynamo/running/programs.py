@@ -1,0 +1,104 @@
+"""Which programs make up a system, what each is told, and in which order they are stopped."""
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+from dynamo.running.ports import LOOPBACK
+
+_CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
+
+
+class Stage(IntEnum):
+    """When a program is stopped: first what makes work, then what does it, then the queues."""
+
+    FRONT = 1
+    WORKERS = 2
+    BROKER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program and how it is asked to end."""
+
+    name: str
+    command: tuple[str, ...]
+    stage: Stage = Stage.FRONT
+    farewell: signal.Signals = signal.SIGTERM
+    grace: float = 8.0
+    """Seconds until it is ended the hard way."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What this program alone is told: a secret never stands on a command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Workers of some queues."""
+
+    name: str
+    queues: Sequence[str]
+    threads: int
+    host: str
+
+    @property
+    def node(self) -> str:
+        """Return the name by which Celery and Flower know it."""
+        return f"{self.name}@{self.host}"
+
+
+def broker(command: tuple[str, ...]) -> Program:
+    """Return the bundled broker."""
+    return Program("broker", command, Stage.BROKER)
+
+
+def api(port: int) -> Program:
+    """Return the REST API."""
+    return Program("api", (sys.executable, "-m", "dynamo.running.web", str(port)))
+
+
+def pool(of: Pool) -> Program:
+    """Return a worker pool.
+
+    A warm stop would wait for running copies without end; a cold one gives them ten seconds,
+    and what was cut short is taken up by whoever comes next, as its lease runs out.
+    """
+    command = (
+        *(*_CELERY, "worker", "-Q", ",".join(of.queues), "-P", "threads", "-c", str(of.threads)),
+        *("-n", of.node, "--loglevel", "INFO", "--without-mingle", "--without-gossip"),
+    )
+    return Program(of.name, command, Stage.WORKERS, signal.SIGQUIT, grace=15.0)
+
+
+def beat(schedule: Path) -> Program:
+    """Return the clock that triggers sweeps and checks."""
+    command = (*_CELERY, "beat", "-s", str(schedule), "--pidfile=", "--loglevel", "INFO")
+    return Program("beat", command)
+
+
+def flower(port: int, password: str) -> Program:
+    """Return the operators' view of the queues, closed to all without the password."""
+    command = (*_CELERY, "flower", f"--address={LOOPBACK}", f"--port={port}")
+    return Program("flower", command, env={"FLOWER_BASIC_AUTH": f"dynamo:{password}"})
+
+
+def environment(
+    inherited: Mapping[str, str], data: Path, database_url: str, broker_url: str
+) -> dict[str, str]:
+    """Return what all programs are told."""
+    return {
+        **inherited,
+        "DYNAMO_DATA": str(data),
+        "DYNAMO_DATABASE_URL": database_url,
+        "DYNAMO_BROKER_URL": broker_url,
+    }
+
+
+def pools(
+    queues: Mapping[str, Sequence[str]], threads: Mapping[str, int], host: str
+) -> Iterator[Pool]:
+    """Return the pools that a table of queues declares."""
+    for name, names in queues.items():
+        yield Pool(name, tuple(names), threads[name], host)

@@ -1,0 +1,1 @@
+"""Use cases: what happens together or not at all."""

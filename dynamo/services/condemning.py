@@ -1,0 +1,274 @@
+"""Condemning: what deletion requests name is marked to leave, block by block, under the guard."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from dynamo.db import accounts, forgetting, placing, registry, removal, requests, switches
+from dynamo.db.scheduling import Order
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Cycle,
+    Dataset,
+    Deletion,
+    File,
+    Request,
+    Site,
+    Transfer,
+)
+from dynamo.db.work import Work, retried
+from dynamo.inventory.states import ENDED, ReplicaState, RequestKind, RequestState
+from dynamo.operations.hints import batches
+from dynamo.operations.life import State
+from dynamo.services import guard, users
+from dynamo.services.tools import Tools
+
+BLOCKS_AT_ONCE = 20
+
+
+def condemn(use: Tools, request_ids: Sequence[int]) -> None:
+    """Carry out the first half of deletion requests: what they name is condemned, block by block.
+
+    It goes by what is still there, so it may be cut off and run again at any point.
+    """
+    for request_id in request_ids:
+        request = _open(use, request_id)
+        if request is None:
+            continue
+        if request.body["files"] is not None:
+            for batch in batches(sorted(request.body["files"]), 1000):
+                _condemn_files(use, request, batch)
+        else:
+            for batch in batches(_blocks(use, request), BLOCKS_AT_ONCE):
+                _condemn_blocks(use, request, batch)
+            if request.body["whole"]:
+                _condemn_files(use, request, _loose_files(use, request))
+        _judge(use, request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    id: int
+    who: str
+    dataset: Any
+    body: dict[str, Any]
+    site_id: int | None
+
+
+@retried
+def _open(use: Tools, request_id: int) -> _Open | None:
+    with use.begin.reading() as work:
+        request = requests.get(work, request_id)
+        if request is None or request.state in ENDED:
+            return None
+        dataset = registry.dataset(work, request.dataset)
+        site = request.body["site"]
+        site_id = (
+            work.scalar(select(Site.id).where(Site.name == site)) if site is not None else None
+        )
+        return _Open(
+            request_id, users.name_of(work, request.owner_id) or "", dataset, request.body, site_id
+        )
+
+
+def _order(use: Tools, request: _Open) -> Order:
+    return Order(
+        request.id, "user", request.who, timedelta(hours=use.settings.deletion.grace_hours)
+    )
+
+
+@retried
+def _blocks(use: Tools, request: _Open) -> list[int]:
+    if request.dataset is None:
+        return []
+    with use.begin.reading() as work:
+        wanted = select(Block.id).where(
+            Block.dataset_id == request.dataset.id, Block.condemned_by.is_(None)
+        )
+        if request.body["blocks"] is not None:
+            wanted = wanted.where(
+                Block.uuid.in_([name.partition("#")[2] for name in request.body["blocks"]])
+            )
+        if request.site_id is not None:
+            here = (BlockReplica.block_id == Block.id, BlockReplica.site_id == request.site_id)
+            valid = select(BlockReplica.id).where(*here, BlockReplica.state == ReplicaState.VALID)
+            wanted = wanted.where(valid.exists())
+        return work.scalars(wanted.order_by(Block.id))
+
+
+@retried
+def _condemn_blocks(use: Tools, request: _Open, block_ids: Sequence[int]) -> None:
+    with use.begin() as work:
+        blocks = placing.lock_blocks(work, block_ids)
+        if request.site_id is not None:
+            here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == request.site_id)
+            replicas = work.scalars(select(BlockReplica.id).where(*here))
+            result = guard.condemn(
+                work, replicas, _order(use, request), last_copies=request.body["last_copy"]
+            )
+            _count(work, request.id, result.n_files)
+            _note_refusals(work, request.id, result.refused)
+        elif not switches.stopped(work, switches.DELETIONS):
+            _condemn_whole(
+                work,
+                use,
+                request,
+                {b: row for b, row in blocks.items() if row.condemned_by is None},
+            )
+        guard.announce(work, use, request.id)
+
+
+def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any]) -> None:
+    """Condemn blocks everywhere.
+
+    Their owner does not want them any more, so the last copy goes as well.
+    """
+    replicas = work.rows(
+        select(BlockReplica.id, BlockReplica.block_id, Site.name)
+        .join(Site, Site.id == BlockReplica.site_id)
+        .where(BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
+    )
+    idle = set(switches.stopped_sites(work))
+    waiting = {row.block_id for row in replicas if row.name in idle}
+    going = {block: row for block, row in blocks.items() if block not in waiting}
+    if not going:
+        return
+    files = select(File.id).where(File.block_id.in_(going))
+    quiet = removal.cancel_transfers(work, Transfer.file_id.in_(files))
+    order = replace(_order(use, request), quiet=quiet)
+    result = guard.condemn(
+        work, [r.id for r in replicas if r.block_id in going], order, last_copies=True
+    )
+    take_out(work, request.id, going)
+    _count(work, request.id, result.n_files)
+    forgetting.forget_blocks(work, going)
+
+
+def take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
+    """Take blocks of which no replica stays out of their datasets and their owners' quotas."""
+    work.changed(
+        update(Block)
+        .where(Block.id.in_(blocks))
+        .values(condemned_by=request_id, closed=True, open_key=None)
+    )
+    concerned = Dataset.id.in_({block.dataset_id for block in blocks.values()})
+    for dataset in work.rows(select(Dataset.id, Dataset.owner_id).where(concerned)):
+        mine = [block for block in blocks.values() if block.dataset_id == dataset.id]
+        n_files, size = sum(block.n_files for block in mine), sum(block.bytes for block in mine)
+        accounts.grow(work, dataset.id, -n_files, -size)
+        accounts.refund(work, dataset.owner_id, n_files, size)
+
+
+@retried
+def _loose_files(use: Tools, request: _Open) -> list[int]:
+    if request.dataset is None:
+        return []
+    with use.begin.reading() as work:
+        loose = (
+            File.dataset_id == request.dataset.id,
+            File.block_id.is_(None),
+            File.condemned_by.is_(None),
+        )
+        return work.scalars(select(File.id).where(*loose).order_by(File.id))
+
+
+@retried
+def _condemn_files(use: Tools, request: _Open, file_ids: Collection[int]) -> None:
+    with use.begin() as work:
+        files = work.rows(
+            select(File.id, File.block_id).where(File.id.in_(file_ids), File.condemned_by.is_(None))
+        )
+        placing.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
+        if files and not switches.stopped(work, switches.DELETIONS):
+            _count(
+                work,
+                request.id,
+                removal.drop(work, [row.id for row in files], _order(use, request)),
+            )
+        guard.announce(work, use, request.id)
+
+
+def _count(work: Work, request_id: int, n_files: int) -> None:
+    values = {"n_files": Request.n_files + n_files, "state": RequestState.RUNNING}
+    work.changed(update(Request).where(Request.id == request_id).values(values))
+
+
+def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None:
+    if refused.last_copy:
+        detail = f"{len(refused.last_copy)} blocks have no other complete copy at a ready site"
+        requests.put(work, request_id, reason="last-copy", detail=detail)
+
+
+# --- how far it is --------------------------------------------------------------------------------
+
+
+@retried
+def _judge(use: Tools, request_id: int) -> None:
+    with use.begin() as work:
+        judge(work, request_id, use.again)
+
+
+def judge_all(work: Work, request_ids: Collection[int], again: timedelta) -> None:
+    """Say of those of the requests that are deletions how far they are."""
+    mine = (Request.id.in_(request_ids), Request.kind == RequestKind.DELETION)
+    for request_id in work.scalars(select(Request.id).where(*mine).order_by(Request.id)):
+        judge(work, request_id, again)
+
+
+def judge(work: Work, request_id: int, again: timedelta) -> None:
+    """Say how far a deletion is; it has ended when all it named has gone, or stays for good."""
+    request = requests.locked(work, request_id)
+    if request is None or request.state in ENDED:
+        return
+    counted = (
+        select(Deletion.state, func.count())
+        .where(Deletion.request_id == request_id)
+        .group_by(Deletion.state)
+    )
+    left = dict(work.rows(counted))
+    undone = _undone(work, request)
+    if not left and (not undone or request.reason == "last-copy"):
+        state = RequestState.FAILED if request.reason == "last-copy" else RequestState.DONE
+        requests.end(work, request_id, state, request.reason, request.detail)
+        return
+    held = bool(left.get(State.HELD)) and set(left) == {State.HELD}
+    state = RequestState.HELD if held else RequestState.RUNNING
+    requests.put(work, request_id, state=state, not_before=work.now + again if undone else None)
+
+
+def _undone(work: Work, request: Any) -> int:
+    """Count what the request names and nobody has condemned yet.
+
+    It is read from, or deletions are stopped.
+    """
+    body = request.body
+    if "cycle" in body:
+        going = (Cycle.id == body["cycle"], Cycle.state == RequestState.RUNNING)
+        return int(work.scalar(select(func.count()).select_from(Cycle).where(*going)))
+    dataset = registry.dataset(work, request.dataset)
+    if dataset is None:
+        return 0
+    if body["files"] is not None:
+        named = (
+            File.id.in_(body["files"]),
+            File.condemned_by.is_(None),
+            File.dataset_id == dataset.id,
+        )
+        return int(work.scalar(select(func.count()).select_from(File).where(*named)))
+    blocks = (
+        select(func.count())
+        .select_from(Block)
+        .where(Block.dataset_id == dataset.id, Block.condemned_by.is_(None))
+    )
+    if body["blocks"] is not None:
+        blocks = blocks.where(Block.uuid.in_([name.partition("#")[2] for name in body["blocks"]]))
+    if body["site"] is not None:
+        blocks = blocks.join(BlockReplica, BlockReplica.block_id == Block.id).join(
+            Site, Site.id == BlockReplica.site_id
+        )
+        blocks = blocks.where(Site.name == body["site"], BlockReplica.state == ReplicaState.VALID)
+    return int(work.scalar(blocks))

@@ -1,0 +1,263 @@
+"""Cycles: filed by beat or by an operator, run once each, shown with all that they decided."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from secrets import token_hex
+from typing import Any
+
+from sqlalchemy import select
+
+from dynamo.db import cycles, decisions, policies, pulses
+from dynamo.db.cycles import Filed, Held
+from dynamo.db.tables import Partition, Policy
+from dynamo.db.work import Work, retried
+from dynamo.detox.records import DELETE
+from dynamo.errors import Conflict, DynamoError, Invalid, NotFound
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import RequestState
+from dynamo.logs import logger
+from dynamo.operations.hints import Hint
+from dynamo.services import condemning, detoxing
+from dynamo.services.enacting import CycleLost
+from dynamo.services.pages import Item, Page, Place, page
+from dynamo.services.policies import read
+from dynamo.services.tools import Tools
+
+log = logger("cycles")
+DETOX = "detox"
+SYSTEM = "dynamo"
+"""Who runs the cycles that beat files."""
+
+
+# --- filed ---------------------------------------------------------------------------------------
+
+
+def file(use: Tools, body: asked.CycleBody, caller: Caller) -> int:
+    """File a cycle. Raises Conflict while another one of the partition is carried out."""
+    texts = [text for text in (body.policy, body.compare) if text is not None]
+    if texts and not body.dry_run:
+        raise Invalid("a policy that is not in force is only for a dry run: add dry_run")
+    for text in texts:
+        read(use, body.partition, text)
+    return _file(use, body, caller.name)
+
+
+@retried
+def _file(use: Tools, body: asked.CycleBody, who: str) -> int:
+    with use.begin() as work:
+        key = work.scalar(select(Partition.id).where(Partition.name == body.partition))
+        if key is None:
+            raise NotFound(f"there is no partition {body.partition!r}")
+        policy = policies.in_force(work, body.partition)
+        if policy is None and body.policy is None:
+            raise NotFound(f"the partition {body.partition} has no policy")
+        _give_up(work, use)
+        running = cycles.open_one(work, body.kind, key)
+        if running is not None and not body.dry_run:
+            detail = f"cycle {running.id} of {body.partition} is under way"
+            raise Conflict(detail, "in-use")
+        filed = Filed(
+            body.kind,
+            key,
+            who,
+            policy.id if body.policy is None else None,
+            body.policy,
+            body.dry_run,
+            None if body.compare is None else {"compare": body.compare},
+        )
+        cycle_id = cycles.file(work, filed)
+        work.hint(_hint(cycle_id, body.partition))
+        return cycle_id
+
+
+@retried
+def due(use: Tools) -> bool:
+    """File a cycle for each partition with a policy; False = another beat has just done so."""
+    hold = timedelta(hours=use.settings.detox.every_hours / 2)
+    with use.begin() as work:
+        if not pulses.take(work, DETOX, token_hex(8), hold):
+            return False
+        _give_up(work, use)
+        governed = select(Policy.id).where(Policy.partition_id == Partition.id).exists()
+        for row in work.rows(select(Partition.id, Partition.name).where(governed)):
+            if cycles.open_one(work, DETOX, row.id) is None:
+                policy = policies.in_force(work, row.name)
+                cycle_id = cycles.file(work, Filed(DETOX, row.id, SYSTEM, policy.id))
+                work.hint(_hint(cycle_id, row.name))
+        return True
+
+
+@retried
+def sweep(use: Tools) -> None:
+    """Give up cycles whose workers fell silent, send those again that nobody took."""
+    with use.begin() as work:
+        _give_up(work, use)
+        for cycle_id in cycles.waiting(work, use.again):
+            work.hint(_hint(cycle_id, "a partition, that nobody took"))
+
+
+def _give_up(work: Work, use: Tools) -> None:
+    for row in cycles.silent(work):
+        log.warning("cycle given up", cycle=row.id)
+        cycles.give_up(work, row.id)
+        done = row.summary.get("done", 0)
+        decisions.refuse_from(work, row.id, done, DELETE, "worker-lost")
+        if row.request_id is not None:
+            condemning.judge(work, row.request_id, use.again)
+
+
+def _hint(cycle_id: int, partition: str) -> Hint:
+    return Hint("cycle", (cycle_id,), f"run cycle {cycle_id} of {partition}")
+
+
+# --- run -----------------------------------------------------------------------------------------
+
+
+def run(use: Tools, cycle_ids: Sequence[int]) -> None:
+    """Run cycles that wait: look, decide, and unless it is a dry run, carry it out."""
+    for cycle_id in cycle_ids:
+        held = _claim(use, cycle_id)
+        if held is not None:
+            _run(use, held)
+            _forget(use)
+
+
+def _run(use: Tools, held: Held) -> None:
+    try:
+        summary = detoxing.run(use, held)
+    except CycleLost:
+        log.warning("cycle lost its lease", cycle=held.id)
+    except DynamoError as failed:
+        _end(use, held, RequestState.FAILED, reason=failed.reason, error=failed.detail[:1000])
+    except Exception:
+        _end(
+            use,
+            held,
+            RequestState.FAILED,
+            reason="internal",
+            error="a fault of Dynamo; see its log",
+        )
+        raise
+    else:
+        _end(use, held, RequestState.DONE, summary=summary)
+
+
+@retried
+def _claim(use: Tools, cycle_id: int) -> Held | None:
+    hold = timedelta(seconds=use.settings.detox.lease_seconds)
+    with use.begin() as work:
+        return cycles.claim(work, cycle_id, token_hex(12), hold)
+
+
+@retried
+def _end(use: Tools, held: Held, state: RequestState, **values: Any) -> None:
+    with use.begin() as work:
+        if cycles.end(work, held, state, **values):
+            request_id = cycles.get(work, held.id).request_id
+            if request_id is not None:
+                condemning.judge(work, request_id, use.again)
+
+
+def _forget(use: Tools) -> None:
+    for cycle_id in _old(use):
+        while not _forget_part(use, cycle_id):
+            pass
+
+
+@retried
+def _old(use: Tools) -> list[int]:
+    with use.begin.reading() as work:
+        return cycles.old(work, use.settings.detox.keep_cycles)
+
+
+@retried
+def _forget_part(use: Tools, cycle_id: int) -> bool:
+    with use.begin() as work:
+        return cycles.forget(work, cycle_id)
+
+
+# --- shown ---------------------------------------------------------------------------------------
+
+
+def show(use: Tools, cycle_id: int) -> Item:
+    """Return one cycle. Raises NotFound."""
+    with use.begin.reading() as work:
+        return _item(_known(work, cycle_id))
+
+
+def some(use: Tools, kind: str | None, partition: str | None, place: Place) -> Page:
+    """Return a page of cycles, newest first."""
+    with use.begin.reading() as work:
+        rows = cycles.some(work, kind, partition, place.span((int,)))
+        return page(rows, [_item(row) for row in rows.rows])
+
+
+def decided(use: Tools, cycle_id: int, site: str | None, dataset: str | None, place: Place) -> Page:
+    """Return a page of what a cycle decided, in the order of the plan. Raises NotFound."""
+    with use.begin.reading() as work:
+        _known(work, cycle_id)
+        rows = place.of(work, decisions.some(cycle_id, site, dataset))
+        return page(rows, [_decision(row) for row in rows.rows])
+
+
+def why(use: Tools, dataset: str, site: str) -> Item:
+    """Return what the newest cycle that saw a dataset at a site decided about it."""
+    with use.begin.reading() as work:
+        rows = decisions.about(work, dataset, site)
+        if not rows:
+            raise NotFound(f"no cycle that is remembered has looked at {dataset} at {site}")
+        first = rows[0]
+        return {
+            "cycle": first.cycle_id,
+            "partition": first.partition,
+            "at": first.created,
+            "items": [_decision(row) for row in rows],
+        }
+
+
+def _known(work: Work, cycle_id: int) -> Any:
+    row = cycles.get(work, cycle_id)
+    if row is None:
+        raise NotFound(f"there is no cycle {cycle_id}")
+    return row
+
+
+def _item(row: Any) -> Item:
+    ended = row.ended is not None
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "partition": row.partition,
+        "state": row.state,
+        "dry_run": row.dry_run,
+        "policy": row.version,
+        "owner": row.who,
+        "created": row.created,
+        "started": row.started,
+        "ended": row.ended,
+        "reason": row.reason,
+        "detail": row.error,
+        "summary": row.summary if ended else {},
+        "request": row.request_id,
+        "links": {
+            "self": f"/v1/cycles/{row.id}",
+            "decisions": f"/v1/cycles/{row.id}/decisions",
+        },
+    }
+
+
+def _decision(row: Any) -> Item:
+    block = None if row.block is None else f"{row.dataset}#{row.block}"
+    return {
+        "site": row.site,
+        "dataset": row.dataset,
+        "block": block,
+        "action": row.action,
+        "line": row.line,
+        "text": row.text,
+        "values": row.facts,
+        "files": row.n_files,
+        "bytes": row.bytes,
+        "refused": row.refused,
+    }

@@ -1,0 +1,171 @@
+"""Deletion requests: data everywhere with their names, or replicas at one site."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import placing, registry, requests
+from dynamo.db.history_log import Event, record
+from dynamo.db.requests import Filed
+from dynamo.db.tables import Block, BlockReplica, Dataset, Site
+from dynamo.db.work import Work, retried
+from dynamo.errors import Conflict, Fault, Invalid, NotFound
+from dynamo.inventory import asked, names
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
+from dynamo.operations.hints import Hint
+from dynamo.services import admission, answers, users
+from dynamo.services.answers import Key
+from dynamo.services.tools import Tools
+
+
+@retried
+def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = None) -> int:
+    """File a deletion.
+
+    What it may not remove is refused now, and checked again under locks when it is done.
+    """
+    _check_shape(wanted)
+    with use.begin() as work:
+        caller_id = users.ensure(work, caller.name, use.settings)
+        if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
+            return answered
+        dataset = registry.dataset(work, wanted.dataset)
+        if dataset is None:
+            raise NotFound(f"there is no dataset {wanted.dataset}", "dataset-unknown")
+        admission.check_owner(work, dataset.owner_id, caller)
+        targets = _targets(work, dataset, wanted)
+        if wanted.site is not None and not wanted.last_copy:
+            _check_last(work, targets)
+        body: dict[str, Any] = {
+            "site": wanted.site,
+            "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
+            "files": targets.files,
+            "last_copy": wanted.last_copy,
+            "whole": wanted.site is None and wanted.blocks is None and wanted.lfns is None,
+            "was_open": bool(dataset.is_open),
+        }
+        if body["whole"]:
+            # first of all: whoever injects holds the dataset and waits for the request's user
+            ended = {"status": DatasetStatus.DELETED, "is_open": False, "updated": work.now}
+            work.changed(update(Dataset).where(Dataset.id == dataset.id).values(ended))
+        request_id = requests.add(
+            work, Filed(RequestKind.DELETION, caller_id, wanted.dataset, body, not_before=work.now)
+        )
+        if key is not None:
+            answers.claim(work, caller.name, key, request_id)
+        record(
+            work,
+            [
+                Event(
+                    "deletion-requested",
+                    caller.name,
+                    wanted.dataset,
+                    site=wanted.site,
+                    request_id=request_id,
+                )
+            ],
+        )
+        work.hint(
+            Hint(
+                "condemn", (request_id,), f"condemn data of {wanted.dataset}, request {request_id}"
+            )
+        )
+        return request_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    dataset_id: int
+    site_id: int | None
+    blocks: tuple[str, ...] | None
+    files: list[int] | None
+
+
+def _check_shape(wanted: asked.Deletion) -> None:
+    if not names.is_dataset(wanted.dataset):
+        raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
+    if wanted.blocks is not None and wanted.lfns is not None:
+        raise Invalid("name blocks or lfns, not both")
+    if wanted.lfns is not None and wanted.site is not None:
+        raise Invalid(
+            "single files cannot be removed at one site, as blocks lie whole at a site; "
+            "name blocks, or leave out the site",
+            faults=[Fault("/site", "does not go with lfns")],
+        )
+    if wanted.blocks == () or wanted.lfns == ():
+        raise Invalid("an empty list removes nothing; leave it out to mean the whole dataset")
+    if wanted.last_copy and wanted.site is None:
+        raise Invalid("last_copy goes with a site; without one all copies are removed anyway")
+
+
+def _targets(work: Work, dataset: Any, wanted: asked.Deletion) -> _Targets:
+    site_id = None
+    if wanted.site is not None:
+        site_id = work.scalar(select(Site.id).where(Site.name == wanted.site))
+        if site_id is None:
+            raise NotFound(f"there is no site {wanted.site!r}", "site-unknown")
+    blocks = _named_blocks(work, dataset, wanted.blocks) if wanted.blocks is not None else None
+    files = _named_files(work, dataset, wanted.lfns) if wanted.lfns is not None else None
+    return _Targets(dataset.id, site_id, blocks, files)
+
+
+def _named_blocks(work: Work, dataset: Any, named: Sequence[str]) -> tuple[str, ...]:
+    parsed = [names.BlockName.parse(name) for name in named]
+    known = set(work.scalars(select(Block.uuid).where(Block.dataset_id == dataset.id)))
+    faults = [
+        Fault(f"/blocks/{n}", f"{named[n]} is not a block of {dataset.name}")
+        for n, block in enumerate(parsed)
+        if block.dataset != dataset.name or block.id not in known
+    ]
+    if faults:
+        raise NotFound("some blocks are unknown", "block-unknown", faults=faults)
+    return tuple(block.id for block in parsed)
+
+
+def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> list[int]:
+    bad = [
+        Fault(f"/lfns/{n}", "is not a logical file name", lfn)
+        for n, lfn in enumerate(lfns)
+        if not names.is_lfn(lfn)
+    ]
+    if bad:
+        raise Invalid("some names are not allowed", "name-invalid", faults=bad)
+    known = registry.known_files(work, lfns)
+    missing = [
+        Fault(f"/lfns/{n}", f"is not a file of {dataset.name}", lfn)
+        for n, lfn in enumerate(lfns)
+        if lfn not in known or known[lfn].dataset_id != dataset.id
+    ]
+    if missing:
+        raise NotFound("some files are unknown", "file-unknown", faults=missing)
+    return sorted({row.id for row in known.values()})
+
+
+def _check_last(work: Work, targets: _Targets) -> None:
+    assert targets.site_id is not None  # noqa: S101 - asked by the caller
+    replicas = work.rows(
+        select(BlockReplica.block_id, Block.uuid)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(*_at_site(targets), BlockReplica.state == ReplicaState.VALID)
+    )
+    others = placing.other_copies(work, [row.block_id for row in replicas], [targets.site_id])
+    last = [row.uuid for row in replicas if not others.get(row.block_id)]
+    if last:
+        raise Conflict(
+            f"{len(last)} blocks have no other complete copy at a ready site "
+            f"({', '.join(last[:3])}); "
+            "say last_copy: true to remove them all the same",
+            "last-copy",
+        )
+
+
+def _at_site(targets: _Targets) -> tuple[Any, ...]:
+    some = (Block.uuid.in_(targets.blocks),) if targets.blocks is not None else ()
+    return (
+        BlockReplica.dataset_id == targets.dataset_id,
+        BlockReplica.site_id == targets.site_id,
+        *some,
+    )

@@ -1,0 +1,343 @@
+"""Carrying out a plan of Detox: through the guard, some blocks at a time.
+
+The plan was made of a snapshot; what has changed since is noticed here, under the locks of the
+blocks. Each unit of work renews the cycle's lease first: who has lost it changes nothing.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import accounts, cycles, decisions, placing, requests, switches, users
+from dynamo.db.cycles import Held
+from dynamo.db.scheduling import Order
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Cycle,
+    Dataset,
+    DatasetReplica,
+    Partition,
+    Request,
+)
+from dynamo.db.work import Work, retried
+from dynamo.detox.plan import Plan
+from dynamo.detox.records import DELETE, Record
+from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
+from dynamo.operations.hints import batches
+from dynamo.policy.image import View
+from dynamo.policy.partitions import Partitions
+from dynamo.services import condemning, guard
+from dynamo.services.tools import Tools
+
+BLOCKS_AT_ONCE = 20
+DETOX = "detox"
+SYSTEM = "dynamo"
+_BAD = (DatasetStatus.DEPRECATED, DatasetStatus.INVALID)
+"""What nobody needs the last copy of."""
+
+
+class CycleLost(Exception):
+    """The cycle is not ours any more: write nothing, touch nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block replica that is to go: its keys, and the decision that says so."""
+
+    position: int
+    line: str
+    dataset: int
+    """Place in the snapshot."""
+    block_id: int
+    replica_id: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the plan so far."""
+
+    blocks: int = 0
+    files: int = 0
+    bytes: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+    """Decisions, by place in the plan, that were not or not wholly carried out."""
+
+    def note(
+        self, some: Sequence[Piece], there: Mapping[int, int], result: guard.Condemned
+    ) -> None:
+        """Take in what the guard did with some of the pieces."""
+        stay = dict.fromkeys(result.refused.last_copy, "last-copy")
+        stay |= dict.fromkeys(result.refused.in_use, "in-use")
+        stay |= dict.fromkeys(result.refused.switched_off, "switched-off")
+        gone = {
+            piece.replica_id: "being-deleted" for piece in some if piece.replica_id not in there
+        }
+        kept = {**stay, **gone}
+        self.files += result.n_files
+        for piece in some:
+            if piece.replica_id in kept:
+                self.refused[piece.position] = kept[piece.replica_id]
+            else:
+                self.blocks += 1
+                self.bytes += there[piece.replica_id]
+
+
+def pieces(plan: Plan, record: Record, position: int) -> Iterator[Piece]:
+    """Yield the block replicas of a decision that begins at a place in the plan."""
+    line = "" if record.line is None else f"line {record.line.at}: {record.line.text}"
+    rows = plan.snapshot.block_replicas
+    for place, row in enumerate(record.rows.tolist()):
+        source = int(plan.rows.source[row])
+        if source >= 0:
+            yield Piece(
+                position if record.whole else position + place,
+                line,
+                int(plan.rows.dataset[row]),
+                int(plan.snapshot.blocks.ids[rows.block[source]]),
+                int(rows.ids[source]),
+            )
+
+
+# --- deletions -----------------------------------------------------------------------------------
+
+
+def condemn(use: Tools, held: Held, going: Sequence[Piece]) -> dict[str, int]:
+    """Condemn what a plan deletes; return how much of it was."""
+    total = Outcome()
+    request_id = _request(use, held) if going else 0
+    for batch in _batches(going):
+        done = _condemn(use, held, request_id, batch)
+        if done is None:
+            _stop(use, held, batch[0].position)
+            break
+        total.blocks += done.blocks
+        total.files += done.files
+        total.bytes += done.bytes
+    return {"blocks": total.blocks, "files": total.files, "bytes": total.bytes}
+
+
+def _batches(going: Sequence[Piece]) -> Iterator[list[Piece]]:
+    """Cut into batches; no block stands twice in one, as the guard judges a batch as a whole."""
+    batch: list[Piece] = []
+    blocks: set[int] = set()
+    for piece in going:
+        if len(batch) == BLOCKS_AT_ONCE or piece.block_id in blocks:
+            yield batch
+            batch, blocks = [], set()
+        batch.append(piece)
+        blocks.add(piece.block_id)
+    if batch:
+        yield batch
+
+
+@retried
+def _request(use: Tools, held: Held) -> int:
+    """File the deletion under which all this goes, so that it is watched and rescued like any."""
+    with use.begin() as work:
+        body: dict[str, Any] = {
+            "files": None,
+            "blocks": [],
+            "whole": False,
+            "site": None,
+            "last_copy": False,
+        }
+        filed = requests.Filed(
+            RequestKind.DELETION,
+            users.register(work, SYSTEM, 0),
+            "",
+            {**body, "cycle": held.id},
+            not_before=work.now + use.again,
+            state=RequestState.RUNNING,
+        )
+        request_id = requests.add(work, filed)
+        _fence(work, held, request_id=request_id)
+        return request_id
+
+
+@retried
+def _condemn(use: Tools, held: Held, request_id: int, batch: Sequence[Piece]) -> Outcome | None:
+    """Condemn a batch under the locks of its blocks; None = an operator has stopped it."""
+    with use.begin() as work:
+        _fence(work, held, summary={"done": batch[0].position})
+        if switches.stopped(work, DETOX, switches.DELETIONS):
+            return None
+        blocks = placing.lock_blocks(work, [piece.block_id for piece in batch])
+        there = _there(work, batch)
+        lenient = _dispensable(work, held, {row.dataset_id for row in blocks.values()})
+        grace = timedelta(hours=use.settings.deletion.grace_hours)
+        done = Outcome()
+        for (line, last), some in _alike(batch, blocks, lenient).items():
+            ids = [piece.replica_id for piece in some if piece.replica_id in there]
+            order = Order(request_id, DETOX, SYSTEM, grace, why=line)
+            result = guard.condemn(work, ids, order, last_copies=last)
+            done.note(some, there, result)
+            if last:
+                _take_out(
+                    work, request_id, {piece.block_id: blocks[piece.block_id] for piece in some}
+                )
+        decisions.refuse(work, held.id, done.refused)
+        _count(work, request_id, done)
+        guard.announce(work, use, request_id)
+        return done
+
+
+def _there(work: Work, batch: Sequence[Piece]) -> dict[int, int]:
+    """Return the bytes of those replicas that nobody has condemned meanwhile."""
+    mine = BlockReplica.id.in_([piece.replica_id for piece in batch])
+    valid = (mine, BlockReplica.state == ReplicaState.VALID)
+    return dict(work.rows(select(BlockReplica.id, BlockReplica.bytes).where(*valid)))
+
+
+def _dispensable(work: Work, held: Held, dataset_ids: Collection[int]) -> set[int]:
+    """Return the datasets whose last copy may go: as the partition says, or as they are bad."""
+    allowed = select(Partition.allow_last_copy).join(Cycle, Cycle.partition_id == Partition.id)
+    if work.scalar(allowed.where(Cycle.id == held.id)):
+        return set(dataset_ids)
+    bad = (Dataset.id.in_(dataset_ids), Dataset.status.in_(_BAD))
+    return set(work.scalars(select(Dataset.id).where(*bad)))
+
+
+def _alike(
+    batch: Sequence[Piece], blocks: Mapping[int, Any], lenient: Collection[int]
+) -> dict[tuple[str, bool], list[Piece]]:
+    """Put together what goes by the same line, and whether the last copy may."""
+    found: dict[tuple[str, bool], list[Piece]] = {}
+    for piece in batch:
+        block = blocks.get(piece.block_id)
+        last = block is not None and block.dataset_id in lenient
+        found.setdefault((piece.line, last), []).append(piece)
+    return found
+
+
+def _take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
+    """Forget the names of what lies nowhere any more."""
+    valid = (BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
+    left = set(work.scalars(select(BlockReplica.block_id).where(*valid)))
+    lost = {
+        key: block
+        for key, block in blocks.items()
+        if key not in left and block.condemned_by is None
+    }
+    if lost:
+        condemning.take_out(work, request_id, lost)
+
+
+def _count(work: Work, request_id: int, done: Outcome) -> None:
+    values = {"n_files": Request.n_files + done.files, "bytes": Request.bytes + done.bytes}
+    work.changed(update(Request).where(Request.id == request_id).values(values))
+
+
+@retried
+def _stop(use: Tools, held: Held, position: int) -> None:
+    with use.begin() as work:
+        _fence(work, held)
+        decisions.refuse_from(work, held.id, position, DELETE, "switched-off")
+
+
+def _fence(work: Work, held: Held, **values: Any) -> None:
+    """Renew the lease in the transaction that it guards. Raises CycleLost."""
+    if not cycles.keep(work, held, **values):
+        raise CycleLost
+
+
+# --- hand-overs ----------------------------------------------------------------------------------
+
+
+def hand_over(use: Tools, held: Held, plan: Plan, partitions: Partitions) -> int:
+    """Give block replicas to other groups; what they fill is accounted where they belong then."""
+    rows, snapshot = plan.hand_overs.row, plan.snapshot
+    homes = _homes(plan, partitions)
+    moves: dict[tuple[int, str | None], list[int]] = {}
+    for row, group in zip(rows.tolist(), plan.hand_overs.group.tolist(), strict=True):
+        source = int(plan.rows.source[row])
+        key = (int(snapshot.groups.ids[group]), homes.get(row))
+        moves.setdefault(key, []).append(int(snapshot.block_replicas.ids[source]))
+    return sum(
+        _hand_over(use, held, group, home, some)
+        for (group, home), ids in sorted(moves.items(), key=str)
+        for some in batches(ids, 500)
+    )
+
+
+def _homes(plan: Plan, partitions: Partitions) -> dict[int, str]:
+    """Return the partition that each row belongs to under its new owner."""
+    rows, view = plan.hand_overs.row, View.of(plan.image)
+    homes: dict[int, str] = {}
+    if not len(rows):
+        return homes
+    for name, partition in partitions.by_name.items():
+        if partition.condition is not None:
+            inside = partitions.members(name, plan.moment).rows(view)[rows]
+            for row in rows[inside].tolist():
+                homes.setdefault(row, name)
+    return homes
+
+
+@retried
+def _hand_over(
+    use: Tools, held: Held, group_id: int, home: str | None, replica_ids: Sequence[int]
+) -> int:
+    with use.begin() as work:
+        _fence(work, held)
+        if switches.stopped(work, DETOX):
+            return 0
+        valid = (BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
+        wanted = select(BlockReplica.id, BlockReplica.block_id).where(*valid)
+        placing.lock_blocks(work, {row.block_id for row in work.rows(wanted)})
+        partition_id = work.scalar(select(Partition.id).where(Partition.name == home))
+        if partition_id is not None:
+            _account(work, valid, partition_id)
+        values: dict[str, Any] = {"group_id": group_id, "updated": BlockReplica.updated}
+        if partition_id is not None:
+            values["partition_id"] = partition_id
+        return work.changed(update(BlockReplica).where(*valid).values(values))
+
+
+def _account(work: Work, which: Sequence[Any], partition_id: int) -> None:
+    """Move what the replicas have booked and fill to another partition of their sites."""
+    there = (BlockReplica.site_id, BlockReplica.partition_id, BlockReplica.bytes)
+    rows = work.rows(
+        select(*there, Block.bytes.label("whole"))
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(*which, BlockReplica.partition_id != partition_id)
+    )
+    out = [(row.site_id, row.partition_id, -row.whole, -row.bytes) for row in rows]
+    into = [(row.site_id, partition_id, row.whole, row.bytes) for row in rows]
+    accounts.shift(work, accounts.summed([*out, *into]))
+
+
+# --- dataset replicas ----------------------------------------------------------------------------
+
+
+def stop_growing(use: Tools, held: Held, plan: Plan) -> None:
+    """Let new blocks no longer follow to where nothing of a dataset stays."""
+    replicas, snapshot = plan.snapshot.replicas, plan.snapshot
+    ending = plan.ending[replicas.growing[plan.ending]]
+    pairs = [
+        (
+            int(snapshot.datasets.ids[replicas.dataset[one]]),
+            int(snapshot.sites.ids[replicas.site[one]]),
+        )
+        for one in ending.tolist()
+    ]
+    if pairs:
+        _stop_growing(use, held, pairs)
+
+
+@retried
+def _stop_growing(use: Tools, held: Held, pairs: Sequence[tuple[int, int]]) -> None:
+    with use.begin() as work:
+        _fence(work, held)
+        valid = select(BlockReplica.id).where(
+            BlockReplica.dataset_id == DatasetReplica.dataset_id,
+            BlockReplica.site_id == DatasetReplica.site_id,
+            BlockReplica.state == ReplicaState.VALID,
+        )
+        for dataset_id, site_id in pairs:
+            mine = (DatasetReplica.dataset_id == dataset_id, DatasetReplica.site_id == site_id)
+            ended = update(DatasetReplica).where(*mine, ~valid.exists())
+            work.changed(ended.values(growing=False))

@@ -1,0 +1,104 @@
+"""The deletion guard: nothing leaves a site unless another good copy stays, whoever asks.
+
+It stands below requests, consolidation and every other cause; only data that are removed as a whole
+pass it by. All functions expect the blocks' rows locked by the caller.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from dynamo.db import placing, removal, switches
+from dynamo.db.scheduling import Order
+from dynamo.db.tables import BlockReplica, Deletion, Site
+from dynamo.db.work import Work
+from dynamo.inventory.states import ReplicaState
+from dynamo.operations.hints import hints
+from dynamo.operations.life import State
+from dynamo.services.tools import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Replicas that stay, by reason."""
+
+    last_copy: tuple[int, ...] = ()
+    in_use: tuple[int, ...] = ()
+    switched_off: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.last_copy or self.in_use or self.switched_off)
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """What a call has condemned, in files, and what stays."""
+
+    n_files: int
+    refused: Refusals
+
+
+def condemn(
+    work: Work, replica_ids: Collection[int], order: Order, *, last_copies: bool = False
+) -> Condemned:
+    """Condemn those replicas that may go.
+
+    Copies are counted after the blocks were locked, at READ COMMITTED: five deleters that race for
+    the copies of one block come here one after the other, and the last one is refused.
+    `last_copies` is said by the owner, who removes data as a whole, or by an operator.
+    """
+    replicas = work.rows(
+        select(
+            BlockReplica.id,
+            BlockReplica.block_id,
+            BlockReplica.site_id,
+            BlockReplica.in_use,
+            Site.name,
+        )
+        .join(Site, Site.id == BlockReplica.site_id)
+        .where(BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.id)
+    )
+    idle = set(switches.stopped_sites(work))
+    halted = bool(switches.stopped(work, switches.DELETIONS))
+    stopped = [r.id for r in replicas if halted or r.name in idle]
+    used = [r.id for r in replicas if r.id not in stopped and r.in_use > 0]
+    last = (
+        []
+        if last_copies
+        else _last(work, [r for r in replicas if r.id not in stopped and r.id not in used])
+    )
+    free = [r.id for r in replicas if r.id not in {*stopped, *used, *last}]
+    n_files = removal.condemn(work, free, order) if free else 0
+    return Condemned(n_files, Refusals(tuple(last), tuple(used), tuple(stopped)))
+
+
+def _last(work: Work, replicas: Collection[BlockReplica]) -> list[int]:
+    """Return the replicas that must stay.
+
+    Without them, all of them gone, a block would have no complete copy.
+    """
+    leaving: dict[int, set[int]] = {}
+    for replica in replicas:
+        leaving.setdefault(replica.block_id, set()).add(replica.site_id)
+    kept: list[int] = []
+    for sites in {frozenset(sites) for sites in leaving.values()}:
+        blocks = [block for block, where in leaving.items() if where == sites]
+        others = placing.other_copies(work, blocks, sites)
+        kept += [r.id for r in replicas if r.block_id in blocks and not others.get(r.block_id)]
+    return kept
+
+
+def announce(work: Work, use: Tools, request_id: int) -> None:
+    """Send what this unit of work has condemned, and may be deleted now, to the deletion pool."""
+    due = (
+        Deletion.request_id == request_id,
+        Deletion.created == work.now,  # not all of the request again with each batch of blocks
+        Deletion.state == State.QUEUED,
+        Deletion.not_before <= work.now,
+    )
+    ids = work.scalars(select(Deletion.id).where(*due).order_by(Deletion.id))
+    work.hint(
+        *hints("delete", ids, use.settings.work.batch, f"delete {{n}} files, request {request_id}")
+    )

@@ -1,0 +1,100 @@
+"""Health: what answers, what beats, how much work waits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dynamo.db.reads import pulses
+from dynamo.db.tables import Deletion, Transfer
+from dynamo.errors import Unavailable
+from dynamo.services.pages import Item
+from dynamo.services.tools import Tools
+
+BEAT = "sweep"
+"""The pulse by which beat, broker and policy pool show that they live."""
+_MISSED = 3
+
+
+class Queues(Protocol):
+    """The broker as far as health looks at it."""
+
+    def depths(self) -> Mapping[str, int]:
+        """Return how many messages wait in each queue. Raises Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is up and what is not."""
+
+    database: bool
+    broker: bool
+    beat: bool
+    queues: Mapping[str, int]
+
+    @property
+    def status(self) -> str:
+        """Say it in one word: without broker or beat all is only slower."""
+        if not self.database:
+            return "down"
+        return "ok" if self.broker and self.beat else "degraded"
+
+    def item(self) -> Item:
+        """Return what callers see."""
+        return {
+            "status": self.status,
+            "database": "ok" if self.database else "away",
+            "broker": "ok" if self.broker else "away",
+            "beat": "ok" if self.beat else "away",
+            "queues": dict(self.queues),
+        }
+
+
+def check(use: Tools, queues: Queues) -> Health:
+    """Look at database, broker and beat."""
+    try:
+        depths: Mapping[str, int] | None = queues.depths()
+    except Unavailable:
+        depths = None
+    beat = _beat(use)
+    return Health(beat is not None, depths is not None, bool(beat), depths or {})
+
+
+def _beat(use: Tools) -> bool | None:
+    """Tell whether the beat is younger than three sweeps; None where the database is away."""
+    silence = timedelta(seconds=_MISSED * use.settings.work.sweep_seconds)
+    try:
+        with use.begin.reading() as work:
+            at = pulses.at(work, BEAT)
+            return at is not None and work.now - at <= silence
+    except SQLAlchemyError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much there is and how much of it waits."""
+
+    files: int
+    unfinished: Mapping[str, Mapping[str, int]]
+    """Transfers and deletions, by state."""
+    oldest_due: Mapping[str, float]
+    """Seconds for which the oldest ready one of each was left lying."""
+
+
+_OPERATIONS: dict[str, type[Transfer] | type[Deletion]] = {
+    "transfer": Transfer,
+    "deletion": Deletion,
+}
+
+
+def load(use: Tools) -> Load:
+    """Count files and unfinished work."""
+    with use.begin.reading() as work:
+        return Load(
+            pulses.files(work),
+            {kind: pulses.unfinished(work, table) for kind, table in _OPERATIONS.items()},
+            {kind: pulses.oldest_due(work, table) for kind, table in _OPERATIONS.items()},
+        )

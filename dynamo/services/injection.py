@@ -1,0 +1,233 @@
+"""Injection: a job's output is registered, its bytes are booked, its arrival is set going."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import registry, requests, switches
+from dynamo.db.requests import Filed
+from dynamo.db.tables import Group, Partition, Transfer
+from dynamo.db.work import Work, retried
+from dynamo.errors import (
+    Conflict,
+    DynamoError,
+    Fault,
+    Forbidden,
+    Invalid,
+    NotFound,
+)
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState
+from dynamo.operations.hints import Hint
+from dynamo.operations.life import State
+from dynamo.services import admission, answers, users
+from dynamo.services import requests as shown
+from dynamo.services.answers import Key
+from dynamo.services.choosing import candidate_at
+from dynamo.services.registering import Batch, Registered, Transfers, register
+from dynamo.services.tools import Tools
+
+_OVERTAKEN = frozenset({State.HELD, State.FAILED, State.CANCELLED})
+
+
+def file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None = None) -> int:
+    """Register files, or say of known ones how they are; return the request's id.
+
+    Names, ownership, uniqueness and both quotas are checked in the transaction that registers: all
+    or nothing. The hint goes out after it; should that be lost, the sweep finds the transfers.
+    """
+    return _prepared(use, wanted, caller, key).request_id
+
+
+def hand_over(
+    use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None = None
+) -> dict[str, object]:
+    """Register files as `file` does and return the request object.
+
+    Where all are new it is made of what was just written: reading a thousand files again would
+    cost a fourth of the call.
+    """
+    filed = _prepared(use, wanted, caller, key)
+    registered = filed.registered
+    if registered is None or len(registered.files) < len(wanted.files):
+        return shown.show(use, RequestKind.INJECTION, filed.request_id)
+    site = registered.site
+    pfn = use.storages.at(site.url, site.rules).pfn
+    files = [
+        shown.file_object(site.name, pfn, new.lfn, State.QUEUED, registered.uploads.get(new.lfn))
+        for new in registered.files
+    ]
+    return {**filed.told, "files": files}
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a call has written: the request, as it is shown without its files, and the files."""
+
+    request_id: int
+    told: dict[str, object]
+    registered: Registered | None
+
+
+def _prepared(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) -> _Done:
+    admission.check_shape(wanted, use.settings)
+    admission.check_scopes([new.lfn for new in wanted.files], caller, "/files/{}/lfn")
+    filed = _file(use, wanted, caller, key)
+    if filed.registered is not None and filed.registered.uploads:
+        site, name = filed.registered.site, next(iter(filed.registered.uploads.values()))
+        # a storage that is away now does not undo the booking: the job can make its folder as well
+        with suppress(DynamoError):
+            use.storages.at(site.url, site.rules).prepare(name)
+    return filed
+
+
+@retried
+def _file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) -> _Done:
+    with use.begin() as work:
+        caller_id = users.ensure(work, caller.name, use.settings)
+        if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
+            return _Done(answered, {}, None)
+        if switches.stopped(work, switches.INJECTION):
+            raise Conflict(
+                "injection is switched off by an operator; try again later", "switched-off"
+            )
+        dataset = _dataset(work, use, wanted.dataset, caller, caller_id)
+        admission.check_names(
+            wanted.files,
+            admission.namespace(use.settings),
+            dataset.owner,
+        )
+        known = registry.known_files(work, [new.lfn for new in wanted.files])
+        admission.check_known(wanted.files, known, dataset.id)
+        fresh = [new for new in wanted.files if new.lfn not in known]
+        batch = Batch(dataset, caller, wanted)
+        filed = _request(work, batch, caller_id, known, use.again)
+        registered = register(work, use, batch, fresh, filed) if fresh else None
+        request_id = registered.request_id if registered else requests.add(work, filed)
+        earlier = _queue_again(work, use, batch, known)
+        if key is not None:
+            answers.claim(work, caller.name, key, request_id)
+        text = f"inject {len(fresh)} files, request {request_id}"
+        work.hint(Hint("inject", (request_id, *sorted(earlier)), text))
+        told = shown.as_filed(filed, request_id, caller.name, work.now)
+        return _Done(request_id, told, registered)
+
+
+@retried
+def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Caller) -> None:
+    """Confirm that files of a booking lie at their upload address; confirming twice is harmless."""
+    with use.begin() as work:
+        request = requests.get(work, request_id)
+        if request is None or request.kind != RequestKind.INJECTION:
+            raise NotFound(f"there is no injection {request_id}")
+        admission.check_owner(work, request.owner_id, caller)
+        booked = registry.uploads(work, request_id, request.body.get("known", []))
+        if lfns is not None and (unknown := [lfn for lfn in lfns if lfn not in booked]):
+            faults = [
+                Fault(f"/lfns/{list(lfns).index(lfn)}", "not booked by this injection", lfn)
+                for lfn in unknown
+            ]
+            raise Invalid("some names were not booked for upload by this injection", faults=faults)
+        confirmed = list(booked) if lfns is None else lfns
+        admission.check_scopes(confirmed, caller, "/lfns/{}")
+        ids = [booked[lfn] for lfn in confirmed]
+        waiting = (Transfer.id.in_(ids), Transfer.state.in_((State.QUEUED, State.HELD)))
+        values = {
+            "confirmed": True,
+            "state": State.QUEUED,
+            "not_before": work.now,
+            "hinted": work.now,
+            "updated": work.now,
+        }
+        work.changed(update(Transfer).where(*waiting).values(values))
+        work.hint(Hint("inject", (request_id,), f"verify {len(ids)} uploads, request {request_id}"))
+
+
+def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) -> Any:
+    """Return the dataset's row, registered now if the caller may own a dataset of this name."""
+    row = registry.dataset(work, name)
+    if row is not None:
+        if row.status not in (DatasetStatus.VALID, DatasetStatus.PRODUCTION):
+            raise Conflict(
+                f"{name} is {row.status}; it takes no files",
+                "being-deleted" if row.status == DatasetStatus.DELETED else "dataset-closed",
+            )
+        admission.check_owner_named(row.owner, caller)
+        return row
+    own = admission.namespace(use.settings).is_dataset_of(name, caller.name)
+    if not own and not caller.may_produce:
+        shape = use.settings.user.dataset_pattern.replace("{user}", caller.name).replace(
+            "{part}", "…"
+        )
+        raise Forbidden(f"a dataset of {caller.name} is named {shape}", "not-your-namespace")
+    partition = use.settings.user.partition if own else "Production"
+    group = use.settings.user.group if own else "production"
+    registry.add_dataset(
+        work,
+        registry.NewDataset(
+            name,
+            caller_id if own else None,
+            int(work.scalar(select(Partition.id).where(Partition.name == partition))),
+            work.scalar(select(Group.id).where(Group.name == group)),
+        ),
+    )
+    waiting = requests.concerning(work, [name], [RequestKind.COPY])[RequestKind.COPY]
+    if waiting:
+        work.hint(Hint("plan", tuple(waiting), f"plan copies of {name}, just registered"))
+    return registry.dataset(work, name)
+
+
+def _request(
+    work: Work, batch: Batch, caller_id: int, known: dict[str, Any], again: timedelta
+) -> Filed:
+    arrived = [row for row in known.values() if row.state in (None, State.DONE)]
+    pending = [row.id for row in known.values() if row.state not in (None, State.DONE)]
+    files = batch.wanted.files
+    everything = len(arrived) == len(files)
+    return Filed(
+        RequestKind.INJECTION,
+        caller_id,
+        batch.wanted.dataset,
+        {"known": [row.id for row in known.values()], "pending": pending},
+        n_files=len(files),
+        n_done=len(arrived),
+        bytes=sum(new.size or 0 for new in files),
+        not_before=work.now + again if pending else None,
+        state=RequestState.DONE if everything else RequestState.RUNNING,
+    )
+
+
+def _queue_again(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> set[int]:
+    """Queue known files that were held or had failed, with the source that the caller names now.
+
+    Return the requests that they belong to: those that first brought them.
+    """
+    earlier: set[int] = set()
+    for n, new in enumerate(batch.wanted.files):
+        row = known.get(new.lfn)
+        if row is None or row.transfer_id is None:
+            continue
+        unconfirmed = row.state == State.QUEUED and not row.confirmed and new.source is not None
+        if row.state not in _OVERTAKEN and not unconfirmed:
+            continue
+        site = candidate_at(work, row.site_id)
+        if site.name not in batch.sites:
+            raise Conflict(
+                f"{new.lfn} waits at {site.name}; inject it again there, "
+                "or drop it by a deletion first",
+                "name-conflict",
+            )
+        admission.check_sources([(n, new)], site)
+        transfers = Transfers(work, use.settings, 0, site, batch.caller.name)
+        values = transfers.fresh(pull=new.source is not None)
+        values |= {"source_url": new.source, "reason": None, "error": None}
+        values["upload"] = transfers.upload() if new.source is None else None
+        again = update(Transfer).where(Transfer.id == row.transfer_id, Transfer.state == row.state)
+        work.changed(again.values(values))
+        earlier.add(row.request_id)
+    return earlier

@@ -1,0 +1,92 @@
+"""Leases.
+
+A claim is kept alive while the remote work goes on, and given up the moment it is not ours.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from dynamo.db import claims
+from dynamo.db.claims import Holder, Operation
+from dynamo.db.work import UnitOfWork, retried
+from dynamo.errors import Unavailable
+from dynamo.logs import logger
+from dynamo.settings import Lease
+
+log = logger("leases")
+
+
+class LeaseLost(Exception):
+    """The claim is not ours any more: write nothing, touch nothing."""
+
+
+class Heartbeat:
+    """Renews the leases of one batch from a thread of its own and tells which are still ours."""
+
+    def __init__(self, begin: UnitOfWork, table: Operation, holder: Holder, beat: float) -> None:
+        self._begin = begin
+        self._table = table
+        self._holder = holder
+        self._beat = beat
+        self._ours: set[int] = set()
+        self._until = 0.0
+        self._stop = threading.Event()
+
+    def start(self, ids: Collection[int]) -> None:
+        """Begin with what was just claimed."""
+        self._ours = set(ids)
+        self._until = time.monotonic() + self._holder.seconds
+
+    def check(self, operation: int) -> None:
+        """Raise LeaseLost where a claim ran out, was cancelled or taken over."""
+        # the monotonic clock goes on while the process is frozen: who wakes up too late
+        # notices it here
+        if operation not in self._ours or time.monotonic() >= self._until:
+            raise LeaseLost(f"{self._table.__tablename__} {operation}")
+
+    def finished(self, ids: Collection[int]) -> None:
+        """Stop renewing what is recorded."""
+        self._ours = self._ours - set(ids)
+
+    def run(self) -> None:
+        """Renew until stopped."""
+        while not self._stop.wait(self._beat):
+            asked = time.monotonic()
+            try:
+                self._ours &= _renew(self._begin, self._table, self._ours, self._holder)
+                self._until = asked + self._holder.seconds
+            except Unavailable as away:
+                log.warning("lease not renewed", detail=away.detail)
+
+    def stop(self) -> None:
+        """End the thread's loop."""
+        self._stop.set()
+
+
+@retried
+def _renew(begin: UnitOfWork, table: Operation, ids: Collection[int], holder: Holder) -> set[int]:
+    with begin() as work:
+        return claims.renew(work, table, ids, holder) if ids else set()
+
+
+@contextmanager
+def keeping(
+    begin: UnitOfWork, table: Operation, holder: Holder, settings: Lease
+) -> Iterator[Heartbeat]:
+    """Keep claims alive for as long as the block runs."""
+    heartbeat = Heartbeat(begin, table, holder, settings.heartbeat)
+    thread = threading.Thread(target=heartbeat.run, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield heartbeat
+    finally:
+        heartbeat.stop()
+        thread.join()
+
+
+def new_holder(settings: Lease) -> Holder:
+    """Return a holder that no other claim has."""
+    return Holder(secrets.token_hex(12), settings.seconds)

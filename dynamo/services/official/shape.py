@@ -1,0 +1,121 @@
+"""The shape of official data in a call: what no inventory need be asked about."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dynamo.errors import DynamoError, Fault, Forbidden, Invalid
+from dynamo.inventory import asked, names
+from dynamo.inventory.names import BlockName
+from dynamo.inventory.ownership import Namespace
+
+MOST_FILES = 50_000
+"""In one call; with three fields each they are about as many values as a body may have."""
+MOST_BLOCKS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A block as a call states it, and where in the call."""
+
+    dataset: asked.OfficialDataset
+    block: asked.OfficialBlock
+    id: str
+    pointer: str
+
+    @property
+    def closes(self) -> bool:
+        """Tell whether the call closes it."""
+        return self.block.open is False or self.dataset.open is False
+
+    @property
+    def lfns(self) -> Iterator[str]:
+        """Return all names that it speaks of."""
+        yield from (file.lfn for file in self.block.files)
+        for replica in self.block.replicas:
+            yield from replica.files or ()
+
+
+def stated(wanted: Sequence[asked.OfficialDataset], reserved: Namespace) -> list[Stated]:
+    """Return the blocks of a call, if it can be meant as it stands. Raises Invalid, Forbidden."""
+    faults = list(_datasets(wanted))
+    if faults:
+        raise Invalid("some datasets are not described well", "name-invalid", faults=faults)
+    blocks = [
+        Stated(dataset, block, _block_id(dataset, block), f"/{n}/blocks/{m}")
+        for n, dataset in enumerate(wanted)
+        for m, block in enumerate(dataset.blocks)
+    ]
+    if len(blocks) > MOST_BLOCKS or sum(len(one.block.files) for one in blocks) > MOST_FILES:
+        detail = f"at most {MOST_FILES} files and {MOST_BLOCKS} blocks in one call; make several"
+        raise Invalid(detail, "too-large")
+    _refuse(Invalid("some blocks are not described well", faults=list(_blocks(blocks))))
+    _refuse(Invalid("some files are not described well", faults=list(_files(blocks))))
+    _refuse(
+        Forbidden(
+            "some names are reserved for users' data",
+            "not-your-namespace",
+            faults=[
+                Fault(pointer, why, file.lfn)
+                for pointer, file in _all_files(blocks)
+                if (why := reserved.refusal(file.lfn, None)) is not None
+            ],
+        )
+    )
+    return blocks
+
+
+def _refuse(error: DynamoError) -> None:
+    if error.faults:
+        raise error
+
+
+def _datasets(wanted: Sequence[asked.OfficialDataset]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for n, dataset in enumerate(wanted):
+        if not names.is_dataset(dataset.name):
+            yield Fault(f"/{n}/name", "is not a dataset name; write /primary/processed/TIER")
+        if dataset.name in seen:
+            yield Fault(f"/{n}/name", "stands twice in this call")
+        seen.add(dataset.name)
+
+
+def _block_id(dataset: asked.OfficialDataset, block: asked.OfficialBlock) -> str:
+    """Return a block's id, whether it was named in full or not. Raises Invalid."""
+    full = block.name if "#" in block.name else f"{dataset.name}#{block.name}"
+    found = BlockName.parse(full)
+    if found.dataset != dataset.name:
+        raise Invalid(f"{block.name!r} is not a block of {dataset.name}", "name-invalid")
+    return found.id
+
+
+def _blocks(blocks: Sequence[Stated]) -> Iterator[Fault]:
+    seen: set[tuple[str, str]] = set()
+    for one in blocks:
+        if (one.dataset.name, one.id) in seen:
+            yield Fault(one.pointer, "stands twice in this call")
+        seen.add((one.dataset.name, one.id))
+        sites = [replica.site for replica in one.block.replicas]
+        if len(set(sites)) < len(sites):
+            yield Fault(f"{one.pointer}/replicas", "a site stands twice")
+        for n, replica in enumerate(one.block.replicas):
+            bad = [lfn for lfn in replica.files or () if not names.is_lfn(lfn)]
+            for lfn in bad:
+                yield Fault(f"{one.pointer}/replicas/{n}/files", "is not a logical file name", lfn)
+
+
+def _all_files(blocks: Sequence[Stated]) -> Iterator[tuple[str, asked.OfficialFile]]:
+    for one in blocks:
+        for n, file in enumerate(one.block.files):
+            yield f"{one.pointer}/files/{n}", file
+
+
+def _files(blocks: Sequence[Stated]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for pointer, file in _all_files(blocks):
+        if not names.is_lfn(file.lfn):
+            yield Fault(f"{pointer}/lfn", "is not a logical file name", file.lfn)
+        if file.lfn in seen:
+            yield Fault(f"{pointer}/lfn", "stands twice in this call", file.lfn)
+        seen.add(file.lfn)
+        if file.adler32 is not None and not names.is_adler32(file.adler32):
+            yield Fault(f"{pointer}/adler32", "is not eight lower-case hex digits", file.lfn)

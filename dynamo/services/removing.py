@@ -1,0 +1,155 @@
+"""Deletions at work: the only place that calls a storage's delete."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+
+from sqlalchemy import select
+
+from dynamo.db import claims, deletions, forgetting, placing, requests, switches, transfers
+from dynamo.db.claims import Holder
+from dynamo.db.deletions import Claimed
+from dynamo.db.requests import Tallies
+from dynamo.db.tables import Deletion, Request
+from dynamo.db.work import Work, retried
+from dynamo.errors import DynamoError
+from dynamo.inventory.states import RequestKind
+from dynamo.logs import logger
+from dynamo.operations.hints import Hint
+from dynamo.operations.life import after_failure
+from dynamo.services import condemning
+from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
+from dynamo.services.tools import Tools
+from dynamo.storage import temporaries
+from dynamo.storage.protocol import Storage
+
+log = logger("deletions")
+
+
+def remove(use: Tools, ids: Sequence[int]) -> int:
+    """Delete those files that are due and free; return how many have gone."""
+    holder = new_holder(use.settings.lease)
+    claimed = _claim(use, ids, holder)
+    if not claimed:
+        return 0
+    with keeping(use.begin, Deletion, holder, use.settings.lease) as heartbeat:
+        heartbeat.start([deletion.id for deletion in claimed])
+        return _record(use, holder, _each(use, heartbeat, claimed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    claimed: Claimed
+    failure: DynamoError | None
+
+
+@retried
+def _claim(use: Tools, ids: Sequence[int], holder: Holder) -> list[Claimed]:
+    with use.begin() as work:
+        if switches.stopped(work, switches.DELETIONS):
+            return []
+        free = claims.claim(work, Deletion, deletions.at_working_sites(work, ids), holder)
+        return deletions.load(work, free)
+
+
+def _each(use: Tools, heartbeat: Heartbeat, claimed: Sequence[Claimed]) -> list[_Result]:
+    """Delete one after the other; a site that is silent is waited for once."""
+    silent: dict[str, DynamoError] = {}
+    results = []
+    for deletion in claimed:
+        known = silent.get(deletion.url)
+        result = _Result(deletion, known) if known else _one(use, heartbeat, deletion)
+        if result is None:
+            continue
+        results.append(result)
+        if result.failure is not None and result.failure.reason == "queue-timeout":
+            silent[deletion.url] = result.failure
+    return results
+
+
+def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
+    with suppress(LeaseLost):
+        try:
+            storage = use.storages.at(deletion.url, deletion.rules)
+            # asked right before the call: a worker that was frozen must not delete
+            # what came after its time
+            heartbeat.check(deletion.id)
+            storage.delete(deletion.lfn)
+            _discard_upload(storage, deletion, use.settings.injection.area)
+        except DynamoError as failed:
+            log.warning(
+                "deletion failed",
+                deletion=deletion.id,
+                lfn=deletion.lfn,
+                reason=failed.reason,
+                detail=failed.detail,
+            )
+            return _Result(deletion, failed)
+        return _Result(deletion, None)
+    return None
+
+
+def _discard_upload(storage: Storage, deletion: Claimed, area: str) -> None:
+    """Remove what a job wrote under its temporary name and what was taken from there."""
+    if deletion.upload is not None:
+        storage.discard(deletion.upload)
+        storage.discard(temporaries.adopted(area, deletion.upload))
+
+
+@retried
+def _record(use: Tools, holder: Holder, results: Sequence[_Result]) -> int:
+    with use.begin() as work:
+        placing.lock_blocks(
+            work, {r.claimed.block_id for r in results if r.claimed.block_id is not None}
+        )
+        mine = claims.held_by(
+            work, Deletion, {r.claimed.id: r.claimed.lease_no for r in results}, holder
+        )
+        ours = [result for result in results if result.claimed.id in mine]
+        gone = [result.claimed for result in ours if result.failure is None]
+        for result in ours:
+            if result.failure is not None:
+                _put_back(work, use, result.claimed, result.failure)
+        forgetting.gone(work, gone)
+        _count(work, gone)
+        transfers.wake_at(work, {claimed.site_id for claimed in gone})
+        _settle_requests(work, use, {result.claimed.request_id for result in ours})
+        failed = {result.claimed.request_id for result in ours if result.failure is not None}
+        condemning.judge_all(work, failed, use.again)
+        return len(gone)
+
+
+def _put_back(work: Work, use: Tools, claimed: Claimed, failure: DynamoError) -> None:
+    verdict = after_failure(failure.reason, claimed.attempts, work.now, use.patience, Random())
+    claims.put_back(work, Deletion, claimed.id, verdict, failure.reason, failure.detail)
+
+
+def _count(work: Work, gone: Sequence[Claimed]) -> None:
+    tallies = Tallies()
+    for claimed in gone:
+        if claimed.request_kind == RequestKind.DELETION:
+            tallies[claimed.request_id].done += 1
+            tallies[claimed.request_id].bytes_done += claimed.bytes
+    requests.count(work, tallies)
+
+
+def _settle_requests(work: Work, use: Tools, request_ids: set[int]) -> None:
+    """End deletions with nothing left to delete.
+
+    Tell copies that clean up behind them to look again.
+    """
+    left = set(
+        work.scalars(
+            select(Deletion.request_id).where(Deletion.request_id.in_(request_ids)).distinct()
+        )
+    )
+    for row in work.rows(
+        select(Request.id, Request.kind)
+        .where(Request.id.in_(request_ids - left))
+        .order_by(Request.id)
+    ):
+        if row.kind == RequestKind.DELETION:
+            condemning.judge(work, row.id, use.again)
+        elif row.kind == RequestKind.COPY:
+            work.hint(Hint("plan", (row.id,), f"see whether request {row.id} has ended"))

@@ -1,0 +1,275 @@
+"""Requests as others see them.
+
+State, progress, and for what is not done yet, why and when it is tried next.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from dynamo.clock import rfc3339
+from dynamo.db import registry
+from dynamo.db import requests as rows
+from dynamo.db.reads.seek import fits
+from dynamo.db.tables import Deletion, File, Request, Site, Transfer, User
+from dynamo.db.work import Work, retried
+from dynamo.errors import NotFound
+from dynamo.inventory.globs import Glob
+from dynamo.inventory.states import ENDED, RequestKind, RequestState
+from dynamo.operations.life import State
+from dynamo.services.cancelling import cancel
+from dynamo.services.tools import Tools
+
+__all__ = ["RequestFilter", "cancel", "page", "refresh", "show"]
+
+PROBLEMS = 100
+"""Problems that a request object lists at most."""
+
+_AHEAD = frozenset({State.HELD, State.FAILED})
+_FILE_STATES = {
+    State.QUEUED: "expected",
+    State.ACTIVE: "copying",
+    State.HELD: "held",
+    State.FAILED: "failed",
+    State.CANCELLED: "failed",
+    State.DONE: "available",
+}
+
+
+_REQUESTS = select(*Request.__table__.columns, User.name.label("owner")).join(
+    User, User.id == Request.owner_id
+)
+_ONE = _REQUESTS.where(Request.id == bindparam("by_id"), Request.kind == bindparam("by_kind"))
+_FILES = (
+    select(
+        File.lfn,
+        Transfer.state,
+        Transfer.upload,
+        Transfer.site_id,
+    )
+    .join(Transfer, Transfer.file_id == File.id)
+    .where(Transfer.kind != "copy")
+    .order_by(File.id)
+)
+_OWN_FILES = _FILES.where(Transfer.request_id == bindparam("by_id"))
+_SITES = select(Site.id, Site.name, Site.url, Site.rules).where(
+    Site.id.in_(bindparam("by_ids", expanding=True))
+)
+
+
+def _troubled(table: type[Transfer] | type[Deletion]) -> Any:
+    """Select what did not go well so far, by request."""
+    return (
+        select(
+            table.request_id,
+            File.lfn,
+            Site.name,
+            table.reason,
+            table.error,
+            table.attempts,
+            table.not_before,
+        )
+        .join(File, File.id == table.file_id)
+        .join(Site, Site.id == table.site_id)
+        .where(
+            table.request_id.in_(bindparam("by_ids", expanding=True)),
+            table.reason.is_not(None),
+            table.state.in_((State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)),
+        )
+        .order_by(table.id)
+        .limit(PROBLEMS)
+    )
+
+
+_TROUBLED = (_troubled(Transfer), _troubled(Deletion))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Which requests are wanted."""
+
+    state: str | None = None
+    dataset: Glob | None = None
+    owner: Glob | None = None
+
+
+def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
+    """Return one request; of an injection also its files with their addresses."""
+    with use.begin.reading() as work:
+        row = work.row(_ONE, {"by_id": request_id, "by_kind": kind})
+        if row is None:
+            raise NotFound(f"there is no {kind} {request_id}")
+        problems = _problems(work, [request_id])
+        shown = _object(row, problems.get(request_id, []))
+        if kind == RequestKind.INJECTION:
+            files = _files(work, use, row)
+            shown["files"] = files
+            _count_known(shown, row, files)
+        return shown
+
+
+def as_filed(filed: rows.Filed, request_id: int, owner: str, now: datetime) -> dict[str, object]:
+    """Return a request that was filed at this moment, as `show` would."""
+    row = SimpleNamespace(
+        **{field.name: getattr(filed, field.name) for field in fields(filed)},
+        id=request_id,
+        owner=owner,
+        created=now,
+        updated=now,
+        n_failed=0,
+        bytes_done=0,
+        reason=None,
+    )
+    return _object(row, [])
+
+
+def page(
+    use: Tools, kind: RequestKind, filters: RequestFilter, cursor: int | None, limit: int
+) -> tuple[list[dict[str, object]], int | None]:
+    """Return a page of requests, newest first, and the cursor of the next."""
+    with use.begin.reading() as work:
+        wanted = _REQUESTS.where(Request.kind == kind, *_conditions(work, filters))
+        if cursor is not None:
+            wanted = wanted.where(Request.id < cursor)
+        found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
+        problems = _problems(work, [row.id for row in found[:limit]])
+        items = [_object(row, problems.get(row.id, [])) for row in found[:limit]]
+        return items, found[limit - 1].id if len(found) > limit else None
+
+
+@retried
+def refresh(use: Tools, request_ids: Sequence[int]) -> None:
+    """Bring injections that wait for files of earlier ones in line with them."""
+    with use.begin() as work:
+        for request_id in request_ids:
+            request = rows.locked(work, request_id)
+            if request is None or request.state in ENDED or request.kind != RequestKind.INJECTION:
+                continue
+            pending = request.body.get("pending", [])
+            states = registry.arrival_states(work, pending)
+            left = [file for file in pending if states.get(file, State.DONE) != State.DONE]
+            done = request.n_done + len(pending) - len(left)
+            again = work.now + use.again if left else None
+            rows.put(
+                work,
+                request_id,
+                n_done=done,
+                body={**request.body, "pending": left},
+                not_before=again,
+            )
+        rows.settle_injections(work, request_ids)
+
+
+def _conditions(work: Work, filters: RequestFilter) -> list[Any]:
+    states = [Request.state == filters.state] if filters.state is not None else []
+    globs = ((Request.dataset, filters.dataset), (User.name, filters.owner))
+    return states + [fits(work, column, glob) for column, glob in globs if glob is not None]
+
+
+def _object(row: Any, problems: list[dict[str, object]]) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "owner": row.owner,
+        "dataset": row.dataset,
+        "created": rfc3339(row.created),
+        "updated": rfc3339(row.updated),
+        "progress": {
+            "files": {"total": row.n_files, "done": row.n_done, "failed": row.n_failed},
+            "bytes": {"total": row.bytes, "done": row.bytes_done},
+        },
+        "problems": problems,
+        "links": {
+            "self": f"/v1/{_PLURAL[row.kind]}/{row.id}",
+            "dataset": f"/v1/datasets{row.dataset}",
+        },
+    }
+    if row.reason is not None:
+        shown["reason"] = row.reason
+        shown["detail"] = row.detail
+    shown |= {
+        name: row.body[name] for name in _SHOWN.get(row.kind, ()) if row.body.get(name) is not None
+    }
+    return shown
+
+
+_PLURAL = {
+    "injection": "injections",
+    "copy": "copies",
+    "closure": "closures",
+    "deletion": "deletions",
+    "staging": "stagings",
+}
+_SHOWN = {
+    "injection": ("site",),
+    "copy": ("sites", "chosen", "copies", "consolidate", "blocks", "group"),
+    "deletion": ("site", "blocks", "last_copy"),
+}
+
+
+def _problems(work: Work, request_ids: Collection[int]) -> dict[int, list[dict[str, object]]]:
+    """List, by request, what did not go well so far and when it is tried next."""
+    found: dict[int, list[dict[str, object]]] = {}
+    for troubled in _TROUBLED:
+        for row in work.rows(troubled, {"by_ids": list(request_ids)}):
+            found.setdefault(row.request_id, []).append(
+                {
+                    "lfn": row.lfn,
+                    "site": row.name,
+                    "reason": row.reason,
+                    "detail": row.error,
+                    "attempts": row.attempts,
+                    "next_try": rfc3339(row.not_before) if row.not_before else None,
+                }
+            )
+    return found
+
+
+def _files(work: Work, use: Tools, row: Any) -> list[dict[str, object]]:
+    """List the files of an injection, also those that earlier ones had registered."""
+    known = row.body.get("known", [])
+    if known:
+        either = (Transfer.request_id == row.id) | Transfer.file_id.in_(known)
+        found = work.rows(_FILES.where(either))
+    else:
+        found = work.rows(_OWN_FILES, {"by_id": row.id})
+    sites = {
+        site.id: (site.name, use.storages.at(site.url, site.rules).pfn)
+        for site in work.rows(_SITES, {"by_ids": list({file.site_id for file in found})})
+    }
+    return [file_object(*sites[site], lfn, state, upload) for lfn, state, upload, site in found]
+
+
+def file_object(
+    site: str, pfn: Callable[[str], str], lfn: str, state: State, upload: str | None
+) -> dict[str, object]:
+    """Return a file of an injection at its site, whose addresses `pfn` makes."""
+    done = state == State.DONE
+    return {
+        "lfn": lfn,
+        "site": site,
+        "pfn": pfn(lfn),
+        "upload_url": None if upload is None or done else pfn(upload),
+        "state": _FILE_STATES[state],
+        "safe_to_delete": done,
+    }
+
+
+def _count_known(shown: dict[str, object], row: Any, files: Sequence[dict[str, object]]) -> None:
+    """Count files of earlier injections as they are at this moment.
+
+    Not as they were last looked at.
+    """
+    if not row.body.get("pending") or row.state in ENDED:
+        return
+    available = sum(file["state"] == "available" for file in files)
+    progress = shown["progress"]
+    assert isinstance(progress, dict)  # noqa: S101 - made above
+    progress["files"]["done"] = max(progress["files"]["done"], available)
+    if available == row.n_files:
+        shown["state"] = RequestState.DONE

@@ -1,0 +1,206 @@
+"""Rescue: what is condemned and not yet touched is given back, whole replicas and whole files."""
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from dynamo.db import accounts, placing
+from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
+from dynamo.db.work import Work
+from dynamo.errors import Conflict, Full
+from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestState
+from dynamo.operations.life import State
+
+
+def rescue(work: Work, request: Any, dataset: Any) -> None:
+    """Give back what a deletion has condemned; refused when nothing of it can be saved."""
+    if request.state in (RequestState.DONE, RequestState.CANCELLED):
+        raise Conflict(f"deletion {request.id} is {request.state} already", "already-ended")
+    condemned = work.rows(
+        select(Deletion.id, File.block_id)
+        .join(File, File.id == Deletion.file_id)
+        .where(Deletion.request_id == request.id)
+    )
+    placing.lock_blocks(work, {row.block_id for row in condemned if row.block_id is not None})
+    replicas = _whole_replicas(work, request.id)
+    files = _whole_files(work, request.id)
+    if condemned and not replicas and not files:
+        raise Conflict(
+            "the data are being deleted already; nothing can be rescued", "already-ended"
+        )
+    if replicas:
+        _revive_replicas(work, request, replicas)
+    if files:
+        _revive_files(work, dataset, files)
+    if request.body["whole"] and dataset is not None:
+        status = {
+            "status": DatasetStatus.VALID,
+            "is_open": bool(request.body["was_open"]),
+            "updated": work.now,
+        }
+        work.changed(update(Dataset).where(Dataset.id == dataset.id).values(status))
+
+
+def _whole_replicas(work: Work, request_id: int) -> Sequence[Any]:
+    """Return condemned replicas of which nothing has been touched.
+
+    All their deletions are there and queued.
+    """
+    touched = select(Deletion.id).where(
+        Deletion.replica_id == BlockReplica.id, Deletion.state != State.QUEUED
+    )
+    scheduled = select(func.count()).where(Deletion.replica_id == BlockReplica.id).scalar_subquery()
+    return work.rows(
+        select(
+            *BlockReplica.__table__.columns,
+            Block.bytes.label("block_bytes"),
+            Block.n_files.label("block_files"),
+        )
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(
+            BlockReplica.id.in_(
+                select(Deletion.replica_id).where(Deletion.request_id == request_id)
+            ),
+            BlockReplica.state == ReplicaState.CONDEMNED,
+            # a half-made copy is not worth saving; half-arrived data are
+            BlockReplica.complete.is_(True) | BlockReplica.request_id.is_(None),
+            ~touched.exists(),
+            scheduled == Block.n_files,
+        )
+        .order_by(BlockReplica.id)
+    )
+
+
+def _revive_replicas(work: Work, request: Any, replicas: Sequence[Any]) -> None:
+    ids = [replica.id for replica in replicas]
+    work.changed(delete(Deletion).where(Deletion.replica_id.in_(ids)))
+    work.changed(
+        update(BlockReplica)
+        .where(BlockReplica.id.in_(ids))
+        .values(state=ReplicaState.VALID, updated=work.now)
+    )
+    for replica in replicas:
+        # the files that had not arrived are booked again
+        accounts.shift(
+            work,
+            {(replica.site_id, replica.partition_id): (replica.block_bytes - replica.bytes, 0)},
+        )
+    cancelled = (Transfer.replica_id.in_(ids), Transfer.state == State.CANCELLED)
+    work.changed(
+        update(Transfer)
+        .where(*cancelled)
+        .values(state=State.QUEUED, not_before=work.now, hinted=work.now)
+    )
+    whole = (
+        Block.id.in_({replica.block_id for replica in replicas}),
+        Block.condemned_by == request.id,
+    )
+    blocks = work.rows(
+        select(Block.id, Block.n_files, Block.bytes, Block.dataset_id, Dataset.owner_id)
+        .join(Dataset, Dataset.id == Block.dataset_id)
+        .where(*whole)
+        .order_by(Block.dataset_id)
+    )
+    work.changed(
+        update(Block).where(Block.id.in_([row.id for row in blocks])).values(condemned_by=None)
+    )
+    # those of a cycle are of many datasets
+    for place, mine in groupby(blocks, lambda row: (row.dataset_id, row.owner_id)):
+        back = list(mine)
+        size = sum(row.bytes for row in back)
+        _charge(work, place, sum(row.n_files for row in back), size)
+    placing.settle(work, {replica.block_id for replica in replicas})
+
+
+def _whole_files(work: Work, request_id: int) -> list[int]:
+    """Return files, condemned alone, that still lie wherever they lay.
+
+    One queued deletion at each site of the block.
+    """
+    here = Deletion.file_id == File.id
+    touched = select(Deletion.id).where(here, Deletion.state != State.QUEUED)
+    scheduled = select(func.count()).where(here, Deletion.replica_id.is_(None)).scalar_subquery()
+    sites = (BlockReplica.block_id == File.block_id, BlockReplica.state == ReplicaState.VALID)
+    placed = select(func.count()).select_from(BlockReplica).where(*sites).scalar_subquery()
+    wanted = (
+        File.condemned_by == request_id,
+        File.block_id.is_not(None),
+        ~touched.exists(),
+        scheduled == placed,
+    )
+    return work.scalars(select(File.id).where(*wanted).order_by(File.id))
+
+
+def _revive_files(work: Work, dataset: Any, file_ids: Collection[int]) -> None:
+    done = select(Transfer.id).where(
+        Transfer.file_id == File.id,
+        Transfer.site_id == BlockReplica.site_id,
+        Transfer.state == State.DONE,
+    )
+    lay = work.rows(
+        select(
+            File.id,
+            File.size,
+            File.block_id,
+            BlockReplica.id.label("replica_id"),
+            BlockReplica.complete,
+        )
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .join(Deletion, (Deletion.file_id == File.id) & (Deletion.site_id == BlockReplica.site_id))
+        .where(
+            File.id.in_(file_ids),
+            BlockReplica.complete.is_(True) | (Deletion.bytes > 0) | done.exists(),
+        )
+    )
+    work.changed(delete(Deletion).where(Deletion.file_id.in_(file_ids)))
+    work.changed(update(File).where(File.id.in_(file_ids)).values(condemned_by=None))
+    files = work.rows(select(File.id, File.block_id, File.size).where(File.id.in_(file_ids)))
+    for file in files:
+        grown = {"n_files": Block.n_files + 1, "bytes": Block.bytes + file.size}
+        work.changed(update(Block).where(Block.id == file.block_id).values(grown))
+    for row in lay:
+        grown = {"n_files": BlockReplica.n_files + 1, "bytes": BlockReplica.bytes + row.size}
+        work.changed(update(BlockReplica).where(BlockReplica.id == row.replica_id).values(grown))
+    listed = [{"replica_id": row.replica_id, "file_id": row.id} for row in lay if not row.complete]
+    work.insert(ReplicaFile, listed)
+    _book_missing(work, files, {(row.id, row.replica_id) for row in lay})
+    cancelled = (Transfer.file_id.in_(file_ids), Transfer.state == State.CANCELLED)
+    work.changed(
+        update(Transfer)
+        .where(*cancelled)
+        .values(state=State.QUEUED, not_before=work.now, hinted=work.now)
+    )
+    size = sum(file.size or 0 for file in files)
+    _charge(work, (dataset.id, dataset.owner_id), len(files), size)
+
+
+def _book_missing(work: Work, files: Sequence[Any], present: Collection[tuple[int, int]]) -> None:
+    """Book the bytes of revived files again at sites where they have not arrived."""
+    blocks = {file.block_id for file in files}
+    replicas = work.rows(
+        select(
+            BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id, BlockReplica.partition_id
+        )
+        .where(BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.id)
+    )
+    for replica in replicas:
+        missing = [
+            f.size or 0
+            for f in files
+            if f.block_id == replica.block_id and (f.id, replica.id) not in present
+        ]
+        accounts.shift(work, {(replica.site_id, replica.partition_id): (sum(missing), 0)})
+
+
+def _charge(work: Work, place: tuple[int, int | None], n_files: int, size: int) -> None:
+    """Count files to a dataset and its owner again, who come as keys."""
+    dataset_id, owner_id = place
+    accounts.grow(work, dataset_id, n_files, size)
+    if n_files and not accounts.charge(work, owner_id, n_files, size):
+        raise Full(
+            "the user quota has no room for what would be rescued; free some first",
+            "quota-exceeded",
+        )

@@ -1,0 +1,98 @@
+"""Sweeps: work whose message was lost or whose worker fell silent is found and sent again."""
+
+import secrets
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+
+from dynamo.db import claims, locks, popularity, pulses, requests, transfers
+from dynamo.db.tables import Answer, Deletion, Request, Transfer
+from dynamo.db.work import Work, retried
+from dynamo.inventory.states import ENDED, RequestKind, TransferKind
+from dynamo.operations.hints import hints
+from dynamo.operations.life import State
+from dynamo.services import condemning
+from dynamo.services.tools import Tools
+
+AT_ONCE = 10_000
+"""Operations that one sweep sends at most; the next one goes on."""
+
+_TASKS = {
+    RequestKind.INJECTION: "refresh",
+    RequestKind.COPY: "plan",
+    RequestKind.CLOSURE: "close",
+    RequestKind.DELETION: "condemn",
+}
+
+
+def sweep(use: Tools) -> bool:
+    """Send again what nobody works on; False = another sweep is under way."""
+    if not _begin(use):
+        return False
+    _operations(use)
+    _requests(use)
+    return True
+
+
+@retried
+def _begin(use: Tools) -> bool:
+    with use.begin() as work:
+        return pulses.take(
+            work,
+            "sweep",
+            secrets.token_hex(8),
+            timedelta(seconds=use.settings.work.sweep_seconds / 2),
+        )
+
+
+@retried
+def _operations(use: Tools) -> None:
+    numbers = use.settings.work
+    with use.begin() as work:
+        limits = (use.settings.lease.lost, use.patience.daily)
+        requests.settle_injections(work, claims.reclaim(work, Transfer, *limits))
+        condemning.judge_all(work, claims.reclaim(work, Deletion, *limits), use.again)
+        for table in (Transfer, Deletion):
+            claims.wake(work, table)
+        transfers.wake_where_the_cause_is_gone(work)
+        patience = timedelta(seconds=numbers.hint_seconds)
+        lost = claims.unhinted(work, Transfer, patience, AT_ONCE)
+        work.hint(*transfers.described(work, lost, numbers.batch))
+        due = claims.unhinted(work, Deletion, patience, AT_ONCE)
+        work.hint(*hints("delete", due, numbers.batch, "delete {n} files that were due"))
+
+
+@retried
+def _requests(use: Tools) -> None:
+    with use.begin() as work:
+        due = work.rows(
+            select(Request.id, Request.kind)
+            .where(Request.state.in_(("queued", "running", "held")), Request.not_before <= work.now)
+            .order_by(Request.not_before)
+            .limit(AT_ONCE)
+        )
+        still_open = (Request.id.in_([row.id for row in due]), Request.state.not_in(ENDED))
+        work.changed(update(Request).where(*still_open).values(not_before=work.now + use.again))
+        for kind, task in _TASKS.items():
+            ids = [row.id for row in due if row.kind == kind]
+            work.hint(*hints(task, ids, 50, f"{task} {{n}} requests that were due"))
+
+
+@retried
+def purge(use: Tools) -> int:
+    """Forget what has ended long ago: finished transfers, answers to keys, locks, popularity."""
+    with use.begin() as work:
+        old = work.now - timedelta(days=use.settings.work.keep_days)
+        n = _purge_answers(work, work.now - timedelta(hours=24))
+        n += locks.purge(work, old) + popularity.purge(work)
+        ended = select(Request.id).where(Request.state.in_(ENDED), Request.updated < old)
+        kept = (
+            Transfer.state == State.DONE,
+            Transfer.kind != TransferKind.COPY,
+            Transfer.updated < old,
+        )
+        return n + work.changed(delete(Transfer).where(*kept, Transfer.request_id.in_(ended)))
+
+
+def _purge_answers(work: Work, before: object) -> int:
+    return work.changed(delete(Answer).where(Answer.created < before))

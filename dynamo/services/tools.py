@@ -1,0 +1,44 @@
+"""What every service is handed: where to remember, how to reach storages, which numbers hold."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dynamo.db.work import UnitOfWork
+from dynamo.operations.life import Patience
+from dynamo.settings import Settings
+from dynamo.storage.limits import Limits
+from dynamo.storage.registry import Storages
+
+
+def storages(settings: Settings, answer_seconds: float | None = None) -> Storages:
+    """Make the storages as the settings want them; who cannot wait says for how long."""
+    work = settings.work
+    limits = Limits(
+        answer_seconds or work.answer_seconds, work.call_seconds, work.third_party_bytes
+    )
+    return Storages(settings.injection.area, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The adapters and settings of one process."""
+
+    begin: UnitOfWork
+    settings: Settings
+    storages: Storages
+
+    @property
+    def again(self) -> timedelta:
+        """Return how long a request that waits is left alone before it is looked at again."""
+        return timedelta(seconds=self.settings.work.hint_seconds)
+
+    @property
+    def patience(self) -> Patience:
+        """Return how failed operations are tried again."""
+        retry = self.settings.retry
+        return Patience(
+            first=timedelta(seconds=retry.first_seconds),
+            longest=timedelta(seconds=retry.longest_seconds),
+            attempts=retry.attempts,
+            daily=timedelta(seconds=retry.daily_seconds),
+        )

@@ -1,0 +1,229 @@
+"""Transfers at work: claim those that are free, bring their files, record what became of them."""
+
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from dynamo.db import claims, requests, transfers
+from dynamo.db.claims import Holder
+from dynamo.db.tables import Transfer
+from dynamo.db.transfers import Claimed
+from dynamo.db.work import Work, retried
+from dynamo.errors import DynamoError
+from dynamo.inventory.states import TransferKind
+from dynamo.logs import logger
+from dynamo.services import booking, outcomes
+from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
+from dynamo.services.outcomes import Arrived, Failed, Outcome
+from dynamo.services.tools import Tools
+from dynamo.storage import copying, temporaries
+from dynamo.storage.protocol import Copied, Expected, Source, Storage, StorageError
+from dynamo.storage.sources import SiteFile, open_source
+
+log = logger("transfers")
+
+FLUSH_SECONDS = 2.0
+"""What has arrived is recorded at least this often, so that a long batch shows its progress."""
+
+
+AT_ONCE = 10_000
+
+
+def inject(use: Tools, request_ids: Collection[int]) -> int:
+    """Bring the first batch of new injections and send the others to whoever is free."""
+    return carry(use, _first_batch(use, request_ids))
+
+
+@retried
+def _first_batch(use: Tools, request_ids: Collection[int]) -> Sequence[int]:
+    with use.begin() as work:
+        ids = transfers.of_requests(work, request_ids, AT_ONCE)
+        batches = transfers.described(work, ids, use.settings.work.batch)
+        work.hint(*batches[1:])
+        return batches[0].ids if batches else ()
+
+
+def carry(use: Tools, ids: Sequence[int]) -> int:
+    """Bring the files of those transfers that are still free; return how many arrived.
+
+    The claim is committed before any storage is touched, so no lock is held during a call, and a
+    claim whose worker falls silent runs out and is taken by another.
+    """
+    holder = new_holder(use.settings.lease)
+    claimed = _claim(use, ids, holder)
+    if not claimed:
+        return 0
+    with keeping(use.begin, Transfer, holder, use.settings.lease) as heartbeat:
+        heartbeat.start([transfer.id for transfer in claimed])
+        return _Carrier(use, holder, heartbeat).carry(claimed)
+
+
+@retried
+def _claim(use: Tools, ids: Sequence[int], holder: Holder) -> list[Claimed]:
+    with use.begin() as work:
+        barred = transfers.unusable(work, ids)
+        for operation, reason in barred.items():
+            outcomes.bar(work, use, operation, reason)
+        requests.settle_injections(work, _requests_of(work, barred))
+        free = claims.claim(
+            work, Transfer, [operation for operation in ids if operation not in barred], holder
+        )
+        return transfers.load(work, free)
+
+
+def _requests_of(work: Work, ids: Collection[int]) -> list[int]:
+    wanted = select(Transfer.request_id).where(Transfer.id.in_(ids)).distinct()
+    return work.scalars(wanted) if ids else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Carrier:
+    """One batch under way."""
+
+    use: Tools
+    holder: Holder
+    heartbeat: Heartbeat
+
+    def carry(self, claimed: Sequence[Claimed]) -> int:
+        """Work through the batch, storage by storage, and record in strides."""
+        arrived = 0
+        for site in sorted({transfer.site_id for transfer in claimed}):
+            arrived += self._carry_to_site(
+                [transfer for transfer in claimed if transfer.site_id == site]
+            )
+        return arrived
+
+    def _carry_to_site(self, claimed: Sequence[Claimed]) -> int:
+        left = deque(claimed)
+        arrived = 0
+        while left:
+            arrived += self._record(self._stride(left))
+        return arrived
+
+    def _stride(self, left: deque[Claimed]) -> list[Outcome]:
+        """Bring files for a while.
+
+        They are made durable together, as syncing each small one costs more.
+        """
+        results: list[Outcome] = []
+        until = time.monotonic() + FLUSH_SECONDS
+        try:
+            with self._storage(left[0]).batched() as storage:
+                while left and time.monotonic() < until:
+                    with suppress(LeaseLost):
+                        results.append(self._one(storage, left.popleft()))
+                        results += _skipped(left, results[-1])
+        except DynamoError as failed:
+            # the storage cannot be opened, or could not make durable what it had taken
+            if results:
+                return [self._failed(result.claimed, failed) for result in results]
+            untouched = [left.popleft() for _ in range(len(left))]
+            return [self._failed(transfer, failed) for transfer in untouched]
+        return results
+
+    def _one(self, storage: Storage, transfer: Claimed) -> Outcome:
+        try:
+            self.heartbeat.check(transfer.id)
+            booked, copied = self._bring(storage, transfer)
+        except DynamoError as failed:
+            return self._failed(transfer, failed)
+        return Arrived(booked, copied.size, copied.adler32)
+
+    def _bring(self, storage: Storage, transfer: Claimed) -> tuple[Claimed, Copied]:
+        area = self.use.settings.injection.area
+        expected = Expected(transfer.size, transfer.adler32)
+
+        def alive() -> None:
+            self.heartbeat.check(transfer.id)
+
+        if transfer.kind == TransferKind.UPLOAD:
+            assert transfer.upload is not None  # noqa: S101 - uploads are registered with it
+            return transfer, copying.accept(
+                storage, transfer.upload, transfer.lfn, expected, alive, area
+            )
+        source = self._source(transfer)
+        if transfer.block_id is None or transfer.adler32 is None:
+            transfer = self._book(transfer, source)
+            expected = Expected(transfer.size, transfer.adler32)
+        if transfer.lease_no > 1:
+            earlier = _earlier(storage, area, transfer.id)
+            there = copying.resume(storage, earlier, transfer.lfn, expected, alive)
+            if there is not None:
+                return transfer, there
+        temporary = temporaries.own(area, transfer.id, transfer.lease_no)
+        return transfer, copying.copy(source, storage, temporary, transfer.lfn, expected, alive)
+
+    def _book(self, transfer: Claimed, source: Source) -> Claimed:
+        """Fix size and checksum of a file whose caller named none, and book its bytes."""
+        found = source.stat()
+        if found is None:
+            raise StorageError("source-missing", f"there is nothing at {transfer.source_url}")
+        if transfer.size is not None and transfer.size != found.size:
+            raise StorageError(
+                "checksum-mismatch",
+                f"the source has {found.size} bytes, {transfer.size} were announced",
+            )
+        checksum = transfer.adler32 or source.adler32()
+        return booking.fix(self.use, transfer, found.size, checksum)
+
+    def _source(self, transfer: Claimed) -> Source:
+        if transfer.kind == TransferKind.PULL:
+            assert transfer.source_url is not None  # noqa: S101 - pulls are registered with it
+            return open_source(
+                transfer.source_url,
+                transfer.destination.scratch,
+                transfer.destination.sources,
+                self.use.storages.limits,
+            )
+        if transfer.source is None:
+            raise StorageError("no-source", "no complete copy can be read now")
+        return SiteFile(
+            self.use.storages.at(transfer.source.url, transfer.source.rules), transfer.lfn
+        )
+
+    def _storage(self, transfer: Claimed) -> Storage:
+        return self.use.storages.at(transfer.destination.url, transfer.destination.rules)
+
+    def _failed(self, transfer: Claimed, failed: DynamoError) -> Failed:
+        log.warning(
+            "transfer failed",
+            transfer=transfer.id,
+            lfn=transfer.lfn,
+            reason=failed.reason,
+            detail=failed.detail,
+        )
+        return Failed(
+            transfer,
+            failed.reason,
+            failed.detail,
+            bad_source=getattr(failed, "corrupt_source", False),
+        )
+
+    def _record(self, results: Sequence[Outcome]) -> int:
+        recorded = outcomes.record(self.use, self.holder, results)
+        self.heartbeat.finished([result.claimed.id for result in results])
+        return recorded
+
+
+def _skipped(left: deque[Claimed], last: Outcome) -> Sequence[Outcome]:
+    """Fail the others too once their destination is silent: other sites need not wait for it."""
+    if not isinstance(last, Failed) or last.reason != "queue-timeout":
+        return ()
+    return [Failed(left.popleft(), last.reason, last.text) for _ in range(len(left))]
+
+
+def _earlier(storage: Storage, area: str, transfer_id: int) -> Sequence[str]:
+    """Find what attempts whose end nobody saw have left of this transfer."""
+    own = f"{area}/{temporaries.OWN}"
+    for folder in storage.listing(area):
+        if folder.path == own:
+            return [
+                entry.lfn
+                for entry in folder.entries
+                if entry.lfn.startswith(f"{own}/{transfer_id}.")
+            ]  # the folders of the users follow, and may be many
+    return ()

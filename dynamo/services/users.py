@@ -1,0 +1,45 @@
+"""Users: known from their first call on, with the default quota."""
+
+from typing import Any
+
+from dynamo.db import users
+from dynamo.db.work import Work, retried
+from dynamo.services.tools import Tools
+from dynamo.settings import Settings
+
+
+def ensure(work: Work, name: str, settings: Settings) -> int:
+    """Return a user's key; who calls for the first time is registered with the default quota."""
+    found = users.id_of(work, name)
+    return found if found is not None else users.register(work, name, settings.user.quota)
+
+
+def name_of(work: Work, user_id: int) -> str | None:
+    """Return a user's name."""
+    return users.name_of(work, user_id)
+
+
+def standing(work: Work, user_id: int) -> Any:
+    """Return a user's `used`, `max_bytes` and `n_files`."""
+    return users.standing(work, user_id)
+
+
+def roles(use: Tools, name: str) -> list[str]:
+    """Return the roles that a user was given."""
+    with use.begin.reading() as work:
+        return users.roles_of(work, name) or []
+
+
+def meet(use: Tools, name: str) -> list[str]:
+    """Return the roles that a user was given; who is new is registered, with none."""
+    with use.begin.reading() as work:
+        found = users.roles_of(work, name)
+    if found is None:
+        _register(use, name)
+    return found or []
+
+
+@retried
+def _register(use: Tools, name: str) -> None:
+    with use.begin() as work:
+        ensure(work, name, use.settings)

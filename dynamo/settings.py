@@ -1,0 +1,298 @@
+"""Every number and address that one may want to change, read once at the edge and passed down.
+
+Sources, the first wins: environment (`DYNAMO_<SECTION>_<FIELD>`, for example
+`DYNAMO_BLOCK_MAX_FILES`),
+the file `dynamo.toml` in the data directory, the defaults below.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+FILE = "dynamo.toml"
+
+
+class Section(BaseModel):
+    """One concern; frozen, and a misspelled field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Database(Section):
+    """Where the inventory is."""
+
+    url: str = Field(
+        "", description="SQLAlchemy URL; empty = the SQLite file inventory.db in the data directory"
+    )
+    pool: int = Field(20, description="connections a process may hold at most")
+
+
+class Broker(Section):
+    """Where the queues are."""
+
+    url: str = Field(
+        "", description="Redis URL; empty = the bundled server, started by `dynamo up`"
+    )
+
+
+class Block(Section):
+    """When a block of user data is closed."""
+
+    max_files: int = Field(500, ge=1, description="files in a block at most")
+    max_bytes: int = Field(
+        5 * 10**12,
+        ge=1,
+        description="bytes in a block at most (a larger file has a block of its own)",
+    )
+    idle_hours: float = Field(
+        24, gt=0, description="hours without a new file after which a block is closed"
+    )
+
+
+class User(Section):
+    """What users may do without an operator."""
+
+    namespace: str = Field(
+        "/store/user/dynamo", description="LFNs below <namespace>/<user>/ belong to the user"
+    )
+    quota: int = Field(10**12, ge=0, description="unique bytes a new user may have")
+    partition: str = Field("User", description="partition that user data count against")
+    group: str = Field("analysis", description="group that owns injected replicas")
+    dataset_pattern: str = Field(
+        "/{part}/{user}-{part}/USER",
+        description="shape of a user's dataset; {user} is the caller, {part} any text",
+    )
+    notice_share: float = Field(
+        0.60, description="share of unique bytes of the partition that is shown"
+    )
+    alarm_share: float = Field(
+        0.75, description="share of unique bytes of the partition that is an alarm"
+    )
+    refuse_over_alarm: bool = Field(
+        default=False, description="refuse injections while the share is over the alarm"
+    )
+
+
+class Injection(Section):
+    """How output is handed over."""
+
+    max_files: int = Field(10_000, ge=1, description="files in one call at most")
+    booking_hours: float = Field(
+        24, gt=0, description="hours until a booking that is never confirmed expires"
+    )
+    area: str = Field(
+        "/store/temp/dynamo",
+        description="incoming area at each site, where jobs write under temporary names",
+    )
+
+
+class Lease(Section):
+    """How long a worker may be silent."""
+
+    seconds: float = Field(
+        30, gt=0, description="seconds until work of a silent worker is taken by another"
+    )
+    heartbeat: float = Field(10, gt=0, description="seconds between two renewals")
+    lost: int = Field(3, ge=1, description="lost workers after which an operation is held")
+
+
+class Retry(Section):
+    """When a failed operation is tried again."""
+
+    first_seconds: float = Field(
+        20, gt=0, description="first pause; doubled each time, with jitter"
+    )
+    longest_seconds: float = Field(3600, gt=0, description="longest pause")
+    attempts: int = Field(6, ge=1, description="attempts until the operation is held")
+    daily_seconds: float = Field(86400, gt=0, description="pause of a held operation")
+    give_up_days: float = Field(
+        30, gt=0, description="days after which a held operation has failed"
+    )
+
+
+class Work(Section):
+    """How work is cut and found again."""
+
+    batch: int = Field(100, ge=1, description="files in one task at most")
+    sweep_seconds: float = Field(
+        30, gt=0, description="seconds between two sweeps for lost messages and leases"
+    )
+    hint_seconds: float = Field(
+        60, gt=0, description="seconds after which a message is taken for lost"
+    )
+    check_seconds: float = Field(
+        900, gt=0, description="seconds between two checks of all invariants"
+    )
+    call_seconds: float = Field(
+        600, gt=0, description="longest silence of a storage within one call"
+    )
+    answer_seconds: float = Field(
+        60, gt=0, description="longest wait for an answer of a storage to a call without bytes"
+    )
+    third_party_bytes: int = Field(
+        512 * 2**20,
+        ge=0,
+        description="size from which XRootD servers copy among themselves, not through a worker",
+    )
+    keep_days: float = Field(
+        7, gt=0, description="days that finished transfers and idempotency keys' answers are kept"
+    )
+
+
+class Deletion(Section):
+    """How data leave."""
+
+    grace_hours: float = Field(
+        24, ge=0, description="hours in which condemned data are readable and can be rescued"
+    )
+
+
+class Detox(Section):
+    """Cycles that delete the least valuable where a site is too full."""
+
+    every_hours: float = Field(4, gt=0, description="hours between two cycles of a partition")
+    round_share: float = Field(
+        0.01, gt=0, description="share of a site's quota after which others come first in a cycle"
+    )
+    site_bytes: int = Field(
+        10**15, ge=0, description="bytes deleted at a site in one cycle at most"
+    )
+    site_files: int = Field(10**6, ge=0, description="files deleted at a site in one cycle at most")
+    total_bytes: int = Field(10**16, ge=0, description="bytes deleted in one cycle at most")
+    total_files: int = Field(10**7, ge=0, description="files deleted in one cycle at most")
+    protected_sites: tuple[str, ...] = Field(
+        (), description="sites whose datasets policies know as `dataset.on_protected_site`"
+    )
+    lease_seconds: float = Field(
+        900, gt=0, description="seconds after which a cycle that does not move is given up"
+    )
+    keep_cycles: int = Field(
+        20, ge=1, description="ended cycles of a partition that are kept with all decisions"
+    )
+    keep_snapshots: bool = Field(
+        default=False,
+        description="keep what each cycle saw in a file below `cycles/`, to replay it elsewhere",
+    )
+
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_User = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+_Role = Annotated[str, Field(pattern=r"^(user|production|operator|site:[A-Za-z0-9_-]+)$")]
+
+
+class Issuer(Section):
+    """An issuer of tokens of the WLCG profile."""
+
+    issuer: str = Field(min_length=1, description="the `iss` of its tokens, to the letter")
+    audience: str = Field(min_length=1, description="the `aud` that means this service")
+    jwks: str = Field(description="https URL, at the issuer's own host, of its public keys")
+    local: bool = Field(
+        default=False, description="take keys from a file or the loopback instead: for tests"
+    )
+    users: dict[str, _User] = Field({}, description="subject -> user name")
+    name_users: bool = Field(
+        default=False, description="take other subjects that are user names for users"
+    )
+    groups: dict[str, tuple[_Role, ...]] = Field({}, description="entry of `wlcg.groups` -> roles")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        """Refuse keys that somebody else could put in the way."""
+        issuer, keys = urlsplit(self.issuer), urlsplit(self.jwks)
+        own = keys.scheme == issuer.scheme == "https" and keys.netloc == issuer.netloc != ""
+        near = keys.scheme == "file" or (keys.scheme == "http" and keys.hostname in _LOOPBACK)
+        if not (near if self.local else own):
+            raise ValueError("jwks must be an https URL at the issuer's own host")
+        return self
+
+
+class Token(Section):
+    """Whose tokens are believed."""
+
+    issuer: str = Field("https://dynamo.local/", description="the `iss` of accepted tokens")
+    audience: str = Field("https://dynamo.local/", description="the `aud` of accepted tokens")
+    hours: float = Field(12, gt=0, description="life of tokens made by the embedded default")
+    issuers: tuple[Issuer, ...] = Field(
+        (), description="other issuers that are believed, `[[token.issuers]]` in `dynamo.toml`"
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        """Refuse two issuers of one name: which keys count would be a matter of luck."""
+        named = [self.issuer, *(one.issuer for one in self.issuers)]
+        if len(set(named)) < len(named):
+            raise ValueError("each issuer may stand there once")
+        return self
+
+
+class Pool(Section):
+    """Threads of each worker pool."""
+
+    transfer: int = Field(8, ge=1, description="threads of the transfer pool")
+    deletion: int = Field(4, ge=1, description="threads of the deletion pool")
+    policy: int = Field(2, ge=1, description="threads of the policy pool")
+    consistency: int = Field(2, ge=1, description="threads of the consistency pool")
+
+
+class Settings(BaseSettings):
+    """All settings of one running system."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DYNAMO_",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        frozen=True,
+        extra="forbid",
+    )
+
+    data: Path = Field(
+        Path("dynamo-data"), description="directory of everything that a system keeps"
+    )
+    database: Database = Database()
+    broker: Broker = Broker()
+    block: Block = Block()
+    user: User = User()
+    injection: Injection = Injection()
+    lease: Lease = Lease()
+    retry: Retry = Retry()
+    work: Work = Work()
+    deletion: Deletion = Deletion()
+    detox: Detox = Detox()
+    token: Token = Token()
+    pool: Pool = Pool()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment first, then the file in the data directory."""
+        given = init_settings().get("data") or os.environ.get("DYNAMO_DATA") or "dynamo-data"
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, Path(given) / FILE),
+        )
+
+    @property
+    def database_url(self) -> str:
+        """Return where the inventory is."""
+        return self.database.url or f"sqlite:///{self.data.absolute() / 'inventory.db'}"
+
+
+def load(data: Path | None = None) -> Settings:
+    """Read the settings; `data` names the data directory and wins over `DYNAMO_DATA`."""
+    return Settings(data=data) if data is not None else Settings()

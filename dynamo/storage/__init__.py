@@ -1,0 +1,1 @@
+"""How a storage is spoken to."""

@@ -1,0 +1,79 @@
+"""From a logical name to the address of the file at a site."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dynamo.errors import Invalid
+
+MAX_STEPS = 8
+MAX_LENGTH = 4000
+_PLACE = re.compile(r"\{([0-9]{1,2})\}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rewriting: the whole name must match, the captured groups fill the template."""
+
+    pattern: re.Pattern[str]
+    template: str
+
+    def apply(self, text: str) -> str | None:
+        """Rewrite, or None where it does not match."""
+        match = self.pattern.fullmatch(text)
+        if match is None:
+            return None
+        groups = match.groups(default="")
+        return _PLACE.sub(lambda place: groups[int(place.group(1))], self.template)
+
+
+def _step(item: object) -> Step:
+    if not (
+        isinstance(item, Sequence)
+        and len(item) == 2
+        and all(isinstance(part, str) for part in item)
+    ):
+        raise Invalid("a rule is a list of two texts: a regular expression and a template")
+    try:
+        pattern = re.compile(item[0], re.ASCII)
+    except re.error as error:
+        raise Invalid(f"{item[0]!r} is not a regular expression: {error}") from error
+    if any(int(number) >= pattern.groups for number in _PLACE.findall(item[1])):
+        raise Invalid(f"the template {item[1]!r} names a group that {item[0]!r} does not capture")
+    return Step(pattern, item[1])
+
+
+def parse_rules(rules: Mapping[str, object]) -> tuple[Step, ...]:
+    """Read `{"rules": [[regex, template], ...]}`; nothing means no rules. Raises Invalid."""
+    unknown = set(rules) - {"rules"}
+    steps = rules.get("rules", [])
+    if unknown or not isinstance(steps, list) or len(steps) > MAX_STEPS:
+        raise Invalid(
+            f'rules are {{"rules": [[regex, template], ...]}} with at most {MAX_STEPS} steps'
+        )
+    return tuple(_step(item) for item in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """How a site makes addresses: its URL and the name, unless it has rules."""
+
+    url: str
+    steps: tuple[Step, ...] = field(default=())
+
+    @classmethod
+    def of(cls, url: str, rules: Mapping[str, object]) -> "Addresses":
+        """Read a site's URL and rules. Raises Invalid."""
+        return cls(url.rstrip("/"), parse_rules(rules))
+
+    def pfn(self, lfn: str) -> str:
+        """Return the address; each step works on what the one before made. Raises Invalid."""
+        if not self.steps:
+            return self.url + lfn
+        text = lfn
+        for step in self.steps:
+            made = step.apply(text)
+            if made is None or len(made) > MAX_LENGTH:
+                raise Invalid(f"the site's rules give {lfn} no address", "name-invalid")
+            text = made
+        return text

@@ -1,0 +1,58 @@
+"""Adler-32 while bytes pass by."""
+
+import zlib
+from collections.abc import Callable
+
+from dynamo.storage.protocol import Copied, Readable, StorageError, Writable
+from dynamo.storage.reasons import storage_error
+from dynamo.units import adler32_text
+
+CHUNK = 4 * 2**20
+"""Larger is not faster; smaller costs calls."""
+
+
+def adler32_of(stream: Readable, size: int | None = None) -> Copied:
+    """Read a stream, of about this size, to its end; return its length and checksum.
+
+    Raises StorageError.
+    """
+    buffer = memoryview(bytearray(CHUNK if size is None else min(CHUNK, size + 1)))
+    size, value = 0, 1
+    while count := _read(stream, buffer):
+        value = zlib.adler32(buffer[:count], value)
+        size += count
+    return Copied(size, adler32_text(value))
+
+
+def pour(
+    source: Readable, target: Writable, alive: Callable[[], None], limit: int | None
+) -> Copied:
+    """Copy a stream, sum it up, stop once it is longer than it may be. Raises StorageError."""
+    buffer = memoryview(bytearray(CHUNK if limit is None else min(CHUNK, limit + 1)))
+    size, value = 0, 1
+    while count := _read(source, buffer):
+        value = zlib.adler32(buffer[:count], value)
+        size += count
+        _write(target, buffer[:count])
+        if limit is not None and size > limit:
+            break
+        alive()
+    return Copied(size, adler32_text(value))
+
+
+def _read(stream: Readable, buffer: memoryview) -> int:
+    try:
+        return stream.readinto(buffer) or 0
+    except OSError as error:
+        raise storage_error(error, "source-error") from error
+
+
+def _write(target: Writable, data: memoryview) -> None:
+    try:
+        while data:
+            count = target.write(data) or 0
+            if count <= 0:
+                raise StorageError("destination-error", "the destination takes no more bytes")
+            data = data[count:]
+    except OSError as error:
+        raise storage_error(error, "destination-error") from error

@@ -1,0 +1,156 @@
+"""What exists outside of Dynamo's sites, by URL: which may be read, and how."""
+
+import contextlib
+import io
+import os
+import re
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from dynamo.errors import Forbidden
+from dynamo.storage import web, xrootd_file
+from dynamo.storage.checksum import adler32_of
+from dynamo.storage.limits import Limits
+from dynamo.storage.protocol import Readable as Stream
+from dynamo.storage.protocol import Source, Stat, Storage
+from dynamo.storage.reasons import at_source, told
+from dynamo.storage.tree import Tree
+
+_LIMITS = Limits()
+_PLAIN = re.compile(r"[ -~]*", re.ASCII)
+_FORBIDDEN = re.compile(r"[%?#\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFile:
+    """A file at a site, as the source of a copy to another."""
+
+    storage: Storage
+    lfn: str
+
+    def stat(self) -> Stat | None:
+        """Ask the storage; what fails here is the source's fault."""
+        with at_source():
+            return self.storage.stat(self.lfn)
+
+    def adler32(self) -> str:
+        """Ask the storage."""
+        with at_source():
+            return self.storage.adler32(self.lfn)
+
+    def address(self) -> str:
+        """Return where another server finds it."""
+        return self.storage.pfn(self.lfn)
+
+    def read(self) -> contextlib.AbstractContextManager[Stream]:
+        """Open it at its site."""
+        return self.storage.read(self.lfn)
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchFile:
+    """A job's file below one of the scratch folders of its site."""
+
+    folder: Tree
+    path: tuple[str, ...]
+
+    def stat(self) -> Stat | None:
+        """Return size and age; None where there is no such file."""
+        with told("/".join(self.path), "source-error"):
+            found = self.folder.look(self.path)
+        return found and Stat(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def adler32(self) -> str:
+        """Read the file and sum it up."""
+        with self.read() as stream:
+            return adler32_of(stream).adler32
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[io.FileIO]:
+        """Open it without following a link below the scratch folder."""
+        with told("/".join(self.path), "source-error"):
+            stream = io.FileIO(self.folder.open_file(self.path))
+        with stream:
+            yield stream
+
+
+def check_source(url: str, scratch: Sequence[str], allowed: Sequence[str]) -> None:
+    """Refuse a URL that workers may not read for this site; touches neither disk nor network.
+
+    Links in a scratch folder and what a host's name stands for are looked at when it is opened.
+    Raises Forbidden.
+    """
+    _source(url, scratch, allowed, _LIMITS)
+
+
+def open_source(
+    url: str, scratch: Sequence[str], allowed: Sequence[str], limits: Limits = _LIMITS
+) -> Source:
+    """Return the source at a URL, checked again. Raises Forbidden."""
+    return _source(url, scratch, allowed, limits)
+
+
+def _source(url: str, scratch: Sequence[str], allowed: Sequence[str], limits: Limits) -> Source:
+    if not _PLAIN.fullmatch(url) or len(url) > 2000:
+        _refuse("a source is a URL of plain ASCII characters")
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        _refuse("the source is not a URL")
+    if parts.scheme == "file":
+        return _scratch_file(url, parts, scratch)
+    if not parts.scheme or not parts.hostname:
+        _refuse("a source is a URL with a scheme and a host, or file:///path")
+    reader = _READERS.get(parts.scheme)
+    if reader is None:
+        known = ", ".join(["file", *_READERS])
+        _refuse(f"{parts.scheme}: sources cannot be read yet; use one of {known}")
+    return reader(url, allowed, limits)
+
+
+def _scratch_file(url: str, parts: urllib.parse.SplitResult, scratch: Sequence[str]) -> ScratchFile:
+    if (
+        parts.netloc not in {"", "localhost"}
+        or not url.startswith("file:/")
+        or _FORBIDDEN.search(url)
+    ):
+        _refuse("a file source is file:///path, without a host and without the characters % ? # \\")
+    names = parts.path.split("/")[1:]
+    if {"", ".", ".."} & set(names):
+        _refuse("the path of a file source has an empty part, '.' or '..'")
+    found = next((file for folder in scratch if (file := _below(folder, names))), None)
+    if found is None:
+        _refuse("the source lies outside of the scratch folders of the site")
+    return found
+
+
+def _below(folder: str, names: Sequence[str]) -> ScratchFile | None:
+    above = os.path.normpath(folder).strip("/").split("/")
+    if not folder.startswith("/") or len(names) <= len(above) or names[: len(above)] != above:
+        return None
+    return ScratchFile(Tree(os.path.normpath(folder)), tuple(names[len(above) :]))
+
+
+def _web_file(url: str, allowed: Sequence[str], _limits: Limits) -> Source:
+    return web.WebFile(web.allow(url, allowed), tuple(allowed))
+
+
+def _xrootd_file(url: str, allowed: Sequence[str], limits: Limits) -> Source:
+    return xrootd_file.allowed_file(url, allowed, limits)
+
+
+_READERS: dict[str, Callable[[str, Sequence[str], Limits], Source]] = {
+    "root": _xrootd_file,
+    "roots": _xrootd_file,
+    "https": _web_file,
+    "davs": _web_file,
+    "http": _web_file,
+}
+"""Schemes and who reads them."""
+
+
+def _refuse(text: str) -> NoReturn:
+    raise Forbidden(text, "source-not-allowed")

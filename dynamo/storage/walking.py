@@ -1,0 +1,43 @@
+"""Listing a folder tree: what lies in each folder and whether all of it was seen."""
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from dynamo.storage.protocol import Entry, Folder
+from dynamo.storage.tree import Path, Tree
+
+
+def walk(tree: Tree, parts: Path, name: str) -> Iterator[Folder]:
+    """Yield the folders below `parts`, the first included, each once; memory holds one way down."""
+    waiting = [(tuple(parts), name)]
+    while waiting:
+        path, shown = waiting.pop()
+        folder, below = _read(tree, path, shown)
+        yield folder
+        waiting += [((*path, part), f"{shown}/{part}") for part in reversed(below)]
+
+
+def _read(tree: Tree, path: Path, name: str) -> tuple[Folder, list[str]]:
+    entries: list[Entry] = []
+    below: list[str] = []
+    try:
+        with tree.folder(path) as number, os.scandir(number) as found:
+            for item in found:
+                _sort(item, name, entries, below)
+    except OSError as error:
+        return Folder(name, entries, complete=False, error=error.strerror or str(error)), below
+    return Folder(name, sorted(entries, key=lambda entry: entry.lfn), complete=True), sorted(below)
+
+
+def _sort(item: os.DirEntry[str], name: str, entries: list[Entry], below: list[str]) -> None:
+    try:
+        known = item.stat(follow_symlinks=False)
+    except FileNotFoundError:  # gone since the folder was read
+        return
+    if stat.S_ISDIR(known.st_mode):
+        below.append(item.name)
+        return
+    size = known.st_size if stat.S_ISREG(known.st_mode) else None
+    entries.append(Entry(f"{name}/{item.name}", size, datetime.fromtimestamp(known.st_mtime, UTC)))

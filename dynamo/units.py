@@ -1,0 +1,45 @@
+"""Bytes, durations and checksums as people write them."""
+
+import re
+
+_STEPS = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "PB": 10**15,
+    "EB": 10**18,
+}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGTPE]?B?)", re.ASCII)
+
+
+def parse_bytes(text: str) -> int:
+    """Read `10TB`, `1.5 GB` or `1024` as bytes (decimal units). Raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write for example 500GB or 10TB")
+    number, unit = match.groups()
+    whole, _, fraction = number.partition(".")
+    step = _STEPS[unit if unit.endswith("B") or not unit else unit.upper().replace("K", "k") + "B"]
+    # integers only: a quota of 9.3 EB must not lose its last bytes to a float
+    return int(whole) * step + (int(fraction) * step // 10 ** len(fraction) if fraction else 0)
+
+
+def format_bytes(size: int | None) -> str:
+    """Write bytes for people: `1.5 GB`; no limit is `unlimited`."""
+    if size is None:
+        return "unlimited"
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} EB"
+
+
+def adler32_text(value: int) -> str:
+    """Write an Adler-32 as eight lower-case hex digits."""
+    return f"{value & 0xFFFFFFFF:08x}"

@@ -1,0 +1,33 @@
+"""The benchmarks work: every one says something well-formed, on as little as possible."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name", ["registration", "path", "copying", "reading", "bookkeeping", "detox", "xrootd"]
+)
+def test_each_figure_is_a_line_of_json(name: str) -> None:
+    command = [sys.executable, "-m", "tests.bench", "--quick", name]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=150)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert lines
+    for line in lines:
+        assert line["bench"] == name
+        assert line["value"] > 0
+        assert line["unit"] in {"files/s", "MB/s", "ms"}
+        assert line["runs"] >= 1
+        assert {"figure", "baseline", "ratio"} <= set(line)
+        if line["baseline"] is not None:
+            assert line["ratio"] == pytest.approx(line["value"] / line["baseline"], rel=0.02)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    command = [sys.executable, "-m", "tests.bench", "nonsense"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 2

@@ -1,0 +1,135 @@
+"""What migrations build: on both databases what the tables say, and harmless a second time."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import IntegrityError
+
+from dynamo.db import policies, schema
+from dynamo.db.popularity import PRODUCED
+from dynamo.db.tables import Base, Group, Partition, Policy, Site
+from dynamo.db.work import UnitOfWork, connect
+from dynamo.policy import defaults
+from dynamo.policy.advice import check_policy
+from dynamo.policy.reading import Known
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A database without tables."""
+    on_mariadb = request.param == "mariadb"
+    url = request.getfixturevalue("mariadb_url") if on_mariadb else f"sqlite:///{tmp_path / 'a.db'}"
+    engine = connect(url)
+    yield engine
+    engine.dispose()
+
+
+def test_migrations_build_what_the_tables_say(empty: Engine) -> None:
+    schema.upgrade(empty)
+
+    with empty.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_an_empty_database_has_no_version_and_an_upgraded_one_has_the_newest(empty: Engine) -> None:
+    assert schema.current(empty) is None
+    schema.upgrade(empty)
+    newest = max(path.name[:4] for path in (schema.MIGRATIONS / "versions").glob("0*.py"))
+    assert schema.current(empty) == newest
+
+
+def test_upgrading_twice_keeps_what_is_there(empty: Engine) -> None:
+    begin = UnitOfWork(empty)
+    for _ in range(2):
+        schema.upgrade(empty)
+        with begin() as work:
+            schema.seed(work)
+    with begin.reading() as work:
+        assert set(work.scalars(select(Group.name))) == {"analysis", "production"}
+        assert sorted(work.scalars(select(Partition.name))) == ["Analysis", "Production", "User"]
+        assert work.scalars(select(Policy.version)) == [1, 1, 1]
+
+
+def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty: Engine) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    engines = [connect(url) for _ in range(2)]
+    with ThreadPoolExecutor() as both:
+        list(both.map(schema.upgrade, engines))
+    for engine in engines:
+        engine.dispose()
+
+    with empty.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(Site.__table__)) == 0
+
+
+def test_a_partition_that_an_operator_redefined_is_left_alone(inventory: UnitOfWork) -> None:
+    with inventory() as work:
+        work.add(Partition, name="User", definition="always")
+        schema.seed(work)
+    with inventory.reading() as work:
+        assert work.scalar(select(Partition.definition).where(Partition.name == "User")) == "always"
+
+
+def test_a_policy_that_an_operator_put_in_force_is_left_alone(inventory: UnitOfWork) -> None:
+    with inventory() as work:
+        schema.seed(work)
+        key = work.scalar(select(Partition.id).where(Partition.name == "User"))
+        policies.add(work, key, "another text", "op")
+    with inventory() as work:
+        schema.seed(work)
+        assert policies.in_force(work, "User").text == "another text"
+
+
+def test_the_first_policies_can_be_read_and_are_warned_of_nothing() -> None:
+    names = [one.name for one in defaults.partitions()]
+    for name in names:
+        known = Known(names, PRODUCED)
+        assert check_policy(defaults.policy(name), name, known=known).problems == ()
+
+
+def test_an_older_system_gets_its_policies(empty: Engine) -> None:
+    with empty.connect() as connection:
+        command.upgrade(schema.alembic(connection), "0001")
+        connection.commit()
+        definition = "INSERT INTO partitions (name, definition) VALUES ('Tape', 'always')"
+        connection.exec_driver_sql(definition)
+        connection.commit()
+    schema.upgrade(empty)
+    with UnitOfWork(empty)() as work:
+        schema.seed(work)
+        allowed = work.scalars(select(Partition.allow_last_copy))
+    assert allowed == [False] * 4
+
+
+def test_names_that_differ_in_case_are_two_names(empty: Engine) -> None:
+    schema.upgrade(empty)
+    begin = UnitOfWork(empty)
+    with begin() as work:
+        work.insert(Group, [{"name": name, "level": "block"} for name in ("a", "A")])
+        assert work.scalar(select(Group.id).where(Group.name == "A")) == 2
+
+
+def test_a_name_cannot_be_taken_twice(empty: Engine) -> None:
+    schema.upgrade(empty)
+    begin = UnitOfWork(empty)
+    with pytest.raises(IntegrityError), begin() as work:
+        work.insert(Group, [{"name": "a", "level": "block"}, {"name": "a", "level": "dataset"}])
+
+
+def test_a_name_must_be_ascii_on_mariadb(mariadb_url: str) -> None:
+    engine = connect(mariadb_url)
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        kinds = connection.exec_driver_sql(
+            "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND column_name IN ('name', 'lfn', 'dataset')"
+        ).all()
+    engine.dispose()
+    assert {collation for _, _, collation in kinds} == {"ascii_bin"}

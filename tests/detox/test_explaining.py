@@ -1,0 +1,72 @@
+"""Every decision names its line and what its variables were."""
+
+from dynamo.cli.cases import load
+from dynamo.detox.comparing import compared
+from dynamo.detox.engine import Question, decide
+from dynamo.detox.explaining import why
+from dynamo.detox.plan import Verdict
+from dynamo.policy.reading import read_policy
+from tests.detox.drawing import TB, case, text
+
+PICTURE = """
+    dataset  S1    S2    rank
+    /A/E/F   full  full  150
+    /B/E/F   ABAB  -     5
+"""
+POLICY = """
+    ProtectBlock blockreplica.owner == B and dataset.usage_rank < 10
+    Protect replica.num_full_other_copy_common_owner == 0 and dataset.status != INVALID
+    Dismiss dataset.usage_rank > 100 and site.storage_type == DISK
+    Protect
+"""
+
+
+def test_why_tells_the_line_and_the_values_at_the_time_of_the_decision():
+    drawn = case(PICTURE, POLICY)
+    loaded = load(drawn)
+    plan = decide(
+        Question(
+            loaded.snapshot, loaded.partitions, read_policy(drawn["policy"]).policy, loaded.now
+        )
+    )
+
+    (deleted,) = why(plan, "/A/E/F", "S1")
+    (last_copy,) = why(plan, "/A/E/F", "S2")
+    of_b = {reason.line.number: reason for reason in why(plan, "/B/E/F", "S1")}
+
+    assert (deleted.verdict, deleted.line.number, deleted.size) == (Verdict.DELETE, 3, 2 * TB)
+    assert deleted.line.text == "Dismiss dataset.usage_rank > 100 and site.storage_type == DISK"
+    assert deleted.values == {"dataset.usage_rank": 150.0, "site.storage_type": "DISK"}
+    assert last_copy.values == {
+        "replica.num_full_other_copy_common_owner": 0,
+        "dataset.status": "VALID",
+    }
+    assert of_b[1].values == {"blockreplica.owner": "B", "dataset.usage_rank": 5.0}
+    assert of_b[2].line.at == 6
+    assert why(plan, "/A/E/F", "S9") == ()
+
+
+def test_two_policies_side_by_side():
+    drawn = case(PICTURE, POLICY)
+    loaded = load(drawn)
+
+    def plan(lines):
+        return decide(
+            Question(
+                loaded.snapshot, loaded.partitions, read_policy(text(lines)).policy, loaded.now
+            )
+        )
+
+    mild, strict = (
+        plan("Delete dataset.name == /A/* and site.name == S1\nProtect"),
+        plan("Delete dataset.name == /*/*/* and site.name == S1\nProtect"),
+    )
+    other = plan("Delete site.name == S2\nProtect")
+
+    found = compared(mild, strict)
+    assert (found.only_first, found.both) == ((), 2 * TB)
+    assert [(one.site, one.dataset, one.size) for one in found.only_second] == [
+        ("S1", "/B/E/F", 4 * TB)
+    ]
+    assert [one.site for one in compared(mild, other).only_first] == ["S1"]
+    assert [one.site for one in compared(mild, other).only_second] == ["S2"]

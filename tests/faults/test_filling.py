@@ -1,0 +1,155 @@
+"""Injectors that fill the same blocks while others close them, and bookings at a quota's edge."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from dynamo.db.tables import Block, File
+from dynamo.db.work import UnitOfWork
+from dynamo.inventory import asked
+from dynamo.operations.hints import Hint
+from dynamo.services import closures
+from tests.faults.endings import assert_all_ended, described, seen
+from tests.faults.racing import race, refusals
+from tests.services.world import World, adler32, build, lfn
+
+MOST = 20
+FILES = 720
+CLOSINGS = 6
+
+
+@pytest.fixture
+def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
+    """One site, blocks of twenty files, no grace for what is deleted."""
+    small = build(
+        begin, tmp_path, published, block={"max_files": MOST}, deletion={"grace_hours": 0}
+    )
+    small.site("T2_A")
+    return small
+
+
+def described_files(world: World, names: list[str]) -> list[asked.InjectedFile]:
+    """Write outputs and describe them."""
+    return [world.pulled("T2_A", name, name.encode()) for name in names]
+
+
+def injector(world: World, calls: list[list[asked.InjectedFile]]) -> Callable[[], int]:
+    """Return a caller that hands over some files in each of several calls."""
+
+    def run() -> int:
+        for files in calls:
+            world.inject("T2_A", files)
+        return sum(len(files) for files in calls)
+
+    return run
+
+
+def closer(world: World) -> Callable[[], int]:
+    """Return somebody who closes what is open, as the idle closing does, a few times."""
+
+    def run() -> int:
+        closed = 0
+        while closed < CLOSINGS:
+            with world.use.begin.reading() as work:
+                still = work.scalars(select(Block.id).where(Block.closed.is_(False)))
+            for block in still[:1]:
+                closures.close_block(world.use, block)
+                closed += 1
+        return closed
+
+    return run
+
+
+def chunks(files: list[asked.InjectedFile], draw: random.Random) -> list[list[asked.InjectedFile]]:
+    """Cut a job's files into calls of one to twelve."""
+    cut: list[list[asked.InjectedFile]] = []
+    while files:
+        size = draw.randint(1, 12)
+        cut.append(files[:size])
+        files = files[size:]
+    return cut
+
+
+def test_twelve_injectors_and_a_closer_fill_blocks_exactly(world: World):
+    draw = random.Random(8)
+    each = FILES // 12
+    jobs = [[f"{job}_{n}.root" for n in range(each)] for job in range(12)]
+    runners = [injector(world, chunks(described_files(world, names), draw)) for names in jobs]
+
+    results = race([*runners, closer(world)])
+
+    assert refusals(results) == []
+    sizes = [n for n, _ in world.blocks()]
+    assert sum(sizes) == FILES
+    assert max(sizes) <= MOST
+    assert sum(not closed for _, closed in world.blocks()) <= 1
+    assert FILES // MOST <= len(sizes) <= FILES // MOST + CLOSINGS + 1
+    with world.use.begin.reading() as work:
+        counted = work.rows(
+            select(Block.n_files, func.count(File.id))
+            .join(File, File.block_id == Block.id)
+            .group_by(Block.id, Block.n_files)
+        )
+    assert all(kept == real for kept, real in counted)
+    world.work(1000)
+    closure = world.close()
+    world.work(1000)
+    assert world.request("closure", closure)["state"] == "done"
+    everything = {lfn(name): name.encode() for names in jobs for name in names}
+    assert seen(world.folder / "T2_A") == described(everything)
+    assert_all_ended(world)
+
+
+def test_no_file_comes_after_the_closure_of_its_dataset(world: World):
+    jobs = [described_files(world, [f"{job}_{n}.root" for n in range(20)]) for job in range(6)]
+    world.inject("T2_A", described_files(world, ["first.root"]))
+    runners = [injector(world, [[file] for file in files]) for files in jobs]
+
+    def close() -> int:
+        while sum(n for n, _ in world.blocks()) < 30:
+            pass
+        return world.close()
+
+    results = race([*runners, close])
+
+    assert set(refusals(results)) <= {"dataset-closed"}
+    registered = world.count(File)
+    assert 30 <= registered <= 121  # on a busy machine the closer may come last
+    assert sum(n for n, _ in world.blocks()) == registered
+    world.work(1000)
+    assert all(closed for _, closed in world.blocks())
+    assert len(seen(world.folder / "T2_A")) == registered
+    assert_all_ended(world)
+
+
+@pytest.mark.parametrize("whose", ["user", "site"])
+def test_of_fifty_bookings_at_the_edge_of_a_quota_exactly_as_many_win_as_fit(
+    world: World, whose: str
+):
+    limit = 205  # twenty files of ten bytes, and five bytes that nobody gets
+    if whose == "user":
+        world.quota("alice", limit)
+    else:
+        world.site_quota("T2_A", limit)
+    content = b"0123456789"
+
+    def booking(n: int) -> Callable[[], int]:
+        file = asked.InjectedFile(lfn=lfn(f"{n}.root"), size=10, adler32=adler32(content))
+        return lambda: world.inject("T2_A", [file])
+
+    results = race([booking(n) for n in range(50)])
+
+    reason = "quota-exceeded" if whose == "user" else "storage-full"
+    assert refusals(results) == [reason] * 30
+    assert world.used("alice") == 200
+    assert world.projected("T2_A") == 200
+    assert world.count(File) == 20
+    for request in [result for result in results if isinstance(result, int)]:
+        world.upload(request, content)
+        world.confirm(request)
+    world.work(1000)
+    assert len(seen(world.folder / "T2_A")) == 20
+    assert_all_ended(world)

@@ -1,0 +1,102 @@
+"""Work that costs one worker after the other: it is held, told, and tried again much later."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db import claims
+from dynamo.db.claims import Holder, Operation
+from dynamo.db.tables import Deletion, Transfer
+from dynamo.db.work import UnitOfWork
+from dynamo.operations.hints import Hint
+from dynamo.services import sweeps
+from tests.conftest import Clock
+from tests.faults import scenario
+from tests.faults.endings import assert_all_ended, assert_well, described, seen
+from tests.services.world import World, lfn
+
+CONTENT = b"events"
+
+
+@pytest.fixture
+def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
+    """Three sites."""
+    return scenario.stage(begin, tmp_path, published)
+
+
+def die(world: World, clock: Clock, table: Operation) -> None:
+    """Let a worker claim everything and fall silent; nobody else has time before beat looks."""
+    with world.use.begin() as work:
+        due = work.scalars(select(table.id))
+        assert claims.claim(work, table, due, Holder("dying", 30))
+    clock.forward(minutes=2)
+    sweep_alone(world)
+
+
+def sweep_alone(world: World) -> None:
+    """Sweep, and lose what it announces."""
+    assert sweeps.sweep(world.use)
+    world.published.clear()
+
+
+def state(world: World, table: Operation) -> tuple[str, str | None, int]:
+    """Return state, reason and lost workers of the only row."""
+    with world.use.begin.reading() as work:
+        row = work.row(select(table.state, table.reason, table.lost))
+    return (row.state, row.reason, row.lost)
+
+
+def test_a_transfer_that_costs_three_workers_is_held_with_its_reason(world: World, clock: Clock):
+    request = world.inject("T2_A", [world.pulled("T2_A", "out.root", CONTENT)])
+    world.published.clear()
+    for lost in (1, 2):
+        die(world, clock, Transfer)
+        assert state(world, Transfer) == ("queued", "worker-lost", lost)
+    die(world, clock, Transfer)
+
+    assert state(world, Transfer) == ("held", "worker-lost", 3)
+    shown = world.request("injection", request)
+    assert shown["state"] == "held"
+    assert world.problems("injection", request)[0]["reason"] == "worker-lost"
+    assert_well(world)
+    clock.forward(days=1, minutes=1)
+    world.sweep()
+    world.close()
+    world.work()
+    assert world.request("injection", request)["state"] == "done"
+    assert seen(world.folder / "T2_A") == described({lfn("out.root"): CONTENT})
+    assert_all_ended(world)
+
+
+def test_a_deletion_that_costs_three_workers_is_held_with_its_reason(world: World, clock: Clock):
+    world.inject("T2_A", [world.pulled("T2_A", "out.root", CONTENT)])
+    world.work()
+    world.close()
+    world.work()
+    request = world.delete()
+    world.step("condemn")
+    world.published.clear()
+    for _ in range(3):
+        die(world, clock, Deletion)
+
+    assert state(world, Deletion) == ("held", "worker-lost", 3)
+    assert world.request("deletion", request)["state"] == "held"
+    assert world.problems("deletion", request)[0]["reason"] == "worker-lost"
+    assert_well(world)
+    clock.forward(days=1, minutes=1)
+    world.sweep()
+    assert world.request("deletion", request)["state"] == "done"
+    assert seen(world.folder / "T2_A") == {}
+    assert_all_ended(world)
+
+
+def test_an_orderly_failure_between_two_deaths_forgives_the_first(world: World, clock: Clock):
+    world.inject("T2_A", [world.pulled("T2_A", "out.root", CONTENT)])
+    world.published.clear()
+    world.output_path("T2_A", "out.root").unlink()
+    die(world, clock, Transfer)
+    clock.forward(minutes=2)
+    world.sweep()  # fails: the source is missing
+
+    assert state(world, Transfer) == ("queued", "source-missing", 0)

@@ -1,0 +1,99 @@
+"""Programs that are watched: started again ever later, stopped in order, ended if need be."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dynamo.running.programs import Program, Stage
+from dynamo.running.supervisor import Supervisor
+from tests.systems import alive, eventually, family
+
+CALM = ("sleep", "60")
+DEAF = ("bash", "-c", "trap '' TERM; echo deaf; sleep 60")
+PARENT = ("bash", "-c", "sleep 60 & echo born; wait")
+
+
+def speaking(words: str, at: str = "TERM") -> tuple[str, ...]:
+    """Run until a signal comes, and say something then."""
+    return ("bash", "-c", f"trap '{words}; exit' {at}; echo listens; sleep 60 & wait")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    found = Supervisor(logs, {"PATH": "/usr/bin:/bin"}, said.append)
+    yield found
+    found.stop()
+
+
+def test_a_program_that_dies_at_once_is_started_again_ever_later(
+    supervisor: Supervisor, said: list[str]
+) -> None:
+    supervisor.start([Program("hasty", ("false",))])
+
+    eventually(lambda: supervisor.watch() and supervisor.hopeless(3))
+
+    pauses = [line.split(", again in ")[1].split(" s;")[0] for line in said if "ended" in line]
+    assert pauses == ["0.5", "1", "2"]
+    assert "hasty: ended with exit code 1" in said[0]
+
+
+def test_one_program_that_dies_leaves_the_others_alone(supervisor: Supervisor) -> None:
+    supervisor.start([Program("hasty", ("false",)), Program("calm", CALM)])
+    calm = supervisor.pids["calm"]
+    eventually(supervisor.watch)
+    assert supervisor.pids == {"calm": calm}
+
+
+def test_a_program_that_will_not_end_is_ended(supervisor: Supervisor) -> None:
+    supervisor.start([Program("deaf", DEAF, grace=0.3)])
+    eventually(lambda: "deaf" in supervisor.log("deaf").read_text())
+    pids = set(supervisor.pids.values())
+
+    began = time.monotonic()
+    supervisor.stop()
+
+    assert not alive(pids)
+    assert time.monotonic() - began < 3
+
+
+def test_what_a_program_has_started_ends_with_it(supervisor: Supervisor) -> None:
+    supervisor.start([Program("parent", PARENT)])
+    eventually(lambda: "born" in supervisor.log("parent").read_text())
+    parent = supervisor.pids["parent"]
+    children = family(parent)
+    assert children
+
+    supervisor.stop()
+
+    eventually(lambda: not alive({parent} | children), 5)
+
+
+def test_programs_are_stopped_in_order(supervisor: Supervisor, tmp_path: Path) -> None:
+    diary = tmp_path / "diary"
+    stages = {"queues": Stage.BROKER, "work": Stage.WORKERS, "calls": Stage.FRONT}
+    supervisor.start(
+        Program(name, speaking(f"echo {name} >> {diary}"), stage) for name, stage in stages.items()
+    )
+    for name in stages:
+        eventually(lambda name=name: "listens" in supervisor.log(name).read_text())  # type: ignore[misc]
+
+    supervisor.stop()
+
+    assert diary.read_text().split() == ["calls", "work", "queues"]
+
+
+def test_each_program_gets_its_own_farewell(supervisor: Supervisor) -> None:
+    supervisor.start([Program("worker", speaking("echo quit", "QUIT"), farewell=signal.SIGQUIT)])
+    eventually(lambda: "listens" in supervisor.log("worker").read_text())
+    supervisor.stop()
+    assert supervisor.log("worker").read_text().split() == ["listens", "quit"]

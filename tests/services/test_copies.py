@@ -1,0 +1,311 @@
+"""Copies: planned at once, followed as blocks close, gathered, cancelled."""
+
+import random
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db.tables import BlockReplica, Incident, Transfer
+from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
+from dynamo.inventory.states import RequestKind
+from dynamo.services import closures, requests
+from tests.conftest import Clock
+from tests.services.world import ALICE, BOB, TASKS, World, lfn
+
+
+def test_an_open_block_is_not_copied_until_it_closes(world: World, clock: Clock):
+    world.many("T2_A", 7)
+    world.work()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    assert len(world.on_disk("T2_B")) == 5
+
+    world.close()
+    world.work()
+
+    assert len(world.on_disk("T2_B")) == 7
+
+
+def test_one_may_ask_before_the_first_file_exists(world: World):
+    request = world.copy("T2_C")
+    world.work()
+    assert world.request("copy", request)["reason"] == "dataset-unknown"
+
+    world.many("T2_A", 5)
+    world.work()
+
+    assert len(world.on_disk("T2_C")) == 5
+    assert world.on_disk("T2_A") == {}
+    assert world.request("copy", request)["state"] == "running"  # the dataset may still grow
+    world.close()
+    world.work()
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_a_copy_to_several_sites_keeps_the_scattered_ones(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.copy(["T2_B", "T2_C"])
+    world.work()
+
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")] == [5, 5, 5]
+
+
+def test_globs_choose_as_many_sites_as_copies_are_wanted(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    request = world.copy(["T2_*"], copies=2)
+    world.work()
+
+    shown = world.request("copy", request)
+    assert shown["state"] == "done"
+    assert sorted(len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")) == [0, 5, 5]
+    assert "T2_A" in shown["chosen"]  # it holds the data already
+
+
+def test_gathering_again_elsewhere_moves_everything_there(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    first = world.copy("T2_B")
+    world.work()
+    world.copy("T2_C")
+    world.work()
+
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")] == [0, 0, 5]
+    assert world.request("copy", first)["state"] == "done"
+
+
+def test_a_replica_that_another_request_wants_survives_the_gathering(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    world.copy("T2_C")
+    world.work()
+
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")] == [0, 5, 5]
+
+
+def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: World, clock: Clock):
+    world.many("T2_A", 10)
+    world.close()
+    world.step("inject")
+    world.work()
+    request = world.copy("T2_B", consolidate=False)
+    world.step("plan")
+    world.step("copy")
+    requests.cancel(world.use, RequestKind.COPY, request, ALICE)
+    world.work()
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("copy", request)["state"] == "cancelled"
+    with world.use.begin.reading() as work:
+        assert set(work.scalars(select(BlockReplica.complete))) == {True}
+        assert work.scalars(select(BlockReplica.in_use).where(BlockReplica.in_use > 0)) == []
+    with pytest.raises(Conflict):
+        requests.cancel(world.use, RequestKind.COPY, request, ALICE)
+
+
+def test_a_corrupt_source_is_not_used_again_and_another_one_serves(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.close()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    bad = lfn("T2_A_0.root")
+    world.path("T2_A", bad).write_bytes(b"!" * len(world.on_disk("T2_A")[bad]))
+
+    world.copy("T2_C", consolidate=False)
+    world.work()
+    for _ in range(3):
+        clock.forward(minutes=2)
+        world.sweep()
+
+    assert world.on_disk("T2_C") == world.on_disk("T2_B")
+    with world.use.begin.reading() as work:
+        assert [
+            (row.lfn, row.site, row.kind) for row in work.rows(select(*Incident.__table__.columns))
+        ] == [(bad, "T2_A", "corrupt")]
+
+
+def test_a_copy_whose_only_source_is_corrupt_is_held_and_says_why(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    bad = lfn("T2_A_0.root")
+    world.path("T2_A", bad).write_bytes(b"!" * len(world.on_disk("T2_A")[bad]))
+    request = world.copy("T2_C")
+    world.work()
+    for _ in range(10):
+        clock.forward(hours=2)
+        world.sweep()
+
+    shown = world.request("copy", request)
+    assert shown["state"] == "held"
+    assert {problem["lfn"] for problem in world.problems("copy", request)} == {bad}
+    assert (
+        len(world.on_disk("T2_A")) == 5
+    )  # nothing is cleaned up behind a copy that is not complete
+
+
+def test_a_copy_to_a_site_that_is_away_waits_for_it(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.status("T2_B", "waitroom")
+    request = world.copy("T2_B")
+    world.work()
+    assert world.on_disk("T2_B") == {}
+    assert world.request("copy", request)["reason"] == "site-not-ready"
+
+    world.status("T2_B", "ready")
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert len(world.on_disk("T2_B")) == 5
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_a_site_without_room_holds_the_copy_until_there_is_some(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.site_quota("T2_B", 10)
+    request = world.copy("T2_B")
+    world.work()
+    assert world.request("copy", request)["reason"] == "storage-full"
+
+    world.site_quota("T2_B", 10**9)
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_a_foreign_file_at_the_destination_is_replaced_not_trusted(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    name = lfn("T2_A_0.root")
+    world.path("T2_B", name).parent.mkdir(parents=True)
+    world.path("T2_B", name).write_bytes(b"\0" * len(world.on_disk("T2_A")[name]))
+    before = world.on_disk("T2_A")
+
+    world.copy("T2_B")
+    world.work()
+
+    assert world.on_disk("T2_B") == before
+
+
+def test_messages_lost_doubled_and_late_change_nothing(world: World, clock: Clock):
+    world.many("T2_A", 12)
+    world.published.clear()  # lost
+    world.sweep()
+    clock.forward(minutes=2)
+    world.sweep()
+    world.close()
+    world.copy("T2_B")
+    draw = random.Random(1)
+    while world.published:
+        hint = world.published.pop(draw.randrange(len(world.published)))
+        for _ in range(draw.randint(1, 3)):
+            TASKS[hint.task](world.use, hint.ids)
+
+    assert len(world.on_disk("T2_B")) == 12
+    assert world.on_disk("T2_A") == {}
+
+
+def test_what_makes_no_sense_is_refused(world: World):
+    world.many("T2_A", 1)
+
+    with pytest.raises(Invalid):
+        world.copy(["T2_B", "T2_C"], consolidate=True)
+    with pytest.raises(Invalid):
+        world.copy(["T2_*"])
+    with pytest.raises(NotFound):
+        world.copy("T9_X")
+    with pytest.raises(Forbidden):
+        world.copy("T2_B", by=BOB)
+    assert world.count(Transfer) == 1
+
+
+def test_blocks_can_be_copied_one_by_one(world: World):
+    world.many("T2_A", 10)
+    world.work()
+    block = world.block_names()[0]
+
+    request = world.copy("T2_B", blocks=(block,), consolidate=False)
+    world.work()
+
+    assert len(world.on_disk("T2_B")) == 5
+    assert world.request("copy", request)["state"] == "done"  # although the dataset is open
+
+
+def test_the_closure_names_files_that_cannot_arrive_and_goes_on_when_they_are_dropped(
+    world: World, clock: Clock
+):
+    files = [world.pulled("T2_A", f"{n}.root", b"x") for n in range(3)]
+    world.output_path("T2_A", "1.root").unlink()
+    world.inject("T2_A", files)
+    closure = world.close()
+    for _ in range(10):
+        world.sweep()
+        clock.forward(minutes=50)
+    shown = world.request("closure", closure)
+    assert (shown["state"], shown["reason"]) == ("held", "source-missing")
+
+    world.delete(lfns=(lfn("1.root"),))
+    world.work()
+    for _ in range(2):
+        clock.forward(minutes=2)
+        world.sweep()
+
+    assert world.request("closure", closure)["state"] == "done"
+    assert len(world.on_disk("T2_A")) == 2
+
+
+def test_an_idle_block_is_closed(world: World, clock: Clock):
+    world.many("T2_A", 2)
+    world.work()
+    clock.forward(hours=23)
+    assert closures.close_idle(world.use) == 0
+    clock.forward(hours=2)
+
+    assert closures.close_idle(world.use) == 1
+    assert world.blocks() == [(2, True)]
+
+
+def test_a_closed_dataset_takes_no_more_files_but_a_repeated_call_is_no_error(world: World):
+    file = world.pulled("T2_A", "a.root", b"x")
+    world.inject("T2_A", [file])
+    world.close()
+
+    with pytest.raises(Conflict) as refused:
+        world.inject("T2_A", [world.pulled("T2_A", "b.root", b"x")])
+    assert refused.value.reason == "dataset-closed"
+    assert world.inject("T2_A", [file])
+
+
+def test_work_for_a_stopped_site_waits_for_the_switch(world: World, clock: Clock):
+    world.many("T2_A", 2)
+    world.status("T2_A", "waitroom")
+    world.work()
+    with world.use.begin.reading() as work:
+        assert set(work.scalars(select(Transfer.reason))) == {"site-not-ready"}
+
+    world.status("T2_A", "ready")
+    world.sweep()
+
+    assert len(world.on_disk("T2_A")) == 2
+
+
+def test_cancelled_injections_give_back_what_has_not_arrived(world: World, clock: Clock):
+    request = world.many("T2_A", 3)
+    requests.cancel(world.use, RequestKind.INJECTION, request, ALICE)
+    world.work()
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("injection", request)["state"] == "cancelled"
+    assert world.used("alice") == 0
+    assert world.on_disk("T2_A") == {}

@@ -1,0 +1,576 @@
+"""Cycles of Detox, end to end: real files at three sites, and what is left of them."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+
+from dynamo.db.tables import (
+    BlockReplica,
+    Cycle,
+    Dataset,
+    Decision,
+    Deletion,
+    Group,
+    History,
+    Lock,
+    Partition,
+    Quota,
+    Site,
+    Switch,
+)
+from dynamo.db.work import UnitOfWork
+from dynamo.errors import Conflict, Invalid, NotFound
+from dynamo.inventory import asked
+from dynamo.inventory.states import RequestKind
+from dynamo.operations.hints import Hint
+from dynamo.services import (
+    checks,
+    copies,
+    cycles,
+    deletions,
+    detoxing,
+    enacting,
+    policies,
+    requests,
+)
+from dynamo.services.pages import Place
+from tests.conftest import Clock
+from tests.services.world import ALICE, OPERATOR, World, build, lfn
+
+ONE, TWO, THREE = (f"/Higgs/alice-v{number}/USER" for number in (1, 2, 3))
+SITES = ("T2_A", "T2_B", "T2_C")
+SPARE = {(THREE, "T2_A"), (TWO, "T2_C"), (ONE, "T2_B")}
+"""Largest first, THREE leaves T2_A; each of the others then goes where its other copy is safe."""
+EVERYTHING = """\
+Partition User
+On site.storage_type == DISK
+When site.occupancy > 0.9
+Until site.occupancy < 0.1
+ProtectBlock blockreplica.is_locked
+Delete dataset.name == /Higgs/alice-v1/USER
+Dismiss
+"""
+
+
+class Killed(BaseException):
+    """The worker dies here."""
+
+
+@pytest.fixture
+def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[World]:
+    """Two of three datasets at each of three sites, all of them 95 % full.
+
+           T2_A  T2_B  T2_C
+    ONE      x     x
+    TWO            x     x
+    THREE    x           x
+    """
+    small = build(begin, tmp_path, published, block={"max_files": 2})
+    for site in SITES:
+        small.site(site)
+    for number, (dataset, one, other) in enumerate(
+        [(ONE, "T2_A", "T2_B"), (TWO, "T2_B", "T2_C"), (THREE, "T2_C", "T2_A")]
+    ):
+        small.many(one, 4, start=number * 4, dataset=dataset)
+        small.work()
+        small.close(dataset)
+        small.work()
+        wish = asked.Copy(dataset=dataset, site=other, consolidate=False)
+        copies.file(small.use, wish, ALICE)
+        small.work()
+    for site in SITES:
+        used = sum(map(len, small.on_disk(site).values()))
+        small.site_quota(site, int(used / 0.95))
+    yield small
+    assert [str(found) for found in checks.check(small.use) if not found.is_warning] == []
+
+
+def files_of(number: int) -> set[str]:
+    """Return the names of a dataset's files, by its number from 1."""
+    site = SITES[number - 1]
+    return {lfn(f"{site}_{place}.root") for place in range((number - 1) * 4, number * 4)}
+
+
+def at(world: World, site: str) -> set[str]:
+    return set(world.on_disk(site))
+
+
+def run(world: World, **more: Any) -> dict[str, Any]:
+    """Run a cycle of the partition User as an operator asks for it; return it."""
+    body = asked.CycleBody(kind="detox", partition="User", **more)
+    cycle_id = cycles.file(world.use, body, OPERATOR)
+    world.work()
+    return cycles.show(world.use, cycle_id)
+
+
+def decided(world: World, cycle: dict[str, Any], **about: str) -> list[dict[str, Any]]:
+    place = Place(None, 1000)
+    page = cycles.decided(world.use, cycle["id"], about.get("site"), about.get("dataset"), place)
+    return list(page.items)
+
+
+def gone(world: World, cycle: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return the datasets and sites that a cycle deleted, as it says itself."""
+    return {
+        (one["dataset"], one["site"])
+        for one in decided(world, cycle)
+        if one["action"] == "delete" and one["refused"] is None
+    }
+
+
+def enforce(world: World, text: str) -> None:
+    policies.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+
+
+def lock(world: World, clock: Clock, dataset: str, hours: float) -> None:
+    with world.use.begin() as work:
+        work.add(
+            Lock,
+            identity=dataset.encode()[:16],
+            owner="bob",
+            dataset=dataset,
+            block=None,
+            sites=[],
+            groups=[],
+            why=None,
+            created=clock.now,
+            expires=clock.now + timedelta(hours=hours),
+        )
+
+
+def after_the_grace(world: World, clock: Clock) -> None:
+    clock.forward(hours=25)
+    world.sweep()
+
+
+def test_exactly_the_right_files_go_and_every_deletion_names_its_line(world: World, clock: Clock):
+    cycle = run(world)
+
+    assert cycle["state"] == "done"
+    assert at(world, "T2_A") == files_of(1) | files_of(3)  # condemned, still readable
+    after_the_grace(world, clock)
+    assert at(world, "T2_A") == files_of(1)
+    assert at(world, "T2_B") == files_of(2)
+    assert at(world, "T2_C") == files_of(3)
+    assert gone(world, cycle) == SPARE
+    deleted = [one for one in decided(world, cycle) if one["action"] == "delete"]
+    assert {one["text"] for one in deleted} == {"Dismiss"}
+    assert all(one["line"] > 0 and one["files"] == 4 for one in deleted)
+    sites = {one["site"]: one for one in cycle["summary"]["sites"]}
+    assert all(one["used_before"] > 0.9 * one["quota"] for one in sites.values())
+    assert all(one["used_after"] < 0.85 * one["quota"] for one in sites.values())
+    request = world.request("deletion", cycle["request"])
+    assert request["state"] == "done"
+    assert request["progress"]["files"] == {"total": 12, "done": 12, "failed": 0}
+    with world.use.begin.reading() as work:
+        why = work.scalars(select(History.why).where(History.what == "condemned"))
+    assert len(why) == 6
+    assert all(said.startswith("detox, line ") and said.endswith(": Dismiss") for said in why)
+
+
+def test_a_second_cycle_finds_nothing_left_to_do(world: World):
+    run(world)
+
+    again = run(world)
+
+    assert gone(world, again) == set()
+    assert again["request"] is None
+
+
+def test_two_beats_at_once_make_one_cycle(world: World):
+    together = Barrier(2)
+
+    def beat() -> None:
+        together.wait()
+        cycles.due(world.use)
+
+    threads = [Thread(target=beat) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.work()
+
+    with world.use.begin.reading() as work:
+        per_partition = work.rows(
+            select(Cycle.partition_id, func.count()).group_by(Cycle.partition_id)
+        )
+    assert [count for _, count in per_partition] == [1, 1, 1]
+
+
+def test_two_workers_with_the_same_message_run_one_cycle(world: World):
+    body = asked.CycleBody(kind="detox", partition="User")
+    cycle_id = cycles.file(world.use, body, OPERATOR)
+    with pytest.raises(Conflict):
+        cycles.file(world.use, body, OPERATOR)
+    threads = [Thread(target=cycles.run, args=(world.use, [cycle_id])) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    done = cycles.show(world.use, cycle_id)
+    assert done["summary"]["condemned"]["files"] == 12
+    assert world.count(Deletion) == 12
+
+
+def test_a_dry_run_keeps_its_plan_and_does_nothing_else(world: World):
+    before = world.count(Deletion), world.count(History)
+
+    cycle = run(world, dry_run=True)
+
+    assert cycle["state"] == "done"
+    assert cycle["request"] is None
+    assert cycle["summary"]["delete"]["files"] == 12
+    assert gone(world, cycle) == SPARE
+    assert (world.count(Deletion), world.count(History)) == before
+
+
+def test_a_dry_run_tries_a_text_that_is_not_in_force_and_compares_it(world: World):
+    cycle = run(world, dry_run=True, compare=EVERYTHING)
+
+    found = cycle["summary"]["comparison"]
+    assert [(one["dataset"], one["site"]) for one in found["only_second"]["items"]] == [
+        (ONE, "T2_A"),
+        (TWO, "T2_B"),
+        (THREE, "T2_C"),
+    ]
+    assert found["only_first"]["items"] == []
+    assert run(world, dry_run=True, policy=EVERYTHING)["summary"]["delete"]["files"] == 24
+    assert cycle["policy"] == 1
+
+
+def test_a_text_that_is_not_in_force_is_only_for_a_dry_run(world: World):
+    with pytest.raises(Invalid):
+        run(world, policy=EVERYTHING)
+
+
+def test_a_policy_with_an_error_is_refused_and_the_old_one_stays(world: World, clock: Clock):
+    with pytest.raises(Invalid) as refused:
+        enforce(world, EVERYTHING.replace("site.occupancy > 0.9", "site.ocupancy > 0.9"))
+    assert "site.occupancy" in refused.value.faults[0].detail
+    with pytest.raises(Invalid):
+        run(world, dry_run=True, policy="Partition User\n")
+
+    run(world)
+    after_the_grace(world, clock)
+    assert at(world, "T2_A") == files_of(1)
+
+
+def test_the_last_copy_stays_although_the_policy_says_delete(world: World, clock: Clock):
+    enforce(world, EVERYTHING)
+
+    cycle = run(world)
+
+    after_the_grace(world, clock)
+    assert at(world, "T2_A") | at(world, "T2_B") | at(world, "T2_C") == set().union(
+        *(files_of(number) for number in (1, 2, 3))
+    )
+    assert sum(len(at(world, site)) for site in SITES) == 12
+    assert cycle["summary"]["refused"] == {"last-copy": 3}
+    assert {one["refused"] for one in decided(world, cycle)} == {None, "last-copy"}
+
+
+@pytest.mark.parametrize("status", ["invalid", "deprecated"])
+def test_of_bad_data_the_last_copy_goes(world: World, clock: Clock, status: str):
+    enforce(world, EVERYTHING)
+    with world.use.begin() as work:
+        work.changed(update(Dataset).where(Dataset.name == ONE).values(status=status))
+
+    run(world)
+
+    after_the_grace(world, clock)
+    everywhere = at(world, "T2_A") | at(world, "T2_B") | at(world, "T2_C")
+    assert everywhere == files_of(2) | files_of(3)
+
+
+def test_a_partition_may_let_last_copies_go(world: World, clock: Clock):
+    enforce(world, EVERYTHING)
+    with world.use.begin() as work:
+        work.changed(update(Partition).values(allow_last_copy=True))
+
+    run(world)
+
+    after_the_grace(world, clock)
+    assert [world.on_disk(site) for site in SITES] == [{}, {}, {}]
+
+
+def test_a_lock_holds_until_it_expires(world: World, clock: Clock):
+    enforce(world, EVERYTHING)
+    lock(world, clock, ONE, hours=2)
+    lock(world, clock, TWO, hours=-2)
+
+    cycle = run(world)
+
+    assert ONE not in {dataset for dataset, _ in gone(world, cycle)}
+    assert TWO in {dataset for dataset, _ in gone(world, cycle)}
+    clock.forward(hours=3)
+    assert gone(world, run(world, dry_run=True)) >= {(ONE, "T2_A"), (ONE, "T2_B")}
+
+
+@pytest.mark.parametrize("switch", ["detox", "deletions"])
+def test_a_stop_switch_stops_the_cycle_and_is_named(world: World, clock: Clock, switch: str):
+    with world.use.begin() as work:
+        work.add(Switch, name=switch, stopped=True, who="root", why="drill", at=work.now)
+
+    cycle = run(world)
+
+    assert cycle["summary"]["condemned"] == {"blocks": 0, "files": 0, "bytes": 0}
+    assert cycle["summary"]["refused"] == {"switched-off": 3}
+    after_the_grace(world, clock)
+    assert len(at(world, "T2_A")) == 8
+
+
+def test_a_site_that_is_stopped_keeps_its_data(world: World, clock: Clock):
+    with world.use.begin() as work:
+        work.add(Switch, name="site:T2_B", stopped=True, who="root", why="drill", at=work.now)
+
+    cycle = run(world)
+
+    assert gone(world, cycle) == {(THREE, "T2_A"), (TWO, "T2_C")}
+    after_the_grace(world, clock)
+    assert len(at(world, "T2_B")) == 8
+
+
+def test_a_worker_killed_in_mid_cycle_costs_nothing(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(enacting, "BLOCKS_AT_ONCE", 1)
+    condemn, calls = enacting.guard.condemn, []
+
+    def dying(*given: Any, **more: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 4:
+            raise Killed
+        return condemn(*given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(enacting.guard, "condemn", dying)
+        with pytest.raises(Killed):
+            run(world)
+    assert world.count(Deletion) == 6
+    with pytest.raises(Conflict):
+        run(world)
+
+    clock.forward(seconds=1000)
+    cycle = run(world)
+
+    assert cycle["state"] == "done"
+    first = cycles.show(world.use, cycle["id"] - 1)
+    assert (first["state"], first["reason"]) == ("failed", "worker-lost")
+    after_the_grace(world, clock)
+    world.sweep()
+    # what was begun at a site that is no longer too full stays as it is
+    assert sorted(len(at(world, site)) for site in SITES) == [4, 4, 6]
+    for one in (first, cycle):
+        assert world.request("deletion", one["request"])["state"] == "done"
+
+
+def test_a_worker_that_wakes_up_too_late_changes_nothing(world: World, clock: Clock):
+    body = asked.CycleBody(kind="detox", partition="User")
+    cycle_id = cycles.file(world.use, body, OPERATOR)
+    held = cycles._claim(world.use, cycle_id)
+    assert held is not None
+    clock.forward(seconds=1000)
+    cycles.sweep(world.use)
+
+    cycles._run(world.use, held)
+
+    assert cycles.show(world.use, cycle_id)["reason"] == "worker-lost"
+    assert world.count(Deletion) == world.count(Decision) == 0
+
+
+def test_a_lost_message_is_found_again(world: World, clock: Clock):
+    cycle_id = cycles.file(world.use, asked.CycleBody(kind="detox", partition="User"), OPERATOR)
+    world.published.clear()
+    clock.forward(minutes=5)
+
+    cycles.sweep(world.use)
+    world.work()
+
+    assert cycles.show(world.use, cycle_id)["state"] == "done"
+
+
+def test_limits_hold_back_what_goes_beyond(world: World):
+    use = world.with_settings(detox={"total_files": 8}, block={"max_files": 2})
+
+    cycle_id = cycles.file(use, asked.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycles.run(use, [cycle_id])
+
+    cycle = cycles.show(use, cycle_id)
+    assert cycle["summary"]["delete"]["files"] == 8
+    assert cycle["summary"]["held_back"]["files"] == 4
+    assert cycle["summary"]["condemned"]["files"] == 8
+    assert {one["action"] for one in decided(world, cycle)} >= {"delete", "held-back"}
+
+
+def test_condemned_data_can_be_rescued_from_a_cycle(world: World, clock: Clock):
+    cycle = run(world)
+
+    requests.cancel(world.use, RequestKind.DELETION, cycle["request"], OPERATOR)
+
+    after_the_grace(world, clock)
+    assert [len(at(world, site)) for site in SITES] == [8, 8, 8]
+
+
+def test_with_racing_deleters_no_block_loses_its_last_copy(world: World, clock: Clock):
+    enforce(world, EVERYTHING)
+    wishes = [
+        (dataset, site)
+        for dataset, sites in ((ONE, SITES[:2]), (TWO, SITES[1:]), (THREE, (SITES[2], SITES[0])))
+        for site in sites
+    ]
+    for dataset, site in wishes:
+        deletions.file(world.use, asked.Deletion(dataset=dataset, site=site), ALICE)
+    copies.file(world.use, asked.Copy(dataset=ONE, site="T2_B", consolidate=True), ALICE)
+    cycles.file(world.use, asked.CycleBody(kind="detox", partition="User"), OPERATOR)
+    together = Barrier(5)
+
+    def work(turn: int) -> None:
+        together.wait()
+        hints = [hint for place, hint in enumerate(waiting) if place % 4 == turn]
+        small = World(world.use, world.folder, hints)
+        while small.published:
+            hint = small.published.pop(0)
+            small.published.insert(0, hint)
+            small.step(hint.task)
+
+    waiting = list(world.published)
+    world.published.clear()
+    threads = [Thread(target=work, args=(turn,)) for turn in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.work()
+    after_the_grace(world, clock)
+
+    everywhere = at(world, "T2_A") | at(world, "T2_B") | at(world, "T2_C")
+    assert everywhere == set().union(*(files_of(number) for number in (1, 2, 3)))
+
+
+def test_a_site_that_disappears_after_the_snapshot_saves_the_other_copies(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    look = detoxing.look
+
+    def then_lost(*given: Any) -> Any:
+        seen = look(*given)
+        world.status("T2_B", "morgue")
+        return seen
+
+    monkeypatch.setattr(detoxing, "look", then_lost)
+
+    cycle = run(world)
+
+    assert gone(world, cycle) == {(THREE, "T2_A"), (ONE, "T2_B")}
+    assert cycle["summary"]["refused"] == {"last-copy": 1}
+
+
+def test_why_names_the_line_its_values_and_the_cycle(world: World):
+    cycle = run(world)
+
+    told = cycles.why(world.use, ONE, "T2_A")
+
+    assert told["cycle"] == cycle["id"]
+    assert [(one["action"], one["block"]) for one in told["items"]] == [("protect", None)]
+    one = told["items"][0]
+    assert one["text"] == "ProtectBlock blockreplica.num_full_disk_copy < 2"
+    assert one["values"] == {"blockreplica.num_full_disk_copy": 1}
+    with pytest.raises(NotFound):
+        cycles.why(world.use, "/No/alice-such/USER", "T2_B")
+
+
+def test_cycles_and_decisions_come_in_pages(world: World):
+    first, second = run(world), run(world)
+    place = Place(None, 1)
+
+    page = cycles.some(world.use, "detox", "User", place)
+    older = cycles.some(world.use, "detox", "User", Place(page.next, 1))
+
+    assert [one["id"] for one in (*page.items, *older.items)] == [second["id"], first["id"]]
+    assert older.next is None
+    found, cursor = [], None
+    while True:
+        some = cycles.decided(world.use, first["id"], "T2_B", None, Place(cursor, 1))
+        found += some.items
+        cursor = some.next
+        if cursor is None:
+            break
+    assert found == decided(world, first, site="T2_B")
+    assert {one["site"] for one in found} == {"T2_B"}
+
+
+def test_old_cycles_are_forgotten_with_their_decisions(world: World):
+    use = world.with_settings(detox={"keep_cycles": 2})
+    for _ in range(4):
+        body = asked.CycleBody(kind="detox", partition="User", dry_run=True)
+        cycles.run(use, [cycles.file(use, body, OPERATOR)])
+
+    assert world.count(Cycle) == 2
+    with world.use.begin.reading() as work:
+        assert work.scalars(select(Decision.cycle_id).distinct().order_by(Decision.cycle_id)) == [
+            3,
+            4,
+        ]
+
+
+def test_what_a_cycle_saw_can_be_kept(world: World):
+    use = world.with_settings(detox={"keep_snapshots": True})
+    body = asked.CycleBody(kind="detox", partition="User", dry_run=True)
+
+    cycles.run(use, [cycles.file(use, body, OPERATOR)])
+
+    assert (world.folder / "cycles" / "1.npz").exists()
+
+
+def test_handed_over_blocks_move_to_the_partition_of_their_new_owner(world: World):
+    """A block that production no longer wants stays with the rest of its dataset."""
+    with world.use.begin() as work:
+        work.add(Partition, name="Physics", definition="[Analysis, Production]")
+        partitions = dict(work.rows(select(Partition.name, Partition.id)))
+        groups = dict(work.rows(select(Group.name, Group.id)))
+        dataset = work.scalar(select(Dataset.id).where(Dataset.name == ONE))
+        here = work.scalar(select(Site.id).where(Site.name == "T2_A"))
+        work.changed(update(Dataset).where(Dataset.id == dataset).values(name="/Higgs/Run1/AOD"))
+        mine = (BlockReplica.dataset_id == dataset, BlockReplica.site_id == here)
+        rows = work.rows(
+            select(BlockReplica.id, BlockReplica.bytes).where(*mine).order_by(BlockReplica.id)
+        )
+        for row, name in zip(rows, ("analysis", "production"), strict=True):
+            partition = partitions[name.capitalize()]
+            size = {"projected": row.bytes, "used": row.bytes}
+            work.add(Quota, site_id=here, partition_id=partition, max_bytes=row.bytes, **size)
+            values = {"group_id": groups[name], "partition_id": partition}
+            work.changed(update(BlockReplica).where(BlockReplica.id == row.id).values(values))
+            less = {
+                "projected": Quota.projected - row.bytes,
+                "used": Quota.used - row.bytes,
+            }
+            user = (Quota.site_id == here, Quota.partition_id == partitions["User"])
+            work.changed(update(Quota).where(*user).values(less))
+    text = """\
+Partition Physics
+On site.name == T2_A
+When site.occupancy > 0.9
+Until site.occupancy < 0.1
+DeleteBlock blockreplica.owner == production
+Protect
+"""
+    policies.put(world.use, "Physics", asked.PolicyBody(text=text), OPERATOR)
+    body = asked.CycleBody(kind="detox", partition="Physics")
+
+    cycles.run(world.use, [cycles.file(world.use, body, OPERATOR)])
+
+    cycle = cycles.show(world.use, 1)
+    assert (cycle["summary"]["handed_over"], world.count(Deletion)) == (1, 0)
+    handed = next(one for one in decided(world, cycle) if one["action"] == "hand-over")
+    assert handed["values"] == {"group": "analysis"}
+    with world.use.begin.reading() as work:
+        owners = select(BlockReplica.group_id, BlockReplica.partition_id).where(*mine).distinct()
+        assert work.rows(owners) == [(groups["analysis"], partitions["Analysis"])]

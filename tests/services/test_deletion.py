@@ -1,0 +1,205 @@
+"""How data leave: condemned under the guard, rescuable for a while, then gone."""
+
+import pytest
+from sqlalchemy import select, update
+
+from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Site, Switch
+from dynamo.errors import Conflict, Forbidden
+from dynamo.inventory.states import RequestKind
+from dynamo.services import requests
+from tests.conftest import Clock
+from tests.services.world import ALICE, BOB, DATASET, World, lfn
+
+
+@pytest.fixture
+def placed(world: World) -> World:
+    """Seven files in two closed blocks at T2_A."""
+    world.many("T2_A", 7)
+    world.work()
+    world.close()
+    world.work()
+    return world
+
+
+def test_condemned_data_stay_readable_for_the_grace_time_and_then_go(placed: World, clock: Clock):
+    request = placed.delete()
+    placed.work()
+    assert len(placed.on_disk("T2_A")) == 7
+    assert placed.used("alice") == 0  # condemned bytes leave the user's quota at once
+    assert placed.projected("T2_A") > 0  # the site's when they are gone
+
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert placed.on_disk("T2_A") == {}
+    assert placed.request("deletion", request)["state"] == "done"
+    assert [placed.count(table) for table in (Dataset, Block, File, BlockReplica, Deletion)] == [
+        0
+    ] * 5
+    assert placed.projected("T2_A") == 0
+
+
+def test_condemned_data_can_be_rescued(placed: World, clock: Clock):
+    before = placed.used("alice")
+    request = placed.delete()
+    placed.work()
+
+    requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert len(placed.on_disk("T2_A")) == 7
+    assert placed.used("alice") == before
+    assert placed.count(Deletion) == 0
+
+
+def test_what_is_gone_cannot_be_rescued(placed: World, clock: Clock):
+    request = placed.delete()
+    placed.work()
+    clock.forward(hours=25)
+    placed.sweep()
+
+    with pytest.raises(Conflict) as refused:
+        requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    assert refused.value.reason == "already-ended"
+
+
+def test_the_last_copy_at_a_site_is_refused(placed: World):
+    with pytest.raises(Conflict) as refused:
+        placed.delete(site="T2_A")
+    assert refused.value.reason == "last-copy"
+
+
+def test_one_of_two_copies_may_go(placed: World, clock: Clock):
+    placed.copy("T2_B", consolidate=False)
+    placed.work()
+    placed.delete(site="T2_A")
+    placed.work()
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert placed.on_disk("T2_A") == {}
+    assert len(placed.on_disk("T2_B")) == 7
+
+
+def test_a_copy_at_a_site_that_is_not_ready_does_not_count(placed: World):
+    placed.copy("T2_B", consolidate=False)
+    placed.work()
+    with placed.use.begin() as work:
+        work.changed(update(Site).where(Site.name == "T2_B").values(status="waitroom"))
+
+    with pytest.raises(Conflict):
+        placed.delete(site="T2_A")
+
+
+def test_a_condemned_copy_no_longer_counts(placed: World):
+    placed.copy("T2_B", consolidate=False)
+    placed.work()
+    placed.delete(site="T2_A")
+    placed.work()
+
+    with pytest.raises(Conflict) as refused:
+        placed.delete(site="T2_B")
+    assert refused.value.reason == "last-copy"
+
+
+def test_single_files_are_dropped_and_their_block_goes_on(placed: World, clock: Clock):
+    name = lfn("T2_A_0.root")
+    placed.delete(lfns=(name,))
+    placed.work()
+    assert sorted(n for n, _ in placed.blocks()) == [2, 4]
+
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert name not in placed.on_disk("T2_A")
+    assert len(placed.on_disk("T2_A")) == 6
+    assert placed.count(File) == 6
+
+
+def test_a_dropped_file_can_be_rescued(placed: World, clock: Clock):
+    request = placed.delete(lfns=(lfn("T2_A_0.root"),))
+    placed.work()
+    requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert len(placed.on_disk("T2_A")) == 7
+    assert sorted(placed.blocks()) == [(2, True), (5, True)]
+
+
+def test_only_the_owner_deletes(placed: World):
+    with pytest.raises(Forbidden):
+        placed.delete(by=BOB)
+
+
+def test_a_stop_switch_holds_deletions_back_until_it_is_released(placed: World, clock: Clock):
+    with placed.use.begin() as work:
+        work.add(Switch, name="deletions", stopped=True, who="root", why="drill", at=work.now)
+    request = placed.delete()
+    placed.work()
+    clock.forward(hours=25)
+    placed.sweep()
+    assert len(placed.on_disk("T2_A")) == 7
+
+    with placed.use.begin() as work:
+        work.changed(update(Switch).values(stopped=False))
+    clock.forward(minutes=5)
+    placed.sweep()
+    clock.forward(hours=25)
+    placed.sweep()
+    assert placed.on_disk("T2_A") == {}
+    assert placed.request("deletion", request)["state"] == "done"
+
+
+def test_a_source_that_is_read_stays_also_between_retries(placed: World, clock: Clock):
+    placed.copy("T2_C", consolidate=False)
+    placed.work()
+    placed.copy("T2_B", consolidate=False)
+    placed.step("plan")
+    with placed.use.begin() as work:
+        read = work.row(
+            select(BlockReplica.site_id, Site.name)
+            .join(Site, Site.id == BlockReplica.site_id)
+            .where(BlockReplica.in_use > 0)
+        )
+    site = read.name
+    for _ in range(3):
+        placed.published.clear()
+        placed.delete(site=site)
+        placed.step("condemn")
+
+    assert len(placed.on_disk(site)) == 7
+    placed.sweep()
+    clock.forward(minutes=5)
+    placed.sweep()
+    assert len(placed.on_disk("T2_B")) == 7
+
+
+def test_deleting_while_files_arrive_leaves_nothing_behind(world: World, clock: Clock):
+    world.many("T2_A", 7)
+    world.published.clear()
+    world.delete()
+    world.work()
+    clock.forward(hours=25)
+    world.sweep()
+
+    assert world.on_disk("T2_A") == {}
+    assert [world.count(table) for table in (Dataset, Block, File)] == [0] * 3
+    assert world.used("alice") == 0
+    assert world.projected("T2_A") == 0
+
+
+def test_the_name_of_removed_data_is_free_again(placed: World, clock: Clock):
+    placed.delete()
+    placed.work()
+    with pytest.raises(Conflict) as refused:
+        placed.many("T2_B", 1)
+    assert refused.value.reason == "being-deleted"
+    clock.forward(hours=25)
+    placed.sweep()
+
+    placed.inject("T2_B", [placed.pulled("T2_B", "T2_A_0.root", b"anew")], DATASET)
+    placed.work()
+
+    assert placed.on_disk("T2_B") == {lfn("T2_A_0.root"): b"anew"}

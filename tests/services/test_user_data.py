@@ -1,0 +1,232 @@
+"""From one call to a consolidated dataset."""
+
+import pytest
+
+from dynamo.db.tables import File
+from dynamo.errors import Conflict, Forbidden, Full, Invalid
+from dynamo.inventory import asked
+from tests.conftest import Clock
+from tests.services.world import BOB, World, lfn
+
+
+def test_a_job_hands_its_output_over_with_one_call(world: World):
+    request = world.inject("T2_A", [world.pulled("T2_A", "out.root", b"events")])
+
+    world.work()
+
+    assert world.request("injection", request)["state"] == "done"
+    assert world.on_disk("T2_A") == {"/store/user/dynamo/alice/out.root": b"events"}
+
+
+def test_scattered_files_come_together_at_one_site_and_nowhere_else(world: World):
+    for site, n in (("T2_A", 12), ("T2_B", 7)):
+        world.many(site, n)
+    world.work()
+    before = world.on_disk("T2_A") | world.on_disk("T2_B")
+    closure = world.close()
+    world.work()
+    copy = world.copy("T2_C")
+
+    world.work()
+
+    assert world.request("closure", closure)["state"] == "done"
+    assert world.request("copy", copy)["state"] == "done"
+    assert world.on_disk("T2_C") == before
+    assert len(before) == 19
+    assert world.on_disk("T2_A") == {}
+    assert world.on_disk("T2_B") == {}
+
+
+def test_a_block_closes_at_its_limit_and_the_next_opens(world: World):
+    world.many("T2_A", 12)
+
+    assert sorted(world.blocks()) == [(2, False), (5, True), (5, True)]
+
+
+def test_a_file_over_the_byte_limit_has_a_block_of_its_own(world: World):
+    world.use = world.with_settings(block={"max_files": 5, "max_bytes": 10})
+
+    world.inject(
+        "T2_A",
+        [world.pulled("T2_A", f"{n}.root", b"x" * size) for n, size in enumerate((4, 4, 30, 4))],
+    )
+
+    assert sorted(world.blocks()) == [(1, False), (1, True), (2, True)]
+
+
+def test_an_upload_is_verified_once_it_is_confirmed(world: World):
+    request = world.book("T2_A", "out.root", b"events")
+    world.work()
+    assert world.on_disk("T2_A") == {}
+    world.upload(request, b"events")
+
+    world.confirm(request)
+    world.work()
+
+    assert world.request("injection", request)["state"] == "done"
+    assert world.on_disk("T2_A") == {lfn("out.root"): b"events"}
+
+
+def test_an_upload_whose_job_died_before_the_confirmation_is_found_when_the_booking_ends(
+    world: World, clock: Clock
+):
+    request = world.book("T2_A", "out.root", b"events")
+    world.upload(request, b"events")
+    world.work()
+
+    clock.forward(hours=25)
+    world.sweep()
+
+    assert world.request("injection", request)["state"] == "done"
+    assert world.on_disk("T2_A") == {lfn("out.root"): b"events"}
+
+
+def test_a_booking_that_never_arrives_gives_everything_back(world: World, clock: Clock):
+    request = world.book("T2_A", "out.root", b"events")
+    world.work()
+    assert world.used("alice") == 6
+
+    clock.forward(hours=25)
+    world.sweep()
+
+    shown = world.request("injection", request)
+    assert (shown["state"], shown["reason"]) == ("failed", "booking-expired")
+    assert world.used("alice") == 0
+    assert world.projected("T2_A") == 0
+    clock.forward(minutes=2)
+    world.sweep()
+    assert world.book("T2_A", "out.root", b"other")  # the name is free again
+
+
+def test_a_wrong_upload_is_never_accepted(world: World, clock: Clock):
+    request = world.book("T2_A", "out.root", b"events")
+    world.upload(request, b"evEnts")
+    world.confirm(request)
+    world.work()
+
+    problem = world.problems("injection", request)[0]
+    assert problem["reason"] == "checksum-mismatch"
+    assert lfn("out.root") not in world.on_disk("T2_A")
+    world.upload(request, b"events")
+    world.confirm(request)
+    world.work()
+    assert world.request("injection", request)["state"] == "done"
+
+
+def test_a_source_that_vanishes_is_tried_again_and_then_held_with_its_reason(
+    world: World, clock: Clock
+):
+    file = world.pulled("T2_A", "out.root", b"events")
+    world.output_path("T2_A", "out.root").unlink()
+    request = world.inject("T2_A", [file])
+    for _ in range(10):
+        world.sweep()
+        clock.forward(minutes=50)
+
+    shown = world.request("injection", request)
+    assert shown["state"] == "held"
+    assert world.problems("injection", request)[0]["reason"] == "source-missing"
+    world.output("T2_A", "out.root", b"events")
+    clock.forward(days=1)
+    world.sweep()
+    assert world.request("injection", request)["state"] == "done"
+
+
+def test_size_and_checksum_may_be_read_at_the_source(world: World):
+    file = asked.InjectedFile(
+        lfn=lfn("out.root"), source=world.output("T2_A", "out.root", b"events")
+    )
+
+    request = world.inject("T2_A", [file])
+    assert world.used("alice") == 0
+    world.work()
+
+    assert world.request("injection", request)["state"] == "done"
+    assert world.used("alice") == 6
+    assert world.projected("T2_A") == 6
+
+
+def test_a_file_whose_size_breaks_the_quota_is_held_until_there_is_room(world: World, clock: Clock):
+    world.quota("alice", 5)
+    file = asked.InjectedFile(
+        lfn=lfn("out.root"), source=world.output("T2_A", "out.root", b"events")
+    )
+
+    request = world.inject("T2_A", [file])
+    world.work()
+    assert world.problems("injection", request)[0]["reason"] == "quota-exceeded"
+    world.quota("alice", 6)
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("injection", request)["state"] == "done"
+
+
+def test_the_same_files_again_are_no_error(world: World):
+    files = [world.pulled("T2_A", "out.root", b"events")]
+    first = world.inject("T2_A", files)
+    again = world.inject("T2_A", files)
+    world.work()
+    third = world.inject("T2_A", files)
+
+    assert world.used("alice") == 6
+    assert [world.request("injection", request)["state"] for request in (first, again, third)] == [
+        "done"
+    ] * 3
+
+
+def test_a_name_with_another_size_or_owner_is_a_conflict(world: World):
+    world.inject("T2_A", [world.pulled("T2_A", "out.root", b"events")])
+
+    with pytest.raises(Conflict) as refused:
+        world.inject("T2_A", [world.pulled("T2_A", "out.root", b"others!")])
+    assert refused.value.reason == "name-conflict"
+    with pytest.raises(Forbidden):
+        world.inject("T2_A", [world.pulled("T2_A", "b.root", b"x", user="bob")], by=BOB)
+
+
+def test_alice_does_not_own_alicebob(world: World):
+    for name in ("alicebob", "bob", "Alice"):
+        with pytest.raises(Forbidden) as refused:
+            world.inject("T2_A", [world.pulled("T2_A", "x.root", b"x", user=name)])
+        assert refused.value.reason == "not-your-namespace"
+
+
+def test_the_user_quota_counts_unique_bytes_and_is_exact(world: World):
+    world.quota("alice", 10)
+    world.inject("T2_A", [world.pulled("T2_A", "a.root", b"x" * 10)])
+
+    with pytest.raises(Full) as refused:
+        world.inject("T2_B", [world.pulled("T2_B", "b.root", b"x")])
+    assert refused.value.reason == "quota-exceeded"
+    world.close()
+    world.copy("T2_C", consolidate=False)
+    world.work()
+    assert world.used("alice") == 10
+    assert (world.projected("T2_A"), world.projected("T2_C")) == (10, 10)
+
+
+def test_a_full_site_names_alternatives_and_the_next_of_a_list_is_taken(world: World):
+    world.site_quota("T2_A", 5)
+    file = world.pulled("T2_A", "a.root", b"x" * 10)
+
+    with pytest.raises(Full) as refused:
+        world.inject("T2_A", [file])
+    assert refused.value.alternatives == ["T2_B", "T2_C"]
+    world.output("T2_B", "a.root", b"x" * 10)
+    world.injection(("T2_A", "T2_B"), [world.pulled("T2_B", "a.root", b"x" * 10)])
+    world.work()
+    assert list(world.on_disk("T2_B")) == [lfn("a.root")]
+
+
+def test_nothing_is_registered_when_one_file_is_refused(world: World):
+    good, bad = world.pulled("T2_A", "good.root", b"x"), world.pulled("T2_A", "bad.root", b"x")
+    bad = asked.InjectedFile(
+        lfn="/store/user/dynamo/alice/../bob/x", size=1, adler32=bad.adler32, source=bad.source
+    )
+
+    with pytest.raises(Invalid) as refused:
+        world.inject("T2_A", [good, bad])
+
+    assert refused.value.faults[0].pointer == "/files/1/lfn"
+    assert world.count(File) == 0

@@ -1,0 +1,1 @@
+"""How storages are spoken to."""

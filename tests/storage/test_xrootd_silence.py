@@ -1,0 +1,173 @@
+"""Servers that fall silent under the path of user data: look again, and never copy twice."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from dynamo.db.work import UnitOfWork
+from dynamo.operations.hints import Hint
+from tests.conftest import Clock
+from tests.servers_xrootd import XRootD, xrootd_servers
+from tests.services.world import lfn
+from tests.storage.grid import AWAY, LIMITS, Grid, consolidated, grid_of, reason
+from tests.storage.suite import some_bytes
+
+
+@pytest.fixture
+def engine(_sqlite: Engine) -> Engine:
+    """One database: what differs between two is not tried here, and silence takes its time."""
+    return _sqlite
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[XRootD]]:
+    with xrootd_servers(2) as running:
+        yield running
+
+
+@pytest.fixture
+def grid(
+    begin: UnitOfWork, tmp_path: Path, published: list[Hint], servers: list[XRootD]
+) -> Iterator[Grid]:
+    with grid_of(begin, tmp_path, published, servers) as world:
+        yield world
+
+
+def freeze_once_it_writes(server: XRootD) -> threading.Thread:
+    """Freeze a server in the middle of the copy that it is about to take."""
+
+    def watch() -> None:
+        while not any((server.root / "store/temp/dynamo/.copies").glob("*")):
+            time.sleep(0.001)
+        server.freeze()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("size", [2 * 2**20 - 1, 64 * 2**20], ids=["streamed", "among servers"])
+def test_a_server_that_freezes_in_a_copy_gets_it_once(grid: Grid, clock: Clock, size: int):
+    data = some_bytes(2**20) * (size // 2**20) + bytes(size % 2**20)
+    copy = consolidated(grid, data)
+    freezer = freeze_once_it_writes(grid.servers["T2_B"])
+    grid.work()
+    freezer.join()
+    grid.servers["T2_B"].thaw()
+
+    grid.later(clock)
+
+    assert grid.request("copy", copy)["state"] == "done"
+    assert grid.on_disk("T2_B") == {lfn("out.root"): data}
+    assert grid.on_disk("T2_A") == {}
+
+
+def test_a_file_whose_rename_was_never_answered_is_found_in_its_place(grid: Grid, clock: Clock):
+    data = some_bytes(10**6)
+    copy = consolidated(grid, data)
+    grid.wires["T2_B"].mute_after = b" /store/user/"  # the new name in a rename
+    grid.work()
+    assert reason(grid) == "queue-timeout"
+    assert grid.on_disk("T2_B") == {lfn("out.root"): data}
+    asked_so_far = grid.wires["T2_B"].asked
+    grid.wires["T2_B"].heal()
+    time.sleep(AWAY)
+
+    grid.later(clock)
+
+    assert grid.request("copy", copy)["state"] == "done"
+    assert grid.on_disk("T2_B") == {lfn("out.root"): data}
+    assert grid.wires["T2_B"].asked - asked_so_far < len(data) // 10
+
+
+def test_a_file_whose_last_write_was_never_answered_is_not_written_again(grid: Grid, clock: Clock):
+    data = some_bytes(10**6)
+    copy = consolidated(grid, data)
+    grid.wires["T2_B"].mute_after = data[-100:]
+    grid.work()
+    assert reason(grid) == "queue-timeout"
+    [temporary] = grid.on_disk("T2_B")
+    assert "/.copies/" in temporary
+    asked_so_far = grid.wires["T2_B"].asked
+    grid.wires["T2_B"].heal()
+    time.sleep(AWAY)
+
+    grid.later(clock)
+
+    assert grid.request("copy", copy)["state"] == "done"
+    assert grid.on_disk("T2_B") == {lfn("out.root"): data}
+    assert grid.wires["T2_B"].asked - asked_so_far < len(data) // 10
+
+
+def test_a_server_that_ends_in_a_copy_gets_it_once_it_is_back(grid: Grid, clock: Clock):
+    data = some_bytes(10**6)
+    copy = consolidated(grid, data)
+    grid.servers["T2_B"].stop()
+    grid.work()
+    assert reason(grid) == "destination-error"
+    grid.servers["T2_B"].start()
+    time.sleep(AWAY)
+
+    grid.later(clock)
+
+    assert grid.request("copy", copy)["state"] == "done"
+    assert grid.on_disk("T2_B") == {lfn("out.root"): data}
+
+
+def test_a_silent_site_is_waited_for_once_a_batch_not_once_a_file(grid: Grid, clock: Clock):
+    grid.many("T2_A", 20)
+    grid.servers["T2_A"].freeze()
+    began = time.monotonic()
+    grid.work()
+    assert time.monotonic() - began < 3 * LIMITS["answer_seconds"]
+    assert reason(grid) == "queue-timeout"
+    grid.servers["T2_A"].thaw()
+    time.sleep(AWAY)
+
+    grid.later(clock)
+
+    assert len(grid.on_disk("T2_A")) == 20
+
+
+def test_deletions_at_a_silent_site_are_waited_for_once_and_done_when_it_is_back(
+    grid: Grid, clock: Clock
+):
+    grid.many("T2_A", 20)
+    grid.work()
+    grid.close()
+    grid.work()
+    deletion = grid.delete()
+    grid.work()
+    clock.forward(hours=25)
+    grid.servers["T2_A"].freeze()
+    began = time.monotonic()
+    grid.sweep()
+    # one batch for each of the four blocks
+    assert time.monotonic() - began < 8 * LIMITS["answer_seconds"]
+    assert len(grid.on_disk("T2_A")) == 20
+    grid.servers["T2_A"].thaw()
+    time.sleep(AWAY)
+
+    grid.later(clock)
+
+    assert grid.request("deletion", deletion)["state"] == "done"
+    assert grid.on_disk("T2_A") == {}
+
+
+def test_a_source_that_falls_silent_is_not_taken_for_the_destination(grid: Grid, clock: Clock):
+    data = some_bytes(10**6)
+    copy = consolidated(grid, data)
+    grid.servers["T2_A"].freeze()
+    grid.work()
+    assert reason(grid) == "source-error"
+    assert grid.on_disk("T2_B") == {}
+    grid.servers["T2_A"].thaw()
+    time.sleep(AWAY)
+
+    grid.later(clock)
+
+    assert grid.request("copy", copy)["state"] == "done"

@@ -1,0 +1,1 @@
+"""The worker pools: tasks that act on rows of the inventory."""

@@ -1,0 +1,17 @@
+"""The deletion pool: condemns under the guard, deletes when the grace is over."""
+
+from dynamo.services import condemning, removing
+from workers.app import app
+from workers.tools import tools
+
+
+@app.task(name="condemn")
+def condemn(request_ids: list[int]) -> None:
+    """Condemn what deletion requests name."""
+    condemning.condemn(tools(), request_ids)
+
+
+@app.task(name="delete")
+def delete(deletion_ids: list[int]) -> None:
+    """Delete a batch of files; when a file is tried again is decided by its row."""
+    removing.remove(tools(), deletion_ids)

@@ -1,0 +1,44 @@
+"""The policy pool: plans copies, runs cycles, closes idle blocks, finds lost work."""
+
+from celery.signals import worker_ready
+
+from dynamo.services import closures, cycles, planning, sweeps
+from workers.app import app
+from workers.tools import tools
+
+
+@app.task(name="plan")
+def plan(request_ids: list[int]) -> None:
+    """Plan copy requests."""
+    planning.plan(tools(), request_ids)
+
+
+@app.task(name="detox")
+def detox() -> None:
+    """File a cycle of Detox for each partition with a policy."""
+    cycles.due(tools())
+
+
+@app.task(name="cycle")
+def cycle(cycle_ids: list[int]) -> None:
+    """Run cycles that wait."""
+    cycles.run(tools(), cycle_ids)
+
+
+@app.task(name="close-idle")
+def close_idle() -> None:
+    """Close blocks that took no file for long."""
+    closures.close_idle(tools())
+
+
+@app.task(name="sweep")
+def sweep() -> None:
+    """Send again what nobody works on."""
+    if sweeps.sweep(tools()):
+        cycles.sweep(tools())
+
+
+@worker_ready.connect
+def _sweep_at_once(**_: object) -> None:
+    """Look for what the time without workers has left, instead of at the first beat."""
+    app.send_task("sweep", queue="policy", argsrepr="sweep as a pool starts", ignore_result=True)

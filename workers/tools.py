@@ -1,0 +1,17 @@
+"""The tools of a worker process, made once."""
+
+import functools
+
+from dynamo.db.work import UnitOfWork, connect
+from dynamo.queues.publisher import publisher
+from dynamo.services.tools import Tools, storages
+from dynamo.settings import load
+from workers.app import app
+
+
+@functools.cache
+def tools() -> Tools:
+    """Return what the services of this process work with."""
+    settings = load()
+    engine = connect(settings.database_url, settings.database.pool)
+    return Tools(UnitOfWork(engine, publisher(app)), settings, storages(settings))

@@ -1,0 +1,41 @@
+"""The transfer pool: injects, copies, verifies, closes blocks."""
+
+from dynamo.services import closures, requests, transferring
+from workers.app import app
+from workers.tools import tools
+
+
+@app.task(name="inject")
+def inject(request_ids: list[int]) -> None:
+    """Set the transfers of new injections going.
+
+    The first batch here, the others by further messages.
+    """
+    transferring.inject(tools(), request_ids)
+
+
+@app.task(name="transfer")
+def transfer(transfer_ids: list[int]) -> None:
+    """Bring a batch of files from their jobs; when a file is tried again is decided by its row."""
+    transferring.carry(tools(), transfer_ids)
+
+
+@app.task(name="copy")
+def copy(transfer_ids: list[int]) -> None:
+    """Bring a batch of files from another site.
+
+    When a file is tried again is decided by its row.
+    """
+    transferring.carry(tools(), transfer_ids)
+
+
+@app.task(name="refresh")
+def refresh(request_ids: list[int]) -> None:
+    """See how injections stand that wait for files of earlier ones."""
+    requests.refresh(tools(), request_ids)
+
+
+@app.task(name="close")
+def close(request_ids: list[int]) -> None:
+    """Close the blocks of finished datasets and see what is still awaited."""
+    closures.close(tools(), request_ids)
