@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import subprocess
 import threading
 import time
@@ -174,7 +175,7 @@ def test_a_pipe_in_the_place_of_a_file_hangs_nobody(storage, root):
 def test_a_folder_swapped_for_a_link_during_deletion_costs_the_canary_nothing(
     storage, root, plant, canary
 ):
-    """The attacker exchanges the user's folder and a link to the canary as fast as possible."""
+    """The attacker exchanges the user's folder and a link to the canary again and again."""
     plant(LFN, b"mine")
     real, link = root / "store/user/dynamo", root / "store/user/link"
     link.symlink_to(canary / "user/dynamo")
@@ -188,13 +189,14 @@ def test_a_folder_swapped_for_a_link_during_deletion_costs_the_canary_nothing(
                     one.rename(spare)
                     other.rename(one)
                     spare.rename(other)
+                stop.wait(random.uniform(0, 0.002))  # now in the middle of a call, now between two
 
     attacker = threading.Thread(target=swap)
     attacker.start()
     deleted = 0
     try:
-        until = time.monotonic() + 1.5
-        while time.monotonic() < until:
+        began = time.monotonic()
+        while (took := time.monotonic() - began) < 1.5 or (took < 30 and not deleted):
             with suppress(OSError):
                 plant_at = next(
                     (folder for folder in (real, link) if not folder.is_symlink()), real
