@@ -3,7 +3,8 @@
 #
 #   deploy/install.sh runtime   .venv with the locked dependencies and the command dynamo
 #   deploy/install.sh test      the same and what tests and checks need
-#   deploy/install.sh servers   the programs of MariaDB, Redis and XRootD, without starting a service
+#   deploy/install.sh servers   the programs of MariaDB, Redis, XRootD and nginx, without starting a
+#                               service, and what checks the files of deploy/
 #
 # What only the system can give comes by apt where root or sudo is at hand.
 set -euo pipefail
@@ -71,6 +72,9 @@ servers() {
     has redis-server || has valkey-server || missing+=(redis-server)
     has xrootd || missing+=(xrootd-server)
     has xrdcp || missing+=(xrootd-client)
+    has nginx || missing+=(nginx)
+    has systemd-analyze || missing+=(systemd)
+    has docker-compose || missing+=(docker-compose) # to read a compose file no engine is needed
     if [ ${#missing[@]} -gt 0 ]; then
         can_be_root || fail "${missing[*]} missing; ask an administrator:" \
             "apt-get install -y --no-install-recommends ${missing[*]}"
