@@ -184,6 +184,63 @@ class Detox(Section):
     )
 
 
+_LAST_COPY = "replica.num_full_other_copy_common_owner == 0"
+"""The condition that keeps last copies in the policies of a fresh system."""
+
+
+class Veto(Section):
+    """Datasets that must not come to some sites; lists of globs: `!` takes out, the last wins."""
+
+    datasets: tuple[str, ...] = Field(description="datasets that are meant")
+    sites: tuple[str, ...] = Field(description="sites that are closed to them")
+
+
+class Dealer(Section):
+    """Cycles that copy where data are wanted."""
+
+    every_minutes: float = Field(30, gt=0, description="minutes between two cycles of a partition")
+    occupancy: float = Field(
+        0.93, gt=0, description="share of a site's quota that copies may fill; from 1, all of it"
+    )
+    pending: float = Field(
+        0.03, gt=0, description="share of a site's quota that may be on its way; from 1, any"
+    )
+    pending_bytes: int = Field(
+        5 * 10**12, ge=0, description="bytes that may be on their way to a site with a small quota"
+    )
+    volume: int = Field(200 * 10**12, ge=0, description="bytes that one cycle sends at most")
+    target_sites: tuple[str, ...] = Field(
+        ("*",), description="globs of sites that take copies; `!` takes out, the last match wins"
+    )
+    leaving: tuple[str, ...] = Field(
+        (), description="sites that are emptied whatever their status, and take no copies"
+    )
+    weights: dict[str, float] = Field(
+        {}, description="glob of sites -> weight when blocks are shared out; 1 where none fits"
+    )
+    vetoes: tuple[Veto, ...] = Field((), description="which datasets must not come to which sites")
+    groups: dict[str, str] = Field(
+        {"Analysis": "analysis", "Production": "production"},
+        description="partition -> owner of new replicas; `user.group` where none is named",
+    )
+    priorities: dict[str, float] = Field(
+        {}, description="proposer -> priority: half the number, twice as often; 0 silences others"
+    )
+    proposers: dict[str, dict[str, object]] = Field(
+        {"balancer": {"target_reasons": {_LAST_COPY: 1}}},
+        description="proposer -> its own settings, the fields of its class",
+    )
+    lease_seconds: float = Field(
+        900, gt=0, description="seconds after which a cycle that does not move is given up"
+    )
+    keep_cycles: int = Field(
+        20, ge=1, description="ended cycles of a partition that are kept with all decisions"
+    )
+    keep_refusals: int = Field(
+        10_000, ge=0, description="refused proposals that a cycle keeps one by one; all are counted"
+    )
+
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _User = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 _Role = Annotated[str, Field(pattern=r"^(user|production|operator|site:[A-Za-z0-9_-]+)$")]
@@ -267,6 +324,7 @@ class Settings(BaseSettings):
     work: Work = Work()
     deletion: Deletion = Deletion()
     detox: Detox = Detox()
+    dealer: Dealer = Dealer()
     token: Token = Token()
     pool: Pool = Pool()
 

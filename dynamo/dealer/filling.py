@@ -32,7 +32,10 @@ class Filling:
 
     def burst(self, limits: Limits) -> Amounts:
         """Return how many bytes may be on their way to a site in all."""
-        return most_bytes(self.quota, limits.pending if limits.pending < 1 else np.inf)
+        if limits.pending >= 1:
+            return most_bytes(self.quota, np.inf)
+        least = np.where(np.nan_to_num(self.quota) > 0, min(limits.burst, BOUNDLESS), 0)
+        return np.maximum(most_bytes(self.quota, limits.pending), least.astype(np.int64))
 
 
 def most_bytes(quota: Numbers, share: float) -> Amounts:

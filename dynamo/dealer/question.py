@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dynamo.dealer.protections import Protections
 from dynamo.dealer.wishes import Subscription, Wish
-from dynamo.inventory.snapshot import Flags, Numbers, Snapshot
+from dynamo.inventory.snapshot import Amounts, Flags, Numbers, Snapshot
 from dynamo.policy.enforcer import Enforcer
 from dynamo.policy.partitions import Partitions
 
@@ -19,6 +19,8 @@ class Limits:
     """Share of the quota filled when all has arrived; 1 or more = only the quota counts."""
     pending: float = 0.03
     """Share of the quota that may be on its way; 1 or more = any."""
+    burst: float = 0.0
+    """Bytes that may be on their way however small that share is, so that large blocks move."""
     volume: float = 200e12
     """Bytes that one cycle sends."""
 
@@ -29,6 +31,14 @@ class Veto:
 
     datasets: tuple[str, ...]
     sites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filled:
+    """Bytes of the partition at each site, as the accounts say."""
+
+    physical: Amounts
+    projected: Amounts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +68,8 @@ class Question:
     enforcer: Enforcer | None = None
     free: Numbers | None = None
     """Measured free bytes per site; NaN where unknown."""
+    filled: Filled | None = None
+    """What fills the partition; None = the block replicas of the snapshot, which are all then."""
     weights: Numbers | None = None
     """How much of what is shared out each site gets, beside its free space; 1 where not given."""
     open_blocks: Flags | None = None

@@ -90,8 +90,11 @@ class Scene:
     def filling(self) -> Filling:
         """Return how full the partition is; a site's measured free space caps its quota."""
         rows, asked = self.snapshot.block_replicas, self.asked
-        physical = self._at_sites(rows.size, self.held)
-        projected = self._at_sites(self.row_bytes, self.held)
+        if asked.filled is not None:
+            physical, projected = asked.filled.physical, asked.filled.projected
+        else:
+            physical = self._at_sites(rows.size, self.held)
+            projected = self._at_sites(self.row_bytes, self.held)
         quota = asked.partitions.quota(self.snapshot, asked.partition)
         if asked.free is not None:
             others = self._at_sites(self.row_bytes - rows.size, ~self.held)
