@@ -9,6 +9,7 @@ DATA ?= dynamo-data
 PORT ?= 8080
 STACK ?= embedded
 MESSAGE ?=
+JOBS ?= 2
 PIP_TOOLS := 7.6.2
 
 help: ## Show this
@@ -31,10 +32,10 @@ up: install ## Run the whole system here until Ctrl-C (DATA=dynamo-data PORT=808
 	@$(BIN)/dynamo up --data "$(DATA)" --port $(PORT)
 
 test: servers lint ## Run all checks and all tests, on real MariaDB and Redis
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 check: servers lint ## The same without the slow tests: what to run before each commit
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
 bench: servers ## Measure the speed of what matters, each beside its baseline
 	@deploy/install.sh test
