@@ -13,7 +13,7 @@ from dynamo.db.deletions import Claimed
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Deletion, Request
 from dynamo.db.work import Work, retried
-from dynamo.errors import DynamoError
+from dynamo.errors import DynamoError, Invalid
 from dynamo.inventory.states import RequestKind
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
@@ -21,7 +21,7 @@ from dynamo.operations.life import after_failure
 from dynamo.services import condemning
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.tools import Tools
-from dynamo.storage import temporaries
+from dynamo.storage import probing, temporaries
 from dynamo.storage.protocol import Storage
 
 log = logger("deletions")
@@ -95,6 +95,13 @@ def _discard_upload(storage: Storage, deletion: Claimed, area: str) -> None:
     if deletion.upload is not None:
         storage.discard(deletion.upload)
         storage.discard(temporaries.adopted(area, deletion.upload))
+
+
+def delete_probe(storage: Storage, lfn: str) -> bool:
+    """Delete a probe; refuses any other name. Raises Invalid."""
+    if lfn.split("/")[-2] != probing.FOLDER:
+        raise Invalid(f"{lfn!r} is not the name of a probe", "name-invalid")
+    return storage.delete(lfn)
 
 
 @retried

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from dynamo.errors import Invalid
-from dynamo.storage import sealing
+from dynamo.storage import access, sealing
 from dynamo.storage.addresses import Addresses
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.cleaning import clean
@@ -137,6 +137,12 @@ class PosixStorage:
         """Return the bytes that the file system has left for us."""
         with told(self.addresses.url, "destination-error"):
             return self.tree.free()
+
+    def open_to_others(self, lfn: str) -> bool:
+        """Look at the modes of the folders on the way to a file of ours."""
+        path = self._path(lfn)
+        with told(lfn, "destination-error"):
+            return access.open_to_others(self.tree, path)
 
     @contextlib.contextmanager
     def batched(self) -> Iterator[Self]:

@@ -191,3 +191,11 @@ class Fetching(Protocol):
         self, source: str, temporary: str, size: int | None, alive: Callable[[], None]
     ) -> bool:
         """Fetch a file to a temporary name; False where its bytes had better pass through us."""
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A storage that can tell who else may write to it."""
+
+    def open_to_others(self, lfn: str) -> bool:
+        """Tell whether somebody else than Dynamo could write where this file of ours lies."""

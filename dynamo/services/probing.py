@@ -1,0 +1,40 @@
+"""Probes: whether a site's storage does what transfers and deletions need."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from dynamo.db.tables import Site
+from dynamo.db.work import retried
+from dynamo.errors import NotFound
+from dynamo.services import removing
+from dynamo.services.tools import Tools
+from dynamo.storage import probing
+from dynamo.storage.probing import Ground, Step
+
+
+def probe(use: Tools, site_id: int) -> list[Step]:
+    """Try a site with a small file and tell how each step went; nothing is recorded.
+
+    Works for a site in any status; how long a silent storage is waited for is said by the tools.
+    Raises NotFound, Invalid where nobody could speak to the site.
+    """
+    with use.begin.reading() as work:
+        row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
+    if row is None:
+        raise NotFound(f"there is no site with the key {site_id}", "site-unknown")
+    settings = use.settings
+    ground = Ground(
+        settings.injection.area,
+        settings.user.namespace,
+        settings.work.third_party_bytes,
+        lambda: _moment(use),
+        removing.delete_probe,
+    )
+    return probing.probe(use.storages.at(row.url, row.rules), ground)
+
+
+@retried
+def _moment(use: Tools) -> datetime:
+    with use.begin.reading() as work:
+        return work.now
