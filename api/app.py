@@ -5,7 +5,7 @@ import time
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
 
-from api import auth, client, decoding, docs, metrics, problems, wlcg
+from api import auth, certificate, client, decoding, docs, metrics, problems, wlcg
 from api.context import equip
 from api.resources import (
     accesses,
@@ -34,6 +34,7 @@ from dynamo import tokens
 from dynamo.services.health import Queues
 from dynamo.services.tools import Tools
 
+from dynamo.settings import Settings
 RESOURCES = (
     injections,
     copies,
@@ -80,9 +81,7 @@ def create_app(use: Tools, queues: Queues) -> Flask:
     app.url_map.merge_slashes = False
     equip(app, use, queues)
     problems.register(app)
-    expected = use.settings.token
-    verifier = auth.Verifier(tokens.public_key(use.settings.data), expected)
-    auth.register(app, verifier, wlcg.Issuers(expected))
+    auth.register(app, _proofs(use.settings))
     _measure(app)
     client.register(app)
     _describe(app)
@@ -92,6 +91,14 @@ def create_app(use: Tools, queues: Queues) -> Flask:
 
 def _measure(app: Flask) -> None:
     durations = metrics.Durations()
+def _proofs(settings: Settings) -> auth.Proofs:
+    return auth.Proofs(
+        auth.Verifier(tokens.public_key(settings.data), settings.token),
+        wlcg.Issuers(settings.token),
+        certificate.Certificates(settings.proxy),
+    )
+
+
     metrics.register(app, durations)
 
     def begin() -> None:

@@ -1,12 +1,13 @@
-"""Who calls, by bearer token, and who may call what: nothing that is not in the table."""
+"""Who calls, by token or certificate, and who may call what: nothing that is not in the table."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jwt
 from flask import Flask, g, request
 
+from api.certificate import Certificates
 from api.context import use
 from api.problems import Unauthenticated
 from api.wlcg import ALGORITHMS, LEEWAY, Issuers
@@ -164,25 +165,42 @@ def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
     return caller.scopes.permit(MODIFY, admission.namespace(use().settings).of(caller.name))
 
 
-def _whose(token: str, verifier: Verifier, issuers: Issuers) -> Caller:
-    """Return whom a token speaks for, by the issuer that it names and that proves it."""
-    if not issuers.meant(token):
-        return caller_of(verifier.claims(token))
-    proof = issuers.proof(token)
-    found = Caller(proof.user, frozenset({Role.USER}), scopes=proof.scopes)
-    return with_roles(found, list(proof.roles))
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What is believed: tokens of our own, of other issuers, certificates that a proxy checked."""
 
 
-def register(app: Flask, verifier: Verifier, issuers: Issuers) -> None:
-    """Ask every call for its token, before anything else is looked at."""
+    def caller(self, environ: Mapping[str, Any]) -> Caller:
+        """Return who makes a call; a token counts before a certificate. Raises Unauthenticated."""
+        header = environ.get("HTTP_AUTHORIZATION")
+        if header is None:
+            user = self.certificates.user(environ)
+            if user is not None:
+                return Caller(user, frozenset({Role.USER}))
+        return self._bearer_of(bearer(header))
+
+    def _bearer_of(self, token: str) -> Caller:
+        """Return whom a token speaks for, by the issuer that it names and that proves it."""
+        if not self.issuers.meant(token):
+            return caller_of(self.verifier.claims(token))
+        proof = self.issuers.proof(token)
+        found = Caller(proof.user, frozenset({Role.USER}), scopes=proof.scopes)
+        return with_roles(found, list(proof.roles))
+
+
+def register(app: Flask, proofs: Proofs) -> None:
+    """Ask every call who makes it, before anything else is looked at."""
 
     def admit() -> None:
         endpoint, method = request.endpoint, request.method
         if endpoint is None or endpoint in OPEN or method == "OPTIONS":
             return  # no such route, or one for everybody
         rule = RULES.get((endpoint, "GET" if method == "HEAD" else method))
-        found = _whose(bearer(request.headers.get("Authorization")), verifier, issuers)
+        found = proofs.caller(request.environ)
         if method not in ("GET", "HEAD"):
+    verifier: Verifier
+    issuers: Issuers
+    certificates: Certificates
             given = _registered(found.name, method)
             # capabilities say all that their bearer may do: no role adds to them
             found = with_roles(found, given) if found.scopes is None else found

@@ -6,11 +6,12 @@ the file `dynamo.toml` in the data directory, the defaults below.
 """
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,7 +25,8 @@ FILE = "dynamo.toml"
 class Section(BaseModel):
     """One concern; frozen, and a misspelled field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # what is wrong with a value is told without the value: it may be a password
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Database(Section):
@@ -103,6 +105,39 @@ class Lease(Section):
     )
     heartbeat: float = Field(10, gt=0, description="seconds between two renewals")
     lost: int = Field(3, ge=1, description="lost workers after which an operation is held")
+
+
+class Transfer(Section):
+    """How many bring files at once, and how requests take turns."""
+
+    site_streams: int = Field(
+        50, ge=1, description="streams into a site, and out of it, at once, if it sets no limit"
+    )
+    link_streams: int = Field(
+        20, ge=1, description="streams from one site to another at once, if neither sets a limit"
+    )
+    window: int = Field(
+        8, ge=1, description="messages of one request under way at once; the others take turns"
+    )
+    rate_half_life_hours: float = Field(
+        24, gt=0, description="hours after which what was seen of a link's speed weighs half"
+    )
+
+
+class Breaker(Section):
+    """When a site that keeps failing is left alone, and for how long."""
+
+    failures: float = Field(5, ge=1, description="recent failures from which a breaker opens")
+    share: float = Field(
+        0.8, gt=0, le=1, description="share of failures among recent results from which it opens"
+    )
+    half_life_seconds: float = Field(
+        600, gt=0, description="seconds after which a result weighs half"
+    )
+    first_seconds: float = Field(
+        60, gt=0, description="seconds until a few files are tried; doubled each time they fail"
+    )
+    longest_seconds: float = Field(3600, gt=0, description="longest time between two trials")
 
 
 class Retry(Section):
@@ -291,6 +326,27 @@ class Token(Section):
         return self
 
 
+class Proxy(Section):
+    """A proxy in front that checks certificates and says whose they are."""
+
+    addresses: tuple[str, ...] = Field(
+        (), description="addresses or networks from which it calls; none = no certificates"
+    )
+    secret: SecretStr = Field(
+        SecretStr(""), description="what it sends as X-Proxy-Secret, at least 16 characters"
+    )
+    users: dict[str, _User] = Field({}, description="subject of a certificate -> user name")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        """Refuse a proxy that anybody at its address could play."""
+        for address in self.addresses:
+            ip_network(address)
+        if self.addresses and len(self.secret.get_secret_value()) < 16:
+            raise ValueError("proxy.addresses need a proxy.secret of at least 16 characters")
+        return self
+
+
 class Pool(Section):
     """Threads of each worker pool."""
 
@@ -309,6 +365,7 @@ class Settings(BaseSettings):
         env_nested_max_split=1,
         frozen=True,
         extra="forbid",
+        hide_input_in_errors=True,
     )
 
     data: Path = Field(
@@ -320,12 +377,15 @@ class Settings(BaseSettings):
     user: User = User()
     injection: Injection = Injection()
     lease: Lease = Lease()
+    transfer: Transfer = Transfer()
+    breaker: Breaker = Breaker()
     retry: Retry = Retry()
     work: Work = Work()
     deletion: Deletion = Deletion()
     detox: Detox = Detox()
     dealer: Dealer = Dealer()
     token: Token = Token()
+    proxy: Proxy = Proxy()
     pool: Pool = Pool()
 
     @classmethod

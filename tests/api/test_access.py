@@ -1,12 +1,16 @@
 """Who may call what: every cell of endpoint and role is called, and nothing is undeclared."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from api import auth
+from api import auth, permissions
+from dynamo.db.tables import User
 from tests.api.web import Web, problem
+from tests.services.world import DATASET
 
 NAMES = {
     "name": "T2_A",
@@ -66,34 +70,9 @@ def test_the_description_shows_the_bodies(web: Web) -> None:
     assert b"swagger-ui" in web.call("GET", "/v1/", by=None).data
 
 
-def test_every_call_but_health_and_the_description_needs_a_token(web: Web) -> None:
-    for endpoint, method, rule in _cells(web):
-        answer = web.call(method, _path(rule), by=None)
-        if endpoint in auth.OPEN:
-            assert answer.status_code in (200, 304), rule
-        else:
-            problem(answer, 401, "unauthenticated")
+# --- the documented table -------------------------------------------------------------------------
 
-
-ROLES: dict[str, dict[str, Any]] = {
-    "user": {"by": "alice"},
-    "production": {"by": "prod", "roles": ("production",)},
-    "operator": {"by": "op", "roles": ("operator",)},
-}
-OPERATORS_ONLY = {
-    ("v1.site_quota", "PUT"),
-    ("v1.user_quota", "PUT"),
-    ("v1.switch", "PUT"),
-    ("v1.site", "PUT"),
-    ("v1.policy", "PUT"),
-    ("v1.partition", "PUT"),
-    ("v1.cycles", "POST"),
-    ("v1.locks", "POST"),
-    ("v1.lock", "DELETE"),
-    ("v1.accesses", "POST"),
-    ("v1.demands", "POST"),
-}
-PRODUCERS_ONLY = {("v1.datasets", "POST"), ("v1.dataset", "PATCH")}
+PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 BODIES: dict[str, object] = {
     "v1.site": {"status": "ready"},
     "v1.site_quota": {"limit": 1},
@@ -103,16 +82,51 @@ BODIES: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_each_role_gets_what_it_may_and_nothing_else(web: Web, role: str) -> None:
+def test_the_documented_table_is_the_one_of_the_routes(web: Web) -> None:
+    assert PAGE.read_text() == permissions.page(web.app), (
+        "run: python -m api.permissions > docs/permissions.md"
+    )
+
+
+def _documented() -> dict[tuple[str, str], dict[str, bool]]:
+    """Read the page as people do: call -> column -> whether it says yes."""
+    head, _, *lines = (line for line in PAGE.read_text().splitlines() if line.startswith("|"))
+    columns = [cell.strip() for cell in head.strip("|").split("|")][1:]
+    table = {}
+    for line in lines:
+        call, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        method, path = call.strip("`").split(" ")
+        table[method, path] = dict(zip(columns, (cell == "yes" for cell in cells), strict=True))
+    return table
+
+
+@pytest.mark.parametrize("role", ["without a token", *permissions.ROLES])
+def test_each_role_gets_what_the_page_says_and_nothing_else(web: Web, role: str) -> None:
+    table = _documented()
+    bearer = {}
+    if role != "without a token":
+        own = "T2_A" if role == "site" else None
+        bearer = {"Authorization": f"Bearer {web.token('somebody', role, site=own)}"}
     for endpoint, method, rule in _cells(web):
-        answer = web.call(method, _path(rule), json=BODIES.get(endpoint, {}), **ROLES[role])
-        cell = (endpoint, method)
-        refused = cell in OPERATORS_ONLY and role != "operator"
-        if refused or (cell in PRODUCERS_ONLY and role == "user"):
+        answer = web.call(
+            method, _path(rule), by=None, json=BODIES.get(endpoint, {}), headers=bearer
+        )
+        if table[method, rule][role]:
+            assert answer.status_code not in (401, 403, 500), (method, rule, answer.data)
+        elif bearer:
             problem(answer, 403, "permission-denied")
         else:
-            assert answer.status_code not in (401, 403, 500), (endpoint, method, answer.data)
+            problem(answer, 401, "unauthenticated")
+    assert set(table) == {(method, rule) for _, method, rule in _cells(web)}
+
+
+def test_a_registered_role_counts_as_one_in_the_token(web: Web) -> None:
+    body = {"limit": 1}
+    web.post("/v1/closures", {"dataset": DATASET}, by="olga")  # who asks for something is known
+    problem(web.put("/v1/quotas/alice", body, by="olga", roles=()), 403, "permission-denied")
+    with web.world.use.begin() as work:
+        work.changed(update(User).where(User.name == "olga").values(roles=["operator"]))
+    assert web.put("/v1/quotas/alice", body, by="olga", roles=()).status_code in (200, 404)
 
 
 def test_a_route_without_a_rule_is_closed_to_operators_too(web: Web) -> None:

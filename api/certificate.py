@@ -1,0 +1,59 @@
+"""Who calls, by a certificate that a trusted proxy has checked.
+
+Its word counts only when the call comes from its own address and brings the secret that it shares
+with us. Headers of a client are dropped by the proxy; without one they mean nothing here.
+"""
+
+import hmac
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from api.problems import Unauthenticated
+from dynamo.errors import Forbidden
+from dynamo.inventory.subjects import comma, either
+from dynamo.logs import logger
+from dynamo.settings import Proxy
+
+SUBJECT = "HTTP_X_CLIENT_SUBJECT"
+SECRET = "HTTP_X_PROXY_SECRET"  # noqa: S105 - the name of a header
+
+log = logger("api")
+
+
+class Certificates:
+    """Believes one proxy."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._networks = [ip_network(address) for address in proxy.addresses]
+        self._secret = proxy.secret.get_secret_value().encode()
+        self._users = {either(subject): user for subject, user in proxy.users.items()}
+
+    def user(self, environ: Mapping[str, Any]) -> str | None:
+        """Return whose certificate a call came with; None where it came with none.
+
+        Raises Unauthenticated for a word that is not the proxy's, Forbidden for a stranger.
+        """
+        told = environ.get(SUBJECT)
+        if not told:
+            return None
+        if not self._from_proxy(environ):
+            log.warning("subject not from the proxy", address=environ.get("REMOTE_ADDR"))
+            raise Unauthenticated("send the header Authorization: Bearer <token>")
+        try:
+            found = self._users.get(comma(told))
+        except ValueError as error:
+            raise Unauthenticated(str(error)) from None
+        if found is None:
+            raise Forbidden("the certificate is no user's here; an operator can make it one")
+        return found
+
+    def _from_proxy(self, environ: Mapping[str, Any]) -> bool:
+        try:
+            address = ip_address(environ.get("REMOTE_ADDR") or "")
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        near = any(mapped in network for network in self._networks)
+        sent = str(environ.get(SECRET, "")).encode("utf-8", "replace")
+        return near and hmac.compare_digest(sent, self._secret)

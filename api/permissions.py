@@ -1,0 +1,90 @@
+"""The page about who may call what, made from the routes and their rules.
+
+`python -m api.permissions > docs/permissions.md` writes it.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from api import auth
+from api.app import create_app
+from dynamo.db.work import UnitOfWork, connect
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import Role
+from dynamo.queues.depths import Depths
+from dynamo.queues.publisher import quick_app
+from dynamo.services.tools import Tools, storages
+from dynamo.settings import Settings
+
+ROLES = ("user", "site", "production", "operator")
+
+TEXT = """# Who may call what
+
+Made from the routes by `python -m api.permissions`; what is not listed is refused. A call without
+a token, or with one that proves nothing, is answered with 401; one that the roles do not allow with
+403. Where a user may call, the service still looks whose data it is about: own ones, official ones
+for `production`, all for `operator`; `site` means the own site. Tokens with capabilities are
+narrower: [operating.md](operating.md).
+
+| call | without a token | user | site | production | operator |
+|---|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One call and who may make it."""
+
+    method: str
+    path: str
+    endpoint: str
+    open: bool
+    roles: frozenset[str]
+
+    def line(self) -> str:
+        """Write it as a line of the table."""
+        cells = [self.open, *(role in self.roles for role in ROLES)]
+        marks = " | ".join("yes" if cell else "–" for cell in cells)  # noqa: RUF001 - a dash
+        return f"| `{self.method} {self.path}` | {marks} |\n"
+
+
+def rows(app: Flask) -> Iterator[Row]:
+    """Yield all calls of an application, by path."""
+    for route in sorted(app.url_map.iter_rules(), key=lambda one: one.rule):
+        for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield Row(
+                method,
+                route.rule,
+                route.endpoint,
+                route.endpoint in auth.OPEN,
+                frozenset(role for role in ROLES if _may(role, route.endpoint, method)),
+            )
+
+
+def page(app: Flask) -> str:
+    """Write the page."""
+    lines = dict.fromkeys(row.line() for row in rows(app))  # two endpoints may share a path
+    return TEXT + "".join(lines)
+
+
+def _may(role: str, endpoint: str, method: str) -> bool:
+    rule = auth.RULES.get((endpoint, method))
+    caller = Caller("somebody", frozenset({Role.USER, Role(role)}))
+    return endpoint in auth.OPEN or (rule is not None and rule(caller))
+
+
+def main() -> None:
+    """Print the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data=Path(folder))
+        tools = Tools(UnitOfWork(connect(settings.database_url)), settings, storages(settings, 1))
+        sys.stdout.write(page(create_app(tools, Depths(quick_app()))))
+
+
+if __name__ == "__main__":
+    main()
