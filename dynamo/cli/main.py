@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NOUNS = {
     "up": "dynamo.cli.up:up",
+    "run": "dynamo.cli.run:run",
     "demo": "dynamo.cli.demo.command:demo",
     "inject": "dynamo.cli.inject:inject",
     "dataset": "dynamo.cli.dataset:app",

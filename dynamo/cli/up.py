@@ -6,14 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
 
 from celeryconfig import POOLS
-from dynamo import tokens
-from dynamo.db import schema
-from dynamo.db.work import UnitOfWork, connect
-from dynamo.errors import Unavailable
+from dynamo.cli.run import prepare
 from dynamo.running import broker, programs
 from dynamo.running.layout import Layout
 from dynamo.running.ports import number, reserve
@@ -54,7 +49,7 @@ def run(settings: Settings, layout: Layout, at: Addresses, signals: Signals) -> 
     try:
         if not settings.broker.url:
             system.start_broker(signals)
-        _prepare(settings, at)
+        prepare(settings, at.database_url)
         _announce(layout, at)
         system.start(pools)
         system.await_ready(signals, pools)
@@ -78,24 +73,6 @@ def _addresses(settings: Settings, layout: Layout, port: int, flower_port: int) 
     """Say where everything is: what the settings name, else what this system starts for itself."""
     broker_url = settings.broker.url or broker.url(layout.socket())
     return Addresses(settings.database_url, broker_url, port, flower_port)
-
-
-def _prepare(settings: Settings, at: Addresses) -> None:
-    """Bring the inventory up to date and make the key that tokens are signed with."""
-    tokens.ensure_key(settings.data)
-    engine = connect(at.database_url)
-    try:
-        _fill(engine)
-    except OperationalError as error:
-        raise Unavailable(f"the database {at.database} is away: {error.orig}") from error
-    finally:
-        engine.dispose()
-
-
-def _fill(engine: Engine) -> None:
-    schema.upgrade(engine)
-    with UnitOfWork(engine)() as work:
-        schema.seed(work)
 
 
 def _announce(layout: Layout, at: Addresses) -> None:

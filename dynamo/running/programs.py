@@ -54,9 +54,9 @@ def broker(command: tuple[str, ...]) -> Program:
     return Program("broker", command, Stage.BROKER)
 
 
-def api(port: int) -> Program:
+def api(port: int, address: str = LOOPBACK) -> Program:
     """Return the REST API."""
-    return Program("api", (sys.executable, "-m", "dynamo.running.web", str(port)))
+    return Program("api", (sys.executable, "-m", "dynamo.running.web", str(port), address))
 
 
 def pool(of: Pool) -> Program:
@@ -78,9 +78,9 @@ def beat(schedule: Path) -> Program:
     return Program("beat", command)
 
 
-def flower(port: int, password: str) -> Program:
+def flower(port: int, password: str, address: str = LOOPBACK) -> Program:
     """Return the operators' view of the queues, closed to all without the password."""
-    command = (*_CELERY, "flower", f"--address={LOOPBACK}", f"--port={port}")
+    command = (*_CELERY, "flower", f"--address={address}", f"--port={port}")
     return Program("flower", command, env={"FLOWER_BASIC_AUTH": f"dynamo:{password}"})
 
 

@@ -1,4 +1,4 @@
-"""The program that serves the REST API: `python -m dynamo.running.web PORT`."""
+"""The program that serves the REST API: `python -m dynamo.running.web PORT [ADDRESS]`."""
 
 import importlib
 import os
@@ -27,10 +27,11 @@ def load(target: str) -> Any:
 
 def main() -> None:
     """Serve until told to stop."""
+    port, address = [*sys.argv[1:], LOOPBACK][:2]
     Granian(
         TARGET,
-        address=LOOPBACK,
-        port=int(sys.argv[1]),
+        address=address,
+        port=int(port),
         interface=Interfaces.WSGI,
         workers=PROCESSES,
         blocking_threads=THREADS,
