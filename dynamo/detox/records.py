@@ -1,16 +1,14 @@
 """A plan as records to keep: what becomes of whom, by which line and on what grounds."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.detox.explaining import Reasons, Value
-from dynamo.detox.plan import Decision, Plan, Verdict, runs
-from dynamo.inventory.snapshot import Amounts
+from dynamo.detox.explaining import NO_LINE, Reasons
+from dynamo.detox.plan import Plan, Verdict
+from dynamo.inventory.snapshot import Amounts, Codes, Flags, Words
 from dynamo.policy.image import Places
-from dynamo.policy.tree import Line
 
 DELETE = "delete"
 HELD_BACK = "held-back"
@@ -23,75 +21,123 @@ ACTIONS = (DELETE, HELD_BACK, HAND_OVER, PROTECT, KEEP)
 _OF_VERDICT = {Verdict.PROTECT: PROTECT, Verdict.KEEP: KEEP}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One decision about a dataset at a site, or about single blocks of it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Records:
+    """Decisions in columns, each about a dataset at a site, or about one block of it."""
 
-    action: str
-    line: Line | None
-    """None for a hand-over, which no line but the owners of the blocks ask for."""
-    dataset: str
-    site: str
-    whole: bool
-    """All block replicas that the cycle saw there are meant."""
+    action: Words
+    """Place in `ACTIONS`."""
+    line: Codes
+    """Number of the line; -1 for a hand-over, which no line but the owners of blocks ask for."""
+    whole: Flags
+    """All block replicas that the cycle saw there are meant; otherwise one."""
     rows: Places
-    """Places in the image."""
-    n_files: int
-    size: int
-    facts: dict[str, Value]
-    """The values of the line's variables when it decided."""
+    """Places in the image; those of record `r` are `first[r]:first[r + 1]`."""
+    first: Amounts
+    n_files: Amounts
+    size: Amounts
+    facts: Sequence[str]
+    """The values of the line's variables when it decided, as JSON."""
+
+    @property
+    def place(self) -> Places:
+        """Return which record each row belongs to."""
+        return np.repeat(np.arange(len(self.action)), np.diff(self.first))
 
 
-def records(plan: Plan) -> Iterator[Record]:
-    """Go through all that was decided: first what goes, in its order, then what stays."""
-    files, reasons = _files(plan), Reasons(plan)
-    for action, decision in _decisions(plan):
-        yield _record(reasons, action, decision, files)
-    for rows in _handed(plan):
-        group = int(plan.hand_overs.group[np.searchsorted(plan.hand_overs.row, rows[0])])
-        name = plan.snapshot.groups.labels[group]
-        dataset, site = _names(plan, rows)
-        size = int(plan.rows.size[rows].sum())
-        n_files, whole = int(files[rows].sum()), _whole(plan, rows)
-        facts: dict[str, Value] = {"group": name}
-        yield Record(HAND_OVER, None, dataset, site, whole, rows, n_files, size, facts)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bundles:
+    """What one line decided about rows of one dataset replica, in columns."""
+
+    action: Words
+    line: Codes
+    rows: Places
+    first: Amounts
 
 
-def _decisions(plan: Plan) -> Iterator[tuple[str, Decision]]:
+def records(plan: Plan, at_once: int) -> Iterator[Records]:
+    """Go through all that was decided, some at a time: what goes, in its order, then what stays.
+
+    Where only some blocks of a dataset at a site are meant, each has a record of its own, with the
+    grounds of all.
+    """
+    files, reasons, bundles = _files(plan), Reasons(plan), _bundles(plan)
+    for start in range(0, len(bundles.action), at_once):
+        some = _some(bundles, start, start + at_once)
+        facts = reasons.facts(some.line, some.rows, some.first)
+        yield _records(plan, some, facts, files)
+
+
+def _bundles(plan: Plan) -> _Bundles:
+    """Put together: first what goes, step by step, then what stays, then what is handed over."""
+    parts = [_deleted(plan), _kept(plan), _handed(plan)]
+    rows, line, action, begins = (np.concatenate(column) for column in zip(*parts, strict=True))
+    first = np.flatnonzero(begins)
+    return _Bundles(action[first], line[first], rows, np.append(first, len(rows)))
+
+
+_Part = tuple[Places, Codes, Words, Flags]
+"""Per row: where it is, the line, the action, whether a bundle begins."""
+
+
+def _deleted(plan: Plan) -> _Part:
     done = plan.deletions
-    for places in runs(done.step):
-        rows, first = done.row[places], places[0]
-        size = int(plan.rows.size[rows].sum())
-        names = _names(plan, rows)
-        decision = Decision(*names, Verdict.DELETE, int(done.line[first]), rows, size)
-        yield (HELD_BACK if done.held[first] else DELETE), decision
-    for decision in plan.each_decision():
-        if decision.verdict in _OF_VERDICT:
-            yield _OF_VERDICT[decision.verdict], decision
+    action = np.where(done.held, ACTIONS.index(HELD_BACK), ACTIONS.index(DELETE))
+    return done.row, done.line, action.astype(np.int8), np.diff(done.step, prepend=-1) != 0
 
 
-def _record(reasons: Reasons, action: str, decision: Decision, files: Amounts) -> Record:
-    plan, found = reasons.plan, reasons.of(decision)
-    return Record(
-        action=action,
-        line=found.line,
-        dataset=decision.dataset,
-        site=decision.site,
-        whole=_whole(plan, decision.rows),
-        rows=decision.rows,
-        n_files=int(files[decision.rows].sum()),
-        size=decision.size,
-        facts={name: _plain(value) for name, value in found.values.items()},
+def _kept(plan: Plan) -> _Part:
+    made = plan.decisions
+    chosen = np.flatnonzero(np.isin(made.verdict, list(_OF_VERDICT)))
+    row, line, verdict = made.row[chosen], made.line[chosen], made.verdict[chosen]
+    replica = plan.rows.replica[row]
+    order = np.lexsort((row, line, verdict, replica))
+    keys = np.stack([replica, verdict, line])[:, order]
+    code = np.zeros(max(Verdict) + 1, np.int8)
+    for one, action in _OF_VERDICT.items():
+        code[one] = ACTIONS.index(action)
+    return row[order], line[order], code[verdict[order]], _changes(keys)
+
+
+def _handed(plan: Plan) -> _Part:
+    """Take what is handed over, by dataset, site and new owner."""
+    row = plan.hand_overs.row
+    line = np.full(len(row), NO_LINE, np.int32)
+    action = np.full(len(row), ACTIONS.index(HAND_OVER), np.int8)
+    keys = np.stack([plan.rows.replica[row], plan.hand_overs.group])
+    return row, line, action, _changes(keys)
+
+
+def _changes(keys: Codes) -> Flags:
+    return np.asarray(np.any(np.diff(keys, axis=1, prepend=-1) != 0, axis=0))
+
+
+def _some(all_of: _Bundles, begin: int, end: int) -> _Bundles:
+    first = all_of.first[begin : end + 1]
+    rows = all_of.rows[first[0] : first[-1]]
+    return _Bundles(all_of.action[begin:end], all_of.line[begin:end], rows, first - first[0])
+
+
+def _records(plan: Plan, of: _Bundles, facts: Sequence[str], files: Amounts) -> Records:
+    """Split the bundles that are not whole dataset replicas into single blocks."""
+    counts = np.diff(of.first)
+    replica = plan.image.replica[of.rows[of.first[:-1]]]
+    whole = counts == np.diff(plan.image.first)[replica]
+    bundle = np.repeat(np.arange(len(counts)), counts)
+    begins = ~whole[bundle]
+    begins[of.first[:-1]] = True
+    first = np.flatnonzero(begins)
+    bundle = bundle[first]
+    return Records(
+        action=of.action[bundle],
+        line=of.line[bundle],
+        whole=whole[bundle],
+        rows=of.rows,
+        first=np.append(first, len(of.rows)),
+        n_files=np.add.reduceat(files[of.rows], first),
+        size=np.add.reduceat(plan.rows.size[of.rows], first),
+        facts=[facts[place] for place in bundle.tolist()],
     )
-
-
-def _handed(plan: Plan) -> Iterator[Places]:
-    """Split what is handed over by dataset, site and new owner."""
-    rows, group = plan.hand_overs.row, plan.hand_overs.group
-    keys = np.stack([plan.rows.replica[rows], group])
-    changes = np.any(np.diff(keys, axis=1, prepend=-1) != 0, axis=0)
-    for places in runs(np.cumsum(changes)):
-        yield rows[places]
 
 
 def _files(plan: Plan) -> Amounts:
@@ -101,22 +147,3 @@ def _files(plan: Plan) -> Amounts:
     files = np.zeros(len(source), np.int64)
     files[source >= 0] = known[source[source >= 0]]
     return files
-
-
-def _whole(plan: Plan, rows: Places) -> bool:
-    replica = int(plan.image.replica[rows[0]])
-    return len(rows) == int(plan.image.first[replica + 1] - plan.image.first[replica])
-
-
-def _names(plan: Plan, rows: Places) -> tuple[str, str]:
-    dataset, site = int(plan.rows.dataset[rows[0]]), int(plan.rows.site[rows[0]])
-    return plan.snapshot.datasets.labels[dataset], plan.snapshot.sites.labels[site]
-
-
-def _plain(value: Value) -> Value:
-    """Write infinity as a word: JSON has no number for it."""
-    if isinstance(value, list):
-        return [one for item in value if not isinstance(one := _plain(item), list)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "unlimited" if value > 0 else str(value)
-    return value

@@ -1,11 +1,10 @@
 """One cycle of Detox: what it looks at, the plan that is kept with its reasons, what is done."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 
 from dynamo.db import cycles, decisions, policies, snapshot, snapshot_file
@@ -16,11 +15,14 @@ from dynamo.db.work import Work, retried
 from dynamo.detox import summary as told
 from dynamo.detox.comparing import compared
 from dynamo.detox.engine import Question, decide
+from dynamo.detox.explaining import NO_LINE
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Plan
-from dynamo.detox.records import DELETE, Record, records
+from dynamo.detox.records import ACTIONS, Records, records
 from dynamo.inventory.snapshot import Amounts
+from dynamo.operations.hints import batches
 from dynamo.policy.advice import check_policy
+from dynamo.policy.enforcer import in_force
 from dynamo.policy.partitions import Partitions, read_partitions
 from dynamo.policy.reading import Known, Reading
 from dynamo.policy.tree import Policy
@@ -80,7 +82,7 @@ def look(use: Tools, held: Held) -> Seen:
         path = use.settings.data / "cycles" / f"{held.id}.npz"
         snapshot_file.save(columns, moment, path)
     return Seen(
-        Question(columns, partitions, reading.policy, moment),
+        Question(columns, partitions, reading.policy, moment, in_force(columns)),
         reading,
         None if other is None else _read(other, cycle.partition, partitions).policy,
         cycle.dry_run,
@@ -110,16 +112,10 @@ def keep(use: Tools, held: Held, plan: Plan) -> list[Piece]:
     """Keep all decisions with their lines; return what is to be deleted, in order."""
     pieces: list[Piece] = []
     position = 0
-    coming = records(plan)
-    while batch := list(islice(coming, RECORDS_AT_ONCE)):
-        names = _uuids(use, plan, batch)
-        rows = [row for one in batch for row in _rows(plan, one, names)]
-        placed = [(position + place, *row) for place, row in enumerate(rows)]
-        _add(use, held, placed)
-        for one in batch:
-            if one.action == DELETE:
-                pieces += enacting.pieces(plan, one, position)
-            position += 1 if one.whole else len(one.rows)
+    for some in records(plan, RECORDS_AT_ONCE):
+        _add(use, held, list(_rows(plan, some, _uuids(use, plan, some), position)))
+        pieces += enacting.pieces(plan, some, position)
+        position += len(some.facts)
     return pieces
 
 
@@ -131,36 +127,38 @@ def _add(use: Tools, held: Held, rows: Sequence[tuple[Any, ...]]) -> None:
         decisions.add(work, held.id, rows)
 
 
-def _rows(plan: Plan, one: Record, uuids: dict[int, str]) -> Iterator[tuple[Any, ...]]:
-    """Yield one row for a dataset replica, or one for each block where only some are meant."""
-    line, text = (0, "") if one.line is None else (one.line.at, one.line.text[:_TEXT])
-    facts = json.dumps(one.facts)
-    head = (one.site, one.dataset)
-    tail = (one.action, line, text)
-    if one.whole:
-        yield (*head, None, *tail, one.n_files, one.size, facts)
-        return
-    files = plan.snapshot.block_replicas.n_files
-    for row in one.rows.tolist():
-        source = int(plan.rows.source[row])
-        block = uuids.get(int(plan.rows.block[row]))
-        n_files = int(files[source]) if source >= 0 else 0
-        yield (*head, block, *tail, n_files, int(plan.rows.size[row]), facts)
-
-
-def _uuids(use: Tools, plan: Plan, batch: Sequence[Record]) -> dict[int, str]:
-    """Return the ids behind the `#` of blocks that are meant alone, by place in the snapshot."""
-    places = sorted(
-        {int(plan.rows.block[row]) for one in batch if not one.whole for row in one.rows}
+def _rows(
+    plan: Plan, some: Records, uuids: Sequence[str | None], position: int
+) -> Iterator[tuple[Any, ...]]:
+    """Yield what is kept, a row for each record, as `decisions.COLUMNS` are."""
+    first = some.rows[some.first[:-1]]
+    sites, datasets = plan.snapshot.sites.labels, plan.snapshot.datasets.labels
+    lines = [plan.line(number) if number != NO_LINE else None for number in some.line.tolist()]
+    return zip(
+        range(position, position + len(first)),
+        map(sites.__getitem__, plan.rows.site[first].tolist()),
+        map(datasets.__getitem__, plan.rows.dataset[first].tolist()),
+        uuids,
+        map(ACTIONS.__getitem__, some.action.tolist()),
+        [line.at if line else 0 for line in lines],
+        [line.text[:_TEXT] if line else "" for line in lines],
+        some.n_files.tolist(),
+        some.size.tolist(),
+        some.facts,
+        strict=True,
     )
-    keys: Amounts = plan.snapshot.blocks.ids[places]
+
+
+def _uuids(use: Tools, plan: Plan, some: Records) -> list[str | None]:
+    """Return the ids behind the `#` of blocks that are meant alone, None for whole datasets."""
+    places = plan.rows.block[some.rows[some.first[:-1]]]
+    keys: Amounts = np.where(some.whole, 0, plan.snapshot.blocks.ids[places])
+    wanted = np.unique(keys[~some.whole]).tolist()
     names: dict[int, str] = {}
     with use.begin.reading() as work:
-        for start in range(0, len(keys), 1000):
-            names |= _named(work, keys[start : start + 1000].tolist())
-    return {
-        place: names[key] for place, key in zip(places, keys.tolist(), strict=True) if key in names
-    }
+        for batch in batches(wanted, 1000):
+            names |= _named(work, batch)
+    return [names.get(key) for key in keys.tolist()]
 
 
 def _named(work: Work, keys: Sequence[int]) -> dict[int, str]:

@@ -11,11 +11,10 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import accounts, cycles, decisions, placing, requests, switches, users
+from dynamo.db import cycles, decisions, placing, requests, switches, users
 from dynamo.db.cycles import Held
 from dynamo.db.scheduling import Order
 from dynamo.db.tables import (
-    Block,
     BlockReplica,
     Cycle,
     Dataset,
@@ -25,12 +24,12 @@ from dynamo.db.tables import (
 )
 from dynamo.db.work import Work, retried
 from dynamo.detox.plan import Plan
-from dynamo.detox.records import DELETE, Record
+from dynamo.detox.records import ACTIONS, DELETE, Records
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
 from dynamo.operations.hints import batches
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
-from dynamo.services import condemning, guard
+from dynamo.services import condemning, guard, handing
 from dynamo.services.tools import Tools
 
 BLOCKS_AT_ONCE = 20
@@ -86,20 +85,23 @@ class Outcome:
                 self.bytes += there[piece.replica_id]
 
 
-def pieces(plan: Plan, record: Record, position: int) -> Iterator[Piece]:
-    """Yield the block replicas of a decision that begins at a place in the plan."""
-    line = "" if record.line is None else f"line {record.line.at}: {record.line.text}"
-    rows = plan.snapshot.block_replicas
-    for place, row in enumerate(record.rows.tolist()):
-        source = int(plan.rows.source[row])
-        if source >= 0:
-            yield Piece(
-                position if record.whole else position + place,
-                line,
-                int(plan.rows.dataset[row]),
-                int(plan.snapshot.blocks.ids[rows.block[source]]),
-                int(rows.ids[source]),
-            )
+def pieces(plan: Plan, some: Records, position: int) -> Iterator[Piece]:
+    """Yield the block replicas of those records that delete; the first stands at `position`."""
+    known, place = plan.snapshot.block_replicas, some.place
+    source = plan.rows.source[some.rows]
+    going = (some.action[place] == ACTIONS.index(DELETE)) & (source >= 0)
+    source, place = source[going], place[going]
+    numbers = some.line[place].tolist()
+    lines = {number: plan.line(number) for number in set(numbers)}
+    words = {number: f"line {line.at}: {line.text}" for number, line in lines.items()}
+    return map(
+        Piece,
+        (place + position).tolist(),
+        map(words.__getitem__, numbers),
+        plan.rows.dataset[some.rows[going]].tolist(),
+        plan.snapshot.blocks.ids[known.block[source]].tolist(),
+        known.ids[source].tolist(),
+    )
 
 
 # --- deletions -----------------------------------------------------------------------------------
@@ -285,29 +287,8 @@ def _hand_over(
         _fence(work, held)
         if switches.stopped(work, DETOX):
             return 0
-        valid = (BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
-        wanted = select(BlockReplica.id, BlockReplica.block_id).where(*valid)
-        placing.lock_blocks(work, {row.block_id for row in work.rows(wanted)})
         partition_id = work.scalar(select(Partition.id).where(Partition.name == home))
-        if partition_id is not None:
-            _account(work, valid, partition_id)
-        values: dict[str, Any] = {"group_id": group_id, "updated": BlockReplica.updated}
-        if partition_id is not None:
-            values["partition_id"] = partition_id
-        return work.changed(update(BlockReplica).where(*valid).values(values))
-
-
-def _account(work: Work, which: Sequence[Any], partition_id: int) -> None:
-    """Move what the replicas have booked and fill to another partition of their sites."""
-    there = (BlockReplica.site_id, BlockReplica.partition_id, BlockReplica.bytes)
-    rows = work.rows(
-        select(*there, Block.bytes.label("whole"))
-        .join(Block, Block.id == BlockReplica.block_id)
-        .where(*which, BlockReplica.partition_id != partition_id)
-    )
-    out = [(row.site_id, row.partition_id, -row.whole, -row.bytes) for row in rows]
-    into = [(row.site_id, partition_id, row.whole, row.bytes) for row in rows]
-    accounts.shift(work, accounts.summed([*out, *into]))
+        return handing.hand_over(work, group_id, partition_id, replica_ids)
 
 
 # --- dataset replicas ----------------------------------------------------------------------------

@@ -1,10 +1,8 @@
-"""Every decision names its line and what its variables were."""
+"""What one policy deletes and another does not."""
 
 from dynamo.cli.cases import load
 from dynamo.detox.comparing import compared
 from dynamo.detox.engine import Question, decide
-from dynamo.detox.explaining import why
-from dynamo.detox.plan import Verdict
 from dynamo.policy.reading import read_policy
 from tests.detox.drawing import TB, case, text
 
@@ -19,31 +17,6 @@ POLICY = """
     Dismiss dataset.usage_rank > 100 and site.storage_type == DISK
     Protect
 """
-
-
-def test_why_tells_the_line_and_the_values_at_the_time_of_the_decision():
-    drawn = case(PICTURE, POLICY)
-    loaded = load(drawn)
-    plan = decide(
-        Question(
-            loaded.snapshot, loaded.partitions, read_policy(drawn["policy"]).policy, loaded.now
-        )
-    )
-
-    (deleted,) = why(plan, "/A/E/F", "S1")
-    (last_copy,) = why(plan, "/A/E/F", "S2")
-    of_b = {reason.line.number: reason for reason in why(plan, "/B/E/F", "S1")}
-
-    assert (deleted.verdict, deleted.line.number, deleted.size) == (Verdict.DELETE, 3, 2 * TB)
-    assert deleted.line.text == "Dismiss dataset.usage_rank > 100 and site.storage_type == DISK"
-    assert deleted.values == {"dataset.usage_rank": 150.0, "site.storage_type": "DISK"}
-    assert last_copy.values == {
-        "replica.num_full_other_copy_common_owner": 0,
-        "dataset.status": "VALID",
-    }
-    assert of_b[1].values == {"blockreplica.owner": "B", "dataset.usage_rank": 5.0}
-    assert of_b[2].line.at == 6
-    assert why(plan, "/A/E/F", "S9") == ()
 
 
 def test_two_policies_side_by_side():
