@@ -55,7 +55,12 @@ class Incident(Base):
     """A file that is known to be bad or lost, and what is known of it."""
 
     __tablename__ = "incidents"
-    __table_args__ = (UniqueConstraint("lfn", "site", "kind"), INNODB)
+    __table_args__ = (
+        UniqueConstraint("lfn", "site", "kind"),
+        Index(None, "owner", "id"),
+        Index(None, "ended", "id"),
+        INNODB,
+    )
 
     id: Mapped[Key]
     lfn: Mapped[Lfn]
@@ -63,7 +68,12 @@ class Incident(Base):
     """Empty where it concerns all copies."""
     kind: Mapped[Word]
     """`corrupt`, `missing` or `lost`."""
+    dataset: Mapped[DatasetName | None]
+    owner: Mapped[Name | None]
+    """The user whose file it is; None = official data."""
     at: Mapped[Moment]
+    ended: Mapped[Moment | None]
+    """When the file was whole again, or was dropped; None = it still is bad or lost."""
     detail: Mapped[Sentence | None]
 
 
