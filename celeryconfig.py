@@ -9,7 +9,10 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue
 
+from dynamo.queues.transport import mend
 from dynamo.settings import load
+
+mend()
 
 _settings = load()
 _work = _settings.work
