@@ -26,6 +26,7 @@ from api.resources import (
     policies,
     quotas,
     replicas,
+    rules,
     sites,
     switches,
 )
@@ -54,6 +55,7 @@ RESOURCES = (
     accesses,
     demands,
     policies,
+    rules,
     cycles,
     health,
 )

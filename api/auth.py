@@ -50,7 +50,17 @@ OPEN = frozenset({"v1.health", "v1.doc", "v1.root", "v1.specs", "restx_doc.stati
 
 _REQUESTS = ("injections", "copies", "closures", "deletions")
 _LISTS = ("datasets", "blocks", "files", "replicas", "locations", "history", "partitions")
-_SHOWN = ("dataset", "partition", "site_quota", "user_quota", "switch", "site", "lock", "policy")
+_SHOWN = (
+    "dataset",
+    "partition",
+    "site_quota",
+    "user_quota",
+    "switch",
+    "site",
+    "lock",
+    "policy",
+    "rules",
+)
 _COLLECTIONS = ("sites", "quotas", "switches", "locks", "cycles")
 _CYCLES = ("cycle", "cycle_decisions", "decisions")
 
@@ -65,6 +75,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("v1.user_quota", "PUT"): operators,
     ("v1.switch", "PUT"): operators,
     ("v1.policy", "PUT"): operators,
+    ("v1.rules", "PUT"): operators,
     ("v1.partition", "PUT"): operators,
     ("v1.cycles", "POST"): operators,
     ("v1.locks", "POST"): operators,

@@ -14,6 +14,7 @@ from dynamo.services.pages import Place
 DEFAULT = 100
 MOST = 1000
 _PLAIN = re.compile(r"[!-~]{1,1000}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
@@ -63,6 +64,14 @@ def one_of(name: str, words: Iterable[str]) -> str | None:
     if value is not None and value not in choices:
         refuse(name, f"is none of {', '.join(choices)}")
     return value
+
+
+def number(name: str) -> int | None:
+    """Return a whole number."""
+    value = text(name)
+    if value is not None and _NUMBER.fullmatch(value) is None:
+        refuse(name, "is not a number")
+    return None if value is None else int(value)
 
 
 def place() -> Place:

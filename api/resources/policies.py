@@ -1,7 +1,5 @@
 """Policies: what is kept and what is deleted, one text per partition."""
 
-import re
-
 from flask import Response, request
 from flask_restx import Resource
 
@@ -10,8 +8,6 @@ from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
 from dynamo.services import policies
-
-_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 class Policy(Resource):  # type: ignore[misc]
@@ -23,12 +19,7 @@ class Policy(Resource):  # type: ignore[misc]
         queries.known("version", "versions", "limit", "cursor")
         if "versions" in request.args:
             return answers.page(policies.versions(use(), partition, queries.place()))
-        version = queries.text("version")
-        if version is not None and _NUMBER.fullmatch(version) is None:
-            queries.refuse("version", "is not a number")
-        return answers.ok(
-            policies.show(use(), partition, None if version is None else int(version))
-        )
+        return answers.ok(policies.show(use(), partition, queries.number("version")))
 
     @docs.body(asked.PolicyBody)
     def put(self, partition: str) -> Response:

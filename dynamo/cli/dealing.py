@@ -190,8 +190,8 @@ def _last_cycle(loaded: Case, case: Json) -> Deleted | None:
     known = Known(partitions=loaded.partitions.by_name)
     policy = read_policy(case["policy"], str(case.get("id", "policy")), known=known).policy
     rules = case["inventory"].get("enforcer")
-    enforcer = enforcer_from(rules) if rules else None
-    return detox(Deletion(loaded.snapshot, loaded.partitions, policy, loaded.now, enforcer))
+    enforcers = (enforcer_from(rules),) if rules else ()
+    return detox(Deletion(loaded.snapshot, loaded.partitions, policy, loaded.now, enforcers))
 
 
 def protections(last: Deleted) -> Protections:

@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
@@ -10,11 +10,17 @@ import typer
 from dynamo.cli import output
 from dynamo.cli.session import Session, acting, reading
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dynamo.policy.problems import Problem
+
 app = typer.Typer(help="Policies: what may be deleted, and when.", no_args_is_help=True)
 
 Partition = Annotated[str, typer.Argument(help="Name of the partition, such as User.")]
+Rules = Annotated[bool, typer.Option("--rules", help="The placement rules instead of the policy.")]
 File = Annotated[
-    Path, typer.Argument(help="policy file", exists=True, dir_okay=False, readable=True)
+    Path, typer.Argument(help="file with the text", exists=True, dir_okay=False, readable=True)
 ]
 
 
@@ -25,25 +31,38 @@ def check(
         str | None, typer.Option(help="partition, for files that name none")
     ] = None,
 ) -> None:
-    """Print all errors and warnings of a policy file; exit 1 if there are errors."""
+    """Print all errors and warnings of a policy or of placement rules (JSON); exit 1 if errors."""
     # the language costs a third of a second, and the other verbs leave it to the service
     from dynamo.policy.advice import check_policy  # noqa: PLC0415
+    from dynamo.policy.enforcer import check_rules  # noqa: PLC0415
 
-    reading = check_policy(file.read_text("utf-8"), str(file), partition=partition)
-    for problem in reading.problems:
-        typer.echo(problem.show(reading.source), err=not problem.warning)
-    if reading.errors:
-        raise typer.Exit(1)
+    text = file.read_text("utf-8")
+    if text.lstrip().startswith("{"):
+        rules = check_rules(text, str(file), partition=partition)
+        _report(rules.problems, rules.source)
+        count, whose = len(rules.enforcer.rules), rules.enforcer.partition
+        typer.echo(f"{file}: {count} placement rules for {whose}")
+        return
+    reading = check_policy(text, str(file), partition=partition)
+    _report(reading.problems, reading.source)
     count = len(reading.policy.lines)
     typer.echo(f"{file}: a policy for {reading.policy.partition}, {count} rules")
 
 
+def _report(problems: "Sequence[Problem]", source: str) -> None:
+    """Print errors and warnings; end with 1 if there are errors."""
+    for problem in problems:
+        typer.echo(problem.show(source), err=not problem.warning)
+    if not all(problem.warning for problem in problems):
+        raise typer.Exit(1)
+
+
 @app.command("list")
 @reading
-def list_(session: Session, partition: Partition) -> None:
+def list_(session: Session, partition: Partition, *, rules: Rules = False) -> None:
     """List the versions of a partition's policy, newest first."""
     service = session.service()
-    page = service.get(_path(partition), {"versions": "true", "limit": 20})
+    page = service.get(_path(partition, rules), {"versions": "true", "limit": 20})
     if session.json:
         output.show_json(page)
         return
@@ -60,9 +79,11 @@ def show(
     session: Session,
     partition: Partition,
     version: Annotated[int | None, typer.Option(min=1, help="An earlier one.")] = None,
+    *,
+    rules: Rules = False,
 ) -> None:
     """Print the policy in force."""
-    policy = session.service().get(_path(partition), {"version": version})
+    policy = session.service().get(_path(partition, rules), {"version": version})
     if session.json:
         output.show_json(policy)
         return
@@ -72,10 +93,10 @@ def show(
 
 @app.command("set")
 @acting
-def set_(session: Session, partition: Partition, file: File) -> None:
+def set_(session: Session, partition: Partition, file: File, *, rules: Rules = False) -> None:
     """Put a policy in force; one with an error is refused, and the old one stays."""
     body = {"text": file.read_text("utf-8")}
-    policy = session.service("operator").put(_path(partition), body)
+    policy = session.service("operator").put(_path(partition, rules), body)
     for warning in policy["warnings"]:
         output.say(warning)
     output.say(f"version {policy['version']} is in force for {partition}")
@@ -83,9 +104,9 @@ def set_(session: Session, partition: Partition, file: File) -> None:
 
 @app.command()
 @acting
-def diff(session: Session, partition: Partition, file: File) -> None:
+def diff(session: Session, partition: Partition, file: File, *, rules: Rules = False) -> None:
     """Show what a file would change in the policy in force; exit 1 if anything."""
-    policy = session.service().get(_path(partition))
+    policy = session.service().get(_path(partition, rules))
     names = (f"version {policy['version']}", str(file))
     new = file.read_text("utf-8").splitlines()
     found = list(difflib.unified_diff(policy["text"].splitlines(), new, *names, lineterm=""))
@@ -95,8 +116,8 @@ def diff(session: Session, partition: Partition, file: File) -> None:
         raise typer.Exit(1)
 
 
-def _path(partition: str) -> str:
-    return f"/v1/policies/{quote(partition, safe='')}"
+def _path(partition: str, rules: bool) -> str:  # noqa: FBT001 - which of the two texts is meant
+    return f"/v1/{'rules' if rules else 'policies'}/{quote(partition, safe='')}"
 
 
 def _changes(difference: str) -> str:

@@ -50,11 +50,11 @@ def detox(case: Json) -> Answer:
         known = Known(partitions=loaded.partitions.by_name)
         policy = read_policy(case["policy"], str(case.get("id", "policy")), known=known).policy
         rules = case["inventory"].get("enforcer")
-        enforcer = enforcer_from(rules) if rules else None
+        enforcers = (enforcer_from(rules),) if rules else ()
     except Invalid as wrong:
         return error("policy", wrong) | content
     per_round = (case.get("detox") or {}).get("deletion_per_iteration", Limits().per_round)
-    question = Question(loaded.snapshot, loaded.partitions, policy, loaded.now, enforcer)
+    question = Question(loaded.snapshot, loaded.partitions, policy, loaded.now, enforcers)
     try:
         plan = decide(question, Limits(per_round=per_round))
     except (Invalid, TimeError) as wrong:

@@ -1,13 +1,14 @@
 """Loading the inventory as columns: all that policies look at, at one moment."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db import columns, locks, popularity
+from dynamo.db import columns, locks, policies, popularity
 from dynamo.db.columns import Rows
-from dynamo.db.tables import Group, Partition, Quota, Request, Site
+from dynamo.db.tables import Group, Partition, PlacementRules, Quota, Request, Site
 from dynamo.db.work import Work
 from dynamo.inventory import arranging
 from dynamo.inventory.arranging import Keys, RawBlockReplicas, RawBlocks, RawReplicas
@@ -32,16 +33,61 @@ from dynamo.inventory.states import ENDED, RequestKind
 _VALID = "state = 'valid'"
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which datasets are looked at."""
+
+    keys: Collection[int] | None = None
+    """None = all."""
+
+    def within(self, column: str, also: str = "1 = 1") -> str:
+        """Return the condition for rows whose column names one of them."""
+        if self.keys is None:
+            return also
+        listed = ", ".join(str(int(key)) for key in sorted(self.keys)) or "0"
+        return f"{column} IN ({listed}) AND {also}"
+
+
+EVERYTHING = Extent()
+
+
+def narrow(work: Work, dataset_ids: Collection[int]) -> Snapshot:
+    """Read some datasets with all that lies of them anywhere, and all sites; no attributes."""
+    return _tables(work, Extent(dataset_ids))
+
+
 def load(work: Work, protected_sites: Iterable[str] = ()) -> Snapshot:
     """Read everything in one unit of work, which sees one moment if it is a `snapshot()`.
 
     What is condemned does not count any more: neither as a copy nor as filling its site.
     """
+    found = replace(
+        _tables(work, EVERYTHING),
+        rules=_rules(work),
+        locks=locks.holding(work),
+        protected_sites=frozenset(protected_sites),
+        waiting_copies=_waiting_copies(work),
+    )
+    return found.with_attributes(**popularity.attributes(work, found, work.now.timestamp()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """The tables that block replicas point to."""
+
+    datasets: Datasets
+    blocks: Blocks
+    sites: Sites
+    groups: Groups
+
+
+def _tables(work: Work, extent: Extent) -> Snapshot:
     sites, groups = _sites(work), _groups(work)
-    blocks, datasets = _blocks(work, _datasets(work))
-    replicas, block_replicas = _replicas(work, datasets, blocks, sites, groups)
+    blocks, datasets = _blocks(work, _datasets(work, extent), extent)
+    inside = _Inside(datasets, blocks, sites, groups)
+    replicas, block_replicas = _replicas(work, inside, extent)
     definitions, quotas = _partitions(work, sites)
-    found = Snapshot(
+    return Snapshot(
         sites=sites,
         groups=groups,
         datasets=datasets,
@@ -50,11 +96,7 @@ def load(work: Work, protected_sites: Iterable[str] = ()) -> Snapshot:
         block_replicas=block_replicas,
         partitions=definitions,
         quotas=quotas,
-        locks=locks.holding(work),
-        protected_sites=frozenset(protected_sites),
-        waiting_copies=_waiting_copies(work),
     )
-    return found.with_attributes(**popularity.attributes(work, found, work.now.timestamp()))
 
 
 def _sites(work: Work) -> Sites:
@@ -76,30 +118,30 @@ def _groups(work: Work) -> Groups:
     )
 
 
-def _datasets(work: Work) -> Datasets:
+def _datasets(work: Work, extent: Extent) -> Datasets:
     known = [f"WHEN '{word}' THEN {code}" for code, word in enumerate(DATASET_STATUSES) if word]
     status = f"CASE status {' '.join(known)} ELSE 1 END"
     wanted = ("id", status, columns.seconds(work, "updated"), "name")
-    (ids, code, updated), names = columns.named(work, Rows("datasets", wanted))
+    (ids, code, updated), names = columns.named(work, Rows("datasets", wanted, extent.within("id")))
     return arranging.datasets(ids, names, code, updated)
 
 
-def _blocks(work: Work, datasets: Datasets) -> tuple[Blocks, Datasets]:
-    wanted = Rows("blocks", ("id", "dataset_id", "bytes", "n_files"), "condemned_by IS NULL")
+def _blocks(work: Work, datasets: Datasets, extent: Extent) -> tuple[Blocks, Datasets]:
+    where = extent.within("dataset_id", "condemned_by IS NULL")
+    wanted = Rows("blocks", ("id", "dataset_id", "bytes", "n_files"), where)
     ids, dataset_ids, size, n_files = columns.numbers(work, wanted)
     return arranging.blocks(RawBlocks(ids, dataset_ids, size, n_files), datasets)
 
 
-def _replicas(
-    work: Work, datasets: Datasets, blocks: Blocks, sites: Sites, groups: Groups
-) -> tuple[Replicas, BlockReplicas]:
+def _replicas(work: Work, inside: _Inside, extent: Extent) -> tuple[Replicas, BlockReplicas]:
+    blocks, sites, groups = inside.blocks, inside.sites, inside.groups
     moment = columns.seconds(work, "updated")
     wanted = (
         *("id", "block_id", "dataset_id", "site_id", "COALESCE(group_id, 0)", "bytes", "n_files"),
         *(moment, "complete", "custodial", f"CASE WHEN {_VALID} THEN 1 ELSE 0 END"),
     )
-    read = columns.numbers(work, Rows("block_replicas", wanted))
-    site_at, dataset_at = Keys.of(sites.ids), Keys.of(datasets.ids)
+    read = columns.numbers(work, Rows("block_replicas", wanted, extent.within("dataset_id")))
+    site_at, dataset_at = Keys.of(sites.ids), Keys.of(inside.datasets.ids)
     ids, block_ids, dataset_ids, site_ids, group_ids, size, n_files, updated, *flags = read
     complete, custodial, valid = (flag.astype(np.bool_) for flag in flags)
     valid &= np.isin(block_ids, blocks.ids)
@@ -116,18 +158,22 @@ def _replicas(
     )
     at = dataset_at(dataset_ids).astype(np.int64) * len(sites.ids) + site_at(site_ids)
     leaving = np.setdiff1d(at[~valid], at[valid])
-    whole = _whole(work, dataset_at, site_at, Keys.of(groups.ids))
+    whole = _whole(work, inside, extent)
     staying = ~np.isin(_pairs(whole, len(sites.ids)), leaving)
     return arranging.replicas(_some(whole, staying), parts, blocks, len(sites.ids))
 
 
-def _whole(work: Work, dataset_at: Keys, site_at: Keys, group_at: Keys) -> RawReplicas:
+def _whole(work: Work, inside: _Inside, extent: Extent) -> RawReplicas:
+    dataset_at, site_at = Keys.of(inside.datasets.ids), Keys.of(inside.sites.ids)
     wanted = ("dataset_id", "site_id", "growing", "COALESCE(group_id, 0)")
     dataset_ids, site_ids, growing, group_ids = columns.numbers(
-        work, Rows("dataset_replicas", wanted)
+        work, Rows("dataset_replicas", wanted, extent.within("dataset_id"))
     )
     return RawReplicas(
-        dataset_at(dataset_ids), site_at(site_ids), growing.astype(np.bool_), group_at(group_ids)
+        dataset_at(dataset_ids),
+        site_at(site_ids),
+        growing.astype(np.bool_),
+        Keys.of(inside.groups.ids)(group_ids),
     )
 
 
@@ -158,6 +204,12 @@ def _partitions(work: Work, sites: Sites) -> tuple[tuple[Definition, ...], Numbe
         limit = np.inf if row.max_bytes is None else row.max_bytes
         quotas[row_of[row.partition_id], column_of[row.site_id]] = limit
     return tuple(Definition(row.name, row.definition) for row in rows), quotas
+
+
+def _rules(work: Work) -> tuple[Definition, ...]:
+    """Return the placement rules in force, by partition."""
+    rows = policies.all_in_force(work, PlacementRules)
+    return tuple(Definition(row.partition, row.text) for row in rows)
 
 
 def _waiting_copies(work: Work) -> frozenset[str]:

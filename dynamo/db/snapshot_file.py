@@ -45,6 +45,7 @@ def save(snapshot: Snapshot, moment: float, path: Path) -> None:
     told = {
         "moment": moment,
         "partitions": [asdict(one) for one in snapshot.partitions],
+        "rules": [asdict(one) for one in snapshot.rules],
         "locks": [asdict(one) for one in snapshot.locks],
         "protected_sites": sorted(snapshot.protected_sites),
         "waiting_copies": sorted(snapshot.waiting_copies),
@@ -66,6 +67,7 @@ def read(path: Path) -> tuple[Snapshot, float]:
             **tables,
             partitions=tuple(Definition(**one) for one in told["partitions"]),
             quotas=arrays["quotas"],
+            rules=tuple(Definition(**one) for one in told["rules"]),
             locks=tuple(Lock(**one) for one in told["locks"]),
             protected_sites=frozenset(told["protected_sites"]),
             waiting_copies=frozenset(told["waiting_copies"]),

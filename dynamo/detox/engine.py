@@ -16,7 +16,7 @@ from dynamo.detox.walking import Walked, Walker
 from dynamo.errors import Invalid
 from dynamo.inventory.snapshot import Amounts, Flags, Snapshot
 from dynamo.policy.conditions import any_on_sites, compiled
-from dynamo.policy.enforcer import Enforcer, enforced
+from dynamo.policy.enforcer import Enforcer, needed
 from dynamo.policy.image import Image, Places, Standing, View
 from dynamo.policy.locking import locked
 from dynamo.policy.partitions import Partitions
@@ -33,7 +33,8 @@ class Question:
     policy: Policy
     moment: float
     """Seconds since 1970; relative times are read from it."""
-    enforcer: Enforcer | None = None
+    enforcers: tuple[Enforcer, ...] = ()
+    """Placement rules, whose copies are `replica.enforcer_protected`."""
 
 
 def decide(asked: Question, limits: Limits | None = None) -> Plan:
@@ -58,8 +59,7 @@ def seen(asked: Question, held: Flags, sites: Flags) -> Image:
     """Return what the cycle sees, with locks and placement rules looked up in it."""
     image = Image.cut(asked.snapshot, held, sites)
     image.locked = locked(image, asked.snapshot.locks)
-    if asked.enforcer is not None:
-        image.enforced = enforced(image, asked.enforcer, asked.partitions, asked.moment)
+    image.enforced = needed(image, asked.enforcers, asked.partitions, asked.moment)
     return image
 
 

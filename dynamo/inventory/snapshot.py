@@ -157,6 +157,8 @@ class Snapshot:
     locks: tuple[Lock, ...] = ()
     """Those that have not expired."""
     protected_sites: frozenset[str] = frozenset()
+    rules: tuple[Definition, ...] = ()
+    """Placement rules in force: the partition that they are for, and their text."""
     waiting_copies: frozenset[str] = frozenset()
     """Datasets and blocks (`dataset#block`) that open copy requests name."""
     attributes: Mapping[str, Column] = field(default_factory=dict)

@@ -1,22 +1,23 @@
 """Placement rules: how many copies datasets must have where, and which copies that protects."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynamo.errors import Invalid
-from dynamo.inventory.snapshot import Flags
+from dynamo.inventory.snapshot import Flags, Snapshot
 from dynamo.policy.conditions import any_on_sites, compiled
 from dynamo.policy.image import Image, Standing, View
 from dynamo.policy.partitions import Partitions
-from dynamo.policy.problems import Problem, Spot, refusal
-from dynamo.policy.reading import check_condition
+from dynamo.policy.problems import Problem, Spot, nearest, refusal
+from dynamo.policy.reading import Known, check_condition
 from dynamo.policy.tree import Condition
 from dynamo.policy.variables import Scope
 
 _LISTS = {"replicas": Scope.REPLICA, "destinations": Scope.SITE, "sources": Scope.SITE}
+_KEYS = ("partition", "default_destination_group", "rules")
+_RULE_KEYS = (*_LISTS, "num_copies", "destination_group", "protect", "spread")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,69 +43,179 @@ class Enforcer:
     rules: tuple[PlacementRule, ...]
 
 
-def read_enforcer(text: str, source: str = "enforcer") -> Enforcer:
-    """Read placement rules from JSON. Raises Invalid with all errors."""
+@dataclass(frozen=True, slots=True)
+class RulesReading:
+    """What came of reading placement rules."""
+
+    source: str
+    problems: tuple[Problem, ...]
+    parsed: Enforcer | None
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Return what makes them unusable."""
+        return tuple(problem for problem in self.problems if not problem.warning)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what is only odd."""
+        return tuple(problem for problem in self.problems if problem.warning)
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """Return the rules. Raises Invalid with all errors, each with its place."""
+        if self.parsed is None:
+            raise refusal(self.problems, self.source)
+        return self.parsed
+
+
+def check_rules(
+    text: str,
+    source: str = "enforcer",
+    *,
+    partition: str | None = None,
+    known: Known | None = None,
+    groups: Collection[str] | None = None,
+) -> RulesReading:
+    """Read placement rules from JSON; `partition` is used where the text names none."""
     try:
         body = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Invalid(f"{source}:{error.lineno}:{error.colno}: {error.msg}") from None
-    return enforcer_from(body, source)
+        line = text.splitlines()[error.lineno - 1] if text.strip() else ""
+        wrong = Problem(Spot(error.lineno, error.colno), error.msg, line or " ")
+        return RulesReading(source, (wrong,), None)
+    return _Rules(text, groups).read(body, source, partition, known or Known())
+
+
+def read_enforcer(text: str, source: str = "enforcer", partition: str | None = None) -> Enforcer:
+    """Read placement rules from JSON. Raises Invalid with all errors."""
+    return check_rules(text, source, partition=partition).enforcer
 
 
 def enforcer_from(body: object, source: str = "enforcer") -> Enforcer:
     """Check placement rules. Raises Invalid with all errors."""
-    if not isinstance(body, Mapping) or not isinstance(body.get("rules"), Mapping):
-        raise Invalid(f'{source}: expected {{"partition": ..., "rules": {{name: rule}}}}')
-    problems: list[Problem] = []
-    default = str(body.get("default_destination_group", ""))
-    rules = tuple(_rule(str(name), rule, default, problems) for name, rule in body["rules"].items())
-    if not isinstance(body.get("partition"), str):
-        problems.append(Problem(Spot(0, 0), "expected the name of a partition under partition"))
-    if any(not problem.warning for problem in problems):
-        raise refusal(problems, source)
-    return Enforcer(str(body["partition"]), rules)
+    return read_enforcer(json.dumps(body, indent=1), source)
 
 
-def _rule(name: str, rule: object, group: str, problems: list[Problem]) -> PlacementRule:
-    body = rule if isinstance(rule, Mapping) else {}
-    lists = {key: _conditions(name, key, body.get(key, []), problems) for key in _LISTS}
-    copies = body.get("num_copies")
-    if not isinstance(copies, int) or isinstance(copies, bool) or copies < 1:
-        problems.append(
-            Problem(
-                Spot(0, 0),
-                f"rule {name}: expected a number of copies, at least 1, under num_copies",
-            )
+@dataclass(slots=True)
+class _Rules:
+    """What has been read of a text of placement rules so far."""
+
+    text: str
+    groups: Collection[str] | None
+    """Those that exist; None = that is not checked."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self, body: object, source: str, partition: str | None, known: Known) -> RulesReading:
+        """Take the whole text."""
+        body = _wrapped(body)
+        if not isinstance(body, Mapping) or not isinstance(body.get("rules"), Mapping):
+            self._wrong("", 'expected {"partition": ..., "rules": {name: rule}}')
+            return RulesReading(source, tuple(self.problems), None)
+        self._check_keys(body, _KEYS, "")
+        named = body.get("partition", partition)
+        if not isinstance(named, str):
+            self._wrong("", "expected the name of a partition under partition")
+        elif known.partitions is not None and named not in known.partitions:
+            near = nearest(named, known.partitions)
+            self._wrong(named, f"there is no partition {named}{near}")
+        default = self._group(body.get("default_destination_group"))
+        rules = tuple(self._rule(str(name), rule, default) for name, rule in body["rules"].items())
+        problems = tuple(sorted(self.problems, key=lambda problem: problem.spot))
+        broken = any(not problem.warning for problem in problems)
+        return RulesReading(source, problems, None if broken else Enforcer(str(named), rules))
+
+    def _rule(self, name: str, rule: object, group: str) -> PlacementRule:
+        body = rule if isinstance(rule, Mapping) else {}
+        if not isinstance(rule, Mapping):
+            self._wrong(name, f"rule {name}: expected {{...}}")
+        self._check_keys(body, _RULE_KEYS, f"rule {name}: ")
+        lists = {key: self._conditions(name, key, body.get(key, [])) for key in _LISTS}
+        copies = body.get("num_copies")
+        if not isinstance(copies, int) or isinstance(copies, bool) or copies < 1:
+            message = f"rule {name}: expected a number of copies, at least 1, under num_copies"
+            self._wrong(name, message)
+            copies = 1
+        return PlacementRule(
+            name,
+            replicas=lists["replicas"],
+            destinations=lists["destinations"],
+            sources=lists["sources"],
+            num_copies=copies,
+            group=self._group(body.get("destination_group")) or group,
+            protect=body.get("protect") is True,
+            spread=body.get("spread") is True,
         )
-        copies = 1
-    owner = str(body.get("destination_group") or group)
-    return PlacementRule(
-        name,
-        replicas=lists["replicas"],
-        destinations=lists["destinations"],
-        sources=lists["sources"],
-        num_copies=copies,
-        group=owner,
-        protect=body.get("protect") is True,
-        spread=body.get("spread") is True,
+
+    def _conditions(self, name: str, key: str, texts: object) -> tuple[Condition, ...]:
+        if not isinstance(texts, Sequence) or isinstance(texts, str):
+            self._wrong(name, f"rule {name}: expected a list of conditions under {key}")
+            return ()
+        if not texts:
+            self._wrong(name, f"rule {name}: nothing under {key}: it applies to nothing", odd=True)
+        checked = []
+        for text in map(str, texts):
+            spot, line = self._place(text)
+            condition, found = check_condition(text, _LISTS[key], spot, line)
+            self.problems += found
+            if condition is not None:
+                checked.append(condition)
+        return tuple(checked)
+
+    def _group(self, name: object) -> str:
+        group = "" if name is None else str(name)
+        if group and self.groups is not None and group not in self.groups:
+            self._wrong(group, f"there is no group {group}{nearest(group, self.groups)}")
+        return group
+
+    def _check_keys(self, body: Mapping[str, object], known: Collection[str], where: str) -> None:
+        """Warn of words that mean nothing here, as a misspelled one would change the rule."""
+        for key in body:
+            if key not in known:
+                self._wrong(key, f"{where}{key} means nothing{nearest(key, known)}", odd=True)
+
+    def _wrong(self, what: str, message: str, *, odd: bool = False) -> None:
+        spot, line = self._place(what) if what else (Spot(0, 0), "")
+        self.problems.append(Problem(spot, message, line, odd))
+
+    def _place(self, value: str) -> tuple[Spot, str]:
+        """Return where a text first stands in the file, and that line; else the text itself."""
+        quoted = json.dumps(value, ensure_ascii=False)
+        for number, line in enumerate(self.text.splitlines(), 1):
+            column = line.find(quoted)
+            if column >= 0:
+                return Spot(number, column + 2), line
+        return Spot(1, 1), value
+
+
+def _wrapped(body: object) -> object:
+    """Give rules that stand alone, as in old files, the form of the newer ones."""
+    alone = isinstance(body, Mapping) and "rules" not in body and "partition" not in body
+    if alone and body and all(isinstance(rule, Mapping) for rule in body.values()):  # type: ignore[attr-defined]
+        return {"rules": body}
+    return body
+
+
+def in_force(snapshot: Snapshot) -> tuple[Enforcer, ...]:
+    """Return the placement rules of all partitions that have some. Raises Invalid."""
+    return tuple(
+        read_enforcer(one.text, f"rules of {one.name}", one.name) for one in snapshot.rules
     )
 
 
-def _conditions(
-    name: str, key: str, texts: object, problems: list[Problem]
-) -> tuple[Condition, ...]:
-    if not isinstance(texts, Sequence) or isinstance(texts, str):
-        problems.append(
-            Problem(Spot(0, 0), f"rule {name}: expected a list of conditions under {key}")
-        )
-        return ()
-    checked = []
-    for text in map(str, texts):
-        condition, found = check_condition(text, _LISTS[key], Spot(1, 1), text)
-        problems += found
-        if condition is not None:
-            checked.append(condition)
-    return tuple(checked)
+def of_partition(snapshot: Snapshot, name: str) -> Enforcer | None:
+    """Return the placement rules of one partition, if it has some. Raises Invalid."""
+    return next((one for one in in_force(snapshot) if one.partition == name), None)
+
+
+def needed(
+    image: Image, enforcers: Iterable[Enforcer], partitions: Partitions, now: float
+) -> Flags:
+    """Tell which dataset replicas any rule of any partition needs."""
+    found = np.zeros(image.n_replicas, np.bool_)
+    for enforcer in enforcers:
+        found |= enforced(image, enforcer, partitions, now)
+    return found
 
 
 def enforced(image: Image, enforcer: Enforcer, partitions: Partitions, now: float) -> Flags:
@@ -113,7 +224,7 @@ def enforced(image: Image, enforcer: Enforcer, partitions: Partitions, now: floa
     rows = partitions.members(enforcer.partition, now).rows(view)
     held = view.any(rows)
     standing = _standing(image, enforcer, partitions, rows)
-    needed = np.zeros(image.n_replicas, np.bool_)
+    protected = np.zeros(image.n_replicas, np.bool_)
     for rule in enforcer.rules:
         if rule.protect:
             fitting = (
@@ -124,8 +235,8 @@ def enforced(image: Image, enforcer: Enforcer, partitions: Partitions, now: floa
             )
             fitting &= _any_on_replicas(rule.replicas, view, now)
             copies = np.bincount(image.dataset[fitting], minlength=len(image.snapshot.datasets.ids))
-            needed |= fitting & (copies <= rule.num_copies)[image.dataset]
-    return needed
+            protected |= fitting & (copies <= rule.num_copies)[image.dataset]
+    return protected
 
 
 def _standing(image: Image, enforcer: Enforcer, partitions: Partitions, rows: Flags) -> Standing:

@@ -116,6 +116,18 @@ def test_an_operator_allows_policies_to_delete_last_copies(web: Web) -> None:
     problem(web.put("/v1/partitions/Nothing", {"allow_last_copy": True}), 404)
 
 
+def test_placement_rules_have_versions_as_policies_have(web: Web) -> None:
+    problem(web.call("GET", "/v1/rules/User"), 404)
+    first, second = ('{"rules": {}}', '{"rules": {}, "partition": "User"}')
+    assert web.put("/v1/rules/User", {"text": first}).get_json()["version"] == 1
+    assert web.put("/v1/rules/User", {"text": second}).get_json()["version"] == 2
+    assert web.get("/v1/rules/User?version=1")["text"] == first
+    assert [one["version"] for one in web.items("/v1/rules/User?versions")] == [2, 1]
+    wrong = problem(web.put("/v1/rules/User", {"text": '{"rules": {"a": {}}}'}), 422)
+    assert [one["line"] for one in wrong["errors"]] == [1]
+    problem(web.put("/v1/rules/User", {"text": first}, by="alice", roles=()), 403)
+
+
 def test_only_operators_change_policies(web: Web) -> None:
     problem(put(web, GOOD, by="alice", roles=()), 403)
     problem(put(web, GOOD, **PROD), 403)

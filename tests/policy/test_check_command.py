@@ -29,6 +29,15 @@ def test_a_bad_policy_fails_with_all_its_errors(tmp_path):
     assert "some.policy:7:7: error: expected increasing or decreasing" in done.output
 
 
+def test_placement_rules_are_checked_as_well(tmp_path):
+    good = checked(tmp_path, '{"partition": "P", "rules": {}}')
+    assert (good.exit_code, "0 placement rules for P" in good.output) == (0, True)
+
+    bad = checked(tmp_path, '{"partition": "P", "rules": {"a": {"num_copies": 0}}}')
+    assert bad.exit_code == 1
+    assert "some.policy:1:31: error: rule a: expected a number of copies" in bad.output
+
+
 def test_a_partition_may_be_named_for_files_that_name_none(tmp_path):
     text = GOOD.replace("Partition P\n", "")
 

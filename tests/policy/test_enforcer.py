@@ -6,8 +6,9 @@ import pytest
 
 from dynamo.cli.cases import load
 from dynamo.errors import Invalid
-from dynamo.policy.enforcer import enforced, enforcer_from, read_enforcer
+from dynamo.policy.enforcer import check_rules, enforced, enforcer_from, read_enforcer
 from dynamo.policy.image import Image
+from dynamo.policy.reading import Known
 from tests.detox.drawing import NOW, case
 
 RULE = {
@@ -43,6 +44,55 @@ def test_replicas_are_protected_where_there_are_no_more_than_wanted():
     assert protected(destinations=["site.occupancy > 5"]) == []
 
 
+def test_rules_of_old_files_stand_alone_and_get_their_partition_from_outside():
+    text = json.dumps({"usa": {**RULE, "sources": ["site.storage_type == DISK"]}})
+
+    assert check_rules(text, partition="Physics").enforcer.partition == "Physics"
+    assert "expected the name of a partition" in check_rules(text).errors[0].message
+
+
+def test_mistakes_point_at_their_place_in_the_file():
+    text = """{
+  "partition": "Al",
+  "default_destination_group": "analysi",
+  "rules": {"one": {
+    "replicas": ["dataset.name == /a/b/c", "dataset.nam == x"],
+    "destinations": ["site.name == *"], "sources": [], "num_copies": 1, "protekt": true
+  }}
+}"""
+    known = Known(partitions=["All"])
+
+    reading = check_rules(text, "e.json", known=known, groups=["analysis"])
+
+    assert [problem.show("e.json").splitlines() for problem in reading.problems] == [
+        [
+            "e.json:2:17: error: there is no partition Al; did you mean All?",
+            '      "partition": "Al",',
+            " " * 20 + "^",
+        ],
+        [
+            "e.json:3:33: error: there is no group analysi; did you mean analysis?",
+            '      "default_destination_group": "analysi",',
+            " " * 36 + "^",
+        ],
+        [
+            "e.json:4:14: warning: rule one: nothing under sources: it applies to nothing",
+            '      "rules": {"one": {',
+            " " * 17 + "^",
+        ],
+        [
+            "e.json:5:45: error: unknown variable dataset.nam; did you mean dataset.name?",
+            '        "replicas": ["dataset.name == /a/b/c", "dataset.nam == x"],',
+            " " * 48 + "^",
+        ],
+        [
+            "e.json:6:74: warning: rule one: protekt means nothing; did you mean protect?",
+            '        "destinations": ["site.name == *"], "sources": [], "num_copies": 1, "protekt": true',
+            " " * 77 + "^",
+        ],
+    ]
+
+
 def test_rules_are_read_with_their_groups():
     body = rules(destination_group="B", spread=True)
     body["rules"]["other"] = RULE
@@ -59,7 +109,7 @@ def test_rules_are_read_with_their_groups():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "e:1:2: Expecting"),
+        ("{", "e:1:2: error: Expecting"),
         ("[]", "expected {"),
         (
             json.dumps(rules(num_copies=0)),

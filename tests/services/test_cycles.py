@@ -1,5 +1,6 @@
 """Cycles of Detox, end to end: real files at three sites, and what is left of them."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ from dynamo.services import (
     enacting,
     policies,
     requests,
+    rules,
 )
 from dynamo.services.pages import Place
 from tests.conftest import Clock
@@ -298,6 +300,35 @@ def test_a_partition_may_let_last_copies_go(world: World, clock: Clock):
 
     after_the_grace(world, clock)
     assert [world.on_disk(site) for site in SITES] == [{}, {}, {}]
+
+
+def test_copies_that_a_placement_rule_needs_stay(world: World):
+    rule = {
+        "replicas": ["dataset.name == /Higgs/alice-v1/USER"],
+        "destinations": ["site.name in [T2_A T2_B]"],
+        "sources": ["site.name == *"],
+        "num_copies": 2,
+        "protect": True,
+    }
+    text = json.dumps({"partition": "User", "rules": {"two of the first": rule}})
+    told = rules.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    assert (told["version"], told["warnings"]) == (1, [])
+    enforce(world, EVERYTHING.replace("Delete", "Protect replica.enforcer_protected\nDelete"))
+
+    cycle = run(world)
+
+    assert {dataset for dataset, _ in gone(world, cycle)} == {TWO, THREE}
+    kept = {one["text"] for one in decided(world, cycle, dataset=ONE)}
+    assert kept == {"Protect replica.enforcer_protected"}
+
+
+def test_placement_rules_with_an_error_are_refused_and_the_old_ones_stay(world: World):
+    good = '{"partition": "User", "rules": {}}'
+    rules.put(world.use, "User", asked.PolicyBody(text=good), OPERATOR)
+    for wrong in (good.replace("User", "Analysis"), good.replace("{}", "[]"), "{", '{"rules": 1}'):
+        with pytest.raises(Invalid):
+            rules.put(world.use, "User", asked.PolicyBody(text=wrong), OPERATOR)
+    assert rules.show(world.use, "User")["text"] == good
 
 
 def test_a_lock_holds_until_it_expires(world: World, clock: Clock):

@@ -9,7 +9,16 @@ from dynamo.db.tables.catalogue import (
     File,
     ReplicaFile,
 )
-from dynamo.db.tables.decisions import Access, Cycle, Decision, Demand, Lock, Policy
+from dynamo.db.tables.consistency import Remedy, Scan, Sighting
+from dynamo.db.tables.decisions import (
+    Access,
+    Cycle,
+    Decision,
+    Demand,
+    Lock,
+    PlacementRules,
+    Policy,
+)
 from dynamo.db.tables.memory import Answer, History, Incident, Pulse, Switch
 from dynamo.db.tables.operations import Deletion, Lease, Request, Transfer
 from dynamo.db.tables.places import Group, Partition, Quota, Site, User
@@ -39,6 +48,7 @@ __all__ = [
     "ReplicaFile",
     "Request",
     "Site",
+    "PlacementRules",
     "Switch",
     "Transfer",
     "User",

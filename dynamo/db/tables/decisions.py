@@ -40,6 +40,21 @@ class Policy(Base):
     at: Mapped[Moment]
 
 
+class PlacementRules(Base):
+    """Placement rules that were put in force; the newest version of a partition still are."""
+
+    __tablename__ = "placement_rules"
+    __table_args__ = (UniqueConstraint("partition_id", "version"), INNODB)
+
+    id: Mapped[Key]
+    partition_id: Mapped[Reference] = mapped_column(ForeignKey("partitions.id"))
+    version: Mapped[Count]
+    """From 1, without gaps."""
+    text: Mapped[LongText]
+    who: Mapped[Name]
+    at: Mapped[Moment]
+
+
 class Lock(Base):
     """Somebody's wish that data stay until a moment."""
 
