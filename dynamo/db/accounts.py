@@ -5,6 +5,7 @@ first, then sites, then users, so that the rows that everybody wants are locked 
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, or_, select, update
 
@@ -56,6 +57,32 @@ def book(work: Work, place: Place, size: int) -> bool:
     """Reserve bytes for a partition at a site; False = there is no room (or no quota)."""
     values = {"at_site": place[0], "of_partition": place[1], "by_size": size}
     return work.changed(_BOOK, values) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """Bytes of a partition at a site that copies do not pass; None = any number."""
+
+    projected: int | None = None
+    pending: int | None = None
+    """On the way or booked."""
+
+
+def book_within(work: Work, place: Place, size: int, most: Most) -> bool:
+    """Reserve bytes within more limits than the quota; False = one of them would be passed."""
+    within = [or_(Quota.max_bytes.is_(None), Quota.projected + size <= Quota.max_bytes)]
+    if most.projected is not None:
+        within.append(Quota.projected + size <= most.projected)
+    if most.pending is not None:
+        within.append(Quota.projected - Quota.used + size <= most.pending)
+    booked = update(Quota).where(*_at(place), *within)
+    return work.changed(booked.values(projected=Quota.projected + size)) == 1
+
+
+def limit(work: Work, place: Place) -> tuple[bool, int | None]:
+    """Tell whether a partition has a quota at a site, and which; None = unlimited."""
+    row = work.row(select(Quota.max_bytes).where(*_at(place)))
+    return row is not None, None if row is None else row.max_bytes
 
 
 def shift(work: Work, changes: Mapping[Place, tuple[int, int]]) -> None:

@@ -1,9 +1,8 @@
 """Fulfilment: how far a copy request is, and what it waits for."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from dynamo.db import registry, requests
 from dynamo.db.tables import (
@@ -14,15 +13,16 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.work import Work, retried
-from dynamo.inventory.states import ReplicaState, RequestState
-from dynamo.operations.life import State
+from dynamo.inventory.states import ENDED, ReplicaState, RequestState
+from dynamo.operations.life import OPEN, State
+from dynamo.services.excusing import Excuse
 from dynamo.services.gathering import leftovers
 from dynamo.services.tools import Tools
 from dynamo.services.wishes import Wish, wanted
 
 
 @retried
-def judge(use: Tools, wish: Wish, full: Sequence[str]) -> None:
+def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
     """Say how far the request is.
 
     It has ended when nothing more can come and all is where it should be.
@@ -34,9 +34,7 @@ def judge(use: Tools, wish: Wish, full: Sequence[str]) -> None:
                 work, wish.request_id, RequestState.FAILED, "not-found", "the dataset was removed"
             )
             return
-        total = int(work.scalar(select(func.count()).select_from(Block).where(*wanted(wish))))
-        complete = int(work.scalar(_complete_at(wish)))
-        waiting = total * len(wish.sites) - complete
+        waiting = _count(work, wish)
         scattered = len(work.rows(leftovers(wish))) if wish.consolidate else 0
         leaving = int(work.scalar(_leaving(wish))) if wish.consolidate else 0
         # blocks named one by one are all there will be; a dataset may still grow while it is open
@@ -44,29 +42,71 @@ def judge(use: Tools, wish: Wish, full: Sequence[str]) -> None:
         if not (more or waiting or scattered or leaving):
             requests.end(work, wish.request_id, RequestState.DONE)
             return
-        reason, detail = _why(work, wish, full, waiting)
-        state = RequestState.HELD if reason is not None else RequestState.RUNNING
+        why = _why(work, wish, excuse if waiting else None)
+        state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
         requests.put(
             work,
             wish.request_id,
             state=state,
-            reason=reason,
-            detail=detail,
+            reason=None if why is None else why.reason,
+            detail=None if why is None else why.detail,
             not_before=work.now + use.again,
         )
 
 
-def _complete_at(wish: Wish) -> Any:
+@retried
+def follow(use: Tools, request_id: int) -> None:
+    """Say how far the copies of a cycle are, which nobody asked for."""
+    with use.begin() as work:
+        request = requests.locked(work, request_id)
+        if request is None or request.state in ENDED or request.body.get("cycle") is None:
+            return
+        mine = (Transfer.request_id == request_id, Transfer.state.in_(OPEN))
+        if work.scalar(select(func.count()).select_from(Transfer).where(*mine)):
+            requests.put(work, request_id, not_before=work.now + use.again)
+        else:
+            state = RequestState.FAILED if request.n_failed else RequestState.DONE
+            requests.end(work, request_id, state)
+
+
+def _count(work: Work, wish: Wish) -> int:
+    """Bring the progress in line with what is there; return how many copies of blocks lack."""
+    sums = (func.count(), func.sum(Block.n_files), func.sum(Block.bytes))
+    n_blocks, n_files, size = (
+        int(one or 0) for one in work.row(select(*sums).where(*wanted(wish)))
+    )
+    here = _here(wish).subquery()
+    n = wish.n_copies
+    complete = case((here.c.complete > n, n), else_=here.c.complete)
+    done = (func.sum(complete), func.sum(here.c.n_files), func.sum(here.c.bytes))
+    n_complete, files_done, bytes_done = (int(one or 0) for one in work.row(select(*done)))
+    requests.put(
+        work,
+        wish.request_id,
+        n_files=n_files * n,
+        bytes=size * n,
+        n_done=min(files_done, n_files * n),
+        bytes_done=min(bytes_done, size * n),
+    )
+    return n_blocks * n - n_complete
+
+
+def _here(wish: Wish) -> Any:
+    """Select by block what of it is at the sites that are meant."""
+    whole = case((BlockReplica.complete.is_(True), 1), else_=0)
     return (
-        select(func.count())
-        .select_from(BlockReplica)
+        select(
+            func.sum(whole).label("complete"),
+            func.sum(BlockReplica.n_files).label("n_files"),
+            func.sum(BlockReplica.bytes).label("bytes"),
+        )
         .join(Block, Block.id == BlockReplica.block_id)
         .where(
             *wanted(wish),
             BlockReplica.site_id.in_([site.id for site in wish.sites]),
-            BlockReplica.complete.is_(True),
             BlockReplica.state == ReplicaState.VALID,
         )
+        .group_by(BlockReplica.block_id)
     )
 
 
@@ -86,14 +126,9 @@ def _unfinished(wish: Wish) -> Any:
     return select(open_block.exists() | loose.exists())
 
 
-def _why(
-    work: Work, wish: Wish, full: Sequence[str], waiting: int
-) -> tuple[str | None, str | None]:
-    if full:
-        return "storage-full", f"no room for more at {', '.join(full)}"
-    away = [site.name for site in wish.sites if not site.ready]
-    if away and waiting:
-        return "site-not-ready", f"{', '.join(away)} takes nothing now"
+def _why(work: Work, wish: Wish, excuse: Excuse | None) -> Excuse | None:
+    if excuse is not None and excuse.holds:
+        return excuse
     mine = (
         Transfer.request_id == wish.request_id,
         Transfer.state.in_((State.QUEUED, State.ACTIVE)),
@@ -105,5 +140,5 @@ def _why(
             )
         )
         if held is not None:
-            return held.reason, held.error
-    return None, None
+            return Excuse(held.reason, held.error)
+    return excuse

@@ -2,23 +2,23 @@
 
 import fnmatch
 import re
-from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from dynamo.db import registry, requests
 from dynamo.db.tables import (
     Block,
-    BlockReplica,
+    Dataset,
     Group,
-    Quota,
+    Request,
     Site,
 )
 from dynamo.db.work import Work, retried
-from dynamo.inventory.states import ENDED, ReplicaState, RequestState, SiteStatus
+from dynamo.inventory.states import ENDED, RequestKind, RequestState, SiteStatus
 from dynamo.services.tools import Tools
 
 
@@ -39,9 +39,51 @@ class Wish:
     who: int
     dataset: Any
     sites: tuple[Target, ...]
+    """Those that are meant; where `copies` of them are still to be chosen, all that may be."""
     blocks: tuple[str, ...] | None
+    group: str | None
+    """Who shall own the copies; None = whoever owns the dataset."""
     group_id: int | None
+    copies: int | None
+    """Of each block among the sites; None = one at each site."""
     consolidate: bool
+    spread: bool
+
+    @property
+    def undecided(self) -> bool:
+        """Tell whether the Dealer has still to choose among the sites."""
+        return self.copies is not None and not self.spread
+
+    @property
+    def n_copies(self) -> int:
+        """Return how many copies of each block there shall be."""
+        return len(self.sites) if self.copies is None else min(self.copies, len(self.sites))
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What names in requests stand for."""
+
+    sites: tuple[Target, ...]
+    """By name."""
+    groups: dict[str, int]
+
+    @classmethod
+    def read(cls, work: Work) -> "Directory":
+        """Look everything up."""
+        rows = work.rows(select(Site.id, Site.name, Site.status).order_by(Site.name))
+        return cls(
+            tuple(Target(row.id, row.name, row.status == SiteStatus.READY) for row in rows),
+            dict(work.rows(select(Group.name, Group.id))),
+        )
+
+    def meant(self, named: Sequence[str]) -> tuple[Target, ...]:
+        """Return the sites that names and globs mean, in the order in which they are named."""
+        found: dict[str, Target] = {}
+        for text in named:
+            fits = re.compile(fnmatch.translate(text)).match
+            found |= {one.name: one for one in self.sites if one.name == text or fits(one.name)}
+        return tuple(found.values())
 
 
 @retried
@@ -49,40 +91,73 @@ def read(use: Tools, request_id: int) -> Wish | None:
     """Return what an open request wants now; None where there is nothing to do yet."""
     with use.begin() as work:
         request = requests.locked(work, request_id)
-        if request is None or request.state in ENDED:
+        if request is None or request.state in ENDED or request.body.get("cycle") is not None:
             return None
         again = work.now + use.again
         dataset = registry.dataset(work, request.dataset)
         if dataset is None:
             _wait(work, request_id, again, "dataset-unknown", "the dataset has no file yet")
             return None
-        body = request.body
-        chosen = _sites(work, body, dataset)
-        if (
-            body.get("copies") is not None
-            and "chosen" not in body
-            and len(chosen) == body["copies"]
-        ):
-            requests.put(work, request_id, body={**body, "chosen": [site.name for site in chosen]})
-        if not chosen:
+        wish = made(request, dataset, Directory.read(work))
+        if not wish.sites:
             _wait(work, request_id, again, "site-not-ready", "no site can take the data now")
             return None
-        group = body.get("group")
-        group_id = (
-            work.scalar(select(Group.id).where(Group.name == group)) if group else dataset.group_id
-        )
-        blocks = (
-            tuple(name.partition("#")[2] for name in body["blocks"]) if body.get("blocks") else None
-        )
-        return Wish(
-            request_id,
-            request.owner_id,
-            dataset,
-            tuple(chosen),
-            blocks,
-            group_id,
-            bool(body.get("consolidate")),
-        )
+        return wish
+
+
+def every(work: Work) -> list[Wish]:
+    """Return what all open requests want whose datasets exist, oldest first."""
+    known = Directory.read(work)
+    columns = (
+        *Request.__table__.columns,
+        Dataset.id.label("dataset_id"),
+        Dataset.partition_id,
+        Dataset.group_id,
+    )
+    rows = work.rows(
+        select(*columns)
+        .join(Dataset, Dataset.name == Request.dataset)
+        .where(Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
+        .order_by(Request.id)
+    )
+    found = [made(row, _of_dataset(row), known) for row in rows]
+    return [wish for wish in found if wish.sites]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """As much of a dataset as a wish needs."""
+
+    id: int
+    name: str
+    partition_id: int
+    group_id: int | None
+
+
+def _of_dataset(row: Any) -> _Named:
+    return _Named(row.dataset_id, row.dataset, row.partition_id, row.group_id)
+
+
+def made(request: Any, dataset: Any, known: Directory) -> Wish:
+    """Say what a request wants, in keys."""
+    body = request.body
+    chosen = body.get("chosen")
+    group = body.get("group")
+    blocks = body.get("blocks")
+    spread = bool(body.get("spread"))
+    copies = body.get("copies") or (1 if spread else None)
+    return Wish(
+        request_id=request.id,
+        who=request.owner_id,
+        dataset=dataset,
+        sites=known.meant(body["sites"] if chosen is None else chosen),
+        blocks=tuple(name.partition("#")[2] for name in blocks) if blocks else None,
+        group=group,
+        group_id=known.groups.get(group) if group else dataset.group_id,
+        copies=copies if chosen is None else None,
+        consolidate=bool(body.get("consolidate")),
+        spread=spread,
+    )
 
 
 def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str) -> None:
@@ -96,35 +171,17 @@ def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str
     )
 
 
-def _sites(work: Work, body: dict[str, Any], dataset: Any) -> list[Target]:
-    """Return the sites that are meant: those named, or the best of those that globs allow."""
-    rows = work.rows(select(Site.id, Site.name, Site.status).order_by(Site.name))
-    targets = {row.name: Target(row.id, row.name, row.status == SiteStatus.READY) for row in rows}
-    if "chosen" in body:
-        return [targets[name] for name in body["chosen"] if name in targets]
-    copies = body.get("copies")
-    if copies is None:
-        return [targets[name] for name in body["sites"] if name in targets]
-    patterns = [re.compile(fnmatch.translate(name)) for name in body["sites"]]
-    allowed = [t for t in targets.values() if t.ready and any(p.match(t.name) for p in patterns)]
-    there = Counter(dict(work.rows(_bytes_at(dataset.id))))
-    room = {
-        row.site_id: float("inf") if row.max_bytes is None else row.max_bytes - row.projected
-        for row in work.rows(
-            select(*Quota.__table__.columns).where(Quota.partition_id == dataset.partition_id)
-        )
-    }
-    fitting = [t for t in allowed if t.id in room and (there[t.id] or room[t.id] > 0)]
-    return sorted(fitting, key=lambda t: (-there[t.id], -room[t.id], t.name))[:copies]
-
-
-def _bytes_at(dataset_id: int) -> Any:
-    here = (BlockReplica.dataset_id == dataset_id, BlockReplica.state == ReplicaState.VALID)
-    return (
-        select(BlockReplica.site_id, func.sum(BlockReplica.bytes))
-        .where(*here)
-        .group_by(BlockReplica.site_id)
-    )
+@retried
+def choose(use: Tools, request_id: int, names: Collection[str]) -> bool:
+    """Keep at which of the sites the copies are from now on; False = others were chosen before."""
+    with use.begin() as work:
+        request = requests.locked(work, request_id)
+        if request is None or request.state in ENDED:
+            return False
+        before = request.body.get("chosen")
+        if before is not None:
+            return sorted(before) == sorted(names)
+        return requests.put(work, request_id, body={**request.body, "chosen": sorted(names)})
 
 
 def wanted(wish: Wish) -> tuple[Any, ...]:

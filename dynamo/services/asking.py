@@ -1,0 +1,206 @@
+"""What the Dealer is asked: the inventory or a part of it, the wishes of people, the limits."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from dynamo.db import fillings, snapshot
+from dynamo.db.snapshot import EVERYTHING, Extent
+from dynamo.db.tables import Block
+from dynamo.db.work import Work
+from dynamo.dealer.globs import chosen
+from dynamo.dealer.question import Filled, Limits, Question, Veto
+from dynamo.dealer.wishes import Subscription, Wanted
+from dynamo.dealer.wishes import Wish as Asked
+from dynamo.inventory.labels import Labels
+from dynamo.inventory.snapshot import NOBODY, Amounts, Codes, Flags, Numbers, Snapshot
+from dynamo.policy.homes import NOWHERE, Imagined, homes
+from dynamo.policy.partitions import Partitions, read_partitions
+from dynamo.services.wishes import Target, Wish
+from dynamo.settings import Dealer, Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What was read in one unit of work."""
+
+    snapshot: Snapshot
+    partitions: Partitions
+    moment: float
+    open_blocks: Flags
+    physical: Amounts
+    """Per partition and site."""
+    projected: Amounts
+    keys: Mapping[str, int]
+    """Of partitions."""
+
+    def filled(self, partition: str) -> Filled:
+        """Return how full a partition is; a union is as full as its parts."""
+        names = [one.name for one in self.snapshot.partitions]
+        rows = [names.index(leaf.name) for leaf in self.partitions.leaves(partition)]
+        return Filled(self.physical[rows].sum(axis=0), self.projected[rows].sum(axis=0))
+
+    def homes(self, some: Imagined) -> Codes:
+        """Return the partition that holds replicas that are still to be made."""
+        return homes(self.snapshot, self.partitions, some, self.moment)
+
+    def dataset(self, key: int) -> int:
+        """Return the place of a dataset."""
+        return int(np.flatnonzero(self.snapshot.datasets.ids == key)[0])
+
+    def site(self, key: int) -> int:
+        """Return the place of a site."""
+        return int(np.flatnonzero(self.snapshot.sites.ids == key)[0])
+
+
+def everything(work: Work, protected_sites: Collection[str]) -> Ground:
+    """Read the whole inventory; the unit of work must see one moment."""
+    return _ground(work, snapshot.load(work, protected_sites), EVERYTHING)
+
+
+def narrow(work: Work, dataset_ids: Collection[int]) -> Ground:
+    """Read some datasets, and how full all sites are."""
+    return _ground(work, snapshot.narrow(work, dataset_ids), Extent(dataset_ids))
+
+
+def _ground(work: Work, found: Snapshot, extent: Extent) -> Ground:
+    physical, projected = fillings.accounts(work, found)
+    return Ground(
+        snapshot=found,
+        partitions=read_partitions(found.partitions),
+        moment=work.now.timestamp(),
+        open_blocks=fillings.open_blocks(work, found, extent),
+        physical=physical,
+        projected=projected,
+        keys=fillings.partition_keys(work),
+    )
+
+
+# --- wishes --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Voiced:
+    """Wishes as the engine hears them, and whose each is."""
+
+    wishes: list[Asked] = field(default_factory=list)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    of: dict[int, tuple[Wish, tuple[Target, ...]]] = field(default_factory=dict)
+    """By the key in the engine: the request, and the sites that are meant here."""
+    blocks: dict[int, Sequence[int] | None] = field(default_factory=dict)
+    """By request: the blocks that it names, by key; None = all."""
+
+    def add(self, wish: Wish, blocks: Sequence[int] | None, owner: str) -> None:
+        """Say what a request wants: one wish for each named site, so that one need not wait."""
+        together = wish.undecided or wish.spread
+        self.blocks[wish.request_id] = blocks
+        for sites in (wish.sites,) if together else tuple((site,) for site in wish.sites):
+            key = len(self.of) + 1
+            self.of[key] = (wish, sites)
+            name = wish.dataset.name
+            if wish.consolidate:
+                listed = None if blocks is None else tuple(blocks)
+                self.subscriptions.append(Subscription(key, name, sites[0].name, owner, listed))
+                continue
+            items = (
+                (Wanted(name),)
+                if blocks is None
+                else tuple(Wanted(name, block) for block in blocks)
+            )
+            self.wishes.append(
+                Asked(
+                    key=key,
+                    items=items,
+                    sites=tuple(site.name for site in sites),
+                    copies=wish.copies or 0,
+                    group=owner,
+                    spread=wish.spread,
+                )
+            )
+
+
+def voiced(work: Work, ground: Ground, wishes: Sequence[Wish], settings: Settings) -> Voiced:
+    """Turn requests into what the engine hears; blocks that do not exist yet are left out."""
+    found = Voiced()
+    labels = ground.snapshot.groups.labels
+    keys = ground.snapshot.groups.ids.tolist()
+    names = {key: labels[place] for place, key in enumerate(keys) if place != NOBODY}
+    closed = set(ground.snapshot.blocks.ids[~ground.open_blocks].tolist())
+    begun = set(ground.snapshot.blocks.dataset[~ground.open_blocks].tolist())
+    for wish in wishes:
+        blocks = None
+        if wish.blocks is not None:
+            mine = (Block.dataset_id == wish.dataset.id, Block.uuid.in_(wish.blocks))
+            blocks = [key for key in work.scalars(select(Block.id).where(*mine)) if key in closed]
+        if (blocks is None or blocks) and ground.dataset(wish.dataset.id) in begun:
+            found.add(wish, blocks, names.get(wish.group_id or 0, settings.user.group))
+    return found
+
+
+def home_of(ground: Ground, wishes: Sequence[Wish]) -> list[str]:
+    """Return for each request the partition that its copies come to lie in."""
+    group = {int(key): place for place, key in enumerate(ground.snapshot.groups.ids)}
+    found = ground.homes(
+        Imagined(
+            np.array([ground.dataset(wish.dataset.id) for wish in wishes], np.int32),
+            np.array([ground.site(wish.sites[0].id) for wish in wishes], np.int32),
+            np.array([group[wish.group_id or 0] for wish in wishes], np.int32),
+        )
+    )
+    named = {key: name for name, key in ground.keys.items()}
+    definitions = ground.snapshot.partitions
+    return [
+        named[wish.dataset.partition_id] if place == NOWHERE else definitions[place].name
+        for wish, place in zip(wishes, found.tolist(), strict=True)
+    ]
+
+
+# --- the question --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Which partition is copied into, and what seeds chance."""
+
+    partition: str
+    seed: int
+
+
+def question(settings: Settings, ground: Ground, aim: Aim, said: Voiced, **more: Any) -> Question:
+    """Ask the Dealer about a partition, within the limits of the settings."""
+    wanted, labels = settings.dealer, ground.snapshot.sites.labels
+    return Question(
+        snapshot=ground.snapshot,
+        partitions=ground.partitions,
+        partition=aim.partition,
+        group=wanted.groups.get(aim.partition, settings.user.group),
+        moment=ground.moment,
+        cycle=aim.seed,
+        target_sites=wanted.target_sites,
+        leaving=frozenset(wanted.leaving),
+        limits=limits(wanted),
+        vetoes=tuple(Veto(one.datasets, one.sites) for one in wanted.vetoes),
+        wishes=tuple(said.wishes),
+        subscriptions=tuple(said.subscriptions),
+        filled=ground.filled(aim.partition),
+        weights=_weights(wanted, labels),
+        open_blocks=ground.open_blocks,
+        **more,
+    )
+
+
+def limits(wanted: Dealer) -> Limits:
+    """Return what no cycle passes."""
+    return Limits(wanted.occupancy, wanted.pending, float(wanted.pending_bytes), wanted.volume)
+
+
+def _weights(wanted: Dealer, labels: Labels) -> Numbers | None:
+    if not wanted.weights:
+        return None
+    found = np.ones(len(labels))
+    for glob, weight in wanted.weights.items():
+        found[chosen((glob,), labels)] = weight
+    return found

@@ -1,0 +1,273 @@
+"""Sending: what the Dealer decided becomes block replicas to fill and transfers that fill them.
+
+A plan was made of a snapshot; what has changed since is noticed here, under the locks of the
+blocks: what came meanwhile is not sent again, and no limit is passed by two plans together.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import func, insert, literal, select, update
+
+from dynamo.db import accounts, placing, sources, switches, transfers
+from dynamo.db.accounts import Most, Place
+from dynamo.db.placing import Home
+from dynamo.db.tables import (
+    BlockReplica,
+    DatasetReplica,
+    File,
+    Transfer,
+)
+from dynamo.db.types import Utc
+from dynamo.db.work import Work, retried
+from dynamo.dealer.filling import most_bytes
+from dynamo.inventory.states import ReplicaState, TransferKind
+from dynamo.operations.hints import batches
+from dynamo.operations.life import State
+from dynamo.services import handing
+from dynamo.services.tools import Tools
+from dynamo.settings import Dealer
+
+BLOCKS_AT_ONCE = 20
+"""Blocks planned in one transaction: their files are written by one statement."""
+REPLICAS_AT_ONCE = 500
+DEALER = "dealer"
+
+Fence = Callable[[Work], None]
+"""Says in a unit of work that the plan is still ours, or raises."""
+
+
+def nobody(_work: Work) -> None:
+    """Hold no lease: whoever plans the same at once finds under the locks that it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Sites that share a dataset's blocks, and how many of them shall have each block."""
+
+    site_ids: tuple[int, ...]
+    copies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Blocks of a dataset that go to a site, on one account and for one request."""
+
+    position: int
+    """Place in the plan."""
+    home: Home
+    growing: bool
+    blocks: tuple[int, ...]
+    among: Among | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Block replicas that get another owner, and the partition that they count against then."""
+
+    position: int
+    group_id: int | None
+    partition_id: int
+    replicas: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of a plan so far."""
+
+    blocks: int = 0
+    files: int = 0
+    bytes: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+    """By place in the plan: why something of it was not sent."""
+    full: set[int] = field(default_factory=set)
+    """Sites that turned out to have no room."""
+
+
+def send(use: Tools, errands: Iterable[Errand], fence: Fence = nobody) -> Sent:
+    """Set all of this going that still can; return how much that was."""
+    sent = Sent()
+    for errand in errands:
+        for batch in batches(errand.blocks, BLOCKS_AT_ONCE):
+            _send_within(use, errand, batch, fence, sent)
+    return sent
+
+
+def change(use: Tools, changes: Iterable[Change], fence: Fence = nobody) -> int:
+    """Give block replicas to other groups; return how many."""
+    return sum(
+        _change(use, one, some, fence)
+        for one in changes
+        for some in batches(one.replicas, REPLICAS_AT_ONCE)
+    )
+
+
+@retried
+def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence) -> int:
+    with use.begin() as work:
+        fence(work)
+        if switches.stopped(work, DEALER):
+            return 0
+        return handing.hand_over(work, wanted.group_id, wanted.partition_id, replica_ids)
+
+
+def _send_within(
+    use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence, sent: Sent
+) -> None:
+    """Send blocks; where not all fit any more, as many as do."""
+    done = _send(use, errand, block_ids, fence)
+    if done.full and len(block_ids) > 1:
+        for half in batches(block_ids, -(-len(block_ids) // 2)):
+            _send_within(use, errand, half, fence, sent)
+        return
+    if done.full:
+        sent.full.add(errand.home.site_id)
+    if done.refused is not None:
+        sent.refused[errand.position] = done.refused
+    sent.blocks += done.blocks
+    sent.files += done.files
+    sent.bytes += done.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What one unit of work has sent, and why not the rest."""
+
+    blocks: int = 0
+    files: int = 0
+    bytes: int = 0
+    refused: str | None = None
+
+    @property
+    def full(self) -> bool:
+        """Tell whether the site has no room for all of it."""
+        return self.refused == "storage-full"
+
+
+@retried
+def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) -> _Done:
+    with use.begin() as work:
+        fence(work)
+        if switches.stopped(work, DEALER):
+            return _Done(refused="switched-off")
+        blocks = placing.lock_blocks(work, block_ids)
+        lacking, refused = _lacking(work, errand, blocks)
+        chosen = sources.best(work, lacking)
+        if len(chosen) < len(lacking):
+            refused = "no-source"
+        if not chosen:
+            return _Done(refused=refused)
+        home = errand.home
+        place = (home.site_id, home.partition_id)
+        size = sum(blocks[block].bytes for block in chosen)
+        if not accounts.book_within(work, place, size, _most(work, use.settings.dealer, place)):
+            return _Done(refused="storage-full")
+        placing.place_all(work, home, sorted(chosen))
+        if errand.growing:
+            _grow(work, home)
+        placing.pin(work, {replica: blocks[block].n_files for block, replica in chosen.items()})
+        transfers.clear_ended(work, home.site_id, chosen)
+        _write(work, home, chosen)
+        _announce(work, use, home, chosen)
+        n_files = sum(blocks[block].n_files for block in chosen)
+        return _Done(len(chosen), n_files, size, refused)
+
+
+def _lacking(work: Work, errand: Errand, blocks: Mapping[int, Any]) -> tuple[list[int], str | None]:
+    """Return the blocks that are still to be sent, and why others are not."""
+    here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == errand.home.site_id)
+    there = dict(work.rows(select(BlockReplica.block_id, BlockReplica.state).where(*here)))
+    leaving = ReplicaState.CONDEMNED in there.values()
+    lacking = [key for key, row in blocks.items() if key not in there and row.condemned_by is None]
+    if errand.among is not None:
+        lacking = _still_shared(work, errand.among, lacking)
+    return lacking, "being-deleted" if leaving else None
+
+
+def _still_shared(work: Work, among: Among, block_ids: Collection[int]) -> list[int]:
+    """Leave out blocks that another plan has given enough copies meanwhile."""
+    copies = dict(
+        work.rows(
+            select(BlockReplica.block_id, func.count())
+            .where(
+                BlockReplica.block_id.in_(block_ids),
+                BlockReplica.site_id.in_(among.site_ids),
+                BlockReplica.state == ReplicaState.VALID,
+            )
+            .group_by(BlockReplica.block_id)
+        )
+    )
+    return [key for key in block_ids if copies.get(key, 0) < among.copies]
+
+
+def _most(work: Work, wanted: Dealer, place: Place) -> Most:
+    """Return the limits of a site as they are now; a site without a quota takes nothing."""
+    known, quota = accounts.limit(work, place)
+    if not known or quota == 0:
+        return Most(0, 0)
+    if quota is None:
+        return Most()
+    of = np.array([float(quota)])
+    pending = max(int(most_bytes(of, wanted.pending)[0]), wanted.pending_bytes)
+    return Most(
+        int(most_bytes(of, wanted.occupancy)[0]) if wanted.occupancy < 1 else None,
+        pending if wanted.pending < 1 else None,
+    )
+
+
+def _grow(work: Work, home: Home) -> None:
+    mine = (
+        DatasetReplica.dataset_id == home.dataset_id,
+        DatasetReplica.site_id == home.site_id,
+    )
+    work.changed(update(DatasetReplica).where(*mine).values(growing=True, group_id=home.group_id))
+
+
+def _announce(work: Work, use: Tools, home: Home, chosen: Mapping[int, int]) -> None:
+    ids = work.scalars(
+        select(Transfer.id)
+        .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
+        .where(BlockReplica.block_id.in_(chosen), BlockReplica.site_id == home.site_id)
+    )
+    work.hint(*transfers.described(work, ids, use.settings.work.batch))
+
+
+def _write(work: Work, home: Home, chosen: Mapping[int, int]) -> None:
+    """Write one transfer per file of the blocks, all in one statement."""
+    destination = BlockReplica.__table__.alias("destination")
+    source = BlockReplica.__table__.alias("source")
+    now = literal(work.now, Utc())
+    rows = (
+        select(
+            literal(TransferKind.COPY.value),
+            literal(home.request_id),
+            File.id,
+            literal(home.site_id),
+            destination.c.id,
+            source.c.id,
+            literal(True),  # noqa: FBT003 - a column's value
+            literal(State.QUEUED.value),
+            literal(0),
+            literal(0),
+            now,
+            now,
+            literal(0),
+            now,
+            now,
+        )
+        .join(
+            destination,
+            (destination.c.block_id == File.block_id) & (destination.c.site_id == home.site_id),
+        )
+        .join(source, source.c.block_id == File.block_id)
+        .where(
+            File.block_id.in_(chosen), File.condemned_by.is_(None), source.c.id.in_(chosen.values())
+        )
+    )
+    columns = (
+        "kind request_id file_id site_id replica_id source_id confirmed state attempts lost "
+        "not_before hinted lease_no created updated"
+    )
+    work.changed(insert(Transfer).from_select(columns.split(), rows))
