@@ -27,6 +27,8 @@ RETRYABLE: dict[str, bool] = {
     "already-ended": False,
     "idempotency-conflict": False,
     "site-not-ready": True,
+    "site-failing": True,
+    "site-busy": True,
     "no-quota": False,
     "quota-exceeded": True,
     "storage-full": True,

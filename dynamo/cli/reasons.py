@@ -23,6 +23,8 @@ WORDS: dict[str, str] = {
     "already-ended": "the request has ended",
     "idempotency-conflict": "the same key was used for another call",
     "site-not-ready": "the site is not ready",
+    "site-failing": "the site keeps failing and rests for a while",
+    "site-busy": "the site is as busy as it may be",
     "no-quota": "the site gives this share of storage no quota",
     "quota-exceeded": "the quota is used up",
     "storage-full": "the storage is full",

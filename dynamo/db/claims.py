@@ -79,7 +79,7 @@ def put_back(
         .values(
             state=verdict.state,
             not_before=verdict.not_before,
-            hinted=work.now,
+            hinted=_long_ago(work.now),  # nobody was told: the next sweep after that moment does
             lease_owner=None,
             lease_until=None,
             lost=0,

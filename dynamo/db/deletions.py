@@ -2,13 +2,17 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from dynamo.db import breakers
 from dynamo.db.switches import stopped_sites
 from dynamo.db.tables import Deletion, File, Request, Site, Transfer
 from dynamo.db.work import Work
 from dynamo.inventory.states import TransferKind
+from dynamo.operations.breakers import TRIAL_FILES, Operation, Position
+from dynamo.operations.life import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,53 @@ class Claimed:
 
 
 def at_working_sites(work: Work, ids: Collection[int]) -> list[int]:
-    """Return those of the deletions whose site is not stopped by its switch."""
+    """Return those of the deletions whose site is not stopped by its switch, and does not rest.
+
+    Those at a site that rests wait for that; where it is tried again, some are.
+    """
     idle = stopped_sites(work)
-    return work.scalars(
-        select(Deletion.id)
+    rows = work.rows(
+        select(Deletion.id, Deletion.site_id)
         .join(Site, Site.id == Deletion.site_id)
         .where(Deletion.id.in_(ids), Site.name.not_in(idle))
+        .order_by(Deletion.id)
     )
+    for rest in breakers.resting(work, {row.site_id for row in rows}, Operation.DELETE):
+        here = [row.id for row in rows if row.site_id == rest.site_id]
+        tried = TRIAL_FILES if rest.position is Position.HALF_OPEN else 0
+        until = work.now + _TRIAL if tried else rest.until
+        _postpone(work, here[tried:], until, rest.detail)
+        rows = [row for row in rows if row.site_id != rest.site_id or row.id in here[:tried]]
+    return [row.id for row in rows]
+
+
+_TRIAL = timedelta(minutes=1)
+"""How long the others wait while a few are tried."""
+
+
+def _postpone(work: Work, ids: Collection[int], until: datetime, detail: str | None) -> None:
+    if ids:
+        due = (Deletion.id.in_(ids), Deletion.state == State.QUEUED)
+        values = {
+            "not_before": until,
+            "reason": "site-failing",
+            "error": f"the site's delete breaker is open: {detail}"[:1000],
+            "updated": work.now,
+        }
+        work.changed(update(Deletion).where(*due, Deletion.not_before <= work.now).values(values))
+
+
+def wake(work: Work, site_ids: Collection[int]) -> None:
+    """Let deletions go on that waited for a breaker, as it is closed again."""
+    waiting = (Deletion.state == State.QUEUED, Deletion.reason == "site-failing")
+    found = work.scalars(select(Deletion.id).where(*waiting, Deletion.site_id.in_(site_ids)))
+    if found:
+        values = {"not_before": work.now, "reason": None, "error": None}
+        work.changed(
+            update(Deletion)
+            .where(Deletion.id.in_(found), Deletion.state == State.QUEUED)
+            .values(values)
+        )
 
 
 def load(work: Work, claims: Mapping[int, int]) -> list[Claimed]:

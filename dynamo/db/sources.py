@@ -1,47 +1,54 @@
 """Sources: from which replica a block, or one file of it, is best read now."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import func, select, update
 
+from dynamo.db import breakers, downtimes, links
 from dynamo.db.placing import pin
 from dynamo.db.switches import stopped_sites
-from dynamo.db.tables import BlockReplica, Incident, Site, Transfer
+from dynamo.db.tables import BlockReplica, Incident, Site, Stream, Transfer
 from dynamo.db.work import Work
 from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus
+from dynamo.operations.breakers import Operation
+
+_STREAM = 50
+"""Files that a stream at work is taken to have before it."""
 
 
-def best(work: Work, block_ids: Collection[int], not_at: Collection[int] = ()) -> dict[int, int]:
+def best(
+    work: Work, block_ids: Collection[int], not_at: Collection[int] = (), to: int | None = None
+) -> dict[int, int]:
     """Return, for each block, the complete replica to read from.
 
-    At a ready site if there is one, least used first.
+    Healthy sites come before others, and among them those from which the files are at the site
+    `to` soonest, by the speed of the links and by what is read from there already.
 
     Sites that are only readable serve when there is no ready one: evacuation must work by itself.
     """
-    rows = work.rows(
-        _candidates(work).where(
-            BlockReplica.block_id.in_(block_ids), BlockReplica.site_id.not_in(not_at)
-        )
-    )
-    chosen: dict[int, int] = {}
+    wanted = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id.not_in(not_at))
+    rows = work.rows(_candidates(work, SiteKind.DISK).where(*wanted))
+    choice = _Choice(work, rows, to)
+    replicas: dict[int, list[Any]] = {}
     for row in rows:
-        chosen.setdefault(row.block_id, row.id)
-    return chosen
+        replicas.setdefault(row.block_id, []).append(row)
+    return {block: choice.of(some).id for block, some in replicas.items()}
 
 
 def change(work: Work, transfer_id: int, block_id: int, lfn: str, site_id: int) -> bool:
-    """Read one file from another replica, one that nothing bad is known of.
+    """Read one file from another replica, one that nothing bad is known of; from tape at last.
 
     False = there is none.
     """
     bad = select(Incident.site).where(Incident.lfn == lfn)
-    others = _candidates(work).where(
+    others = _candidates(work, SiteKind.DISK, SiteKind.TAPE).where(
         BlockReplica.block_id == block_id, BlockReplica.site_id != site_id, Site.name.not_in(bad)
     )
-    row = work.row(others.limit(1))
+    rows = work.rows(others)
     before = work.scalar(select(Transfer.source_id).where(Transfer.id == transfer_id))
-    after = None if row is None else int(row.id)
+    after = int(_Choice(work, rows, site_id).of(rows).id) if rows else None
     if before == after:
         return after is not None
     pin(work, {key: step for key, step in ((before, -1), (after, 1)) if key is not None})
@@ -49,17 +56,67 @@ def change(work: Work, transfer_id: int, block_id: int, lfn: str, site_id: int) 
     return after is not None
 
 
-def _candidates(work: Work) -> Any:
-    ready_first = case((Site.status == SiteStatus.READY, 0), else_=1)
+def _candidates(work: Work, *kinds: SiteKind) -> Any:
     return (
-        select(BlockReplica.id, BlockReplica.block_id)
+        select(
+            BlockReplica.id,
+            BlockReplica.block_id,
+            BlockReplica.site_id,
+            BlockReplica.n_files,
+            BlockReplica.in_use,
+            Site.kind,
+            Site.status,
+        )
         .join(Site, Site.id == BlockReplica.site_id)
         .where(
             BlockReplica.state == ReplicaState.VALID,
             BlockReplica.complete.is_(True),
-            Site.kind == SiteKind.DISK,
+            Site.kind.in_(kinds),
             Site.status != SiteStatus.UNKNOWN,
             Site.name.not_in(stopped_sites(work)),
         )
-        .order_by(BlockReplica.block_id, ready_first, BlockReplica.in_use, BlockReplica.id)
+        .order_by(BlockReplica.block_id, BlockReplica.id)
     )
+
+
+class _Choice:
+    """What is known of the sites that could be read, as choices go on."""
+
+    def __init__(self, work: Work, rows: Sequence[Any], to: int | None) -> None:
+        sites = {row.site_id for row in rows}
+        several = len(sites) > 1
+        self._to = to or 0
+        self._ranks = _ranks(work, rows) if several else dict.fromkeys(sites, 0)
+        self._speeds = links.rates(work, sites, [to]) if several and to is not None else {}
+        self._usual = sum(self._speeds.values()) / len(self._speeds) if self._speeds else 1.0
+        self._busy = _busy(work, sites) if several else Counter[int]()
+
+    def of(self, replicas: Sequence[Any]) -> Any:
+        """Return the best replica; it is counted as read from now."""
+        found = min(replicas, key=self._merit)
+        self._busy[found.site_id] += found.n_files
+        return found
+
+    def _merit(self, row: Any) -> tuple[int, float, int]:
+        speed = self._speeds.get((row.site_id, self._to), self._usual)
+        wait = (1 + self._busy[row.site_id] + row.in_use) / max(speed, 1e-9)
+        return self._ranks[row.site_id], wait, row.id
+
+
+def _ranks(work: Work, rows: Sequence[Any]) -> dict[int, int]:
+    """Return for each site how good a source it is, whatever the links; 0 is best."""
+    ill = {rest.site_id for rest in breakers.resting(work, None, Operation.READ)}
+    ill |= downtimes.under_way(work)
+    return {
+        row.site_id: 4 * (row.kind == SiteKind.TAPE)
+        + 2 * (row.site_id in ill)
+        + (row.status != SiteStatus.READY)
+        for row in rows
+    }
+
+
+def _busy(work: Work, site_ids: Collection[int]) -> Counter[int]:
+    """Return how many files are about to be read from sites."""
+    reading = (Stream.source_id.in_(site_ids), Stream.until > work.now)
+    counted = select(Stream.source_id, func.count()).where(*reading).group_by(Stream.source_id)
+    return Counter({row[0]: _STREAM * row[1] for row in work.rows(counted)})

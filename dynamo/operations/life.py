@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from dynamo.errors import RETRYABLE
+from dynamo.operations.failures import Again, kind_of
 
 
 class State(StrEnum):
@@ -68,20 +68,13 @@ class Verdict:
     not_before: datetime | None
 
 
-HELD_AT_ONCE = frozenset(
-    {"quota-exceeded", "storage-full", "worker-lost", "needs-decision", "source-not-allowed"}
-)
-"""Reasons that do not go away by trying again soon."""
-
-
 def after_failure(
     reason: str, attempts: int, now: datetime, patience: Patience, draw: random.Random
 ) -> Verdict:
     """Decide when a failed operation is tried again; `needs-decision` waits for a person."""
-    if reason not in RETRYABLE:
-        raise ValueError(f"{reason!r} is not a reason")
-    if reason == "needs-decision":
+    again = kind_of(reason).again
+    if again is Again.BY_HAND:
         return Verdict(State.HELD, None)
-    if reason in HELD_AT_ONCE or attempts >= patience.attempts:
+    if again is Again.DAILY or attempts >= patience.attempts:
         return Verdict(State.HELD, now + patience.daily)
     return Verdict(State.QUEUED, now + patience.pause(attempts, draw))

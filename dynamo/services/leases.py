@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from dynamo.db import claims
+from dynamo.db import claims, streams
 from dynamo.db.claims import Holder, Operation
 from dynamo.db.work import UnitOfWork, retried
 from dynamo.errors import Unavailable
@@ -69,6 +69,7 @@ class Heartbeat:
 @retried
 def _renew(begin: UnitOfWork, table: Operation, ids: Collection[int], holder: Holder) -> set[int]:
     with begin() as work:
+        streams.renew(work, holder)
         return claims.renew(work, table, ids, holder) if ids else set()
 
 

@@ -43,6 +43,8 @@ class Arrived:
     claimed: Claimed
     size: int
     adler32: str
+    seconds: float = 0.0
+    """How long it took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from sqlalchemy import select
 
-from dynamo.db import claims, deletions, forgetting, placing, requests, switches, transfers
+from dynamo.db import (
+    breakers,
+    claims,
+    deletions,
+    forgetting,
+    placing,
+    requests,
+    switches,
+    transfers,
+)
+from dynamo.db.breakers import Place, Result
 from dynamo.db.claims import Holder
 from dynamo.db.deletions import Claimed
 from dynamo.db.requests import Tallies
@@ -16,9 +26,11 @@ from dynamo.db.work import Work, retried
 from dynamo.errors import DynamoError, Invalid
 from dynamo.inventory.states import RequestKind
 from dynamo.logs import logger
+from dynamo.operations.breakers import Operation
+from dynamo.operations.failures import classify
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import after_failure
-from dynamo.services import condemning
+from dynamo.services import condemning, traffic
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.tools import Tools
 from dynamo.storage import probing, temporaries
@@ -35,7 +47,10 @@ def remove(use: Tools, ids: Sequence[int]) -> int:
         return 0
     with keeping(use.begin, Deletion, holder, use.settings.lease) as heartbeat:
         heartbeat.start([deletion.id for deletion in claimed])
-        return _record(use, holder, _each(use, heartbeat, claimed))
+        results = _each(use, heartbeat, claimed)
+        gone = _record(use, holder, results)
+    _learn(use, results)
+    return gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +142,27 @@ def _record(use: Tools, holder: Holder, results: Sequence[_Result]) -> int:
         return len(gone)
 
 
+@retried
+def _learn(use: Tools, results: Sequence[_Result]) -> None:
+    """Count how it went, so that a site that keeps failing is left alone for a while."""
+    told: dict[Place, Result] = {}
+    for result in results:
+        place, failure = (result.claimed.site_id, Operation.DELETE), result.failure
+        before = told.get(place, Result())
+        told[place] = (
+            replace(before, done=before.done + 1)
+            if failure is None
+            else Result(before.done, before.failed + 1, failure.reason, failure.detail)
+        )
+    with use.begin() as work:
+        again = breakers.count(work, told, traffic.rules(use))
+        deletions.wake(work, {site for site, _ in again})
+
+
 def _put_back(work: Work, use: Tools, claimed: Claimed, failure: DynamoError) -> None:
-    verdict = after_failure(failure.reason, claimed.attempts, work.now, use.patience, Random())
-    claims.put_back(work, Deletion, claimed.id, verdict, failure.reason, failure.detail)
+    reason = classify(failure.reason, failure.detail)
+    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, Random())
+    claims.put_back(work, Deletion, claimed.id, verdict, reason, failure.detail)
 
 
 def _count(work: Work, gone: Sequence[Claimed]) -> None:

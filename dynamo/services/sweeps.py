@@ -11,7 +11,7 @@ from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.hints import hints
 from dynamo.operations.life import State
-from dynamo.services import condemning
+from dynamo.services import condemning, traffic
 from dynamo.services.tools import Tools
 
 AT_ONCE = 10_000
@@ -56,8 +56,7 @@ def _operations(use: Tools) -> None:
             claims.wake(work, table)
         transfers.wake_where_the_cause_is_gone(work)
         patience = timedelta(seconds=numbers.hint_seconds)
-        lost = claims.unhinted(work, Transfer, patience, AT_ONCE)
-        work.hint(*transfers.described(work, lost, numbers.batch))
+        traffic.sweep(work, use)
         due = claims.unhinted(work, Deletion, patience, AT_ONCE)
         work.hint(*hints("delete", due, numbers.batch, "delete {n} files that were due"))
 

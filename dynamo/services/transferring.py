@@ -8,18 +8,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from dynamo.db import claims, requests, transfers
+from dynamo.db import claims, requests, streams, transfers
 from dynamo.db.claims import Holder
+from dynamo.db.streams import Way
 from dynamo.db.tables import Transfer
 from dynamo.db.transfers import Claimed
 from dynamo.db.work import Work, retried
 from dynamo.errors import DynamoError
 from dynamo.inventory.states import TransferKind
 from dynamo.logs import logger
-from dynamo.services import booking, outcomes
+from dynamo.operations.breakers import TRIAL_FILES
+from dynamo.operations.failures import classify
+from dynamo.services import booking, outcomes, traffic
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.outcomes import Arrived, Failed, Outcome
 from dynamo.services.tools import Tools
+from dynamo.services.traffic import Experience
 from dynamo.storage import copying, temporaries
 from dynamo.storage.protocol import Copied, Expected, Source, Storage, StorageError
 from dynamo.storage.sources import SiteFile, open_source
@@ -43,7 +47,11 @@ def _first_batch(use: Tools, request_ids: Collection[int]) -> Sequence[int]:
     with use.begin() as work:
         ids = transfers.of_requests(work, request_ids, AT_ONCE)
         batches = transfers.described(work, ids, use.settings.work.batch)
-        work.hint(*batches[1:])
+        window = use.settings.transfer.window
+        work.hint(*batches[1:window])
+        later = [operation for batch in batches[window:] for operation in batch.ids]
+        if later:
+            streams.unsend(work, later)
         return batches[0].ids if batches else ()
 
 
@@ -53,26 +61,54 @@ def carry(use: Tools, ids: Sequence[int]) -> int:
     The claim is committed before any storage is touched, so no lock is held during a call, and a
     claim whose worker falls silent runs out and is taken by another.
     """
-    holder = new_holder(use.settings.lease)
-    claimed = _claim(use, ids, holder)
-    if not claimed:
-        return 0
-    with keeping(use.begin, Transfer, holder, use.settings.lease) as heartbeat:
-        heartbeat.start([transfer.id for transfer in claimed])
-        return _Carrier(use, holder, heartbeat).carry(claimed)
+    arrived = 0
+    for way, members in _ways(use, ids).items():
+        arrived += _carry(use, way, members)
+    return arrived
 
 
 @retried
-def _claim(use: Tools, ids: Sequence[int], holder: Holder) -> list[Claimed]:
+def _ways(use: Tools, ids: Sequence[int]) -> dict[Way, list[int]]:
+    """Sort what is still free by its ways; hold what the destination does not take now."""
     with use.begin() as work:
         barred = transfers.unusable(work, ids)
         for operation, reason in barred.items():
             outcomes.bar(work, use, operation, reason)
         requests.settle_injections(work, _requests_of(work, barred))
-        free = claims.claim(
-            work, Transfer, [operation for operation in ids if operation not in barred], holder
-        )
-        return transfers.load(work, free)
+        return streams.ways(work, [operation for operation in ids if operation not in barred])
+
+
+def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
+    """Bring files on one way as one stream, if there is room for it."""
+    holder = new_holder(use.settings.lease)
+    admission = traffic.enter(use, way, ids, holder)
+    if not admission.granted:
+        return 0
+    known = Experience(way)
+    claimed: list[Claimed] = []
+    try:
+        claimed = _claim(use, ids[:TRIAL_FILES] if admission.trial else ids, holder)
+        if admission.trial:
+            _later(use, ids[TRIAL_FILES:])
+        if not claimed:
+            return 0
+        with keeping(use.begin, Transfer, holder, use.settings.lease) as heartbeat:
+            heartbeat.start([transfer.id for transfer in claimed])
+            return _Carrier(use, holder, heartbeat, known).carry(claimed)
+    finally:
+        traffic.leave(use, known, holder, {transfer.request_id for transfer in claimed})
+
+
+@retried
+def _later(use: Tools, ids: Sequence[int]) -> None:
+    with use.begin() as work:
+        streams.unsend(work, ids)
+
+
+@retried
+def _claim(use: Tools, ids: Sequence[int], holder: Holder) -> list[Claimed]:
+    with use.begin() as work:
+        return transfers.load(work, claims.claim(work, Transfer, ids, holder))
 
 
 def _requests_of(work: Work, ids: Collection[int]) -> list[int]:
@@ -87,17 +123,10 @@ class _Carrier:
     use: Tools
     holder: Holder
     heartbeat: Heartbeat
+    known: Experience
 
     def carry(self, claimed: Sequence[Claimed]) -> int:
-        """Work through the batch, storage by storage, and record in strides."""
-        arrived = 0
-        for site in sorted({transfer.site_id for transfer in claimed}):
-            arrived += self._carry_to_site(
-                [transfer for transfer in claimed if transfer.site_id == site]
-            )
-        return arrived
-
-    def _carry_to_site(self, claimed: Sequence[Claimed]) -> int:
+        """Work through the batch and record in strides."""
         left = deque(claimed)
         arrived = 0
         while left:
@@ -126,12 +155,13 @@ class _Carrier:
         return results
 
     def _one(self, storage: Storage, transfer: Claimed) -> Outcome:
+        begun = time.monotonic()
         try:
             self.heartbeat.check(transfer.id)
             booked, copied = self._bring(storage, transfer)
         except DynamoError as failed:
             return self._failed(transfer, failed)
-        return Arrived(booked, copied.size, copied.adler32)
+        return Arrived(booked, copied.size, copied.adler32, time.monotonic() - begun)
 
     def _bring(self, storage: Storage, transfer: Claimed) -> tuple[Claimed, Copied]:
         area = self.use.settings.injection.area
@@ -198,7 +228,7 @@ class _Carrier:
         )
         return Failed(
             transfer,
-            failed.reason,
+            classify(failed.reason, failed.detail),
             failed.detail,
             bad_source=getattr(failed, "corrupt_source", False),
         )
@@ -206,7 +236,18 @@ class _Carrier:
     def _record(self, results: Sequence[Outcome]) -> int:
         recorded = outcomes.record(self.use, self.holder, results)
         self.heartbeat.finished([result.claimed.id for result in results])
+        self._learn(results)
         return recorded
+
+    def _learn(self, results: Sequence[Outcome]) -> None:
+        """Take in how it went; failures are told at once, so that others stop in time."""
+        for result in results:
+            if isinstance(result, Arrived):
+                self.known.arrived(result.size, result.seconds)
+            else:
+                self.known.failed(result.reason, result.text)
+        if self.known.is_urgent:
+            traffic.tell(self.use, self.known)
 
 
 def _skipped(left: deque[Claimed], last: Outcome) -> Sequence[Outcome]:

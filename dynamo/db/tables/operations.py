@@ -81,7 +81,7 @@ class Transfer(Lease, Base):
     __table_args__ = (
         UniqueConstraint("file_id", "site_id"),
         Index(None, "state", "not_before"),
-        Index(None, "request_id", "state"),
+        Index(None, "request_id", "state", "hinted"),
         Index(None, "replica_id", "state"),
         Index(None, "source_id", "state"),
         INNODB,

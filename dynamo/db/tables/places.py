@@ -48,6 +48,14 @@ class Site(Base):
     sources: Mapped[Words]
     """`scheme://host` globs from which data may be pulled, such as `root://*.cern.ch`."""
     created: Mapped[Moment]
+    since: Mapped[Moment | None]
+    """Since when it has its status; None = since it was created."""
+    set_by: Mapped[Word | None]
+    """Who gave it its status: None = an operator, else `probes` or `feed`."""
+    max_streams: Mapped[Count | None]
+    """Streams into it at once, and as many out of it; None = as the settings say."""
+    max_link_streams: Mapped[Count | None]
+    """Streams between it and one other site at once; None = as the settings say."""
 
 
 class Partition(Base):

@@ -1,0 +1,40 @@
+"""Downtimes: times in which sites are not to be used, as feeds announce them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from dynamo.db.tables import Downtime, Site
+from dynamo.db.work import Work
+
+
+def under_way(work: Work) -> set[int]:
+    """Return the sites that are down now."""
+    now = (Downtime.begins <= work.now, Downtime.ends > work.now)
+    return set(work.scalars(select(Downtime.site_id).where(*now)))
+
+
+def to_come(work: Work, site_id: int) -> Sequence[Any]:
+    """Return a site's downtimes that are not over, the next first."""
+    wanted = (Downtime.site_id == site_id, Downtime.ends > work.now)
+    columns = (Downtime.begins, Downtime.ends, Downtime.why, Downtime.source)
+    return work.rows(select(*columns).where(*wanted).order_by(Downtime.begins))
+
+
+def replace(work: Work, source: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Take what one source says now instead of all that it said before."""
+    work.changed(delete(Downtime).where(Downtime.source == source))
+    work.insert(Downtime, [{**row, "source": source} for row in rows])
+
+
+def forget(work: Work, before: Any) -> int:
+    """Forget downtimes that ended long ago."""
+    return work.changed(delete(Downtime).where(Downtime.ends < before))
+
+
+def known_sites(work: Work, names: Sequence[str]) -> dict[str, Any]:
+    """Return the sites of these names: key, status and who gave it."""
+    columns = (Site.id, Site.name, Site.status, Site.set_by)
+    rows = work.rows(select(*columns).where(Site.name.in_(names)))
+    return {row.name: row for row in rows}

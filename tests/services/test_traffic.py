@@ -1,0 +1,231 @@
+"""Who may bring files where: limits, turns, and sites that keep failing."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from dynamo.db import links, sources
+from dynamo.db.breakers import Result
+from dynamo.db.claims import Holder
+from dynamo.db.links import Moved
+from dynamo.db.streams import Way
+from dynamo.db.tables import Breaker, Parked, Site, Stream, Transfer
+from dynamo.operations.breakers import Operation
+from dynamo.services import traffic, transferring
+from dynamo.services.traffic import Experience
+from tests.conftest import Clock
+from tests.services.world import World
+
+HALF_LIFE = timedelta(days=1)
+
+
+def site_id(world: World, name: str) -> int:
+    """Return the key of a site."""
+    with world.use.begin.reading() as work:
+        return int(work.scalar(select(Site.id).where(Site.name == name)))
+
+
+def waiting(world: World, request: int) -> list[int]:
+    """Return the transfers of a request that nobody has claimed."""
+    with world.use.begin.reading() as work:
+        wanted = (Transfer.request_id == request, Transfer.state == "queued")
+        return work.scalars(select(Transfer.id).where(*wanted).order_by(Transfer.id))
+
+
+def test_no_limit_is_passed_however_many_workers_come_at_once(world: World) -> None:
+    request = world.many("T2_A", 4)
+    ids = waiting(world, request)
+    a, b, c = (site_id(world, name) for name in ("T2_A", "T2_B", "T2_C"))
+    with world.use.begin() as work:
+        work.changed(update(Site).where(Site.id == a).values(max_streams=3))
+        work.changed(update(Site).where(Site.id == c).values(max_link_streams=1))
+    ways = [Way(b, a), Way(c, a), Way(0, a), Way(b, c), Way(a, c), Way(c, b)] * 6
+
+    def come(number: int) -> tuple[Way, bool]:
+        holder = Holder(f"worker-{number}", 600)
+        return ways[number], traffic.enter(world.use, ways[number], ids, holder).granted
+
+    with ThreadPoolExecutor(8) as pool:
+        came = [way for way, granted in pool.map(come, range(len(ways))) if granted]
+
+    into_a = [way for way in came if way.site_id == a]
+    assert len(into_a) == 3, "as many as the site takes, no more and no fewer"
+    assert {way: came.count(way) for way in came if c in (way.source_id, way.site_id)} == {
+        way: 1 for way in came if c in (way.source_id, way.site_id)
+    }
+    assert Way(b, c) in came
+    assert Way(a, c) in came
+    with world.use.begin.reading() as work:
+        assert work.scalar(select(func.count()).select_from(Stream)) == len(came)
+
+
+def test_who_found_a_way_busy_is_called_when_it_is_free(world: World) -> None:
+    request = world.many("T2_A", 3)
+    a = site_id(world, "T2_A")
+    with world.use.begin() as work:
+        work.changed(update(Site).where(Site.id == a).values(max_streams=1))
+    ids = waiting(world, request)
+    first = Holder("first", 600)
+    assert traffic.enter(world.use, Way(0, a), ids, first).granted
+
+    world.work()
+    assert len(world.on_disk("T2_A")) == 0, "the one stream is taken"
+
+    traffic.leave(world.use, Experience(Way(0, a)), first, ())
+    world.work()
+    assert len(world.on_disk("T2_A")) == 3
+    assert world.request("injection", request)["state"] == "done"
+    assert world.count(Parked) == 0
+    assert world.count(Stream) == 0
+
+
+def test_a_dead_worker_frees_its_stream_with_its_lease(world: World, clock: Clock) -> None:
+    request = world.many("T2_A", 3)
+    a = site_id(world, "T2_A")
+    with world.use.begin() as work:
+        work.changed(update(Site).where(Site.id == a).values(max_streams=1))
+    assert traffic.enter(world.use, Way(0, a), waiting(world, request), Holder("dead", 30)).granted
+    world.work()
+
+    clock.forward(seconds=31)
+    world.sweep()
+
+    assert world.request("injection", request)["state"] == "done"
+
+
+def test_a_large_request_does_not_starve_a_small_one(world: World) -> None:
+    world.use = world.with_settings(
+        work={"batch": 5}, transfer={"window": 2, "site_streams": 1}, block={"max_files": 500}
+    )
+    large = world.many("T2_A", 200)
+    world.step("inject")
+    assert sum(len(hint.ids) for hint in world.published) <= 2 * 5, "the rest waits for its turn"
+    small = world.many("T2_A", 5, start=500)
+    rounds = 0
+    while world.request("injection", small)["state"] != "done":
+        hint = world.published.pop(0)
+        getattr(transferring, "inject" if hint.task == "inject" else "carry")(world.use, hint.ids)
+        rounds += 1
+        assert rounds < 6, "it is not behind all of the large one"
+    assert world.request("injection", large)["state"] == "running"
+
+    world.work(rounds=1000)
+    assert world.request("injection", large)["state"] == "done", "and nothing of it is forgotten"
+
+
+def test_a_message_that_was_lost_costs_a_sweep(world: World, clock: Clock) -> None:
+    world.use = world.with_settings(work={"batch": 5}, transfer={"window": 2})
+    request = world.many("T2_A", 50)
+    world.step("inject")
+    world.published.clear()
+    clock.forward(seconds=120)
+    for _ in range(10):
+        world.sweep()
+    assert world.request("injection", request)["state"] == "done"
+
+
+def break_site(world: World, name: str) -> Path:
+    """Let nothing be written at a site any more."""
+    root = world.folder / name
+    moved = root.rename(root.with_name(f"{name}-away"))
+    root.write_text("this is no folder")
+    return moved
+
+
+def mend_site(world: World, name: str) -> None:
+    """Undo that."""
+    root = world.folder / name
+    root.unlink()
+    root.with_name(f"{name}-away").rename(root)
+
+
+def test_a_site_that_keeps_failing_rests_and_is_tried_again_gently(
+    world: World, clock: Clock
+) -> None:
+    request = world.many("T2_A", 20)
+    break_site(world, "T2_A")
+    world.work()
+    with world.use.begin.reading() as work:
+        row = work.row(select(*Breaker.__table__.columns))
+    assert row.operation == "write"
+    assert row.until > work.now
+
+    clock.forward(seconds=40)  # their back-off is over, the breaker is still open
+    world.sweep()
+    told = world.problems("injection", request)
+    assert {one["reason"] for one in told} == {"site-failing"}
+    assert "T2_A write breaker open until" in str(told[0]["detail"])
+    attempts = {one["attempts"] for one in told}
+    assert attempts == {1}, "nothing was tried meanwhile"
+
+    clock.forward(seconds=60)
+    world.sweep()
+    with world.use.begin.reading() as work:
+        tried = work.scalar(select(func.count()).select_from(Transfer).where(Transfer.attempts > 1))
+        again = work.row(select(Breaker.until, Breaker.trips))
+    assert tried == 3, "a few files, not all"
+    assert again.trips == 2
+    assert (again.until - work.now).total_seconds() > 60, "it rests longer"
+
+    mend_site(world, "T2_A")
+    clock.forward(seconds=130)
+    for _ in range(4):
+        world.sweep()
+        clock.forward(seconds=60)
+    assert world.request("injection", request)["state"] == "done"
+    with world.use.begin.reading() as work:
+        assert work.row(select(Breaker.until, Breaker.trips)) == (None, 0)
+
+
+def test_a_single_bad_file_opens_no_breaker(world: World) -> None:
+    world.many("T2_A", 30)
+    files = [world.pulled("T2_A", f"gone_{n}", b"x") for n in range(8)]
+    for n in range(8):
+        world.output_path("T2_A", f"gone_{n}").unlink()
+    world.inject("T2_A", files)
+    world.work()
+    with world.use.begin.reading() as work:
+        assert work.scalars(select(Breaker.until)) == [None]
+    assert len(world.on_disk("T2_A")) == 30
+
+
+def test_the_nearest_healthy_source_is_read(world: World) -> None:
+    world.many("T2_A", 4)
+    world.close()
+    world.work()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    a, b, c = (site_id(world, name) for name in ("T2_A", "T2_B", "T2_C"))
+    with world.use.begin.reading() as work:
+        learnt = links.rates(work)
+    assert learnt.keys() == {(a, b)}
+    assert learnt[a, b] > 0
+
+    block = 1
+    with world.use.begin() as work:
+        links.learn(
+            work, {(a, c): Moved(10**9, 10.0), (b, c): Moved(10**9, 1.0)}, half_life=HALF_LIFE
+        )
+        fast, slow = sources.best(work, [block], [a], c), sources.best(work, [block], [b], c)
+        assert sources.best(work, [block], (), c) == fast != slow
+
+        place = (b, Operation.READ)
+        traffic.breakers.count(
+            work,
+            {place: Result(failed=9, reason="source-error", detail="?")},
+            traffic.rules(world.use),
+        )
+        assert sources.best(work, [block], (), c) == slow, "its site keeps failing"
+
+
+def test_what_was_learnt_of_a_link_fades(world: World, clock: Clock) -> None:
+    a, b = site_id(world, "T2_A"), site_id(world, "T2_B")
+    with world.use.begin() as work:
+        links.learn(work, {(a, b): Moved(1000, 1.0)}, HALF_LIFE)
+    clock.forward(days=10)
+    with world.use.begin() as work:
+        links.learn(work, {(a, b): Moved(10, 1.0)}, HALF_LIFE)
+        assert links.rates(work)[a, b] == pytest.approx(11, abs=0.2)
