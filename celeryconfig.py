@@ -60,6 +60,7 @@ QUEUE_OF = {
     "delete": "delete",
     "plan": "policy",
     "detox": "policy",
+    "dealer": "policy",
     "cycle": "policy",
     "close-idle": "policy",
     "sweep": "policy",
@@ -95,19 +96,37 @@ timezone = "UTC"
 # --- beat -----------------------------------------------------------------------------------------
 
 
-def _every(seconds: float, task: str) -> dict[str, object]:
+EVERY = {
+    # task → seconds
+    "sweep": _work.sweep_seconds,
+    "close-idle": max(60, _work.sweep_seconds),
+    "detox": _settings.detox.every_hours * 3600,
+    "dealer": _settings.dealer.every_minutes * 60,
+    "check": _work.check_seconds,
+    "purge": 3600,
+}
+"""Each is done once in its period, by the database's clock, however many messages ask for it."""
+
+_DAY = 86400
+
+
+def _beat(task: str) -> dict[str, object]:
     """Beat a task.
 
-    A message that was not taken within its period is dropped, as the next one says the same.
+    A message expires by the clocks of two machines, so it is given a day: that a worker's clock is
+    wrong must not make it drop all that beats, and what piles up while nobody works has an end.
     """
-    return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": seconds}}
+    seconds = EVERY[task]
+    options = {"expires": seconds + _DAY}
+    return {"task": task, "schedule": timedelta(seconds=seconds), "options": options}
 
 
 beat_schedule = {
-    "find lost work": _every(_work.sweep_seconds, "sweep"),
-    "close idle blocks": _every(max(60, _work.sweep_seconds), "close-idle"),
-    "free what is too full": _every(_settings.detox.every_hours * 3600, "detox"),
-    "check all invariants": _every(_work.check_seconds, "check"),
-    "forget what ended long ago": _every(3600, "purge"),
+    "find lost work": _beat("sweep"),
+    "close idle blocks": _beat("close-idle"),
+    "free what is too full": _beat("detox"),
+    "copy where data are wanted": _beat("dealer"),
+    "check all invariants": _beat("check"),
+    "forget what ended long ago": _beat("purge"),
 }
 beat_max_loop_interval = 5

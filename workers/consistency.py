@@ -1,6 +1,7 @@
 """The consistency pool: checks all invariants, forgets what ended long ago."""
 
-from dynamo.services import checks, sweeps
+from celeryconfig import EVERY
+from dynamo.services import beats, checks, sweeps
 from workers.app import app
 from workers.tools import tools
 
@@ -8,10 +9,10 @@ from workers.tools import tools
 @app.task(name="check")
 def check() -> None:
     """Check all invariants; a drift of the counters stops deletions."""
-    checks.run_check(tools())
+    beats.once(tools(), "check", EVERY["check"], checks.run_check)
 
 
 @app.task(name="purge")
 def purge() -> None:
     """Forget what ended long ago."""
-    sweeps.purge(tools())
+    beats.once(tools(), "purge", EVERY["purge"], sweeps.purge)

@@ -2,7 +2,8 @@
 
 from celery.signals import worker_ready
 
-from dynamo.services import closures, cycles, planning, sweeps
+from celeryconfig import EVERY
+from dynamo.services import beats, closures, cycles, planning, sweeps
 from workers.app import app
 from workers.tools import tools
 
@@ -19,6 +20,12 @@ def detox() -> None:
     cycles.due(tools())
 
 
+@app.task(name="dealer")
+def dealer() -> None:
+    """File a cycle of the Dealer for each partition with a quota."""
+    cycles.deal(tools())
+
+
 @app.task(name="cycle")
 def cycle(cycle_ids: list[int]) -> None:
     """Run cycles that wait."""
@@ -28,7 +35,7 @@ def cycle(cycle_ids: list[int]) -> None:
 @app.task(name="close-idle")
 def close_idle() -> None:
     """Close blocks that took no file for long."""
-    closures.close_idle(tools())
+    beats.once(tools(), "close-idle", EVERY["close-idle"], closures.close_idle)
 
 
 @app.task(name="sweep")

@@ -2,16 +2,20 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import select
 
 from api.app import create_app
+from dynamo.db.tables import Block
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import quick_app
 from tests.api.web import Web, booking
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
 from tests.faults.plant import Plant, quickly
-from tests.services.world import lfn
+from tests.services.world import World, lfn
 
 ENOUGH = 5.0
 """Seconds that a call may take at most here; it takes 0.3 on a machine that does nothing else."""
@@ -71,22 +75,36 @@ def test_work_whose_messages_were_wiped_is_done(small_plant: Plant):
     assert_all_ended(world)
 
 
+@contextmanager
+def recording_waits(world: World) -> Iterator[None]:
+    """Hold the open blocks, so that whoever brought a file waits until it may say so."""
+    with world.use.begin() as work:
+        work.rows(select(Block.id).with_for_update())
+        yield
+
+
 @pytest.mark.slow
 def test_pools_and_beat_go_on_when_the_broker_is_back(small_plant: Plant):
+    """The broker goes while a task runs, and is still away when that task ends."""
     world, broker = small_plant.world, small_plant.broker
     worker, beat = small_plant.start(), small_plant.beat()
-    first = world.many("T2_A", 20)
-    quickly(lambda: small_plant.state("injection", first) == "done")
+    requests = [("injection", world.many("T2_A", 20))]
+    small_plant.until_done(*requests)
 
-    broker.stop()
-    requests = [("injection", world.many("T2_B", 60)), ("closure", world.close())]
+    requests.append(("injection", world.many("T2_A", 20, start=20)))
+    with recording_waits(world):
+        quickly(lambda: len(world.on_disk("T2_A")) == 40)
+        broker.stop()
+        quickly(lambda: "Connection to broker lost" in worker.said)
+    quickly(lambda: small_plant.state(*requests[-1]) == "done")
+    requests += [("injection", world.many("T2_B", 60)), ("closure", world.close())]
     requests.append(("copy", world.copy("T2_C")))
-    time.sleep(2)  # beat and the pools notice
-    assert small_plant.state(*requests[0]) == "running"
+    quickly(lambda: "Cannot connect" in worker.said)
+    assert small_plant.state("injection", requests[2][1]) == "running"
     broker.start()
 
     quickly(lambda: all(small_plant.state(*request) == "done" for request in requests), 60)
     assert worker.process.poll() is None
     assert beat.process.poll() is None
-    assert seen(world.folder / "T2_C") == described(contents("T2_A", 20) | contents("T2_B", 60))
+    assert seen(world.folder / "T2_C") == described(contents("T2_A", 40) | contents("T2_B", 60))
     assert_all_ended(world)

@@ -28,10 +28,13 @@ def test_every_queue_belongs_to_one_pool():
     assert len(queues) == len(set(queues))
 
 
-def test_what_beats_is_a_task_and_expires_within_its_period():
+def test_what_beats_is_a_task_with_a_period_and_outlives_clocks_that_are_an_hour_apart():
     for entry in celeryconfig.beat_schedule.values():
         assert entry["task"] in tasks()
-        assert 0 < entry["options"]["expires"] <= entry["schedule"].total_seconds()
+        period = entry["schedule"].total_seconds()
+        assert period == celeryconfig.EVERY[entry["task"]]
+        assert entry["options"]["expires"] >= period + 3600
+    assert len(celeryconfig.beat_schedule) == len(celeryconfig.EVERY)
 
 
 def test_messages_are_acknowledged_late_and_work_has_no_time_limit():
