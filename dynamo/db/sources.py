@@ -4,12 +4,21 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, or_, select, update
 
 from dynamo.db import breakers, downtimes, links
 from dynamo.db.placing import pin
+from dynamo.db.registry import lfn_hash
 from dynamo.db.switches import stopped_sites
-from dynamo.db.tables import BlockReplica, Incident, Site, Stream, Transfer
+from dynamo.db.tables import (
+    BlockReplica,
+    File,
+    Incident,
+    ReplicaFile,
+    Site,
+    Stream,
+    Transfer,
+)
 from dynamo.db.work import Work
 from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus
 from dynamo.operations.breakers import Operation
@@ -42,13 +51,8 @@ def change(work: Work, transfer_id: int, block_id: int, lfn: str, site_id: int) 
 
     False = there is none.
     """
-    bad = select(Incident.site).where(Incident.lfn == lfn)
-    others = _candidates(work, SiteKind.DISK, SiteKind.TAPE).where(
-        BlockReplica.block_id == block_id, BlockReplica.site_id != site_id, Site.name.not_in(bad)
-    )
-    rows = work.rows(others)
     before = work.scalar(select(Transfer.source_id).where(Transfer.id == transfer_id))
-    after = int(_Choice(work, rows, site_id).of(rows).id) if rows else None
+    after = of_file(work, block_id, lfn, site_id)
     if before == after:
         return after is not None
     pin(work, {key: step for key, step in ((before, -1), (after, 1)) if key is not None})
@@ -56,7 +60,32 @@ def change(work: Work, transfer_id: int, block_id: int, lfn: str, site_id: int) 
     return after is not None
 
 
+def of_file(work: Work, block_id: int, lfn: str, site_id: int) -> int | None:
+    """Return the replica from which a site reads one file best, if nothing bad is known of it.
+
+    It need not be complete, as long as it holds the file.
+    """
+    bad = select(Incident.site).where(Incident.lfn == lfn, Incident.ended.is_(None))
+    listed = exists().where(
+        ReplicaFile.replica_id == BlockReplica.id,
+        ReplicaFile.file_id == File.id,
+        File.lfn_hash == lfn_hash(lfn),
+    )
+    others = _readable(work, SiteKind.DISK, SiteKind.TAPE).where(
+        BlockReplica.block_id == block_id,
+        BlockReplica.site_id != site_id,
+        Site.name.not_in(bad),
+        or_(BlockReplica.complete.is_(True), listed),
+    )
+    rows = work.rows(others)
+    return int(_Choice(work, rows, site_id).of(rows).id) if rows else None
+
+
 def _candidates(work: Work, *kinds: SiteKind) -> Any:
+    return _readable(work, *kinds).where(BlockReplica.complete.is_(True))
+
+
+def _readable(work: Work, *kinds: SiteKind) -> Any:
     return (
         select(
             BlockReplica.id,
@@ -70,7 +99,6 @@ def _candidates(work: Work, *kinds: SiteKind) -> Any:
         .join(Site, Site.id == BlockReplica.site_id)
         .where(
             BlockReplica.state == ReplicaState.VALID,
-            BlockReplica.complete.is_(True),
             Site.kind.in_(kinds),
             Site.status != SiteStatus.UNKNOWN,
             Site.name.not_in(stopped_sites(work)),

@@ -35,7 +35,7 @@ _COMING = exists().where(
         and_(Transfer.state == State.FAILED, Transfer.kind != TransferKind.COPY),
     ),
 )
-_KNOWN_BAD = exists().where(Incident.lfn == File.lfn)
+_KNOWN_BAD = exists().where(Incident.lfn == File.lfn, Incident.ended.is_(None))
 
 
 def lost_files(_limits: Limits) -> Statements:

@@ -11,13 +11,14 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from dynamo.db import accounts, claims, placing, removal, requests, sources, transfers
+from dynamo.db import accounts, claims, incidents, placing, removal, requests, sources, transfers
 from dynamo.db.claims import Holder
 from dynamo.db.history_log import Event
 from dynamo.db.history_log import record as write_history
+from dynamo.db.incidents import Report
 from dynamo.db.requests import Tallies
 from dynamo.db.scheduling import Order
-from dynamo.db.tables import Block, Dataset, Incident, Request, Site, Transfer
+from dynamo.db.tables import Block, Dataset, Request, Site, Transfer
 from dynamo.db.transfers import Claimed
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import RequestKind, TransferKind
@@ -168,15 +169,8 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
         guard.announce(work, use, claimed.request_id)
         return
     reason = failed.reason
-    if (
-        claimed.kind == TransferKind.COPY
-        and claimed.source is not None
-        and (failed.bad_source or reason == "source-missing")
-    ):
-        _report_source(work, failed)
-        assert claimed.block_id is not None  # noqa: S101 - only files of closed blocks are copied
-        if not sources.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id):
-            reason = "no-source"
+    if claimed.kind == TransferKind.COPY and not _has_source(work, failed):
+        reason = "no-source"
     verdict = after_failure(reason, claimed.attempts, work.now, use.patience, random.Random())
     if verdict.state == State.HELD and _given_up(work, use, claimed):
         verdict = Verdict(State.FAILED, None)
@@ -185,6 +179,17 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
         requests.count(work, tallies)
         _unpin(work, claimed)
     claims.put_back(work, Transfer, claimed.id, verdict, reason, failed.text)
+
+
+def _has_source(work: Work, failed: Failed) -> bool:
+    """Tell whether a copy has something to read; a source that is bad is changed for another."""
+    claimed = failed.claimed
+    if claimed.source is not None:
+        if not (failed.bad_source or failed.reason == "source-missing"):
+            return True
+        _report_source(work, failed)
+    assert claimed.block_id is not None  # noqa: S101 - only files of closed blocks are copied
+    return sources.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id)
 
 
 def _given_up(work: Work, use: Tools, claimed: Claimed) -> bool:
@@ -204,32 +209,10 @@ def _report_source(work: Work, failed: Failed) -> None:
     claimed = failed.claimed
     assert claimed.source is not None  # noqa: S101 - asked by the caller
     kind = "missing" if failed.reason == "source-missing" else "corrupt"
-    known = (
-        Incident.lfn == claimed.lfn,
-        Incident.site == claimed.source.name,
-        Incident.kind == kind,
-    )
-    if not work.scalar(select(Incident.id).where(*known)):
-        row = {
-            "lfn": claimed.lfn,
-            "site": claimed.source.name,
-            "kind": kind,
-            "at": work.now,
-            "detail": failed.text[:1000],
-        }
-        work.insert(Incident, [row])
-        write_history(
-            work,
-            [
-                Event(
-                    f"source-{kind}",
-                    "dynamo",
-                    lfn=claimed.lfn,
-                    site=claimed.source.name,
-                    why=failed.text,
-                )
-            ],
-        )
+    site = claimed.source.name
+    if incidents.report(work, Report(claimed.lfn, site, kind, failed.text)):
+        event = Event(f"source-{kind}", "dynamo", lfn=claimed.lfn, site=site, why=failed.text)
+        write_history(work, [event])
 
 
 def _write_arrivals(work: Work, arrived: Sequence[Arrived]) -> None:

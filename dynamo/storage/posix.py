@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
@@ -125,13 +125,21 @@ class PosixStorage:
         with told(temporary, "destination-error"):
             self.tree.remove(self._parts(temporary))
 
+    def move(self, lfn: str, other: str) -> None:
+        """Give a file another name; the folders that this leaves empty go."""
+        for name in (lfn, other):
+            check_final(name, self.area)
+        with told(lfn, "destination-error"):
+            self.tree.move_new(self._parts(lfn), self._parts(other))
+            self.tree.prune(self._parts(lfn)[:-1])
+
     def listing(self, area: str) -> Iterator[Folder]:
         """Walk an area; names that are no LFNs are given too, as they lie on the disk."""
         return walk(self.tree, self._path(area), area)
 
-    def clean(self, area: str, before: datetime) -> int:
-        """Remove temporary files that nobody has touched for long."""
-        return clean(self, area, before)
+    def clean(self, area: str, before: datetime, needed: Callable[[str], bool]) -> int:
+        """Remove temporary files that nobody has touched for long, nor needs."""
+        return clean(self, area, before, needed)
 
     def free(self) -> int | None:
         """Return the bytes that the file system has left for us."""

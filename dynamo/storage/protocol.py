@@ -82,6 +82,8 @@ class Folder:
     entries: Sequence[Entry]
     complete: bool
     error: str | None = None
+    below: Sequence[str] = ()
+    """Its sub-folders: one that is named here and does not follow was never listed."""
 
 
 class Readable(Protocol):
@@ -162,11 +164,17 @@ class Storage(Protocol):
     def discard(self, temporary: str) -> None:
         """Remove a temporary file if it is there; refuses any other name."""
 
+    def move(self, lfn: str, other: str) -> None:
+        """Give a file in its place another such name, and replace nothing; again is harmless."""
+
     def listing(self, area: str) -> Iterator[Folder]:
         """Walk an area folder by folder, each with the mark whether all of it was seen."""
 
-    def clean(self, area: str, before: datetime) -> int:
-        """Remove an area's temporary files that were last changed before a moment; count them."""
+    def clean(self, area: str, before: datetime, needed: Callable[[str], bool]) -> int:
+        """Remove an area's temporary files that were last changed before a moment; count them.
+
+        Of each that is to go it is asked first whether somebody still needs it.
+        """
 
     def free(self) -> int | None:
         """Return the bytes that can still be written; None where the storage cannot tell."""

@@ -97,6 +97,22 @@ class Tree:
                 os.stat(old[-1], dir_fd=source, follow_symlinks=False)
         raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again")
 
+    def move_new(self, old: Path, new: Path) -> None:
+        """Give a file another name and replace nothing: FileExistsError where something has it.
+
+        A repetition after a crash goes on where the first stopped.
+        """
+        with self.folder(new[:-1], create=True) as target:
+            try:
+                with self.folder(old[:-1]) as source:
+                    _regular(old, os.stat(old[-1], dir_fd=source, follow_symlinks=False))
+                    _link(source, old[-1], target, new[-1])
+                    self._sync(target)
+                    os.unlink(old[-1], dir_fd=source)
+                    self._sync(source)
+            except FileNotFoundError:
+                _regular(new, os.stat(new[-1], dir_fd=target, follow_symlinks=False))
+
     def remove(self, path: Path) -> bool:
         """Remove a file; False where there is none. A link is not removed: NotAFileError."""
         try:
@@ -169,6 +185,16 @@ def _regular(path: Path, found: os.stat_result) -> os.stat_result:
     if not stat.S_ISREG(found.st_mode):
         raise NotAFileError(errno.ELOOP, f"{path[-1]} is not a file")
     return found
+
+
+def _link(source: int, old: str, target: int, new: str) -> None:
+    """Give a file a second name, unless it has it already."""
+    try:
+        os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+    except FileExistsError:
+        mine = os.stat(old, dir_fd=source, follow_symlinks=False)
+        if not os.path.samestat(mine, os.stat(new, dir_fd=target, follow_symlinks=False)):
+            raise
 
 
 def _sync_filesystem(number: int) -> None:

@@ -27,8 +27,10 @@ def _read(tree: Tree, path: Path, name: str) -> tuple[Folder, list[str]]:
             for item in found:
                 _sort(item, name, entries, below)
     except OSError as error:
-        return Folder(name, entries, complete=False, error=error.strerror or str(error)), below
-    return Folder(name, sorted(entries, key=lambda entry: entry.lfn), complete=True), sorted(below)
+        said = error.strerror or str(error)
+        return Folder(name, entries, complete=False, error=said, below=below), below
+    entries.sort(key=lambda entry: entry.lfn)
+    return Folder(name, entries, complete=True, below=sorted(below)), sorted(below)
 
 
 def _sort(item: os.DirEntry[str], name: str, entries: list[Entry], below: list[str]) -> None:

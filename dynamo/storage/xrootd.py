@@ -180,13 +180,26 @@ class XRootDStorage:
         check_temporary(temporary, self.area)
         self.server.remove(self._path(temporary))
 
+    def move(self, lfn: str, other: str) -> None:
+        """Give a file another name.
+
+        Who writes there between this look and the move is replaced on some servers: other names
+        are new ones, or such that Dynamo has found free.
+        """
+        for name in (lfn, other):
+            check_final(name, self.area)
+        if self.server.stat(self._path(other)) is None:
+            self.server.move(self._path(lfn), self._path(other))
+        elif self.server.stat(self._path(lfn)) is not None:
+            raise StorageError("destination-error", f"{other} is there already")
+
     def listing(self, area: str) -> Iterator[Folder]:
         """Walk an area; names that are no LFNs are given too, as they lie there."""
         return _walk(self.server, self._path(area), area)
 
-    def clean(self, area: str, before: datetime) -> int:
-        """Remove temporary files that nobody has touched for long."""
-        return clean(self, area, before)
+    def clean(self, area: str, before: datetime, needed: Callable[[str], bool]) -> int:
+        """Remove temporary files that nobody has touched for long, nor needs."""
+        return clean(self, area, before, needed)
 
     def free(self) -> int | None:
         """Return the bytes that the server says can be written."""
@@ -253,9 +266,6 @@ def _walk(server: Server, path: str, name: str) -> Iterator[Folder]:
             for one in found
             if not one.is_folder
         ]
-        yield Folder(shown, entries, complete=True)
-        waiting += [
-            (f"{where}/{one.name}", f"{shown}/{one.name}")
-            for one in reversed(found)
-            if one.is_folder
-        ]
+        below = [one.name for one in found if one.is_folder]
+        yield Folder(shown, entries, complete=True, below=below)
+        waiting += [(f"{where}/{name}", f"{shown}/{name}") for name in reversed(below)]

@@ -63,6 +63,11 @@ def some_bytes(size: int, seed: int = 0) -> bytes:
     return hashlib.shake_128(str(seed).encode()).digest(size)
 
 
+def nobody(_name: str) -> bool:
+    """Nobody needs it."""
+    return False
+
+
 def alive() -> None:
     """The lease holds."""
 
@@ -207,6 +212,8 @@ class StorageContract:
             lambda: storage.adopt(name, OWN),
             lambda: storage.persist(name),
             lambda: storage.listing(name),
+            lambda: storage.move(name, LFN),
+            lambda: storage.move(LFN, name),
         ]
         for call in calls:
             with pytest.raises(Invalid):
@@ -221,6 +228,10 @@ class StorageContract:
         assert all(folder.complete for folder in folders)
         found = {entry.lfn: entry.size for folder in folders for entry in folder.entries}
         assert found == {"/store/a/1": 1, "/store/a/b/2": 2, "/store/c/3": 0}
+        # each folder that another one names follows, so that a listing cut short is found out
+        named = {f"{folder.path}/{name}" for folder in folders for name in folder.below}
+        assert {folder.path for folder in folders} == {"/store", *named}
+        assert named == {"/store/a", "/store/a/b", "/store/c"}
 
     def test_a_listing_of_a_missing_area_is_not_complete(self, storage: Storage, plant):
         plant("/store/a/1", b"x")
@@ -230,9 +241,24 @@ class StorageContract:
         plant(OWN, b"x")
         plant(UPLOAD, b"y")
         now = datetime.now(UTC)
-        assert storage.clean(AREA, now - timedelta(hours=1)) == 0
-        assert storage.clean(AREA, now + timedelta(hours=1)) == 2
+        assert storage.clean(AREA, now - timedelta(hours=1), nobody) == 0
+        assert storage.clean(AREA, now + timedelta(hours=1), UPLOAD.__eq__) == 1
+        assert look() == {UPLOAD: b"y"}
+        assert storage.clean(AREA, now + timedelta(hours=1), nobody) == 1
         assert look() == {}
+
+    def test_a_move_keeps_the_file_and_replaces_none(self, storage: Storage, plant, look):
+        aside = "/store/user/dynamo-quarantine/7/out_1.root"
+        plant(LFN, b"mine")
+        storage.move(LFN, aside)
+        assert look() == {aside: b"mine"}
+        storage.move(LFN, aside)  # its worker died before it could say so
+        plant(LFN, b"new")
+        with pytest.raises(StorageError):
+            storage.move(aside, LFN)
+        assert look() == {aside: b"mine", LFN: b"new"}
+        with pytest.raises(StorageError):
+            storage.move("/store/none", "/store/other")
 
     def test_free_space_is_a_number_or_unknown(self, storage: Storage):
         free = storage.free()
