@@ -138,12 +138,12 @@ def _replicas(work: Work, inside: _Inside, extent: Extent) -> tuple[Replicas, Bl
     moment = columns.seconds(work, "updated")
     wanted = (
         *("id", "block_id", "dataset_id", "site_id", "COALESCE(group_id, 0)", "bytes", "n_files"),
-        *(moment, "complete", "custodial", f"CASE WHEN {_VALID} THEN 1 ELSE 0 END"),
+        *(moment, "complete", "custodial", "in_use", f"CASE WHEN {_VALID} THEN 1 ELSE 0 END"),
     )
     read = columns.numbers(work, Rows("block_replicas", wanted, extent.within("dataset_id")))
     site_at, dataset_at = Keys.of(sites.ids), Keys.of(inside.datasets.ids)
     ids, block_ids, dataset_ids, site_ids, group_ids, size, n_files, updated, *flags = read
-    complete, custodial, valid = (flag.astype(np.bool_) for flag in flags)
+    complete, custodial, in_use, valid = (flag.astype(np.bool_) for flag in flags)
     valid &= np.isin(block_ids, blocks.ids)
     parts = RawBlockReplicas(
         ids=ids[valid],
@@ -155,6 +155,7 @@ def _replicas(work: Work, inside: _Inside, extent: Extent) -> tuple[Replicas, Bl
         updated=updated[valid],
         complete=complete[valid],
         custodial=custodial[valid],
+        in_use=in_use[valid],
     )
     at = dataset_at(dataset_ids).astype(np.int64) * len(sites.ids) + site_at(site_ids)
     leaving = np.setdiff1d(at[~valid], at[valid])

@@ -1,6 +1,6 @@
 """The loop: evaluate, delete at one site, evaluate what that touched, until none needs more."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from dynamo.detox.applying import Applier
 from dynamo.detox.choosing import Chooser
 from dynamo.detox.cycle import Cycle
 from dynamo.detox.limits import Limits, limited
+from dynamo.detox.own import guarded, is_own
 from dynamo.detox.plan import Plan
 from dynamo.detox.reporting import Finished, report
 from dynamo.detox.stack import prepared
@@ -43,7 +44,8 @@ def decide(asked: Question, limits: Limits | None = None) -> Plan:
     if name not in known:
         raise Invalid(f"there is no partition {name}{nearest(name, known)}")
     bounds = limits or Limits()
-    return limited(_Run(asked, bounds).run(), bounds)
+    own = replace(asked, policy=guarded(asked.policy, asked.snapshot))
+    return limited(_Run(own, bounds).run(), bounds)
 
 
 def targeted(asked: Question, held: Flags) -> tuple[Standing, Flags]:
@@ -137,7 +139,8 @@ class _Run:
         )
 
     def _finished(self) -> Finished:
-        unmatched = {line.number for line in self.asked.policy.lines} - self.walker.matched
+        theirs = {line.number for line in self.asked.policy.lines if not is_own(line)}
+        unmatched = theirs - self.walker.matched
         return Finished(
             policy=self.asked.policy,
             moment=self.asked.moment,

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
+from dynamo.detox.own import is_own
 from dynamo.inventory.snapshot import Codes, Flags, Words
 from dynamo.policy.comparisons import Fits, Texts
 from dynamo.policy.conditions import Holds, compiled, fixed_truth
@@ -50,7 +51,7 @@ class Stack:
 def prepared(policy: Policy, image: Image, now: float) -> Stack:
     """Make a policy's lines ready."""
     steps: list[Run | Single] = []
-    for alone, lines in groupby(policy.lines, key=_of_datasets_alone):
+    for alone, lines in groupby(sorted(policy.lines, key=_turn), key=_of_datasets_alone):
         if alone:
             steps.append(Run(_first(list(lines), image, now)))
         else:
@@ -58,6 +59,11 @@ def prepared(policy: Policy, image: Image, now: float) -> Stack:
     verbs = [VERBS.index(line.verb) for line in (policy.default, *policy.lines)]
     shared = any(variable.shared for line in policy.lines for variable in _variables(line))
     return Stack(tuple(steps), np.array(verbs, np.int8), shared)
+
+
+def _turn(line: Line) -> bool:
+    """Sort what is Dynamo's own to the front; all others stay in their order."""
+    return not is_own(line)
 
 
 def _variables(line: Line) -> tuple[Variable, ...]:

@@ -158,6 +158,7 @@ class RawBlockReplicas:
     updated: ArrayLike
     complete: ArrayLike
     custodial: ArrayLike
+    in_use: ArrayLike | None = None
 
 
 def replicas(
@@ -194,5 +195,6 @@ def replicas(
             updated=np.asarray(parts.updated, np.int64)[order],
             complete=np.asarray(parts.complete, np.bool_)[order],
             custodial=np.asarray(parts.custodial, np.bool_)[order],
+            in_use=None if parts.in_use is None else np.asarray(parts.in_use, np.bool_)[order],
         ),
     )

@@ -113,6 +113,8 @@ class BlockReplicas:
     updated: Amounts
     complete: Flags
     custodial: Flags
+    in_use: Flags | None = None
+    """A copy or a transfer reads from it, or will: it cannot be deleted now; None = none is."""
 
 
 @dataclass(frozen=True, slots=True)

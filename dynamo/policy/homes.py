@@ -68,5 +68,6 @@ def _imagined(snapshot: Snapshot, some: Imagined, order: Amounts) -> Snapshot:
             updated=np.zeros(count, np.int64),
             complete=np.ones(count, np.bool_),
             custodial=np.zeros(count, np.bool_),
+            in_use=None,
         ),
     )

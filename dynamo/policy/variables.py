@@ -114,6 +114,16 @@ def _attribute(name: str, default: float) -> Callable[[Image], Column]:
     return read
 
 
+def _in_use(image: Image) -> Flags:
+    """Tell for each row whether a copy needs it; the parts of empty tape replicas nobody needs."""
+    found = np.zeros(len(image.source), np.bool_)
+    known = image.snapshot.block_replicas.in_use
+    if known is not None:
+        real = image.source >= 0
+        found[real] = known[image.source[real]]
+    return found
+
+
 def _release(image: Image) -> Values:
     known = image.snapshot.attributes.get("release")
     if known is None:
@@ -422,6 +432,14 @@ VARIABLES: tuple[Variable, ...] = (
         meaning="a lock that has not expired names it",
         default="false",
         fixed=lambda image: image.locked,
+    ),
+    Variable(
+        name="blockreplica.in_use",
+        level=Level.BLOCK,
+        kind=Kind.BOOL,
+        meaning="a copy reads from it, or will; such blocks are protected before all lines",
+        default="false",
+        fixed=_in_use,
     ),
     Variable(
         name="blockreplica.is_last_transfer_source",

@@ -1,5 +1,7 @@
 """The corners of Detox: sites without quota, empty tape replicas, owners, ties, limits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,32 @@ def test_an_unlimited_site_is_never_full():
     assert planned(
         case("dataset S1\n/D/E/F full", "When site.quota > 1e18\nDismiss", quota=-1)
     ).deletions.row.size
+
+
+def test_what_a_copy_reads_from_is_protected_before_all_lines():
+    drawn = case(
+        "dataset S1 S2\n/A/E/F full full\n/B/E/F full -", "Delete dataset.name == *\nDismiss"
+    )
+    loaded = load(drawn)
+    rows = loaded.snapshot.block_replicas
+    in_use = rows.replica == 0
+    in_use[1] = False
+    snapshot = replace(loaded.snapshot, block_replicas=replace(rows, in_use=in_use))
+
+    plan = planned(drawn, snapshot=snapshot)
+
+    going = sorted((one.dataset, one.site, len(one.rows)) for one in plan.each_deletion())
+    assert going == [
+        ("/A/E/F", "S1", 1),
+        ("/A/E/F", "S2", 2),
+        ("/B/E/F", "S1", 2),
+    ]
+    kept = [one for one in plan.each_decision() if one.verdict is Verdict.PROTECT]
+    assert [(one.dataset, one.site, len(one.rows)) for one in kept] == [("/A/E/F", "S1", 1)]
+    line = plan.line(kept[0].line)
+    assert (line.at, line.text) == (0, "ProtectBlock blockreplica.in_use (Dynamo's own rule)")
+    assert plan.sites[0].used_after == TB
+    assert plan.unmatched == ()
 
 
 def test_an_unknown_partition_is_named():
