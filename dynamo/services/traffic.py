@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from dynamo.clock import rfc3339
-from dynamo.db import breakers, links, streams, transfers, turns
+from dynamo.db import breakers, fairness, links, streams, transfers
 from dynamo.db.breakers import Place, Result
 from dynamo.db.claims import Holder
 from dynamo.db.links import Moved
@@ -91,7 +91,7 @@ def enter(use: Tools, way: Way, ids: Sequence[int], holder: Holder) -> Admission
         if admission.rests is not None:
             site, operation, until = admission.rests
             text = said(work, site, operation, until)
-            turns.postpone(work, ids, until, text)
+            fairness.postpone(work, ids, until, text)
         return admission
 
 
@@ -110,8 +110,8 @@ def leave(use: Tools, known: Experience, holder: Holder, request_ids: Collection
         _learn(work, use, known)
         streams.leave(work, known.way, holder)
         ids: list[int] = []
-        for turn in turns.turns(work, limits(use), known.way, CALLED):
-            ids += turns.next_of(work, turn, use.settings.work.batch)
+        for turn in fairness.turns(work, limits(use), known.way, CALLED):
+            ids += fairness.next_of(work, turn, use.settings.work.batch)
         _send(work, use, ids)
         refill(work, use, request_ids)
 
@@ -126,7 +126,7 @@ def tell(use: Tools, known: Experience) -> None:
 def _learn(work: Work, use: Tools, known: Experience) -> None:
     again = breakers.count(work, known.results, rules(use))
     if again:
-        turns.wake(work, again)
+        fairness.wake(work, again)
     if known.way.source_id != streams.OUTSIDE and known.moved.seconds > 0:
         half_life = timedelta(hours=use.settings.transfer.rate_half_life_hours)
         links.learn(work, {(known.way.source_id, known.way.site_id): known.moved}, half_life)
@@ -139,24 +139,24 @@ def refill(work: Work, use: Tools, request_ids: Collection[int]) -> None:
     window = use.settings.transfer.window * use.settings.work.batch
     ids: list[int] = []
     for request_id in sorted(request_ids):
-        ids += turns.unsent(work, request_id, window)
+        ids += fairness.unsent(work, request_id, window)
     _send(work, use, ids)
 
 
 def _send(work: Work, use: Tools, ids: Sequence[int]) -> None:
     if ids:
-        turns.sent(work, ids)
+        fairness.sent(work, ids)
         work.hint(*transfers.described(work, ids, use.settings.work.batch))
 
 
 def sweep(work: Work, use: Tools) -> None:
     """Send what was lost, what was never sent, and who was parked and is not called by anybody."""
     streams.clear_dead(work)
-    turns.forget_lost(work, timedelta(seconds=use.settings.work.hint_seconds), _MOST)
+    fairness.forget_lost(work, timedelta(seconds=use.settings.work.hint_seconds), _MOST)
     called: list[int] = []
-    for turn in turns.turns(work, limits(use), None, _MOST // use.settings.work.batch):
-        ids = turns.next_of(work, turn, use.settings.work.batch)
-        turns.sent(work, ids)
+    for turn in fairness.turns(work, limits(use), None, _MOST // use.settings.work.batch):
+        ids = fairness.next_of(work, turn, use.settings.work.batch)
+        fairness.sent(work, ids)
         called += ids
     _send(work, use, called)
-    refill(work, use, turns.requests_unsent(work)[:_MOST])
+    refill(work, use, fairness.requests_unsent(work)[:_MOST])

@@ -1,0 +1,165 @@
+"""Fairness: what of the work that waits is sent to the workers next; nobody waits for ever.
+
+A request has few messages under way at a time, however large it is; the rest of its transfers is
+unsent. So the messages of all requests take turns in the queues. Who finds a way busy is parked,
+and the end of a stream calls who has waited longest, of the users with the least under way.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from dynamo.db import breakers, streams
+from dynamo.db.streams import OUTSIDE, UNSENT, Limits, Way
+from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
+from dynamo.db.work import Work
+from dynamo.operations.breakers import Operation
+from dynamo.operations.life import State
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A request whose turn it is on a way."""
+
+    request_id: int
+    user_id: int
+    way: Way
+
+
+def turns(work: Work, limits: Limits, end: Way | None, most: int) -> list[Turn]:
+    """Take from those that are parked (at the ends of a way) who may go now.
+
+    The users with the fewest streams come first, then who has waited longest. Who is taken loses
+    the place and gets a new one behind the others as long as more of it waits.
+    """
+    waiting = select(*Parked.__table__.columns)
+    if end is not None:
+        ends = [one for one in (end.source_id, end.site_id) if one != OUTSIDE]
+        waiting = waiting.where(Parked.site_id.in_(ends) | Parked.source_id.in_(ends))
+    rows = work.rows(waiting.order_by(Parked.id).limit(1000))
+    if not rows:
+        return []
+    traffic = streams.now(work, limits)
+    rows = sorted(rows, key=lambda row: (traffic.of_user[row.user_id], row.id))
+    fitting = [row for row in rows if traffic.has_room(Way(row.source_id, row.site_id))][:most]
+    gone = [row.id for row in fitting]
+    if gone:
+        work.changed(delete(Parked).where(Parked.id.in_(gone)))
+    return [Turn(row.request_id, row.user_id, Way(row.source_id, row.site_id)) for row in fitting]
+
+
+def next_of(work: Work, turn: Turn, most: int) -> list[int]:
+    """Return transfers of a request on a way that are due and that nobody was told of.
+
+    As long as there may be more the request keeps a place among those that are parked.
+    """
+    wanted = (
+        select(Transfer.id)
+        .outerjoin(BlockReplica, BlockReplica.id == Transfer.source_id)
+        .where(
+            *_unsent(work, turn.request_id),
+            Transfer.site_id == turn.way.site_id,
+            func.coalesce(BlockReplica.site_id, OUTSIDE) == turn.way.source_id,
+        )
+    )
+    ids: list[int] = work.scalars(wanted.order_by(Transfer.id).limit(most))
+    if len(ids) == most:
+        rows = work.rows(select(Request.id, Request.owner_id).where(Request.id == turn.request_id))
+        streams.park(work, turn.way, rows)
+    return ids
+
+
+def unsent(work: Work, request_id: int, window: int) -> list[int]:
+    """Return due transfers of a request that nobody was told of, as many as its window lets."""
+    mine = (Transfer.request_id == request_id, Transfer.hinted > UNSENT)
+    under_way = select(func.count()).where(
+        *mine, Transfer.state.in_((State.QUEUED, State.ACTIVE)), Transfer.not_before <= work.now
+    )
+    room = window - int(work.scalar(under_way) or 0)
+    if room <= 0:
+        return []
+    found = select(Transfer.id).where(*_unsent(work, request_id))
+    ids: list[int] = work.scalars(found.order_by(Transfer.id).limit(room))
+    return ids
+
+
+def _unsent(work: Work, request_id: int) -> tuple[Any, ...]:
+    return (
+        Transfer.request_id == request_id,
+        Transfer.state == State.QUEUED,
+        Transfer.hinted == UNSENT,
+        Transfer.not_before <= work.now,
+    )
+
+
+def requests_unsent(work: Work) -> list[int]:
+    """Return the requests with due transfers that nobody was told of, the oldest last.
+
+    Those that came last have waited for the shortest time and are the smallest on the whole.
+    """
+    wanted = select(Transfer.request_id).where(
+        Transfer.state == State.QUEUED,
+        Transfer.not_before <= work.now,
+        Transfer.hinted == UNSENT,
+    )
+    return sorted(work.scalars(wanted.distinct()), reverse=True)
+
+
+def sent(work: Work, ids: Collection[int]) -> None:
+    """Note that a message for these is on its way."""
+    if ids:
+        work.changed(update(Transfer).where(Transfer.id.in_(ids)).values(hinted=work.now))
+
+
+def forget_lost(work: Work, patience: timedelta, most: int) -> int:
+    """Take due transfers whose message must have been lost for unsent."""
+    due = select(Transfer.id).where(
+        Transfer.state == State.QUEUED,
+        Transfer.not_before <= work.now,
+        Transfer.hinted <= work.now - patience,
+        Transfer.hinted != UNSENT,
+    )
+    ids: list[int] = work.scalars(work.skip_locked(due.order_by(Transfer.not_before).limit(most)))
+    if ids:
+        work.changed(update(Transfer).where(Transfer.id.in_(ids)).values(hinted=UNSENT))
+    return len(ids)
+
+
+def postpone(work: Work, ids: Collection[int], until: datetime, error: str) -> None:
+    """Let due transfers wait for a breaker."""
+    due = (
+        Transfer.id.in_(ids),
+        Transfer.state == State.QUEUED,
+        Transfer.not_before <= work.now,
+    )
+    values = {
+        "not_before": until,
+        "hinted": UNSENT,
+        "reason": "site-failing",
+        "error": error[:1000],
+        "updated": work.now,
+    }
+    work.changed(update(Transfer).where(*due).values(values))
+
+
+def wake(work: Work, places: Collection[breakers.Place]) -> int:
+    """Let transfers that waited for breakers go on, as these are closed again."""
+    changed = 0
+    for site, operation in places:
+        here: Any = Transfer.site_id == site
+        if operation is Operation.READ:
+            replicas = select(BlockReplica.id).where(BlockReplica.site_id == site)
+            here = Transfer.source_id.in_(replicas)
+        waiting = (Transfer.state == State.QUEUED, Transfer.reason == "site-failing", here)
+        found = work.scalars(select(Transfer.id).where(*waiting))
+        if found:
+            values = {"not_before": work.now, "hinted": UNSENT, "reason": None, "error": None}
+            changed += work.changed(
+                update(Transfer)
+                .where(Transfer.id.in_(found), Transfer.state == State.QUEUED)
+                .values(values)
+            )
+    return changed
