@@ -8,7 +8,7 @@ the file `dynamo.toml` in the data directory, the defaults below.
 import os
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -191,6 +191,57 @@ class Deletion(Section):
     )
 
 
+class Site(Section):
+    """How sites step aside and come back by themselves."""
+
+    probe_minutes: float = Field(10, gt=0, description="minutes between two probes of a site")
+    probe_seconds: float = Field(
+        20, gt=0, description="longest wait for an answer of a storage that is probed"
+    )
+    probes: int = Field(
+        3, ge=1, description="probes in a row that must fail, or succeed, to change the status"
+    )
+    morgue_days: float = Field(
+        14, ge=0, description="days in the waitroom after which a site is given up; 0 = never"
+    )
+    evacuate_minutes: float = Field(
+        5, gt=0, description="minutes between two looks at what can leave dying sites"
+    )
+
+
+class Feed(Section):
+    """A document of others that is read again and again, `[[feeds.sources]]` in `dynamo.toml`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,60}$", description="its own name")
+    kind: Literal["sites", "accesses", "demands"] = Field(description="what it tells of")
+    url: str = Field(
+        pattern=r"^(file:///|https?://)",
+        description="where it is: file:///path, https:// or http://",
+    )
+    every_minutes: float = Field(10, gt=0, description="minutes between two readings")
+    stale_hours: float = Field(
+        6, gt=0, description="age from which what it says is not believed any more"
+    )
+
+
+class Feeds(Section):
+    """What is read from others."""
+
+    sources: tuple[Feed, ...] = Field((), description="the documents that are read")
+    max_bytes: int = Field(
+        64 * 2**20, ge=1, description="bytes of one document at most; larger ones are refused"
+    )
+    seconds: float = Field(30, gt=0, description="longest wait for a document")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        """Refuse two feeds of one name: what one says would undo what the other said."""
+        named = [one.name for one in self.sources]
+        if len(set(named)) < len(named):
+            raise ValueError("each feed needs a name of its own")
+        return self
+
+
 class Detox(Section):
     """Cycles that delete the least valuable where a site is too full."""
 
@@ -273,6 +324,47 @@ class Dealer(Section):
     )
     keep_refusals: int = Field(
         10_000, ge=0, description="refused proposals that a cycle keeps one by one; all are counted"
+    )
+
+
+_Folder = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$")]
+
+
+class Consistency(Section):
+    """How storages are compared with the catalogue, and how careful it is about what differs."""
+
+    every_hours: float = Field(24, gt=0, description="hours between two scans of a site")
+    areas: tuple[_Folder, ...] = Field(
+        (),
+        description="folders that are listed besides the reserved namespace, for missing files",
+    )
+    quarantine: _Folder = Field(
+        "/store/user/dynamo-quarantine", description="where dark files of a site are moved to"
+    )
+    keep_days: float = Field(
+        14, ge=0, description="days in the quarantine after which a file is deleted"
+    )
+    young_hours: float = Field(
+        24, ge=0, description="hours after its last change in which an unknown file is left alone"
+    )
+    apart_hours: float = Field(
+        12, gt=0, description="hours between a first sighting and one that is acted upon"
+    )
+    max_files: int = Field(
+        1000, ge=0, description="dark files, and missing ones, of a site and scan at most"
+    )
+    max_bytes: int = Field(
+        10 * 10**12, ge=0, description="bytes of them at most; above any limit nothing is done"
+    )
+    max_share: float = Field(
+        0.01, ge=0, le=1, description="fraction (0 to 1) of the site's files at most"
+    )
+    few: int = Field(10, ge=0, description="so many files may be concerned whatever their share")
+    temporary_days: float = Field(
+        7, gt=0, description="days after which a temporary file that nobody needs is removed"
+    )
+    lease_seconds: float = Field(
+        1800, gt=0, description="seconds after which a scan that does not move is given up"
     )
 
 
@@ -382,7 +474,10 @@ class Settings(BaseSettings):
     retry: Retry = Retry()
     work: Work = Work()
     deletion: Deletion = Deletion()
+    site: Site = Site()
+    feeds: Feeds = Feeds()
     detox: Detox = Detox()
+    consistency: Consistency = Consistency()
     dealer: Dealer = Dealer()
     token: Token = Token()
     proxy: Proxy = Proxy()

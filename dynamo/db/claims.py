@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from dynamo.db.tables import Deletion, Transfer
+from dynamo.db.tables import Deletion, Remedy, Transfer
 from dynamo.db.work import Work
 from dynamo.operations.life import State, Verdict
 
 Operation = type[Transfer] | type[Deletion]
+Claimable = Operation | type[Remedy]
+"""What workers claim; a remedy is nobody's request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Holder:
     seconds: float
 
 
-def claim(work: Work, table: Operation, ids: Collection[int], holder: Holder) -> dict[int, int]:
+def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> dict[int, int]:
     """Claim those that are still free and due; return id → fencing number.
 
     What somebody else holds locked at this moment is passed over, not waited for.
@@ -49,7 +51,7 @@ def claim(work: Work, table: Operation, ids: Collection[int], holder: Holder) ->
     return free
 
 
-def renew(work: Work, table: Operation, ids: Collection[int], holder: Holder) -> set[int]:
+def renew(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> set[int]:
     """Keep claims alive; return those that are still ours."""
     mine = (table.id.in_(ids), table.state == State.ACTIVE, table.lease_owner == holder.name)
     until = work.now + timedelta(seconds=holder.seconds)
@@ -57,7 +59,7 @@ def renew(work: Work, table: Operation, ids: Collection[int], holder: Holder) ->
     return set(work.scalars(select(table.id).where(*mine)))
 
 
-def held_by(work: Work, table: Operation, claims: Mapping[int, int], holder: Holder) -> set[int]:
+def held_by(work: Work, table: Claimable, claims: Mapping[int, int], holder: Holder) -> set[int]:
     """Lock and return those claims that are still ours.
 
     The others belong to somebody else by now.
@@ -70,7 +72,7 @@ def held_by(work: Work, table: Operation, claims: Mapping[int, int], holder: Hol
 
 
 def put_back(
-    work: Work, table: Operation, operation: int, verdict: Verdict, reason: str, error: str
+    work: Work, table: Claimable, operation: int, verdict: Verdict, reason: str, error: str
 ) -> None:
     """Record a failure: tried again later, held or given up as the verdict says."""
     work.changed(
@@ -116,7 +118,7 @@ def reclaim(work: Work, table: Operation, lost_limit: int, daily: timedelta) -> 
     return {row.request_id for row in found if row.lost + 1 >= lost_limit}
 
 
-def wake(work: Work, table: Operation) -> int:
+def wake(work: Work, table: Claimable) -> int:
     """Queue what was held and is due again."""
     due = (table.state == State.HELD, table.not_before <= work.now)
     return work.changed(
@@ -124,7 +126,7 @@ def wake(work: Work, table: Operation) -> int:
     )
 
 
-def unhinted(work: Work, table: Operation, patience: timedelta, limit: int) -> Sequence[int]:
+def unhinted(work: Work, table: Claimable, patience: timedelta, limit: int) -> Sequence[int]:
     """Return ids of due work whose message is missing or was lost.
 
     Note that they are sent now.

@@ -1,13 +1,12 @@
 """What the catalogue knows of a site's files, as columns: what may be there, and what must."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import exists, or_, select
 
+from dynamo.consistency.comparing import Catalogue
 from dynamo.db import columns
 from dynamo.db.columns import Rows
 from dynamo.db.registry import lfn_hash
@@ -22,7 +21,6 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.db.work import Work
-from dynamo.inventory.snapshot import Amounts
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.life import OPEN, State
 
@@ -30,26 +28,16 @@ _CHUNK = 1000
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Known:
-    """Files that a site may hold; a name may stand there twice."""
-
-    keys: NDArray[np.bytes_]
-    ids: Amounts
-    sizes: Amounts
-    sure: NDArray[np.bool_]
-
-
 def key(lfn: str) -> bytes:
     """Return a name's key in these columns."""
     return lfn_hash(lfn).hex().upper().encode("ascii")
 
 
-def known(work: Work, site_id: int) -> Known:
+def known(work: Work, site_id: int) -> Catalogue:
     """Read all that may lie at a site: in its block replicas, on its way there, on its way out."""
     parts = [_placed(work, site_id), _moving(work, site_id, "transfers")]
     parts.append(_moving(work, site_id, "deletions"))
-    return Known(*(np.concatenate(some) for some in zip(*parts, strict=True)))  # type: ignore[arg-type]
+    return Catalogue(*(np.concatenate(some) for some in zip(*parts, strict=True)))  # type: ignore[arg-type]
 
 
 def _placed(work: Work, site_id: int) -> tuple[Any, ...]:
@@ -111,15 +99,17 @@ def held(work: Work, site_id: int, lfns: Collection[str]) -> Sequence[Any]:
     """Return those files that are at a site for certain, with all that must be known of them."""
     here = (Transfer.file_id == File.id, Transfer.site_id == site_id, Transfer.state.in_(OPEN))
     leaving = (Deletion.file_id == File.id, Deletion.site_id == site_id)
-    sure = and_(
-        BlockReplica.site_id == site_id,
-        BlockReplica.state == ReplicaState.VALID,
-        HOLDS,
-        File.condemned_by.is_(None),
-        Block.condemned_by.is_(None),
-        ~exists().where(*leaving),
-        ~exists().where(*here),
-    )
+    sure = (HOLDS, ~exists().where(*leaving), ~exists().where(*here))
+    return work.rows(_meant(site_id, lfns).where(*sure))
+
+
+def expected_at(work: Work, site_id: int, lfn: str) -> Any:
+    """Return a file that should be at a site and may have got lost there, or None."""
+    return work.row(_meant(site_id, [lfn]).where(~HOLDS))
+
+
+def _meant(site_id: int, lfns: Collection[str]) -> Any:
+    """Select files that are meant to be at a site and that nobody has condemned."""
     columns_ = (
         File.id,
         File.lfn,
@@ -134,11 +124,17 @@ def held(work: Work, site_id: int, lfns: Collection[str]) -> Sequence[Any]:
         BlockReplica.partition_id,
         BlockReplica.complete,
     )
-    return work.rows(
+    return (
         select(*columns_)
         .join(Block, Block.id == File.block_id)
         .join(BlockReplica, BlockReplica.block_id == Block.id)
         .join(Dataset, Dataset.id == File.dataset_id)
         .outerjoin(User, User.id == Dataset.owner_id)
-        .where(File.lfn_hash.in_([lfn_hash(lfn) for lfn in lfns]), sure)
+        .where(
+            File.lfn_hash.in_([lfn_hash(lfn) for lfn in lfns]),
+            BlockReplica.site_id == site_id,
+            BlockReplica.state == ReplicaState.VALID,
+            File.condemned_by.is_(None),
+            Block.condemned_by.is_(None),
+        )
     )

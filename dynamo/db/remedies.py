@@ -1,7 +1,7 @@
 """Remedies in rows: filed, loaded for a worker, carried on, ended."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -135,9 +135,10 @@ def load(work: Work, claims: dict[int, int]) -> list[Claimed]:
     ]
 
 
-def aside(work: Work, claimed: Claimed, name: str) -> None:
+def aside(work: Work, claimed: Claimed, name: str) -> Claimed:
     """Keep under which name a file will lie in the quarantine, before it is moved there."""
     work.changed(update(Remedy).where(Remedy.id == claimed.id).values(aside=name))
+    return replace(claimed, aside=name)
 
 
 def go_on(work: Work, remedy_id: int, act: Act, due: datetime) -> None:

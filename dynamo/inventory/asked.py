@@ -184,13 +184,20 @@ class PolicyBody(Asked, frozen=True, kw_only=True):
 class CycleBody(Asked, frozen=True, kw_only=True):
     """Run a cycle now; texts that are not in force only to see what they would do."""
 
-    kind: Literal["detox"]
+    kind: Literal["detox", "dealer"]
     partition: Text
     dry_run: bool = False
     policy: Annotated[str, Meta(max_length=8_000_000)] | None = None
     """Instead of the policy in force."""
     compare: Annotated[str, Meta(max_length=8_000_000)] | None = None
     """What a second policy would do with the same inventory."""
+
+
+class ScanBody(Asked, frozen=True, kw_only=True):
+    """Compare a site with the catalogue now; a dry run changes and remembers nothing."""
+
+    site: Text
+    dry_run: bool = False
 
 
 # --- official data -------------------------------------------------------------------------------

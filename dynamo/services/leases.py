@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from dynamo.db import claims, streams
-from dynamo.db.claims import Holder, Operation
+from dynamo.db.claims import Claimable, Holder
 from dynamo.db.work import UnitOfWork, retried
 from dynamo.errors import Unavailable
 from dynamo.logs import logger
@@ -26,7 +26,7 @@ class LeaseLost(Exception):
 class Heartbeat:
     """Renews the leases of one batch from a thread of its own and tells which are still ours."""
 
-    def __init__(self, begin: UnitOfWork, table: Operation, holder: Holder, beat: float) -> None:
+    def __init__(self, begin: UnitOfWork, table: Claimable, holder: Holder, beat: float) -> None:
         self._begin = begin
         self._table = table
         self._holder = holder
@@ -67,7 +67,7 @@ class Heartbeat:
 
 
 @retried
-def _renew(begin: UnitOfWork, table: Operation, ids: Collection[int], holder: Holder) -> set[int]:
+def _renew(begin: UnitOfWork, table: Claimable, ids: Collection[int], holder: Holder) -> set[int]:
     with begin() as work:
         streams.renew(work, holder)
         return claims.renew(work, table, ids, holder) if ids else set()
@@ -75,7 +75,7 @@ def _renew(begin: UnitOfWork, table: Operation, ids: Collection[int], holder: Ho
 
 @contextmanager
 def keeping(
-    begin: UnitOfWork, table: Operation, holder: Holder, settings: Lease
+    begin: UnitOfWork, table: Claimable, holder: Holder, settings: Lease
 ) -> Iterator[Heartbeat]:
     """Keep claims alive for as long as the block runs."""
     heartbeat = Heartbeat(begin, table, holder, settings.heartbeat)

@@ -1,22 +1,29 @@
 """Removing temporary files that nobody has touched for long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from dynamo.storage.protocol import Storage
 from dynamo.storage.temporaries import is_temporary
 
+Needed = Callable[[Sequence[str]], Collection[str]]
+"""Says which of these temporary names somebody still needs."""
 
-def clean(storage: Storage, area: str, before: datetime, needed: Callable[[str], bool]) -> int:
+
+def clean(storage: Storage, area: str, before: datetime, needed: Needed) -> int:
     """Discard an area's files that were last changed before a moment and nobody needs; count them.
 
-    What is no temporary name is not ours, and is left alone.
+    Asked after all was listed, so that what was announced before its file was there is known. What
+    is no temporary name is not ours, and is left alone.
     """
-    count = 0
-    for folder in storage.listing(area):
-        for entry in folder.entries:
-            old = entry.size is not None and entry.modified < before
-            if old and is_temporary(entry.lfn, area) and not needed(entry.lfn):
-                storage.discard(entry.lfn)
-                count += 1
-    return count
+    old = [
+        entry.lfn
+        for folder in storage.listing(area)
+        for entry in folder.entries
+        if entry.size is not None and entry.modified < before and is_temporary(entry.lfn, area)
+    ]
+    kept = set(needed(old)) if old else set()
+    for name in old:
+        if name not in kept:
+            storage.discard(name)
+    return len(set(old) - kept)

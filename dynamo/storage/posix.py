@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
@@ -13,7 +13,7 @@ from dynamo.errors import Invalid
 from dynamo.storage import access, sealing
 from dynamo.storage.addresses import Addresses
 from dynamo.storage.checksum import adler32_of
-from dynamo.storage.cleaning import clean
+from dynamo.storage.cleaning import Needed, clean
 from dynamo.storage.protocol import Copied, Folder, Stat, StorageError
 from dynamo.storage.reasons import told
 from dynamo.storage.temporaries import check_any, check_final, check_temporary
@@ -137,7 +137,7 @@ class PosixStorage:
         """Walk an area; names that are no LFNs are given too, as they lie on the disk."""
         return walk(self.tree, self._path(area), area)
 
-    def clean(self, area: str, before: datetime, needed: Callable[[str], bool]) -> int:
+    def clean(self, area: str, before: datetime, needed: Needed) -> int:
         """Remove temporary files that nobody has touched for long, nor needs."""
         return clean(self, area, before, needed)
 

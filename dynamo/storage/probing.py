@@ -91,7 +91,7 @@ class _Trial:
         self._storage = storage
         self._ground = ground
         self._content = secrets.token_bytes(SIZE)
-        self._temporary = f"{ground.area}/{temporaries.OWN}/probe.{key}"
+        self._temporary = temporaries.probe(ground.area, key)
         self._fetched = f"{self._temporary}.fetched"
         self._lfn = f"{ground.namespace}/{FOLDER}/{key}"
         self._steps: list[Step] = []

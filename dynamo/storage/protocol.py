@@ -1,6 +1,6 @@
 """What Dynamo asks of a storage, and what can go wrong there."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -170,10 +170,12 @@ class Storage(Protocol):
     def listing(self, area: str) -> Iterator[Folder]:
         """Walk an area folder by folder, each with the mark whether all of it was seen."""
 
-    def clean(self, area: str, before: datetime, needed: Callable[[str], bool]) -> int:
+    def clean(
+        self, area: str, before: datetime, needed: Callable[[Sequence[str]], Collection[str]]
+    ) -> int:
         """Remove an area's temporary files that were last changed before a moment; count them.
 
-        Of each that is to go it is asked first whether somebody still needs it.
+        Which of them somebody still needs is asked first.
         """
 
     def free(self) -> int | None:

@@ -9,6 +9,9 @@ from dynamo.inventory.names import is_lfn, within
 OWN = ".copies"
 """Folder of Dynamo's own temporaries; no part of an LFN starts with a dot, so none can name it."""
 
+PROBE = "_probe"
+"""What the names of probes begin with; no name of a user does."""
+
 _LAST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
 
@@ -22,9 +25,27 @@ def own(area: str, key: int, lease_no: int) -> str:
     return f"{area}/{OWN}/{key}.{lease_no}.{secrets.token_hex(4)}"
 
 
+def probe(area: str, key: str) -> str:
+    """Make a name for a probe."""
+    return f"{area}/{OWN}/{PROBE}.{key}"
+
+
 def adopted(area: str, upload: str) -> str:
     """Return the one name that an upload gets when Dynamo takes it: a repetition finds it."""
     return f"{area}/{OWN}/{'.'.join(upload.removeprefix(area).strip('/').split('/'))}"
+
+
+def owner_of(name: str, area: str) -> int | str | None:
+    """Return what a temporary name was made for: a transfer's key, or the name of an upload.
+
+    None for what nobody ever comes back to.
+    """
+    if not is_own(name, area):
+        return name
+    first, _, rest = name.rpartition("/")[2].partition(".")
+    if first == PROBE:
+        return None
+    return int(first) if first.isdigit() else f"{area}/{first}/{rest}"
 
 
 def is_own(name: str, area: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Self
 from dynamo.errors import Invalid
 from dynamo.storage.addresses import Addresses
 from dynamo.storage.checksum import CHUNK, adler32_of
-from dynamo.storage.cleaning import clean
+from dynamo.storage.cleaning import Needed, clean
 from dynamo.storage.limits import Limits
 from dynamo.storage.protocol import Copied, Entry, Folder, Stat, StorageError
 from dynamo.storage.temporaries import check_any, check_final, check_temporary
@@ -197,7 +197,7 @@ class XRootDStorage:
         """Walk an area; names that are no LFNs are given too, as they lie there."""
         return _walk(self.server, self._path(area), area)
 
-    def clean(self, area: str, before: datetime, needed: Callable[[str], bool]) -> int:
+    def clean(self, area: str, before: datetime, needed: Needed) -> int:
         """Remove temporary files that nobody has touched for long, nor needs."""
         return clean(self, area, before, needed)
 

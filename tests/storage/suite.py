@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -63,9 +63,9 @@ def some_bytes(size: int, seed: int = 0) -> bytes:
     return hashlib.shake_128(str(seed).encode()).digest(size)
 
 
-def nobody(_name: str) -> bool:
-    """Nobody needs it."""
-    return False
+def nobody(_names: Sequence[str]) -> Sequence[str]:
+    """Nobody needs any of them."""
+    return ()
 
 
 def alive() -> None:
@@ -242,7 +242,7 @@ class StorageContract:
         plant(UPLOAD, b"y")
         now = datetime.now(UTC)
         assert storage.clean(AREA, now - timedelta(hours=1), nobody) == 0
-        assert storage.clean(AREA, now + timedelta(hours=1), UPLOAD.__eq__) == 1
+        assert storage.clean(AREA, now + timedelta(hours=1), lambda _names: [UPLOAD]) == 1
         assert look() == {UPLOAD: b"y"}
         assert storage.clean(AREA, now + timedelta(hours=1), nobody) == 1
         assert look() == {}
