@@ -1,165 +1,127 @@
-"""Turns: what of the work that waits is sent to the workers next, so that nobody waits for ever.
+"""Whose turn it is to write: SQLite has one writer, and lets the others poll for their luck.
 
-A request has few messages under way at a time, however large it is; the rest of its transfers is
-unsent. So the messages of all requests take turns in the queues. Who finds a way busy is parked,
-and the end of a stream calls who has waited longest, of the users with the least under way.
+Whoever has just written and writes again at once wins against all who sleep between two looks, so
+a stream of injections would keep a closure waiting without end. Here writers queue.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+import fcntl
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from sqlalchemy import delete, func, select, update
-
-from dynamo.db import breakers, streams
-from dynamo.db.streams import OUTSIDE, UNSENT, Limits, Way
-from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
-from dynamo.db.work import Work
-from dynamo.operations.breakers import Operation
-from dynamo.operations.life import State
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A request whose turn it is on a way."""
-
-    request_id: int
-    user_id: int
-    way: Way
+PATIENCE = 30.0
+"""Seconds that a writer waits for its turn at most."""
+_FIRST_LOOK, _LOOKS = 0.0001, 0.002
+"""Seconds between two looks at what another process holds, at first and later."""
 
 
-def turns(work: Work, limits: Limits, end: Way | None, most: int) -> list[Turn]:
-    """Take from those that are parked (at the ends of a way) who may go now.
+class NoTurn(Exception):
+    """The turn did not come: somebody holds the database for very long."""
 
-    The users with the fewest streams come first, then who has waited longest. Who is taken loses
-    the place and gets a new one behind the others as long as more of it waits.
+
+class Turns:
+    """The queue of one inventory.
+
+    The threads of a process wait in the order in which they came. Their first stands in the door,
+    and only from there the database is entered: so a process that writes on and on finds the door
+    taken by whoever waits, and is behind them.
     """
-    waiting = select(*Parked.__table__.columns)
-    if end is not None:
-        ends = [one for one in (end.source_id, end.site_id) if one != OUTSIDE]
-        waiting = waiting.where(Parked.site_id.in_(ends) | Parked.source_id.in_(ends))
-    rows = work.rows(waiting.order_by(Parked.id).limit(1000))
-    if not rows:
-        return []
-    traffic = streams.now(work, limits)
-    rows = sorted(rows, key=lambda row: (traffic.of_user[row.user_id], row.id))
-    fitting = [row for row in rows if traffic.has_room(Way(row.source_id, row.site_id))][:most]
-    gone = [row.id for row in fitting]
-    if gone:
-        work.changed(delete(Parked).where(Parked.id.in_(gone)))
-    return [Turn(row.request_id, row.user_id, Way(row.source_id, row.site_id)) for row in fitting]
+
+    def __init__(self, database: Path | None) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._taken = False
+        self._locks = [] if database is None else [_Lock(database, n) for n in ("door", "turn")]
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the turn, and give it on at the end. Raises NoTurn."""
+        end = time.monotonic() + PATIENCE
+        self._come(end)
+        try:
+            with self._alone(end):
+                yield
+        finally:
+            self._go()
+
+    def _come(self, end: float) -> None:
+        called = threading.Event()
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            self._waiting.append(called)
+        if called.wait(end - time.monotonic()):
+            return
+        with self._guard:
+            if not called.is_set():
+                self._waiting.remove(called)
+                raise NoTurn
+        # called just now
+
+    def _go(self) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._taken = False
+
+    @contextmanager
+    def _alone(self, end: float) -> Iterator[None]:
+        """Wait for the other processes."""
+        if not self._locks:
+            yield
+            return
+        door, turn = self._locks
+        with door.held(end):
+            turn.take(end)
+        try:
+            yield
+        finally:
+            turn.give()
 
 
-def next_of(work: Work, turn: Turn, most: int) -> list[int]:
-    """Return transfers of a request on a way that are due and that nobody was told of.
+class _Lock:
+    """A lock between processes, a file beside the database; it ends with who holds it.
 
-    As long as there may be more the request keeps a place among those that are parked.
+    Not the database itself: to close another handle of it would free what SQLite has locked.
     """
-    wanted = (
-        select(Transfer.id)
-        .outerjoin(BlockReplica, BlockReplica.id == Transfer.source_id)
-        .where(
-            *_unsent(work, turn.request_id),
-            Transfer.site_id == turn.way.site_id,
-            func.coalesce(BlockReplica.site_id, OUTSIDE) == turn.way.source_id,
-        )
-    )
-    ids: list[int] = work.scalars(wanted.order_by(Transfer.id).limit(most))
-    if len(ids) == most:
-        rows = work.rows(select(Request.id, Request.owner_id).where(Request.id == turn.request_id))
-        streams.park(work, turn.way, rows)
-    return ids
 
+    def __init__(self, database: Path, name: str) -> None:
+        self._path = database.with_name(f"{database.name}-{name}")
+        self._file = -1
 
-def unsent(work: Work, request_id: int, window: int) -> list[int]:
-    """Return due transfers of a request that nobody was told of, as many as its window lets."""
-    mine = (Transfer.request_id == request_id, Transfer.hinted > UNSENT)
-    under_way = select(func.count()).where(
-        *mine, Transfer.state.in_((State.QUEUED, State.ACTIVE)), Transfer.not_before <= work.now
-    )
-    room = window - int(work.scalar(under_way) or 0)
-    if room <= 0:
-        return []
-    found = select(Transfer.id).where(*_unsent(work, request_id))
-    ids: list[int] = work.scalars(found.order_by(Transfer.id).limit(room))
-    return ids
+    @contextmanager
+    def held(self, end: float) -> Iterator[None]:
+        """Hold it for the length of a block."""
+        self.take(end)
+        try:
+            yield
+        finally:
+            self.give()
 
+    def take(self, end: float) -> None:
+        """Take it. Raises NoTurn."""
+        if self._file < 0:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o660)
+            weakref.finalize(self, os.close, self._file)
+        pause = _FIRST_LOOK
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise NoTurn from None
+                time.sleep(pause)
+                pause = min(pause * 1.5, _LOOKS)
+            else:
+                return
 
-def _unsent(work: Work, request_id: int) -> tuple[Any, ...]:
-    return (
-        Transfer.request_id == request_id,
-        Transfer.state == State.QUEUED,
-        Transfer.hinted == UNSENT,
-        Transfer.not_before <= work.now,
-    )
-
-
-def requests_unsent(work: Work) -> list[int]:
-    """Return the requests with due transfers that nobody was told of, the oldest last.
-
-    Those that came last have waited for the shortest time and are the smallest on the whole.
-    """
-    wanted = select(Transfer.request_id).where(
-        Transfer.state == State.QUEUED,
-        Transfer.not_before <= work.now,
-        Transfer.hinted == UNSENT,
-    )
-    return sorted(work.scalars(wanted.distinct()), reverse=True)
-
-
-def sent(work: Work, ids: Collection[int]) -> None:
-    """Note that a message for these is on its way."""
-    if ids:
-        work.changed(update(Transfer).where(Transfer.id.in_(ids)).values(hinted=work.now))
-
-
-def forget_lost(work: Work, patience: timedelta, most: int) -> int:
-    """Take due transfers whose message must have been lost for unsent."""
-    due = select(Transfer.id).where(
-        Transfer.state == State.QUEUED,
-        Transfer.not_before <= work.now,
-        Transfer.hinted <= work.now - patience,
-        Transfer.hinted != UNSENT,
-    )
-    ids: list[int] = work.scalars(work.skip_locked(due.order_by(Transfer.not_before).limit(most)))
-    if ids:
-        work.changed(update(Transfer).where(Transfer.id.in_(ids)).values(hinted=UNSENT))
-    return len(ids)
-
-
-def postpone(work: Work, ids: Collection[int], until: datetime, error: str) -> None:
-    """Let due transfers wait for a breaker."""
-    due = (
-        Transfer.id.in_(ids),
-        Transfer.state == State.QUEUED,
-        Transfer.not_before <= work.now,
-    )
-    values = {
-        "not_before": until,
-        "hinted": UNSENT,
-        "reason": "site-failing",
-        "error": error[:1000],
-        "updated": work.now,
-    }
-    work.changed(update(Transfer).where(*due).values(values))
-
-
-def wake(work: Work, places: Collection[breakers.Place]) -> int:
-    """Let transfers that waited for breakers go on, as these are closed again."""
-    changed = 0
-    for site, operation in places:
-        here: Any = Transfer.site_id == site
-        if operation is Operation.READ:
-            replicas = select(BlockReplica.id).where(BlockReplica.site_id == site)
-            here = Transfer.source_id.in_(replicas)
-        waiting = (Transfer.state == State.QUEUED, Transfer.reason == "site-failing", here)
-        found = work.scalars(select(Transfer.id).where(*waiting))
-        if found:
-            values = {"not_before": work.now, "hinted": UNSENT, "reason": None, "error": None}
-            changed += work.changed(
-                update(Transfer)
-                .where(Transfer.id.in_(found), Transfer.state == State.QUEUED)
-                .values(values)
-            )
-    return changed
+    def give(self) -> None:
+        """Give it back."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)

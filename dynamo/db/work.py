@@ -7,8 +7,9 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
 from sqlalchemy import (
@@ -20,12 +21,14 @@ from sqlalchemy import (
     Transaction,
     create_engine,
     event,
+    make_url,
     text,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dynamo.db.tables import Base
+from dynamo.db.turns import NoTurn, Turns
 from dynamo.errors import Unavailable
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint, Publish
@@ -149,14 +152,18 @@ class UnitOfWork:
 
     @contextmanager
     def __call__(self) -> Iterator[Work]:
-        """Begin a unit that writes: READ COMMITTED; on SQLite the one writer."""
-        with self.engine.connect() as connection:
+        """Begin a unit that writes: READ COMMITTED; on SQLite the one writer, in its turn."""
+        with self._turn(), self.engine.connect() as connection:
             work = Work(connection, self._clock)
             with connection.begin() as transaction:
                 yield work
                 _commit(connection, transaction)
         if work.hints:
             self._publish(work.hints)
+
+    def _turn(self) -> AbstractContextManager[None]:
+        turns = self.engine.get_execution_options().get("turns")
+        return turns.turn() if turns is not None else nullcontext()
 
     @contextmanager
     def reading(self) -> Iterator[Work]:
@@ -211,7 +218,7 @@ def _is_away(error: Exception) -> bool:
 
 def _transient(error: Exception) -> bool:
     """Tell whether running the whole unit again can help."""
-    if isinstance(error, Again):
+    if isinstance(error, (Again, NoTurn)):
         return True
     if isinstance(error, IntegrityError):
         # a unique key says that somebody else was faster: the next run sees the row
@@ -237,7 +244,7 @@ def retried(function: Callable[P, R]) -> Callable[P, R]:
         for attempt in range(1, TRIES + 1):
             try:
                 return function(*args, **kwargs)
-            except (Again, DBAPIError, PoolTimeout) as error:
+            except (Again, NoTurn, DBAPIError, PoolTimeout) as error:
                 if not _transient(error):
                     if _is_away(error):
                         raise Unavailable("the database is away; repeat the call later") from error
@@ -263,6 +270,7 @@ def connect(url: str, pool: int = 20) -> Engine:
             max_overflow=pool,
             pool_reset_on_return=None,
             connect_args={"check_same_thread": False, "timeout": 30},
+            execution_options={"turns": Turns(_file(url))},
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -277,6 +285,11 @@ def connect(url: str, pool: int = 20) -> Engine:
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "read_timeout": 120, "write_timeout": 120},
     )
+
+
+def _file(url: str) -> Path | None:
+    name = make_url(url).database
+    return None if name in (None, "", ":memory:") else Path(str(name))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
