@@ -27,6 +27,7 @@ from api.resources import (
     quotas,
     replicas,
     rules,
+    scans,
     sites,
     switches,
 )
@@ -34,8 +35,8 @@ from api.tracing import Traced
 from dynamo import tokens
 from dynamo.services.health import Queues
 from dynamo.services.tools import Tools
-
 from dynamo.settings import Settings
+
 RESOURCES = (
     injections,
     copies,
@@ -57,6 +58,7 @@ RESOURCES = (
     policies,
     rules,
     cycles,
+    scans,
     health,
 )
 """The modules whose import declares the routes."""
@@ -91,8 +93,6 @@ def create_app(use: Tools, queues: Queues) -> Flask:
     return app
 
 
-def _measure(app: Flask) -> None:
-    durations = metrics.Durations()
 def _proofs(settings: Settings) -> auth.Proofs:
     return auth.Proofs(
         auth.Verifier(tokens.public_key(settings.data), settings.token),
@@ -101,6 +101,8 @@ def _proofs(settings: Settings) -> auth.Proofs:
     )
 
 
+def _measure(app: Flask) -> None:
+    durations = metrics.Durations()
     metrics.register(app, durations)
 
     def begin() -> None:

@@ -62,10 +62,14 @@ _SHOWN = (
     "rules",
 )
 _COLLECTIONS = ("sites", "quotas", "switches", "locks", "cycles")
+_SCANS = ("scans", "scan", "quarantine", "incidents")
 _CYCLES = ("cycle", "cycle_decisions", "decisions")
 
 RULES: dict[tuple[str, str], Rule] = {
-    **{(f"v1.{name}", "GET"): anybody for name in (*_LISTS, *_SHOWN, *_COLLECTIONS, *_CYCLES)},
+    **{
+        (f"v1.{name}", "GET"): anybody
+        for name in (*_LISTS, *_SHOWN, *_COLLECTIONS, *_CYCLES, *_SCANS)
+    },
     **{(f"v1.{name}", method): anybody for name in _REQUESTS for method in ("GET", "POST")},
     **{(f"v1.{name}_one", method): anybody for name in _REQUESTS for method in ("GET", "DELETE")},
     ("v1.uploaded", "POST"): anybody,
@@ -78,6 +82,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("v1.rules", "PUT"): operators,
     ("v1.partition", "PUT"): operators,
     ("v1.cycles", "POST"): operators,
+    ("v1.scans", "POST"): operators,
+    ("v1.quarantined", "DELETE"): operators,
     ("v1.locks", "POST"): operators,
     ("v1.lock", "DELETE"): operators,
     ("v1.accesses", "POST"): operators,
@@ -180,6 +186,9 @@ def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
 class Proofs:
     """What is believed: tokens of our own, of other issuers, certificates that a proxy checked."""
 
+    verifier: Verifier
+    issuers: Issuers
+    certificates: Certificates
 
     def caller(self, environ: Mapping[str, Any]) -> Caller:
         """Return who makes a call; a token counts before a certificate. Raises Unauthenticated."""
@@ -209,9 +218,6 @@ def register(app: Flask, proofs: Proofs) -> None:
         rule = RULES.get((endpoint, "GET" if method == "HEAD" else method))
         found = proofs.caller(request.environ)
         if method not in ("GET", "HEAD"):
-    verifier: Verifier
-    issuers: Issuers
-    certificates: Certificates
             given = _registered(found.name, method)
             # capabilities say all that their bearer may do: no role adds to them
             found = with_roles(found, given) if found.scopes is None else found

@@ -43,6 +43,7 @@ BODIES = (
     asked.PartitionBody,
     asked.PolicyBody,
     asked.CycleBody,
+    asked.ScanBody,
     asked.OfficialDataset,
     asked.DatasetChange,
 )
@@ -83,6 +84,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 Resource = TypeVar("Resource", bound=type)
 
 PARAMETERS = {
+    "ended": "`true`: those that are over as well",
     "limit": "items of a page: 1 to 1000, default 100",
     "cursor": "`next` of the page before",
     "name": "name or pattern",
@@ -95,7 +97,7 @@ PARAMETERS = {
     "user": "user name or pattern",
     "status": "status of the dataset",
     "state": "state of the request",
-    "kind": "`detox` or `dealer`",
+    "kind": "`detox` or `dealer`; of incidents `lost`, `missing`, `corrupt`",
     "partition": "name of the partition",
     "version": "an earlier version instead of the one in force",
     "versions": "list all versions with what each has changed, newest first",

@@ -1,9 +1,33 @@
-"""The consistency pool: checks all invariants, forgets what ended long ago."""
+"""The consistency pool: compares storages with the catalogue, checks all invariants, forgets."""
 
 from celeryconfig import EVERY
-from dynamo.services import beats, checks, sweeps
+from dynamo.services import beats, checks, remedying, scanning, sweeps, tending, tidying
 from workers.app import app
-from workers.tools import tools
+from workers.tools import quick_tools, tools
+
+
+@app.task(name="probe")
+def probe(site_ids: list[int]) -> None:
+    """Try sites with a small file."""
+    tending.probe(quick_tools(), site_ids)
+
+
+@app.task(name="scan")
+def scan(scan_ids: list[int]) -> None:
+    """Compare what lies at sites with what should."""
+    scanning.scan(tools(), scan_ids)
+
+
+@app.task(name="remedy")
+def remedy(remedy_ids: list[int]) -> None:
+    """Look after files that are dark, missing or bad."""
+    remedying.remedy(tools(), remedy_ids)
+
+
+@app.task(name="tidy")
+def tidy() -> None:
+    """File the scans that are due, send again what nobody works on."""
+    beats.once(tools(), "tidy", EVERY["tidy"], tidying.tidy)
 
 
 @app.task(name="check")

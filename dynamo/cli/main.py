@@ -28,6 +28,8 @@ NOUNS = {
     "copy": "dynamo.cli.copy:app",
     "request": "dynamo.cli.request:app",
     "site": "dynamo.cli.site:app",
+    "quarantine": "dynamo.cli.consistency:quarantine",
+    "incident": "dynamo.cli.consistency:incident",
     "quota": "dynamo.cli.quota:app",
     "lock": "dynamo.cli.lock:app",
     "switch": "dynamo.cli.switch:app",

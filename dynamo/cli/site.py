@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import consistency, output
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import Json
 from dynamo.inventory.states import SiteKind, SiteStatus
@@ -106,6 +106,10 @@ def set_(
     for partition, limit in limits.items():
         service.put(f"{_path(name)}/quotas/{quote(partition, safe='')}", {"limit": limit})
     output.say(f"{name} is changed")
+
+
+app.command("scan")(consistency.scan)
+app.command("check")(consistency.check)
 
 
 def _path(name: str) -> str:

@@ -17,6 +17,7 @@ from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.tools import Tools
 
 AVAILABLE = "available"
+LOST = "lost"
 _ARRIVING = {
     State.QUEUED: "expected",
     State.ACTIVE: "copying",
@@ -77,8 +78,10 @@ class _World:
 
     sites: dict[int, tuple[str, Any]]
     """Site → its name and its storage (None where nobody speaks to it)."""
-    replicas: dict[int, list[Any]]
-    """Block → its replicas, the oldest first."""
+    replicas: dict[int | None, dict[int, Any]]
+    """Block → site → its replica, the oldest first."""
+    moving: frozenset[int]
+    """Files that may be on their way to or from a site."""
     present: set[tuple[int, int]]
     transfers: dict[int, dict[int, Any]]
     """File → site → what is on its way."""
@@ -91,29 +94,29 @@ def _items(use: Tools, work: Work, rows: Sequence[Any]) -> list[Item]:
 
 
 def _world(use: Tools, work: Work, rows: Sequence[Any]) -> _World:
-    replicas: dict[int, list[Any]] = {}
+    replicas: dict[int | None, dict[int, Any]] = {}
     for replica in files.replicas(work, {row.block_id for row in rows if row.block_id is not None}):
-        replicas.setdefault(replica.block_id, []).append(replica)
-    parts = [r.id for some in replicas.values() for r in some if not r.complete]
+        replicas.setdefault(replica.block_id, {})[replica.site_id] = replica
     # of a file whose replicas are complete and stay, nothing is on its way in or out
-    moving = [row.id for row in rows if _moves(row, replicas.get(row.block_id, ()))]
+    settled = {block for block, some in replicas.items() if all(map(_is_settled, some.values()))}
+    moving = frozenset(
+        row.id for row in rows if row.block_id not in settled or row.condemned_by is not None
+    )
+    parts = [r.id for some in replicas.values() for r in some.values() if not r.complete]
     transfers = _by_file(files.transfers(work, moving))
-    seen = {r.site_id for some in replicas.values() for r in some}
-    seen |= {site for some in transfers.values() for site in some}
+    seen = {site for some in (*replicas.values(), *transfers.values()) for site in some}
     return _World(
         _sites(use, work, seen),
         replicas,
+        moving,
         files.present(work, parts, moving),
         transfers,
         _by_file(files.deletions(work, moving)),
     )
 
 
-def _moves(row: Any, replicas: Sequence[Any]) -> bool:
-    """Tell whether a file may be on its way to or from a site."""
-    if row.condemned_by is not None or not replicas:
-        return True
-    return any(not one.complete or one.state == ReplicaState.CONDEMNED for one in replicas)
+def _is_settled(replica: Any) -> bool:
+    return bool(replica.complete) and replica.state != ReplicaState.CONDEMNED
 
 
 def _by_file(rows: Sequence[Any]) -> dict[int, dict[int, Any]]:
@@ -135,7 +138,7 @@ def _storage(use: Tools, site: Any) -> Any:
 
 
 def _item(world: _World, row: Any) -> Item:
-    replicas = _replicas(world, row)
+    replicas = _moving(world, row) if row.id in world.moving else _settled(world, row)
     return {
         "lfn": row.lfn,
         "size": row.size,
@@ -148,12 +151,19 @@ def _item(world: _World, row: Any) -> Item:
     }
 
 
-def _replicas(world: _World, row: Any) -> list[Item]:
+def _settled(world: _World, row: Any) -> list[Item]:
+    return [
+        _replica(world.sites[site], row.lfn, AVAILABLE, None)
+        for site in world.replicas[row.block_id]
+    ]
+
+
+def _moving(world: _World, row: Any) -> list[Item]:
     transfers = world.transfers.get(row.id, {})
     deletions = world.deletions.get(row.id, {})
     shown: list[Item] = []
-    here = {replica.site_id: replica for replica in world.replicas.get(row.block_id, ())}
-    for site in (*here, *(site for site in transfers if site not in here)):
+    here = world.replicas.get(row.block_id, {})
+    for site in (*here, *[site for site in transfers if site not in here]):
         replica, transfer, deletion = here.get(site), transfers.get(site), deletions.get(site)
         there = replica is not None and (replica.complete or (replica.id, row.id) in world.present)
         state = _state(replica, transfer, deletion, there=there)
@@ -172,7 +182,8 @@ def _state(replica: Any, transfer: Any, deletion: Any, *, there: bool) -> str | 
     if there:
         return AVAILABLE
     if transfer is not None:
-        return _ARRIVING[transfer.state]
+        lost = transfer.state == State.FAILED and transfer.reason == LOST
+        return LOST if lost else _ARRIVING[transfer.state]
     return "expected" if replica is not None else None
 
 

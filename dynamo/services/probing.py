@@ -4,13 +4,16 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from dynamo.db import keys
 from dynamo.db.tables import Site
 from dynamo.db.work import retried
 from dynamo.errors import NotFound
+from dynamo.inventory import names
 from dynamo.services import removing
+from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 from dynamo.storage import probing
-from dynamo.storage.probing import Ground, Step
+from dynamo.storage.probing import Ground, Step, is_usable
 
 
 def probe(use: Tools, site_id: int) -> list[Step]:
@@ -32,6 +35,29 @@ def probe(use: Tools, site_id: int) -> list[Step]:
         removing.delete_probe,
     )
     return probing.probe(use.storages.at(row.url, row.rules), ground)
+
+
+def check(use: Tools, name: str) -> Item:
+    """Try a site and tell callers how it went. Raises NotFound."""
+    with use.begin.reading() as work:
+        found = keys.sites(work, [name]) if names.is_site(name) else {}
+    if name not in found:
+        raise NotFound(f"there is no site {name!r}", "site-unknown")
+    steps = probe(use, found[name])
+    return {
+        "site": name,
+        "usable": is_usable(steps),
+        "steps": [
+            {
+                "step": step.name,
+                "outcome": step.outcome.value,
+                "seconds": step.seconds,
+                "reason": step.reason,
+                "detail": step.detail,
+            }
+            for step in steps
+        ],
+    }
 
 
 @retried

@@ -1,9 +1,8 @@
 """Tidying: scans that are due, remedies whose message was lost, files that nobody can bring."""
 
 from datetime import timedelta
-from secrets import token_hex
 
-from dynamo.db import claims, incidents, pulses, remedies, scans
+from dynamo.db import claims, incidents, remedies, scans
 from dynamo.db.tables import Remedy
 from dynamo.db.work import retried
 from dynamo.operations.hints import hints
@@ -11,26 +10,15 @@ from dynamo.services import mending
 from dynamo.services import scans as filed
 from dynamo.services.tools import Tools
 
-PULSE = "tidy"
 AT_ONCE = 10_000
 """Remedies that are sent at most; the next time goes on."""
 
 
-def tidy(use: Tools) -> bool:
-    """Set going what is due and nobody works on; False = somebody else does so."""
-    if not _begin(use):
-        return False
+def tidy(use: Tools) -> None:
+    """Set going what is due and nobody works on."""
     _remedies(use)
     _losses(use)
     filed.due(use)
-    return True
-
-
-@retried
-def _begin(use: Tools) -> bool:
-    hold = timedelta(seconds=use.settings.work.sweep_seconds / 2)
-    with use.begin() as work:
-        return pulses.take(work, PULSE, token_hex(8), hold)
 
 
 @retried

@@ -25,8 +25,10 @@ from dynamo.services import (
     deletions,
     injection,
     planning,
+    remedying,
     removing,
     requests,
+    scanning,
     sweeps,
     transferring,
     users,
@@ -45,6 +47,8 @@ TASKS: dict[str, Callable[[Tools, Sequence[int]], object]] = {
     "delete": removing.remove,
     "plan": planning.plan,
     "cycle": cycles.run,
+    "scan": scanning.scan,
+    "remedy": remedying.remedy,
 }
 
 TB = 10**12
