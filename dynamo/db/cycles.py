@@ -41,6 +41,7 @@ class Held:
     """A cycle that is ours: who wants to write for it says so in the same transaction."""
 
     id: int
+    kind: str
     owner: str
     lease_no: int
     hold: timedelta
@@ -78,8 +79,12 @@ def open_one(work: Work, kind: str, partition_id: int) -> Any:
     return work.row(select(Cycle.id).where(Cycle.running_key == key_of(kind, partition_id)))
 
 
-def claim(work: Work, cycle_id: int, owner: str, hold: timedelta) -> Held | None:
-    """Take a cycle that waits; None = somebody else did."""
+def claim(work: Work, cycle_id: int, owner: str, holds: Mapping[str, timedelta]) -> Held | None:
+    """Take a cycle that waits, for as long as its kind is held; None = somebody else did."""
+    kind = work.scalar(select(Cycle.kind).where(Cycle.id == cycle_id))
+    if kind is None:
+        return None
+    hold = holds[kind]
     values = {
         "state": RequestState.RUNNING,
         "started": work.now,
@@ -90,9 +95,8 @@ def claim(work: Work, cycle_id: int, owner: str, hold: timedelta) -> Held | None
     free = (Cycle.id == cycle_id, Cycle.state == RequestState.QUEUED)
     if not work.changed(update(Cycle).where(*free).values(values)):
         return None
-    return Held(
-        cycle_id, owner, int(work.scalar(select(Cycle.lease_no).where(Cycle.id == cycle_id))), hold
-    )
+    lease_no = int(work.scalar(select(Cycle.lease_no).where(Cycle.id == cycle_id)))
+    return Held(cycle_id, kind, owner, lease_no, hold)
 
 
 def keep(work: Work, held: Held, **values: Any) -> bool:
@@ -111,7 +115,7 @@ def end(work: Work, held: Held, state: RequestState, **values: Any) -> bool:
 def silent(work: Work) -> Sequence[Any]:
     """Lock and return the cycles whose worker fell silent."""
     lost = (Cycle.state == RequestState.RUNNING, Cycle.lease_until < work.now)
-    wanted = select(Cycle.id, Cycle.request_id, Cycle.summary).where(*lost)
+    wanted = select(Cycle.id, Cycle.kind, Cycle.request_id, Cycle.summary).where(*lost)
     return work.rows(work.skip_locked(wanted))
 
 
@@ -149,8 +153,8 @@ def some(work: Work, kind: str | None, partition: str | None, span: Span) -> Row
     return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
 
 
-def old(work: Work, kept: int) -> list[int]:
-    """Return the ended cycles that have `kept` newer ones of their kind and partition."""
+def old(work: Work, kept: Mapping[str, int]) -> list[int]:
+    """Return the ended cycles that have so many newer ones of their kind and partition."""
     rows = work.rows(
         select(Cycle.id, Cycle.kind, Cycle.partition_id, Cycle.state).order_by(Cycle.id.desc())
     )
@@ -159,7 +163,7 @@ def old(work: Work, kept: int) -> list[int]:
     for row in rows:
         place = (row.kind, row.partition_id)
         seen[place] = seen.get(place, 0) + 1
-        if seen[place] > kept and row.state not in OPEN:
+        if seen[place] > kept[row.kind] and row.state not in OPEN:
             found.append(row.id)
     return found
 

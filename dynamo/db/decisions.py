@@ -59,19 +59,28 @@ def some(cycle_id: int, site: str | None, dataset: str | None) -> Listing:
     return Listing(_SHOWN, chosen, Decision.id, [Decision.position])
 
 
+ANYWHERE = ""
+"""The site of a copy that the Dealer found no place for."""
+
+
 def about(work: Work, dataset: str, site: str) -> Sequence[Any]:
-    """Return what the last cycle that was carried out and saw a replica decided about it."""
-    meant = (Decision.dataset == dataset, Decision.site == site)
-    newest = work.scalar(
+    """Return what the last cycles of each kind that were carried out and saw it decided."""
+    meant = (Decision.dataset == dataset, Decision.site.in_((site, ANYWHERE)))
+    newest = (
         select(func.max(Decision.cycle_id))
         .join(Cycle, Cycle.id == Decision.cycle_id)
         .where(*meant, Cycle.dry_run.is_(False))
+        .group_by(Cycle.kind)
     )
-    if newest is None:
-        return []
     shown = (
-        select(*Decision.__table__.columns, Partition.name.label("partition"), Cycle.created)
+        select(
+            *Decision.__table__.columns,
+            Partition.name.label("partition"),
+            Cycle.created,
+            Cycle.kind,
+        )
         .join(Cycle, Cycle.id == Decision.cycle_id)
         .join(Partition, Partition.id == Cycle.partition_id)
     )
-    return work.rows(shown.where(Decision.cycle_id == newest, *meant).order_by(Decision.position))
+    chosen = (Decision.cycle_id.in_(work.scalars(newest)), *meant)
+    return work.rows(shown.where(*chosen).order_by(Decision.cycle_id, Decision.position))

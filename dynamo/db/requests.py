@@ -125,6 +125,12 @@ def count(work: Work, tallies: Tallies) -> None:
         )
 
 
+def more(work: Work, request_id: int | None, n_files: int, size: int) -> None:
+    """Count files and bytes that a request is to bring as well."""
+    values = {"n_files": Request.n_files + n_files, "bytes": Request.bytes + size}
+    work.changed(update(Request).where(Request.id == request_id).values(values))
+
+
 def settle_injections(work: Work, request_ids: Collection[int]) -> None:
     """Bring the state of injections in line with their counts and transfers."""
     open_ones = work.rows(

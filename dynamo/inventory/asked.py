@@ -94,6 +94,9 @@ class Places(Asked, frozen=True, kw_only=True):
     datasets: Names
 
 
+Streams = Annotated[int, Meta(ge=1, le=100_000)]
+
+
 class SiteBody(Asked, frozen=True, kw_only=True):
     """What a site is; fields that are left out stay as they are, the name always does."""
 
@@ -104,6 +107,19 @@ class SiteBody(Asked, frozen=True, kw_only=True):
     rules: dict[str, Any] | None = None
     scratch: tuple[Url, ...] | None = None
     sources: tuple[Url, ...] | None = None
+    max_streams: Streams | UnsetType | None = UNSET
+    """Streams into the site at once, and as many out of it; null = as the settings say."""
+    max_link_streams: Streams | UnsetType | None = UNSET
+    """Streams between it and one other site at once; null = as the settings say."""
+
+
+class Release(Asked, frozen=True, kw_only=True):
+    """Held and failed operations that are to be tried again now; all that is named must fit."""
+
+    request: int | None = None
+    site: Text | None = None
+    dataset: Text | None = None
+    reason: Text | None = None
 
 
 class QuotaBody(Asked, frozen=True, kw_only=True):

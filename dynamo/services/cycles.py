@@ -1,6 +1,6 @@
 """Cycles: filed by beat or by an operator, run once each, shown with all that they decided."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from dynamo.db import cycles, decisions, policies, pulses
 from dynamo.db.cycles import Filed, Held
-from dynamo.db.tables import Partition, Policy
+from dynamo.db.tables import Partition, Policy, Quota
 from dynamo.db.work import Work, retried
 from dynamo.detox.records import DELETE
 from dynamo.errors import Conflict, DynamoError, Invalid, NotFound
@@ -18,14 +18,16 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
-from dynamo.services import condemning, detoxing
+from dynamo.services import condemning, dealing, detoxing
 from dynamo.services.enacting import CycleLost
 from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.policies import read
 from dynamo.services.tools import Tools
 
 log = logger("cycles")
-DETOX = "detox"
+DETOX, DEALER = "detox", "dealer"
+RUNS: Mapping[str, Callable[[Tools, Held], Item]] = {DETOX: detoxing.run, DEALER: dealing.run}
+"""What a cycle of each kind does; it returns what it is remembered by."""
 SYSTEM = "dynamo"
 """Who runs the cycles that beat files."""
 
@@ -38,6 +40,8 @@ def file(use: Tools, body: asked.CycleBody, caller: Caller) -> int:
     texts = [text for text in (body.policy, body.compare) if text is not None]
     if texts and not body.dry_run:
         raise Invalid("a policy that is not in force is only for a dry run: add dry_run")
+    if texts and body.kind != DETOX:
+        raise Invalid("the Dealer follows no policy; placement rules are at /v1/rules")
     for text in texts:
         read(use, body.partition, text)
     return _file(use, body, caller.name)
@@ -49,8 +53,8 @@ def _file(use: Tools, body: asked.CycleBody, who: str) -> int:
         key = work.scalar(select(Partition.id).where(Partition.name == body.partition))
         if key is None:
             raise NotFound(f"there is no partition {body.partition!r}")
-        policy = policies.in_force(work, body.partition)
-        if policy is None and body.policy is None:
+        policy = policies.in_force(work, body.partition) if body.kind == DETOX else None
+        if policy is None and body.policy is None and body.kind == DETOX:
             raise NotFound(f"the partition {body.partition} has no policy")
         _give_up(work, use)
         running = cycles.open_one(work, body.kind, key)
@@ -61,7 +65,7 @@ def _file(use: Tools, body: asked.CycleBody, who: str) -> int:
             body.kind,
             key,
             who,
-            policy.id if body.policy is None else None,
+            policy.id if policy is not None and body.policy is None else None,
             body.policy,
             body.dry_run,
             None if body.compare is None else {"compare": body.compare},
@@ -89,6 +93,22 @@ def due(use: Tools) -> bool:
 
 
 @retried
+def deal(use: Tools) -> bool:
+    """File a cycle of the Dealer for each partition with a quota; False = it has just been done."""
+    hold = timedelta(minutes=use.settings.dealer.every_minutes / 2)
+    with use.begin() as work:
+        if not pulses.take(work, DEALER, token_hex(8), hold):
+            return False
+        _give_up(work, use)
+        taking = select(Quota.site_id).where(Quota.partition_id == Partition.id).exists()
+        for row in work.rows(select(Partition.id, Partition.name).where(taking)):
+            if cycles.open_one(work, DEALER, row.id) is None:
+                cycle_id = cycles.file(work, Filed(DEALER, row.id, SYSTEM, None))
+                work.hint(_hint(cycle_id, row.name))
+        return True
+
+
+@retried
 def sweep(use: Tools) -> None:
     """Give up cycles whose workers fell silent, send those again that nobody took."""
     with use.begin() as work:
@@ -103,7 +123,7 @@ def _give_up(work: Work, use: Tools) -> None:
         cycles.give_up(work, row.id)
         done = row.summary.get("done", 0)
         decisions.refuse_from(work, row.id, done, DELETE, "worker-lost")
-        if row.request_id is not None:
+        if row.request_id is not None and row.kind == DETOX:
             condemning.judge(work, row.request_id, use.again)
 
 
@@ -125,7 +145,7 @@ def run(use: Tools, cycle_ids: Sequence[int]) -> None:
 
 def _run(use: Tools, held: Held) -> None:
     try:
-        summary = detoxing.run(use, held)
+        summary = RUNS[held.kind](use, held)
     except CycleLost:
         log.warning("cycle lost its lease", cycle=held.id)
     except DynamoError as failed:
@@ -145,9 +165,13 @@ def _run(use: Tools, held: Held) -> None:
 
 @retried
 def _claim(use: Tools, cycle_id: int) -> Held | None:
-    hold = timedelta(seconds=use.settings.detox.lease_seconds)
+    wanted = use.settings
+    holds = {
+        DETOX: timedelta(seconds=wanted.detox.lease_seconds),
+        DEALER: timedelta(seconds=wanted.dealer.lease_seconds),
+    }
     with use.begin() as work:
-        return cycles.claim(work, cycle_id, token_hex(12), hold)
+        return cycles.claim(work, cycle_id, token_hex(12), holds)
 
 
 @retried
@@ -155,7 +179,7 @@ def _end(use: Tools, held: Held, state: RequestState, **values: Any) -> None:
     with use.begin() as work:
         if cycles.end(work, held, state, **values):
             request_id = cycles.get(work, held.id).request_id
-            if request_id is not None:
+            if request_id is not None and held.kind == DETOX:
                 condemning.judge(work, request_id, use.again)
 
 
@@ -167,8 +191,10 @@ def _forget(use: Tools) -> None:
 
 @retried
 def _old(use: Tools) -> list[int]:
+    wanted = use.settings
+    kept = {DETOX: wanted.detox.keep_cycles, DEALER: wanted.dealer.keep_cycles}
     with use.begin.reading() as work:
-        return cycles.old(work, use.settings.detox.keep_cycles)
+        return cycles.old(work, kept)
 
 
 @retried
@@ -202,17 +228,20 @@ def decided(use: Tools, cycle_id: int, site: str | None, dataset: str | None, pl
 
 
 def why(use: Tools, dataset: str, site: str) -> Item:
-    """Return what the newest cycle that saw a dataset at a site decided about it."""
+    """Return what the newest cycles of each kind decided about a dataset at a site."""
     with use.begin.reading() as work:
         rows = decisions.about(work, dataset, site)
         if not rows:
             raise NotFound(f"no cycle that is remembered has looked at {dataset} at {site}")
-        first = rows[0]
+        newest = max(rows, key=lambda row: int(row.cycle_id))
         return {
-            "cycle": first.cycle_id,
-            "partition": first.partition,
-            "at": first.created,
-            "items": [_decision(row) for row in rows],
+            "cycle": newest.cycle_id,
+            "partition": newest.partition,
+            "at": newest.created,
+            "items": [
+                {**_decision(row), "kind": row.kind, "cycle": row.cycle_id, "at": row.created}
+                for row in rows
+            ],
         }
 
 

@@ -1,7 +1,7 @@
 """From a plan of the Dealer to errands: which blocks go where, on which account, for whom."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -56,12 +56,34 @@ class Wanting:
         return None
 
 
+NOBODYS = 0
+"""The request of blocks that none asked for."""
+
+
 @dataclass(slots=True)
 class Enlisted:
     """All that a plan wants done."""
 
     errands: list[Errand] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+
+    def under(self, request_id: int) -> "Enlisted":
+        """Let what nobody asked for go under a request."""
+        return Enlisted(
+            [
+                replace(one, home=replace(one.home, request_id=request_id))
+                if one.home.request_id == NOBODYS
+                else one
+                for one in self.errands
+            ],
+            self.changes,
+        )
+
+    def asked(self) -> "Enlisted":
+        """Leave out what nobody asked for."""
+        return Enlisted(
+            [one for one in self.errands if one.home.request_id != NOBODYS], self.changes
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +95,14 @@ class _Account:
     wish: Wish | None
 
 
-def enlist(plan: Plan, ground: Ground, wanting: Wanting, request_id: int) -> Enlisted:
-    """Turn a plan into errands; what no request of people wants goes for `request_id`."""
+def enlist(plan: Plan, ground: Ground, wanting: Wanting) -> Enlisted:
+    """Turn a plan into errands, each for the oldest request that wants it, or for nobody."""
     found = Enlisted()
     homes = _homes(plan, ground)
     for position in range(len(plan.copies)):
         one = _Copy(plan, ground, position)
         for account, blocks in one.missing(homes, wanting).items():
-            found.errands.append(one.errand(account, blocks, request_id))
+            found.errands.append(one.errand(account, blocks))
         for account, replicas in one.changing(homes, wanting).items():
             found.changes.append(
                 Change(position, account.group_id, account.partition_id, tuple(replicas))
@@ -142,7 +164,7 @@ class _Copy:
                     found.setdefault(account, []).append(int(rows.ids[row]))
         return found
 
-    def errand(self, account: _Account, blocks: Sequence[int], request_id: int) -> Errand:
+    def errand(self, account: _Account, blocks: Sequence[int]) -> Errand:
         """Say what is to be sent on one account."""
         wish = account.wish
         return Errand(
@@ -152,7 +174,7 @@ class _Copy:
                 self.site_id,
                 account.partition_id,
                 account.group_id,
-                request_id if wish is None else wish.request_id,
+                NOBODYS if wish is None else wish.request_id,
             ),
             growing=wish is None and bool(self.plan.copies.growing[self.position]),
             blocks=tuple(sorted(blocks)),

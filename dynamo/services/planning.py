@@ -27,9 +27,6 @@ from dynamo.services.tools import Tools
 from dynamo.services.voices import PROMPT, voices
 from dynamo.services.wishes import Wish
 
-NOBODYS = 0
-"""The request of blocks that none asked for: such are left to the next cycle."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Look:
@@ -100,8 +97,8 @@ def _pass(use: Tools, look: _Look) -> None:
 
 def _carry_out(use: Tools, look: _Look, decided: Plan, now: Mapping[int, Wish | None]) -> Sent:
     wanting = Wanting.of(look.said).without([key for key, wish in now.items() if wish is None])
-    enlisted = enlisting.enlist(decided, look.ground, wanting, NOBODYS)
-    errands = [one for one in enlisted.errands if one.home.request_id != NOBODYS]
-    sent = sending.send(use, errands)
+    # what has no request is left to the next cycle
+    enlisted = enlisting.enlist(decided, look.ground, wanting).asked()
+    sent = sending.send(use, enlisted.errands)
     sending.change(use, enlisted.changes)
     return sent

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import func, insert, literal, select, update
 
-from dynamo.db import accounts, placing, sources, switches, transfers
+from dynamo.db import accounts, placing, requests, sources, switches, transfers
 from dynamo.db.accounts import Most, Place
 from dynamo.db.placing import Home
 from dynamo.db.tables import (
@@ -84,6 +84,8 @@ class Sent:
     """By place in the plan: why something of it was not sent."""
     full: set[int] = field(default_factory=set)
     """Sites that turned out to have no room."""
+    requests: set[int] = field(default_factory=set)
+    """Those for which something was sent."""
 
 
 def send(use: Tools, errands: Iterable[Errand], fence: Fence = nobody) -> Sent:
@@ -126,6 +128,8 @@ def _send_within(
         sent.full.add(errand.home.site_id)
     if done.refused is not None:
         sent.refused[errand.position] = done.refused
+    if done.blocks and errand.home.request_id is not None:
+        sent.requests.add(errand.home.request_id)
     sent.blocks += done.blocks
     sent.files += done.files
     sent.bytes += done.bytes
@@ -172,6 +176,7 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         _write(work, home, chosen)
         _announce(work, use, home, chosen)
         n_files = sum(blocks[block].n_files for block in chosen)
+        requests.more(work, home.request_id, n_files, size)
         return _Done(len(chosen), n_files, size, refused)
 
 

@@ -1,0 +1,220 @@
+"""One cycle of the Dealer: what it looks at, the plan that is kept with reasons, what is done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from dynamo.db import cycles, decisions, protections, requests, users
+from dynamo.db.cycles import Held
+from dynamo.db.work import Work, retried
+from dynamo.dealer.engine import decide
+from dynamo.dealer.plan import Plan
+from dynamo.dealer.proposers.popularity import ATTRIBUTE
+from dynamo.dealer.question import Question
+from dynamo.dealer.wishes import Subscription
+from dynamo.inventory.snapshot import NOBODY, READY
+from dynamo.inventory.states import RequestKind, RequestState
+from dynamo.operations.hints import hints
+from dynamo.policy.enforcer import of_partition
+from dynamo.policy.homes import Imagined
+from dynamo.services import asking, choices, enlisting, reckoning, sending, wishes
+from dynamo.services.asking import Aim, Ground, Voiced
+from dynamo.services.enacting import CycleLost
+from dynamo.services.enlisting import NOBODYS, Wanting
+from dynamo.services.pages import Item
+from dynamo.services.sending import Sent
+from dynamo.services.tools import Tools
+from dynamo.services.voices import voices
+from dynamo.settings import Settings
+
+SYSTEM = "dynamo"
+ROWS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a cycle is asked, and what it has looked at."""
+
+    ground: Ground
+    question: Question
+    said: Voiced
+    dry_run: bool
+
+
+def run(use: Tools, held: Held) -> Item:
+    """Decide, keep what was decided, carry it out unless it is a dry run; return the summary."""
+    seen = look(use, held)
+    plan = decided(use.settings, seen)
+    wanting = Wanting.of(seen.said)
+    _keep(use, held, plan, wanting)
+    found = reckoning.summary(plan)
+    if not seen.dry_run:
+        sent = _carry_out(use, held, seen, plan, wanting)
+        found["done"] = {"blocks": sent.blocks, "files": sent.files, "bytes": sent.bytes}
+    return {**found, "refused": _refusals(use, held)}
+
+
+def decided(settings: Settings, seen: Seen) -> Plan:
+    """Ask all proposers that are installed. Raises Invalid for settings that they do not have."""
+    groups = list(seen.ground.snapshot.groups.labels)[1:]
+    return decide(seen.question, voices(settings.dealer, groups))
+
+
+def look(use: Tools, held: Held) -> Seen:
+    """Read the inventory at one moment, and all that is wanted of it. Raises Invalid."""
+    settings = use.settings
+    with use.begin.snapshot() as work:
+        cycle = cycles.get(work, held.id)
+        ground = asking.everything(work, settings.detox.protected_sites)
+        said = _said(work, ground, cycle.partition, settings)
+        last = protections.latest(work, cycle.partition_id, ground.snapshot)
+    ground = _at_home(ground, cycle.partition, settings)
+    question = asking.question(
+        settings,
+        ground,
+        Aim(cycle.partition, cycle.seed),
+        said,
+        protections=last,
+        enforcer=of_partition(ground.snapshot, cycle.partition),
+    )
+    return Seen(ground, question, said, cycle.dry_run)
+
+
+def _said(work: Work, ground: Ground, partition: str, settings: Settings) -> Voiced:
+    """Return what people want that would come to lie in the partition."""
+    known = set(ground.snapshot.datasets.ids.tolist())
+    everybody = [wish for wish in wishes.every(work) if wish.dataset.id in known]
+    homes = asking.home_of(ground, everybody)
+    mine = [wish for wish, home in zip(everybody, homes, strict=True) if home == partition]
+    said = asking.voiced(work, ground, mine, settings)
+    said.subscriptions += _growing(ground, partition, settings)
+    return said
+
+
+def _growing(ground: Ground, partition: str, settings: Settings) -> list[Subscription]:
+    """Return the standing wish of growing replicas for the blocks that they do not have yet."""
+    snapshot = ground.snapshot
+    replicas, rows = snapshot.replicas, snapshot.block_replicas
+    closed = np.bincount(
+        snapshot.blocks.dataset[~ground.open_blocks], minlength=len(snapshot.datasets.ids)
+    )
+    here = np.bincount(
+        rows.replica[~ground.open_blocks[rows.block]], minlength=len(replicas.dataset)
+    )
+    ready = snapshot.sites.status[replicas.site] == READY
+    behind = np.flatnonzero(replicas.growing & ready & (here < closed[replicas.dataset]))
+    usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
+    group = np.where(replicas.group[behind] == NOBODY, usual, replicas.group[behind])
+    found = ground.homes(
+        Imagined(replicas.dataset[behind], replicas.site[behind], group.astype(np.int32))
+    )
+    names = [one.name for one in snapshot.partitions]
+    return [
+        Subscription(
+            -place - 1,
+            snapshot.datasets.labels[int(replicas.dataset[replica])],
+            snapshot.sites.labels[int(replicas.site[replica])],
+            snapshot.groups.labels[int(owner)],
+        )
+        for place, (replica, owner, home) in enumerate(
+            zip(behind.tolist(), group.tolist(), found.tolist(), strict=True)
+        )
+        if home >= 0 and names[home] == partition
+    ]
+
+
+def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
+    """Let demand make copies only of datasets whose copies would lie in the partition."""
+    snapshot = ground.snapshot
+    weight = np.asarray(snapshot.attributes[ATTRIBUTE], np.float64)
+    quota = ground.partitions.quota(snapshot, partition)
+    sites = np.flatnonzero(~np.isnan(quota))
+    wanted = np.flatnonzero(weight > 0).astype(np.int32)
+    if not len(sites) or not len(wanted):
+        return ground
+    usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
+    same = np.full(len(wanted), 1, np.int32)
+    found = ground.homes(Imagined(wanted, same * sites[0], same * usual))
+    leaves = {leaf.name for leaf in ground.partitions.leaves(partition)}
+    inside = [place for place, one in enumerate(snapshot.partitions) if one.name in leaves]
+    ours = np.zeros(len(weight))
+    mine = wanted[np.isin(found, inside)]
+    ours[mine] = weight[mine]
+    return replace(ground, snapshot=snapshot.with_attributes(**{ATTRIBUTE: ours}))
+
+
+# --- kept ----------------------------------------------------------------------------------------
+
+
+def _keep(use: Tools, held: Held, plan: Plan, wanting: Wanting) -> None:
+    coming = reckoning.rows(plan, wanting, use.settings.dealer.keep_refusals)
+    while batch := list(islice(coming, ROWS_AT_ONCE)):
+        _add(use, held, batch)
+
+
+@retried
+def _add(use: Tools, held: Held, rows: Sequence[tuple[Any, ...]]) -> None:
+    with use.begin() as work:
+        _fence(work, held)
+        decisions.add(work, held.id, rows)
+
+
+@retried
+def _refusals(use: Tools, held: Held) -> dict[str, int]:
+    with use.begin.reading() as work:
+        return decisions.refusals(work, held.id)
+
+
+# --- done ----------------------------------------------------------------------------------------
+
+
+def _carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) -> Sent:
+    now = choices.choose(use, plan, seen.ground, seen.said)
+    lost = [key for key, wish in now.items() if wish is None]
+    enlisted = enlisting.enlist(plan, seen.ground, wanting.without(lost))
+    if any(one.home.request_id == NOBODYS for one in enlisted.errands):
+        enlisted = enlisted.under(_request(use, held))
+
+    def fence(work: Work) -> None:
+        _fence(work, held)
+
+    sent = sending.send(use, enlisted.errands, fence)
+    sending.change(use, enlisted.changes, fence)
+    _end(use, held, seen.said, sent)
+    return sent
+
+
+@retried
+def _request(use: Tools, held: Held) -> int:
+    """File the copy under which all this goes that nobody asked for, so that it is watched."""
+    with use.begin() as work:
+        filed = requests.Filed(
+            RequestKind.COPY,
+            users.register(work, SYSTEM, 0),
+            "",
+            {"cycle": held.id, "sites": [], "consolidate": False},
+            not_before=work.now + use.again,
+            state=RequestState.RUNNING,
+        )
+        request_id = requests.add(work, filed)
+        _fence(work, held, request_id=request_id)
+        return request_id
+
+
+@retried
+def _end(use: Tools, held: Held, said: Voiced, sent: Sent) -> None:
+    """Note what was not sent; let requests see how far they are."""
+    with use.begin() as work:
+        _fence(work, held)
+        decisions.refuse(work, held.id, sent.refused)
+        concerned = sorted({wish.request_id for wish, _ in said.of.values()} & sent.requests)
+        work.hint(*hints("plan", concerned, 50, "plan {n} copies that a cycle went on with"))
+
+
+def _fence(work: Work, held: Held, **values: Any) -> None:
+    """Renew the lease in the transaction that it guards. Raises CycleLost."""
+    if not cycles.keep(work, held, **values):
+        raise CycleLost
