@@ -24,6 +24,7 @@ from dynamo.db.requests import Tallies
 from dynamo.db.tables import Deletion, Request
 from dynamo.db.work import Work, retried
 from dynamo.errors import DynamoError, Invalid
+from dynamo.inventory.names import within
 from dynamo.inventory.states import RequestKind
 from dynamo.logs import logger
 from dynamo.operations.breakers import Operation
@@ -117,6 +118,13 @@ def delete_probe(storage: Storage, lfn: str) -> bool:
     if lfn.split("/")[-2] != probing.FOLDER:
         raise Invalid(f"{lfn!r} is not the name of a probe", "name-invalid")
     return storage.delete(lfn)
+
+
+def delete_quarantined(storage: Storage, name: str, quarantine: str) -> bool:
+    """Delete a file from the quarantine; refuses any other name. Raises Invalid."""
+    if not within(name, quarantine):
+        raise Invalid(f"{name!r} does not lie in {quarantine}", "name-invalid")
+    return storage.delete(name)
 
 
 @retried

@@ -4,14 +4,17 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 
-from dynamo.db import accounts, placing
+from dynamo.db import accounts, placing, requests
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.db.work import Work
 from dynamo.errors import Conflict, Full
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestState
 from dynamo.operations.life import State
+
+_TOUCHED = or_(Deletion.state != State.QUEUED, Deletion.lease_no > 0)
+"""Once claimed, a file may be gone also where its worker died and it is queued again."""
 
 
 def rescue(work: Work, request: Any, dataset: Any) -> None:
@@ -43,14 +46,32 @@ def rescue(work: Work, request: Any, dataset: Any) -> None:
         work.changed(update(Dataset).where(Dataset.id == dataset.id).values(status))
 
 
+def revive(work: Work, block_id: int) -> bool:
+    """Give back condemned replicas of a locked block that nothing has touched yet.
+
+    For a block whose other copies turn out to be bad. False = there is none.
+    """
+    leaving = select(Deletion.request_id).where(Deletion.replica_id == BlockReplica.id)
+    ids = work.scalars(
+        select(leaving.limit(1).scalar_subquery()).where(
+            BlockReplica.block_id == block_id, BlockReplica.state == ReplicaState.CONDEMNED
+        )
+    )
+    found = False
+    for request_id in sorted({key for key in ids if key is not None}):
+        whole = [row for row in _whole_replicas(work, request_id) if row.block_id == block_id]
+        if whole:
+            _revive_replicas(work, requests.get(work, request_id), whole)
+            found = True
+    return found
+
+
 def _whole_replicas(work: Work, request_id: int) -> Sequence[Any]:
     """Return condemned replicas of which nothing has been touched.
 
-    All their deletions are there and queued.
+    All their deletions are there and nobody has claimed one yet.
     """
-    touched = select(Deletion.id).where(
-        Deletion.replica_id == BlockReplica.id, Deletion.state != State.QUEUED
-    )
+    touched = select(Deletion.id).where(Deletion.replica_id == BlockReplica.id, _TOUCHED)
     scheduled = select(func.count()).where(Deletion.replica_id == BlockReplica.id).scalar_subquery()
     return work.rows(
         select(
@@ -120,7 +141,7 @@ def _whole_files(work: Work, request_id: int) -> list[int]:
     One queued deletion at each site of the block.
     """
     here = Deletion.file_id == File.id
-    touched = select(Deletion.id).where(here, Deletion.state != State.QUEUED)
+    touched = select(Deletion.id).where(here, _TOUCHED)
     scheduled = select(func.count()).where(here, Deletion.replica_id.is_(None)).scalar_subquery()
     sites = (BlockReplica.block_id == File.block_id, BlockReplica.state == ReplicaState.VALID)
     placed = select(func.count()).select_from(BlockReplica).where(*sites).scalar_subquery()
