@@ -8,7 +8,7 @@ import typer
 
 from dynamo.cli import output
 from dynamo.cli.reasons import words
-from dynamo.cli.session import Session, reading
+from dynamo.cli.session import AsJson, Session, reading
 from dynamo.client.client import Dynamo, Json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Cycles of Detox.")
@@ -92,6 +92,26 @@ def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number
         tell(service, found)
 
 
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Snapshot of a cycle.", exists=True, dir_okay=False)],
+    policy: Policy = None,
+    partition: Annotated[str | None, typer.Option(help="If not that of the cycle.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Decide again what a cycle has decided, from its snapshot: nothing but the file is needed."""
+    # numpy and the engine cost half a second, and the other verbs leave them to the service
+    from dynamo.services.replaying import replay as again  # noqa: PLC0415
+
+    found = again(file, None if policy is None else policy.read_text("utf-8"), partition)
+    if as_json:
+        output.show_json(found)
+        return
+    output.say(f"a cycle of {found['partition']}, replayed")
+    _tell_plan(found["summary"], found["decisions"])
+
+
 def _ended(service: Dynamo, cycle: Json, patience: float) -> Json:
     end = time.monotonic() + patience
     while cycle["ended"] is None and time.monotonic() < end:
@@ -109,15 +129,20 @@ def tell(service: Dynamo, cycle: Json) -> None:
     summary = cycle["summary"]
     if "sites" not in summary:
         return
+    decisions = service.get(cycle["links"]["decisions"], {"limit": MOST})["items"]
+    _tell_plan(summary, decisions)
+    _tell_comparison(summary.get("comparison"))
+    for reason, count in summary.get("refused", {}).items():
+        output.say(f"{count} decisions were not carried out: {words(reason)}")
+
+
+def _tell_plan(summary: Json, decisions: list[Json]) -> None:
     for warning in summary["warnings"]:
         output.say(warning)
     output.table(
         ("site", "before", "before>", "after", "after>", "protected>"), map(_site, summary["sites"])
     )
-    _tell_decisions(service, cycle)
-    _tell_comparison(summary.get("comparison"))
-    for reason, count in summary.get("refused", {}).items():
-        output.say(f"{count} decisions were not carried out: {words(reason)}")
+    _tell_decisions(decisions)
 
 
 def _site(one: Json) -> tuple[object, ...]:
@@ -138,9 +163,10 @@ def bar(used: int, quota: int | None) -> str:
     return "█" * filled + "░" * (BAR - filled)
 
 
-def _tell_decisions(service: Dynamo, cycle: Json) -> None:
-    page = service.get(cycle["links"]["decisions"], {"limit": MOST})
-    going = [one for one in page["items"] if one["action"] in ("delete", "held-back", "hand-over")]
+def _tell_decisions(decisions: list[Json]) -> None:
+    going = [
+        one for one in decisions[:MOST] if one["action"] in ("delete", "held-back", "hand-over")
+    ]
     if not going:
         output.say("nothing goes")
         return
@@ -159,7 +185,7 @@ def _tell_decisions(service: Dynamo, cycle: Json) -> None:
     )
     output.table(("what", "site", "dataset", "size>", "line>", "its text", "but"), rows)
     if len(going) == MOST:
-        output.say(f"… these are the first {MOST}; all of them at {cycle['links']['decisions']}")
+        output.say(f"… these are the first {MOST}; all of them with --json")
 
 
 def _tell_comparison(found: Json | None) -> None:

@@ -1,7 +1,7 @@
 """Locks in rows; one that has expired locks nothing and is not shown."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import product
 from typing import Any
@@ -69,8 +69,8 @@ def purge(work: Work, before: datetime) -> int:
     return work.changed(delete(Lock).where(Lock.expires < before))
 
 
-def holding(work: Work) -> tuple[snapshot.Lock, ...]:
-    """Return the locks that hold now, as policies see them.
+def holding(work: Work, *only: ColumnElement[bool]) -> tuple[snapshot.Lock, ...]:
+    """Return the locks that hold now, as policies see them; all, or some only.
 
     One on a block that is not registered (any more) holds nothing.
     """
@@ -78,10 +78,15 @@ def holding(work: Work) -> tuple[snapshot.Lock, ...]:
         _SHOWN.add_columns(Block.id.label("block_id"))
         .outerjoin(Dataset, Dataset.name == Lock.dataset)
         .outerjoin(Block, (Block.dataset_id == Dataset.id) & (Block.uuid == Lock.block))
-        .where(Lock.expires > work.now, or_(Lock.block.is_(None), Block.id.is_not(None)))
+        .where(*only, Lock.expires > work.now, or_(Lock.block.is_(None), Block.id.is_not(None)))
         .order_by(Lock.id)
     )
     return tuple(lock for row in rows for lock in _spread(row))
+
+
+def naming(datasets: Collection[str]) -> ColumnElement[bool]:
+    """Hold for locks that may concern some datasets: on their names, or with wildcards."""
+    return or_(Lock.dataset.in_(datasets), Lock.dataset.contains("*"), Lock.dataset.contains("?"))
 
 
 def _spread(row: Any) -> Iterator[snapshot.Lock]:

@@ -51,6 +51,14 @@ class Extent:
 EVERYTHING = Extent()
 
 
+def with_block_names(work: Work, found: Snapshot) -> Snapshot:
+    """Return the same with what stands behind the `#` of blocks, for who has no database."""
+    (ids,), names = columns.named(work, Rows("blocks", ("id", "uuid")))
+    known = dict(zip(ids.tolist(), names, strict=True))
+    named = tuple(known[key] for key in found.blocks.ids.tolist())
+    return replace(found, blocks=replace(found.blocks, names=named))
+
+
 def narrow(work: Work, dataset_ids: Collection[int]) -> Snapshot:
     """Read some datasets with all that lies of them anywhere, and all sites; no attributes."""
     return _tables(work, Extent(dataset_ids))

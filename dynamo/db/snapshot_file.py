@@ -1,7 +1,8 @@
 """A snapshot in one file, so that a cycle can be replayed on another machine."""
 
 import json
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,17 @@ _TEXTS = ("labels", "names")
 _ATTRIBUTE = "attributes."
 
 
-def save(snapshot: Snapshot, moment: float, path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a cycle was asked about the snapshot."""
+
+    partition: str
+    policy: str
+    """Its text."""
+    limits: Mapping[str, float | int | None]
+
+
+def save(snapshot: Snapshot, moment: float, path: Path, asked: Asked | None = None) -> None:
     """Write a snapshot and the moment that times are read from; the file is whole or not there."""
     arrays: dict[str, NDArray[Any]] = {
         f"{table}.{field.name}": _packed(column)
@@ -44,6 +55,7 @@ def save(snapshot: Snapshot, moment: float, path: Path) -> None:
     arrays |= {f"{_ATTRIBUTE}{name}": column for name, column in snapshot.attributes.items()}
     told = {
         "moment": moment,
+        "asked": None if asked is None else asdict(asked),
         "partitions": [asdict(one) for one in snapshot.partitions],
         "rules": [asdict(one) for one in snapshot.rules],
         "locks": [asdict(one) for one in snapshot.locks],
@@ -78,6 +90,13 @@ def read(path: Path) -> tuple[Snapshot, float]:
             },
         )
         return found, float(told["moment"])
+
+
+def asked(path: Path) -> Asked | None:
+    """Return what the cycle was asked that has left a snapshot."""
+    with np.load(path, allow_pickle=False) as arrays:
+        found = json.loads(arrays["told"].tobytes())["asked"]
+        return None if found is None else Asked(**found)
 
 
 def _table(arrays: Any, name: str, kind: type[Any]) -> Any:

@@ -1,7 +1,8 @@
 """One cycle of Detox: what it looks at, the plan that is kept with its reasons, what is done."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,9 @@ def run(use: Tools, held: Held) -> Item:
         summary["comparison"] = told.comparison(compared(plan, other))
     pieces = keep(use, held, plan)
     if not seen.dry_run:
-        summary["condemned"] = enacting.condemn(use, held, pieces)
+        summary["condemned"] = enacting.condemn(
+            use, held, pieces, frozenset(seen.question.snapshot.locks)
+        )
         summary["handed_over"] = enacting.hand_over(use, held, plan, seen.question.partitions)
         enacting.stop_growing(use, held, plan)
     return {**summary, "refused": _refusals(use, held)}
@@ -74,19 +77,26 @@ def look(use: Tools, held: Held) -> Seen:
         if text is None:
             text = policies.in_force(work, cycle.partition).text
         columns = snapshot.load(work, wanted.protected_sites)
+        if wanted.keep_snapshots:
+            columns = snapshot.with_block_names(work, columns)
         moment = work.now.timestamp()
     partitions = read_partitions(columns.partitions)
     reading = _read(text, cycle.partition, partitions)
     other = cycle.summary.get("compare")
     if wanted.keep_snapshots:
-        path = use.settings.data / "cycles" / f"{held.id}.npz"
-        snapshot_file.save(columns, moment, path)
+        asked = snapshot_file.Asked(cycle.partition, text, asdict(limits(wanted)))
+        snapshot_file.save(columns, moment, saved_at(use, held.id), asked)
     return Seen(
         Question(columns, partitions, reading.policy, moment, in_force(columns)),
         reading,
         None if other is None else _read(other, cycle.partition, partitions).policy,
         cycle.dry_run,
     )
+
+
+def saved_at(use: Tools, cycle_id: int) -> Path:
+    """Return where the snapshot of a cycle is kept."""
+    return use.settings.data / "cycles" / f"{cycle_id}.npz"
 
 
 def limits(numbers: Detox) -> Limits:
@@ -113,7 +123,7 @@ def keep(use: Tools, held: Held, plan: Plan) -> list[Piece]:
     pieces: list[Piece] = []
     position = 0
     for some in records(plan, RECORDS_AT_ONCE):
-        _add(use, held, list(_rows(plan, some, _uuids(use, plan, some), position)))
+        _add(use, held, list(rows(plan, some, _uuids(use, plan, some), position)))
         pieces += enacting.pieces(plan, some, position)
         position += len(some.facts)
     return pieces
@@ -127,7 +137,7 @@ def _add(use: Tools, held: Held, rows: Sequence[tuple[Any, ...]]) -> None:
         decisions.add(work, held.id, rows)
 
 
-def _rows(
+def rows(
     plan: Plan, some: Records, uuids: Sequence[str | None], position: int
 ) -> Iterator[tuple[Any, ...]]:
     """Yield what is kept, a row for each record, as `decisions.COLUMNS` are."""
@@ -162,8 +172,8 @@ def _uuids(use: Tools, plan: Plan, some: Records) -> list[str | None]:
 
 
 def _named(work: Work, keys: Sequence[int]) -> dict[int, str]:
-    rows = work.rows(select(Block.id, Block.uuid).where(Block.id.in_(keys)))
-    return {row.id: row.uuid for row in rows}
+    found = work.rows(select(Block.id, Block.uuid).where(Block.id.in_(keys)))
+    return {row.id: row.uuid for row in found}
 
 
 @retried

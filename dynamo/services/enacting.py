@@ -25,11 +25,12 @@ from dynamo.db.tables import (
 from dynamo.db.work import Work, retried
 from dynamo.detox.plan import Plan
 from dynamo.detox.records import ACTIONS, DELETE, Records
+from dynamo.inventory.snapshot import Lock
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
 from dynamo.operations.hints import batches
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
-from dynamo.services import condemning, guard, handing
+from dynamo.services import condemning, guard, handing, latecomers
 from dynamo.services.tools import Tools
 
 BLOCKS_AT_ONCE = 20
@@ -64,6 +65,8 @@ class Outcome:
     bytes: int = 0
     refused: dict[int, str] = field(default_factory=dict)
     """Decisions, by place in the plan, that were not or not wholly carried out."""
+    locked: dict[int, str] = field(default_factory=dict)
+    """Block replicas that were locked after the cycle had looked."""
 
     def note(
         self, some: Sequence[Piece], there: Mapping[int, int], result: guard.Condemned
@@ -75,7 +78,7 @@ class Outcome:
         gone = {
             piece.replica_id: "being-deleted" for piece in some if piece.replica_id not in there
         }
-        kept = {**stay, **gone}
+        kept = {**stay, **gone, **self.locked}
         self.files += result.n_files
         for piece in some:
             if piece.replica_id in kept:
@@ -107,12 +110,17 @@ def pieces(plan: Plan, some: Records, position: int) -> Iterator[Piece]:
 # --- deletions -----------------------------------------------------------------------------------
 
 
-def condemn(use: Tools, held: Held, going: Sequence[Piece]) -> dict[str, int]:
-    """Condemn what a plan deletes; return how much of it was."""
+def condemn(
+    use: Tools, held: Held, going: Sequence[Piece], seen: Collection[Lock] = ()
+) -> dict[str, int]:
+    """Condemn what a plan deletes; return how much of it was.
+
+    `seen` are the locks that the plan respects; those that were set since are looked at here.
+    """
     total = Outcome()
     request_id = _request(use, held) if going else 0
     for batch in _batches(going):
-        done = _condemn(use, held, request_id, batch)
+        done = _condemn(use, held, request_id, batch, seen)
         if done is None:
             _stop(use, held, batch[0].position)
             break
@@ -161,7 +169,9 @@ def _request(use: Tools, held: Held) -> int:
 
 
 @retried
-def _condemn(use: Tools, held: Held, request_id: int, batch: Sequence[Piece]) -> Outcome | None:
+def _condemn(
+    use: Tools, held: Held, request_id: int, batch: Sequence[Piece], seen: Collection[Lock]
+) -> Outcome | None:
     """Condemn a batch under the locks of its blocks; None = an operator has stopped it."""
     with use.begin() as work:
         _fence(work, held, summary={"done": batch[0].position})
@@ -169,11 +179,14 @@ def _condemn(use: Tools, held: Held, request_id: int, batch: Sequence[Piece]) ->
             return None
         blocks = placing.lock_blocks(work, [piece.block_id for piece in batch])
         there = _there(work, batch)
-        lenient = _dispensable(work, held, {row.dataset_id for row in blocks.values()})
+        datasets = {row.dataset_id for row in blocks.values()}
+        lenient = _dispensable(work, held, datasets)
         grace = timedelta(hours=use.settings.deletion.grace_hours)
-        done = Outcome()
+        locked = latecomers.locked_since(work, datasets, seen)
+        done = Outcome(locked=dict.fromkeys(locked, "locked"))
         for (line, last), some in _alike(batch, blocks, lenient).items():
-            ids = [piece.replica_id for piece in some if piece.replica_id in there]
+            ids = [one for one in (piece.replica_id for piece in some) if one in there]
+            ids = [one for one in ids if one not in locked]
             order = Order(request_id, DETOX, SYSTEM, grace, why=line)
             result = guard.condemn(work, ids, order, last_copies=last)
             done.note(some, there, result)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from typer.testing import CliRunner
 
+from dynamo.cli import detox
 from dynamo.db.tables import (
     BlockReplica,
     Cycle,
@@ -36,7 +38,9 @@ from dynamo.services import (
     deletions,
     detoxing,
     enacting,
+    locks,
     policies,
+    replaying,
     requests,
     rules,
 )
@@ -331,6 +335,41 @@ def test_placement_rules_with_an_error_are_refused_and_the_old_ones_stay(world: 
     assert rules.show(world.use, "User")["text"] == good
 
 
+@pytest.mark.parametrize("named", [THREE, "/Higgs/*-v3/*"])
+def test_a_lock_that_is_set_in_mid_cycle_holds_as_well(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, named: str
+):
+    original = detoxing.keep
+
+    def late(*given: Any) -> Any:
+        lock(world, clock, named, hours=1)
+        return original(*given)
+
+    monkeypatch.setattr(detoxing, "keep", late)
+    cycle = run(world)
+
+    assert cycle["summary"]["refused"] == {"locked": 1}
+    assert gone(world, cycle) == SPARE - {(THREE, "T2_A")}
+
+
+def test_what_a_copy_reads_from_is_not_even_planned_to_go(world: World):
+    world.site("T2_D")
+    copies.file(world.use, asked.Copy(dataset=THREE, site="T2_D", consolidate=False), ALICE)
+    world.step("plan")
+
+    cycle_id = cycles.file(
+        world.use, asked.CycleBody(kind="detox", partition="User", dry_run=True), OPERATOR
+    )
+    world.step("cycle")
+
+    found = decided(world, cycles.show(world.use, cycle_id), dataset=THREE)
+    kept = [one for one in found if "Dynamo's own rule" in one["text"]]
+    assert {(one["action"], one["line"]) for one in kept} == {("protect", 0)}
+    assert all(one["values"] == {"blockreplica.in_use": True} for one in kept)
+    assert not {"delete"} & {one["action"] for one in found if one["site"] == kept[0]["site"]}
+    world.work()
+
+
 def test_a_lock_holds_until_it_expires(world: World, clock: Clock):
     enforce(world, EVERYTHING)
     lock(world, clock, ONE, hours=2)
@@ -557,7 +596,36 @@ def test_what_a_cycle_saw_can_be_kept(world: World):
 
     cycles.run(use, [cycles.file(use, body, OPERATOR)])
 
-    assert (world.folder / "cycles" / "1.npz").exists()
+    file = world.folder / "cycles" / "1.npz"
+    cycle = cycles.show(use, 1)
+    again = CliRunner().invoke(detox.app, ["replay", str(file), "--json"])
+    assert again.exit_code == 0, again.output
+    replayed = json.loads(again.output)
+    summary = {name: cycle["summary"][name] for name in replayed["summary"]}
+    assert replayed["summary"] == summary
+    assert replayed["decisions"] == decided(world, cycle)
+
+    shown = CliRunner().invoke(detox.app, ["replay", str(file)])
+    assert shown.exit_code == 0
+    assert "a cycle of User, replayed" in shown.output
+
+
+def test_another_policy_can_be_tried_on_what_a_cycle_saw(world: World, clock: Clock):
+    use = world.with_settings(detox={"keep_snapshots": True})
+    block = world.block_names()[0].partition("#")[2]
+    ends = clock.now + timedelta(days=1)
+    locks.put(use, asked.LockBody(item=f"{ONE}#{block}", expires=ends), OPERATOR)
+    body = asked.CycleBody(kind="detox", partition="User", dry_run=True, policy=EVERYTHING)
+    cycles.run(use, [cycles.file(use, body, OPERATOR)])
+    file = world.folder / "cycles" / "1.npz"
+
+    assert replaying.replay(file)["decisions"] == decided(world, cycles.show(use, 1))
+    kept = replaying.replay(file, EVERYTHING.replace("Dismiss", "Protect"))
+    assert {one["dataset"] for one in kept["decisions"] if one["action"] == "delete"} == {ONE}
+    bad = world.folder / "bad.npz"
+    bad.write_bytes(b"PK nothing")
+    with pytest.raises(Invalid, match="is not the snapshot of a cycle"):
+        replaying.replay(bad)
 
 
 def test_handed_over_blocks_move_to_the_partition_of_their_new_owner(world: World):
