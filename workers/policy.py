@@ -3,7 +3,16 @@
 from celery.signals import worker_ready
 
 from celeryconfig import EVERY
-from dynamo.services import beats, closures, cycles, planning, sweeps
+from dynamo.services import (
+    beats,
+    closures,
+    cycles,
+    evacuating,
+    feeding,
+    planning,
+    sweeps,
+    tending,
+)
 from workers.app import app
 from workers.tools import tools
 
@@ -36,6 +45,25 @@ def cycle(cycle_ids: list[int]) -> None:
 def close_idle() -> None:
     """Close blocks that took no file for long."""
     beats.once(tools(), "close-idle", EVERY["close-idle"], closures.close_idle)
+
+
+@app.task(name="tend")
+def tend() -> None:
+    """Send probes to the sites, and follow what is known of them."""
+    if beats.once(tools(), "tend", EVERY["tend"], tending.tend):
+        tending.send(tools())
+
+
+@app.task(name="evacuate")
+def evacuate(_none: list[int] | None = None) -> None:
+    """Bring the evacuation of dying sites forward."""
+    beats.once(tools(), "evacuate", EVERY["evacuate"], evacuating.evacuate)
+
+
+@app.task(name="feed")
+def feed() -> None:
+    """Read the feeds that are due."""
+    beats.once(tools(), "feed", EVERY["feed"], feeding.read)
 
 
 @app.task(name="sweep")

@@ -1,6 +1,7 @@
 """The tools of a worker process, made once."""
 
 import functools
+from dataclasses import replace
 
 from dynamo.db.work import UnitOfWork, connect
 from dynamo.queues.publisher import publisher
@@ -15,3 +16,10 @@ def tools() -> Tools:
     settings = load()
     engine = connect(settings.database_url, settings.database.pool)
     return Tools(UnitOfWork(engine, publisher(app)), settings, storages(settings))
+
+
+@functools.cache
+def quick_tools() -> Tools:
+    """Return the same with storages that are not waited for long."""
+    use = tools()
+    return replace(use, storages=storages(use.settings, use.settings.site.probe_seconds))
