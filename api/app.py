@@ -25,6 +25,7 @@ from api.resources import (
     partitions,
     policies,
     quotas,
+    releases,
     replicas,
     rules,
     scans,
@@ -59,6 +60,7 @@ RESOURCES = (
     rules,
     cycles,
     scans,
+    releases,
     health,
 )
 """The modules whose import declares the routes."""

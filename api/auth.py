@@ -61,6 +61,7 @@ _SHOWN = (
     "policy",
     "rules",
 )
+_OF_SITES = ("site_evacuation", "site_losses")
 _COLLECTIONS = ("sites", "quotas", "switches", "locks", "cycles")
 _SCANS = ("scans", "scan", "quarantine", "incidents")
 _CYCLES = ("cycle", "cycle_decisions", "decisions")
@@ -68,11 +69,12 @@ _CYCLES = ("cycle", "cycle_decisions", "decisions")
 RULES: dict[tuple[str, str], Rule] = {
     **{
         (f"v1.{name}", "GET"): anybody
-        for name in (*_LISTS, *_SHOWN, *_COLLECTIONS, *_CYCLES, *_SCANS)
+        for name in (*_LISTS, *_SHOWN, *_COLLECTIONS, *_CYCLES, *_SCANS, *_OF_SITES)
     },
     **{(f"v1.{name}", method): anybody for name in _REQUESTS for method in ("GET", "POST")},
     **{(f"v1.{name}_one", method): anybody for name in _REQUESTS for method in ("GET", "DELETE")},
     ("v1.uploaded", "POST"): anybody,
+    ("v1.releases", "POST"): anybody,
     ("v1.locations", "POST"): anybody,
     ("v1.site", "PUT"): sites,
     ("v1.site_quota", "PUT"): operators,

@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import sites
+from dynamo.services import evacuations, sites
 
 
 class Sites(Resource):  # type: ignore[misc]
@@ -52,6 +52,26 @@ class SiteQuota(Resource):  # type: ignore[misc]
         return answers.ok(sites.set_quota(use(), name, partition, body, caller()))
 
 
+class Evacuation(Resource):  # type: ignore[misc]
+    """How far the emptying of a site is."""
+
+    def get(self, name: str) -> Response:
+        """Show what is left, what is stuck and why, and the expected end."""
+        queries.known()
+        return answers.ok(evacuations.show(use(), name))
+
+
+class Losses(Resource):  # type: ignore[misc]
+    """What would be lost with a site."""
+
+    def get(self, name: str) -> Response:
+        """Show by owner what can be had again and from where, and what cannot."""
+        queries.known()
+        return answers.ok(evacuations.losses(use(), name))
+
+
 docs.ns.add_resource(Sites, "/sites", endpoint="sites")
 docs.ns.add_resource(Site, "/sites/<name>", endpoint="site")
 docs.ns.add_resource(SiteQuota, "/sites/<name>/quotas/<partition>", endpoint="site_quota")
+docs.ns.add_resource(Evacuation, "/sites/<name>/evacuation", endpoint="site_evacuation")
+docs.ns.add_resource(Losses, "/sites/<name>/losses", endpoint="site_losses")

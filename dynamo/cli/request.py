@@ -53,3 +53,10 @@ def cancel(session: Session, kind: Kind, number: Number) -> None:
     """Cancel what has not happened yet; a deletion gives back what is not yet gone."""
     request = session.service().cancel(kind.value, number)
     output.say(f"{kind.value} {number} is {request['state']}")
+
+
+@app.command()
+@acting
+def release(session: Session, number: Number) -> None:
+    """Try again at once what of a request is held or has failed."""
+    requests.released(session.service().post("/v1/releases", {"request": number}))

@@ -39,6 +39,13 @@ def _why(request: Json) -> Iterable[tuple[str, object]]:
         yield "why", f"{words(request['reason'])}: {request['detail']}"
 
 
+def released(answer: Json) -> None:
+    """Say what is tried again."""
+    output.say(
+        f"{answer['transfers']} transfers and {answer['deletions']} deletions are tried again"
+    )
+
+
 def problems(found: Iterable[Json]) -> None:
     """Print what is not there yet: why, and when it is tried next."""
     listed = list(found)

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
-from dynamo.cli import consistency, output
+from dynamo.cli import conditions, consistency, output, requests
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import Json
 from dynamo.inventory.states import SiteKind, SiteStatus
@@ -36,8 +36,12 @@ def list_(session: Session) -> None:
     if session.json:
         output.show_json(service.get("/v1/sites", {"limit": 1000}))
         return
-    rows = [row for site in service.items("/v1/sites") for row in _rows(site)]
+    listed = list(service.items("/v1/sites"))
+    rows = [row for site in listed for row in _rows(site)]
     output.table(("site", "kind", "status", "partition", "quota>", "used>", "full>"), rows)
+    for site in listed:
+        for text in conditions.warnings(site):
+            output.say(f"{site['name']}: {text}")
 
 
 @app.command()
@@ -49,7 +53,8 @@ def show(session: Session, name: Name) -> None:
         output.show_json(site)
         return
     lists = ((key, ", ".join(site[key])) for key in ("scratch", "sources") if site[key])
-    output.facts([*((key, site[key]) for key in ("name", "kind", "status", "url")), *lists])
+    known = ((key, site[key]) for key in ("name", "kind", "status", "url"))
+    output.facts([*known, *conditions.facts(site), *lists])
     output.heading("quotas")
     output.table(
         ("partition", "quota>", "used>", "full>", "when all has arrived>", "unique>"),
@@ -110,6 +115,46 @@ def set_(
 
 app.command("scan")(consistency.scan)
 app.command("check")(consistency.check)
+
+
+@app.command()
+@acting
+def limit(
+    session: Session,
+    name: Name,
+    streams: Annotated[
+        int | None, typer.Option(min=1, help="Streams into it, and out of it, at once.")
+    ] = None,
+    link_streams: Annotated[
+        int | None, typer.Option(min=1, help="Streams between it and one other site at once.")
+    ] = None,
+) -> None:
+    """Limit how many bring files at once; what is not named is as the settings say."""
+    body: Json = {"max_streams": streams, "max_link_streams": link_streams}
+    session.service("operator").put(_path(name), body)
+    output.say(f"{name} is changed")
+
+
+@app.command()
+@reading
+def evacuation(session: Session, name: Name) -> None:
+    """Show how far the emptying of a site is, what is stuck and why, and the expected end."""
+    conditions.evacuation(session, session.service().get(f"{_path(name)}/evacuation"))
+
+
+@app.command()
+@reading
+def losses(session: Session, name: Name) -> None:
+    """Show what would be lost with a site, by owner, and from where the rest can be had again."""
+    conditions.losses(session, session.service().get(f"{_path(name)}/losses"))
+
+
+@app.command()
+@acting
+def release(session: Session, name: Name) -> None:
+    """Try again at once what is held at a site, and close its breakers."""
+    service = session.service("operator")
+    requests.released(service.post("/v1/releases", {"site": name}))
 
 
 def _path(name: str) -> str:

@@ -46,7 +46,7 @@ class Rules:
 
     def pause(self, trips: int, draw: random.Random) -> timedelta:
         """Return for how long it opens after so many times without a success in between."""
-        whole = min(self.first * 2 ** min(trips, 30), self.longest)
+        whole = min(self.first * float(2 ** min(trips, 30)), self.longest)
         return whole * (0.75 + 0.25 * draw.random())
 
 

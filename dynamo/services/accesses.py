@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from dynamo.db import keys, popularity
-from dynamo.db.work import retried
+from dynamo.db.work import Work, retried
 from dynamo.inventory import asked
 from dynamo.services import reports
 from dynamo.services.tools import Tools
@@ -13,26 +13,31 @@ from dynamo.services.tools import Tools
 @retried
 def report(use: Tools, items: Sequence[asked.AccessReport]) -> int:
     """Take daily counts; what was reported before for the same day is replaced."""
+    with use.begin() as work:
+        return take(work, items)
+
+
+def take(work: Work, items: Sequence[asked.AccessReport]) -> int:
+    """Take daily counts in a unit of work. Raises Invalid or NotFound, and has changed nothing."""
     reports.check_once(
         items, lambda one: (one.dataset, one.site, one.date), "the same dataset, site and day"
     )
-    with use.begin() as work:
-        # a day may have begun already where the reporter is
-        latest = (work.now + timedelta(days=1)).date()
-        reports.check_each(items, lambda one: one.date <= latest, "date", "has not come yet")
-        datasets = keys.datasets(work, (one.dataset for one in items))
-        reports.check_known([one.dataset for one in items], datasets, "dataset")
-        sites = keys.sites(work, (one.site for one in items))
-        reports.check_known([one.site for one in items], sites, "site")
-        rows = [
-            {
-                "dataset_id": datasets[one.dataset],
-                "site_id": sites[one.site],
-                "day": one.date,
-                "accesses": one.accesses,
-                "cpu_seconds": one.cpu_seconds,
-            }
-            for one in items
-        ]
-        popularity.report_accesses(work, rows)
-        return len(rows)
+    # a day may have begun already where the reporter is
+    latest = (work.now + timedelta(days=1)).date()
+    reports.check_each(items, lambda one: one.date <= latest, "date", "has not come yet")
+    datasets = keys.datasets(work, (one.dataset for one in items))
+    reports.check_known([one.dataset for one in items], datasets, "dataset")
+    sites = keys.sites(work, (one.site for one in items))
+    reports.check_known([one.site for one in items], sites, "site")
+    rows = [
+        {
+            "dataset_id": datasets[one.dataset],
+            "site_id": sites[one.site],
+            "day": one.date,
+            "accesses": one.accesses,
+            "cpu_seconds": one.cpu_seconds,
+        }
+        for one in items
+    ]
+    popularity.report_accesses(work, rows)
+    return len(rows)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from dynamo.db import keys, popularity
-from dynamo.db.work import retried
+from dynamo.db.work import Work, retried
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.services import reports
@@ -17,22 +17,27 @@ _SKEW = timedelta(minutes=10)
 @retried
 def report(use: Tools, items: Sequence[asked.DemandReport], caller: Caller) -> int:
     """Take waiting jobs; what the caller reported before for the same moment is replaced."""
-    reports.check_once(items, lambda one: (one.dataset, one.since), "the same dataset and moment")
     with use.begin() as work:
-        first, last = work.now - popularity.DEMANDS_KEPT, work.now + _SKEW
-        reports.check_each(
-            items, lambda one: first <= one.since <= last, "since", "is not within the last year"
-        )
-        datasets = keys.datasets(work, (one.dataset for one in items))
-        reports.check_known([one.dataset for one in items], datasets, "dataset")
-        rows = [
-            {
-                "dataset_id": datasets[one.dataset],
-                "source": caller.name,
-                "since": one.since,
-                "jobs": one.jobs,
-            }
-            for one in items
-        ]
-        popularity.report_demands(work, rows)
-        return len(rows)
+        return take(work, items, caller)
+
+
+def take(work: Work, items: Sequence[asked.DemandReport], caller: Caller) -> int:
+    """Take waiting jobs in a unit of work. Raises Invalid or NotFound, and has changed nothing."""
+    reports.check_once(items, lambda one: (one.dataset, one.since), "the same dataset and moment")
+    first, last = work.now - popularity.DEMANDS_KEPT, work.now + _SKEW
+    reports.check_each(
+        items, lambda one: first <= one.since <= last, "since", "is not within the last year"
+    )
+    datasets = keys.datasets(work, (one.dataset for one in items))
+    reports.check_known([one.dataset for one in items], datasets, "dataset")
+    rows = [
+        {
+            "dataset_id": datasets[one.dataset],
+            "source": caller.name,
+            "since": one.since,
+            "jobs": one.jobs,
+        }
+        for one in items
+    ]
+    popularity.report_demands(work, rows)
+    return len(rows)

@@ -1,12 +1,14 @@
 """Health: what answers, what beats, how much work waits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dynamo.clock import rfc3339
+from dynamo.db import feeds
 from dynamo.db.reads import pulses
 from dynamo.db.tables import Deletion, Transfer
 from dynamo.errors import Unavailable
@@ -33,6 +35,8 @@ class Health:
     broker: bool
     beat: bool
     queues: Mapping[str, int]
+    warnings: Sequence[str] = ()
+    """What works, but not as it should."""
 
     @property
     def status(self) -> str:
@@ -49,6 +53,7 @@ class Health:
             "broker": "ok" if self.broker else "away",
             "beat": "ok" if self.beat else "away",
             "queues": dict(self.queues),
+            "warnings": list(self.warnings),
         }
 
 
@@ -59,7 +64,21 @@ def check(use: Tools, queues: Queues) -> Health:
     except Unavailable:
         depths = None
     beat = _beat(use)
-    return Health(beat is not None, depths is not None, bool(beat), depths or {})
+    warnings = _warnings(use) if beat is not None else []
+    return Health(beat is not None, depths is not None, bool(beat), depths or {}, warnings)
+
+
+def _warnings(use: Tools) -> list[str]:
+    """Say which feeds are not believed; details are for those with a token."""
+    try:
+        with use.begin.reading() as work:
+            return [
+                f"feed {row.name} is {row.reason}; what it said before stays, "
+                + ("it was never taken" if row.taken is None else f"of {rfc3339(row.taken)}")
+                for row in feeds.doubtful(work)
+            ]
+    except SQLAlchemyError:
+        return []
 
 
 def _beat(use: Tools) -> bool | None:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import UNSET
+
+from dynamo.db import breakers
 from dynamo.db import sites as rows
 from dynamo.db.history_log import Event, record
 from dynamo.db.reads import sites
@@ -12,6 +15,8 @@ from dynamo.inventory import asked, names
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import SiteKind, SiteStatus
+from dynamo.operations.hints import Hint
+from dynamo.services import condition
 from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.shares import Share
 from dynamo.services.tools import Tools
@@ -50,9 +55,13 @@ def put(use: Tools, name: str, body: asked.SiteBody, caller: Caller) -> Item:
             row = _add(use, work, name, values)
         else:
             values = _checked(use, values, {"url": row.url, "rules": row.rules})
-            rows.put(work, row.id, values)
+            by_hand = {"since": work.now, "set_by": None} if "status" in values else {}
+            rows.put(work, row.id, {**values, **by_hand})
         if values.get("status") == SiteStatus.READY:
+            breakers.close(work, [row.id])
             rows.wake_site(work, row.id, ["site-not-ready", "destination-error"])
+        if values.get("status") == SiteStatus.MORGUE:
+            work.hint(Hint("evacuate", (), f"empty {name}"))
         what = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))
         record(work, [Event("site-changed", caller.name, site=name, why=what)])
         return _shown(use, work, name)
@@ -102,10 +111,11 @@ def _items(use: Tools, work: Work, found: Sequence[Any]) -> list[Item]:
         share = Share.of(quota, unique)
         told = {"partition": quota.partition, **share.item(use.settings.user)}
         quotas.setdefault(quota.site_id, []).append(told)
-    return [_item(row, quotas.get(row.id, [])) for row in found]
+    states = condition.of(use, work, [row.id for row in found])
+    return [{**_item(row), **states[row.id], "quotas": quotas.get(row.id, [])} for row in found]
 
 
-def _item(row: Any, quotas: list[Item]) -> Item:
+def _item(row: Any) -> Item:
     return {
         "name": row.name,
         "kind": row.kind,
@@ -115,7 +125,10 @@ def _item(row: Any, quotas: list[Item]) -> Item:
         "scratch": row.scratch,
         "sources": row.sources,
         "created": row.created,
-        "quotas": quotas,
+        "since": row.since or row.created,
+        "set_by": row.set_by or "operator",
+        "max_streams": row.max_streams,
+        "max_link_streams": row.max_link_streams,
     }
 
 
@@ -128,7 +141,10 @@ def _values(name: str, body: asked.SiteBody) -> dict[str, Any]:
     fields = ("kind", "status", "url", "rules", "scratch", "sources")
     values = {field: getattr(body, field) for field in fields}
     lists = {field: list(values[field]) for field in ("scratch", "sources") if values[field]}
-    return {field: value for field, value in {**values, **lists}.items() if value is not None}
+    limits = {field: getattr(body, field) for field in ("max_streams", "max_link_streams")}
+    named = {field: value for field, value in limits.items() if value is not UNSET}
+    set_ = {field: value for field, value in {**values, **lists}.items() if value is not None}
+    return set_ | named
 
 
 def _check_caller(caller: Caller, name: str, values: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
-from dynamo.db import claims, locks, popularity, pulses, requests, transfers
+from dynamo.db import claims, downtimes, locks, popularity, pulses, requests, transfers
 from dynamo.db.tables import Answer, Deletion, Request, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
@@ -83,7 +83,7 @@ def purge(use: Tools) -> int:
     with use.begin() as work:
         old = work.now - timedelta(days=use.settings.work.keep_days)
         n = _purge_answers(work, work.now - timedelta(hours=24))
-        n += locks.purge(work, old) + popularity.purge(work)
+        n += locks.purge(work, old) + popularity.purge(work) + downtimes.forget(work, old)
         ended = select(Request.id).where(Request.state.in_(ENDED), Request.updated < old)
         kept = (
             Transfer.state == State.DONE,

@@ -21,6 +21,10 @@ _SITES: Selection = select(
     Site.scratch,
     Site.sources,
     Site.created,
+    Site.since,
+    Site.set_by,
+    Site.max_streams,
+    Site.max_link_streams,
 )
 _USERS: Selection = select(User.name, User.max_bytes, User.used, User.n_files, User.created)
 

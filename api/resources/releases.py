@@ -1,0 +1,24 @@
+"""Releases: what was held or given up is tried again."""
+
+from flask import Response, request
+from flask_restx import Resource
+
+from api import answers, decoding, docs, queries
+from api.auth import caller
+from api.context import use
+from dynamo.inventory import asked
+from dynamo.services import releases
+
+
+class Releases(Resource):  # type: ignore[misc]
+    """Operations that wait or have failed."""
+
+    @docs.body(asked.Release)
+    def post(self) -> Response:
+        """Try again what was held or failed, of a request, a site or a dataset."""
+        queries.known()
+        wanted = decoding.body(request, asked.Release)
+        return answers.ok(releases.release(use(), wanted, caller()))
+
+
+docs.ns.add_resource(Releases, "/releases", endpoint="releases")

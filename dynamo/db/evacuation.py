@@ -1,0 +1,180 @@
+"""Evacuation in rows: what still lies at a site that is being emptied, and what becomes of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, case, exists, func, select
+from sqlalchemy.orm import aliased
+
+from dynamo.db.tables import Block, BlockReplica, Dataset, File, Group, Site, Transfer, User
+from dynamo.db.work import Work
+from dynamo.inventory.states import ReplicaState, SiteStatus
+from dynamo.operations.life import State
+
+_OTHER = aliased(BlockReplica)
+_HOME = aliased(Site)
+
+
+def _elsewhere(*more: Any) -> Any:
+    """Tell whether the block has another valid replica, of which something holds."""
+    return (
+        exists()
+        .where(
+            _OTHER.block_id == BlockReplica.block_id,
+            _OTHER.id != BlockReplica.id,
+            _OTHER.state == ReplicaState.VALID,
+            _HOME.id == _OTHER.site_id,
+            *more,
+        )
+        .correlate(BlockReplica)
+    )
+
+
+def _safe() -> Any:
+    return _elsewhere(_OTHER.complete.is_(True), _HOME.status == SiteStatus.READY)
+
+
+def dying(work: Work) -> Sequence[Any]:
+    """Return the sites that are to be emptied."""
+    columns = (Site.id, Site.name)
+    return work.rows(select(*columns).where(Site.status == SiteStatus.MORGUE).order_by(Site.id))
+
+
+def open_blocks(work: Work, site_id: int, most: int) -> list[int]:
+    """Return blocks that are still being filled at a site: only closed ones can be copied."""
+    wanted = (Block.site_id == site_id, Block.closed.is_(False), Block.condemned_by.is_(None))
+    return work.scalars(select(Block.id).where(*wanted).order_by(Block.id).limit(most))
+
+
+def dispensable(work: Work, site_id: int, most: int) -> Sequence[Any]:
+    """Return replicas that nobody needs there: their blocks are complete at a ready site."""
+    wanted = (
+        BlockReplica.site_id == site_id,
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.in_use == 0,
+        _safe(),
+    )
+    columns = (BlockReplica.id, BlockReplica.block_id, BlockReplica.bytes)
+    return work.rows(select(*columns).where(*wanted).order_by(BlockReplica.id).limit(most))
+
+
+def summed(work: Work, site_id: int) -> dict[str, tuple[int, int, int]]:
+    """Sum up what lies at a site by what becomes of it: blocks, files, bytes.
+
+    `leaving` is condemned, `safe` complete at a ready site, `moving` on its way to one,
+    `arriving` not even complete here, and `waiting` all else.
+    """
+    fate = case(
+        (BlockReplica.state == ReplicaState.CONDEMNED, "leaving"),
+        (_safe(), "safe"),
+        (_elsewhere(_HOME.status == SiteStatus.READY), "moving"),
+        (BlockReplica.complete.is_(False), "arriving"),
+        else_="waiting",
+    )
+    here = (
+        select(fate.label("fate"), BlockReplica.n_files, BlockReplica.bytes)
+        .where(BlockReplica.site_id == site_id)
+        .subquery()
+    )
+    rows = work.rows(
+        select(
+            here.c.fate,
+            func.count(),
+            func.coalesce(func.sum(here.c.n_files), 0),
+            func.coalesce(func.sum(here.c.bytes), 0),
+        ).group_by(here.c.fate)
+    )
+    return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
+
+
+def stuck(work: Work, site_id: int, most: int) -> Sequence[Any]:
+    """Return files of blocks at a site that cannot leave it now, with the reason."""
+    destination = aliased(Site)
+    held = Transfer.state.in_((State.HELD, State.FAILED))
+    failing = and_(Transfer.state == State.QUEUED, Transfer.reason.is_not(None))
+    return work.rows(
+        select(
+            File.lfn,
+            File.size,
+            Dataset.name.label("dataset"),
+            destination.name.label("destination"),
+            Transfer.state,
+            Transfer.reason,
+            Transfer.error,
+            Transfer.not_before,
+        )
+        .join(File, File.id == Transfer.file_id)
+        .join(Dataset, Dataset.id == File.dataset_id)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .join(destination, destination.id == Transfer.site_id)
+        .where(
+            BlockReplica.site_id == site_id,
+            BlockReplica.state == ReplicaState.VALID,
+            held | failing,
+        )
+        .order_by(Transfer.id)
+        .limit(most)
+    )
+
+
+def to_move(work: Work, site_id: int) -> dict[int, int]:
+    """Return, by destination, the bytes that are still on their way out of a site."""
+    reading = select(BlockReplica.id).where(BlockReplica.site_id == site_id)
+    open_ones = Transfer.state.in_((State.QUEUED, State.ACTIVE))
+    rows = work.rows(
+        select(Transfer.site_id, func.coalesce(func.sum(File.size), 0))
+        .join(File, File.id == Transfer.file_id)
+        .where(Transfer.source_id.in_(reading), open_ones)
+        .group_by(Transfer.site_id)
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def held_here(work: Work, site_id: int) -> Sequence[Any]:
+    """Return all block replicas at a site with their owners, the largest first."""
+    columns = (
+        BlockReplica.id,
+        BlockReplica.block_id,
+        BlockReplica.n_files,
+        BlockReplica.bytes,
+        BlockReplica.complete,
+        Block.uuid,
+        Dataset.name.label("dataset"),
+        User.name.label("owner"),
+        Group.name.label("group"),
+    )
+    return work.rows(
+        select(*columns)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .join(Dataset, Dataset.id == BlockReplica.dataset_id)
+        .outerjoin(User, User.id == Dataset.owner_id)
+        .outerjoin(Group, Group.id == BlockReplica.group_id)
+        .where(BlockReplica.site_id == site_id, BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.bytes.desc(), BlockReplica.id)
+    )
+
+
+def complete_elsewhere(work: Work, site_id: int) -> dict[int, list[Any]]:
+    """Return, by block at a site, the other sites at which it is complete."""
+    here = aliased(BlockReplica)
+    rows = work.rows(
+        select(here.block_id, Site.name, Site.kind, Site.status)
+        .join(_OTHER, (_OTHER.block_id == here.block_id) & (_OTHER.id != here.id))
+        .join(Site, Site.id == _OTHER.site_id)
+        .where(
+            here.site_id == site_id,
+            _OTHER.complete.is_(True),
+            _OTHER.state == ReplicaState.VALID,
+        )
+        .order_by(Site.name)
+    )
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.block_id, []).append(row)
+    return found
+
+
+def datasets_at(work: Work, site_id: int) -> list[str]:
+    """Return the names of the datasets of which something lies at a site."""
+    here = select(BlockReplica.dataset_id).where(BlockReplica.site_id == site_id)
+    return work.scalars(select(Dataset.name).where(Dataset.id.in_(here)).order_by(Dataset.name))

@@ -1,0 +1,1 @@
+"""Feeds: documents in which others tell of sites, accesses and demands."""

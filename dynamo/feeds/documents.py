@@ -1,0 +1,63 @@
+"""What feeds look like: one JSON document each, with the moment that it describes."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from dynamo.errors import Invalid
+from dynamo.inventory.asked import AccessReport, Asked, DemandReport
+
+_Text = Annotated[str, Meta(min_length=1, max_length=500)]
+_Moment = Annotated[datetime, Meta(tz=True)]
+
+
+class Downtime(Asked, frozen=True, kw_only=True):
+    """A time in which a site is not to be used."""
+
+    begins: _Moment
+    ends: _Moment
+    why: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+class SiteTold(Asked, frozen=True, kw_only=True):
+    """What is told of a site; without a status only its downtimes count."""
+
+    name: _Text
+    status: Literal["ready", "waitroom"] | None = None
+    downtimes: tuple[Downtime, ...] = ()
+
+
+class Sites(Asked, frozen=True, kw_only=True):
+    """A feed of kind `sites`; what is not told of any more is over."""
+
+    generated: _Moment
+    sites: tuple[SiteTold, ...]
+
+
+class Accesses(Asked, frozen=True, kw_only=True):
+    """A feed of kind `accesses`."""
+
+    generated: _Moment
+    accesses: tuple[AccessReport, ...]
+
+
+class Demands(Asked, frozen=True, kw_only=True):
+    """A feed of kind `demands`."""
+
+    generated: _Moment
+    demands: tuple[DemandReport, ...]
+
+
+Document = Sites | Accesses | Demands
+KINDS: dict[str, type[Document]] = {"sites": Sites, "accesses": Accesses, "demands": Demands}
+
+
+def decode(kind: str, content: bytes) -> Document:
+    """Return what a document of a kind says. Raises Invalid for one that is not of this shape."""
+    try:
+        found: Document = msgspec.json.decode(content, type=KINDS[kind])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"it is no document of kind {kind}: {error}"[:500]) from error
+    return found

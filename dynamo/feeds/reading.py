@@ -1,0 +1,65 @@
+"""Fetching a feed from a file or a web server, within a time and a size."""
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from dynamo.errors import Unavailable
+
+_CHUNK = 2**18
+
+
+def fetch(url: str, most: int, seconds: float) -> bytes:
+    """Return the document at a `file:///`, http or https URL of an operator's choice.
+
+    Raises Unavailable where it cannot be had whole within so many seconds, or is larger than
+    `most` bytes; nothing of the URL but its host is told.
+    """
+    end = time.monotonic() + seconds
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        with _opened(url, seconds) as stream:
+            while piece := stream.read(_CHUNK):
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    raise Unavailable(f"the document is larger than {most} bytes", "too-large")
+                if time.monotonic() > end:
+                    raise Unavailable(f"it was not there within {seconds:g} s", "queue-timeout")
+    except urllib.error.HTTPError as error:
+        raise Unavailable(f"the server answered {error.code}", "source-error") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise Unavailable(f"it cannot be read: {why}"[:300], "source-error") from error
+    return b"".join(pieces)
+
+
+@contextmanager
+def _opened(url: str, seconds: float) -> Iterator[IO[bytes]]:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        with open(unquote(parts.path), "rb") as file:  # noqa: PTH123 - a URL's path, as it stands
+            yield file
+        return
+    with _opener().open(url, timeout=seconds) as answer:
+        yield answer
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Speak http and https alone: a server must not lead us to a file."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener

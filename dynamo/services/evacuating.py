@@ -1,0 +1,113 @@
+"""Evacuating: what lies at dying sites leaves them once it is safe elsewhere.
+
+The Dealer's undertaker copies; here the blocks are closed, so that they can be copied, and what has
+a complete copy at a ready site is condemned through the guard. It goes by what is there, so it may
+run as often as anybody likes.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import evacuation, placing, requests, switches, users
+from dynamo.db.scheduling import Order
+from dynamo.db.tables import BlockReplica, Request, Site
+from dynamo.db.work import retried
+from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
+from dynamo.operations.hints import batches
+from dynamo.services import closures, condemning, guard
+from dynamo.services.tools import Tools
+
+SYSTEM = "dynamo"
+CAUSE = "evacuation"
+BLOCKS_AT_ONCE = 20
+MOST = 10_000
+"""Blocks of a site that one round closes or condemns at most; the next goes on."""
+
+
+def evacuate(use: Tools) -> None:
+    """Bring the evacuation of all dying sites forward."""
+    for site in _dying(use):
+        for block_id in _open_blocks(use, site.id):
+            closures.close_block(use, block_id)
+        going = _dispensable(use, site.id)
+        if going:
+            request_id = _request(use, site.name)
+            for batch in batches(going, BLOCKS_AT_ONCE):
+                _condemn(use, site.id, request_id, batch)
+            _judge(use, request_id)
+
+
+@retried
+def _dying(use: Tools) -> Sequence[Any]:
+    with use.begin.reading() as work:
+        return evacuation.dying(work)
+
+
+@retried
+def _open_blocks(use: Tools, site_id: int) -> list[int]:
+    with use.begin.reading() as work:
+        return evacuation.open_blocks(work, site_id, MOST)
+
+
+@retried
+def _dispensable(use: Tools, site_id: int) -> Sequence[Any]:
+    with use.begin.reading() as work:
+        if switches.stopped(work, switches.DELETIONS):
+            return []
+        return evacuation.dispensable(work, site_id, MOST)
+
+
+@retried
+def _request(use: Tools, site: str) -> int:
+    """File the deletion under which all this goes, so that it is watched and rescued like any."""
+    body: dict[str, Any] = {
+        "files": None,
+        "blocks": [],
+        "whole": False,
+        "site": None,
+        "last_copy": False,
+    }
+    with use.begin() as work:
+        filed = requests.Filed(
+            RequestKind.DELETION,
+            users.register(work, SYSTEM, 0),
+            "",
+            {**body, CAUSE: site},
+            not_before=work.now + use.again,
+            state=RequestState.RUNNING,
+        )
+        return requests.add(work, filed)
+
+
+@retried
+def _condemn(use: Tools, site_id: int, request_id: int, some: Sequence[Any]) -> None:
+    """Condemn replicas under the locks of their blocks; an operator may have saved the site."""
+    with use.begin() as work:
+        status = work.scalar(select(Site.status).where(Site.id == site_id))
+        if status != SiteStatus.MORGUE:
+            return
+        placing.lock_blocks(work, [row.block_id for row in some])
+        grace = timedelta(hours=use.settings.deletion.grace_hours)
+        order = Order(request_id, CAUSE, SYSTEM, grace)
+        still = (BlockReplica.id.in_([row.id for row in some]), BlockReplica.site_id == site_id)
+        valid = select(BlockReplica.id, BlockReplica.bytes).where(
+            *still, BlockReplica.state == ReplicaState.VALID
+        )
+        sizes = dict(work.rows(valid))
+        result = guard.condemn(work, list(sizes), order)
+        refused = {*result.refused.last_copy, *result.refused.in_use, *result.refused.switched_off}
+        values = {
+            "n_files": Request.n_files + result.n_files,
+            "bytes": Request.bytes + sum(n for key, n in sizes.items() if key not in refused),
+        }
+        work.changed(update(Request).where(Request.id == request_id).values(values))
+        guard.announce(work, use, request_id)
+
+
+@retried
+def _judge(use: Tools, request_id: int) -> None:
+    with use.begin() as work:
+        condemning.judge(work, request_id, use.again)

@@ -1,0 +1,171 @@
+"""Evacuations: how far the emptying of a site is, what is stuck there and why, and until when.
+
+And what would be lost with a site: whose it is, and what can be had again from where.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from dynamo.clock import rfc3339
+from dynamo.db import evacuation, incidents, links
+from dynamo.db.reads import sites
+from dynamo.db.tables import Incident, Stream
+from dynamo.db.work import Work
+from dynamo.errors import NotFound
+from dynamo.inventory import names
+from dynamo.inventory.states import SiteKind
+from dynamo.services.pages import Item
+from dynamo.services.tools import Tools
+
+SHOWN = 100
+"""Files that are stuck, and blocks of one owner that would be lost, which are named at most."""
+_SENTENCES = {
+    "waiting": "no copy is on its way yet: the next cycle of the Dealer looks for a place",
+    "moving": "on their way to another site",
+    "safe": "complete at a ready site: they are deleted here next",
+    "leaving": "condemned: they are deleted when their grace is over",
+    "arriving": "not all of their files ever arrived here: bring them, or drop them by a deletion",
+}
+
+
+def show(use: Tools, name: str) -> Item:
+    """Tell how far the evacuation of a site is. Raises NotFound."""
+    with use.begin.reading() as work:
+        site = _site(work, name)
+        sums = evacuation.summed(work, site.id)
+        lost = _lost_of(work, site.id)
+        files = [_file(row, lost) for row in evacuation.stuck(work, site.id, SHOWN)]
+        end = _end(work, site.id)
+        left = _sum(list(sums.values()))
+        held = {file["lfn"]: file["bytes"] for file in files if file["state"] != "queued"}
+        return {
+            "site": site.name,
+            "status": site.status,
+            "since": rfc3339(site.since or site.created),
+            "evacuated": site.status == "morgue",
+            "left": left,
+            "by_fate": {
+                fate: {**_sum([sums[fate]]), "meaning": sentence}
+                for fate, sentence in _SENTENCES.items()
+                if fate in sums
+            },
+            "stuck": {"files": len(held), "bytes": sum(held.values())},
+            "problems": files,
+            "expected_end": None if end is None or not left["bytes"] else rfc3339(work.now + end),
+        }
+
+
+def losses(use: Tools, name: str) -> Item:
+    """Tell what would be lost with a site, by owner, and where the rest is. Raises NotFound."""
+    with use.begin.reading() as work:
+        site = _site(work, name)
+        elsewhere = evacuation.complete_elsewhere(work, site.id)
+        owners: dict[str, _Owner] = {}
+        for row in evacuation.held_here(work, site.id):
+            whose = row.owner or row.group or "official data"
+            owner = owners.setdefault(whose, _Owner(whose))
+            owner.count(row, elsewhere.get(row.block_id, ()))
+        for row in _lost_files(work, site.id):
+            whose = row.owner or "official data"
+            owners.setdefault(whose, _Owner(whose)).lost_files.append(row.lfn)
+        return {"site": site.name, "owners": [owners[key].item() for key in sorted(owners)]}
+
+
+class _Owner:
+    """What one owner has at a site."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.again = [0, 0, 0]
+        self.alone = [0, 0, 0]
+        self.sources: dict[str, int] = {}
+        self.blocks: list[str] = []
+        self.lost_files: list[str] = []
+
+    def count(self, row: Any, copies: Sequence[Any]) -> None:
+        """Count a block, and one place from where it can be had again: disk before tape."""
+        kept = self.again if copies else self.alone
+        for place, n in enumerate((1, row.n_files, row.bytes)):
+            kept[place] += n
+        if not copies:
+            if len(self.blocks) < SHOWN:
+                self.blocks.append(f"{row.dataset}#{row.uuid}")
+            return
+        best = min(copies, key=lambda one: (one.kind == SiteKind.TAPE, one.status != "ready"))
+        self.sources[best.name] = self.sources.get(best.name, 0) + row.bytes
+
+    def item(self) -> Item:
+        """Return what callers see."""
+        return {
+            "owner": self.name,
+            "recoverable": _sum([self.again]),
+            "from": [{"site": site, "bytes": self.sources[site]} for site in sorted(self.sources)],
+            "only_here": _sum([self.alone]),
+            "blocks_only_here": self.blocks,
+            "lost_files": self.lost_files,
+        }
+
+
+def _site(work: Work, name: str) -> Any:
+    row = sites.one(work, name) if names.is_site(name) else None
+    if row is None:
+        raise NotFound(f"there is no site {name!r}", "site-unknown")
+    return row
+
+
+def _sum(rows: Sequence[Sequence[int]]) -> Item:
+    totals = [sum(row[place] for row in rows) for place in range(3)]
+    return dict(zip(("blocks", "files", "bytes"), totals, strict=True))
+
+
+def _file(row: Any, lost: Mapping[str, str | None]) -> Item:
+    return {
+        "lfn": row.lfn,
+        "bytes": row.size or 0,
+        "dataset": row.dataset,
+        "to": row.destination,
+        "state": row.state,
+        "reason": "lost" if row.lfn in lost else row.reason,
+        "detail": lost.get(row.lfn) or row.error,
+        "next_try": rfc3339(row.not_before) if row.not_before else None,
+    }
+
+
+def _lost_files(work: Work, site_id: int) -> Sequence[Any]:
+    """Return the files of blocks at a site that are known to be lost."""
+    datasets = evacuation.datasets_at(work, site_id)
+    lost = (Incident.kind == incidents.LOST, Incident.site == "", Incident.ended.is_(None))
+    columns = (Incident.lfn, Incident.owner, Incident.detail)
+    found: list[Any] = []
+    for start in range(0, len(datasets), 500):
+        some = Incident.dataset.in_(datasets[start : start + 500])
+        found += work.rows(select(*columns).where(*lost, some).order_by(Incident.id))
+    return found
+
+
+def _lost_of(work: Work, site_id: int) -> dict[str, str | None]:
+    return {row.lfn: row.detail for row in _lost_files(work, site_id)}
+
+
+def _end(work: Work, site_id: int) -> timedelta | None:
+    """Guess how long what is under way takes, by the speed of the links and who works on them."""
+    under_way = evacuation.to_move(work, site_id)
+    speeds = links.rates(work, [site_id], list(under_way))
+    streams = dict(
+        work.rows(
+            select(Stream.site_id, func.count())
+            .where(Stream.source_id == site_id, Stream.until > work.now)
+            .group_by(Stream.site_id)
+        )
+    )
+    if not speeds:
+        return None
+    usual = sum(speeds.values()) / len(speeds)
+    seconds = [
+        size / (speeds.get((site_id, site), usual) * max(streams.get(site, 0), 1))
+        for site, size in under_way.items()
+    ]
+    return timedelta(seconds=max(seconds, default=0.0))

@@ -1,0 +1,162 @@
+"""Tending: sites that fail their probes, or are down, step aside by themselves and come back.
+
+A site that an operator has put aside stays there; one that is aside for too long is given up.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import breakers, downtimes, sites
+from dynamo.db.history_log import Event, record
+from dynamo.db.tables import Probe, Site
+from dynamo.db.work import Work, retried
+from dynamo.inventory.states import SiteStatus
+from dynamo.logs import logger
+from dynamo.operations.hints import Hint
+from dynamo.services import probing
+from dynamo.services.tools import Tools
+from dynamo.storage.probing import NEEDED, Outcome, Step, is_usable
+
+log = logger("tending")
+
+PROBES = "probes"
+DOWNTIME = "downtime"
+FEED = "feed"
+TIME = "time"
+"""What gives a site its status, beside operators."""
+_PROBED = (SiteStatus.READY, SiteStatus.WAITROOM)
+
+
+def send(use: Tools) -> None:
+    """Have all sites probed whose probe is due, each by whoever is free: some may be silent."""
+    _send(use)
+
+
+@retried
+def _send(use: Tools) -> None:
+    with use.begin() as work:
+        latest = work.now - timedelta(minutes=use.settings.site.probe_minutes / 2)
+        due = (
+            select(Site.id, Site.name)
+            .outerjoin(Probe, Probe.site_id == Site.id)
+            .where(Site.status.in_(_PROBED), Probe.at.is_(None) | (Probe.at <= latest))
+            .order_by(Site.id)
+        )
+        for row in work.rows(due):
+            work.hint(Hint("probe", (row.id,), f"probe {row.name}"))
+
+
+def probe(use: Tools, site_ids: Sequence[int]) -> None:
+    """Try sites, remember how it went, and set those aside that failed again and again."""
+    for site_id in site_ids:
+        note(use, site_id, probing.probe(use, site_id))
+
+
+@retried
+def note(use: Tools, site_id: int, steps: Sequence[Step]) -> None:
+    """Remember how a probe went; the site's status follows after enough of the same in a row."""
+    usable = is_usable(steps)
+    failed = next(
+        (step for step in steps if step.name in NEEDED and step.outcome is Outcome.FAILED), None
+    )
+    with use.begin() as work:
+        site = _locked(work, site_id)
+        before = work.row(select(Probe.usable, Probe.streak).where(Probe.site_id == site_id))
+        streak = before.streak + 1 if before is not None and before.usable == usable else 1
+        values = {
+            "at": work.now,
+            "usable": usable,
+            "streak": streak,
+            "reason": None if failed is None else failed.reason,
+            "detail": None if failed is None else f"{failed.name}: {failed.detail}"[:1000],
+        }
+        if before is None:
+            work.add(Probe, site_id=site_id, **values)
+        else:
+            work.changed(update(Probe).where(Probe.site_id == site_id).values(values))
+        if streak >= use.settings.site.probes:
+            _follow(work, site, usable, values["detail"])
+
+
+def _follow(work: Work, site: Any, usable: bool, detail: Any) -> None:  # noqa: FBT001 - a result
+    if not usable and site.status == SiteStatus.READY:
+        _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, f"failed its probes: {detail}"))
+    elif usable and site.status == SiteStatus.WAITROOM and site.set_by == PROBES:
+        _set(work, site, _Change(SiteStatus.READY, None, "its probes succeed again"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    status: SiteStatus
+    set_by: str | None
+    why: str
+
+
+def tend(use: Tools) -> None:
+    """Follow downtimes, and give up sites that are aside for too long."""
+    _follow_downtimes(use)
+    _give_up(use)
+
+
+@retried
+def _follow_downtimes(use: Tools) -> None:
+    with use.begin() as work:
+        down = downtimes.under_way(work)
+        for site in work.rows(select(Site.id, Site.status, Site.set_by).order_by(Site.id)):
+            begins = site.id in down and site.status == SiteStatus.READY
+            over = site.id not in down and site.set_by == DOWNTIME
+            if begins:
+                change = _Change(SiteStatus.WAITROOM, DOWNTIME, "a downtime began")
+                _set(work, _locked(work, site.id), change)
+            elif over and site.status == SiteStatus.WAITROOM:
+                _set(work, _locked(work, site.id), _Change(SiteStatus.READY, None, "it is over"))
+
+
+def told(work: Work, site_id: int, status: SiteStatus, feed: str) -> None:
+    """Follow what a feed says of a site, except where an operator, or a probe, has put it aside."""
+    site = _locked(work, site_id)
+    if status == SiteStatus.WAITROOM and site.status == SiteStatus.READY:
+        _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
+    elif status == SiteStatus.READY and site.status == SiteStatus.WAITROOM and site.set_by == FEED:
+        _set(work, site, _Change(SiteStatus.READY, None, f"the feed {feed} says so"))
+
+
+@retried
+def _give_up(use: Tools) -> None:
+    days = use.settings.site.morgue_days
+    if days == 0:
+        return
+    with use.begin() as work:
+        aside = (
+            Site.status == SiteStatus.WAITROOM,
+            Site.since <= work.now - timedelta(days=days),
+            Site.set_by.is_(None) | (Site.set_by != DOWNTIME),
+        )
+        for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
+            why = f"it was in the waitroom for {days:g} days"
+            _set(work, _locked(work, key), _Change(SiteStatus.MORGUE, TIME, why))
+
+
+def _locked(work: Work, site_id: int) -> Any:
+    columns = (Site.id, Site.name, Site.status, Site.set_by)
+    return work.row(select(*columns).where(Site.id == site_id).with_for_update())
+
+
+def _set(work: Work, site: Any, change: _Change) -> None:
+    values = {"status": change.status, "since": work.now, "set_by": change.set_by}
+    sites.put(work, site.id, values)
+    record(work, [Event("site-changed", "dynamo", site=site.name, why=_said(change))])
+    log.warning("site changed", site=site.name, status=change.status, why=change.why)
+    if change.status == SiteStatus.READY:
+        breakers.close(work, [site.id])
+        sites.wake_site(work, site.id, ["site-not-ready", "destination-error"])
+    if change.status == SiteStatus.MORGUE:
+        work.hint(Hint("evacuate", (), f"empty {site.name}"))
+
+
+def _said(change: _Change) -> str:
+    return f"status: {change.status}, as {change.why}"[:1000]
