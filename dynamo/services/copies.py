@@ -18,6 +18,8 @@ from dynamo.services import admission, answers, users
 from dynamo.services.answers import Key
 from dynamo.services.tools import Tools
 
+_WILD = frozenset("*?[")
+
 
 @retried
 def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None) -> int:
@@ -40,15 +42,15 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
             raise NotFound(f"there is no group {wanted.group!r}")
         consolidate = wanted.consolidate
         if consolidate is None:
-            consolidate = (
-                own and len(sites) == 1 and not _is_glob(sites[0]) and wanted.copies in (None, 1)
-            )
+            alone = len(sites) == 1 and not _is_glob(sites[0])
+            consolidate = own and alone and wanted.copies in (None, 1) and not wanted.spread
         body = {
             "sites": sites,
             "copies": wanted.copies,
             "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
             "group": wanted.group,
             "consolidate": consolidate,
+            "spread": wanted.spread,
         }
         request_id = requests.add(
             work, Filed(RequestKind.COPY, caller_id, wanted.dataset, body, not_before=work.now)
@@ -81,20 +83,17 @@ def _check_shape(wanted: asked.Copy, sites: Sequence[str]) -> None:
     if not sites:
         raise Invalid("name a site", faults=[Fault("/site", "name at least one site")])
     globs = [site for site in sites if _is_glob(site)]
-    if globs and wanted.copies is None:
+    alone = len(sites) == 1 and not globs
+    if globs and wanted.copies is None and not wanted.spread:
         raise Invalid(f"say with `copies` at how many of {', '.join(globs)} the data are wanted")
-    if wanted.consolidate and (len(sites) > 1 or globs):
+    if wanted.consolidate and (wanted.spread or not alone):
         raise Invalid("data can be consolidated at one site only; name that one site")
-    if wanted.copies is not None and not globs and wanted.copies > len(sites):
+    if not globs and (wanted.copies or 0) > len(sites):
         raise Invalid(f"{wanted.copies} copies are wanted at {len(sites)} sites")
-    if wanted.spread:
-        raise Invalid(
-            "blocks cannot be spread over sites by this release; name the sites of each block"
-        )
 
 
 def _is_glob(site: str) -> bool:
-    return "*" in site
+    return bool(_WILD & set(site))
 
 
 def _may_copy(work: Work, use: Tools, dataset: str, caller: Caller) -> bool:

@@ -194,4 +194,5 @@ class _Copy:
 def _among(wish: Wish | None) -> Among | None:
     if wish is None or not wish.spread:
         return None
-    return Among(tuple(site.id for site in wish.sites), wish.n_copies)
+    # what a site that is away holds in part may never come: it counts as little as in the plan
+    return Among(tuple(site.id for site in wish.sites if site.ready), wish.n_copies)

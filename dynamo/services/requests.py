@@ -21,6 +21,7 @@ from dynamo.errors import NotFound
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.life import State
+from dynamo.services import forecasts
 from dynamo.services.cancelling import cancel
 from dynamo.services.tools import Tools
 
@@ -109,6 +110,9 @@ def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
             files = _files(work, use, row)
             shown["files"] = files
             _count_known(shown, row, files)
+        if kind == RequestKind.COPY:
+            end = forecasts.expected_end(work, row)
+            shown["expected_end"] = None if end is None else rfc3339(end)
         return shown
 
 
@@ -207,7 +211,7 @@ _PLURAL = {
 }
 _SHOWN = {
     "injection": ("site",),
-    "copy": ("sites", "chosen", "copies", "consolidate", "blocks", "group"),
+    "copy": ("sites", "chosen", "copies", "consolidate", "spread", "blocks", "group"),
     "deletion": ("site", "blocks", "last_copy"),
 }
 

@@ -158,7 +158,7 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
             return _Done(refused="switched-off")
         blocks = placing.lock_blocks(work, block_ids)
         lacking, refused = _lacking(work, errand, blocks)
-        chosen = sources.best(work, lacking)
+        chosen = sources.best(work, lacking, to=errand.home.site_id)
         if len(chosen) < len(lacking):
             refused = "no-source"
         if not chosen:
