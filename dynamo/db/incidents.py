@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import select, update
 
 from dynamo.db.expected import HOLDS
 from dynamo.db.reads.seek import Rows, Span
@@ -101,10 +101,8 @@ def some(work: Work, wheres: Collection[Any], span: Span) -> Rows:
 
 
 def _is_over(work: Work, lfn: str) -> bool:
-    lies = exists().where(
-        BlockReplica.block_id == File.block_id,
-        BlockReplica.state == ReplicaState.VALID,
-        HOLDS,
+    named = select(File.id).where(File.lfn_hash == lfn_hash(lfn))
+    lies = named.join(BlockReplica, BlockReplica.block_id == File.block_id).where(
+        BlockReplica.state == ReplicaState.VALID, HOLDS
     )
-    row = work.row(select(lies.label("lies")).where(File.lfn_hash == lfn_hash(lfn)))
-    return row is None or bool(row.lies)
+    return work.scalar(named) is None or work.scalar(lies) is not None

@@ -16,7 +16,7 @@ from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
 from dynamo.db.work import Work
 from dynamo.inventory.states import RequestKind, RequestState, TransferKind
 from dynamo.operations.life import State
-from dynamo.services import rescue
+from dynamo.services import condemning, rescue
 from dynamo.services.tools import Tools
 
 SYSTEM = "dynamo"
@@ -55,7 +55,8 @@ def mend(work: Work, use: Tools, bad: Bad) -> None:
     record(work, [event])
     incidents.end_at(work, bad.site, [file.lfn])
     source = sources.of_file(work, file.block_id, file.lfn, bad.site_id)
-    if source is None and rescue.revive(work, file.block_id):
+    if source is None:
+        condemning.judge_all(work, rescue.revive(work, file.block_id), use.again)
         source = sources.of_file(work, file.block_id, file.lfn, bad.site_id)
     _clear(work, file.id, bad.site_id)
     if source is not None or has_other_copy(work, file):

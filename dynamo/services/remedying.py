@@ -20,6 +20,7 @@ from dynamo.db.tables import Remedy
 from dynamo.db.work import Work, retried
 from dynamo.errors import DynamoError
 from dynamo.logs import logger
+from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
 from dynamo.services import mending, removing
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
@@ -224,6 +225,7 @@ def _after_quarantine(work: Work, use: Tools, done: _Done) -> None:
         remedies.end(work, [claimed.id])
     elif expected.is_known(work, claimed.site_id, claimed.lfn):
         remedies.go_on(work, claimed.id, Act.RELEASE, work.now)
+        work.hint(Hint("remedy", (claimed.id,), f"{claimed.lfn} is registered by now: release it"))
     else:
         _keep(work, use, claimed)
         _tell(work, "quarantined", claimed, f"dark; kept as {claimed.aside}")

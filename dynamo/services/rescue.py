@@ -46,10 +46,10 @@ def rescue(work: Work, request: Any, dataset: Any) -> None:
         work.changed(update(Dataset).where(Dataset.id == dataset.id).values(status))
 
 
-def revive(work: Work, block_id: int) -> bool:
+def revive(work: Work, block_id: int) -> set[int]:
     """Give back condemned replicas of a locked block that nothing has touched yet.
 
-    For a block whose other copies turn out to be bad. False = there is none.
+    For a block whose other copies turn out to be bad. Return the deletions that this concerns.
     """
     leaving = select(Deletion.request_id).where(Deletion.replica_id == BlockReplica.id)
     ids = work.scalars(
@@ -57,13 +57,13 @@ def revive(work: Work, block_id: int) -> bool:
             BlockReplica.block_id == block_id, BlockReplica.state == ReplicaState.CONDEMNED
         )
     )
-    found = False
+    concerned: set[int] = set()
     for request_id in sorted({key for key in ids if key is not None}):
         whole = [row for row in _whole_replicas(work, request_id) if row.block_id == block_id]
         if whole:
             _revive_replicas(work, requests.get(work, request_id), whole)
-            found = True
-    return found
+            concerned.add(request_id)
+    return concerned
 
 
 def _whole_replicas(work: Work, request_id: int) -> Sequence[Any]:

@@ -1,0 +1,551 @@
+"""Consistency on real files: what is dark is set aside, what is missing comes back or is lost."""
+
+import os
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db.tables import BlockReplica, Incident, Remedy, Sighting, Site, Transfer
+from dynamo.inventory import asked
+from dynamo.inventory.globs import Glob
+from dynamo.services import files, incidents, remedying, scanning, scans, switches, tidying
+from dynamo.services.files import FileFilter
+from dynamo.services.pages import Place
+from dynamo.storage.posix import PosixStorage
+from dynamo.storage.protocol import Folder
+from tests.conftest import Clock
+from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
+
+DARK = "/store/user/dynamo/bob/dark.root"
+ALL = Place(None, 1000)
+
+
+def old(world: World, site: str, name: str, clock: Clock, content: bytes | None = None) -> Path:
+    """Let a file look as if it had lain there for days; with content, put it there by hand."""
+    path = world.path(site, name)
+    if content is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    stamp = (clock.now - timedelta(days=4)).timestamp()
+    os.utime(path, (stamp, stamp))
+    return path
+
+
+def scan(world: World, site: str = "T2_A", *, dry_run: bool = False) -> dict[str, Any]:
+    """Compare a site with the catalogue, and do what is due."""
+    body = asked.ScanBody(site=site, dry_run=dry_run)
+    scan_id = scans.file(world.use, body, OPERATOR)
+    world.work()
+    return scans.show(world.use, scan_id)
+
+
+def twice(world: World, clock: Clock, site: str = "T2_A") -> dict[str, Any]:
+    """Scan twice, far enough apart."""
+    scan(world, site)
+    clock.forward(hours=13)
+    return scan(world, site)
+
+
+def where(world: World, name: str) -> dict[str, str]:
+    """Return how a file is at each site."""
+    found = files.some(world.use, FileFilter(lfn=Glob.parse(name)), ALL).items[0]
+    return {replica["site"]: replica["state"] for replica in found["replicas"]}
+
+
+def at_two_sites(world: World, n: int = 4) -> list[str]:
+    """Bring files to A, and copy them to B; return their names."""
+    world.many("T2_A", n)
+    world.work()
+    world.close()
+    world.work()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    return [lfn(f"T2_A_{i}.root") for i in range(n)]
+
+
+def content(name: str) -> bytes:
+    return name.rpartition("/")[2].encode() * 10
+
+
+def count(world: World, table: Any) -> int:
+    return world.count(table)
+
+
+# --- dark ----------------------------------------------------------------------------------------
+
+
+def test_a_file_put_there_by_hand_is_set_aside_after_two_sightings_and_deleted_later(
+    world: World, clock: Clock
+):
+    at_two_sites(world)
+    old(world, "T2_A", DARK, clock, b"dark")
+    before = world.on_disk("T2_A")
+
+    assert scan(world)["summary"]["names"]["dark"] == [DARK]
+    clock.forward(hours=11)
+    assert scan(world)["summary"]["acted"] == 0  # not far enough apart
+    assert world.on_disk("T2_A") == before
+    clock.forward(hours=1)
+    assert scan(world)["summary"]["acted"] == 1
+
+    quarantine = "/store/user/dynamo-quarantine/1/dark.root"
+    assert world.on_disk("T2_A") == {
+        **{name: data for name, data in before.items() if name != DARK},
+        quarantine: b"dark",
+    }
+    [kept] = scans.remedied(world.use, "T2_A", ALL).items
+    assert (kept["quarantined"], kept["action"]) == (quarantine, "remove")
+    clock.forward(days=13)
+    tidying.tidy(world.use)
+    world.work()
+    assert quarantine in world.on_disk("T2_A")
+    clock.forward(days=1, hours=1)
+    tidying.tidy(world.use)
+    world.work()
+    assert quarantine not in world.on_disk("T2_A")
+    assert (count(world, Remedy), count(world, Sighting)) == (0, 0)
+
+
+def test_a_file_in_quarantine_can_be_brought_back(world: World, clock: Clock):
+    old(world, "T2_A", DARK, clock, b"mine")
+    twice(world, clock)
+    [kept] = scans.remedied(world.use, None, ALL).items
+
+    scans.release(world.use, kept["id"], OPERATOR)
+    world.work()
+
+    assert world.on_disk("T2_A") == {DARK: b"mine"}
+    assert count(world, Remedy) == 0
+
+
+def test_what_is_brought_back_does_not_replace_what_came_there_meanwhile(
+    world: World, clock: Clock
+):
+    old(world, "T2_A", DARK, clock, b"old")
+    twice(world, clock)
+    old(world, "T2_A", DARK, clock, b"new")
+    [kept] = scans.remedied(world.use, None, ALL).items
+
+    scans.release(world.use, kept["id"], OPERATOR)
+    world.work()
+
+    assert world.on_disk("T2_A") == {DARK: b"new", kept["quarantined"]: b"old"}
+
+
+def test_what_changes_between_two_sightings_is_seen_anew(world: World, clock: Clock):
+    old(world, "T2_A", DARK, clock, b"dark")
+    scan(world)
+    clock.forward(hours=13)
+    old(world, "T2_A", DARK, clock, b"darker")
+
+    assert scan(world)["summary"]["acted"] == 0
+    clock.forward(hours=13)
+    assert scan(world)["summary"]["acted"] == 1
+
+
+def test_what_a_site_was_is_forgotten_when_its_address_changes(world: World, clock: Clock):
+    old(world, "T2_A", DARK, clock, b"dark")
+    scan(world)
+    clock.forward(hours=13)
+    with world.use.begin() as work:
+        rules = {"rules": [["(.*)", f"file://{world.folder}/T2_A{{0}}"]]}
+        work.changed(Site.__table__.update().where(Site.name == "T2_A").values(rules=rules))
+
+    assert scan(world)["summary"]["acted"] == 0
+    clock.forward(hours=13)
+    assert scan(world)["summary"]["acted"] == 1
+
+
+def test_what_is_registered_between_sighting_and_act_stays_in_its_place(world: World, clock: Clock):
+    name = lfn("late.root")
+    old(world, "T2_A", name, clock, b"late")
+    scan(world)
+    clock.forward(hours=13)
+    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    world.step("scan")  # its remedy is filed, and nobody has taken it yet
+    world.inject("T2_A", [world.pulled("T2_A", "late.root", b"late")])
+    world.work()
+
+    assert where(world, name) == {"T2_A": "available"}
+    assert world.on_disk("T2_A") == {name: b"late"}
+
+
+def test_what_is_registered_while_it_is_moved_is_brought_back(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    name = lfn("late.root")
+    old(world, "T2_A", name, clock, b"late")
+    scan(world)
+    clock.forward(hours=13)
+    move = PosixStorage.move
+
+    def overtaken(storage: PosixStorage, source: str, target: str) -> None:
+        if source == name:  # a transfer finds the right file in its place, and all is well
+            world.inject("T2_A", [world.pulled("T2_A", "late.root", b"late")])
+            world.step("inject")
+            world.output_path("T2_A", "late.root").unlink()
+        move(storage, source, target)
+
+    monkeypatch.setattr(PosixStorage, "move", overtaken)
+    scan(world)
+    world.work()
+
+    assert where(world, name) == {"T2_A": "available"}
+    assert world.on_disk("T2_A") == {name: b"late"}
+
+
+# --- missing and bad -----------------------------------------------------------------------------
+
+
+def test_a_file_removed_by_hand_is_back_from_another_copy(world: World, clock: Clock):
+    names = at_two_sites(world)
+    world.path("T2_A", names[0]).unlink()
+
+    found = twice(world, clock)
+
+    assert found["summary"]["found"] == {"dark": 0, "missing": 1, "wrong": 0, "corrupt": 0}
+    assert world.on_disk("T2_A")[names[0]] == content(names[0])
+    assert where(world, names[0]) == {"T2_A": "available", "T2_B": "available"}
+    assert scan(world)["summary"]["found"]["missing"] == 0
+    with world.use.begin.reading() as work:
+        assert work.scalars(select(BlockReplica.complete)) == [True, True]
+
+
+def test_a_whole_folder_that_went_is_back_as_well(world: World, clock: Clock):
+    names = at_two_sites(world)
+    other = lfn("keeps.root", "bob")
+    old(world, "T2_A", other, clock, b"dark, so that the listing is not empty")
+    for name in names:
+        world.path("T2_A", name).unlink()
+    world.path("T2_A", names[0]).parent.rmdir()
+
+    twice(world, clock)
+
+    assert {name for name in world.on_disk("T2_A") if name in names} == set(names)
+
+
+def test_each_site_mends_what_the_other_has_lost(world: World, clock: Clock):
+    names = at_two_sites(world)
+    world.path("T2_A", names[0]).unlink()
+    world.path("T2_B", names[1]).unlink()
+    scan(world, "T2_A")
+    scan(world, "T2_B")
+    clock.forward(hours=13)
+    for site in ("T2_A", "T2_B"):  # both replicas are incomplete before either is whole again
+        scans.file(world.use, asked.ScanBody(site=site), OPERATOR)
+    for task in ("scan", "scan", "remedy", "remedy"):
+        world.step(task)
+    world.work()
+
+    for site in ("T2_A", "T2_B"):
+        assert world.on_disk(site) == {name: content(name) for name in names}
+
+
+def test_a_file_of_another_size_is_set_aside_and_deleted_only_when_a_good_one_is_there(
+    world: World, clock: Clock
+):
+    names = at_two_sites(world)
+    old(world, "T2_A", names[0], clock, b"short")
+    scan(world)
+    clock.forward(hours=13)
+    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    world.step("scan")
+    world.step("remedy")
+    world.status("T2_B", "unknown")  # the good copy cannot be read now
+    world.published.clear()
+    [kept] = scans.remedied(world.use, "T2_A", ALL).items
+    clock.forward(days=15)
+    tidying.tidy(world.use)
+    world.work()
+
+    assert world.on_disk("T2_A")[kept["quarantined"]] == b"short"
+    world.status("T2_B", "ready")
+    for _ in range(3):
+        clock.forward(days=15)
+        world.sweep()
+        tidying.tidy(world.use)
+        world.work()
+    assert world.on_disk("T2_A") == {name: content(name) for name in names}
+
+
+def test_a_copy_that_proved_corrupt_when_it_was_read_is_mended(world: World, clock: Clock):
+    names = at_two_sites(world)
+    wrong = b"X" * len(content(names[0]))
+    old(world, "T2_A", names[0], clock, wrong)
+    world.path("T2_B", names[0]).rename(world.path("T2_B", f"{names[0]}.hidden"))
+    with world.use.begin() as work:
+        # B is read last, so that A is found out
+        work.changed(BlockReplica.__table__.update().values(created=work.now))
+    world.copy("T2_C", consolidate=False)
+    world.work()
+    clock.forward(minutes=30)
+    world.sweep()
+    world.path("T2_B", f"{names[0]}.hidden").rename(world.path("T2_B", names[0]))
+    with world.use.begin.reading() as work:
+        told = {(row.site, row.kind) for row in work.rows(select(Incident.site, Incident.kind))}
+    assert ("T2_A", "corrupt") in told
+    clock.forward(hours=13)
+
+    assert scan(world)["summary"]["names"]["corrupt"] == [names[0]]
+    scan(world, "T2_B")  # it was said to be missing there, and is not
+    for _ in range(3):
+        clock.forward(days=1, hours=1)
+        world.sweep()
+    for site in ("T2_A", "T2_B", "T2_C"):
+        assert world.on_disk(site)[names[0]] == content(names[0])
+    assert incidents.some(world.use, {}, ALL, ended=False).items == []
+
+
+def test_the_only_copy_is_declared_lost_to_its_owner_who_drops_it(world: World, clock: Clock):
+    world.many("T2_A", 3)
+    world.work()
+    world.close()
+    world.work()
+    name = lfn("T2_A_1.root")
+    world.path("T2_A", name).unlink()
+
+    twice(world, clock)
+
+    [told] = incidents.some(world.use, {"owner": "alice"}, ALL, ended=False).items
+    assert (told["kind"], told["lfn"], told["site"]) == ("lost", name, None)
+    assert where(world, name) == {"T2_A": "lost"}
+    tidying.tidy(world.use)
+    assert len(incidents.some(world.use, {}, ALL, ended=False).items) == 1
+    world.delete(lfns=(name,), by=ALICE)
+    world.work()
+    clock.forward(days=2)
+    world.sweep()
+    tidying.tidy(world.use)
+    assert incidents.some(world.use, {}, ALL, ended=False).items == []
+    with world.use.begin.reading() as work:
+        assert work.scalars(select(BlockReplica.complete)) == [True]
+
+
+def test_a_lost_file_of_an_open_dataset_is_whole_again_once_it_is_injected_anew(
+    world: World, clock: Clock
+):
+    world.many("T2_A", 3)
+    world.work()
+    name = lfn("T2_A_1.root")
+    world.path("T2_A", name).unlink()
+    twice(world, clock)
+    assert where(world, name) == {"T2_A": "lost"}
+
+    world.inject("T2_A", [world.pulled("T2_A", "T2_A_1.root", content(name))])
+    world.work()
+
+    assert where(world, name) == {"T2_A": "available"}
+    assert world.on_disk("T2_A")[name] == content(name)
+    tidying.tidy(world.use)
+    assert incidents.some(world.use, {}, ALL, ended=False).items == []
+
+
+def test_a_condemned_copy_is_rescued_where_it_is_the_last_good_one(world: World, clock: Clock):
+    names = at_two_sites(world)
+    world.delete(site="T2_B")
+    world.work()
+    world.path("T2_A", names[0]).unlink()
+    scan(world)
+    clock.forward(hours=13)
+    scan(world)
+
+    assert world.on_disk("T2_A") == {name: content(name) for name in names}
+    clock.forward(hours=30)  # what was asked for happens after all: there is a good copy again
+    world.sweep()
+    clock.forward(hours=30)
+    world.sweep()
+    assert where(world, names[0]) == {"T2_A": "available"}
+    assert world.on_disk("T2_B") == {}
+
+
+def test_a_file_whose_last_source_goes_while_it_waits_is_lost(world: World, clock: Clock):
+    names = at_two_sites(world)
+    world.path("T2_A", names[0]).unlink()
+    world.status("T2_B", "unknown")
+    twice(world, clock)
+    assert where(world, names[0])["T2_A"] == "held"
+    world.status("T2_B", "ready")
+    world.path("T2_B", names[0]).unlink()
+    twice(world, clock, "T2_B")
+    tidying.tidy(world.use)
+    world.work()
+
+    assert "lost" in where(world, names[0]).values()
+    [told] = incidents.some(world.use, {"kind": "lost"}, ALL, ended=False).items
+    assert told["lfn"] == names[0]
+
+
+# --- what proves nothing, and what stops it ------------------------------------------------------
+
+
+class Cut:
+    """Listings that fail, are cut short or show nothing."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self._listing = PosixStorage.listing
+
+    def after(self, n: int) -> None:
+        """End after n folders, as if that were all."""
+
+        def listing(storage: PosixStorage, area: str) -> Any:
+            for number, folder in enumerate(self._listing(storage, area)):
+                if number < n:
+                    yield folder
+
+        self._monkeypatch.setattr(PosixStorage, "listing", listing)
+
+    def failing(self, path: str) -> None:
+        """Fail in one folder, and lose what it showed."""
+
+        def listing(storage: PosixStorage, area: str) -> Any:
+            for folder in self._listing(storage, area):
+                bad = folder.path == path
+                yield Folder(path, [], complete=False, error="I/O error") if bad else folder
+
+        self._monkeypatch.setattr(PosixStorage, "listing", listing)
+
+    def empty(self) -> None:
+        """Show a folder without files."""
+
+        def listing(_storage: PosixStorage, area: str) -> Any:
+            yield Folder(area, [], complete=True)
+
+        self._monkeypatch.setattr(PosixStorage, "listing", listing)
+
+
+@pytest.mark.parametrize("how", ["cut at the top", "cut", "failing", "empty", "not mounted"])
+def test_a_listing_that_proves_nothing_does_nothing(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, how: str
+):
+    at_two_sites(world)
+    old(world, "T2_A", "/store/user/dynamo/aaron/dark.root", clock, b"dark")
+    cut = Cut(monkeypatch)
+    if how == "cut at the top":
+        cut.after(1)
+    elif how == "cut":
+        cut.after(2)
+    elif how == "failing":
+        cut.failing("/store/user/dynamo/alice")
+    elif how == "empty":
+        cut.empty()
+    else:
+        (world.folder / "T2_A").rename(world.folder / "away")
+        (world.folder / "T2_A").mkdir()
+    told = twice(world, clock)
+
+    if how == "not mounted":
+        (world.folder / "T2_A").rmdir()
+        (world.folder / "away").rename(world.folder / "T2_A")
+    names = told["summary"].get("names", {"missing": []})
+    assert names["missing"] == []
+    assert (told["state"], count(world, Transfer)) in {("done", 4), ("failed", 4)}
+    assert count(world, Incident) == 0
+    with world.use.begin.reading() as work:
+        assert work.scalars(select(BlockReplica.complete)) == [True, True]
+
+
+def test_above_a_limit_nothing_is_done_and_the_next_scan_goes_on_once_it_is_raised(
+    world: World, clock: Clock
+):
+    names = at_two_sites(world)
+    old(world, "T2_A", DARK, clock, b"dark")
+    world.path("T2_A", names[0]).unlink()
+    free = world.use
+    tight = {"max_files": 0, "few": 0}
+    world.use = replace(free, settings=world.with_settings(consistency=tight).settings)
+    before = world.on_disk("T2_A")
+    told = twice(world, clock)
+    assert "at most 0 may be" in told["summary"]["held"]
+    assert world.on_disk("T2_A") == before
+
+    world.use = free
+    assert scan(world)["summary"]["acted"] == 2
+    assert DARK not in world.on_disk("T2_A")
+
+
+def test_a_dry_run_changes_and_remembers_nothing(world: World, clock: Clock):
+    names = at_two_sites(world)
+    old(world, "T2_A", DARK, clock, b"dark")
+    world.path("T2_A", names[0]).unlink()
+    before = world.on_disk("T2_A")
+
+    scan(world, dry_run=True)
+    clock.forward(hours=13)
+    told = scan(world, dry_run=True)
+
+    assert told["summary"]["names"]["dark"] == [DARK]
+    assert told["summary"]["names"]["missing"] == [names[0]]
+    assert world.on_disk("T2_A") == before
+    assert (count(world, Sighting), count(world, Remedy)) == (0, 0)
+
+
+def test_the_switch_stops_what_is_filed_and_what_is_at_work(world: World, clock: Clock):
+    old(world, "T2_A", DARK, clock, b"dark")
+    scan(world)
+    clock.forward(hours=13)
+    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    world.step("scan")
+    switches.put(world.use, "consistency", asked.SwitchBody(stopped=True), OPERATOR)
+    world.work()
+    assert DARK in world.on_disk("T2_A")
+    assert scan(world)["summary"]["held"] == "switched off"
+
+    switches.put(world.use, "consistency", asked.SwitchBody(stopped=False), OPERATOR)
+    clock.forward(minutes=5)
+    tidying.tidy(world.use)
+    world.work()
+    assert DARK not in world.on_disk("T2_A")
+
+
+# --- beside other work ---------------------------------------------------------------------------
+
+
+def test_scans_beside_injections_touch_nothing_that_comes(world: World, clock: Clock):
+    """Bookings, uploads, pulls, copies and deletions go on while two sites are scanned."""
+    at_two_sites(world)
+    no_patience = {"young_hours": 0, "apart_hours": 0.000001}
+    eager = world.with_settings(block={"max_files": 5}, consistency=no_patience)
+    over = threading.Event()
+    found: list[dict[str, Any]] = []
+
+    def scans_go_on() -> None:
+        while not over.is_set():
+            for site in ("T2_A", "T2_B"):
+                scan_id = scans.file(eager, asked.ScanBody(site=site), OPERATOR)
+                scanning.scan(eager, [scan_id])
+                with eager.begin.reading() as work:
+                    ids = work.scalars(select(Remedy.id))
+                remedying.remedy(eager, ids)
+                found.append(scans.show(eager, scan_id)["summary"])
+
+    thread = threading.Thread(target=scans_go_on)
+    thread.start()
+    try:
+        for start in range(10, 90, 10):
+            world.many("T2_A", 10, start=start, dataset="/Busy/alice-v1/USER")
+            clock.forward(seconds=1)
+            up = asked.InjectedFile(
+                lfn=lfn(f"up_{start}.root"), size=8, adler32=adler32(b"uploaded")
+            )
+            booking = world.inject("T2_B", [up], "/Busy/alice-v1/USER")
+            world.upload(booking, b"uploaded")
+            world.confirm(booking)
+            world.work()
+        world.close("/Busy/alice-v1/USER")
+        world.work()
+    finally:
+        over.set()
+        thread.join()
+    assert len(found) > 4
+    assert all(
+        not any(summary["found"][kind] for kind in ("dark", "missing", "wrong"))
+        for summary in found
+    ), found
+    assert world.on_disk("T2_A").keys() >= {lfn(f"T2_A_{i}.root") for i in range(10, 90)}
+    assert count(world, Remedy) == 0
