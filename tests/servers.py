@@ -76,8 +76,8 @@ class MariaDB:
     process: "subprocess.Popen[bytes]" = field(repr=False)
 
     def url(self, database: str = "dynamo") -> str:
-        """Return the SQLAlchemy URL of a database."""
-        return f"mysql+pymysql://dynamo:dynamo@127.0.0.1:{self.port}/{database}"
+        """Return the SQLAlchemy URL of a database; PyMySQL takes 55 ms to get ready for TLS."""
+        return f"mysql+pymysql://dynamo:dynamo@127.0.0.1:{self.port}/{database}?ssl_disabled=1"
 
     def create(self, database: str) -> str:
         """Create an empty database, in place of one of that name, and return its URL."""
@@ -89,7 +89,12 @@ class MariaDB:
     def connect(self) -> "pymysql.Connection":
         """Connect as administrator."""
         return pymysql.connect(
-            host="127.0.0.1", port=self.port, user="admin", password="admin", autocommit=True
+            host="127.0.0.1",
+            port=self.port,
+            user="admin",
+            password="admin",
+            autocommit=True,
+            ssl_disabled=True,
         )
 
 

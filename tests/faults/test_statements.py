@@ -9,7 +9,7 @@ import pymysql
 import pytest
 from sqlalchemy import Engine, event
 
-from dynamo.db.work import TRIES, UnitOfWork, connect
+from dynamo.db.work import TRIES, UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
@@ -91,31 +91,23 @@ def _break(connection: Any, code: int) -> None:
 
 
 @pytest.fixture
-def quick(_mariadb: Engine) -> Iterator[Engine]:
-    """Connect without TLS: a new connection costs PyMySQL 55 ms with it, and 1 ms without."""
-    engine = connect(f"{_mariadb.url.render_as_string(hide_password=False)}?ssl_disabled=1")
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
 def tell(
-    quick: Engine, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    _mariadb: Engine, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Codes, int], tuple[World, Faults]]:
     """Return what tells the story under faults."""
     monkeypatch.setattr("dynamo.db.work.time.sleep", lambda _seconds: None)
 
     def told(codes: Codes, skip: int) -> tuple[World, Faults]:
         published: list[Hint] = []
-        faults = Faults(quick, codes, skip)
-        commit = quick.dialect.do_commit
+        faults = Faults(_mariadb, codes, skip)
+        commit = _mariadb.dialect.do_commit
 
         def do_commit(connection: Any) -> None:
             faults.commit(connection)
             commit(connection)
 
-        monkeypatch.setattr(quick.dialect, "do_commit", do_commit)
-        world = scenario.stage(UnitOfWork(quick, published.extend, clock), tmp_path, published)
+        monkeypatch.setattr(_mariadb.dialect, "do_commit", do_commit)
+        world = scenario.stage(UnitOfWork(_mariadb, published.extend, clock), tmp_path, published)
 
         def step(act: Callable[[], object]) -> object:
             with faults.armed():
@@ -173,17 +165,17 @@ class LostAnswers:
 
 @pytest.fixture(params=[(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (5, 0), (5, 2)], ids=str)
 def lost(
-    request: pytest.FixtureRequest, quick: Engine, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, _mariadb: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> LostAnswers:
     """Lose every so many answers, from a certain one on."""
     monkeypatch.setattr("dynamo.db.work.time.sleep", lambda _seconds: None)
-    answers, commit = LostAnswers(quick, *request.param), quick.dialect.do_commit
+    answers, commit = LostAnswers(_mariadb, *request.param), _mariadb.dialect.do_commit
 
     def do_commit(connection: Any) -> None:
         commit(connection)
         answers.answer(connection)
 
-    monkeypatch.setattr(quick.dialect, "do_commit", do_commit)
+    monkeypatch.setattr(_mariadb.dialect, "do_commit", do_commit)
     return answers
 
 
@@ -213,19 +205,19 @@ def test_a_commit_whose_answer_is_lost_has_one_effect(
 
 
 def test_a_file_of_unknown_size_is_booked_once_whichever_answer_is_lost(
-    quick: Engine, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    _mariadb: Engine, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     published: list[Hint] = []
-    world = scenario.stage(UnitOfWork(quick, published.extend, clock), tmp_path, published)
-    commit = quick.dialect.do_commit
+    world = scenario.stage(UnitOfWork(_mariadb, published.extend, clock), tmp_path, published)
+    commit = _mariadb.dialect.do_commit
     for k in range(8):
-        lost = LostAnswers(quick, 1000, k)
+        lost = LostAnswers(_mariadb, 1000, k)
 
         def do_commit(connection: Any, lost: LostAnswers = lost) -> None:
             commit(connection)
             lost.answer(connection)
 
-        monkeypatch.setattr(quick.dialect, "do_commit", do_commit)
+        monkeypatch.setattr(_mariadb.dialect, "do_commit", do_commit)
         unknown = asked.InjectedFile(
             lfn=lfn(f"late{k}"), source=world.output("T2_B", f"late{k}", b"late")
         )
