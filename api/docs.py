@@ -44,6 +44,7 @@ BODIES = (
     asked.PolicyBody,
     asked.CycleBody,
     asked.ScanBody,
+    asked.Release,
     asked.OfficialDataset,
     asked.DatasetChange,
 )
