@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -337,7 +338,7 @@ KINDS: Mapping[str, Callable[[Json], Answer]] = {
 
 def answer(case: Json) -> Answer:
     """Answer a case, with the fields that its expectation has, if it comes with one."""
-    kind = case["kind"]
+    kind = case.get("kind")
     if kind not in KINDS:
         return error("kind", Invalid(f"cases of kind {kind} are not answered here"))
     given = KINDS[kind](case)
@@ -359,12 +360,24 @@ def _shaped(given: Answer, expected: Json) -> Answer:
     return shaped
 
 
+def _answered(path: str) -> Answer:
+    """Answer the case of a file; one that is no case must not cost the answers to the others."""
+    try:
+        case = json.loads(Path(path).read_text("utf-8"))
+        if not isinstance(case, dict):
+            return error("case", Invalid("expected a JSON object"))
+        return answer(case)
+    except Exception as wrong:  # noqa: BLE001 - whatever it is, it is told on stderr
+        traceback.print_exc()
+        return error("case", wrong)
+
+
 def main(paths: Sequence[str]) -> int:
     """Print the answer to one case, or a list for several."""
     if not paths:
         sys.stderr.write("usage: python -m dynamo.cli.replay CASE.json…\n")
         return 2
-    answers = [answer(json.loads(Path(path).read_text("utf-8"))) for path in paths]
+    answers = [_answered(path) for path in paths]
     sys.stdout.write(
         json.dumps(answers[0] if len(answers) == 1 else answers, indent=1, sort_keys=True) + "\n"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.cli.replay import KINDS, answer
+from dynamo.cli.replay import KINDS, answer, main
 from tests.detox.naive import Detox
 
 CASES = {
@@ -115,3 +115,19 @@ def test_a_case_without_its_expectation_is_answered_in_full():
 def test_every_kind_of_case_has_an_answer_or_says_that_it_has_none():
     assert {"detox", "partitions", "conditions", "times"} <= set(KINDS)
     assert answer({"kind": "weather"})["status"] == "error"
+
+
+def test_what_is_no_case_is_an_error_and_costs_no_other_answer(tmp_path, capsys):
+    texts = ["", "[]", '{"kind": ["detox"]}', '{"kind": "detox", "policy": "x", "inventory": {}}']
+    good = Path(__file__).parent / "101-error-no-target.json"
+    paths = [str(good), str(tmp_path / "absent.json")]
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.json"
+        path.write_text(text)
+        paths.append(str(path))
+
+    assert main(paths) == 0
+
+    given = json.loads(capsys.readouterr().out)
+    assert [one["status"] for one in given] == ["error"] * 6
+    assert [one["stage"] for one in given] == ["policy"] + ["case"] * 5
