@@ -102,10 +102,10 @@ def _each(use: Tools, holder: Holder, heartbeat: Heartbeat, claimed: Claimed) ->
 def _quarantine(use: Tools, storage: Storage, heartbeat: Heartbeat, claimed: Claimed) -> _Done:
     """Move a dark file aside, if it still is one and is still the same."""
     assert claimed.aside is not None  # noqa: S101 - settled with the claim
-    if storage.stat(claimed.aside) is not None:
-        return _Done(claimed, moved=True)  # by a worker that died before it could say so
-    if _is_known(use, claimed) or not _same(storage.stat(claimed.lfn), claimed):
-        return _Done(claimed)
+    # by a worker that died before it could say so, or in the midst of the move
+    moved = storage.stat(claimed.aside) is not None
+    if not _same(storage.stat(claimed.lfn), claimed) or (not moved and _is_known(use, claimed)):
+        return _Done(claimed, moved=moved)
     heartbeat.check(claimed.id)
     storage.move(claimed.lfn, claimed.aside)
     return _Done(claimed, moved=True)
