@@ -1,12 +1,15 @@
 """The Celery application of all worker pools: each task is one call of a service."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task
 from celery.signals import setup_logging
 
 import celeryconfig
-from dynamo.logs import configure, tracing
+from dynamo import points
+from dynamo.logs import configure, logger, tracing
 
 
 class TracedTask(Task[Any, Any]):
@@ -32,3 +35,8 @@ app: Celery[Task[Any, Any]] = Celery(
     include=["workers.transfer", "workers.deletion", "workers.policy", "workers.consistency"],
 )
 app.config_from_object(celeryconfig)
+
+if folder := os.environ.get("CRASH_TEST_FOLDER"):
+    # a fault test looks whether others finish what this pool leaves; no setting leads here
+    logger("workers").warning("this pool dies where the files of a folder say", folder=folder)
+    points.watch(points.death(Path(folder)))

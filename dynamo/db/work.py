@@ -32,6 +32,7 @@ from dynamo.db.turns import NoTurn, Turns
 from dynamo.errors import Unavailable
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint, Publish
+from dynamo.points import Point, reached
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -159,6 +160,7 @@ class UnitOfWork:
                 yield work
                 _commit(connection, transaction)
         if work.hints:
+            reached(Point.COMMITTED)
             self._publish(work.hints)
 
     def _turn(self) -> AbstractContextManager[None]:

@@ -16,6 +16,7 @@ from dynamo.db.work import Work, retried
 from dynamo.errors import Full
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
+from dynamo.points import Point, reached
 from dynamo.services.leases import LeaseLost
 from dynamo.services.registering import limit
 from dynamo.services.tools import Tools
@@ -32,6 +33,7 @@ def fix(use: Tools, claimed: Claimed, size: int, adler32: str) -> Claimed:
     _note(use, claimed, size, adler32)
     if claimed.block_id is not None:
         return replace(claimed, size=size, adler32=adler32)
+    reached(Point.SIZED)
     share = _book(use, claimed, size)
     return replace(
         claimed, size=size, adler32=adler32, block_id=share.block_id, replica_id=share.replica_id

@@ -27,6 +27,7 @@ from dynamo.inventory.states import (
 )
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import OPEN, State
+from dynamo.points import Point, reached
 from dynamo.services import admission, answers, users
 from dynamo.services.answers import Key
 from dynamo.services.tools import Tools
@@ -72,6 +73,7 @@ def close(use: Tools, request_ids: Sequence[int]) -> None:
     for request_id in request_ids:
         for block_id in _open_blocks(use, request_id):
             close_block(use, block_id)
+            reached(Point.BLOCK_CLOSED)
         _judge(use, request_id)
 
 

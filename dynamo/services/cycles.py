@@ -18,6 +18,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
+from dynamo.points import Point, reached
 from dynamo.services import condemning, dealing, detoxing
 from dynamo.services.enacting import CycleLost
 from dynamo.services.pages import Item, Page, Place, page
@@ -139,6 +140,7 @@ def run(use: Tools, cycle_ids: Sequence[int]) -> None:
     for cycle_id in cycle_ids:
         held = _claim(use, cycle_id)
         if held is not None:
+            reached(Point.CYCLE_CLAIMED)
             _run(use, held)
             _forget(use)
 

@@ -22,6 +22,7 @@ from dynamo.detox.plan import Plan
 from dynamo.detox.records import ACTIONS, Records, records
 from dynamo.inventory.snapshot import Amounts
 from dynamo.operations.hints import batches
+from dynamo.points import Point, reached
 from dynamo.policy.advice import check_policy
 from dynamo.policy.enforcer import in_force
 from dynamo.policy.partitions import Partitions, read_partitions
@@ -59,6 +60,7 @@ def run(use: Tools, held: Held) -> Item:
         other = decide(replace(seen.question, policy=seen.compare), limits(use.settings.detox))
         summary["comparison"] = told.comparison(compared(plan, other))
     pieces = keep(use, held, plan)
+    reached(Point.CYCLE_DECIDED)
     if not seen.dry_run:
         summary["condemned"] = enacting.condemn(
             use, held, pieces, frozenset(seen.question.snapshot.locks)

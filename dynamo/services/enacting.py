@@ -28,6 +28,7 @@ from dynamo.detox.records import ACTIONS, DELETE, Records
 from dynamo.inventory.snapshot import Lock
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
 from dynamo.operations.hints import batches
+from dynamo.points import Point, reached
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
 from dynamo.services import condemning, guard, handing, latecomers
@@ -119,11 +120,13 @@ def condemn(
     """
     total = Outcome()
     request_id = _request(use, held) if going else 0
+    reached(Point.CYCLE_FILED)
     for batch in _batches(going):
         done = _condemn(use, held, request_id, batch, seen)
         if done is None:
             _stop(use, held, batch[0].position)
             break
+        reached(Point.CYCLE_CONDEMNED)
         total.blocks += done.blocks
         total.files += done.files
         total.bytes += done.bytes

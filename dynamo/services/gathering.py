@@ -15,6 +15,7 @@ from dynamo.db.tables import (
 from dynamo.db.work import retried
 from dynamo.inventory.states import ReplicaState, RequestState
 from dynamo.operations.hints import batches
+from dynamo.points import Point, reached
 from dynamo.services import guard
 from dynamo.services.tools import Tools
 from dynamo.services.wishes import Wish, wanted
@@ -27,6 +28,7 @@ def clean_up(use: Tools, wish: Wish) -> None:
     """Remove the scattered replicas of blocks that are complete at their new place."""
     for batch in batches(_scattered(use, wish), BLOCKS_AT_ONCE):
         _remove_scattered(use, wish, batch)
+        reached(Point.GATHERED)
 
 
 @retried

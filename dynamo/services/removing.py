@@ -31,6 +31,7 @@ from dynamo.operations.breakers import Operation
 from dynamo.operations.failures import classify
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import after_failure
+from dynamo.points import Point, reached
 from dynamo.services import condemning, traffic
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.tools import Tools
@@ -46,6 +47,7 @@ def remove(use: Tools, ids: Sequence[int]) -> int:
     claimed = _claim(use, ids, holder)
     if not claimed:
         return 0
+    reached(Point.DELETION_CLAIMED)
     with keeping(use.begin, Deletion, holder, use.settings.lease) as heartbeat:
         heartbeat.start([deletion.id for deletion in claimed])
         results = _each(use, heartbeat, claimed)
@@ -92,6 +94,7 @@ def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
             # what came after its time
             heartbeat.check(deletion.id)
             storage.delete(deletion.lfn)
+            reached(Point.DELETED)
             _discard_upload(storage, deletion, use.settings.injection.area)
         except DynamoError as failed:
             log.warning(

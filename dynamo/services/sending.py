@@ -26,6 +26,7 @@ from dynamo.dealer.filling import most_bytes
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.life import State
+from dynamo.points import Point, reached
 from dynamo.services import handing
 from dynamo.services.tools import Tools
 from dynamo.settings import Dealer
@@ -94,6 +95,7 @@ def send(use: Tools, errands: Iterable[Errand], fence: Fence = nobody) -> Sent:
     for errand in errands:
         for batch in batches(errand.blocks, BLOCKS_AT_ONCE):
             _send_within(use, errand, batch, fence, sent)
+            reached(Point.SENT)
     return sent
 
 

@@ -11,6 +11,7 @@ from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.hints import hints
 from dynamo.operations.life import State
+from dynamo.points import Point, reached
 from dynamo.services import condemning, traffic
 from dynamo.services.tools import Tools
 
@@ -30,6 +31,7 @@ def sweep(use: Tools) -> bool:
     if not _begin(use):
         return False
     _operations(use)
+    reached(Point.SWEPT)
     _requests(use)
     return True
 

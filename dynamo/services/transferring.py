@@ -19,6 +19,7 @@ from dynamo.inventory.states import TransferKind
 from dynamo.logs import logger
 from dynamo.operations.breakers import TRIAL_FILES
 from dynamo.operations.failures import classify
+from dynamo.points import Point, reached
 from dynamo.services import booking, outcomes, traffic
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.outcomes import Arrived, Failed, Outcome
@@ -84,6 +85,7 @@ def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
     admission = traffic.enter(use, way, ids, holder)
     if not admission.granted:
         return 0
+    reached(Point.ADMITTED)
     known = Experience(way)
     claimed: list[Claimed] = []
     try:
@@ -92,6 +94,7 @@ def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
             _later(use, ids[TRIAL_FILES:])
         if not claimed:
             return 0
+        reached(Point.CLAIMED)
         with keeping(use.begin, Transfer, holder, use.settings.lease) as heartbeat:
             heartbeat.start([transfer.id for transfer in claimed])
             return _Carrier(use, holder, heartbeat, known).carry(claimed)
@@ -234,7 +237,9 @@ class _Carrier:
         )
 
     def _record(self, results: Sequence[Outcome]) -> int:
+        reached(Point.BROUGHT)
         recorded = outcomes.record(self.use, self.holder, results)
+        reached(Point.RECORDED)
         self.heartbeat.finished([result.claimed.id for result in results])
         self._learn(results)
         return recorded

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from dynamo.points import Point, reached
 from dynamo.storage.checksum import adler32_of, pour
 from dynamo.storage.protocol import (
     Addressed,
@@ -32,6 +33,7 @@ def copy(
         return there
     try:
         written = _bring(source, destination, temporary, expected, alive)
+        reached(Point.WRITTEN)
         alive()
         _place(destination, temporary, lfn, written)
     except BaseException as failed:
@@ -81,6 +83,7 @@ def accept(
     if destination.stat(own) is None:
         _look_before(destination, upload, expected)
     destination.adopt(upload, own)
+    reached(Point.ADOPTED)
     found = destination.stat(own)
     if found is None:
         raise StorageError("not-uploaded", f"{upload} vanished while it was verified")
@@ -125,6 +128,7 @@ def _place(destination: Storage, temporary: str, lfn: str, written: Copied) -> N
             there = None
         if there is None:
             raise failed from None
+    reached(Point.PLACED)
 
 
 def _bring(
