@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db.reads.blocks import within
+from dynamo.db.reads.gathered import among, gathered
 from dynamo.db.reads.seek import Listing, Selection, fits
 from dynamo.db.registry import lfn_hash
 from dynamo.db.tables import (
@@ -43,7 +44,7 @@ _FILES: Selection = (
 def of_dataset(work: Work, dataset: Glob, lfn: Glob | None) -> Listing:
     """List the files of one dataset, or of those that fit."""
     chosen, keys = within(work, _named(work, lfn), dataset, (File.dataset_id, File.id))
-    return Listing(_FILES, chosen, File.id, keys)
+    return Listing(_FILES, chosen, File.id, keys, gathered)
 
 
 def of_block(work: Work, block: BlockName, lfn: Glob | None) -> Listing:
@@ -51,7 +52,7 @@ def of_block(work: Work, block: BlockName, lfn: Glob | None) -> Listing:
     named = (Dataset.name == block.dataset, Block.uuid == block.id)
     key = work.scalar(select(Block.id).join(Dataset, Dataset.id == Block.dataset_id).where(*named))
     chosen = _named(work, lfn).where(File.block_id == (-1 if key is None else key))
-    return Listing(_FILES, chosen, File.id, [File.id])
+    return Listing(_FILES, chosen, File.id, [File.id], gathered)
 
 
 def _named(work: Work, lfn: Glob | None) -> Selection:
@@ -84,10 +85,10 @@ def present(
     if not replica_ids:
         return set()
     held = select(ReplicaFile.replica_id, ReplicaFile.file_id).where(
-        ReplicaFile.file_id.in_(file_ids)
+        among(ReplicaFile.file_id, file_ids)
     )
     wanted = set(replica_ids)
-    return {(row[0], row[1]) for row in work.rows(held) if row[0] in wanted}
+    return {(row[0], row[1]) for row in gathered(work, held) if row[0] in wanted}
 
 
 def transfers(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
@@ -103,7 +104,7 @@ def transfers(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
         Transfer.not_before,
     )
     unfinished = Transfer.state.not_in((State.DONE, State.CANCELLED))
-    return work.rows(select(*columns).where(Transfer.file_id.in_(file_ids), unfinished))
+    return gathered(work, select(*columns).where(among(Transfer.file_id, file_ids), unfinished))
 
 
 def deletions(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
@@ -119,7 +120,7 @@ def deletions(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
         Deletion.not_before,
     )
     unfinished = Deletion.state.not_in((State.DONE, State.CANCELLED))
-    return work.rows(select(*columns).where(Deletion.file_id.in_(file_ids), unfinished))
+    return gathered(work, select(*columns).where(among(Deletion.file_id, file_ids), unfinished))
 
 
 def sites(work: Work, site_ids: Collection[int]) -> dict[int, Any]:

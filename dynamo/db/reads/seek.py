@@ -1,6 +1,6 @@
 """Pages: from where the last one ended, in the order of an index, never by counting rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,11 @@ class Rows:
     next: Position | None
 
 
+def ordered(work: Work, statement: Selection, *order: ColumnElement[Any]) -> Sequence[Any]:
+    """Return all rows in an order, as the driver reads them."""
+    return work.rows(statement.order_by(*order))
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A list that can be read page by page.
@@ -48,6 +53,8 @@ class Listing:
     id: Column
     keys: Sequence[Column]
     """What orders the list: the columns of an index, the last ones unique."""
+    read: Callable[..., Sequence[Any]] = ordered
+    """What reads the rows of a page, which a statement finds, in an order."""
 
     @property
     def kinds(self) -> tuple[type, ...]:
@@ -59,7 +66,7 @@ class Listing:
         chosen = self.choice(span).subquery("page")
         keys = [chosen.c[f"key_{n}"] for n in range(len(self.keys))]
         joined = self.shown.join(chosen, chosen.c.id == self.id).add_columns(*keys)
-        rows = work.rows(joined.order_by(*keys))
+        rows = self.read(work, joined, *keys)
         if len(rows) <= span.limit:
             return Rows(rows, None)
         return Rows(rows[: span.limit], tuple(rows[span.limit - 1][-len(keys) :]))

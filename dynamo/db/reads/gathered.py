@@ -1,0 +1,92 @@
+"""Many rows as one text: the driver needs more time for a thousand rows than all else together.
+
+Measured on MariaDB for 1000 rows of ten columns: 3 ms of processor time, against 20 ms row by row.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Dialect, Integer, String, bindparam, func
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import UserDefinedType
+
+from dynamo.db.reads.seek import Column, Selection
+from dynamo.db.types import Utc
+from dynamo.db.work import Work
+
+_END = "\n"
+"""No name, word or number holds it."""
+_LONGEST = 2**30
+
+
+def gathered(work: Work, statement: Selection, *order: ColumnElement[Any]) -> Sequence[Any]:
+    """Return all rows in an order; columns are names, words, whole numbers, flags and moments.
+
+    An empty text comes back as None, as the databases of this kind hold none.
+    """
+    if not work.is_mysql:
+        return work.rows(statement.order_by(*order))
+    columns = list(statement.selected_columns)
+    line = func.concat_ws(_END, *(func.coalesce(column, "") for column in columns))
+    text = func.aggregate_strings(line, _END)
+    in_order = text.aggregate_order_by(*order) if order else text
+    _lengthen(work)
+    count, found = work.rows(statement.with_only_columns(func.count(), in_order))[0]
+    return _rows(columns, int(count), found) if count else ()
+
+
+class _Keys(UserDefinedType[Collection[int]]):
+    """Whole numbers that are written into a statement: a thousand bound ones cost 4 ms."""
+
+    cache_ok = True
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Collection[int]], str]:  # noqa: ARG002
+        """Write them as a list; an empty one holds nothing."""
+        return lambda keys: f"({', '.join([f'{key:d}' for key in keys]) or 'NULL'})"
+
+
+def among(column: Column, keys: Collection[int]) -> ColumnElement[bool]:
+    """Hold where a column is one of many whole numbers."""
+    listed = bindparam(None, keys, type_=_Keys(), literal_execute=True)
+    return column.op("IN", is_comparison=True)(listed)
+
+
+def _lengthen(work: Work) -> None:
+    """Let a connection write texts of any length, once."""
+    told = work.connection.connection.info
+    if not told.get("gathers"):
+        work.connection.exec_driver_sql(f"SET SESSION group_concat_max_len = {_LONGEST}")
+        told["gathers"] = True
+
+
+def _rows(columns: Sequence[Any], count: int, text: str) -> Sequence[Any]:
+    fields, width = text.split(_END), len(columns)
+    if len(fields) != count * width:
+        raise ValueError(f"{len(fields)} fields for {count} rows of {width}")
+    read = (_read(column.type, fields[n::width]) for n, column in enumerate(columns))
+    return list(map(_row(tuple(column.key for column in columns)), *read))
+
+
+@cache
+def _row(names: tuple[str, ...]) -> Callable[..., Any]:
+    return namedtuple("Row", names)  # noqa: PYI024 - its columns are known only here
+
+
+def _read(kind: Any, fields: Sequence[str]) -> Iterable[Any]:
+    convert = next(found for known, found in _CONVERT.items() if isinstance(kind, known))
+    return [convert(field) if field else None for field in fields]
+
+
+def _moment(field: str) -> datetime:
+    return datetime.fromisoformat(field + "+00:00")
+
+
+_CONVERT: dict[Any, Callable[[str], Any]] = {
+    Boolean: lambda field: field == "1",
+    (Integer, BigInteger): int,
+    Utc: _moment,
+    String: str,
+}
