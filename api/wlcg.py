@@ -1,7 +1,8 @@
 """Tokens of the WLCG profile: from configured issuers, with capabilities or groups."""
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +36,8 @@ class Proof:
 class Issuers:
     """The issuers that are believed: those that are configured, no others."""
 
-    def __init__(self, expected: Token) -> None:
-        self._known = {one.issuer: (one, Keyset(one.jwks)) for one in expected.issuers}
+    def __init__(self, expected: Token, now: Callable[[], float] = time.monotonic) -> None:
+        self._known = {one.issuer: (one, Keyset(one.jwks, now)) for one in expected.issuers}
 
     def meant(self, token: str) -> bool:
         """Tell whether a token says, without proof yet, that one of these has issued it."""

@@ -1,6 +1,8 @@
 """An issuer of WLCG tokens: keys of its own, served on the loopback for as long as it lives."""
 
+import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.authority import Pair
 
 NAME = "https://iam.example.org/"
 AUDIENCE = "https://dynamo.example.org/"
@@ -79,6 +83,10 @@ def _handler(keys: Keys) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(keys.body)
 
+        def handle(self) -> None:
+            with contextlib.suppress(ssl.SSLError, ConnectionError):  # it did not trust us
+                super().handle()
+
         def log_message(self, *_args: object) -> None:
             pass
 
@@ -86,11 +94,16 @@ def _handler(keys: Keys) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving() -> Iterator[Keys]:
-    """Serve keys on a free loopback port."""
+def serving(host: Pair | None = None, port: int = 0) -> Iterator[Keys]:
+    """Serve keys on a loopback port, encrypted where the host has a certificate."""
     keys = Keys()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(keys))
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(keys))
     keys.address = f"http://127.0.0.1:{server.server_port}/jwks"
+    if host is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(host.certificate, host.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        keys.address = f"https://localhost:{server.server_port}/jwks"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
