@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dynamo.running.process import send, spawn
 from dynamo.running.programs import Program
+from dynamo.running.rotation import Rotation
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -39,8 +40,15 @@ class Child:
 class Supervisor:
     """The programs of one system."""
 
-    def __init__(self, logs: Path, env: Mapping[str, str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        logs: Path,
+        env: Mapping[str, str],
+        say: Callable[[str], None],
+        rotation: Rotation = Rotation(),  # noqa: B008 - a value
+    ) -> None:
         self._logs = logs
+        self._rotation = rotation
         self._env = env
         self._say = say
         self._children: list[Child] = []
@@ -52,6 +60,8 @@ class Supervisor:
 
     def watch(self) -> bool:
         """Look once; start again what died. Returns whether a process has changed."""
+        for child in self._children:
+            self._rotation.apply(self.log(child.program.name))
         now = time.monotonic()
         return sum(self._look(child, now) for child in self._children) > 0  # every one
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynamo.running.programs import Program, Stage
+from dynamo.running.rotation import Rotation
 from dynamo.running.supervisor import Supervisor
 from tests.systems import alive, eventually, family
 
@@ -97,3 +98,26 @@ def test_each_program_gets_its_own_farewell(supervisor: Supervisor) -> None:
     eventually(lambda: "listens" in supervisor.log("worker").read_text())
     supervisor.stop()
     assert supervisor.log("worker").read_text().split() == ["listens", "quit"]
+
+
+def test_a_log_that_is_too_long_is_put_aside_while_its_program_goes_on(
+    tmp_path: Path, said: list[str]
+) -> None:
+    talks = ("bash", "-c", "for n in $(seq 1000000); do echo line $n; sleep 0.001; done")
+    supervisor = Supervisor(tmp_path, {"PATH": "/usr/bin:/bin"}, said.append, Rotation(2000, 3))
+    supervisor.start([Program("talks", talks)])
+    log, process = supervisor.log("talks"), supervisor.pids["talks"]
+    try:
+        eventually(lambda: [supervisor.watch(), (tmp_path / "talks.log.3").exists()][1])
+        old = [(tmp_path / f"talks.log.{number}").read_text() for number in (3, 2, 1)]
+        eventually(lambda: log.read_text().count("\n") > 3)
+    finally:
+        pids = supervisor.pids
+        supervisor.stop()
+
+    assert pids == {"talks": process}, "nobody was started again for it"
+    assert not (tmp_path / "talks.log.4").exists()
+    assert all(len(text) > 2000 for text in old)
+    numbers = [int(line.split()[1]) for text in old for line in text.splitlines()]
+    assert numbers == sorted(numbers)
+    assert b"\0" not in log.read_bytes(), "it is written from its beginning again"
