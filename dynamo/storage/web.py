@@ -205,22 +205,46 @@ def _check_literal(address: Address) -> None:
     """Refuse inner addresses written as numbers, in any spelling that a resolver takes."""
     if address.named:
         return
+    host = address.host.rstrip(".")
     with contextlib.suppress(OSError, ValueError):
-        number = (
-            address.host
-            if ":" in address.host
-            else socket.inet_ntoa(socket.inet_aton(address.host))
-        )
+        number = host if ":" in host else socket.inet_ntoa(socket.inet_aton(host))
         if not _is_public(number):
             raise Forbidden(f"{address.host} is an inner address", "source-not-allowed")
-    if address.host.rstrip(".").rpartition(".")[2] in {"localhost", "local", "internal"}:
+    if host.rpartition(".")[2] in {"localhost", "local", "internal"}:
         raise Forbidden(f"{address.host} is an inner address", "source-not-allowed")
+
+
+_TRANSLATED = tuple(
+    (ipaddress.ip_network(network), shift)
+    for network, shift in (
+        ("::/96", 0),  # IPv4-compatible
+        ("::ffff:0:0/96", 0),  # IPv4-mapped
+        ("::ffff:0:0:0/96", 0),  # IPv4-translated
+        ("64:ff9b::/96", 0),  # NAT64
+        ("2002::/16", 80),  # 6to4
+    )
+)
+"""Networks of version 6 whose addresses hold one of version 4, shifted by that many bits."""
+
+_CLOSED = tuple(
+    map(ipaddress.ip_network, ("64:ff9b:1::/48", "192.0.0.0/24", "3fff::/20", "5f00::/16"))
+)
+"""Networks that are no part of the internet, though Python 3.11 says so."""
 
 
 def _is_public(number: str) -> bool:
     found = ipaddress.ip_address(number.partition("%")[0])
-    inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None) or found
-    return bool(inner.is_global and found.is_global and not inner.is_multicast)
+    inner = [
+        ipaddress.ip_address(int(found) >> shift & 0xFFFFFFFF)
+        for network, shift in _TRANSLATED
+        if found in network
+    ]
+    return all(_is_open(one) for one in inner or [found])
+
+
+def _is_open(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    odd = found.is_multicast or getattr(found, "is_site_local", False)
+    return found.is_global and not odd and not any(found in network for network in _CLOSED)
 
 
 def _port_of(netloc: str) -> bool:

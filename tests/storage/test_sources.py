@@ -173,6 +173,32 @@ def test_hosts_on_the_list_of_the_site_pass(url: str):
         "http://[fe80::1]/x",
         "http://[fd00::1]/x",
         "http://[::1%25lo]/x",
+        "http://[::127.0.0.1]/x",
+        "http://[::ffff:0:7f00:1]/x",
+        "http://[64:ff9b::7f00:1]/x",
+        "http://[64:ff9b::a00:1]/x",
+        "http://[64:ff9b:1::1]/x",
+        "http://[2002:7f00:1::]/x",
+        "http://[2001::1]/x",
+        "http://[fec0::1]/x",
+        "http://[ff02::1]/x",
+        "http://[::]/x",
+        "http://[0:0:0:0:0:0:0:1]/x",
+        "http://127.0.0.1./x",
+        "http://0x7f.1/x",
+        "http://017700000001/x",
+        "http://100.64.0.1/x",
+        "http://192.0.0.8/x",
+        "http://198.18.0.1/x",
+        "http://255.255.255.255/x",
+        "http://\uff11\uff12\uff17.0.0.1/x",
+        "http://\u2460\u2461\u2466.0.0.1/x",
+        "http://8.8.8.8\t.evil/x",
+        "http://user@8.8.8.8/x",
+        "http://:pass@8.8.8.8/x",
+        "http://8.8.8.8%2f@127.0.0.1/x",
+        "https://eos.cern.ch/x?authz=token",
+        "https://eos.cern.ch/x#authz=token",
         "http://169.254.169.254/latest/meta-data",
         "http://10.0.0.1/x",
         "http://192.168.1.1/x",
@@ -186,13 +212,55 @@ def test_other_hosts_inner_addresses_and_tricks_are_refused(url: str):
     refused(url, [])
 
 
+@pytest.mark.parametrize("scheme", ["http", "root"])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        ["127.0.0.1"],
+        ["10.0.0.1"],
+        ["169.254.169.254"],
+        ["::1"],
+        ["::ffff:127.0.0.1"],
+        ["64:ff9b::7f00:1"],
+        ["fe80::1%lo"],
+        ["8.8.8.8", "127.0.0.1"],
+        ["2001:4860:4860::8888", "fd00::1"],
+    ],
+)
 def test_a_name_that_stands_for_an_inner_address_is_refused_when_it_is_opened(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, numbers: list[str], scheme: str
 ):
-    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
+    kind = {True: socket.AF_INET6, False: socket.AF_INET}
+    answers = [(kind[":" in one], socket.SOCK_STREAM, 6, "", (one, 80)) for one in numbers]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
     with pytest.raises(Forbidden):
+        open_source(f"{scheme}://rebound.example.org//x", [], [*GRID, "root://*"]).stat()
+
+
+def test_a_name_is_looked_up_once_and_what_was_judged_is_what_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    asked: list[str] = []
+    names = iter(["8.8.8.8", "127.0.0.1"])
+
+    def rebinding(*_: object, **__: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(names), 80))]
+
+    def connect(address: tuple[str, int], **__: object) -> None:
+        asked.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(StorageError):
         open_source("http://rebound.example.org/x", [], GRID).stat()
+    assert asked == ["8.8.8.8"]
+
+
+@pytest.mark.parametrize("name", ["localhost", "localhost.", "ip6-localhost", "ip6-loopback"])
+def test_real_names_of_this_machine_are_inner_ones(name: str):
+    with contextlib.suppress(StorageError), pytest.raises(Forbidden):  # it may know no such name
+        open_source(f"http://{name}/x", [], ["http://*"]).stat()
 
 
 # --- a real web server ------------------------------------------------------------
