@@ -1,11 +1,12 @@
 """The application: routes, tokens, problems, request ids, metrics, put together."""
 
 import time
+from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
 
-from api import auth, certificate, client, decoding, docs, metrics, problems, wlcg
+from api import auth, certificate, client, decoding, described, docs, metrics, problems, wlcg
 from api.context import equip
 from api.resources import (
     accesses,
@@ -68,6 +69,11 @@ RESOURCES = (
 
 class _Api(Api):  # type: ignore[misc]
     """Flask-RESTX without its own way with errors: all of them become our problems."""
+
+    @property
+    def __schema__(self) -> dict[str, Any]:
+        """Describe the interface, with every answer that a call may give."""
+        return described.with_answers(super().__schema__)
 
     def error_router(self, original_handler: object, error: Exception) -> Response:
         """Leave errors to the application."""
