@@ -1,5 +1,7 @@
 """What every service is handed: where to remember, how to reach storages, which numbers hold."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,6 +28,8 @@ class Tools:
     begin: UnitOfWork
     settings: Settings
     storages: Storages
+    stopwatch: Callable[[], float] = time.monotonic
+    """Seconds since any moment: how long a file takes is learnt with it."""
 
     @property
     def again(self) -> timedelta:

@@ -158,13 +158,13 @@ class _Carrier:
         return results
 
     def _one(self, storage: Storage, transfer: Claimed) -> Outcome:
-        begun = time.monotonic()
+        begun = self.use.stopwatch()
         try:
             self.heartbeat.check(transfer.id)
             booked, copied = self._bring(storage, transfer)
         except DynamoError as failed:
             return self._failed(transfer, failed)
-        return Arrived(booked, copied.size, copied.adler32, time.monotonic() - begun)
+        return Arrived(booked, copied.size, copied.adler32, self.use.stopwatch() - begun)
 
     def _bring(self, storage: Storage, transfer: Claimed) -> tuple[Claimed, Copied]:
         area = self.use.settings.injection.area
