@@ -143,6 +143,11 @@ def _on_tape(view: View) -> Column:
     )
 
 
+def _whole_owner(view: View) -> Column:
+    """Tell whether any block that is left belongs to a group that owns whole datasets."""
+    return view.any(view.image.snapshot.groups.whole[view.image.group[view.rows]])
+
+
 def _at_ready_disk(view: View) -> Flags:
     sites = view.image.snapshot.sites
     return np.asarray((sites.kind[view.site] == DISK) & (sites.status[view.site] == READY))
@@ -402,6 +407,14 @@ VARIABLES: tuple[Variable, ...] = (
         meaning="full replicas at other ready sites, disk or tape, with an owner in common",
         moving=_full_other_common_owner,
         shared=True,
+    ),
+    Variable(
+        name="replica.has_dataset_owner",
+        level=Level.REPLICA,
+        kind=Kind.BOOL,
+        meaning="a group that owns whole datasets owns a block of it, and gets those of the others "
+        "instead of their deletion",
+        moving=_whole_owner,
     ),
     Variable(
         name="replica.enforcer_protected",

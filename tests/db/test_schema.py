@@ -53,8 +53,13 @@ def test_upgrading_twice_keeps_what_is_there(empty: Engine) -> None:
             schema.seed(work)
     with begin.reading() as work:
         assert set(work.scalars(select(Group.name))) == {"analysis", "production"}
-        assert sorted(work.scalars(select(Partition.name))) == ["Analysis", "Production", "User"]
-        assert work.scalars(select(Policy.version)) == [1, 1, 1]
+        assert sorted(work.scalars(select(Partition.name))) == [
+            "Analysis",
+            "Official",
+            "Production",
+            "User",
+        ]
+        assert work.scalars(select(Policy.version)) == [1, 1, 1, 1]
 
 
 def test_two_processes_that_upgrade_at_once_do_not_disturb_each_other(empty: Engine) -> None:
@@ -105,7 +110,7 @@ def test_an_older_system_gets_its_policies(empty: Engine) -> None:
     with UnitOfWork(empty)() as work:
         schema.seed(work)
         allowed = work.scalars(select(Partition.allow_last_copy))
-    assert allowed == [False] * 4
+    assert allowed == [False] * 5
 
 
 def test_names_that_differ_in_case_are_two_names(empty: Engine) -> None:

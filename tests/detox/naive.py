@@ -215,6 +215,8 @@ class World:
                     if r.site is not replica.site and r.site.status == "ready"
                 ]
                 return sum(full(r) and sharing(r) for r in others)
+            case "replica.has_dataset_owner":
+                return any(self.groups[p.group] == "Dataset" for p in parts)
             case "replica.enforcer_protected":
                 return (dataset.name, replica.site.name) in self.enforced
         return of_site(name, replica.site)

@@ -57,6 +57,7 @@ PREDICATES = [
     "replica.num_full_other_copy_common_owner > 0",
     "replica.num_full_other_copy_common_owner == 0",
     "replica.enforcer_protected",
+    "replica.has_dataset_owner",
     "blockreplica.last_update older_than 100 days ago",
     "blockreplica.owner == analysis",
     "blockreplica.owner == production",

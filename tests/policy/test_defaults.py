@@ -10,7 +10,7 @@ from dynamo.policy.advice import check_policy
 from dynamo.policy.reading import Known
 from tests.detox.drawing import case
 
-NAMES = ("Analysis", "Production", "User")
+NAMES = ("Analysis", "Production", "User", "Official")
 GROUPS = [{"name": "analysis", "olevel": "Dataset"}, {"name": "production", "olevel": "Block"}]
 
 
@@ -65,6 +65,23 @@ def test_scattered_user_blocks_with_a_second_copy_may_go_block_by_block():
     drawn["inventory"]["sites"][1]["quotas_tb"] = {"User": 100}
 
     assert detox(drawn)["committed"] == {"S1": {"/A/E/USER": ["b1"]}}
+
+
+def test_production_hands_over_to_analysis_what_is_finished_and_deletes_nothing():
+    drawn = world(
+        "dataset S1 S2 status\n/A/E/AOD full full valid\n/B/E/AOD full full production",
+        "Official",
+        "production",
+    )
+    for dataset in drawn["inventory"]["datasets"]:
+        dataset["replicas"][0]["blocks"][0]["group"] = "analysis"
+    for site in drawn["inventory"]["sites"]:
+        site["quotas_tb"] = {"Analysis": 1, "Production": 1}
+
+    answer = detox(drawn)
+
+    assert answer["reowned"] == {"S1": {"/A/E/AOD": {"b2": "analysis"}}}
+    assert answer["committed"] == {}
 
 
 def test_bad_data_go_although_the_site_is_not_full():
