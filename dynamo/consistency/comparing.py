@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamo.consistency.listing import Listed, Numbers
+from dynamo.consistency.keys import Keys, Numbers, among, places
+from dynamo.consistency.listing import Listed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
     """What is known of a site at one moment, as columns; a name may stand there more than once."""
 
-    keys: NDArray[np.bytes_]
+    keys: Keys
     ids: Numbers
     sizes: Numbers
     """In bytes; -1 where it is not known yet."""
@@ -45,17 +46,17 @@ def compare(listed: Listed, before: Catalogue, after: Catalogue) -> Difference:
     """
     known = np.concatenate([before.keys, after.keys])
     files = np.flatnonzero(listed.sizes >= 0)
-    dark = files[~np.isin(listed.keys[files], known)]
-    sure = np.flatnonzero(before.sure & np.isin(before.keys, after.keys[after.sure]))
-    there = np.isin(before.keys[sure], listed.keys)
-    missing = sure[~there]
-    wrong, found = _of_other_size(listed, before, sure[there])
-    return Difference(dark, missing, wrong, found)
+    dark = files[~among(listed.keys[files], known)]
+    sure = np.flatnonzero(before.sure)
+    sure = sure[among(before.keys[sure], after.keys[after.sure])]
+    at = places(before.keys[sure], listed.keys)
+    wrong, found = _of_other_size(listed, before, sure[at >= 0], at[at >= 0])
+    return Difference(dark, sure[at < 0], wrong, found)
 
 
-def _of_other_size(listed: Listed, before: Catalogue, present: Numbers) -> tuple[Numbers, Numbers]:
-    order = np.argsort(listed.keys, kind="stable")
-    places = order[np.searchsorted(listed.keys, before.keys[present], sorter=order)]
-    sizes, known = listed.sizes[places], before.sizes[present]
+def _of_other_size(
+    listed: Listed, before: Catalogue, present: Numbers, at: Numbers
+) -> tuple[Numbers, Numbers]:
+    sizes, known = listed.sizes[at], before.sizes[present]
     differs = (sizes >= 0) & (known >= 0) & (sizes != known)
-    return present[differs], places[differs]
+    return present[differs], at[differs]

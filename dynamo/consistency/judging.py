@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamo.consistency.listing import Numbers
+from dynamo.consistency.keys import Numbers
 
 
 class Kind(StrEnum):

@@ -3,10 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-Numbers = NDArray[np.int64]
+from dynamo.consistency.keys import Keys, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Listed:
     """The files that were seen, as columns."""
 
     names: Sequence[str]
-    keys: NDArray[np.bytes_]
+    keys: Keys
     sizes: Numbers
     """In bytes; -1 where it is no file."""
     modified: Numbers

@@ -1,12 +1,13 @@
 """What the catalogue knows of a site's files, as columns: what may be there, and what must."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from sqlalchemy import exists, or_, select
 
 from dynamo.consistency.comparing import Catalogue
+from dynamo.consistency.keys import Keys, of_bytes, of_digests
 from dynamo.db import columns
 from dynamo.db.columns import Rows
 from dynamo.db.registry import lfn_hash
@@ -28,9 +29,9 @@ _CHUNK = 1000
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN))
 
 
-def key(lfn: str) -> bytes:
-    """Return a name's key in these columns."""
-    return lfn_hash(lfn).hex().upper().encode("ascii")
+def keys(lfns: Iterable[str]) -> Keys:
+    """Return the keys of names in these columns."""
+    return of_digests([lfn_hash(lfn) for lfn in lfns])
 
 
 def known(work: Work, site_id: int) -> Catalogue:
@@ -66,7 +67,7 @@ def _moving(work: Work, site_id: int, table: str) -> tuple[Any, ...]:
 def _read(work: Work, table: str, sure: str, where: str) -> tuple[Any, ...]:
     told = ("files.id", "COALESCE(files.size, -1)", sure, "HEX(files.lfn_hash)")
     (ids, sizes, certain), names = columns.named(work, Rows(table, told, where, "files.id"))
-    return np.array(names, "S32"), ids, sizes, certain.astype(np.bool_)
+    return of_bytes(bytes.fromhex("".join(names))), ids, sizes, certain.astype(np.bool_)
 
 
 def names(work: Work, file_ids: Sequence[int]) -> Iterator[tuple[int, str]]:

@@ -3,11 +3,11 @@
 from sqlalchemy import and_, exists, literal, or_, select
 
 from dynamo.db.limits import Limits, Statements
-from dynamo.db.tables import Deletion, Request, Transfer
+from dynamo.db.tables import Deletion, Remedy, Request, Transfer
 from dynamo.inventory.states import ENDED, RequestState
 from dynamo.operations.life import MOVES, OPEN, State
 
-_OPERATIONS = ((Transfer, "transfer"), (Deletion, "deletion"))
+_OPERATIONS = ((Transfer, "transfer"), (Deletion, "deletion"), (Remedy, "remedy"))
 _ENDED = tuple(state for state in MOVES if state not in OPEN)
 
 

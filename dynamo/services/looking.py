@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dynamo.consistency import keys
 from dynamo.consistency.comparing import Catalogue, compare
 from dynamo.consistency.judging import Finding, Kind
 from dynamo.consistency.listing import Coverage, Folder, Listed
@@ -29,7 +30,6 @@ class _Seen:
 
     coverage: Coverage
     names: list[str] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     modified: list[int] = field(default_factory=list)
     odd: int = 0
@@ -47,7 +47,6 @@ class _Seen:
                 continue
             self.odd += entry.size is None
             self.names.append(entry.lfn)
-            self.keys.append(expected.key(entry.lfn))
             self.sizes.append(-1 if entry.size is None else entry.size)
             self.modified.append(int(entry.modified.timestamp()))
 
@@ -55,7 +54,7 @@ class _Seen:
         """Return the columns."""
         return Listed(
             self.names,
-            np.array(self.keys, "S32"),
+            expected.keys(self.names),
             np.array(self.sizes, np.int64),
             np.array(self.modified, np.int64),
         )
@@ -157,18 +156,19 @@ def _told(
     """Look at the copies that were read and found bad: which may be so, and which are not."""
     with use.begin.reading() as work:
         rows = incidents.at_site(work, held.site)
-    places = {name: place for place, name in enumerate(listed.names)} if rows else {}
-    sure = set(before.keys[before.sure].tolist()) if rows else set()
+    wanted = expected.keys(row.lfn for row in rows)
+    places = keys.places(wanted, listed.keys).tolist()
+    sure = keys.among(wanted, before.keys[before.sure]).tolist()
     corrupt: dict[str, Finding] = {}
     reported: dict[str, datetime] = {}
     cleared = []
-    for row in rows:
-        there = row.lfn in places and expected.key(row.lfn) in sure
-        if there and row.kind == Kind.CORRUPT and row.lfn not in found:
-            place = np.array([places[row.lfn]])
-            corrupt[row.lfn] = _there(Kind.CORRUPT, listed, place)[0]
+    for row, place, known in zip(rows, places, sure, strict=True):
+        if row.lfn in found or (known and place < 0):
+            continue
+        if known and row.kind == Kind.CORRUPT:
+            corrupt[row.lfn] = _there(Kind.CORRUPT, listed, np.array([place]))[0]
             reported[row.lfn] = row.at
-        elif row.lfn not in found and (there or expected.key(row.lfn) not in sure):
+        else:
             cleared.append(row.lfn)
     return list(corrupt.values()), reported, cleared
 

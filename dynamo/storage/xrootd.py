@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Self
 
 from dynamo.errors import Invalid
+from dynamo.storage import xrootd_stranger
 from dynamo.storage.addresses import Addresses
 from dynamo.storage.checksum import CHUNK, adler32_of
 from dynamo.storage.cleaning import Needed, clean
@@ -204,6 +205,10 @@ class XRootDStorage:
     def free(self) -> int | None:
         """Return the bytes that the server says can be written."""
         return self.server.free(self.prefix or "/")
+
+    def open_to_others(self, lfn: str) -> bool:
+        """Try to make a file beside ours without any credentials."""
+        return xrootd_stranger.can_write(self.server, self._path(f"{lfn}.stranger"))
 
     @contextlib.contextmanager
     def batched(self) -> Iterator[Self]:

@@ -1,15 +1,13 @@
 """Temporaries that nobody needs are removed by the scans of a site; all others stay."""
 
-import os
-from datetime import timedelta
-
 from sqlalchemy import select
 
 from dynamo.db.tables import Transfer
 from dynamo.inventory import asked
-from dynamo.services import scans, switches
+from dynamo.services import switches
 from dynamo.storage import temporaries
 from tests.conftest import Clock
+from tests.services.spoiling import by_hand, scan
 from tests.services.world import OPERATOR, World
 
 AREA = "/store/temp/dynamo"
@@ -17,17 +15,8 @@ AREA = "/store/temp/dynamo"
 
 def old(world: World, clock: Clock, name: str, days: float = 30) -> str:
     """Put something under a temporary name, and let it be old."""
-    path = world.path("T2_A", name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"part")
-    stamp = (clock.now - timedelta(days=days)).timestamp()
-    os.utime(path, (stamp, stamp))
+    by_hand(world.path("T2_A", name), clock.now, b"part", days)
     return name
-
-
-def scan(world: World) -> None:
-    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
-    world.work()
 
 
 def test_what_the_dead_have_left_goes_and_what_is_awaited_stays(world: World, clock: Clock):

@@ -1,9 +1,7 @@
 """Consistency on real files: what is dark is set aside, what is missing comes back or is lost."""
 
-import os
 import threading
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,64 +10,26 @@ from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Incident, Remedy, Sighting, Site, Transfer
 from dynamo.inventory import asked
-from dynamo.inventory.globs import Glob
-from dynamo.services import files, incidents, remedying, scanning, scans, switches, tidying
-from dynamo.services.files import FileFilter
-from dynamo.services.pages import Place
+from dynamo.services import incidents, remedying, scanning, scans, switches, tidying
 from dynamo.storage.posix import PosixStorage
 from dynamo.storage.protocol import Folder
 from tests.conftest import Clock
+from tests.services.spoiling import (
+    ALL,
+    DARK,
+    at_two_sites,
+    by_hand,
+    content,
+    scan,
+    twice,
+    where,
+)
 from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
-
-DARK = "/store/user/dynamo/bob/dark.root"
-ALL = Place(None, 1000)
 
 
 def old(world: World, site: str, name: str, clock: Clock, content: bytes | None = None) -> Path:
     """Let a file look as if it had lain there for days; with content, put it there by hand."""
-    path = world.path(site, name)
-    if content is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    stamp = (clock.now - timedelta(days=4)).timestamp()
-    os.utime(path, (stamp, stamp))
-    return path
-
-
-def scan(world: World, site: str = "T2_A", *, dry_run: bool = False) -> dict[str, Any]:
-    """Compare a site with the catalogue, and do what is due."""
-    body = asked.ScanBody(site=site, dry_run=dry_run)
-    scan_id = scans.file(world.use, body, OPERATOR)
-    world.work()
-    return scans.show(world.use, scan_id)
-
-
-def twice(world: World, clock: Clock, site: str = "T2_A") -> dict[str, Any]:
-    """Scan twice, far enough apart."""
-    scan(world, site)
-    clock.forward(hours=13)
-    return scan(world, site)
-
-
-def where(world: World, name: str) -> dict[str, str]:
-    """Return how a file is at each site."""
-    found = files.some(world.use, FileFilter(lfn=Glob.parse(name)), ALL).items[0]
-    return {replica["site"]: replica["state"] for replica in found["replicas"]}
-
-
-def at_two_sites(world: World, n: int = 4) -> list[str]:
-    """Bring files to A, and copy them to B; return their names."""
-    world.many("T2_A", n)
-    world.work()
-    world.close()
-    world.work()
-    world.copy("T2_B", consolidate=False)
-    world.work()
-    return [lfn(f"T2_A_{i}.root") for i in range(n)]
-
-
-def content(name: str) -> bytes:
-    return name.rpartition("/")[2].encode() * 10
+    return by_hand(world.path(site, name), clock.now, content)
 
 
 def count(world: World, table: Any) -> int:

@@ -1,12 +1,9 @@
 """A worker that is killed in the midst of looking after a file: another one finishes, once."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -15,9 +12,8 @@ from dynamo.db.tables import History, Remedy
 from dynamo.inventory import asked
 from dynamo.services import scans, tidying
 from tests.conftest import Clock
-from tests.services.world import OPERATOR, World, lfn
-
-DARK = "/store/user/dynamo/bob/dark.root"
+from tests.services.spoiling import DARK, at_two_sites, by_hand
+from tests.services.world import OPERATOR, World
 
 WORKER = """
 import json, os, signal, sys
@@ -68,13 +64,6 @@ def kill_at(world: World, clock: Clock, point: str) -> None:
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
 
 
-def by_hand(path: Path, clock: Clock, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    stamp = (clock.now - timedelta(days=4)).timestamp()
-    os.utime(path, (stamp, stamp))
-
-
 def file_remedies(world: World, clock: Clock) -> None:
     """Scan A twice; what is due waits for a worker."""
     for pause in (13, 0):
@@ -98,7 +87,7 @@ def told_of(world: World, what: str) -> int:
 
 @pytest.mark.parametrize("point", ["claimed", "half moved", "moved"])
 def test_a_dark_file_is_set_aside_once(world: World, clock: Clock, point: str):
-    by_hand(world.path("T2_A", DARK), clock, b"dark")
+    by_hand(world.path("T2_A", DARK), clock.now, b"dark")
     file_remedies(world, clock)
 
     kill_at(world, clock, point)
@@ -110,14 +99,8 @@ def test_a_dark_file_is_set_aside_once(world: World, clock: Clock, point: str):
 
 @pytest.mark.parametrize("point", ["claimed", "half moved", "moved"])
 def test_a_bad_file_is_mended_once(world: World, clock: Clock, point: str):
-    world.many("T2_A", 3)
-    world.work()
-    world.close()
-    world.work()
-    world.copy("T2_B", consolidate=False)
-    world.work()
-    name = lfn("T2_A_0.root")
-    by_hand(world.path("T2_A", name), clock, b"short")
+    name = at_two_sites(world)[0]
+    by_hand(world.path("T2_A", name), clock.now, b"short")
     file_remedies(world, clock)
 
     kill_at(world, clock, point)
