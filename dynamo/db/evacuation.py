@@ -1,12 +1,23 @@
 """Evacuation in rows: what still lies at a site that is being emptied, and what becomes of it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, case, exists, func, select
 from sqlalchemy.orm import aliased
 
-from dynamo.db.tables import Block, BlockReplica, Dataset, File, Group, Site, Transfer, User
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Dataset,
+    File,
+    Group,
+    Incident,
+    Site,
+    Transfer,
+    User,
+)
 from dynamo.db.work import Work
 from dynamo.inventory.states import ReplicaState, SiteStatus
 from dynamo.operations.life import State
@@ -178,3 +189,26 @@ def datasets_at(work: Work, site_id: int) -> list[str]:
     """Return the names of the datasets of which something lies at a site."""
     here = select(BlockReplica.dataset_id).where(BlockReplica.site_id == site_id)
     return work.scalars(select(Dataset.name).where(Dataset.id.in_(here)).order_by(Dataset.name))
+
+
+def unreadable(work: Work, site: Any, before: datetime) -> Sequence[Any]:
+    """Return files that could not be read at a site since a moment, and that copies wait for."""
+    waiting = (
+        exists()
+        .where(
+            Transfer.file_id == File.id,
+            Transfer.site_id != site.id,
+            Transfer.state == State.HELD,
+            Transfer.reason == "no-source",
+        )
+        .correlate(File)
+    )
+    known = (Incident.site == site.name, Incident.kind.in_(("missing", "corrupt")))
+    here = (BlockReplica.site_id == site.id, BlockReplica.state == ReplicaState.VALID)
+    return work.rows(
+        select(Incident.lfn, Incident.kind, Incident.detail, File.block_id)
+        .join(File, File.lfn == Incident.lfn)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .where(*known, *here, Incident.ended.is_(None), Incident.at <= before, waiting)
+        .order_by(Incident.id)
+    )

@@ -16,9 +16,13 @@ from dynamo.db.scheduling import Order
 from dynamo.db.tables import BlockReplica, Request, Site
 from dynamo.db.work import retried
 from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
+from dynamo.logs import logger
 from dynamo.operations.hints import batches
-from dynamo.services import closures, condemning, guard
+from dynamo.services import closures, condemning, guard, mending
+from dynamo.services.mending import Bad
 from dynamo.services.tools import Tools
+
+log = logger("evacuation")
 
 SYSTEM = "dynamo"
 CAUSE = "evacuation"
@@ -38,6 +42,39 @@ def evacuate(use: Tools) -> None:
             for batch in batches(going, BLOCKS_AT_ONCE):
                 _condemn(use, site.id, request_id, batch)
             _judge(use, request_id)
+        _mend(use, site)
+
+
+def _mend(use: Tools, site: Any) -> None:
+    """Take files out of a dying site that could not be read there for long and lie nowhere else.
+
+    A site that is not mounted lacks all its files: where too many seem bad nothing is believed.
+    """
+    numbers = use.settings.consistency
+    bad, n_files = _bad(use, site, timedelta(hours=numbers.apart_hours))
+    most = max(numbers.few, int(numbers.max_share * n_files))
+    if len(bad) > min(most, numbers.max_files):
+        log.warning("too many files are bad at a dying site", site=site.name, files=len(bad))
+        return
+    for one in bad:
+        _mend_one(use, site, one)
+
+
+@retried
+def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Any], int]:
+    with use.begin.reading() as work:
+        found = evacuation.unreadable(work, site, work.now - patience)
+        return found, sum(n for _, n, _ in evacuation.summed(work, site.id).values())
+
+
+@retried
+def _mend_one(use: Tools, site: Any, bad: Any) -> None:
+    with use.begin() as work:
+        placing.lock_blocks(work, [bad.block_id])
+        file = mending.still_there(work, site.id, bad.lfn)
+        if file is not None:
+            mending.mend(work, use, Bad(file, site.id, site.name, bad.kind, bad.detail or ""))
+            mending.give_up_hopeless(work, use)
 
 
 @retried

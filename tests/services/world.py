@@ -23,6 +23,7 @@ from dynamo.services import (
     copies,
     cycles,
     deletions,
+    evacuating,
     injection,
     planning,
     remedying,
@@ -30,6 +31,7 @@ from dynamo.services import (
     requests,
     scanning,
     sweeps,
+    tending,
     transferring,
     users,
 )
@@ -49,6 +51,8 @@ TASKS: dict[str, Callable[[Tools, Sequence[int]], object]] = {
     "cycle": cycles.run,
     "scan": scanning.scan,
     "remedy": remedying.remedy,
+    "probe": tending.probe,
+    "evacuate": lambda use, _none: evacuating.evacuate(use),
 }
 
 TB = 10**12

@@ -1,0 +1,184 @@
+"""Evacuations, end to end: a site dies, and what lay there is elsewhere, or named with a reason."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db.tables import BlockReplica, Deletion, Incident, Site
+from dynamo.errors import Forbidden, NotFound
+from dynamo.inventory import asked
+from dynamo.services import cycles, evacuating, evacuations, releases, sites
+from tests.conftest import Clock
+from tests.services.world import ALICE, BOB, OPERATOR, World, lfn
+
+
+@pytest.fixture
+def dying(world: World) -> World:
+    """Ten files in two blocks that lie at T2_A alone, which an operator gives up."""
+    world.use = world.with_settings(
+        block={"max_files": 5}, deletion={"grace_hours": 0}, retry={"first_seconds": 1}
+    )
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    world.published.clear()
+    return world
+
+
+def give_up(world: World, name: str = "T2_A") -> None:
+    sites.put(world.use, name, asked.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
+
+
+def move(world: World) -> None:
+    """Run a cycle of the Dealer and all that comes of it."""
+    body = asked.CycleBody(kind="dealer", partition="User", dry_run=False)
+    cycles.file(world.use, body, OPERATOR)
+    world.work()
+
+
+def left(world: World) -> dict[str, Any]:
+    return evacuations.show(world.use, "T2_A")
+
+
+def test_a_dying_site_empties_itself(dying: World) -> None:
+    before = left(dying)
+    assert (before["evacuated"], before["left"]["files"]) == (False, 10)
+
+    give_up(dying)
+    assert left(dying)["by_fate"].keys() == {"waiting"}
+    evacuating.evacuate(dying.use)
+    dying.work()
+    assert len(dying.on_disk("T2_A")) == 10, "nothing leaves before it is safe elsewhere"
+
+    move(dying)
+    assert left(dying)["by_fate"].keys() == {"safe"}
+    evacuating.evacuate(dying.use)
+    dying.work()
+
+    assert dying.on_disk("T2_A") == {}
+    assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
+    assert left(dying)["left"] == {"blocks": 0, "files": 0, "bytes": 0}
+    assert dying.count(Deletion) == 0
+    assert evacuations.losses(dying.use, "T2_A")["owners"] == []
+
+
+def test_an_open_block_leaves_a_dying_site_too(dying: World) -> None:
+    dying.many("T2_A", 3, start=50, dataset="/Higgs/alice-v2/USER")
+    dying.work()
+    give_up(dying)
+    evacuating.evacuate(dying.use)
+    move(dying)
+    evacuating.evacuate(dying.use)
+    dying.work()
+    assert dying.on_disk("T2_A") == {}
+    assert left(dying)["left"]["files"] == 0
+
+
+def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
+    dying: World, clock: Clock
+) -> None:
+    dying.path("T2_A", lfn("T2_A_0.root")).write_bytes(b"not what it was")
+    dying.path("T2_A", lfn("T2_A_1.root")).unlink()
+    give_up(dying)
+    move(dying)
+    evacuating.evacuate(dying.use)
+    dying.work()
+
+    told = left(dying)
+    assert told["left"]["files"] == 5, "the whole block with the two stays, the other has gone"
+    assert {one["lfn"] for one in told["problems"]} == {lfn(f"T2_A_{n}.root") for n in (0, 1)}
+    assert {one["reason"] for one in told["problems"]} <= {"no-source", "checksum-mismatch"}
+    for _ in range(8):  # until nobody tries any more
+        clock.forward(minutes=70)
+        dying.sweep()
+    assert {one["state"] for one in left(dying)["problems"]} == {"held"}
+    assert left(dying)["stuck"]["files"] == 2
+    report = evacuations.losses(dying.use, "T2_A")["owners"]
+    assert [(one["owner"], one["only_here"]["files"]) for one in report] == [("alice", 5)]
+
+    clock.forward(hours=13)
+    evacuating.evacuate(dying.use)
+    dying.work()
+    with dying.use.begin.reading() as work:
+        lost = work.rows(
+            select(Incident.lfn, Incident.owner).where(
+                Incident.kind == "lost", Incident.ended.is_(None)
+            )
+        )
+    assert sorted(lost) == [(lfn(f"T2_A_{n}.root"), "alice") for n in (0, 1)]
+    (alice,) = evacuations.losses(dying.use, "T2_A")["owners"]
+    assert sorted(alice["lost_files"]) == [lfn(f"T2_A_{n}.root") for n in (0, 1)]
+
+    dying.delete(lfns=(lfn("T2_A_0.root"), lfn("T2_A_1.root")))
+    dying.work()
+    for _ in range(3):
+        clock.forward(minutes=10)
+        evacuating.evacuate(dying.use)
+        dying.sweep()
+    assert left(dying)["left"]["files"] == 0
+    assert dying.on_disk("T2_A") == {}
+    assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 8
+
+
+def test_a_site_that_is_not_mounted_loses_nothing(dying: World, clock: Clock) -> None:
+    dying.use = dying.with_settings(
+        block={"max_files": 5}, retry={"first_seconds": 1}, consistency={"few": 3}
+    )
+    for path in (dying.folder / "T2_A").rglob("*.root"):
+        path.unlink()
+    give_up(dying)
+    move(dying)
+    for _ in range(8):
+        clock.forward(hours=2)
+        dying.sweep()
+        evacuating.evacuate(dying.use)
+    with dying.use.begin.reading() as work:
+        assert work.scalars(select(Incident.id).where(Incident.kind == "lost")) == []
+        assert set(
+            work.scalars(
+                select(BlockReplica.complete)
+                .join(Site, Site.id == BlockReplica.site_id)
+                .where(Site.name == "T2_A")
+            )
+        ) == {True}
+    assert left(dying)["stuck"]["files"] == 10
+
+
+def test_a_site_that_an_operator_takes_back_keeps_what_it_has(dying: World) -> None:
+    give_up(dying)
+    move(dying)
+    sites.put(dying.use, "T2_A", asked.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+    evacuating.evacuate(dying.use)
+    dying.work()
+    assert len(dying.on_disk("T2_A")) == 10
+
+
+def test_what_is_held_goes_on_when_it_is_released(dying: World, clock: Clock) -> None:
+    request = dying.copy("T2_B", consolidate=False)
+    hidden = dying.path("T2_A", lfn("T2_A_3.root"))
+    content = hidden.read_bytes()
+    hidden.write_bytes(b"bad")
+    dying.work()
+    for _ in range(8):
+        clock.forward(minutes=70)
+        dying.sweep()
+    assert [one["reason"] for one in dying.problems("copy", request)] == ["no-source"]
+
+    hidden.write_bytes(content)
+    with dying.use.begin() as work:
+        work.execute(Incident.__table__.delete())
+    with pytest.raises(Forbidden):
+        releases.release(dying.use, asked.Release(request=request), BOB)
+    with pytest.raises(Forbidden):
+        releases.release(dying.use, asked.Release(site="T2_B"), ALICE)
+    with pytest.raises(NotFound):
+        releases.release(dying.use, asked.Release(request=999_999), OPERATOR)
+    told = releases.release(dying.use, asked.Release(request=request), ALICE)
+    assert told["transfers"] == 1
+    for _ in range(3):
+        dying.work()
+        clock.forward(minutes=2)
+        dying.sweep()
+    assert dying.request("copy", request)["state"] == "done"
+    assert len(dying.on_disk("T2_B")) == 10

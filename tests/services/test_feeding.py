@@ -1,0 +1,210 @@
+"""Feeds: what others tell is taken in whole, or it changes nothing."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.clock import rfc3339
+from dynamo.db.tables import Access, Demand, Downtime
+from dynamo.errors import Unavailable
+from dynamo.feeds import reading
+from dynamo.services import feeding, health, sites, tending
+from tests.conftest import Clock
+from tests.services.test_tending import statuses
+from tests.services.world import DATASET, World
+
+
+class Pages:
+    """A real web server on the loopback, and what it answers."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[int, bytes, dict[str, str]]] = {}
+        pages = self.pages
+
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, body, headers = pages.get(self.path, (404, b"", {}))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self, path: str) -> str:
+        """Return where a page is."""
+        return f"http://127.0.0.1:{self.server.server_port}{path}"
+
+    def close(self) -> None:
+        """End it."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def web() -> Iterator[Pages]:
+    """A web server."""
+    server = Pages()
+    yield server
+    server.close()
+
+
+def document(clock: Clock, **content: Any) -> bytes:
+    """Write a document of this moment."""
+    return json.dumps({"generated": rfc3339(clock.now), **content}).encode()
+
+
+def feeds(world: World, *sources: dict[str, Any]) -> None:
+    """Let a world read feeds."""
+    world.use = world.with_settings(feeds={"sources": sources})
+
+
+class NoQueues:
+    """A broker without messages."""
+
+    def depths(self) -> dict[str, int]:
+        """Return nothing."""
+        return {}
+
+
+def warnings(world: World) -> list[str]:
+    return list(health.check(world.use, NoQueues()).warnings)
+
+
+def test_a_downtime_puts_a_site_aside_for_its_time(world: World, clock: Clock, web: Pages) -> None:
+    feeds(world, {"name": "downtimes", "kind": "sites", "url": web.url("/sites")})
+    begins, ends = clock.now + timedelta(hours=1), clock.now + timedelta(hours=3)
+    time = {"begins": rfc3339(begins), "ends": rfc3339(ends), "why": "new disks"}
+    told = [{"name": "T2_B", "downtimes": [time]}, {"name": "T9_XX", "status": "ready"}]
+    web.pages["/sites"] = (200, document(clock, sites=told), {})
+
+    feeding.read(world.use)
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"] == ("ready", None)
+    assert [one["why"] for one in sites.show(world.use, "T2_B")["downtimes"]] == ["new disks"]
+    clock.forward(hours=2)
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"] == ("waitroom", "downtime")
+    clock.forward(hours=2)
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"] == ("ready", None)
+    assert warnings(world) == []
+
+
+def test_a_site_follows_a_feed_but_not_against_its_operator(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    page = tmp_path / "sites.json"
+    feeds(world, {"name": "ssb", "kind": "sites", "url": f"file://{page}"})
+    world.status("T2_C", "waitroom")  # an operator's word
+    told = [{"name": "T2_A", "status": "waitroom"}, {"name": "T2_C", "status": "ready"}]
+    page.write_bytes(document(clock, sites=told))
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("waitroom", "feed")
+    assert statuses(world)["T2_C"] == ("waitroom", None)
+
+    clock.forward(minutes=11)
+    page.write_bytes(document(clock, sites=[{"name": "T2_A", "status": "ready"}]))
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("ready", None)
+
+
+def test_accesses_and_demands_come_by_feed(world: World, clock: Clock, web: Pages) -> None:
+    world.many("T2_A", 1)
+    world.work()
+    feeds(
+        world,
+        {"name": "popularity", "kind": "accesses", "url": web.url("/accesses")},
+        {"name": "batch", "kind": "demands", "url": web.url("/demands")},
+    )
+    read = {"site": "T2_A", "date": "2026-11-20", "accesses": 7, "cpu_seconds": 1.5}
+    jobs = {"jobs": 40, "since": rfc3339(clock.now)}
+    ours, others = {"dataset": DATASET}, {"dataset": "/None/of-ours/RAW"}
+    web.pages["/accesses"] = (200, document(clock, accesses=[read | ours, read | others]), {})
+    web.pages["/demands"] = (200, document(clock, demands=[jobs | ours, jobs | others]), {})
+
+    feeding.read(world.use)
+    with world.use.begin.reading() as work:
+        assert work.rows(select(Access.accesses, Access.cpu_seconds)) == [(7, 1.5)]
+        assert work.rows(select(Demand.jobs, Demand.source)) == [(40, "batch")]
+    assert warnings(world) == []
+
+    web.pages["/demands"] = (200, document(clock, demands=[]), {})
+    feeding.read(world.use)
+    assert world.count(Demand) == 1, "it is not due yet"
+
+
+def bad(clock: Clock) -> dict[str, tuple[int, bytes, dict[str, str]]]:
+    """Documents that are not to be believed, by what health calls them."""
+    later = {"begins": rfc3339(clock.now), "ends": rfc3339(clock.now - timedelta(hours=1))}
+    old = {"generated": rfc3339(clock.now - timedelta(hours=7)), "sites": []}
+    future = {"generated": rfc3339(clock.now + timedelta(hours=1)), "sites": []}
+    return {
+        "gone unreachable": (404, b"", {}),
+        "to a file unreachable": (302, b"", {"Location": "file:///etc/hostname"}),
+        "no json malformed": (200, b"<html>login</html>", {}),
+        "cut short malformed": (200, document(clock, sites=[])[:-4], {}),
+        "odd field malformed": (200, document(clock, sites=[], more=1), {}),
+        "morgue malformed": (
+            200,
+            document(clock, sites=[{"name": "T2_A", "status": "morgue"}]),
+            {},
+        ),
+        "backwards malformed": (
+            200,
+            document(clock, sites=[{"name": "T2_A", "downtimes": [later]}]),
+            {},
+        ),
+        "old stale": (200, json.dumps(old).encode(), {}),
+        "future stale": (200, json.dumps(future).encode(), {}),
+    }
+
+
+def test_what_is_not_to_be_believed_changes_nothing_and_health_says_so(
+    world: World, clock: Clock, web: Pages
+) -> None:
+    feeds(world, {"name": "ssb", "kind": "sites", "url": web.url("/sites")})
+    ends = rfc3339(clock.now + timedelta(days=2))
+    time = {"begins": rfc3339(clock.now), "ends": ends}
+    good = [{"name": "T2_B", "status": "waitroom", "downtimes": [time]}]
+    web.pages["/sites"] = (200, document(clock, sites=good), {})
+    feeding.read(world.use)
+    before = statuses(world)
+    assert before["T2_B"] == ("waitroom", "feed")
+
+    for name, page in bad(clock).items():
+        clock.forward(minutes=11)
+        web.pages["/sites"] = page if "stale" not in name else bad(clock)[name]
+        feeding.read(world.use)
+        (said,) = warnings(world)
+        assert said.startswith(f"feed ssb is {name.split()[-1]}"), name
+        assert statuses(world) == before, name
+        assert world.count(Downtime) == 1, name
+
+    web.pages["/sites"] = (200, document(clock, sites=[]), {})
+    clock.forward(minutes=11)
+    feeding.read(world.use)
+    assert warnings(world) == []
+    assert world.count(Downtime) == 0, "what is not told of any more is over"
+
+
+def test_a_document_that_is_too_large_is_not_read(tmp_path: Path, web: Pages) -> None:
+    web.pages["/large"] = (200, b"x" * 5000, {})
+    (tmp_path / "large").write_bytes(b"x" * 5000)
+    for url in (web.url("/large"), f"file://{tmp_path / 'large'}"):
+        assert len(reading.fetch(url, 5000, 10)) == 5000
+        with pytest.raises(Unavailable, match="larger"):
+            reading.fetch(url, 4999, 10)

@@ -1,0 +1,78 @@
+"""Sites that step aside by themselves and come back by themselves."""
+
+from sqlalchemy import select
+
+from dynamo.db.tables import Site
+from dynamo.inventory import asked
+from dynamo.services import sites, tending
+from tests.conftest import Clock
+from tests.services.test_traffic import break_site, mend_site
+from tests.services.world import OPERATOR, World
+
+
+def statuses(world: World) -> dict[str, tuple[str, str]]:
+    """Return status and who set it, by site."""
+    with world.use.begin.reading() as work:
+        rows = work.rows(select(Site.name, Site.status, Site.set_by))
+        return {row.name: (row.status, row.set_by) for row in rows}
+
+
+def probe(world: World, clock: Clock, times: int = 3) -> None:
+    """Let beat send probes so often."""
+    for _ in range(times):
+        clock.forward(minutes=10)
+        tending.tend(world.use)
+        tending.send(world.use)
+        world.work()
+
+
+def test_a_site_that_fails_its_probes_steps_aside_and_comes_back(
+    world: World, clock: Clock
+) -> None:
+    break_site(world, "T2_B")
+    probe(world, clock, 2)
+    assert statuses(world)["T2_B"] == ("ready", None), "it may have been bad luck"
+    probe(world, clock, 1)
+    assert statuses(world) == {
+        "T2_A": ("ready", None),
+        "T2_B": ("waitroom", "probes"),
+        "T2_C": ("ready", None),
+    }
+    shown = sites.show(world.use, "T2_B")
+    assert shown["set_by"] == "probes"
+    assert shown["probe"]["in_a_row"] == 3
+    assert "write" in str(shown["probe"]["detail"])
+
+    request = world.many("T2_A", 1)
+    world.work()
+    assert world.request("injection", request)["state"] == "done"
+
+    mend_site(world, "T2_B")
+    probe(world, clock, 3)
+    assert statuses(world)["T2_B"] == ("ready", None)
+    assert world.on_disk("T2_B") == {}, "probes leave nothing behind"
+
+
+def test_a_site_that_is_aside_for_too_long_is_given_up(world: World, clock: Clock) -> None:
+    break_site(world, "T2_B")
+    probe(world, clock)
+    clock.forward(days=13)
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"][0] == "waitroom"
+    clock.forward(days=1)
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"] == ("morgue", "time")
+    assert [hint.task for hint in world.published] == ["evacuate"]
+
+    never = world.with_settings(site={"morgue_days": 0})
+    sites.put(never, "T2_C", asked.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
+    clock.forward(days=100)
+    tending.tend(never)
+    assert statuses(world)["T2_C"][0] == "waitroom"
+    mend_site(world, "T2_B")
+
+
+def test_what_an_operator_has_put_aside_stays_there(world: World, clock: Clock) -> None:
+    sites.put(world.use, "T2_C", asked.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
+    probe(world, clock, 4)
+    assert statuses(world)["T2_C"] == ("waitroom", None)
