@@ -17,9 +17,9 @@ from dynamo.db.work import Work
 from dynamo.inventory.states import RequestKind, RequestState, TransferKind
 from dynamo.operations.life import State
 from dynamo.services import condemning, rescue
+from dynamo.services.scans import SYSTEM
 from dynamo.services.tools import Tools
 
-SYSTEM = "dynamo"
 _AT_ONCE = 100
 
 

@@ -24,8 +24,9 @@ from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
 from dynamo.services import mending, removing
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
-from dynamo.services.mending import SYSTEM, Bad
+from dynamo.services.mending import Bad
 from dynamo.services.scanning import CONSISTENCY
+from dynamo.services.scans import SYSTEM
 from dynamo.services.tools import Tools
 from dynamo.storage.protocol import Stat, Storage
 

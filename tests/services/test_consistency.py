@@ -1,7 +1,9 @@
 """Consistency on real files: what is dark is set aside, what is missing comes back or is lost."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -466,15 +468,33 @@ def test_the_switch_stops_what_is_filed_and_what_is_at_work(world: World, clock:
 # --- beside other work ---------------------------------------------------------------------------
 
 
-def test_scans_beside_injections_touch_nothing_that_comes(world: World, clock: Clock):
-    """Bookings, uploads, pulls, copies and deletions go on while two sites are scanned."""
-    at_two_sites(world)
+BUSY = "/Busy/alice-v1/USER"
+
+
+def arrive(world: World, start: int) -> None:
+    """Let ten files be pulled at A, and one be uploaded at B."""
+    world.many("T2_A", 10, start=start, dataset=BUSY)
+    up = asked.InjectedFile(lfn=lfn(f"up_{start}.root"), size=8, adler32=adler32(b"uploaded"))
+    booking = world.inject("T2_B", [up], BUSY)
+    world.upload(booking, b"uploaded")
+    world.confirm(booking)
+    world.work()
+
+
+def test_scans_beside_injections_find_what_hands_did_and_touch_nothing_that_comes(
+    world: World, clock: Clock
+):
+    """Two sites are scanned without patience while bookings, uploads, pulls and copies go on."""
+    names = at_two_sites(world, 8)
+    clock.now = datetime.now(UTC) + timedelta(days=2)  # so that no file is young
     no_patience = {"young_hours": 0, "apart_hours": 0.000001}
     eager = world.with_settings(block={"max_files": 5}, consistency=no_patience)
+    old(world, "T2_A", DARK, clock, b"dark")
+    world.path("T2_B", names[0]).unlink()
     over = threading.Event()
-    found: list[dict[str, Any]] = []
 
-    def scans_go_on() -> None:
+    def scans_go_on() -> list[dict[str, Any]]:
+        found = []
         while not over.is_set():
             for site in ("T2_A", "T2_B"):
                 scan_id = scans.file(eager, asked.ScanBody(site=site), OPERATOR)
@@ -483,29 +503,24 @@ def test_scans_beside_injections_touch_nothing_that_comes(world: World, clock: C
                     ids = work.scalars(select(Remedy.id))
                 remedying.remedy(eager, ids)
                 found.append(scans.show(eager, scan_id)["summary"])
+        return found
 
-    thread = threading.Thread(target=scans_go_on)
-    thread.start()
-    try:
-        for start in range(10, 90, 10):
-            world.many("T2_A", 10, start=start, dataset="/Busy/alice-v1/USER")
-            clock.forward(seconds=1)
-            up = asked.InjectedFile(
-                lfn=lfn(f"up_{start}.root"), size=8, adler32=adler32(b"uploaded")
-            )
-            booking = world.inject("T2_B", [up], "/Busy/alice-v1/USER")
-            world.upload(booking, b"uploaded")
-            world.confirm(booking)
-            world.work()
-        world.close("/Busy/alice-v1/USER")
-        world.work()
-    finally:
-        over.set()
-        thread.join()
-    assert len(found) > 4
-    assert all(
-        not any(summary["found"][kind] for kind in ("dark", "missing", "wrong"))
-        for summary in found
-    ), found
-    assert world.on_disk("T2_A").keys() >= {lfn(f"T2_A_{i}.root") for i in range(10, 90)}
-    assert count(world, Remedy) == 0
+    with ThreadPoolExecutor(1) as pool:
+        scanned = pool.submit(scans_go_on)
+        try:
+            for start in range(10, 1000, 10):
+                arrive(world, start)
+                clock.forward(seconds=1)
+                if start >= 100 and not (DARK in world.on_disk("T2_A") or world.count(Sighting)):
+                    break
+        finally:
+            over.set()
+        found = scanned.result()
+    world.work()
+    seen = {(kind, name) for one in found for kind in one["names"] for name in one["names"][kind]}
+    assert seen == {("dark", DARK), ("missing", names[0])}
+    assert not any(summary["young"] for summary in found)
+    last = {lfn(f"T2_A_{n}.root") for n in range(10, start + 10)}
+    assert world.on_disk("T2_A").keys() >= {*names, *last}
+    assert world.on_disk("T2_B")[names[0]] == content(names[0])
+    assert count(world, Remedy) == 1  # what lies in quarantine
