@@ -6,7 +6,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench import bookkeeping, copying, detox, memory, path, reading, registration, xrootd
+from tests.bench import (
+    bookkeeping,
+    copying,
+    dealer,
+    detox,
+    memory,
+    path,
+    reading,
+    registration,
+    xrootd,
+)
 from tests.bench.figures import Figure
 from tests.bench.scale import FULL, QUICK, Scale
 
@@ -19,9 +29,10 @@ BENCHES: dict[str, Bench] = {
     "reading": reading.run,
     "bookkeeping": bookkeeping.run,
     "detox": detox.run,
+    "dealer": dealer.run,
     "xrootd": xrootd.run,
 }
-LONG: dict[str, Bench] = {"memory": memory.run}
+LONG: dict[str, Bench] = {"memory": memory.run, "detox-large": detox.large}
 """Only by name."""
 
 

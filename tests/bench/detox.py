@@ -5,27 +5,40 @@ The inventory is synthetic: the shape of the first Dynamo's largest partition an
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pymysql
+from sqlalchemy import func, select
 
-from dynamo.db import columns, snapshot
+from dynamo.cli import cases, replay
+from dynamo.db import columns, cycles, snapshot
 from dynamo.db.columns import Rows
-from dynamo.db.tables import Base
+from dynamo.db.tables import Base, Decision, Partition
 from dynamo.db.work import UnitOfWork, connect
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
+from dynamo.detox.plan import Plan
 from dynamo.detox.records import records
 from dynamo.inventory.snapshot import DATASET_STATUSES, SITE_KINDS, SITE_STATUSES, Snapshot
 from dynamo.policy.advice import check_policy
 from dynamo.policy.partitions import read_partitions
-from tests.bench import synthetic
+from dynamo.services import detoxing
+from dynamo.services.detoxing import RECORDS_AT_ONCE
+from dynamo.services.tools import Tools
+from dynamo.settings import Settings
+from dynamo.storage.registry import Storages
+from tests.bench import plainly, synthetic
 from tests.bench.figures import Figure
-from tests.bench.machine import resident
+from tests.bench.machine import Meter, resident
 from tests.bench.scale import Scale
 from tests.bench.stack import production_mariadb
+from tests.detox.naive import Detox
 from tests.servers import MariaDB
 
 BENCH = "detox"
@@ -43,46 +56,151 @@ _NUMBERS = {
 _NOW = "2026-11-22 12:00:00"
 
 
+_CAMPAIGN = 4_000
+_SMALLEST = 2_000
+"""Block replicas of the first inventory that the naive evaluator decides about."""
+_TICK = 10
+"""Milliseconds: the kernel counts no shorter times."""
+_PATIENCE = 60
+"""Seconds after which it gets no larger one."""
+
+
 def run(folder: Path, scale: Scale) -> Iterator[Figure]:
-    """Measure at the size that is asked for, and what keeping the decisions costs."""
-    shape = synthetic.Shape(
-        n_datasets=max(200, scale.million // 5), n_rows=max(1000, scale.million)
-    )
-    made = synthetic.snapshot(shape)
+    """Measure at two sizes, a fourth apart, and what a campaign's policy and the records cost."""
     with production_mariadb(folder / "mariadb") as server:
-        engine = connect(server.create("dynamo_bench"))
-        Base.metadata.create_all(engine)
-        begin = UnitOfWork(engine)
-        fill(server, made, folder)
-        whole, bare, loading, kept = [], [], [], []
-        for _ in range(min(3, scale.runs)):
-            bare.append(_seconds(lambda: _read(begin)))
-            started = time.perf_counter()
-            found = _load(begin)
-            loading.append((time.perf_counter() - started) * 1000)
-            plan = _plan(found)
-            whole.append((time.perf_counter() - started) * 1000)
-        kept.append(_seconds(lambda: sum(len(some.facts) for some in records(plan, 10_000))))
-        engine.dispose()
-    more = {
-        "block_replicas": len(made.block_replicas.ids),
-        "of_it_loading_ms": min(loading),
-        "rounds": plan.rounds,
-        "deleted": len(plan.deletions.row),
-        "megabytes": resident([os.getpid()]) // 10**6,
-        "baseline_is": "reading the same columns by the driver alone",
-    }
-    yield Figure(BENCH, "from MariaDB to a plan", "ms", whole, bare, more)
-    yield Figure(BENCH, "decisions with their reasons", "ms", kept, (), {})
+        for size in (scale.million // 4, scale.million):
+            with _filled(server, size, folder) as hall:
+                yield from hall.figures(min(3, scale.runs))
+                if size == scale.million:
+                    yield hall.campaign(min(3, scale.runs))
+                    yield from hall.records()
+    yield from _naively(scale)
 
 
-def _seconds(call: Any) -> float:
+def large(folder: Path, scale: Scale) -> Iterator[Figure]:
+    """Measure at five times the size, once."""
+    with (
+        production_mariadb(folder / "mariadb") as server,
+        _filled(server, 5 * scale.million, folder) as hall,
+    ):
+        yield from hall.figures(1)
+
+
+@contextmanager
+def _filled(server: MariaDB, size: int, folder: Path) -> Iterator["_Hall"]:
+    made = synthetic.snapshot(
+        synthetic.Shape(n_datasets=max(200, size // 5), n_rows=max(1000, size))
+    )
+    engine = connect(server.create("dynamo_bench"))
+    Base.metadata.create_all(engine)
+    fill(server, made, folder)
+    yield _Hall(UnitOfWork(engine), len(made.block_replicas.ids), server.process.pid)
+    Base.metadata.drop_all(engine)
+    engine.dispose()
+
+
+@dataclass(frozen=True)
+class _Hall:
+    """An inventory in MariaDB."""
+
+    begin: UnitOfWork
+    size: int
+    database: int
+
+    def figures(self, runs: int) -> Iterator[Figure]:
+        bare, loading, whole = [], [], []
+        cpu: dict[str, list[float]] = {"bare": [], "loading": [], "whole": []}
+        rounds = gone = 0
+        for _ in range(runs):
+            bare.append(self._timed(lambda: read(self.begin), cpu["bare"]))
+            loading.append(self._timed(lambda: load(self.begin), cpu["loading"]))
+            plans: list[Plan] = []
+            whole.append(
+                self._timed(lambda: plans.append(_plan(load(self.begin))), cpu["whole"])  # noqa: B023
+            )
+            rounds, gone = plans[0].rounds, len(plans[0].deletions.row)
+        more = {
+            "baseline_is": "reading the same columns by the driver alone",
+            "block_replicas": self.size,
+            "of_it_loading_ms": min(loading),
+            "cpu_ratio": median(cpu["whole"]) / max(_TICK, median(cpu["bare"])),
+            "cpu_s": median(cpu["whole"]) / 1000,
+            "rounds": rounds,
+            "deleted": gone,
+            "megabytes": resident([os.getpid()]) // 10**6,
+        }
+        label = f"from MariaDB to a plan, {self.size} block replicas"
+        yield Figure(BENCH, label, "ms", whole, bare, more)
+
+    def campaign(self, runs: int) -> Figure:
+        """Compare the short policy with one that names thousands of datasets as well."""
+        found = load(self.begin)
+        names = found.datasets.labels
+        step = max(1, len(names) // _CAMPAIGN)
+        lines = [f"Protect dataset.name == {names[n]}" for n in range(0, len(names), step)]
+        head, mark, rest = synthetic.POLICY.partition("Ignore ")
+        longer = f"{head}{mark}{rest.partition(chr(10))[0]}\n" + "\n".join(lines[:_CAMPAIGN])
+        longer += "\n" + rest.partition("\n")[2]
+        short, long = [], []
+        for _ in range(runs):
+            short.append(_seconds(lambda: _plan(found)))
+            long.append(_seconds(lambda: _plan(found, longer)))
+        more = {"baseline_is": "the policy of 32 lines", "lines": len(lines[:_CAMPAIGN])}
+        label = "a plan by a campaign's policy, read and decided"
+        return Figure(BENCH, label, "ms", long, short, more)
+
+    def records(self) -> Iterator[Figure]:
+        """Measure what making the decisions of a plan takes, and keeping them."""
+        plan = _plan(load(self.begin))
+        count = 0
+        making = _seconds(lambda: [some.facts for some in records(plan, RECORDS_AT_ONCE)])
+        with self.begin() as work:
+            partition = work.scalar(select(Partition.id).where(Partition.name == "Physics"))
+            filed = cycles.Filed(BENCH, partition, "bench", None, "")
+            hold = {BENCH: timedelta(hours=1)}
+            held = cycles.claim(work, cycles.file(work, filed), "bench", hold)
+        assert held is not None
+        use = Tools(self.begin, Settings(), Storages("/store/temp/dynamo"))
+        keeping = _seconds(lambda: detoxing.keep(use, held, plan))
+        with self.begin.reading() as work:
+            count = work.scalar(select(func.count()).select_from(Decision))
+        more = {"decisions": count, "of_it_making_them_ms": making}
+        yield Figure(BENCH, "decisions kept with their reasons", "ms", [keeping], (), more)
+
+    def _timed(self, call: Callable[[], object], cpu: list[float]) -> float:
+        """Return the milliseconds, and note those of the processors here and in the database."""
+        meter = Meter({"all": {os.getpid(), self.database}})
+        taken = _seconds(call)
+        cpu.append(1000 * meter.used()["all"])
+        return taken
+
+
+def _naively(scale: Scale) -> Iterator[Figure]:
+    """Compare with the evaluator of the tests, up to the size that it can finish."""
+    size, seconds = min(_SMALLEST, scale.million), 0.0
+    while size <= scale.million and seconds * 4 < _PATIENCE:
+        case = plainly.case(synthetic.snapshot(synthetic.Shape(12, size // 5, size)))
+        naive: list[Any] = []
+        slow = _seconds(lambda: naive.append(Detox(case).run()))  # noqa: B023
+        world = cases.load(case)
+        policy = check_policy(synthetic.POLICY).policy
+        asked = Question(world.snapshot, world.partitions, policy, world.now)
+        plans: list[Plan] = []
+        fast = _seconds(lambda: plans.append(decide(asked)))  # noqa: B023
+        assert replay.decided(plans[0], case)["decisions"] == naive[0]["decisions"]
+        more = {"baseline_is": "the naive evaluator of the tests: the same decisions"}
+        label = f"a plan, {len(world.snapshot.block_replicas.ids)} block replicas"
+        yield Figure(BENCH, label, "ms", [fast], [slow], more)
+        size, seconds = size * 2, slow / 1000
+
+
+def _seconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return (time.perf_counter() - started) * 1000
 
 
-def _read(begin: UnitOfWork) -> None:
+def read(begin: UnitOfWork) -> None:
     """Read the columns in bulk, the quickest way that needs no other driver, and nothing else."""
     with begin.snapshot() as work:
         columns.named(work, Rows("datasets", ("id", "LENGTH(status)", _STAMP, "name")))
@@ -90,13 +208,14 @@ def _read(begin: UnitOfWork) -> None:
             columns.numbers(work, Rows(table, names))
 
 
-def _load(begin: UnitOfWork) -> Snapshot:
+def load(begin: UnitOfWork) -> Snapshot:
+    """Read the inventory as a cycle does."""
     with begin.snapshot() as work:
         return snapshot.load(work)
 
 
-def _plan(found: Snapshot) -> Any:
-    policy = check_policy(synthetic.POLICY).policy
+def _plan(found: Snapshot, text: str = synthetic.POLICY) -> Plan:
+    policy = check_policy(text).policy
     partitions = read_partitions(found.partitions)
     return decide(Question(found, partitions, policy, float(synthetic.NOW)), Limits())
 

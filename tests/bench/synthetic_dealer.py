@@ -1,15 +1,9 @@
-"""A synthetic cycle of the Dealer: `python -m tests.bench.synthetic_dealer` measures one."""
+"""A synthetic cycle of the Dealer: what it is asked of a synthetic inventory."""
 
-import argparse
-import json
-import resource
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 
-from dynamo.dealer.engine import decide
 from dynamo.dealer.proposers.balancer import Balancer
 from dynamo.dealer.proposers.enforcer import Enforcer
 from dynamo.dealer.proposers.popularity import Popularity
@@ -19,9 +13,10 @@ from dynamo.dealer.protections import Protections
 from dynamo.dealer.question import Limits, Question
 from dynamo.dealer.voices import Voice
 from dynamo.dealer.wishes import Wanted, Wish
+from dynamo.inventory.snapshot import Snapshot
 from dynamo.policy.enforcer import enforcer_from
 from dynamo.policy.partitions import read_partitions
-from tests.bench.synthetic import NOW, Shape, snapshot
+from tests.bench.synthetic import NOW
 
 REASON = "replica.num_full_other_copy_common_owner < 1"
 RULES = {
@@ -38,18 +33,18 @@ RULES = {
 }
 
 
-def question(shape: Shape, volume: float, wanted: float) -> Question:
-    """Return a cycle that much is asked of."""
-    inventory = snapshot(shape)
-    rng = np.random.default_rng(shape.seed)
-    asked_for = rng.random(shape.n_datasets) < wanted
-    weight = np.where(asked_for, rng.exponential(6, shape.n_datasets), 0.0)
+def question(inventory: Snapshot, seed: int, volume: float, wanted: float) -> Question:
+    """Return a cycle that much is asked of; a share of the datasets is `wanted`."""
+    rng = np.random.default_rng(seed)
+    n_datasets = len(inventory.datasets.labels)
+    asked_for = rng.random(n_datasets) < wanted
+    weight = np.where(asked_for, rng.exponential(6, n_datasets), 0.0)
     # the inventory is born overfull; half as much again lets copies in
     inventory = replace(inventory, quotas=inventory.quotas * 1.5)
     inventory = inventory.with_attributes(request_weight=weight)
     partitions = read_partitions(inventory.partitions)
     names = inventory.datasets.labels
-    chosen = rng.integers(0, shape.n_datasets, 2_000).tolist()
+    chosen = rng.integers(0, n_datasets, min(2_000, n_datasets)).tolist()
     wishes = tuple(
         Wish(number, (Wanted(names[place]),), ("T2_*",), copies=1)
         for number, place in enumerate(chosen)
@@ -90,31 +85,3 @@ def voices():
         "popularity": Voice(Popularity(threshold=1.75), 3),
         "balancer": Voice(Balancer(target_reasons={REASON: 1}), 3),
     }
-
-
-def main() -> None:
-    """Measure one cycle."""
-    options = argparse.ArgumentParser()
-    options.add_argument("--volume", type=float, default=200e12)
-    options.add_argument("--wanted", type=float, default=0.27)
-    options.add_argument("--datasets", type=int, default=200_000)
-    options.add_argument("--rows", type=int, default=1_000_000)
-    given = options.parse_args()
-    asked = question(Shape(100, given.datasets, given.rows), given.volume, given.wanted)
-    begin, cpu = time.perf_counter(), time.process_time()
-    plan = decide(asked, voices())
-    wall, busy = time.perf_counter() - begin, time.process_time() - cpu
-    found = {
-        "bench": "dealer",
-        "proposals": len(plan.outcomes.voice),
-        "copies": len(plan.copies),
-        "volume_tb": plan.volume / 1e12,
-        "wall_seconds": wall,
-        "cpu_seconds": busy,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
-    sys.stdout.write(json.dumps(found) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    "name", ["registration", "path", "copying", "reading", "bookkeeping", "detox", "xrootd"]
+    "name",
+    ["registration", "path", "copying", "reading", "bookkeeping", "detox", "dealer", "xrootd"],
 )
 def test_each_figure_is_a_line_of_json(name: str) -> None:
     command = [sys.executable, "-m", "tests.bench", "--quick", name]

@@ -192,6 +192,8 @@ class World:
                 return attrs.get("unknown_in_all_dbs", False)
             case "dataset.is_latest_production_release":
                 return attrs.get("latest_production_release", False)
+            case "dataset.tape_copy_requested":
+                return attrs.get("tape_copy_requested", False)
             case "dataset.on_protected_site":
                 return dataset.name in self.on_protected
             case "dataset.unhandled_copy_exists":
