@@ -81,9 +81,23 @@ def unsent(work: Work, request_id: int, window: int) -> list[int]:
     room = window - int(work.scalar(under_way) or 0)
     if room <= 0:
         return []
-    found = select(Transfer.id).where(*_unsent(work, request_id))
+    found = (
+        select(Transfer.id)
+        .outerjoin(BlockReplica, BlockReplica.id == Transfer.source_id)
+        .where(*_unsent(work, request_id), *_not_parked(work, request_id))
+    )
     ids: list[int] = work.scalars(found.order_by(Transfer.id).limit(room))
     return ids
+
+
+def _not_parked(work: Work, request_id: int) -> list[Any]:
+    """Leave out the ways on which the request is parked: it is called when these are free."""
+    parked = select(Parked.source_id, Parked.site_id).where(Parked.request_id == request_id)
+    return [
+        (Transfer.site_id != row.site_id)
+        | (func.coalesce(BlockReplica.site_id, OUTSIDE) != row.source_id)
+        for row in work.rows(parked)
+    ]
 
 
 def _unsent(work: Work, request_id: int) -> tuple[Any, ...]:

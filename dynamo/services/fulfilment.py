@@ -129,16 +129,15 @@ def _unfinished(wish: Wish) -> Any:
 def _why(work: Work, wish: Wish, excuse: Excuse | None) -> Excuse | None:
     if excuse is not None and excuse.holds:
         return excuse
-    mine = (
-        Transfer.request_id == wish.request_id,
-        Transfer.state.in_((State.QUEUED, State.ACTIVE)),
-    )
-    if not work.scalar(select(func.count()).select_from(Transfer).where(*mine)):
-        held = work.row(
-            select(Transfer.reason, Transfer.error).where(
-                Transfer.request_id == wish.request_id, Transfer.state == State.HELD
-            )
-        )
-        if held is not None:
-            return Excuse(held.reason, held.error)
-    return excuse
+    mine = Transfer.request_id == wish.request_id
+    said = select(Transfer.reason, Transfer.error)
+    queued, rests = Transfer.state == State.QUEUED, Transfer.reason == "site-failing"
+    others = queued & (Transfer.reason.is_(None) | ~rests)
+    going = select(Transfer.id).where(mine, others | (Transfer.state == State.ACTIVE))
+    if work.scalar(going.limit(1)) is not None:
+        return excuse
+    waits = work.row(said.where(mine, queued, rests).limit(1))
+    if waits is not None:
+        return Excuse("site-failing", f"waiting: {waits.error}"[:1000])
+    held = work.row(said.where(mine, Transfer.state == State.HELD))
+    return excuse if held is None else Excuse(held.reason, held.error)

@@ -14,6 +14,7 @@ from sqlalchemy import func, insert, literal, select, update
 from dynamo.db import accounts, placing, requests, sources, switches, transfers
 from dynamo.db.accounts import Most, Place
 from dynamo.db.placing import Home
+from dynamo.db.streams import UNSENT
 from dynamo.db.tables import (
     BlockReplica,
     DatasetReplica,
@@ -27,7 +28,7 @@ from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.life import State
 from dynamo.points import Point, reached
-from dynamo.services import handing
+from dynamo.services import handing, traffic
 from dynamo.services.tools import Tools
 from dynamo.settings import Dealer
 
@@ -176,7 +177,8 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         placing.pin(work, {replica: blocks[block].n_files for block, replica in chosen.items()})
         transfers.clear_ended(work, home.site_id, chosen)
         _write(work, home, chosen)
-        _announce(work, use, home, chosen)
+        if home.request_id is not None:
+            traffic.refill(work, use, [home.request_id])
         n_files = sum(blocks[block].n_files for block in chosen)
         requests.more(work, home.request_id, n_files, size)
         return _Done(len(chosen), n_files, size, refused)
@@ -232,15 +234,6 @@ def _grow(work: Work, home: Home) -> None:
     work.changed(update(DatasetReplica).where(*mine).values(growing=True, group_id=home.group_id))
 
 
-def _announce(work: Work, use: Tools, home: Home, chosen: Mapping[int, int]) -> None:
-    ids = work.scalars(
-        select(Transfer.id)
-        .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
-        .where(BlockReplica.block_id.in_(chosen), BlockReplica.site_id == home.site_id)
-    )
-    work.hint(*transfers.described(work, ids, use.settings.work.batch))
-
-
 def _write(work: Work, home: Home, chosen: Mapping[int, int]) -> None:
     """Write one transfer per file of the blocks, all in one statement."""
     destination = BlockReplica.__table__.alias("destination")
@@ -259,7 +252,7 @@ def _write(work: Work, home: Home, chosen: Mapping[int, int]) -> None:
             literal(0),
             literal(0),
             now,
-            now,
+            literal(UNSENT, Utc()),
             literal(0),
             now,
             now,
