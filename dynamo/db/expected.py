@@ -38,7 +38,7 @@ def known(work: Work, site_id: int) -> Catalogue:
     """Read all that may lie at a site: in its block replicas, on its way there, on its way out."""
     parts = [_placed(work, site_id), _moving(work, site_id, "transfers")]
     parts.append(_moving(work, site_id, "deletions"))
-    return Catalogue(*(np.concatenate(some) for some in zip(*parts, strict=True)))  # type: ignore[arg-type]
+    return Catalogue(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
 
 def _placed(work: Work, site_id: int) -> tuple[Any, ...]:

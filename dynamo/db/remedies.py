@@ -200,7 +200,7 @@ def some(work: Work, site: str | None, span: Span) -> Rows:
 def reclaim(work: Work, lost_limit: int, daily: timedelta) -> None:
     """Free what silent workers held; what cost too many of them is held for a day."""
     silent = (Remedy.state == State.ACTIVE, Remedy.lease_until < work.now)
-    common = {"lost": Remedy.lost + 1, "lease_owner": None, "lease_until": None}
+    common: dict[str, Any] = {"lost": Remedy.lost + 1, "lease_owner": None, "lease_until": None}
     common |= {"reason": "worker-lost", "updated": work.now}
     held = {"state": State.HELD, "not_before": work.now + daily, "error": "workers died over it"}
     poisonous = (*silent, Remedy.lost + 1 >= lost_limit)

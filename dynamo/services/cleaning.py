@@ -1,6 +1,6 @@
 """Cleaning: temporary files that a cancelled or killed transfer has left are removed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -46,7 +46,7 @@ def _before(use: Tools) -> datetime | None:
 
 
 @retried
-def _needed(use: Tools, site_id: int, names: Sequence[str]) -> set[str]:
+def _needed(use: Tools, site_id: int, names: Collection[str]) -> set[str]:
     """Return those names that an open transfer still writes, or has yet to verify."""
     area = use.settings.injection.area
     owners = {name: temporaries.owner_of(name, area) for name in names}

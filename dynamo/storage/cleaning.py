@@ -1,12 +1,12 @@
 """Removing temporary files that nobody has touched for long."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from dynamo.storage.protocol import Storage
 from dynamo.storage.temporaries import is_temporary
 
-Needed = Callable[[Sequence[str]], Collection[str]]
+Needed = Callable[[Collection[str]], Collection[str]]
 """Says which of these temporary names somebody still needs."""
 
 

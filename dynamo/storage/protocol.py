@@ -171,7 +171,7 @@ class Storage(Protocol):
         """Walk an area folder by folder, each with the mark whether all of it was seen."""
 
     def clean(
-        self, area: str, before: datetime, needed: Callable[[Sequence[str]], Collection[str]]
+        self, area: str, before: datetime, needed: Callable[[Collection[str]], Collection[str]]
     ) -> int:
         """Remove an area's temporary files that were last changed before a moment; count them.
 

@@ -4,6 +4,7 @@ The library finds credentials by itself and keeps what it has logged in with, so
 has some cannot play one that has none.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -50,8 +51,7 @@ def can_write(server: Server, path: str) -> bool:
 
 
 def _try(url: str, answer: int) -> int:
-    from XRootD import client  # noqa: PLC0415 - only where it is tried, with the bare environment
-
+    client = importlib.import_module("XRootD.client")
     file = client.File()
     status, _ = file.open(url, _NEW | _MAKE_PATH | _WRITE, 0o644, timeout=answer)
     if status.ok:

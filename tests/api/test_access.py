@@ -19,6 +19,8 @@ NAMES = {
     "request_id": "1",
     "lock_id": "1",
     "cycle_id": "1",
+    "scan_id": "1",
+    "number": "1",
 }
 UNTOLD = {"metrics", "client", "v1.doc", "v1.root", "v1.specs", "restx_doc.static"}
 """Routes that are no part of the described interface."""
