@@ -1,7 +1,7 @@
 """What is written about transfers: claimed, recorded, block complete, without moving a byte.
 
-A worker's own units of work are called with arrivals that nobody checked: the claim of a batch and
-the record of it, as `carry` calls them before and after it touches storages.
+A worker's own units of work are called with arrivals that nobody checked: a stream begins, a batch
+is claimed and recorded, the stream ends, as `carry` calls them before and after storages.
 """
 
 import time
@@ -12,15 +12,16 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from dynamo.db import claims, transfers
+from dynamo.db import claims, streams, transfers
 from dynamo.db.tables import Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services import injection, outcomes
+from dynamo.services import injection, outcomes, traffic
 from dynamo.services.leases import new_holder
 from dynamo.services.outcomes import Arrived
 from dynamo.services.tools import Tools
+from dynamo.services.traffic import Experience
 from dynamo.settings import Settings
 from tests.bench import files
 from tests.bench.bare import Bare, bare
@@ -103,7 +104,15 @@ class _Desk:
     def _batch(self, ids: Sequence[int]) -> int:
         holder = new_holder(self.use.settings.lease)
         with self.use.begin() as work:
+            (way,) = streams.ways(work, ids)
+        assert traffic.enter(self.use, way, ids, holder).granted
+        with self.use.begin() as work:
             free = claims.claim(work, Transfer, ids, holder)
             claimed = transfers.load(work, free)
-        arrived = [Arrived(one, one.size or 0, one.adler32 or "") for one in claimed]
-        return outcomes.record(self.use, holder, arrived)
+        arrived = [Arrived(one, one.size or 0, one.adler32 or "", 0.01) for one in claimed]
+        known = Experience(way)
+        for one in arrived:
+            known.arrived(one.size, one.seconds)
+        done = outcomes.record(self.use, holder, arrived)
+        traffic.leave(self.use, known, holder, {one.request_id for one in claimed})
+        return done
