@@ -18,7 +18,7 @@ from dynamo.db.history_log import Event, record
 from dynamo.db.remedies import Act, Claimed
 from dynamo.db.tables import Remedy
 from dynamo.db.work import Work, retried
-from dynamo.errors import DynamoError
+from dynamo.errors import DynamoError, Unavailable
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
@@ -81,6 +81,7 @@ def _each(use: Tools, holder: Holder, heartbeat: Heartbeat, claimed: Claimed) ->
     with suppress(LeaseLost):
         try:
             storage = use.storages.at(claimed.url, claimed.rules)
+            _check_switches(use, claimed)
             done = _CALLS[claimed.kind](use, storage, heartbeat, claimed)
         except DynamoError as failed:
             log.warning(
@@ -95,6 +96,16 @@ def _each(use: Tools, holder: Holder, heartbeat: Heartbeat, claimed: Claimed) ->
         heartbeat.finished([claimed.id])
         return recorded
     return False
+
+
+@retried
+def _check_switches(use: Tools, claimed: Claimed) -> None:
+    """Stop in the midst of a batch. Raises Unavailable."""
+    names = [CONSISTENCY, switches.of_site(claimed.site)]
+    names += [switches.DELETIONS] if claimed.kind is Act.REMOVE else []
+    with use.begin.reading() as work:
+        if switches.stopped(work, *names):
+            raise Unavailable("an operator has stopped it", "switched-off")
 
 
 # --- calls: nothing is recorded here -------------------------------------------------------------

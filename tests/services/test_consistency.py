@@ -288,6 +288,39 @@ def test_the_only_copy_is_declared_lost_to_its_owner_who_drops_it(world: World, 
         assert work.scalars(select(BlockReplica.complete)) == [True]
 
 
+def test_a_bad_file_that_is_the_only_copy_stays_where_it_lies(world: World, clock: Clock):
+    world.many("T2_A", 3)
+    world.work()
+    name = lfn("T2_A_1.root")
+    old(world, "T2_A", name, clock, b"short")
+
+    twice(world, clock)
+
+    assert where(world, name) == {"T2_A": "lost"}
+    assert world.on_disk("T2_A")[name] == b"short"
+    assert twice(world, clock)["summary"]["found"]["dark"] == 0
+
+
+def test_where_the_catalogue_is_wrong_about_all_copies_none_is_deleted(world: World, clock: Clock):
+    name = at_two_sites(world)[0]
+    for site in ("T2_A", "T2_B"):
+        old(world, site, name, clock, b"the truth")
+        scan(world, site)
+    clock.forward(hours=13)
+    for site in ("T2_A", "T2_B"):
+        scan(world, site)
+    for _ in range(4):
+        clock.forward(days=20)
+        world.sweep()
+        tidying.tidy(world.use)
+        world.work()
+
+    for site in ("T2_A", "T2_B"):
+        assert b"the truth" in world.on_disk(site).values()
+    [told] = incidents.some(world.use, {"kind": "lost"}, ALL, ended=False).items
+    assert told["lfn"] == name
+
+
 def test_a_lost_file_of_an_open_dataset_is_whole_again_once_it_is_injected_anew(
     world: World, clock: Clock
 ):
@@ -463,6 +496,24 @@ def test_the_switch_stops_what_is_filed_and_what_is_at_work(world: World, clock:
     tidying.tidy(world.use)
     world.work()
     assert DARK not in world.on_disk("T2_A")
+
+
+def test_the_switch_stops_a_batch_in_its_midst(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    names = [f"/store/user/dynamo/bob/{n}.root" for n in range(6)]
+    for name in names:
+        old(world, "T2_A", name, clock, b"dark")
+    move = PosixStorage.move
+
+    def stopped(storage: PosixStorage, source: str, target: str) -> None:
+        move(storage, source, target)
+        switches.put(world.use, "site:T2_A", asked.SwitchBody(stopped=True), OPERATOR)
+
+    monkeypatch.setattr(PosixStorage, "move", stopped)
+    twice(world, clock)
+
+    assert len([name for name in names if name in world.on_disk("T2_A")]) == 5
 
 
 # --- beside other work ---------------------------------------------------------------------------
