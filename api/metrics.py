@@ -55,6 +55,14 @@ class Inventory:
         for kind, seconds in self._load.oldest_due.items():
             oldest.add_metric((kind,), seconds)
         yield oldest
+        resting = GaugeMetricFamily(
+            "dynamo_breaker_open",
+            "Operations that rest at a site: 1 = open, 0.5 = a few files are tried",
+            labels=("site", "operation"),
+        )
+        for (site, operation), is_open in self._load.resting.items():
+            resting.add_metric((site, operation), 1.0 if is_open else 0.5)
+        yield resting
 
 
 def register(app: Flask, durations: Durations) -> None:

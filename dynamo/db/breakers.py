@@ -106,6 +106,15 @@ def resting(
     ]
 
 
+def named(work: Work) -> dict[tuple[str, str], bool]:
+    """Tell, by site and operation that rest, whether the breaker is open; False = half-open."""
+    sites = dict(work.rows(select(tables.Site.id, tables.Site.name)))
+    return {
+        (sites[rest.site_id], rest.operation.value): rest.position is Position.OPEN
+        for rest in resting(work)
+    }
+
+
 def count(work: Work, results: Mapping[Place, Result], rules: Rules) -> list[Place]:
     """Weigh results; return the places where work may go on that had stopped.
 

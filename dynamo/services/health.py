@@ -8,7 +8,7 @@ from typing import Protocol
 from sqlalchemy.exc import SQLAlchemyError
 
 from dynamo.clock import rfc3339
-from dynamo.db import feeds
+from dynamo.db import breakers, feeds
 from dynamo.db.reads import pulses
 from dynamo.db.tables import Deletion, Transfer
 from dynamo.errors import Unavailable
@@ -101,6 +101,8 @@ class Load:
     """Transfers and deletions, by state."""
     oldest_due: Mapping[str, float]
     """Seconds for which the oldest ready one of each was left lying."""
+    resting: Mapping[tuple[str, str], bool]
+    """By site and operation: whether its breaker is open now, or half-open."""
 
 
 _OPERATIONS: dict[str, type[Transfer] | type[Deletion]] = {
@@ -116,4 +118,5 @@ def load(use: Tools) -> Load:
             pulses.files(work),
             {kind: pulses.unfinished(work, table) for kind, table in _OPERATIONS.items()},
             {kind: pulses.oldest_due(work, table) for kind, table in _OPERATIONS.items()},
+            breakers.named(work),
         )

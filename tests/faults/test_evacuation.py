@@ -1,0 +1,79 @@
+"""Nobody helps: a site dies, another is ill for a while, and real pools and beat see to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from dynamo.db.tables import Site, Stream
+from dynamo.inventory import asked
+from dynamo.services import checks, evacuations, sites
+from tests.faults.plant import Plant, plant
+from tests.servers import Broker
+from tests.services.test_traffic import break_site, mend_site
+from tests.services.world import OPERATOR, lfn
+
+QUICK: dict[str, dict[str, Any]] = {
+    "block": {"max_files": 5},
+    "dealer": {"every_minutes": 0.02},
+    "site": {"evacuate_minutes": 0.02, "probe_minutes": 0.02, "probes": 2},
+    "work": {"sweep_seconds": 0.4, "hint_seconds": 0.8, "batch": 5},
+    "breaker": {"first_seconds": 1, "longest_seconds": 2},
+}
+
+
+@pytest.fixture
+def quick(_mariadb: Engine, broker: Broker, tmp_path: Path) -> Iterator[Plant]:
+    """Three sites whose beat is fast."""
+    made = plant(_mariadb, broker, tmp_path, **QUICK)
+    yield made
+    made.stop()
+
+
+def status(plant_: Plant, site: str) -> str:
+    with plant_.world.use.begin.reading() as work:
+        return str(work.scalar(select(Site.status).where(Site.name == site)))
+
+
+def put(plant_: Plant, site: str, **values: Any) -> None:
+    sites.put(plant_.world.use, site, asked.SiteBody(**values), OPERATOR)
+
+
+@pytest.mark.slow
+def test_a_site_dies_while_another_is_ill_and_nobody_has_to_help(quick: Plant) -> None:
+    world = quick.world
+    quick.start()
+    quick.start()
+    quick.until_done(("injection", world.many("T2_A", 60)), ("closure", world.close()))
+    bad = [lfn(f"T2_A_{n}.root") for n in (0, 1)]
+    for name in bad:
+        world.path("T2_A", name).write_bytes(b"rotten")
+    put(quick, "T2_B", max_streams=1)
+    break_site(world, "T2_C")
+    quick.beat()
+    quick.until(lambda: status(quick, "T2_C") == "waitroom")
+
+    put(quick, "T2_A", status="morgue")
+    most = 0
+
+    def gone() -> bool:
+        nonlocal most
+        with world.use.begin.reading() as work:
+            into_b = (Site.name == "T2_B", Stream.until > work.now)
+            counted = select(func.count()).select_from(Stream).join(Site, Site.id == Stream.site_id)
+            most = max(most, work.scalar(counted.where(*into_b)) or 0)
+        told = evacuations.show(world.use, "T2_A")
+        return told["left"]["files"] == 5 and told["stuck"]["files"] == 2
+
+    quick.until(gone, seconds=90)
+    told = evacuations.show(world.use, "T2_A")
+    assert sorted(one["lfn"] for one in told["problems"]) == bad
+    assert all(one["reason"] == "no-source" for one in told["problems"])
+    assert len(world.on_disk("T2_B")) == 58
+    assert most <= 1, "no more streams than the site takes"
+
+    mend_site(world, "T2_C")
+    quick.until(lambda: status(quick, "T2_C") == "ready")
+    assert [str(found) for found in checks.check(world.use) if not found.is_warning] == []
