@@ -1,0 +1,1 @@
+"""The life of an operation: failures, back-off, breakers."""
