@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from dynamo.db import driver
 from dynamo.db.tables import Base
 from dynamo.db.turns import NoTurn, Turns
 from dynamo.errors import Unavailable
@@ -47,8 +48,8 @@ log = logger("db")
 TRIES = 12
 _RETRIED = {1213, 1205, 1020, 2006, 2013}
 """Deadlock, lock wait, changed row, server gone, connection lost: the whole unit runs again."""
-_AWAY = {1040, 1053, 1129, 1130, 1203, 1927, 2002, 2003, 2006, 2013, 2055}
-"""Too many connections, shutting down, refused, unreachable, lost."""
+_AWAY = {1040, 1045, 1053, 1129, 1130, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 3118, 4151}
+"""Too many connections, shutting down, refused, unreachable, lost, account closed for a while."""
 _AWAY_TEXTS = ("unable to open database", "disk I/O error", "database or disk is full")
 
 
@@ -277,16 +278,17 @@ def connect(url: str, pool: int = 20) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         isolation_level="READ COMMITTED",
         pool_size=pool,
         max_overflow=pool,
-        pool_pre_ping=True,
         pool_reset_on_return=None,  # every unit of work ends its transaction itself
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "read_timeout": 120, "write_timeout": 120},
     )
+    driver.drive(engine)
+    return engine
 
 
 def _file(url: str) -> Path | None:
