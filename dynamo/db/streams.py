@@ -120,6 +120,9 @@ def enter(work: Work, way: Way, ids: Collection[int], holder: Holder, limits: Li
     Who finds no room is parked: the end of another stream calls him.
     """
     gates = breakers.locked(work, way.places)
+    tried = _on_trial(work, gates)
+    if work.scalar(select(Stream.id).where(Stream.owner == holder.name)) is not None:
+        return Admission(granted=True, trial=bool(tried))  # the answer to its commit was lost
     open_ones = [
         (place, breaker.until)
         for place, breaker in gates.items()
@@ -132,7 +135,6 @@ def enter(work: Work, way: Way, ids: Collection[int], holder: Holder, limits: Li
     waiting = owners(work, ids)
     if not waiting:
         return Admission(granted=False)
-    tried = _on_trial(work, gates)
     if not traffic.has_room(way) or any(traffic.is_used(place) for place in tried):
         park(work, way, waiting)
         unsend(work, ids)

@@ -60,6 +60,11 @@ class Experience:
             one.detail or before.detail,
         )
 
+    def forget(self) -> None:
+        """Begin anew: all of it is told."""
+        self.moved = Moved(0, 0.0)
+        self.results = {}
+
     @property
     def is_urgent(self) -> bool:
         """Tell whether something has failed, so that others should know soon."""
@@ -121,6 +126,7 @@ def tell(use: Tools, known: Experience) -> None:
     """Tell what was learnt so far; it is not told again."""
     with use.begin() as work:
         _learn(work, use, known)
+    known.forget()
 
 
 def _learn(work: Work, use: Tools, known: Experience) -> None:
@@ -130,8 +136,6 @@ def _learn(work: Work, use: Tools, known: Experience) -> None:
     if known.way.source_id != streams.OUTSIDE and known.moved.seconds > 0:
         half_life = timedelta(hours=use.settings.transfer.rate_half_life_hours)
         links.learn(work, {(known.way.source_id, known.way.site_id): known.moved}, half_life)
-    known.results = {}
-    known.moved = Moved(0, 0.0)
 
 
 def refill(work: Work, use: Tools, request_ids: Collection[int]) -> None:
