@@ -27,10 +27,19 @@ def create(  # noqa: PLR0913 - as many as the API's fields
     ] = None,
     copies: Annotated[int | None, typer.Option(min=1, help="At so many of the sites.")] = None,
     group: Annotated[str | None, typer.Option(help="Who owns the copy.")] = None,
+    spread: Annotated[
+        bool | None, typer.Option("--spread", help="Share the blocks out over the sites.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it is done.")] = False,
 ) -> None:
     """Ask that a dataset be at a site, from now on."""
-    wishes: Json = {"blocks": block, "consolidate": consolidate, "copies": copies, "group": group}
+    wishes: Json = {
+        "blocks": block,
+        "consolidate": consolidate,
+        "copies": copies,
+        "group": group,
+        "spread": spread,
+    }
     given = {name: wish for name, wish in wishes.items() if wish is not None}
     service = session.service()
     request = service.copy(dataset, site[0] if len(site) == 1 else site, **given)

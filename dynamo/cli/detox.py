@@ -45,7 +45,7 @@ def run(
         if file is not None
     }
     service = session.service("operator")
-    cycle = _ended(service, service.post("/v1/cycles", body), patience)
+    cycle = ended(service, service.post("/v1/cycles", body), patience)
     if session.json:
         output.show_json(cycle)
     else:
@@ -112,7 +112,8 @@ def replay(
     _tell_plan(found["summary"], found["decisions"])
 
 
-def _ended(service: Dynamo, cycle: Json, patience: float) -> Json:
+def ended(service: Dynamo, cycle: Json, patience: float) -> Json:
+    """Wait for the end of a cycle, as long as there is patience; return it as it is then."""
     end = time.monotonic() + patience
     while cycle["ended"] is None and time.monotonic() < end:
         time.sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""`dynamo why`: the line of a policy that decided about a dataset at a site."""
+"""`dynamo why`: what the last cycles decided about a dataset at a site, and on what grounds."""
 
 from typing import Annotated
 
@@ -15,13 +15,14 @@ def why(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
     site: Annotated[str, typer.Argument(help="Name of the site.")],
 ) -> None:
-    """Say why a dataset is, or is not, deleted at a site."""
+    """Say why a dataset is, or is not, deleted at a site or copied there."""
     found = session.service().get("/v1/decisions", {"dataset": dataset, "site": site})
     if session.json:
         output.show_json(found)
         return
-    output.say(f"cycle {found['cycle']} of {found['partition']}, {output.moment(found['at'])}")
     for one in found["items"]:
+        when = output.moment(one["at"])
+        output.say(f"{one['kind']}: cycle {one['cycle']} of {one['partition']}, {when}")
         output.facts(
             (
                 ("what", one["block"] or one["dataset"]),
@@ -29,7 +30,7 @@ def why(
                 *((("but", words(one["refused"])),) if one["refused"] else ()),
                 ("size", output.size(one["bytes"])),
                 ("line", one["line"] or None),
-                ("its text", one["text"] or None),
+                ("its text" if one["line"] else "why", one["text"] or None),
                 *((f"  {name}", _value(value)) for name, value in one["values"].items()),
             )
         )

@@ -241,7 +241,13 @@ def why(use: Tools, dataset: str, site: str) -> Item:
             "partition": newest.partition,
             "at": newest.created,
             "items": [
-                {**_decision(row), "kind": row.kind, "cycle": row.cycle_id, "at": row.created}
+                {
+                    **_decision(row),
+                    "kind": row.kind,
+                    "cycle": row.cycle_id,
+                    "partition": row.partition,
+                    "at": row.created,
+                }
                 for row in rows
             ],
         }

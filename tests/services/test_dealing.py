@@ -2,9 +2,14 @@
 
 from typing import Any
 
-from dynamo.db.tables import Transfer
+import pytest
+from sqlalchemy import func, select, update
+
+from dynamo.db.tables import Cycle, DatasetReplica, Switch, Transfer
+from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import asked
-from dynamo.services import cycles, demands
+from dynamo.services import cycles, dealing, demands
+from dynamo.services.cycles import DEALER
 from dynamo.services.pages import Place
 from tests.conftest import Clock
 from tests.services.world import DATASET, OPERATOR, World
@@ -24,9 +29,11 @@ def decided(world: World, cycle: dict[str, Any]) -> list[dict[str, Any]]:
     return list(cycles.decided(world.use, cycle["id"], None, None, Place(None, 1000)).items)
 
 
-def waiting(world: World, jobs: int, clock: Clock) -> None:
+def waiting(world: World, jobs: int) -> None:
     """Let jobs of the batch system wait for the dataset."""
-    said = asked.DemandReport(dataset=DATASET, jobs=jobs, since=clock.now)
+    with world.use.begin.reading() as work:
+        now = work.now
+    said = asked.DemandReport(dataset=DATASET, jobs=jobs, since=now)
     demands.report(world.use, (said,), OPERATOR)
 
 
@@ -35,16 +42,16 @@ def at(world: World) -> list[int]:
     return [len(world.on_disk(site)) for site in SITES]
 
 
-def popular(world: World, clock: Clock, jobs: int = 3) -> None:
+def popular(world: World, jobs: int = 3) -> None:
     """Let five files lie at T2_A that jobs wait for: every 1.75 of them want a copy."""
     world.many("T2_A", 5)
     world.close()
     world.work()
-    waiting(world, jobs, clock)
+    waiting(world, jobs)
 
 
 def test_demand_makes_copies_and_every_copy_names_its_reason(world: World, clock: Clock):
-    popular(world, clock, jobs=5)
+    popular(world, jobs=5)
 
     cycle = run(world)
     world.work()
@@ -64,8 +71,8 @@ def test_demand_makes_copies_and_every_copy_names_its_reason(world: World, clock
     assert run(world)["summary"]["copies"] == 0  # there are as many as are wanted
 
 
-def test_a_dry_run_keeps_its_plan_and_changes_nothing(world: World, clock: Clock):
-    popular(world, clock)
+def test_a_dry_run_keeps_its_plan_and_changes_nothing(world: World):
+    popular(world)
 
     cycle = run(world, dry=True)
     world.work()
@@ -75,3 +82,137 @@ def test_a_dry_run_keeps_its_plan_and_changes_nothing(world: World, clock: Clock
     assert at(world) == [5, 0, 0]
     assert cycle["request"] is None
     assert world.count(Transfer) == 5
+
+
+def test_the_switch_stops_cycles_and_requests_and_says_so(world: World, clock: Clock):
+    popular(world)
+    with world.use.begin() as work:
+        work.add(Switch, name=DEALER, stopped=True, who="root", why=None, at=clock.now)
+    request = world.copy("T2_B", consolidate=False)
+    world.work()
+
+    cycle = run(world)
+    world.work()
+
+    assert at(world) == [5, 0, 0]
+    assert cycle["summary"]["refused"] == {"switched-off": len(decided(world, cycle))}
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["reason"]) == ("held", "switched-off")
+
+    with world.use.begin() as work:
+        work.changed(update(Switch).values(stopped=False))
+    clock.forward(minutes=2)
+    world.sweep()
+    assert world.request("copy", request)["state"] == "done"
+    assert at(world)[1] == 5
+
+
+def test_one_cycle_of_a_partition_runs_at_a_time_and_beat_files_one_for_each(world: World):
+    assert cycles.deal(world.use)
+    assert not cycles.deal(world.use)
+
+    with pytest.raises(Conflict):
+        run(world)
+    with world.use.begin.reading() as work:
+        assert work.scalars(select(Cycle.kind)) == [DEALER]  # only User has quotas here
+    run(world, dry=True)
+    world.work()
+    with world.use.begin.reading() as work:
+        assert set(work.scalars(select(Cycle.state))) == {"done"}
+
+
+def test_what_makes_no_sense_is_refused(world: World):
+    body = asked.CycleBody(kind="dealer", partition="User", dry_run=True, policy="Dismiss")
+    with pytest.raises(Invalid):
+        cycles.file(world.use, body, OPERATOR)
+    with pytest.raises(NotFound):
+        cycles.file(world.use, asked.CycleBody(kind="dealer", partition="X"), OPERATOR)
+
+
+def test_a_wrong_setting_of_a_proposer_ends_the_cycle_with_words(world: World):
+    popular(world)
+    world.use = world.with_settings(dealer={"proposers": {"popularity": {"treshold": 1}}})
+
+    cycle = run(world)
+
+    assert (cycle["state"], cycle["reason"]) == ("failed", "invalid")
+    assert cycle["detail"] == "the proposer popularity has no setting treshold"
+
+
+def test_new_blocks_follow_a_growing_replica(world: World):
+    world.many("T2_A", 5)
+    world.work()
+    waiting(world, 3)
+    run(world)
+    world.work()
+    with world.use.begin.reading() as work:
+        growing = DatasetReplica.growing.is_(True)
+        assert work.scalar(select(func.count()).select_from(DatasetReplica).where(growing)) == 1
+    assert sorted(at(world)) == [0, 5, 5]
+
+    world.many("T2_A", 5, start=5)
+    world.work()
+    cycle = run(world)
+    world.work()
+
+    assert sorted(at(world)) == [0, 10, 10]
+    assert cycle["summary"]["proposers"]["subscriptions"] == {"accepted": 1}
+
+
+def test_limits_hold_and_what_waits_says_for_what(world: World, clock: Clock):
+    for start in (0, 5, 10):
+        world.many("T2_A", 5, start=start)
+    world.close()
+    world.work()
+    size = sum(map(len, world.on_disk("T2_A").values()))
+    world.use = world.with_settings(dealer={"pending": 0.4, "pending_bytes": 0})
+    quota = int(size * 1.2)
+    world.site_quota("T2_B", quota)  # all three blocks fit; one at a time may be on its way
+    request = world.copy("T2_B", consolidate=False)
+
+    world.step("plan")
+    assert 0 < world.projected("T2_B") <= 0.4 * quota
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["reason"]) == ("running", "waiting")
+    progress = shown["progress"]
+    assert progress == {
+        "files": {"total": 15, "done": 0, "failed": 0},
+        "bytes": {"total": size, "done": 0},
+    }
+    for _ in range(4):
+        world.work()
+        clock.forward(minutes=2)
+        world.sweep()
+
+    assert len(world.on_disk("T2_B")) == 15
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_what_does_not_fit_below_the_target_occupancy_is_not_begun(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.site_quota("T2_B", int(world.projected("T2_A") / 0.94))
+    request = world.copy("T2_B", consolidate=False)
+    world.work()
+
+    assert world.request("copy", request)["reason"] == "storage-full"
+    assert world.projected("T2_B") == 0
+
+
+def test_a_cycle_is_replayed_with_its_seed(world: World):
+    popular(world, jobs=3)
+    body = asked.CycleBody(kind="dealer", partition="User", dry_run=True)
+    world.published.clear()
+    cycle_id = cycles.file(world.use, body, OPERATOR)
+    held = cycles._claim(world.use, cycle_id)
+    assert held is not None
+
+    plans = [dealing.decided(world.use.settings, dealing.look(world.use, held)) for _ in range(2)]
+
+    first, second = ([(c.dataset, c.site, c.moves) for c in plan.each_copy()] for plan in plans)
+    assert first == second
+    assert first
+    cycles._run(world.use, held)
+    kept = decided(world, {"id": cycle_id})
+    assert [(one["dataset"], one["site"], one["bytes"]) for one in kept] == first

@@ -1,0 +1,26 @@
+"""Cycles of the Dealer on the command line: tried dry, run, explained."""
+
+from tests.cli.conftest import House
+from tests.services.test_dealing import waiting
+from tests.services.world import DATASET
+
+
+def test_a_cycle_is_tried_dry_run_and_explained(house: House) -> None:
+    house.world.many("T2_A", 5)
+    house.world.close()
+    house.world.work()
+    waiting(house.world, 3)
+    with house.working():
+        dry = house.run("dealer", "run", "User", "--dry-run")
+        ran = house.run("dealer", "run", "User")
+
+    assert (dry.exit_code, ran.exit_code) == (0, 0), dry.stderr + ran.stderr
+    assert "nothing is done" in dry.stderr
+    assert any("popularity" in line and "accepted" in line for line in dry.stdout.splitlines())
+    [copied] = [line for line in ran.stdout.splitlines() if "popularity: copied" in line]
+    assert DATASET in copied
+    site = copied.split()[1]
+    assert "popularity: copied" in house.run("why", DATASET, site).stdout
+    listed = house.run("dealer", "list").stdout
+    assert "User" in listed
+    assert DATASET in house.run("dealer", "show", "2").stdout
