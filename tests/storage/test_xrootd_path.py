@@ -11,8 +11,10 @@ from dynamo.db.tables import File
 from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
+from tests.conftest import Clock
 from tests.servers import program
 from tests.servers_xrootd import PACKAGE, XRootD, xrootd_servers
+from tests.services.spoiling import DARK, at_two_sites, by_hand, content, twice
 from tests.services.world import adler32, lfn
 from tests.storage.grid import Grid, consolidated, grid_of, reason
 from tests.storage.suite import some_bytes
@@ -57,6 +59,23 @@ def test_pulled_files_are_gathered_at_another_server_and_leave_the_first(grid: G
     assert grid.request("copy", copy)["state"] == "done"
     assert grid.on_disk("T2_B") == before
     assert grid.on_disk("T2_A") == {}
+
+
+def test_what_hands_did_at_a_server_is_repaired(grid: Grid, clock: Clock):
+    names = at_two_sites(grid)
+    root = grid.servers["T2_A"].root
+    by_hand(grid.servers["T2_A"].plant(DARK, b"dark"), clock.now)
+    by_hand(grid.servers["T2_A"].plant(names[1], b"short"), clock.now)
+    (root / names[0].lstrip("/")).unlink()
+
+    found = twice(grid, clock)
+
+    assert found["summary"]["found"] == {"dark": 1, "missing": 1, "wrong": 1, "corrupt": 0}
+    assert found["summary"]["acted"] == 3, found
+    kept = {data for name, data in grid.on_disk("T2_A").items() if "quarantine" in name}
+    assert kept == {b"dark", b"short"}
+    lie = {name: data for name, data in grid.on_disk("T2_A").items() if "quarantine" not in name}
+    assert lie == grid.on_disk("T2_B") == {name: content(name) for name in names}
 
 
 def test_a_job_uploads_with_xrdcp_to_the_address_that_it_was_told(grid: Grid, tmp_path: Path):
