@@ -14,6 +14,8 @@ from dynamo.inventory.snapshot import Amounts
 
 _AT_ONCE = 20_000
 """Keys whose rows come as one text: far below the 16 MB that a server sends at once."""
+_RANGE = 1_000_000
+"""Keys whose rows one statement finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +65,34 @@ def _parsed(text: str, count: int, width: int) -> Amounts:
 
 
 def _texts(work: Work, rows: Rows, separator: str) -> Iterator[tuple[int, str]]:
-    """Yield texts of many rows each, and how many: what was cut off does not add up."""
-    statement = _on_mysql(rows, separator) if work.is_mysql else _on_sqlite(rows, separator)
+    """Yield texts of many rows each, and how many: what was cut off does not add up.
+
+    A statement sorts and sends a range of keys at most, so that none runs into a time-out.
+    """
+    # words of the schema only
+    ends = f"SELECT MIN({rows.key}), MAX({rows.key}) FROM {rows.table} WHERE {rows.where}"  # noqa: S608
     with closing(work.connection.connection.cursor()) as cursor:
         if work.is_mysql:
             cursor.execute("SET SESSION group_concat_max_len = 1073741824")
-        cursor.execute(statement)
-        while (row := cursor.fetchone()) is not None:
-            yield int(row[0]), row[1] if isinstance(row[1], str) else bytes(row[1]).decode("ascii")
+        cursor.execute(ends)
+        least, most = cursor.fetchone()
+        for begin in range(least, most + 1, _RANGE) if least is not None else ():
+            cursor.execute(_statement(rows, separator, begin, on_mysql=work.is_mysql))
+            for count, text in iter(cursor.fetchone, None):
+                yield int(count), text if isinstance(text, str) else bytes(text).decode("ascii")
 
 
-def _on_mysql(rows: Rows, separator: str) -> str:
-    line = f"CONCAT_WS('{separator}', {', '.join(rows.columns)})"
-    return _grouped(rows, f"GROUP_CONCAT({line} SEPARATOR '{separator}')", "DIV")
-
-
-def _on_sqlite(rows: Rows, separator: str) -> str:
-    line = f" || '{separator}' || ".join(rows.columns)
-    return _grouped(rows, f"group_concat({line}, '{separator}')", "/")
-
-
-def _grouped(rows: Rows, listed: str, divided: str) -> str:
+def _statement(rows: Rows, separator: str, begin: int, *, on_mysql: bool) -> str:
+    if on_mysql:
+        line = f"CONCAT_WS('{separator}', {', '.join(rows.columns)})"
+        listed, divided = f"GROUP_CONCAT({line} SEPARATOR '{separator}')", "DIV"
+    else:
+        line = f" || '{separator}' || ".join(rows.columns)
+        listed, divided = f"group_concat({line}, '{separator}')", "/"
     group = f"{rows.key} {divided} {_AT_ONCE}"
     # words of the schema only
     return (
-        f"SELECT COUNT(*), {listed} FROM {rows.table} WHERE {rows.where}"  # noqa: S608
+        f"SELECT COUNT(*), {listed} FROM {rows.table} WHERE ({rows.where})"  # noqa: S608
+        f" AND {rows.key} BETWEEN {begin} AND {begin + _RANGE - 1}"
         f" GROUP BY {group} ORDER BY {group}"
     )

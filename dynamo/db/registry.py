@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from dynamo.db import bulk
+from dynamo.db.listed import among_hashes
 from dynamo.db.tables import Block, Dataset, File, Transfer, User
 from dynamo.db.work import Work
 from dynamo.inventory.states import DatasetStatus
@@ -97,7 +98,9 @@ def known_files(work: Work, lfns: Sequence[str]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for start in range(0, len(lfns), _CHUNK):
         hashes = [lfn_hash(lfn) for lfn in lfns[start : start + _CHUNK]]
-        known |= {row.lfn: row for row in work.rows(_KNOWN, {"by_hash": hashes})}
+        found = work.scalars(select(File.lfn_hash).where(among_hashes(File.lfn_hash, hashes)))
+        if found:  # mostly there is none: what else one would like to know is not asked for
+            known |= {row.lfn: row for row in work.rows(_KNOWN, {"by_hash": found})}
     return known
 
 

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from dynamo.db import driver
 from dynamo.db.tables import Base
 from dynamo.db.turns import NoTurn, Turns
 from dynamo.errors import Unavailable
@@ -277,16 +278,17 @@ def connect(url: str, pool: int = 20) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         isolation_level="READ COMMITTED",
         pool_size=pool,
         max_overflow=pool,
-        pool_pre_ping=True,
         pool_reset_on_return=None,  # every unit of work ends its transaction itself
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "read_timeout": 120, "write_timeout": 120},
     )
+    driver.drive(engine)
+    return engine
 
 
 def _file(url: str) -> Path | None:

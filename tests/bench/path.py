@@ -6,7 +6,7 @@ import shutil
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,14 +33,15 @@ _PATIENCE = 600
 
 def run(folder: Path, scale: Scale) -> Iterator[Figure]:
     """Measure with `dynamo up` as it is installed: on MariaDB and Redis, and embedded."""
-    with _servers(folder) as (env, pids), up(folder / "mariadb-data", env) as system:
-        yield from _Course("mariadb", folder / "a", scale, system, pids).figures()
+    with servers(folder) as (env, pids), up(folder / "mariadb-data", env) as system:
+        yield from Course("mariadb", folder / "a", scale, system, pids).figures()
     with up(folder / "sqlite-data") as system:
-        yield from _Course("sqlite", folder / "b", scale, system, {}).figures()
+        yield from Course("sqlite", folder / "b", scale, system, {}).figures()
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, set[int]]]]:
+def servers(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, set[int]]]]:
+    """Run a MariaDB and a Redis; yield what a system is to know of them, and their processes."""
     (folder / "redis").mkdir()
     with production_mariadb(folder / "mariadb") as server, redis_server(folder / "redis") as broker:
         environment = {
@@ -51,7 +52,7 @@ def _servers(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, set[int]]
 
 
 @dataclass(frozen=True)
-class _Course:
+class Course:
     """What the files go through, on one system."""
 
     database: str
@@ -61,11 +62,12 @@ class _Course:
     servers: Mapping[str, set[int]]
 
     def figures(self) -> Iterator[Figure]:
-        self._sites()
+        """Measure some rounds."""
+        self.sites()
         rates: dict[str, list[float]] = defaultdict(list)
         used: dict[str, list[dict[str, float]]] = defaultdict(list)
         floor = []
-        before = self._memory()
+        before = self._megabytes()
         for number in range(min(_RUNS, self.scale.runs)):
             calls = self._outputs(number)
             floor.append(self.scale.small_files / self._plain(number))
@@ -85,11 +87,12 @@ class _Course:
                 },
             }
             if name == "inject":
-                more["memory_mb_before_after"] = [before, self._memory()]
+                more["memory_mb_before_after"] = [before, self._megabytes()]
             label = f"{self.database}, {BYTES} bytes each, {name}"
             yield Figure("path", label, "files/s", values, floor, more)
 
-    def _sites(self) -> None:
+    def sites(self) -> None:
+        """Register the two sites."""
         operator = self._caller("operator")
         for name in (FIRST, SECOND):
             (self.folder / name).mkdir(parents=True)
@@ -147,9 +150,20 @@ class _Course:
         ours = {name: {pid} | family(pid) for name, pid in self.system.running.pids.items()}
         return {**ours, **self.servers}
 
-    def _memory(self) -> dict[str, int]:
-        wanted = ("api", "transfer", "policy")
-        return {name: resident(self._processes()[name]) // 10**6 for name in wanted}
+    def round(self, number: int) -> None:
+        """Take one set of files through all."""
+        calls = self._outputs(number)
+        self._inject(number, calls)
+        self._copy(number, calls)
+        shutil.rmtree(self.folder / "scratch")
+
+    def memory(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the bytes that some of the programs hold."""
+        return {name: resident(self._processes()[name]) for name in names}
+
+    def _megabytes(self) -> dict[str, int]:
+        found = self.memory(("api", "transfer", "policy"))
+        return {name: size // 10**6 for name, size in found.items()}
 
 
 def _dataset(number: int) -> str:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.reads.gathered import among, gathered
+from dynamo.db.listed import among
+from dynamo.db.reads.gathered import gathered
 from dynamo.db.tables import Group, History
 from dynamo.db.work import UnitOfWork
 

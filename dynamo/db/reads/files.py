@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from dynamo.db.listed import among
 from dynamo.db.reads.blocks import within
-from dynamo.db.reads.gathered import among, gathered
+from dynamo.db.reads.gathered import gathered
 from dynamo.db.reads.seek import Listing, Selection, fits
 from dynamo.db.registry import lfn_hash
 from dynamo.db.tables import (
