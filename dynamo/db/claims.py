@@ -6,6 +6,7 @@ How work is taken, kept, given back and found again, for transfers and deletions
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -97,7 +98,7 @@ def reclaim(work: Work, table: Operation, lost_limit: int, daily: timedelta) -> 
 
     What cost too many workers is held for a day; return the requests of that.
     """
-    silent = (table.state == State.ACTIVE, table.lease_until < work.now)
+    silent: tuple[Any, ...] = (table.state == State.ACTIVE, table.lease_until < work.now)
     # found without a lock: an UPDATE that searches for them waits for all that are at work
     found = work.rows(select(table.id, table.request_id, table.lost).where(*silent))
     if not found:
