@@ -75,8 +75,9 @@ def _texts(work: Work, rows: Rows, separator: str) -> Iterator[tuple[int, str]]:
         if work.is_mysql:
             cursor.execute("SET SESSION group_concat_max_len = 1073741824")
         cursor.execute(ends)
-        least, most = cursor.fetchone()
-        for begin in range(least, most + 1, _RANGE) if least is not None else ():
+        least, most = cursor.fetchone() or (None, None)
+        begins = () if least is None or most is None else range(least, most + 1, _RANGE)
+        for begin in begins:
             cursor.execute(_statement(rows, separator, begin, on_mysql=work.is_mysql))
             for count, text in iter(cursor.fetchone, None):
                 yield int(count), text if isinstance(text, str) else bytes(text).decode("ascii")

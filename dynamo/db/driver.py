@@ -16,7 +16,7 @@ and who loses one in mid use runs the unit of work again."""
 _USED = "used"
 
 
-class Connection(pymysql.connections.Connection):  # type: ignore[type-arg]
+class Connection(pymysql.connections.Connection):
     """Remembers how columns are described: the same few hundred in all statements.
 
     Reading them anew took a tenth of the processor time of registering a file.
@@ -24,7 +24,7 @@ class Connection(pymysql.connections.Connection):  # type: ignore[type-arg]
 
     def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
         known = _described if packet_type is FieldDescriptorPacket else packet_type
-        return super()._read_packet(known)  # type: ignore[misc]
+        return super()._read_packet(known)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=4096)

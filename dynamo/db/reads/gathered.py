@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Integer, String, func
-from sqlalchemy.sql.elements import ColumnElement
 
 from dynamo.db.reads.seek import Selection
 from dynamo.db.types import Utc
@@ -21,7 +20,7 @@ _END = "\n"
 _LONGEST = 2**30
 
 
-def gathered(work: Work, statement: Selection, *order: ColumnElement[Any]) -> Sequence[Any]:
+def gathered(work: Work, statement: Selection, *order: Any) -> Sequence[Any]:
     """Return all rows in an order; columns are names, words, whole numbers, flags and moments.
 
     An empty text comes back as None, as the databases of this kind hold none.
