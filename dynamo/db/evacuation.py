@@ -1,12 +1,14 @@
 """Evacuation in rows: what still lies at a site that is being emptied, and what becomes of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, case, exists, func, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.registry import lfn_hash
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -191,24 +193,48 @@ def datasets_at(work: Work, site_id: int) -> list[str]:
     return work.scalars(select(Dataset.name).where(Dataset.id.in_(here)).order_by(Dataset.name))
 
 
-def unreadable(work: Work, site: Any, before: datetime) -> Sequence[Any]:
+def unreadable(work: Work, site: Any, before: datetime) -> list[Any]:
     """Return files that could not be read at a site since a moment, and that copies wait for."""
+    told = (
+        Incident.site == site.name,
+        Incident.kind.in_(("missing", "corrupt")),
+        Incident.ended.is_(None),
+        Incident.at <= before,
+    )
+    incidents = work.rows(
+        select(Incident.lfn, Incident.kind, Incident.detail).where(*told).order_by(Incident.id)
+    )
+    found: list[Any] = []
+    for start in range(0, len(incidents), 1000):
+        some = {lfn_hash(row.lfn): row for row in incidents[start : start + 1000]}
+        rows = work.rows(_awaited(site.id).where(File.lfn_hash.in_(list(some))))
+        found += [Unreadable(some[row.lfn_hash], row.block_id) for row in rows]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that could not be read where it should lie."""
+
+    incident: Any
+    block_id: int
+
+
+def _awaited(site_id: int) -> Any:
+    """Select files at a site that copies elsewhere wait for, as there is nothing to read."""
     waiting = (
         exists()
         .where(
             Transfer.file_id == File.id,
-            Transfer.site_id != site.id,
+            Transfer.site_id != site_id,
             Transfer.state == State.HELD,
             Transfer.reason == "no-source",
         )
         .correlate(File)
     )
-    known = (Incident.site == site.name, Incident.kind.in_(("missing", "corrupt")))
-    here = (BlockReplica.site_id == site.id, BlockReplica.state == ReplicaState.VALID)
-    return work.rows(
-        select(Incident.lfn, Incident.kind, Incident.detail, File.block_id)
-        .join(File, File.lfn == Incident.lfn)
+    here = (BlockReplica.site_id == site_id, BlockReplica.state == ReplicaState.VALID)
+    return (
+        select(File.lfn_hash, File.block_id)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .where(*known, *here, Incident.ended.is_(None), Incident.at <= before, waiting)
-        .order_by(Incident.id)
+        .where(*here, waiting)
     )

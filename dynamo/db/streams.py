@@ -163,7 +163,7 @@ def now(work: Work, limits: Limits, way: Way | None = None) -> Traffic:
         Site.max_streams.is_not(None) | Site.max_link_streams.is_not(None)
     )
     if way is not None:
-        ends = [way.source_id, way.site_id]
+        ends = [end for end in (way.source_id, way.site_id) if end != OUTSIDE]
         streams = streams.where(Stream.site_id.in_(ends) | Stream.source_id.in_(ends))
         own = own.where(Site.id.in_(ends))
     return Traffic(work.rows(streams), limits).limited(work.rows(own))

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import evacuation, placing, requests, switches, users
+from dynamo.db.evacuation import Unreadable
 from dynamo.db.scheduling import Order
 from dynamo.db.tables import BlockReplica, Request, Site
 from dynamo.db.work import retried
@@ -61,19 +62,20 @@ def _mend(use: Tools, site: Any) -> None:
 
 
 @retried
-def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Any], int]:
+def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Unreadable], int]:
     with use.begin.reading() as work:
         found = evacuation.unreadable(work, site, work.now - patience)
         return found, sum(n for _, n, _ in evacuation.summed(work, site.id).values())
 
 
 @retried
-def _mend_one(use: Tools, site: Any, bad: Any) -> None:
+def _mend_one(use: Tools, site: Any, bad: Unreadable) -> None:
     with use.begin() as work:
         placing.lock_blocks(work, [bad.block_id])
-        file = mending.still_there(work, site.id, bad.lfn)
+        told = bad.incident
+        file = mending.still_there(work, site.id, told.lfn)
         if file is not None:
-            mending.mend(work, use, Bad(file, site.id, site.name, bad.kind, bad.detail or ""))
+            mending.mend(work, use, Bad(file, site.id, site.name, told.kind, told.detail or ""))
             mending.give_up_hopeless(work, use)
 
 
@@ -128,14 +130,14 @@ def _condemn(use: Tools, site_id: int, request_id: int, some: Sequence[Any]) -> 
             return
         placing.lock_blocks(work, [row.block_id for row in some])
         grace = timedelta(hours=use.settings.deletion.grace_hours)
-        order = Order(request_id, CAUSE, SYSTEM, grace)
+        order = Order(request_id, CAUSE, SYSTEM, grace, most=use.settings.deletion.site_bytes)
         still = (BlockReplica.id.in_([row.id for row in some]), BlockReplica.site_id == site_id)
         valid = select(BlockReplica.id, BlockReplica.bytes).where(
             *still, BlockReplica.state == ReplicaState.VALID
         )
         sizes = dict(work.rows(valid))
         result = guard.condemn(work, list(sizes), order)
-        refused = {*result.refused.last_copy, *result.refused.in_use, *result.refused.switched_off}
+        refused = result.refused.all
         values = {
             "n_files": Request.n_files + result.n_files,
             "bytes": Request.bytes + sum(n for key, n in sizes.items() if key not in refused),
