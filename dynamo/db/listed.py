@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sqlalchemy import Dialect, bindparam
+from sqlalchemy import BindParameter, Dialect, bindparam
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import TypeEngine, UserDefinedType
+from sqlalchemy.types import UserDefinedType
 
 Column = InstrumentedAttribute[Any]
 
@@ -33,15 +33,13 @@ class _Hashes(UserDefinedType[Collection[bytes]]):
 
 def among(column: Column, keys: Collection[int]) -> ColumnElement[bool]:
     """Hold where a column is one of many whole numbers."""
-    return _listed(column, keys, _Keys())
+    return _in(column, bindparam(None, keys, type_=_Keys(), literal_execute=True))
 
 
-def among_hashes(column: Column, keys: Collection[bytes]) -> ColumnElement[bool]:
-    """Hold where a column is one of many hashes."""
-    return _listed(column, keys, _Hashes())
+def among_hashes(column: Column, name: str) -> ColumnElement[bool]:
+    """Hold where a column is one of many hashes, which are given by a name when that is asked."""
+    return _in(column, bindparam(name, type_=_Hashes(), literal_execute=True))
 
 
-def _listed(column: Column, keys: object, kind: TypeEngine[Any]) -> ColumnElement[bool]:
-    return column.op("IN", is_comparison=True)(
-        bindparam(None, keys, type_=kind, literal_execute=True)
-    )
+def _in(column: Column, listed: BindParameter[Any]) -> ColumnElement[bool]:
+    return column.op("IN", is_comparison=True)(listed)

@@ -29,6 +29,7 @@ _DATASET = (
     .outerjoin(User, User.id == Dataset.owner_id)
     .where(Dataset.name == bindparam("by_name"))
 )
+_TAKEN = select(File.lfn_hash).where(among_hashes(File.lfn_hash, "by_hash"))
 _KNOWN = (
     select(
         File.id,
@@ -98,7 +99,7 @@ def known_files(work: Work, lfns: Sequence[str]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for start in range(0, len(lfns), _CHUNK):
         hashes = [lfn_hash(lfn) for lfn in lfns[start : start + _CHUNK]]
-        found = work.scalars(select(File.lfn_hash).where(among_hashes(File.lfn_hash, hashes)))
+        found = work.scalars(_TAKEN, {"by_hash": hashes})
         if found:  # mostly there is none: what else one would like to know is not asked for
             known |= {row.lfn: row for row in work.rows(_KNOWN, {"by_hash": found})}
     return known
