@@ -69,6 +69,11 @@ def configure() -> None:
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 
+def silence() -> None:
+    """Let this process tell nothing but disasters: what it works on is only imagined."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return a logger that names its room."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=name)

@@ -1,0 +1,1 @@
+"""Weeks of a collaboration's life on a virtual clock: real engines and services, imagined bytes."""

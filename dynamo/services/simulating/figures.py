@@ -1,0 +1,198 @@
+"""What an operator wants to know of each simulated day."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from dynamo.db.tables import Dataset, File, History, Incident, Quota, Request, Site, Transfer
+from dynamo.db.work import Work
+from dynamo.inventory.states import ENDED, RequestKind
+from dynamo.operations.life import State
+from dynamo.services import checks
+from dynamo.services.tools import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One simulated day, at its end."""
+
+    day: int
+    occupancy: float
+    """Bytes there ÷ quota, over all disk sites."""
+    fullest: float
+    emptiest: float
+    """The same of the two sites at the ends, of those that are ready."""
+    accesses: int
+    found: int
+    """Accesses whose data were complete on the disk of a ready site."""
+    moved: int
+    deleted: int
+    """Bytes in this day."""
+    waiting: int
+    """Bytes on their way, or waiting for something that is said."""
+    held: Mapping[str, int]
+    """Transfers that are held, by reason."""
+    sites: Mapping[str, int]
+    """Sites by status."""
+    lost: int
+    """Files that are declared lost and not had again."""
+    unexplained: int
+    """Transfers and requests that wait for more than a day and do not say for what."""
+    broken: Sequence[str]
+    """Invariants that do not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What happened in a day besides what the inventory remembers."""
+
+    accesses: int
+    found: int
+    moved: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A dataset that left a disk."""
+
+    day: int
+    dataset: str
+    site: str
+    bytes: int
+    why: str | None
+
+
+def measure(use: Tools, day: int, traffic: Traffic) -> Day:
+    """Look at the end of a day."""
+    violations = [one for one in checks.check(use) if not one.is_warning]
+    with use.begin.snapshot() as work:
+        shares = _shares(work)
+        used, quota = sum(one[0] for one in shares), sum(one[1] for one in shares)
+        each = [used / quota for used, quota in shares] or [0.0]
+        return Day(
+            day,
+            used / quota if quota else 0.0,
+            max(each),
+            min(each),
+            traffic.accesses,
+            traffic.found,
+            traffic.moved,
+            traffic.deleted,
+            _waiting(work),
+            _held(work),
+            _counted(work, select(Site.status, func.count()).group_by(Site.status)),
+            int(work.scalar(select(func.count()).where(*_LOST)) or 0),
+            _unexplained(work),
+            [f"{one.name}: {one.subject} {one.sentence}" for one in violations],
+        )
+
+
+_LOST = (Incident.kind == "lost", Incident.ended.is_(None))
+
+
+def _shares(work: Work) -> list[tuple[int, int]]:
+    """Return used bytes and quota of each ready disk site that has one."""
+    return [
+        (int(row.used), int(row.quota))
+        for row in work.rows(
+            select(func.sum(Quota.used).label("used"), func.sum(Quota.max_bytes).label("quota"))
+            .join(Site, Site.id == Quota.site_id)
+            .where(Site.kind == "disk", Site.status == "ready", Quota.max_bytes > 0)
+            .group_by(Site.id)
+        )
+    ]
+
+
+def _waiting(work: Work) -> int:
+    coming = Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD))
+    joined = select(func.sum(File.size)).join(Transfer, Transfer.file_id == File.id)
+    return int(work.scalar(joined.where(coming)) or 0)
+
+
+def _held(work: Work) -> dict[str, int]:
+    columns = select(func.coalesce(Transfer.reason, "none"), func.count())
+    return _counted(work, columns.where(Transfer.state == State.HELD).group_by(Transfer.reason))
+
+
+def _counted(work: Work, wanted: Any) -> dict[str, int]:
+    return {str(word): int(n) for word, n in work.rows(wanted)}
+
+
+def _unexplained(work: Work) -> int:
+    """Count what waits without a reason and without a moment at which it is looked at again."""
+    transfers = (
+        Transfer.state.in_((State.QUEUED, State.HELD)),
+        Transfer.reason.is_(None),
+        Transfer.not_before.is_(None),
+    )
+    requests = (Request.state.not_in(ENDED), Request.not_before.is_(None))
+    return int(work.scalar(select(func.count(Transfer.id)).where(*transfers))) + int(
+        work.scalar(select(func.count(Request.id)).where(*requests))
+    )
+
+
+def left(work: Work, since: datetime, day: int) -> list[Left]:
+    """Return what policies have removed from disks since a moment, a dataset and site each."""
+    rows = work.rows(
+        select(
+            History.dataset,
+            History.site,
+            func.sum(History.bytes).label("bytes"),
+            func.max(History.why).label("why"),
+        )
+        .where(History.what == "condemned", History.who == "dynamo", History.at >= since)
+        .group_by(History.dataset, History.site)
+        .order_by(History.dataset, History.site)
+    )
+    return [Left(day, row.dataset, row.site, int(row.bytes or 0), row.why) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A copy of a campaign that has not come to its end, and why."""
+
+    dataset: str
+    since: int
+    """The day on which it was asked for."""
+    bytes: int
+    done: int
+    state: str
+    reasons: Mapping[str, int]
+
+
+def unfit(work: Work, datasets: Sequence[str], begun: datetime) -> list[Unfit]:
+    """Return the copies of some datasets that are not done; days are counted from a moment."""
+    columns = (
+        Request.id,
+        Request.dataset,
+        Request.state,
+        Request.bytes_done,
+        Dataset.bytes,
+        Request.reason,
+        Request.created,
+    )
+    rows = work.rows(
+        select(*columns)
+        .join(Dataset, Dataset.name == Request.dataset)
+        .where(
+            Request.kind == RequestKind.COPY,
+            Request.state != "done",
+            Request.dataset.in_(list(datasets)),
+        )
+        .order_by(Request.id)
+    )
+    found = []
+    for row in rows:
+        mine = (Transfer.request_id == row.id, Transfer.reason.is_not(None))
+        waits = select(Transfer.reason, func.count()).where(*mine).group_by(Transfer.reason)
+        reasons = _counted(work, waits)
+        if row.reason is not None:
+            reasons.setdefault(row.reason, 1)
+        day = 1 + (row.created - begun).days
+        size, done = int(row.bytes), int(row.bytes_done)
+        found.append(Unfit(row.dataset, day, size, done, row.state, reasons))
+    return found

@@ -1,0 +1,221 @@
+"""Storages without bytes: what lies at a site is a name, a size and a checksum."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import NoReturn
+from zlib import adler32
+
+from dynamo.storage import temporaries
+from dynamo.storage.protocol import (
+    Copied,
+    Entry,
+    Folder,
+    Readable,
+    Stat,
+    Storage,
+    StorageError,
+    Writable,
+)
+from dynamo.storage.reasons import at_source
+from dynamo.storage.registry import Storages
+from dynamo.units import adler32_text
+
+MARK = " "
+"""Stands in an address between the endpoint and the name; neither can have it."""
+
+
+@dataclass(slots=True)
+class Place:
+    """The storage of one site."""
+
+    url: str
+    files: dict[str, Copied] = field(default_factory=dict)
+    down: bool = False
+
+
+@dataclass(slots=True)
+class Network:
+    """All storages, and what lies between them."""
+
+    rate: Callable[[str, str], float]
+    """Bytes a second from one endpoint to another."""
+    random: Random
+    faults: float = 0.0
+    """Share of the files that do not arrive at the first attempt."""
+    places: dict[str, Place] = field(default_factory=dict)
+    seconds: float = 0.0
+    """What all files together have taken."""
+    moved: int = 0
+    deleted: int = 0
+    """Bytes since it was last asked."""
+
+    def at(self, url: str) -> Place:
+        """Return the storage at an endpoint."""
+        return self.places.setdefault(url, Place(url))
+
+
+@dataclass(slots=True)
+class ImaginedStorage:
+    """One site's files; see `Storage` for what each call promises."""
+
+    place: Place
+    network: Network
+    area: str
+
+    def pfn(self, lfn: str) -> str:
+        """Return an address that `fetch` understands."""
+        return f"{self.place.url}{MARK}{lfn}"
+
+    def stat(self, lfn: str) -> Stat | None:
+        """Return the size; nobody knows when it was written."""
+        found = self._files.get(lfn)
+        return None if found is None else Stat(found.size, None)
+
+    def adler32(self, lfn: str) -> str:
+        """Return what is remembered."""
+        return self._known(lfn).adler32
+
+    def arrived(self, temporary: str, written: Copied) -> Copied | None:  # noqa: ARG002 - the protocol
+        """Return what lies there."""
+        return self._files.get(temporary)
+
+    def read(self, lfn: str) -> AbstractContextManager[Readable]:
+        """Refuse: there are no bytes."""
+        raise StorageError("source-error", f"{lfn} is only imagined")
+
+    def prepare(self, temporary: str) -> None:
+        """There are no folders."""
+
+    @contextmanager
+    def write(self, temporary: str) -> Iterator[Writable]:
+        """Forget the bytes and remember their sum."""
+        files = self._files
+        sink = _Sink()
+        yield sink
+        files[temporary] = Copied(sink.size, adler32_text(sink.value))
+
+    def adopt(self, upload: str, temporary: str) -> None:
+        """Rename."""
+        if temporary not in self._files and upload not in self._files:
+            raise StorageError("not-uploaded", f"nothing lies at {upload} yet")
+        if upload in self._files:
+            self.network.moved += self._files[upload].size
+            self._rename(upload, temporary)
+
+    def give_back(self, temporary: str, upload: str) -> None:
+        """Rename."""
+        self._rename(temporary, upload)
+
+    def rename(self, temporary: str, lfn: str) -> None:
+        """Rename."""
+        self._rename(temporary, lfn)
+
+    def persist(self, lfn: str) -> None:
+        """Memory is all there is."""
+
+    def delete(self, lfn: str) -> bool:
+        """Forget."""
+        gone = self._files.pop(lfn, None)
+        self.network.deleted += 0 if gone is None else gone.size
+        return gone is not None
+
+    def discard(self, temporary: str) -> None:
+        """Forget."""
+        temporaries.check_temporary(temporary, self.area)
+        self._files.pop(temporary, None)
+
+    def move(self, lfn: str, other: str) -> None:
+        """Rename, and replace nothing."""
+        if lfn in self._files and other not in self._files:
+            self._rename(lfn, other)
+
+    def listing(self, area: str) -> Iterator[Folder]:
+        """Walk below an area."""
+        folders: dict[str, list[Entry]] = {area: []}
+        for lfn, found in self._files.items():
+            if lfn.startswith(f"{area}/"):
+                entry = Entry(lfn, found.size, datetime.min.replace(tzinfo=UTC))
+                folders.setdefault(lfn.rpartition("/")[0], []).append(entry)
+        for path, entries in sorted(folders.items()):
+            yield Folder(path, entries, complete=True)
+
+    def clean(
+        self, area: str, before: datetime, needed: Callable[[Collection[str]], Collection[str]]
+    ) -> int:
+        """Nothing is ever forgotten here."""
+        del area, before, needed
+        return 0
+
+    def free(self) -> int | None:
+        """Say that it cannot tell."""
+        return None
+
+    def batched(self) -> AbstractContextManager[Storage]:
+        """Memory is all there is."""
+        return nullcontext(self)
+
+    def fetch(
+        self, source: str, temporary: str, size: int | None, alive: Callable[[], None]
+    ) -> bool:
+        """Bring a file from another storage, in no time for us and in its time on the stopwatch."""
+        del size
+        alive()
+        files = self._files
+        url, _, lfn = source.partition(MARK)
+        with at_source():
+            found = ImaginedStorage(self.network.at(url), self.network, self.area)._known(lfn)  # noqa: SLF001
+        if self.network.random.random() < self.network.faults:
+            self.network.seconds += 1
+            raise StorageError("source-error", "the connection was lost")
+        self.network.seconds += found.size / self.network.rate(url, self.place.url)
+        self.network.moved += found.size
+        files[temporary] = found
+        return True
+
+    @property
+    def _files(self) -> dict[str, Copied]:
+        if self.place.down:
+            self._silent()
+        return self.place.files
+
+    def _silent(self) -> NoReturn:
+        self.network.seconds += 60
+        raise StorageError("queue-timeout", f"{self.place.url} does not answer")
+
+    def _known(self, lfn: str) -> Copied:
+        found = self._files.get(lfn)
+        if found is None:
+            raise StorageError("source-missing", f"there is no {lfn} at {self.place.url}")
+        return found
+
+    def _rename(self, name: str, other: str) -> None:
+        self._known(name)
+        self._files[other] = self._files.pop(name)
+
+
+class _Sink:
+    def __init__(self) -> None:
+        self.size = 0
+        self.value = 1
+
+    def write(self, data: memoryview, /) -> int:
+        self.size += len(data)
+        self.value = adler32(data, self.value)
+        return len(data)
+
+
+class Imagination(Storages):
+    """Imagines the storage at every endpoint, whatever its scheme."""
+
+    def __init__(self, area: str, network: Network) -> None:
+        """Take the incoming area and the network of all storages."""
+        super().__init__(area)
+        self._network = network
+
+    def at(self, url: str, rules: Mapping[str, object]) -> Storage:
+        """Return the imagined storage of a site."""
+        del rules
+        return ImaginedStorage(self._network.at(url), self._network, self.area)

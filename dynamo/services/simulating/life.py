@@ -1,0 +1,254 @@
+"""A collaboration's days: jobs read and write, production adds data, sites fail and come back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from dynamo.db.tables import Block, BlockReplica, Dataset, Site
+from dynamo.errors import DynamoError
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import ReplicaState, RequestKind, Role
+from dynamo.services import accesses, closures, copies, demands, injection, requests
+from dynamo.services.official import registering
+from dynamo.services.simulating import scenario as drawing
+from dynamo.services.simulating.agenda import Agenda
+from dynamo.services.simulating.imagined import MARK, Network
+from dynamo.services.simulating.scenario import Interest, Scenario, SimulatedDataset
+from dynamo.services.tools import Tools
+from dynamo.storage.protocol import Copied
+
+BATCH = Caller("batch", frozenset({Role.OPERATOR}))
+PRODUCER = Caller("production", frozenset({Role.PRODUCTION}))
+USERS = 10
+OUTPUT = 5 * 10**9
+"""Bytes of a job's output file."""
+SUM = "00000001"
+AT_ONCE = 200
+"""Datasets, and reports, in one call."""
+DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Life:
+    """What happens by itself, day after day; the same seed makes the same things happen."""
+
+    use: Tools
+    agenda: Agenda
+    network: Network
+    scenario: Scenario
+    interest: Interest
+    names: list[str]
+    """Official datasets, as `interest` counts them."""
+    random: np.random.Generator
+    dice: Random
+    n_read: int = 0
+    n_found: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    """Output that no site took, by reason."""
+    _made: int = 0
+
+    def day(self) -> None:
+        """Spread what happens today over the day."""
+        self._during_the_day(self.produce, int(self._poisson(self._growth)))
+        self._during_the_day(self.hand_over, int(self._poisson(self.scenario.jobs)))
+        outages = self._poisson(self.scenario.failures * len(self.network.places))
+        self._during_the_day(self.fail, int(outages))
+        self.agenda.at(self.agenda.now + DAY * 0.95, self.read)
+
+    def _during_the_day(self, act: Any, n: int) -> None:
+        for share in sorted(self.random.random(n).tolist()):
+            self.agenda.at(self.agenda.now + DAY * (0.9 * share), act)
+
+    def _poisson(self, mean: float) -> int:
+        return int(self.random.poisson(mean))
+
+    @property
+    def _growth(self) -> float:
+        return self.scenario.growth * self.scenario.datasets
+
+    # --- data come -------------------------------------------------------------------------------
+
+    def produce(self) -> None:
+        """Let a new dataset be written at a disk site, and ask for its copy on tape."""
+        disks, tapes = self.disks(), self._ready("tape")
+        if not disks:
+            return
+        self._made += 1
+        name = f"/Primary{self._made % 50}/New{self._made:05d}-v1/AOD"
+        here = str(self.random.choice(disks))
+        place(
+            self.use, self.network, [SimulatedDataset(name, drawing.blocks(self.random), (here,))]
+        )
+        self.names.append(name)
+        self.interest.add(1)
+        if tapes:
+            there = str(self.random.choice(tapes))
+            copies.file(self.use, asked.Copy(dataset=name, site=there), PRODUCER)
+
+    def hand_over(self) -> None:
+        """Let a user's job write its output and confirm it; two days later it is gathered."""
+        disks = self.disks()
+        if not disks:
+            return
+        self._made += 1
+        number = int(self.random.integers(USERS))
+        user = Caller(f"user{number}", frozenset({Role.USER}))
+        dataset = f"/Jobs/{user.name}-day{self._today}/USER"
+        order = self.random.permutation(disks).tolist()
+        files = [
+            asked.InjectedFile(
+                lfn=f"/store/user/dynamo/{user.name}/day{self._today}/{self._made}_{part}.root",
+                size=OUTPUT,
+                adler32=SUM,
+            )
+            for part in range(3)
+        ]
+        wanted = asked.Injection(dataset=dataset, site=tuple(order[:3]), files=tuple(files))
+        try:
+            request_id = injection.file(self.use, wanted, user)
+        except DynamoError as failed:
+            self.refused[failed.reason] = self.refused.get(failed.reason, 0) + 1
+            return
+        self._upload(request_id)
+        injection.uploaded(self.use, request_id, None, user)
+        home = disks[number % len(disks)]
+        self.agenda.at(self.agenda.now + 2 * DAY, lambda: self._gather(dataset, home, user))
+
+    @property
+    def _today(self) -> int:
+        return self.agenda.now.toordinal()
+
+    def _upload(self, request_id: int) -> None:
+        shown: Any = requests.show(self.use, RequestKind.INJECTION, request_id)
+        for file in shown["files"]:
+            url, _, name = file["upload_url"].partition(MARK)
+            self.network.at(url).files[name] = Copied(OUTPUT, SUM)
+
+    def _gather(self, dataset: str, home: str, user: Caller) -> None:
+        """Close a dataset and have it brought to one site, unless that was asked for already."""
+        with self.use.begin.reading() as work:
+            row = work.row(select(Dataset.is_open).where(Dataset.name == dataset))
+        if row is not None and row.is_open:
+            closures.file(self.use, asked.Closure(dataset=dataset), user)
+            copies.file(self.use, asked.Copy(dataset=dataset, site=home), user)
+
+    # --- data are read ---------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Draw today's accesses, report them, and the jobs that found no data on any disk."""
+        drawn = self.interest.day(self.scenario.accesses * len(self.names))
+        readable = self._readable()
+        reports, waiting = [], []
+        for place_ in np.flatnonzero(drawn):
+            name, n = self.names[place_], int(drawn[place_])
+            at = readable.get(name, ())
+            self.n_read += n
+            if at:
+                self.n_found += n
+                site = at[int(self.random.integers(len(at)))]
+                reports.append(
+                    asked.AccessReport(
+                        dataset=name,
+                        site=site,
+                        date=self.agenda.now.date(),
+                        accesses=n,
+                        cpu_seconds=n * 3600.0,
+                    )
+                )
+            else:
+                waiting.append(asked.DemandReport(dataset=name, jobs=n, since=self.agenda.now))
+        for start in range(0, len(reports), AT_ONCE):
+            accesses.report(self.use, reports[start : start + AT_ONCE])
+        for start in range(0, len(waiting), AT_ONCE):
+            demands.report(self.use, waiting[start : start + AT_ONCE], BATCH)
+
+    def _readable(self) -> dict[str, list[str]]:
+        """Return at which ready disk sites a dataset is complete."""
+        there = (
+            select(Dataset.name, Site.name.label("site"), Dataset.id, BlockReplica.block_id)
+            .join(BlockReplica, BlockReplica.dataset_id == Dataset.id)
+            .join(Site, Site.id == BlockReplica.site_id)
+            .where(
+                Site.kind == "disk",
+                Site.status == "ready",
+                BlockReplica.complete.is_(True),
+                BlockReplica.state == ReplicaState.VALID,
+                Dataset.owner_id.is_(None),
+            )
+        )
+        n_blocks: dict[str, int] = {}
+        found: dict[tuple[str, str], int] = {}
+        with self.use.begin.snapshot() as work:
+            for name in work.scalars(
+                select(Dataset.name).join(Block, Block.dataset_id == Dataset.id)
+            ):
+                n_blocks[name] = n_blocks.get(name, 0) + 1
+            for row in work.rows(there):
+                found[row.name, row.site] = found.get((row.name, row.site), 0) + 1
+        at: dict[str, list[str]] = {}
+        for (name, site), n in sorted(found.items()):
+            if n == n_blocks.get(name):
+                at.setdefault(name, []).append(site)
+        return at
+
+    # --- sites fail ------------------------------------------------------------------------------
+
+    def fail(self) -> None:
+        """Let a site fall silent: mostly for hours, sometimes for days, now and then for good."""
+        up = sorted(url for url, one in self.network.places.items() if not one.down)
+        if len(up) <= max(2, len(self.network.places) // 2):
+            return
+        found = self.network.at(str(self.random.choice(up)))
+        found.down = True
+        lasts = float(self.random.choice([0.2, 2.0, 1000.0], p=[0.7, 0.28, 0.02]))
+
+        def back() -> None:
+            found.down = False
+
+        self.agenda.at(self.agenda.now + DAY * float(self.random.exponential(lasts)), back)
+
+    def disks(self) -> list[str]:
+        """Return the disk sites that are ready."""
+        return self._ready("disk")
+
+    def _ready(self, kind: str) -> list[str]:
+        ready = (Site.status == "ready", Site.kind == kind)
+        with self.use.begin.reading() as work:
+            return work.scalars(select(Site.name).where(*ready).order_by(Site.name))
+
+
+def place(use: Tools, network: Network, data: Sequence[SimulatedDataset]) -> None:
+    """Enter official data where they lie already: into the storages and into the inventory."""
+    with use.begin.reading() as work:
+        urls = {row.name: row.url for row in work.rows(select(Site.name, Site.url))}
+    for start in range(0, len(data), AT_ONCE):
+        some = data[start : start + AT_ONCE]
+        for one in some:
+            for number, size in enumerate(one.sizes):
+                for site in one.sites:
+                    network.at(urls[site]).files[_lfn(one, number)] = Copied(size, SUM)
+        registering.register(use, [_stated(one) for one in some], PRODUCER)
+
+
+def _stated(one: SimulatedDataset) -> asked.OfficialDataset:
+    at = tuple(asked.OfficialReplica(site=site) for site in one.sites)
+    blocks = tuple(
+        asked.OfficialBlock(
+            name=f"block{number:03d}",
+            files=(asked.OfficialFile(lfn=_lfn(one, number), size=size, adler32=SUM),),
+            replicas=at,
+            open=False,
+        )
+        for number, size in enumerate(one.sizes)
+    )
+    return asked.OfficialDataset(name=one.name, group="analysis", blocks=blocks, open=False)
+
+
+def _lfn(one: SimulatedDataset, number: int) -> str:
+    return f"/store{one.name}/{number:03d}.root"

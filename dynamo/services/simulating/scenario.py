@@ -1,0 +1,149 @@
+"""What a simulated collaboration is: its sites, its data, how much happens in a day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamo.errors import Invalid
+
+TB = 10**12
+_COUNTRIES = ("DE", "US", "IT", "FR", "UK", "ES", "CH", "PL", "BR", "IN")
+_SCHEMES = ("imagined://disk", "imagined://tape")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """How large, how long, how lively; the same seed gives the same life."""
+
+    days: int = 14
+    sites: int = 12
+    tape: int = 2
+    """Sites among them that are tape."""
+    datasets: int = 400
+    """Official datasets at the beginning."""
+    seed: int = 1
+    fill: float = 0.80
+    """Share of the disks that is used at the beginning."""
+    growth: float = 0.004
+    """New datasets a day, as a share of those at the beginning."""
+    accesses: float = 10.0
+    """Accesses a day for each dataset, on average; most go to few of them."""
+    jobs: int = 20
+    """Jobs of users a day that hand over output."""
+    failures: float = 0.02
+    """Outages a day for each site."""
+    faults: float = 0.01
+    """Share of files whose first attempt to arrive fails."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be lived. Raises Invalid."""
+        if self.days < 1 or self.datasets < 1:
+            raise Invalid("a simulation needs a day and a dataset at least")
+        if not 0 <= self.tape < self.sites - 1:
+            raise Invalid("a simulation needs two disk sites at least")
+        if not 0 < self.fill < 1:
+            raise Invalid("the share that is filled at the beginning lies between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSite:
+    """A site with the weight of its disk among all."""
+
+    name: str
+    kind: str
+    weight: float
+    rate: float
+    """Bytes a second in, and as many out."""
+
+    @property
+    def url(self) -> str:
+        """Return its endpoint."""
+        return f"{_SCHEMES[self.kind == 'tape']}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedDataset:
+    """Official data: blocks of one large file each, and where they lie."""
+
+    name: str
+    sizes: tuple[int, ...]
+    """Bytes of its blocks."""
+    sites: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of one copy."""
+        return sum(self.sizes)
+
+
+def sites(scenario: Scenario, random: np.random.Generator) -> list[SimulatedSite]:
+    """Draw the sites; disks differ by a factor of about ten."""
+    found = []
+    for number in range(scenario.sites):
+        country = _COUNTRIES[number % len(_COUNTRIES)]
+        if number < scenario.tape:
+            found.append(SimulatedSite(f"T1_{country}_Tape{number:02d}", "tape", 1.0, 2e9))
+        else:
+            weight = float(random.lognormal(0, 0.6))
+            rate = float(np.clip(1.5e9 * weight, 0.5e9, 10e9))
+            found.append(SimulatedSite(f"T2_{country}_Site{number:02d}", "disk", weight, rate))
+    return found
+
+
+def datasets(
+    scenario: Scenario, places: Sequence[SimulatedSite], random: np.random.Generator
+) -> list[SimulatedDataset]:
+    """Draw the data of the beginning: one to three copies on disk, most of them on tape as well."""
+    disks = [one for one in places if one.kind == "disk"]
+    tapes = [one.name for one in places if one.kind == "tape"]
+    weights = np.array([one.weight for one in disks])
+    found = []
+    for number in range(scenario.datasets):
+        copies = min(int(random.choice([1, 2, 3], p=[0.3, 0.45, 0.25])), len(disks))
+        at = random.choice(len(disks), copies, replace=False, p=weights / weights.sum())
+        there = [disks[place].name for place in at]
+        if tapes and random.random() < 0.9:
+            there.append(str(random.choice(tapes)))
+        found.append(SimulatedDataset(name(number), blocks(random), tuple(there)))
+    return found
+
+
+def name(number: int) -> str:
+    """Name an official dataset."""
+    return f"/Primary{number % 50}/Run{number:05d}-v1/AOD"
+
+
+def blocks(random: np.random.Generator) -> tuple[int, ...]:
+    """Draw the blocks of a dataset: about a terabyte each, log-normal in all."""
+    size = float(np.clip(random.lognormal(np.log(1.2 * TB), 1.0), 0.02 * TB, 15 * TB))
+    parts = max(1, min(12, round(size / TB)))
+    return tuple(int(size / parts) for _ in range(parts))
+
+
+@dataclass(slots=True)
+class Interest:
+    """Who reads what: heavy-tailed, fading with age, and rising anew in campaigns."""
+
+    random: np.random.Generator
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def drawn(cls, n: int, random: np.random.Generator) -> Self:
+        """Draw the interest in n datasets."""
+        return cls(random, random.permutation(1.0 / np.arange(1, n + 1)))
+
+    def add(self, n: int) -> None:
+        """Add new datasets: everybody looks at them."""
+        self.weights = np.append(self.weights, np.full(n, np.quantile(self.weights, 0.97)))
+
+    def day(self, n: float) -> NDArray[np.int64]:
+        """Draw the accesses of a day, n on average in all; tomorrow the interest is another."""
+        mean = n * self.weights / self.weights.sum()
+        drawn: NDArray[np.int64] = self.random.poisson(mean).astype(np.int64)
+        self.weights *= 0.97
+        awake = self.random.random(len(self.weights)) < 0.002
+        self.weights[awake] = self.weights.max()
+        return drawn
