@@ -34,6 +34,7 @@ RETRYABLE: dict[str, bool] = {
     "quota-exceeded": True,
     "storage-full": True,
     "switched-off": True,
+    "volume-limit": True,
     "service-busy": True,
     "not-uploaded": True,
     "booking-expired": False,

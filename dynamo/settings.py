@@ -189,6 +189,12 @@ class Deletion(Section):
     grace_hours: float = Field(
         24, ge=0, description="hours in which condemned data are readable and can be rescued"
     )
+    site_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="bytes that may be leaving a site at once, whoever deletes; what goes beyond "
+        "waits until others are gone",
+    )
 
 
 class Site(Section):

@@ -30,6 +30,7 @@ WORDS: dict[str, str] = {
     "quota-exceeded": "the quota is used up",
     "storage-full": "the storage is full",
     "switched-off": "an operator has stopped this",
+    "volume-limit": "enough is being deleted there for now",
     "service-busy": "the service is busy",
     "not-uploaded": "the job has not uploaded it yet",
     "booking-expired": "the job never uploaded it in time",

@@ -35,6 +35,8 @@ class Order:
     """Until then a worker whose transfer was cancelled may still be writing."""
     why: str | None = None
     """What the history says besides the cause: the line of a policy."""
+    most: int | None = None
+    """Bytes that may be leaving a site at once; None = any number."""
 
 
 def placed(work: Work, which: Any, order: Order, quiet: datetime, *, whole: bool) -> int:

@@ -1,14 +1,14 @@
 """Loading the inventory as columns: all that policies look at, at one moment."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db import columns, locks, policies, popularity
+from dynamo.db import attributes, columns
 from dynamo.db.columns import Rows
-from dynamo.db.tables import Group, Partition, PlacementRules, Quota, Request, Site
+from dynamo.db.tables import Group, Partition, Quota, Site
 from dynamo.db.work import Work
 from dynamo.inventory import arranging
 from dynamo.inventory.arranging import Keys, RawBlockReplicas, RawBlocks, RawReplicas
@@ -28,7 +28,6 @@ from dynamo.inventory.snapshot import (
     Sites,
     Snapshot,
 )
-from dynamo.inventory.states import ENDED, RequestKind
 
 _VALID = "state = 'valid'"
 
@@ -59,6 +58,33 @@ def with_block_names(work: Work, found: Snapshot) -> Snapshot:
     return replace(found, blocks=replace(found.blocks, names=named))
 
 
+def frame(work: Work, datasets: Sequence[tuple[str, str]]) -> Snapshot:
+    """Return a snapshot in which nothing lies anywhere, of datasets by name and status.
+
+    They need not be registered: it serves to ask where something would belong.
+    """
+    status = [DATASET_STATUSES.index(word) for _, word in datasets]
+    moments = [int(work.now.timestamp())] * len(datasets)
+    names = [name for name, _ in datasets]
+    table = arranging.datasets(range(len(names)), names, status, moments)
+    blocks, table = arranging.blocks(RawBlocks([], [], [], []), table)
+    sites, groups = _sites(work), _groups(work)
+    parts = RawBlockReplicas([], [], [], [], [], [], [], [], [])
+    whole = RawReplicas([], [], [], [])
+    replicas, block_replicas = arranging.replicas(whole, parts, blocks, len(sites.ids))
+    definitions, quotas = _partitions(work, sites)
+    return Snapshot(
+        sites=sites,
+        groups=groups,
+        datasets=table,
+        blocks=blocks,
+        replicas=replicas,
+        block_replicas=block_replicas,
+        partitions=definitions,
+        quotas=quotas,
+    )
+
+
 def narrow(work: Work, dataset_ids: Collection[int]) -> Snapshot:
     """Read some datasets with all that lies of them anywhere, and all sites; no attributes."""
     return _tables(work, Extent(dataset_ids))
@@ -69,14 +95,8 @@ def load(work: Work, protected_sites: Iterable[str] = ()) -> Snapshot:
 
     What is condemned does not count any more: neither as a copy nor as filling its site.
     """
-    found = replace(
-        _tables(work, EVERYTHING),
-        rules=_rules(work),
-        locks=locks.holding(work),
-        protected_sites=frozenset(protected_sites),
-        waiting_copies=_waiting_copies(work),
-    )
-    return found.with_attributes(**popularity.attributes(work, found, work.now.timestamp()))
+    found = replace(_tables(work, EVERYTHING), protected_sites=frozenset(protected_sites))
+    return attributes.added(work, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +233,3 @@ def _partitions(work: Work, sites: Sites) -> tuple[tuple[Definition, ...], Numbe
         limit = np.inf if row.max_bytes is None else row.max_bytes
         quotas[row_of[row.partition_id], column_of[row.site_id]] = limit
     return tuple(Definition(row.name, row.definition) for row in rows), quotas
-
-
-def _rules(work: Work) -> tuple[Definition, ...]:
-    """Return the placement rules in force, by partition."""
-    rows = policies.all_in_force(work, PlacementRules)
-    return tuple(Definition(row.partition, row.text) for row in rows)
-
-
-def _waiting_copies(work: Work) -> frozenset[str]:
-    """Return what open copy requests name: datasets, or their blocks in full."""
-    open_ones = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
-    rows = work.rows(select(Request.dataset, Request.body).where(*open_ones))
-    return frozenset(name for row in rows for name in (row.body.get("blocks") or [row.dataset]))

@@ -29,6 +29,8 @@ from dynamo.services.tools import Tools
 
 BLOCKS_AT_ONCE = 20
 
+WAITS = "volume-limit"
+"""Why a deletion goes on later."""
 
 def condemn(use: Tools, request_ids: Sequence[int]) -> None:
     """Carry out the first half of deletion requests: what they name is condemned, block by block.
@@ -76,9 +78,9 @@ def _open(use: Tools, request_id: int) -> _Open | None:
 
 
 def _order(use: Tools, request: _Open) -> Order:
-    return Order(
-        request.id, "user", request.who, timedelta(hours=use.settings.deletion.grace_hours)
-    )
+    deletion = use.settings.deletion
+    grace = timedelta(hours=deletion.grace_hours)
+    return Order(request.id, "user", request.who, grace, most=deletion.site_bytes)
 
 
 @retried
@@ -128,18 +130,26 @@ def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any
     Their owner does not want them any more, so the last copy goes as well.
     """
     replicas = work.rows(
-        select(BlockReplica.id, BlockReplica.block_id, Site.name)
+        select(
+            BlockReplica.id,
+            BlockReplica.block_id,
+            BlockReplica.site_id,
+            BlockReplica.bytes,
+            Site.name,
+        )
         .join(Site, Site.id == BlockReplica.site_id)
         .where(BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
     )
     idle = set(switches.stopped_sites(work))
-    waiting = {row.block_id for row in replicas if row.name in idle}
+    late = guard.beyond(work, replicas, use.settings.deletion.site_bytes)
+    _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
+    waiting = {row.block_id for row in replicas if row.name in idle or row.id in late}
     going = {block: row for block, row in blocks.items() if block not in waiting}
     if not going:
         return
     files = select(File.id).where(File.block_id.in_(going))
     quiet = removal.cancel_transfers(work, Transfer.file_id.in_(files))
-    order = replace(_order(use, request), quiet=quiet)
+    order = replace(_order(use, request), quiet=quiet, most=None)
     result = guard.condemn(
         work, [r.id for r in replicas if r.block_id in going], order, last_copies=True
     )
@@ -232,10 +242,15 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
     left = dict(work.rows(counted))
     undone = _undone(work, request)
     if not left and (not undone or request.reason == "last-copy"):
+    elif refused.too_much:
+        detail = "as much as may is leaving these sites; the rest follows when others are gone"
+        requests.put(work, request_id, reason=WAITS, detail=detail)
         state = RequestState.FAILED if request.reason == "last-copy" else RequestState.DONE
-        requests.end(work, request_id, state, request.reason, request.detail)
+        said = (None, None) if request.reason == WAITS else (request.reason, request.detail)
+        requests.end(work, request_id, state, *said)
         return
-    held = bool(left.get(State.HELD)) and set(left) == {State.HELD}
+    waits = bool(undone) and request.reason == WAITS
+    held = set(left) == {State.HELD} or (waits and not left)
     state = RequestState.HELD if held else RequestState.RUNNING
     requests.put(work, request_id, state=state, not_before=work.now + again if undone else None)
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db import cycles, decisions, policies, snapshot, snapshot_file
+from dynamo.db import attributes, cycles, decisions, policies, snapshot, snapshot_file
 from dynamo.db.cycles import Held
-from dynamo.db.popularity import PRODUCED
 from dynamo.db.tables import Block
 from dynamo.db.work import Work, retried
 from dynamo.detox import summary as told
@@ -113,7 +112,7 @@ def limits(numbers: Detox) -> Limits:
 
 
 def _read(text: str, partition: str, partitions: Partitions) -> Reading:
-    known = Known(partitions.by_name.keys(), PRODUCED)
+    known = Known(partitions.by_name.keys(), attributes.produced())
     return check_policy(text, partition, partition=partition, known=known)
 
 

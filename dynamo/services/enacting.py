@@ -76,6 +76,7 @@ class Outcome:
         stay = dict.fromkeys(result.refused.last_copy, "last-copy")
         stay |= dict.fromkeys(result.refused.in_use, "in-use")
         stay |= dict.fromkeys(result.refused.switched_off, "switched-off")
+        stay |= dict.fromkeys(result.refused.too_much, "volume-limit")
         gone = {
             piece.replica_id: "being-deleted" for piece in some if piece.replica_id not in there
         }
@@ -185,12 +186,13 @@ def _condemn(
         datasets = {row.dataset_id for row in blocks.values()}
         lenient = _dispensable(work, held, datasets)
         grace = timedelta(hours=use.settings.deletion.grace_hours)
+        most = use.settings.deletion.site_bytes
         locked = latecomers.locked_since(work, datasets, seen)
         done = Outcome(locked=dict.fromkeys(locked, "locked"))
         for (line, last), some in _alike(batch, blocks, lenient).items():
             ids = [one for one in (piece.replica_id for piece in some) if one in there]
             ids = [one for one in ids if one not in locked]
-            order = Order(request_id, DETOX, SYSTEM, grace, why=line)
+            order = Order(request_id, DETOX, SYSTEM, grace, why=line, most=most)
             result = guard.condemn(work, ids, order, last_copies=last)
             done.note(some, there, result)
             if last:

@@ -6,8 +6,9 @@ pass it by. All functions expect the blocks' rows locked by the caller.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from dynamo.db import placing, removal, switches
 from dynamo.db.scheduling import Order
@@ -26,9 +27,16 @@ class Refusals:
     last_copy: tuple[int, ...] = ()
     in_use: tuple[int, ...] = ()
     switched_off: tuple[int, ...] = ()
+    too_much: tuple[int, ...] = ()
+    """Enough is leaving their sites already."""
+
+    @property
+    def all(self) -> frozenset[int]:
+        """Return all that stay."""
+        return frozenset((*self.last_copy, *self.in_use, *self.switched_off, *self.too_much))
 
     def __bool__(self) -> bool:
-        return bool(self.last_copy or self.in_use or self.switched_off)
+        return bool(self.all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ def condemn(
             BlockReplica.block_id,
             BlockReplica.site_id,
             BlockReplica.in_use,
+            BlockReplica.bytes,
             Site.name,
         )
         .join(Site, Site.id == BlockReplica.site_id)
@@ -69,9 +78,35 @@ def condemn(
         if last_copies
         else _last(work, [r for r in replicas if r.id not in stopped and r.id not in used])
     )
-    free = [r.id for r in replicas if r.id not in {*stopped, *used, *last}]
-    n_files = removal.condemn(work, free, order) if free else 0
-    return Condemned(n_files, Refusals(tuple(last), tuple(used), tuple(stopped)))
+    free = [r for r in replicas if r.id not in {*stopped, *used, *last}]
+    late = beyond(work, free, order.most)
+    ids = [r.id for r in free if r.id not in late]
+    n_files = removal.condemn(work, ids, order) if ids else 0
+    return Condemned(n_files, Refusals(tuple(last), tuple(used), tuple(stopped), tuple(late)))
+
+
+def beyond(work: Work, replicas: Collection[Any], most: int | None) -> list[int]:
+    """Return the replicas that would leave although enough is leaving their sites.
+
+    One that is larger than the limit leaves when nothing else does, or it never would.
+    """
+    if most is None or not replicas:
+        return []
+    here = BlockReplica.site_id.in_({replica.site_id for replica in replicas})
+    going = (
+        select(BlockReplica.site_id, func.sum(BlockReplica.bytes))
+        .where(here, BlockReplica.state == ReplicaState.CONDEMNED)
+        .group_by(BlockReplica.site_id)
+    )
+    leaving: dict[int, int] = {site: int(size) for site, size in work.rows(going)}
+    late = []
+    for replica in replicas:
+        before = leaving.get(replica.site_id, 0)
+        if before and before + replica.bytes > most:
+            late.append(replica.id)
+        else:
+            leaving[replica.site_id] = before + replica.bytes
+    return late
 
 
 def _last(work: Work, replicas: Collection[BlockReplica]) -> list[int]:

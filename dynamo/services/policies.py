@@ -1,6 +1,6 @@
 """Policies: which text is in force for a partition, which were before, and how one is changed."""
 
-from dynamo.db.popularity import PRODUCED
+from dynamo.db import attributes
 from dynamo.db.tables import Policy
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
@@ -34,7 +34,7 @@ def put(use: Tools, partition: str, body: asked.PolicyBody, caller: Caller) -> I
 def read(use: Tools, partition: str, text: str) -> Reading:
     """Read a policy for a partition. Raises Invalid with the place of each error, NotFound."""
     with use.begin.reading() as work:
-        known = Known(texts.known(work, partition), PRODUCED)
+        known = Known(texts.known(work, partition), attributes.produced())
     reading = check_policy(text, partition, partition=partition, known=known)
     texts.refuse(reading.errors, "policy", reading.source)
     texts.check_named(reading.policy.partition, partition, "policy")

@@ -1,6 +1,7 @@
 """Cycles of Detox, end to end: real files at three sites, and what is left of them."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -540,6 +541,70 @@ def test_a_site_that_disappears_after_the_snapshot_saves_the_other_copies(
 
     assert gone(world, cycle) == {(THREE, "T2_A"), (ONE, "T2_B")}
     assert cycle["summary"]["refused"] == {"last-copy": 1}
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_clock_that_jumps_in_mid_cycle_changes_nothing(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, hours: float
+):
+    look = detoxing.look
+
+    def then_jump(*given: Any) -> Any:
+        seen = look(*given)
+        clock.forward(hours=hours)
+        return seen
+
+    monkeypatch.setattr(detoxing, "look", then_jump)
+
+    cycle = run(world)
+
+    assert (cycle["state"], gone(world, cycle)) == ("done", SPARE)
+
+
+def test_the_time_zone_of_a_machine_changes_nothing(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    clock.forward(hours=5)
+    text = EVERYTHING.replace(
+        "Dismiss", "Dismiss dataset.last_update older_than 4 hours ago\nProtect"
+    )
+    plans = []
+    try:
+        for zone in ("UTC", "Pacific/Kiritimati", "America/Los_Angeles"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            plans.append(decided(world, run(world, dry_run=True, policy=text)))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert plans[0] == plans[1] == plans[2]
+    assert {one["text"].split()[0] for one in plans[0]} == {"Delete", "Dismiss"}
+
+
+def test_a_site_that_fills_up_in_mid_cycle_keeps_what_came(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    look = detoxing.look
+    for site in SITES:
+        world.site_quota(site, 10_000)
+    enforce(world, EVERYTHING.replace("site.occupancy > 0.9", "always"))
+
+    def then_fill(*given: Any) -> Any:
+        seen = look(*given)
+        world.many("T2_A", 4, start=90, dataset="/Higgs/alice-v9/USER")
+        world.work()
+        return seen
+
+    monkeypatch.setattr(detoxing, "look", then_fill)
+
+    cycle = run(world)
+    after_the_grace(world, clock)
+
+    assert cycle["state"] == "done"
+    assert {lfn(f"T2_A_{place}.root") for place in range(90, 94)} <= at(world, "T2_A")
+    everywhere = at(world, "T2_A") | at(world, "T2_B") | at(world, "T2_C")
+    assert everywhere > set().union(*(files_of(number) for number in (1, 2, 3)))
 
 
 def test_why_names_the_line_its_values_and_the_cycle(world: World):

@@ -5,7 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, update
 
-from dynamo.db.tables import Block, BlockReplica, Dataset, DatasetReplica, File, Quota, ReplicaFile
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Dataset,
+    DatasetReplica,
+    File,
+    Group,
+    Partition,
+    Quota,
+    ReplicaFile,
+)
 from dynamo.errors import Conflict, DynamoError, Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.services import copies, datasets, deletions, sites, switches
@@ -117,6 +127,17 @@ def test_the_group_decides_the_partition(world: World) -> None:
 
     assert shares(world, "Production") == {"T2_A": (201, 201), "T2_B": (0, 0)}
     assert shares(world, "Analysis") == {"T2_A": (201, 201), "T2_B": (201, 201)}
+
+
+def test_a_partition_of_an_own_condition_gets_its_data(world: World) -> None:
+    with world.use.begin() as work:
+        work.insert(Group, [{"name": "relval", "level": "dataset"}])
+        work.add(Partition, name="RelVal", definition="blockreplica.owner == relval")
+    register(world, dataset(block("b1", ["T2_A", "T2_B"]), group="relval"))
+
+    with world.use.begin.reading() as work:
+        named = select(Partition.name).join(BlockReplica, BlockReplica.partition_id == Partition.id)
+        assert work.scalars(named) == ["RelVal", "RelVal"]
 
 
 def test_data_of_the_users_tier_lie_in_the_users_partition(world: World) -> None:

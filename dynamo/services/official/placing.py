@@ -11,7 +11,7 @@ from dynamo.db.work import Work
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.inventory.states import ReplicaState
-from dynamo.services.official.directory import Directory
+from dynamo.services.official.directory import Directory, Whose, homes
 from dynamo.services.official.standing import Standing
 
 
@@ -63,7 +63,9 @@ def place(work: Work, blocks: Sequence[Standing], known: Directory) -> Placing:
         for row in official.replicas(work, [one.key for one in blocks if not one.is_new])
     }
     _check_staying(wanted, there)
-    new = _add(work, [at for at in wanted if at.key not in there], known)
+    fresh = [at for at in wanted if at.key not in there]
+    belonging = homes(work, known, {_whose(at): at.block.dataset.status for at in fresh})
+    new = _add(work, fresh, belonging)
     more = _fill(
         work, [at for at in wanted if at.key in there and not there[at.key].complete], there
     )
@@ -73,7 +75,9 @@ def place(work: Work, blocks: Sequence[Standing], known: Directory) -> Placing:
         for row in there.values()
         if row.state == ReplicaState.VALID
     ]
-    changes += [(*_home(one.at, known), one.at.block.bytes, one.size) for one in new]
+    changes += [
+        (one.at.site_id, belonging[_whose(one.at)], one.at.block.bytes, one.size) for one in new
+    ]
     changes += [(one.at.site_id, there[one.at.key].partition_id, 0, one.size) for one in more]
     return Placing([*new, *more], accounts.summed(changes))
 
@@ -136,11 +140,11 @@ def _check_staying(wanted: Sequence[At], there: Mapping[tuple[int, int], Any]) -
         raise Conflict("some replicas are being deleted", "being-deleted", faults=faults)
 
 
-def _home(at: At, known: Directory) -> Place:
-    return at.site_id, known.partition(at.block.dataset.name, at.group_id)
+def _whose(at: At) -> Whose:
+    return at.block.dataset.name, at.site_id, at.group_id
 
 
-def _add(work: Work, new: Sequence[At], known: Directory) -> list[Placed]:
+def _add(work: Work, new: Sequence[At], belonging: Mapping[Whose, int]) -> list[Placed]:
     """Write down replicas that were not known."""
     rows = [
         NewReplica(
@@ -148,7 +152,7 @@ def _add(work: Work, new: Sequence[At], known: Directory) -> list[Placed]:
             at.block.dataset.id,
             at.site_id,
             at.group_id,
-            _home(at, known)[1],
+            belonging[_whose(at)],
             at.replica.custodial,
             at.files,
             at.block.closed and len(at.files) == at.block.n_files,

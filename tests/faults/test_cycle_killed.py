@@ -1,0 +1,89 @@
+"""A cycle of Detox with real processes and real files, whose workers are killed in mid work."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from dynamo.db import placing
+from dynamo.db.tables import Block, Cycle, Deletion, History
+from dynamo.inventory import asked
+from dynamo.services import cycles, policies
+from tests.faults.endings import assert_all_ended, seen
+from tests.faults.plant import Plant, plant, quickly
+from tests.servers import Broker
+from tests.services.world import DATASET, OPERATOR
+
+pytestmark = pytest.mark.slow
+
+FILES = 30
+TEXT = """Partition User
+On site.name in [T2_A T2_B]
+When always
+Until never
+Protect site.name == T2_B
+Delete replica.num_full_other_copy_common_owner > 0
+Protect
+"""
+
+
+def count(made: Plant, table: type) -> int:
+    with made.world.use.begin.reading() as work:
+        return int(work.scalar(select(func.count()).select_from(table)))
+
+
+@pytest.fixture
+def made(_mariadb: Engine, broker: Broker, tmp_path: Path) -> Iterator[Plant]:
+    """Blocks of one file each; a cycle that does not move is given up after a second."""
+    built = plant(_mariadb, broker, tmp_path, block={"max_files": 1}, detox={"lease_seconds": 1})
+    yield built
+    built.stop()
+
+
+def test_killed_workers_cost_a_cycle_nothing(made: Plant):
+    world = made.world
+    pool = made.start("inject", "copy", "close", "policy")
+    injected = world.many("T2_A", FILES)
+    closed = world.close()
+    made.until_done(("injection", injected), ("closure", closed))
+    made.until_done(("copy", world.copy("T2_B", consolidate=False)))
+    everything = seen(world.folder / "T2_A")
+    policies.put(world.use, "User", asked.PolicyBody(text=TEXT), OPERATOR)
+    body = asked.CycleBody(kind="detox", partition="User")
+
+    # the second half of the plan waits for a lock of ours, and there its worker dies
+    with world.use.begin() as work:
+        placing.lock_blocks(work, [work.scalar(select(func.max(Block.id)))])
+        first = cycles.file(world.use, body, OPERATOR)
+        quickly(lambda: count(made, Deletion) > 0)
+        pool.kill()
+    some = count(made, Deletion)
+    assert 0 < some < FILES
+    made.start("inject", "copy", "close", "policy")
+    made.until(lambda: cycles.show(world.use, first)["state"] == "failed")
+    assert cycles.show(world.use, first)["reason"] == "worker-lost"
+
+    second = cycles.file(world.use, body, OPERATOR)
+    made.until(lambda: cycles.show(world.use, second)["state"] == "done")
+    assert cycles.show(world.use, second)["summary"]["condemned"]["blocks"] == FILES - some
+
+    deleter = made.start("delete")
+    quickly(lambda: len(seen(world.folder / "T2_A")) < FILES)
+    deleter.kill()
+    made.start("delete")
+    requests = [cycles.show(world.use, one)["request"] for one in (first, second)]
+    made.until_done(*(("deletion", one) for one in requests))
+
+    assert seen(world.folder / "T2_A") == {}
+    assert seen(world.folder / "T2_B") == everything
+    assert len(everything) == FILES
+    with world.use.begin.reading() as work:
+        why = work.scalars(
+            select(History.why).where(History.what == "condemned", History.dataset == DATASET)
+        )
+    assert len(why) == FILES
+    line = "line 6: Delete replica.num_full_other_copy_common_owner > 0"
+    assert all(said == f"detox, {line}" for said in why)
+    assert count(made, Cycle) == 2
+    assert_all_ended(world)

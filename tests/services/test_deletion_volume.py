@@ -1,0 +1,74 @@
+"""No more than a set volume leaves a site at once, whoever deletes: the rest waits, none fails."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db.tables import BlockReplica
+from dynamo.inventory import asked
+from dynamo.inventory.states import ReplicaState
+from dynamo.services import checks, cycles, policies
+from tests.conftest import Clock
+from tests.services.world import OPERATOR, World
+
+ALL_BUT_THE_LAST = """Partition User
+On site.name == *
+When always
+Until never
+Protect site.name == T2_B
+Delete replica.num_full_other_copy_common_owner > 0
+Protect
+"""
+
+
+@pytest.fixture
+def placed(world: World) -> World:
+    """Seven files in two closed blocks at T2_A and T2_B; a byte may leave a site at once."""
+    world.many("T2_A", 7)
+    world.work()
+    world.close()
+    world.work()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    return replace(world, use=world.with_settings(deletion={"site_bytes": 1}))
+
+
+def leaving(world: World) -> int:
+    with world.use.begin.reading() as work:
+        condemned = BlockReplica.state == ReplicaState.CONDEMNED
+        return len(work.scalars(select(BlockReplica.id).where(condemned)))
+
+
+@pytest.mark.parametrize("where", [{"site": "T2_A"}, {}])
+def test_a_users_deletion_waits_for_what_is_leaving_and_then_goes_on(
+    placed: World, clock: Clock, where: dict[str, str]
+) -> None:
+    sites = 1 if where else 2
+    request = placed.delete(**where)
+    placed.work()
+
+    shown = placed.request("deletion", request)
+    assert (shown["state"], shown["reason"]) == ("running", "volume-limit")
+    assert leaving(placed) == sites
+
+    for _ in range(2):
+        clock.forward(hours=25)
+        placed.sweep()
+        clock.forward(minutes=5)
+        placed.sweep()
+    shown = placed.request("deletion", request)
+    assert (shown["state"], shown.get("reason")) == ("done", None)
+    assert placed.on_disk("T2_A") == {}
+    assert len(placed.on_disk("T2_B")) == (7 if where else 0)
+    assert checks.check(placed.use) == []
+
+
+def test_a_cycle_names_what_it_leaves_for_the_next_one(placed: World) -> None:
+    policies.put(placed.use, "User", asked.PolicyBody(text=ALL_BUT_THE_LAST), OPERATOR)
+    body = asked.CycleBody(kind="detox", partition="User")
+    cycles.run(placed.use, [cycles.file(placed.use, body, OPERATOR)])
+
+    shown = cycles.show(placed.use, 1)
+    assert shown["summary"]["refused"] == {"volume-limit": 1}
+    assert shown["summary"]["condemned"]["blocks"] == leaving(placed) == 1
