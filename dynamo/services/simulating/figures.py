@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from dynamo.db.tables import Dataset, File, History, Incident, Quota, Request, Site, Transfer
 from dynamo.db.work import Work
-from dynamo.inventory.states import ENDED, RequestKind
+from dynamo.inventory.states import RequestKind, RequestState
 from dynamo.operations.life import State
 from dynamo.services import checks
 from dynamo.services.tools import Tools
@@ -40,7 +40,7 @@ class Day:
     lost: int
     """Files that are declared lost and not had again."""
     unexplained: int
-    """Transfers and requests that wait for more than a day and do not say for what."""
+    """Transfers and requests that are held or wait and do not say for what, or until when."""
     broken: Sequence[str]
     """Invariants that do not hold."""
 
@@ -123,16 +123,16 @@ def _counted(work: Work, wanted: Any) -> dict[str, int]:
 
 
 def _unexplained(work: Work) -> int:
-    """Count what waits without a reason and without a moment at which it is looked at again."""
-    transfers = (
-        Transfer.state.in_((State.QUEUED, State.HELD)),
-        Transfer.reason.is_(None),
-        Transfer.not_before.is_(None),
+    """Count what is held and does not say for what, or waits and is never looked at again."""
+    silent = (Transfer.state == State.HELD, Transfer.reason.is_(None))
+    forgotten = (Transfer.state == State.QUEUED, Transfer.not_before.is_(None))
+    asleep = (Request.state == RequestState.HELD, Request.reason.is_(None))
+    counted = (
+        select(func.count(Transfer.id)).where(*silent),
+        select(func.count(Transfer.id)).where(*forgotten),
+        select(func.count(Request.id)).where(*asleep),
     )
-    requests = (Request.state.not_in(ENDED), Request.not_before.is_(None))
-    return int(work.scalar(select(func.count(Transfer.id)).where(*transfers))) + int(
-        work.scalar(select(func.count(Request.id)).where(*requests))
-    )
+    return sum(int(work.scalar(one) or 0) for one in counted)
 
 
 def left(work: Work, since: datetime, day: int) -> list[Left]:
