@@ -28,9 +28,9 @@ from dynamo.services import guard, users
 from dynamo.services.tools import Tools
 
 BLOCKS_AT_ONCE = 20
-
 WAITS = "volume-limit"
 """Why a deletion goes on later."""
+
 
 def condemn(use: Tools, request_ids: Sequence[int]) -> None:
     """Carry out the first half of deletion requests: what they name is condemned, block by block.
@@ -139,6 +139,7 @@ def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any
         )
         .join(Site, Site.id == BlockReplica.site_id)
         .where(BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.block_id, BlockReplica.id)
     )
     idle = set(switches.stopped_sites(work))
     late = guard.beyond(work, replicas, use.settings.deletion.site_bytes)
@@ -211,6 +212,9 @@ def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None
     if refused.last_copy:
         detail = f"{len(refused.last_copy)} blocks have no other complete copy at a ready site"
         requests.put(work, request_id, reason="last-copy", detail=detail)
+    elif refused.too_much:
+        detail = "as much as may is leaving these sites; the rest follows when others are gone"
+        requests.put(work, request_id, reason=WAITS, detail=detail)
 
 
 # --- how far it is --------------------------------------------------------------------------------
@@ -242,9 +246,6 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
     left = dict(work.rows(counted))
     undone = _undone(work, request)
     if not left and (not undone or request.reason == "last-copy"):
-    elif refused.too_much:
-        detail = "as much as may is leaving these sites; the rest follows when others are gone"
-        requests.put(work, request_id, reason=WAITS, detail=detail)
         state = RequestState.FAILED if request.reason == "last-copy" else RequestState.DONE
         said = (None, None) if request.reason == WAITS else (request.reason, request.detail)
         requests.end(work, request_id, state, *said)
