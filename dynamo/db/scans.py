@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 
 from dynamo.db.reads.seek import Rows, Span
 from dynamo.db.switches import stopped_sites
@@ -14,7 +14,7 @@ from dynamo.db.work import Work
 from dynamo.inventory.states import RequestState, SiteKind, SiteStatus
 from dynamo.logs import trace
 
-OPEN = (RequestState.QUEUED, RequestState.RUNNING)
+_AFTER_FAILURE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,14 @@ def waiting(work: Work, patience: timedelta) -> list[int]:
 
 
 def due(work: Work, before: datetime) -> Sequence[Any]:
-    """Return ready disk sites of which no scan began since a moment, longest ago first."""
-    recent = exists().where(Scan.site_id == Site.id, Scan.dry_run.is_(False), Scan.created > before)
+    """Return ready disk sites of which no scan began since a moment, longest ago first.
+
+    One that has failed counts for an hour only.
+    """
+    counts = or_(Scan.state != RequestState.FAILED, Scan.created > work.now - _AFTER_FAILURE)
+    recent = exists().where(
+        Scan.site_id == Site.id, Scan.dry_run.is_(False), Scan.created > before, counts
+    )
     busy = exists().where(Scan.running_key.is_not(None), Scan.site_id == Site.id)
     last = (
         select(func.max(Scan.created)).where(Scan.site_id == Site.id).correlate(Site)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from dynamo.db import scans as rows
 from dynamo.db.tables import BlockReplica, Incident, Remedy, Sighting, Site, Transfer
 from dynamo.inventory import asked
 from dynamo.services import incidents, remedying, scanning, scans, switches, tidying
@@ -443,6 +444,38 @@ def test_a_listing_that_proves_nothing_does_nothing(
     assert count(world, Incident) == 0
     with world.use.begin.reading() as work:
         assert work.scalars(select(BlockReplica.complete)) == [True, True]
+
+
+def test_each_site_is_scanned_once_a_day_and_again_an_hour_after_a_failure(
+    world: World, clock: Clock
+):
+    def filed(site: str) -> int:
+        tidying.tidy(world.use)
+        world.work()
+        return len(scans.some(world.use, site, ALL).items)
+
+    at_two_sites(world)
+    world.status("T2_C", "waitroom")
+    (world.folder / "T2_B").rename(world.folder / "away")
+    assert [filed(site) for site in ("T2_A", "T2_B", "T2_C")] == [1, 1, 0]
+    (world.folder / "away").rename(world.folder / "T2_B")
+    clock.forward(hours=1)
+    assert [filed(site) for site in ("T2_A", "T2_B")] == [1, 2]
+    clock.forward(hours=22)
+    assert [filed(site) for site in ("T2_A", "T2_B")] == [1, 2]
+    clock.forward(hours=1)
+    assert [filed(site) for site in ("T2_A", "T2_B")] == [2, 2]
+    assert {one["state"] for one in scans.some(world.use, "T2_B", ALL).items} == {"failed", "done"}
+
+
+def test_a_scan_whose_worker_died_is_given_up_and_the_next_one_runs(world: World, clock: Clock):
+    scan_id = scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    with world.use.begin() as work:
+        assert rows.claim(work, scan_id, "dead", timedelta(seconds=30)) is not None
+    clock.forward(minutes=1)
+
+    assert scan(world)["state"] == "done"
+    assert scans.show(world.use, scan_id)["reason"] == "worker-lost"
 
 
 def test_above_a_limit_nothing_is_done_and_the_next_scan_goes_on_once_it_is_raised(
