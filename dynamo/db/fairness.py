@@ -16,7 +16,7 @@ from dynamo.db import breakers, streams
 from dynamo.db.streams import OUTSIDE, UNSENT, Limits, Way
 from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
 from dynamo.db.work import Work
-from dynamo.operations.breakers import Operation
+from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.life import State
 
 
@@ -84,20 +84,30 @@ def unsent(work: Work, request_id: int, window: int) -> list[int]:
     found = (
         select(Transfer.id)
         .outerjoin(BlockReplica, BlockReplica.id == Transfer.source_id)
-        .where(*_unsent(work, request_id), *_not_parked(work, request_id))
+        .where(*_unsent(work, request_id), *_free_ways(work, request_id))
     )
     ids: list[int] = work.scalars(found.order_by(Transfer.id).limit(room))
     return ids
 
 
-def _not_parked(work: Work, request_id: int) -> list[Any]:
-    """Leave out the ways on which the request is parked: it is called when these are free."""
+def _free_ways(work: Work, request_id: int) -> list[Any]:
+    """Leave out ways on which the request is parked, as it is called when these are free.
+
+    And those at whose end something rests: they are tried when that is over.
+    """
+    source = func.coalesce(BlockReplica.site_id, OUTSIDE)
     parked = select(Parked.source_id, Parked.site_id).where(Parked.request_id == request_id)
-    return [
-        (Transfer.site_id != row.site_id)
-        | (func.coalesce(BlockReplica.site_id, OUTSIDE) != row.source_id)
-        for row in work.rows(parked)
+    busy = [
+        (Transfer.site_id != row.site_id) | (source != row.source_id) for row in work.rows(parked)
     ]
+    open_ones = [
+        rest
+        for rest in breakers.resting(work, None, Operation.READ, Operation.WRITE)
+        if rest.position is Position.OPEN
+    ]
+    written = [one.site_id for one in open_ones if one.operation is Operation.WRITE]
+    read = [one.site_id for one in open_ones if one.operation is Operation.READ]
+    return [*busy, Transfer.site_id.not_in(written), source.not_in(read)]
 
 
 def _unsent(work: Work, request_id: int) -> tuple[Any, ...]:
@@ -142,6 +152,20 @@ def forget_lost(work: Work, patience: timedelta, most: int) -> int:
     return len(ids)
 
 
+def due_at(work: Work, place: breakers.Place, most: int) -> list[int]:
+    """Return due transfers that need an operation at a site."""
+    due = (Transfer.state == State.QUEUED, Transfer.not_before <= work.now, _at(place))
+    ids: list[int] = work.scalars(select(Transfer.id).where(*due).limit(most))
+    return ids
+
+
+def _at(place: breakers.Place) -> Any:
+    site, operation = place
+    if operation is Operation.WRITE:
+        return Transfer.site_id == site
+    return Transfer.source_id.in_(select(BlockReplica.id).where(BlockReplica.site_id == site))
+
+
 def postpone(work: Work, ids: Collection[int], until: datetime, error: str) -> None:
     """Let due transfers wait for a breaker."""
     due = (
@@ -162,12 +186,8 @@ def postpone(work: Work, ids: Collection[int], until: datetime, error: str) -> N
 def wake(work: Work, places: Collection[breakers.Place]) -> int:
     """Let transfers that waited for breakers go on, as these are closed again."""
     changed = 0
-    for site, operation in places:
-        here: Any = Transfer.site_id == site
-        if operation is Operation.READ:
-            replicas = select(BlockReplica.id).where(BlockReplica.site_id == site)
-            here = Transfer.source_id.in_(replicas)
-        waiting = (Transfer.state == State.QUEUED, Transfer.reason == "site-failing", here)
+    for place in places:
+        waiting = (Transfer.state == State.QUEUED, Transfer.reason == "site-failing", _at(place))
         found = work.scalars(select(Transfer.id).where(*waiting))
         if found:
             values = {"not_before": work.now, "hinted": UNSENT, "reason": None, "error": None}

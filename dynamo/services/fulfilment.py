@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import case, func, select
 
 from dynamo.db import registry, requests
+from dynamo.db.streams import UNSENT
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -132,7 +133,7 @@ def _why(work: Work, wish: Wish, excuse: Excuse | None) -> Excuse | None:
     mine = Transfer.request_id == wish.request_id
     said = select(Transfer.reason, Transfer.error)
     queued, rests = Transfer.state == State.QUEUED, Transfer.reason == "site-failing"
-    others = queued & (Transfer.reason.is_(None) | ~rests)
+    others = queued & (Transfer.hinted > UNSENT) & (Transfer.reason.is_(None) | ~rests)
     going = select(Transfer.id).where(mine, others | (Transfer.state == State.ACTIVE))
     if work.scalar(going.limit(1)) is not None:
         return excuse

@@ -18,13 +18,14 @@ from dynamo.db.links import Moved
 from dynamo.db.streams import Admission, Limits, Way
 from dynamo.db.tables import Site
 from dynamo.db.work import Work, retried
-from dynamo.operations.breakers import Operation, Rules
+from dynamo.operations.breakers import Operation, Position, Rules
 from dynamo.operations.failures import Blame, kind_of
 from dynamo.services.tools import Tools
 
 CALLED = 2
 """Parked requests that the end of one stream calls: one may find its other end busy."""
 _MOST = 10_000
+_TOLD = 1000
 
 
 @dataclass(slots=True)
@@ -97,6 +98,8 @@ def enter(use: Tools, way: Way, ids: Sequence[int], holder: Holder) -> Admission
             site, operation, until = admission.rests
             text = said(work, site, operation, until)
             fairness.postpone(work, ids, until, text)
+        if not admission.granted:  # its other ways may be free
+            refill(work, use, [row.id for row in streams.owners(work, ids)])
         return admission
 
 
@@ -157,6 +160,12 @@ def sweep(work: Work, use: Tools) -> None:
     """Send what was lost, what was never sent, and who was parked and is not called by anybody."""
     streams.clear_dead(work)
     fairness.forget_lost(work, timedelta(seconds=use.settings.work.hint_seconds), _MOST)
+    for rest in breakers.resting(work, None, Operation.READ, Operation.WRITE):
+        if rest.position is Position.OPEN:  # some of them say why they wait
+            ids = fairness.due_at(work, (rest.site_id, rest.operation), _TOLD)
+            fairness.postpone(
+                work, ids, rest.until, said(work, rest.site_id, rest.operation, rest.until)
+            )
     called: list[int] = []
     for turn in fairness.turns(work, limits(use), None, _MOST // use.settings.work.batch):
         ids = fairness.next_of(work, turn, use.settings.work.batch)

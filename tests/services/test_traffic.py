@@ -12,12 +12,12 @@ from dynamo.db.breakers import Result
 from dynamo.db.claims import Holder
 from dynamo.db.links import Moved
 from dynamo.db.streams import Way
-from dynamo.db.tables import Breaker, Parked, Site, Stream, Transfer
+from dynamo.db.tables import Breaker, Deletion, Parked, Request, Site, Stream, Transfer
 from dynamo.operations.breakers import Operation
 from dynamo.services import traffic, transferring
 from dynamo.services.traffic import Experience
 from tests.conftest import Clock
-from tests.services.world import World
+from tests.services.world import TASKS, World
 
 HALF_LIFE = timedelta(days=1)
 
@@ -229,3 +229,76 @@ def test_what_was_learnt_of_a_link_fades(world: World, clock: Clock) -> None:
     with world.use.begin() as work:
         links.learn(work, {(a, b): Moved(10, 1.0)}, HALF_LIFE)
         assert links.rates(work)[a, b] == pytest.approx(11, abs=0.2)
+
+
+def test_a_busy_way_does_not_hold_up_the_others_of_a_request(world: World) -> None:
+    world.many("T2_A", 12)
+    world.close()
+    world.work()
+    world.use = world.with_settings(work={"batch": 2}, transfer={"window": 1})
+    a, b = site_id(world, "T2_A"), site_id(world, "T2_B")
+    with world.use.begin() as work:
+        work.changed(update(Site).where(Site.id == b).values(max_streams=1))
+        owner = work.scalar(select(Request.owner_id).limit(1))
+        row = {"owner": "slow", "user_id": owner, "source_id": a, "site_id": b}
+        work.add(Stream, **row, until=work.now + timedelta(days=1))
+
+    request = world.copy(["T2_B", "T2_C"], consolidate=False)
+    world.work(rounds=1000)
+    assert (len(world.on_disk("T2_B")), len(world.on_disk("T2_C"))) == (0, 12)
+
+    traffic.leave(world.use, Experience(Way(a, b)), Holder("slow", 30), ())
+    world.work(rounds=1000)
+    assert len(world.on_disk("T2_B")) == 12
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_deletions_at_a_site_that_keeps_failing_rest_too(world: World, clock: Clock) -> None:
+    world.use = world.with_settings(deletion={"grace_hours": 0}, block={"max_files": 50})
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    break_site(world, "T2_A")
+    request = world.delete()
+    world.work()
+    with world.use.begin.reading() as work:
+        rests = select(Breaker.operation).where(Breaker.until > work.now)
+        assert work.scalars(rests) == ["delete"]
+
+    clock.forward(seconds=40)
+    world.sweep()
+    assert {one["reason"] for one in world.problems("deletion", request)} == {"site-failing"}
+    clock.forward(seconds=60)
+    world.sweep()
+    with world.use.begin.reading() as work:
+        assert sorted(work.scalars(select(Deletion.attempts))) == [1] * 7 + [2] * 3
+
+    mend_site(world, "T2_A")
+    for _ in range(4):
+        clock.forward(minutes=3)
+        world.sweep()
+    assert world.request("deletion", request)["state"] == "done"
+    assert world.on_disk("T2_A") == {}
+
+
+def test_a_copy_says_that_it_waits_for_a_site_that_keeps_failing(
+    world: World, clock: Clock
+) -> None:
+    world.many("T2_A", 8)
+    world.close()
+    world.work()
+    break_site(world, "T2_B")
+    request = world.copy("T2_B", consolidate=False)
+    world.work()
+    clock.forward(seconds=40)
+    world.sweep()
+    clock.forward(seconds=0)
+    TASKS["plan"](world.use, (request,))
+    shown = world.request("copy", request)
+    assert shown["reason"] == "site-failing"
+    assert str(shown["detail"]).startswith("waiting: site T2_B write breaker open until")
+    mend_site(world, "T2_B")
+    for _ in range(5):
+        clock.forward(minutes=3)
+        world.sweep()
+    assert world.request("copy", request)["state"] == "done"
