@@ -187,6 +187,7 @@ def _end(use: Tools, held: Held, state: RequestState, **values: Any) -> None:
 
 def _forget(use: Tools) -> None:
     for cycle_id in _old(use):
+        detoxing.saved_at(use, cycle_id).unlink(missing_ok=True)
         while not _forget_part(use, cycle_id):
             pass
 

@@ -642,12 +642,14 @@ def test_cycles_and_decisions_come_in_pages(world: World):
 
 
 def test_old_cycles_are_forgotten_with_their_decisions(world: World):
-    use = world.with_settings(detox={"keep_cycles": 2})
+    use = world.with_settings(detox={"keep_cycles": 2, "keep_snapshots": True})
     for _ in range(4):
         body = asked.CycleBody(kind="detox", partition="User", dry_run=True)
         cycles.run(use, [cycles.file(use, body, OPERATOR)])
 
     assert world.count(Cycle) == 2
+    snapshots = (world.folder / "cycles").iterdir()
+    assert sorted(path.name for path in snapshots) == ["3.npz", "4.npz"]
     with world.use.begin.reading() as work:
         assert work.scalars(select(Decision.cycle_id).distinct().order_by(Decision.cycle_id)) == [
             3,
