@@ -38,8 +38,13 @@ def forget_blocks(work: Work, block_ids: Collection[int]) -> None:
     Closed ones that are empty.
     """
     here = BlockReplica.block_id == Block.id
+    # files that were condemned before, alone, may leave later: the block goes with the last of them
+    leaving = select(Deletion.id).join(File, File.id == Deletion.file_id)
     condemned = select(Block.id).where(
-        Block.id.in_(block_ids), Block.condemned_by.is_not(None), ~_exists(here)
+        Block.id.in_(block_ids),
+        Block.condemned_by.is_not(None),
+        ~_exists(here),
+        ~leaving.where(File.block_id == Block.id).exists(),
     )
     _forget_files(
         work,

@@ -56,7 +56,7 @@ def condemn(work: Work, replica_ids: Collection[int], order: Order) -> int:
 
 
 def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
-    """Condemn single files everywhere.
+    """Condemn single files everywhere, unless they leave already, alone or with their block.
 
     They leave their blocks now and their sites after the grace time.
     """
@@ -71,7 +71,8 @@ def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
             Dataset.owner_id,
         )
         .join(Dataset, Dataset.id == File.dataset_id)
-        .where(File.id.in_(file_ids), File.condemned_by.is_(None))
+        .outerjoin(Block, Block.id == File.block_id)
+        .where(File.id.in_(file_ids), File.condemned_by.is_(None), Block.condemned_by.is_(None))
         .order_by(File.id)
     )
     ids = [file.id for file in files]
@@ -156,6 +157,18 @@ def cancel_transfers(work: Work, which: Any) -> datetime:
     return max(
         [row.lease_until for row in open_ones if row.lease_until is not None], default=work.now
     )
+
+
+def revive_transfers(work: Work, which: Any) -> None:
+    """Queue cancelled arrivals again; for their requests they have not failed any more."""
+    cancelled = (which, Transfer.state == State.CANCELLED)
+    rows = work.rows(select(Transfer.id, Transfer.request_id).where(*cancelled))
+    queued = {"state": State.QUEUED, "not_before": work.now, "hinted": work.now}
+    work.changed(update(Transfer).where(Transfer.id.in_([row.id for row in rows])).values(queued))
+    tallies = Tallies()
+    for row in rows:
+        tallies[row.request_id].failed -= 1
+    requests.count(work, tallies)
 
 
 def _condemnable(work: Work, replica_ids: Collection[int]) -> Sequence[Any]:

@@ -125,7 +125,11 @@ def falsely_incomplete(_limits: Limits) -> Statements:
 
 def condemned_for_nothing(_limits: Limits) -> Statements:
     """Find condemned replicas that no deletion will ever remove."""
-    leaving = exists().where(Deletion.replica_id == BlockReplica.id)
+    leaving = or_(
+        exists().where(Deletion.replica_id == BlockReplica.id),
+        # of an emptied block the last files leave one by one, and it goes with them
+        exists().where(File.block_id == BlockReplica.block_id, File.condemned_by.is_not(None)),
+    )
     columns = (BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
     condemned = BlockReplica.state == ReplicaState.CONDEMNED
     return (select(*columns).where(condemned, ~leaving),)

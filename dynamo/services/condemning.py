@@ -24,6 +24,7 @@ from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, ReplicaState, RequestKind, RequestState
 from dynamo.operations.hints import batches
 from dynamo.operations.life import State
+from dynamo.points import Point, reached
 from dynamo.services import guard, users
 from dynamo.services.tools import Tools
 
@@ -44,9 +45,11 @@ def condemn(use: Tools, request_ids: Sequence[int]) -> None:
         if request.body["files"] is not None:
             for batch in batches(sorted(request.body["files"]), 1000):
                 _condemn_files(use, request, batch)
+                reached(Point.CONDEMNED)
         else:
             for batch in batches(_blocks(use, request), BLOCKS_AT_ONCE):
                 _condemn_blocks(use, request, batch)
+                reached(Point.CONDEMNED)
             if request.body["whole"]:
                 _condemn_files(use, request, _loose_files(use, request))
         _judge(use, request_id)
@@ -105,23 +108,49 @@ def _blocks(use: Tools, request: _Open) -> list[int]:
 @retried
 def _condemn_blocks(use: Tools, request: _Open, block_ids: Sequence[int]) -> None:
     with use.begin() as work:
-        blocks = placing.lock_blocks(work, block_ids)
+        locked = placing.lock_blocks(work, block_ids)
+        blocks = {b: row for b, row in locked.items() if row.condemned_by is None}
         if request.site_id is not None:
-            here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == request.site_id)
-            replicas = work.scalars(select(BlockReplica.id).where(*here))
-            result = guard.condemn(
-                work, replicas, _order(use, request), last_copies=request.body["last_copy"]
-            )
-            _count(work, request.id, result.n_files)
-            _note_refusals(work, request.id, result.refused)
-        elif not switches.stopped(work, switches.DELETIONS):
-            _condemn_whole(
-                work,
-                use,
-                request,
-                {b: row for b, row in blocks.items() if row.condemned_by is None},
-            )
+            whole = _last_ones(work, request, blocks)
+            _condemn_here(work, use, request, blocks.keys() - whole.keys())
+        else:
+            whole = blocks
+        if whole and not switches.stopped(work, switches.DELETIONS):
+            _condemn_whole(work, use, request, whole)
         guard.announce(work, use, request.id)
+
+
+def _last_ones(work: Work, request: _Open, blocks: Mapping[int, Any]) -> dict[int, Any]:
+    """Return the blocks of which no complete copy stays, if the owner said that they may go.
+
+    With its last copy a block is gone: its names leave the catalogue, as nothing can be read any
+    more under them.
+    """
+    if not request.body["last_copy"]:
+        return {}
+    stays = select(BlockReplica.block_id).where(
+        BlockReplica.block_id.in_(blocks),
+        BlockReplica.site_id != request.site_id,
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.complete.is_(True),
+    )
+    here = select(BlockReplica.block_id).where(
+        BlockReplica.block_id.in_(blocks),
+        BlockReplica.site_id == request.site_id,
+        BlockReplica.state == ReplicaState.VALID,
+    )
+    lost = set(work.scalars(here)) - set(work.scalars(stays))
+    return {block: row for block, row in blocks.items() if block in lost}
+
+
+def _condemn_here(work: Work, use: Tools, request: _Open, block_ids: Collection[int]) -> None:
+    here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == request.site_id)
+    replicas = work.scalars(select(BlockReplica.id).where(*here))
+    result = guard.condemn(
+        work, replicas, _order(use, request), last_copies=request.body["last_copy"]
+    )
+    _count(work, request.id, result.n_files)
+    _note_refusals(work, request.id, result.refused)
 
 
 def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any]) -> None:
@@ -179,12 +208,13 @@ def _loose_files(use: Tools, request: _Open) -> list[int]:
     if request.dataset is None:
         return []
     with use.begin.reading() as work:
-        loose = (
-            File.dataset_id == request.dataset.id,
-            File.block_id.is_(None),
-            File.condemned_by.is_(None),
-        )
-        return work.scalars(select(File.id).where(*loose).order_by(File.id))
+        loose = select(File.id).where(*_loose(request.dataset.id))
+        return work.scalars(loose.order_by(File.id))
+
+
+def _loose(dataset_id: int) -> tuple[Any, ...]:
+    """Return the conditions for files that have no block yet."""
+    return (File.dataset_id == dataset_id, File.block_id.is_(None), File.condemned_by.is_(None))
 
 
 @retried
@@ -272,9 +302,11 @@ def _undone(work: Work, request: Any) -> int:
         named = (
             File.id.in_(body["files"]),
             File.condemned_by.is_(None),
+            Block.condemned_by.is_(None),
             File.dataset_id == dataset.id,
         )
-        return int(work.scalar(select(func.count()).select_from(File).where(*named)))
+        files = select(func.count()).select_from(File).outerjoin(Block, Block.id == File.block_id)
+        return int(work.scalar(files.where(*named)))
     blocks = (
         select(func.count())
         .select_from(Block)
@@ -287,4 +319,5 @@ def _undone(work: Work, request: Any) -> int:
             Site, Site.id == BlockReplica.site_id
         )
         blocks = blocks.where(Site.name == body["site"], BlockReplica.state == ReplicaState.VALID)
-    return int(work.scalar(blocks))
+    loose = select(func.count()).select_from(File).where(*_loose(dataset.id))
+    return int(work.scalar(blocks)) + (int(work.scalar(loose)) if body["whole"] else 0)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import registry, requests, switches
-from dynamo.db.requests import Filed
+from dynamo.db.requests import Filed, Tallies
 from dynamo.db.tables import Group, Partition, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.errors import (
@@ -33,6 +33,8 @@ from dynamo.services.registering import Batch, Registered, Transfers, register
 from dynamo.services.tools import Tools
 
 _OVERTAKEN = frozenset({State.HELD, State.FAILED, State.CANCELLED})
+_COUNTED = frozenset({State.FAILED, State.CANCELLED})
+"""Files in these states count as failed in the request that was to bring them."""
 
 
 def file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None = None) -> int:
@@ -208,6 +210,7 @@ def _queue_again(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) ->
     Return the requests that they belong to: those that first brought them.
     """
     earlier: set[int] = set()
+    tallies = Tallies()
     for n, new in enumerate(batch.wanted.files):
         row = known.get(new.lfn)
         if row is None or row.transfer_id is None:
@@ -228,6 +231,8 @@ def _queue_again(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) ->
         values |= {"source_url": new.source, "reason": None, "error": None}
         values["upload"] = transfers.upload() if new.source is None else None
         again = update(Transfer).where(Transfer.id == row.transfer_id, Transfer.state == row.state)
-        work.changed(again.values(values))
+        if work.changed(again.values(values)) and row.state in _COUNTED:
+            tallies[row.request_id].failed -= 1
         earlier.add(row.request_id)
+    requests.count(work, tallies)
     return earlier

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
 
-from dynamo.db import accounts, placing, requests
+from dynamo.db import accounts, placing, removal, requests
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.db.work import Work
 from dynamo.errors import Conflict, Full
@@ -108,12 +108,7 @@ def _revive_replicas(work: Work, request: Any, replicas: Sequence[Any]) -> None:
             work,
             {(replica.site_id, replica.partition_id): (replica.block_bytes - replica.bytes, 0)},
         )
-    cancelled = (Transfer.replica_id.in_(ids), Transfer.state == State.CANCELLED)
-    work.changed(
-        update(Transfer)
-        .where(*cancelled)
-        .values(state=State.QUEUED, not_before=work.now, hinted=work.now)
-    )
+    removal.revive_transfers(work, Transfer.replica_id.in_(ids))
     whole = (
         Block.id.in_({replica.block_id for replica in replicas}),
         Block.condemned_by == request.id,
@@ -187,12 +182,7 @@ def _revive_files(work: Work, dataset: Any, file_ids: Collection[int]) -> None:
     listed = [{"replica_id": row.replica_id, "file_id": row.id} for row in lay if not row.complete]
     work.insert(ReplicaFile, listed)
     _book_missing(work, files, {(row.id, row.replica_id) for row in lay})
-    cancelled = (Transfer.file_id.in_(file_ids), Transfer.state == State.CANCELLED)
-    work.changed(
-        update(Transfer)
-        .where(*cancelled)
-        .values(state=State.QUEUED, not_before=work.now, hinted=work.now)
-    )
+    removal.revive_transfers(work, Transfer.file_id.in_(file_ids))
     size = sum(file.size or 0 for file in files)
     _charge(work, (dataset.id, dataset.owner_id), len(files), size)
 

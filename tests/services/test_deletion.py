@@ -3,10 +3,12 @@
 import pytest
 from sqlalchemy import select, update
 
+from dynamo.db import claims
+from dynamo.db.claims import Holder
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Site, Switch
 from dynamo.errors import Conflict, Forbidden
 from dynamo.inventory.states import RequestKind
-from dynamo.services import requests
+from dynamo.services import checks, requests, sweeps
 from tests.conftest import Clock
 from tests.services.world import ALICE, BOB, DATASET, World, lfn
 
@@ -68,6 +70,104 @@ def test_the_last_copy_at_a_site_is_refused(placed: World):
     with pytest.raises(Conflict) as refused:
         placed.delete(site="T2_A")
     assert refused.value.reason == "last-copy"
+
+
+def test_with_the_last_copy_at_a_site_the_names_leave_too(placed: World, clock: Clock):
+    request = placed.delete(site="T2_A", last_copy=True)
+    placed.work()
+    assert placed.used("alice") == 0
+
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert placed.request("deletion", request)["state"] == "done"
+    assert placed.on_disk("T2_A") == {}
+    assert placed.count(File) == 0
+
+
+def test_the_last_copy_that_goes_from_one_site_stays_where_it_lies_elsewhere(
+    placed: World, clock: Clock
+):
+    placed.copy("T2_B", consolidate=False)
+    placed.work()
+    with placed.use.begin() as work:
+        work.changed(update(Site).where(Site.name == "T2_B").values(status="waitroom"))
+
+    placed.delete(site="T2_A", last_copy=True)
+    placed.work()
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert placed.on_disk("T2_A") == {}
+    assert len(placed.on_disk("T2_B")) == placed.count(File) == 7
+
+
+def test_what_a_dead_worker_may_have_deleted_cannot_be_rescued(placed: World, clock: Clock):
+    request = placed.delete()
+    placed.work()
+    clock.forward(hours=25)
+    with placed.use.begin() as work:
+        ids = work.scalars(select(Deletion.id))
+        claims.claim(work, Deletion, ids, Holder("killed", 30))
+    for name in list(placed.on_disk("T2_A")):
+        placed.path("T2_A", name).unlink()
+    clock.forward(minutes=2)
+    sweeps.sweep(placed.use)  # queued again, and not yet taken
+
+    with pytest.raises(Conflict) as refused:
+        requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    assert refused.value.reason == "already-ended"
+    placed.work()
+    assert placed.request("deletion", request)["state"] == "done"
+
+
+def test_what_leaves_with_its_block_is_not_taken_out_a_second_time(placed: World, clock: Clock):
+    placed.delete()
+    placed.work()
+    placed.delete(lfns=(lfn("T2_A_0.root"),))
+    placed.work()
+    assert placed.used("alice") == 0
+    assert [str(found) for found in checks.check(placed.use) if not found.is_warning] == []
+
+    clock.forward(hours=25)
+    placed.sweep()
+    assert placed.count(File) == placed.count(Dataset) == 0
+
+
+def test_a_block_goes_with_the_last_of_its_files_however_they_were_condemned(
+    placed: World, clock: Clock
+):
+    """Two files alone first, the rest with the dataset an hour later: every count is right."""
+    placed.delete(lfns=(lfn("T2_A_5.root"), lfn("T2_A_6.root"), lfn("T2_A_0.root")))
+    placed.work()
+    clock.forward(hours=1)
+    placed.use = placed.with_settings(deletion={"grace_hours": 0})
+    placed.delete()
+    placed.work()
+    assert [str(found) for found in checks.check(placed.use) if not found.is_warning] == []
+
+    clock.forward(hours=24)
+    placed.sweep()
+    assert placed.on_disk("T2_A") == {}
+    assert placed.count(File) == placed.count(Block) == placed.count(Dataset) == 0
+
+
+def test_an_injection_counts_a_file_once_that_was_condemned_rescued_and_then_arrived(
+    world: World, clock: Clock
+):
+    injected = world.many("T2_A", 2)
+    world.published.clear()
+    deletion = world.delete(lfns=(lfn("T2_A_0.root"),))
+    world.work()
+    assert world.request("injection", injected)["progress"]["files"]["failed"] == 1  # type: ignore[index]
+    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+
+    clock.forward(minutes=2)
+    world.sweep()
+
+    shown = world.request("injection", injected)
+    assert shown["state"] == "done"
+    assert shown["progress"]["files"] == {"total": 2, "done": 2, "failed": 0}  # type: ignore[index]
 
 
 def test_one_of_two_copies_may_go(placed: World, clock: Clock):
