@@ -1,6 +1,6 @@
 # What one can do here; `make` alone explains it.
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check bench lint servers lock migration clean
+.PHONY: help install demo up test check nightly bench lint servers lock migration clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -36,6 +36,10 @@ test: servers lint ## Run all checks and all tests, on real MariaDB and Redis
 
 check: servers lint ## The same without the slow tests: what to run before each commit
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not slow"
+
+nightly: servers ## Play at random for hours: any order of calls, work, faults and time, on SQLite and MariaDB
+	@deploy/install.sh test
+	@NIGHTLY=1 $(BIN)/pytest tests/services/machine --hypothesis-show-statistics
 
 bench: servers ## Measure the speed of what matters, each beside its baseline
 	@deploy/install.sh test

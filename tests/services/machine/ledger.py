@@ -1,0 +1,105 @@
+"""What was handed over and what may be expected of it, kept as simply as one can."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.services.machine.picture import ENDED, Picture
+from tests.services.world import adler32, lfn
+
+
+@dataclass
+class Ledger:
+    """The side of the users: what they gave, what they were promised, what they gave up."""
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+    """What was handed over under each name that is registered."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """How often each name was registered before."""
+    safe: set[str] = field(default_factory=set)
+    """Names that were said to be available and that nobody has given up since."""
+    given_up: dict[int, set[str]] = field(default_factory=dict)
+    """Open deletion -> the names that its owner gave up with it."""
+    frozen: dict[int, set[str]] = field(default_factory=dict)
+    """Closed dataset -> all the names it may ever have."""
+    _requests: set[int] = field(default_factory=set)
+
+    def content(self, name: str) -> bytes:
+        """Return the bytes of the name that is registered, or of its next registration."""
+        if name in self.contents:
+            return self.contents[name]
+        version = self.versions.get(name, 0)
+        word = name.rpartition("/")[2]
+        return f"{word} {version};".encode() * (1 + len(word) % 3 + version % 2)
+
+    def turn(self, before: Picture, now: Picture) -> Iterator[str]:
+        """Go on to what the rows say now, and yield which promises were broken."""
+        for request in (now.requests[key] for key in sorted(set(now.requests) - self._requests)):
+            self._requests.add(request.id)
+            if request.kind == "deletion":
+                self.given_up[request.id] = _named(before, request) | _named(now, request)
+        for key in [key for key in self.given_up if now.requests[key].state in ENDED]:
+            self.safe -= self.given_up.pop(key) - now.available
+        yield from self._names(now)
+        yield from self._closures(now)
+        self.safe -= set().union(*self.given_up.values())
+        for name in sorted(self.safe):
+            if name not in now.available:
+                yield f"{name} was safe, is not available and nobody gave it up"
+            elif not any(files.get(name) == self.content(name) for files in now.disks.values()):
+                yield f"{name} was safe and lies nowhere"
+        self.safe |= now.available
+
+    def _names(self, now: Picture) -> Iterator[str]:
+        for name in set(self.contents) - set(now.files):
+            del self.contents[name]
+            self.versions[name] = self.versions.get(name, 0) + 1
+        for name, row in now.files.items():
+            bytes_ = self.contents.setdefault(name, self.content(name))
+            if row.size not in (None, len(bytes_)) or row.adler32 not in (None, adler32(bytes_)):
+                yield f"{name} is registered with {row.size} bytes, {row.adler32}"
+
+    def _closures(self, now: Picture) -> Iterator[str]:
+        for key in set(self.frozen) - set(now.datasets):
+            del self.frozen[key]
+        for row in now.datasets.values():
+            names = {file.lfn for file in now.by_id.values() if file.dataset_id == row.id}
+            asked = [
+                r for r in now.requests.values() if (r.kind, r.dataset) == ("closure", row.name)
+            ]
+            if any(request.created >= row.created for request in asked):
+                late = names - self.frozen.setdefault(row.id, names)
+                if late:
+                    yield f"{row.name} took {sorted(late)} after its closure"
+                if row.is_open:
+                    yield f"{row.name} was closed and is open"
+
+
+def _named(picture: Picture, request: Any) -> set[str]:
+    """Return the names that a deletion gives up, as far as they are in a picture."""
+    body = request.body
+    if "cycle" in body or (body["site"] is not None and not body["last_copy"]):
+        return set()
+    if body["files"] is not None:
+        return {file.lfn for file in picture.by_id.values() if file.id in body["files"]}
+    uuids = None if body["blocks"] is None else {b.partition("#")[2] for b in body["blocks"]}
+    here = {
+        row.block_id
+        for row in picture.replicas.values()
+        if body["site"] in (None, picture.sites[row.site_id].name)
+    }
+    found = set()
+    for file in picture.by_id.values():
+        block = picture.blocks.get(file.block_id)
+        if picture.datasets[file.dataset_id].name != request.dataset:
+            continue
+        if uuids is not None and (block is None or block.uuid not in uuids):
+            continue
+        if body["site"] is None or (block is not None and block.id in here):
+            found.add(file.lfn)
+    return found
+
+
+def name_of(number: int, dataset: int) -> str:
+    """Return the logical name of a file by number."""
+    return lfn(f"v{dataset}/f{number}.root")

@@ -1,0 +1,57 @@
+"""Whatever happens in whatever order, nothing that was promised is broken.
+
+In the ordinary suite the same few plays each time; `make nightly` draws many long ones anew. What
+fails is shortened and printed as Python; `@reproduce_failure` as printed repeats it.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.services.machine.machine import Machine
+from tests.services.machine.play import Play
+
+NIGHTLY = os.environ.get("NIGHTLY") == "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many plays of how many steps at most."""
+
+    plays: int
+    steps: int
+
+    @property
+    def settings(self) -> settings:
+        """Return what Hypothesis is told."""
+        return settings(
+            max_examples=self.plays,
+            stateful_step_count=self.steps,
+            derandomize=not NIGHTLY,
+            deadline=None,
+            phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        )
+
+
+def _size(ordinary: Size, nightly: Size) -> settings:
+    return (nightly if NIGHTLY else ordinary).settings
+
+
+@pytest.mark.timeout(0 if NIGHTLY else 600)  # where one fails, shortening it takes minutes
+def test_whatever_happens_on_sqlite_no_promise_is_broken(on_sqlite: Callable[[], Play]):
+    size = _size(Size(16, 35), nightly=Size(600, 60))
+
+    run_state_machine_as_test(lambda: Machine(on_sqlite()), settings=size)
+
+
+@pytest.mark.timeout(0 if NIGHTLY else 600)
+def test_whatever_happens_on_mariadb_no_promise_is_broken(on_mariadb: Callable[[], Play]):
+    size = _size(Size(4, 25), nightly=Size(150, 60))
+
+    run_state_machine_as_test(lambda: Machine(on_mariadb()), settings=size)
