@@ -12,12 +12,12 @@ from dynamo.db.breakers import Result
 from dynamo.db.claims import Holder
 from dynamo.db.links import Moved
 from dynamo.db.streams import Way
-from dynamo.db.tables import Breaker, Deletion, Parked, Request, Site, Stream, Transfer
+from dynamo.db.tables import Breaker, Deletion, Incident, Parked, Request, Site, Stream, Transfer
 from dynamo.operations.breakers import Operation
 from dynamo.services import traffic, transferring
 from dynamo.services.traffic import Experience
 from tests.conftest import Clock
-from tests.services.world import TASKS, World
+from tests.services.world import TASKS, World, lfn
 
 HALF_LIFE = timedelta(days=1)
 
@@ -302,3 +302,24 @@ def test_a_copy_says_that_it_waits_for_a_site_that_keeps_failing(
         clock.forward(minutes=3)
         world.sweep()
     assert world.request("copy", request)["state"] == "done"
+
+
+def test_a_file_that_is_bad_on_disk_is_read_from_tape(world: World, clock: Clock) -> None:
+    world.site("T1_TAPE", kind="tape")
+    world.many("T2_A", 4)
+    world.close()
+    world.work()
+    world.copy("T1_TAPE", consolidate=False)
+    world.work()
+    assert len(world.on_disk("T1_TAPE")) == 4
+    world.path("T2_A", lfn("T2_A_1.root")).write_bytes(b"rotten")
+
+    request = world.copy("T2_B", consolidate=False)
+    world.work()
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("copy", request)["state"] == "done"
+    assert len(world.on_disk("T2_B")) == 4
+    with world.use.begin.reading() as work:
+        assert work.rows(select(Incident.site, Incident.kind)) == [("T2_A", "corrupt")]
