@@ -27,6 +27,7 @@ def test_all_is_well_while_the_beat_is_young(web: Web, clock: Clock) -> None:
         "broker": "ok",
         "beat": "ok",
         "queues": {"copy": 3},
+        "warnings": [],
     }
     clock.forward(seconds=91)
     assert web.get("/v1/health", by=None)["beat"] == "away"
