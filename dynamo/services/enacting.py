@@ -306,7 +306,7 @@ def _hand_over(
         if switches.stopped(work, DETOX):
             return 0
         partition_id = work.scalar(select(Partition.id).where(Partition.name == home))
-        return handing.hand_over(work, group_id, partition_id, replica_ids)
+        return handing.hand_over(work, group_id, partition_id, replica_ids, DETOX)
 
 
 # --- dataset replicas ----------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence
         fence(work)
         if switches.stopped(work, DEALER):
             return 0
-        return handing.hand_over(work, wanted.group_id, wanted.partition_id, replica_ids)
+        return handing.hand_over(work, wanted.group_id, wanted.partition_id, replica_ids, "dealer")
 
 
 def _send_within(

@@ -740,3 +740,5 @@ Protect
     with world.use.begin.reading() as work:
         owners = select(BlockReplica.group_id, BlockReplica.partition_id).where(*mine).distinct()
         assert work.rows(owners) == [(groups["analysis"], partitions["Analysis"])]
+        told = select(History.site, History.why).where(History.what == "handed-over")
+        assert work.rows(told) == [("T2_A", "detox, to analysis")]
