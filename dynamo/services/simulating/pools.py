@@ -101,7 +101,12 @@ class Pools:
         """Bring files when the links between their sites have carried them."""
         parts: dict[tuple[str, str], list[int]] = {}
         begun: dict[tuple[str, str], datetime] = {}
-        for row in self._rows([key for key in ids if key not in self._under_way]):
+        waiting = [key for key in ids if key not in self._under_way]
+        rows = self._rows(waiting)
+        known = {row.id for row in rows}
+        if sourceless := [key for key in waiting if key not in known]:
+            self._bring(self.agenda.now, sourceless)
+        for row in rows:
             way = (row.source, row.site)
             there = self._carried(way, row.size)
             begun.setdefault(way, there)

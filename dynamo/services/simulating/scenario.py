@@ -96,16 +96,17 @@ def sites(scenario: Scenario, random: np.random.Generator) -> list[SimulatedSite
 def datasets(
     scenario: Scenario, places: Sequence[SimulatedSite], random: np.random.Generator
 ) -> list[SimulatedDataset]:
-    """Draw the data of the beginning: one to three copies on disk, most of them on tape as well."""
+    """Draw the data of the beginning: most on tape, and up to three copies on disk."""
     disks = [one for one in places if one.kind == "disk"]
     tapes = [one.name for one in places if one.kind == "tape"]
     weights = np.array([one.weight for one in disks])
     found = []
     for number in range(scenario.datasets):
-        copies = min(int(random.choice([1, 2, 3], p=[0.3, 0.45, 0.25])), len(disks))
+        copies = int(random.choice([0, 1, 2, 3], p=[0.15, 0.25, 0.4, 0.2]))
+        copies = min(max(copies, not tapes), len(disks))
         at = random.choice(len(disks), copies, replace=False, p=weights / weights.sum())
         there = [disks[place].name for place in at]
-        if tapes and random.random() < 0.9:
+        if tapes and (copies == 0 or random.random() < 0.9):
             there.append(str(random.choice(tapes)))
         found.append(SimulatedDataset(name(number), blocks(random), tuple(there)))
     return found

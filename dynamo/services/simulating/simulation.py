@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 
 from dynamo.db import schema
+from dynamo.db.tables import Partition
 from dynamo.db.work import UnitOfWork, connect
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
@@ -33,7 +34,9 @@ BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 OPERATOR = Caller("operator", frozenset({Role.OPERATOR}))
 SHARES = {"Analysis": 0.85, "User": 0.10, "Production": 0.05}
 """How the quotas of a simulated disk are divided."""
-TAPE_RATE = DISK_RATE = 2e9
+TAPE = "Tape"
+"""The partition that tape counts against; without a limit."""
+RATE = 2e9
 """Bytes a second into a site, and out of it, of an inventory that is copied."""
 
 
@@ -92,7 +95,7 @@ def _world(
     rates: dict[str, float] = {}
 
     def rate(one: str, other: str) -> float:
-        return min(rates.get(one, TAPE_RATE), rates.get(other, DISK_RATE))
+        return min(rates.get(one, RATE), rates.get(other, RATE))
 
     network = Network(rate, dice, scenario.faults)
     agenda = Agenda(BEGIN)
@@ -108,8 +111,7 @@ def _world(
             use = Tools(begin, settings, storages, lambda: network.seconds)
             pools.use = use
             if source is None:
-                with begin() as work:
-                    schema.seed(work)
+                _seed(use)
                 interest, names = _drawn(use, network, scenario, random, rates)
             else:
                 agenda.now = inherited.moment(source)
@@ -119,10 +121,17 @@ def _world(
             engine.dispose()
 
 
+def _seed(use: Tools) -> None:
+    """Add what a fresh system has, and a partition for tape."""
+    with use.begin() as work:
+        schema.seed(work)
+        work.add(Partition, name=TAPE, definition="site.storage_type == MSS")
+
+
 def _paced(settings: Settings, folder: Path) -> Settings:
-    """Let no message be sent twice, and look for lost work rarely: here none is lost."""
+    """Look for lost work rarely, as none is lost here, and probe and deal a little less often."""
     work = settings.work.model_copy(
-        update={"hint_seconds": 10 * 86400.0, "sweep_seconds": 1800.0, "batch": 50}
+        update={"hint_seconds": 4 * 3600.0, "sweep_seconds": 1800.0, "batch": 50}
     )
     site = settings.site.model_copy(
         update={
@@ -155,8 +164,10 @@ def _drawn(
         network.at(one.url)
         body = asked.SiteBody(kind=one.kind, url=one.url)  # type: ignore[arg-type]
         site_service.put(use, one.name, body, OPERATOR)
-        for partition, share in SHARES.items() if one.kind == "disk" else ():
-            quota = asked.QuotaBody(limit=int(whole * one.weight * share))
+        shares: Mapping[str, float | None] = SHARES if one.kind == "disk" else {TAPE: None}
+        for partition, share in shares.items():
+            limit = None if share is None else int(whole * one.weight * share)
+            quota = asked.QuotaBody(limit=limit)
             site_service.set_quota(use, one.name, partition, quota, OPERATOR)
     place(use, network, data)
     return Interest.drawn(len(data), random), [one.name for one in data]
