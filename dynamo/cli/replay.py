@@ -338,7 +338,7 @@ KINDS: Mapping[str, Callable[[Json], Answer]] = {
 
 def answer(case: Json) -> Answer:
     """Answer a case, with the fields that its expectation has, if it comes with one."""
-    kind = case.get("kind")
+    kind = str(case.get("kind"))
     if kind not in KINDS:
         return error("kind", Invalid(f"cases of kind {kind} are not answered here"))
     given = KINDS[kind](case)
