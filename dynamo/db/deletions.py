@@ -30,6 +30,7 @@ class Claimed:
     block_id: int | None
     replica_id: int | None
     site_id: int
+    site: str
     partition_id: int
     bytes: int
     url: str
@@ -107,6 +108,7 @@ def load(work: Work, claims: Mapping[int, int]) -> list[Claimed]:
             Deletion.site_id,
             Deletion.partition_id,
             Deletion.bytes,
+            Site.name,
             Site.url,
             Site.rules,
             Transfer.upload,
@@ -133,6 +135,7 @@ def load(work: Work, claims: Mapping[int, int]) -> list[Claimed]:
             block_id=row.block_id,
             replica_id=row.replica_id,
             site_id=row.site_id,
+            site=row.name,
             partition_id=row.partition_id,
             bytes=row.bytes,
             url=row.url,

@@ -23,7 +23,7 @@ from dynamo.db.deletions import Claimed
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Deletion, Request
 from dynamo.db.work import Work, retried
-from dynamo.errors import DynamoError, Invalid
+from dynamo.errors import DynamoError, Invalid, Unavailable
 from dynamo.inventory.names import within
 from dynamo.inventory.states import RequestKind
 from dynamo.logs import logger
@@ -39,6 +39,8 @@ from dynamo.storage import probing, temporaries
 from dynamo.storage.protocol import Storage
 
 log = logger("deletions")
+
+SWITCHED_OFF = "switched-off"
 
 
 def remove(use: Tools, ids: Sequence[int]) -> int:
@@ -90,6 +92,7 @@ def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
     with suppress(LeaseLost):
         try:
             storage = use.storages.at(deletion.url, deletion.rules)
+            _check_switches(use, deletion)
             # asked right before the call: a worker that was frozen must not delete
             # what came after its time
             heartbeat.check(deletion.id)
@@ -97,7 +100,8 @@ def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
             reached(Point.DELETED)
             _discard_upload(storage, deletion, use.settings.injection.area)
         except DynamoError as failed:
-            log.warning(
+            tell = log.info if failed.reason == SWITCHED_OFF else log.warning
+            tell(
                 "deletion failed",
                 deletion=deletion.id,
                 lfn=deletion.lfn,
@@ -107,6 +111,14 @@ def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
             return _Result(deletion, failed)
         return _Result(deletion, None)
     return None
+
+
+@retried
+def _check_switches(use: Tools, deletion: Claimed) -> None:
+    """Raise Unavailable where an operator has stopped this: it acts from one file to the next."""
+    with use.begin.reading() as work:
+        if switches.stopped(work, switches.DELETIONS, switches.of_site(deletion.site)):
+            raise Unavailable("an operator has stopped it", SWITCHED_OFF)
 
 
 def _discard_upload(storage: Storage, deletion: Claimed, area: str) -> None:
@@ -158,6 +170,8 @@ def _learn(use: Tools, results: Sequence[_Result]) -> None:
     """Count how it went, so that a site that keeps failing is left alone for a while."""
     told: dict[Place, Result] = {}
     for result in results:
+        if result.failure is not None and result.failure.reason == SWITCHED_OFF:
+            continue  # says nothing of the site
         place, failure = (result.claimed.site_id, Operation.DELETE), result.failure
         before = told.get(place, Result())
         told[place] = (

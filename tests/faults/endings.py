@@ -17,7 +17,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.work import Work
-from dynamo.inventory.states import ENDED
+from dynamo.inventory.states import ENDED, ReplicaState
 from dynamo.operations.life import OPEN, State
 from dynamo.services import checks
 from tests.services.world import World
@@ -111,6 +111,7 @@ def _catalogued(work: Work) -> dict[str, Seen]:
         .outerjoin(ReplicaFile, listed)
         .where(
             File.condemned_by.is_(None),
+            BlockReplica.state == ReplicaState.VALID,  # of the others go file by file
             BlockReplica.complete.is_(True) | ReplicaFile.file_id.is_not(None),
         )
     )

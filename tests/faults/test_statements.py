@@ -205,19 +205,20 @@ def test_a_commit_whose_answer_is_lost_has_one_effect(
 
 
 def test_a_file_of_unknown_size_is_booked_once_whichever_answer_is_lost(
-    _mariadb: Engine, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mariadb_inventory: UnitOfWork, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    engine = mariadb_inventory.engine
     published: list[Hint] = []
-    world = scenario.stage(UnitOfWork(_mariadb, published.extend, clock), tmp_path, published)
-    commit = _mariadb.dialect.do_commit
+    world = scenario.stage(UnitOfWork(engine, published.extend, clock), tmp_path, published)
+    commit = engine.dialect.do_commit
     for k in range(8):
-        lost = LostAnswers(_mariadb, 1000, k)
+        lost = LostAnswers(engine, 1000, k)
 
         def do_commit(connection: Any, lost: LostAnswers = lost) -> None:
             commit(connection)
             lost.answer(connection)
 
-        monkeypatch.setattr(_mariadb.dialect, "do_commit", do_commit)
+        monkeypatch.setattr(engine.dialect, "do_commit", do_commit)
         unknown = asked.InjectedFile(
             lfn=lfn(f"late{k}"), source=world.output("T2_B", f"late{k}", b"late")
         )

@@ -1,0 +1,44 @@
+"""A site that answers nobody holds up those who wait for it, and no others."""
+
+import socket
+
+import pytest
+from sqlalchemy import select, update
+
+from dynamo.db.tables import Site, Transfer
+from tests.faults.endings import described, seen
+from tests.faults.plant import Plant, quickly
+from tests.faults.test_broker import contents
+
+GOOD = tuple(f"T2_{letter}" for letter in "ABCDEFGHI")
+SILENT = "T2_SILENT"
+
+
+@pytest.mark.slow
+def test_nine_good_sites_are_served_while_the_tenth_is_still_waited_for(small_plant: Plant):
+    """The tenth takes connections and says nothing, for which it has a minute."""
+    world = small_plant.world
+    for name in (*GOOD[3:], SILENT):
+        world.site(name)
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        url = f"root://127.0.0.1:{server.getsockname()[1]}//data"
+        with world.use.begin() as work:
+            work.changed(update(Site).where(Site.name == SILENT).values(url=url))
+        small_plant.start()
+        waiting = world.many(SILENT, 30)
+        quickly(lambda: transfers(small_plant) == {("active", None)})
+
+        injected = [world.many(site, 30) for site in GOOD]
+        quickly(lambda: all(small_plant.state("injection", key) == "done" for key in injected))
+
+        assert small_plant.state("injection", waiting) == "running"
+        assert transfers(small_plant) == {("active", None)}  # the first call has not ended yet
+        for site in GOOD:
+            assert seen(world.folder / site) == described(contents(site, 30))
+
+
+def transfers(plant: Plant) -> set[tuple[str, str | None]]:
+    """Return how the transfers to the silent site stand."""
+    with plant.world.use.begin.reading() as work:
+        silent = select(Transfer.state, Transfer.reason).join(Site, Site.id == Transfer.site_id)
+        return {(row.state, row.reason) for row in work.rows(silent.where(Site.name == SILENT))}
