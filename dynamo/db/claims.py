@@ -103,7 +103,10 @@ def reclaim(work: Work, table: Operation, lost_limit: int, daily: timedelta) -> 
     found = work.rows(select(table.id, table.request_id, table.lost).where(*silent))
     if not found:
         return set()
-    silent = (table.id.in_([row.id for row in found]), *silent)
+    # who fell silent in the middle of a transaction still holds his rows: the others go on
+    mine = select(table.id).where(table.id.in_([row.id for row in found]), *silent)
+    free_ones = work.scalars(work.skip_locked(mine.order_by(table.id)))
+    silent = (table.id.in_(free_ones), *silent)
     poisonous = (*silent, table.lost + 1 >= lost_limit)
     common = {
         "lost": table.lost + 1,
@@ -116,7 +119,8 @@ def reclaim(work: Work, table: Operation, lost_limit: int, daily: timedelta) -> 
     work.changed(update(table).where(*poisonous).values(**held, **common))
     free = {"state": State.QUEUED, "not_before": work.now, "hinted": _long_ago(work.now)}
     work.changed(update(table).where(*silent).values(**free, **common))
-    return {row.request_id for row in found if row.lost + 1 >= lost_limit}
+    freed = set(free_ones)
+    return {row.request_id for row in found if row.id in freed and row.lost + 1 >= lost_limit}
 
 
 def wake(work: Work, table: Claimable) -> int:
