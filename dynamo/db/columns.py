@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dynamo.db.driver import streaming
 from dynamo.db.work import Work
 from dynamo.inventory.snapshot import Amounts
 
@@ -71,13 +72,13 @@ def _texts(work: Work, rows: Rows, separator: str) -> Iterator[tuple[int, str]]:
     """
     # words of the schema only
     ends = f"SELECT MIN({rows.key}), MAX({rows.key}) FROM {rows.table} WHERE {rows.where}"  # noqa: S608
-    with closing(work.connection.connection.cursor()) as cursor:
+    connection = work.connection.connection
+    with closing(streaming(connection) if work.is_mysql else connection.cursor()) as cursor:
         if work.is_mysql:
             cursor.execute("SET SESSION group_concat_max_len = 1073741824")
         cursor.execute(ends)
-        least, most = cursor.fetchone() or (None, None)
-        begins = () if least is None or most is None else range(least, most + 1, _RANGE)
-        for begin in begins:
+        ((least, most),) = cursor.fetchall()
+        for begin in range(least, most + 1, _RANGE) if least is not None else ():
             cursor.execute(_statement(rows, separator, begin, on_mysql=work.is_mysql))
             for count, text in iter(cursor.fetchone, None):
                 yield int(count), text if isinstance(text, str) else bytes(text).decode("ascii")

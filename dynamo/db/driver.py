@@ -6,6 +6,7 @@ from typing import Any
 
 import pymysql
 import pymysql.connections
+from pymysql.cursors import SSCursor
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
@@ -30,6 +31,11 @@ class Connection(pymysql.connections.Connection):
 @lru_cache(maxsize=4096)
 def _described(data: bytes, encoding: str) -> FieldDescriptorPacket:
     return FieldDescriptorPacket(data, encoding)
+
+
+def streaming(connection: Any) -> Any:
+    """Return a cursor whose rows are looked at while the server makes those that follow."""
+    return connection.cursor(SSCursor)
 
 
 def drive(engine: Engine) -> None:
