@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from dynamo.db import bulk
 from dynamo.db.listed import among_hashes
 from dynamo.db.tables import Block, Dataset, File, Transfer, User
 from dynamo.db.work import Work
 from dynamo.inventory.states import DatasetStatus
+from dynamo.operations.life import State
 
 _CHUNK = 1000
 
@@ -134,11 +135,14 @@ def uploads(work: Work, request_id: int, known: Sequence[int]) -> dict[str, int]
 
 
 def arrival_states(work: Work, file_ids: Sequence[int]) -> dict[int, str]:
-    """Return how the transfers that brought files (or will) stand.
+    """Return how the transfers that brought files (or will) stand; files that are gone are absent.
 
-    None for those whose row is gone.
+    A transfer that is forgotten was done long ago.
     """
-    rows = select(Transfer.file_id, Transfer.state).where(
-        Transfer.file_id.in_(file_ids), Transfer.kind != "copy"
+    arrival = (Transfer.file_id == File.id) & (Transfer.kind != "copy")
+    rows = (
+        select(File.id, func.coalesce(Transfer.state, State.DONE.value))
+        .outerjoin(Transfer, arrival)
+        .where(File.id.in_(file_ids))
     )
-    return {row.file_id: row.state for row in work.rows(rows)}
+    return dict(work.rows(rows))

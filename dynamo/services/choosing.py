@@ -30,8 +30,16 @@ class Candidate:
     sources: tuple[str, ...]
 
 
-def choose(work: Work, named: Sequence[str], partition_id: int, size: int) -> Candidate:
+def choose(
+    work: Work,
+    named: Sequence[str],
+    partition_id: int,
+    size: int,
+    alarming: frozenset[str] = frozenset(),
+) -> Candidate:
     """Return the first of the named sites that takes this many more bytes of a partition.
+
+    Those that are `alarming` hold so many unique bytes that they take none.
 
     Raises NotFound for an unknown site, and for the first one why it can't, with alternatives.
     """
@@ -41,13 +49,13 @@ def choose(work: Work, named: Sequence[str], partition_id: int, size: int) -> Ca
         if name not in known:
             raise NotFound(f"there is no site {name!r}; see GET /v1/sites", "site-unknown")
     idle = set(switches.stopped_sites(work))
-    refusals = {name: _refusal(known[name], idle, size) for name in named}
+    refusals = {name: _refusal(known[name], idle, size) or _alarm(name, alarming) for name in named}
     for name in named:
         if refusals[name] is None:
             return candidate(known[name])
     first = refusals[named[0]]
     assert first is not None  # noqa: S101 - every named site was refused
-    first.alternatives = _alternatives(work, partition_id, size, idle)
+    first.alternatives = _alternatives(work, partition_id, size, idle | alarming)
     raise first
 
 
@@ -103,6 +111,12 @@ def _refusal(row: Any, idle: set[str], size: int) -> DynamoError | None:
             "storage-full",
         )
     return None
+
+
+def _alarm(name: str, alarming: frozenset[str]) -> DynamoError | None:
+    if name not in alarming:
+        return None
+    return Full(f"unique data fill {name}, or all sites, beyond the alarm", "storage-full")
 
 
 def _alternatives(work: Work, partition_id: int, size: int, idle: set[str]) -> list[str]:

@@ -18,7 +18,7 @@ from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.life import State
-from dynamo.services import admission, users
+from dynamo.services import admission, users, watch
 from dynamo.services.choosing import Candidate, choose
 from dynamo.services.tools import Tools
 from dynamo.settings import Settings
@@ -74,7 +74,8 @@ def register(
     unsized = [new for new in fresh if new.size is None]
     placing = {new.lfn for new in fresh}
     size = sum(new.size or 0 for new in sized)
-    site = choose(work, batch.sites, dataset.partition_id, size)
+    alarming = watch.alarming(work, use.settings.user, dataset.partition_id)
+    site = choose(work, batch.sites, dataset.partition_id, size, alarming)
     admission.check_sources(
         [(n, new) for n, new in enumerate(batch.wanted.files) if new.lfn in placing], site
     )

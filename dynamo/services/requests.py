@@ -15,12 +15,12 @@ from dynamo.clock import rfc3339
 from dynamo.db import registry
 from dynamo.db import requests as rows
 from dynamo.db.reads.seek import fits
-from dynamo.db.tables import Deletion, File, Request, Site, Transfer, User
+from dynamo.db.tables import Dataset, Deletion, File, Request, Site, Transfer, User
 from dynamo.db.work import Work, retried
 from dynamo.errors import NotFound
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
-from dynamo.operations.life import State
+from dynamo.operations.life import OPEN, State
 from dynamo.services import forecasts
 from dynamo.services.cancelling import cancel
 from dynamo.services.tools import Tools
@@ -87,6 +87,32 @@ def _troubled(table: type[Transfer] | type[Deletion]) -> Any:
 
 
 _TROUBLED = (_troubled(Transfer), _troubled(Deletion))
+_AWAITED = (
+    select(
+        Request.id.label("request_id"),
+        File.lfn,
+        Site.name,
+        Transfer.reason,
+        Transfer.error,
+        Transfer.attempts,
+        Transfer.not_before,
+    )
+    .join(Dataset, Dataset.name == Request.dataset)
+    .join(File, File.dataset_id == Dataset.id)
+    .join(Transfer, Transfer.file_id == File.id)
+    .join(Site, Site.id == Transfer.site_id)
+    .where(
+        Request.id.in_(bindparam("by_ids", expanding=True)),
+        Request.state.not_in(tuple(ENDED)),
+        File.condemned_by.is_(None),
+        Transfer.kind != "copy",
+        Transfer.reason.is_not(None),
+        Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)),
+    )
+    .order_by(Transfer.id)
+    .limit(PROBLEMS)
+)
+"""What closures wait for: files that injections of the same dataset have trouble with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +130,7 @@ def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
         row = work.row(_ONE, {"by_id": request_id, "by_kind": kind})
         if row is None:
             raise NotFound(f"there is no {kind} {request_id}")
-        problems = _problems(work, [request_id])
+        problems = _problems(work, kind, [request_id])
         shown = _object(row, problems.get(request_id, []))
         if kind == RequestKind.INJECTION:
             files = _files(work, use, row)
@@ -140,7 +166,7 @@ def page(
         if cursor is not None:
             wanted = wanted.where(Request.id < cursor)
         found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
-        problems = _problems(work, [row.id for row in found[:limit]])
+        problems = _problems(work, kind, [row.id for row in found[:limit]])
         items = [_object(row, problems.get(row.id, [])) for row in found[:limit]]
         return items, found[limit - 1].id if len(found) > limit else None
 
@@ -155,13 +181,14 @@ def refresh(use: Tools, request_ids: Sequence[int]) -> None:
                 continue
             pending = request.body.get("pending", [])
             states = registry.arrival_states(work, pending)
-            left = [file for file in pending if states.get(file, State.DONE) != State.DONE]
-            done = request.n_done + len(pending) - len(left)
+            left = [file for file in pending if states.get(file) in OPEN]
+            done = sum(states.get(file) == State.DONE for file in pending)
             again = work.now + use.again if left else None
             rows.put(
                 work,
                 request_id,
-                n_done=done,
+                n_done=request.n_done + done,
+                n_failed=request.n_failed + len(pending) - len(left) - done,
                 body={**request.body, "pending": left},
                 not_before=again,
             )
@@ -216,10 +243,12 @@ _SHOWN = {
 }
 
 
-def _problems(work: Work, request_ids: Collection[int]) -> dict[int, list[dict[str, object]]]:
+def _problems(
+    work: Work, kind: RequestKind, request_ids: Collection[int]
+) -> dict[int, list[dict[str, object]]]:
     """List, by request, what did not go well so far and when it is tried next."""
     found: dict[int, list[dict[str, object]]] = {}
-    for troubled in _TROUBLED:
+    for troubled in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
         for row in work.rows(troubled, {"by_ids": list(request_ids)}):
             found.setdefault(row.request_id, []).append(
                 {

@@ -158,7 +158,8 @@ def test_an_injection_counts_a_file_once_that_was_condemned_rescued_and_then_arr
     injected = world.many("T2_A", 2)
     world.published.clear()
     deletion = world.delete(lfns=(lfn("T2_A_0.root"),))
-    world.work()
+    world.step("condemn")
+    world.published.clear()
     assert world.request("injection", injected)["progress"]["files"]["failed"] == 1  # type: ignore[index]
     requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
 

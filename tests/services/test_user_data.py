@@ -175,6 +175,37 @@ def test_the_same_files_again_are_no_error(world: World):
     ] * 3
 
 
+def test_a_repeated_injection_of_a_file_that_its_owner_drops_has_failed(world: World, clock: Clock):
+    file = world.pulled("T2_A", "out.root", b"events")
+    world.output_path("T2_A", "out.root").unlink()
+    world.inject("T2_A", [file])
+    again = world.inject("T2_A", [file, world.pulled("T2_A", "other.root", b"x")])
+    world.work()
+    deletion = world.delete(lfns=(lfn("out.root"),))
+    world.work()
+    for _ in range(3):
+        clock.forward(minutes=2)
+        world.sweep()
+
+    assert world.request("deletion", deletion)["state"] == "done"
+    shown = world.request("injection", again)
+    assert shown["state"] == "failed"
+    assert shown["progress"]["files"] == {"total": 2, "done": 1, "failed": 1}  # type: ignore[index]
+
+
+def test_a_closure_names_the_files_that_it_waits_for(world: World):
+    world.inject("T2_A", [world.pulled("T2_A", f"{n}.root", b"x") for n in range(3)])
+    world.output_path("T2_A", "1.root").unlink()
+    closure = world.close()
+    world.work()
+
+    problems = world.problems("closure", closure)
+    assert [(one["lfn"], one["site"], one["reason"]) for one in problems] == [
+        (lfn("1.root"), "T2_A", "source-missing")
+    ]
+    assert problems[0]["next_try"] is not None
+
+
 def test_a_name_with_another_size_or_owner_is_a_conflict(world: World):
     world.inject("T2_A", [world.pulled("T2_A", "out.root", b"events")])
 
@@ -217,6 +248,25 @@ def test_a_full_site_names_alternatives_and_the_next_of_a_list_is_taken(world: W
     world.injection(("T2_A", "T2_B"), [world.pulled("T2_B", "a.root", b"x" * 10)])
     world.work()
     assert list(world.on_disk("T2_B")) == [lfn("a.root")]
+
+
+def test_over_the_alarm_of_unique_bytes_new_data_are_refused_if_so_configured(world: World):
+    world.site_quota("T2_A", 100)
+    world.inject("T2_A", [world.pulled("T2_A", "a.root", b"x" * 80)])
+    world.work()
+    world.inject("T2_A", [world.pulled("T2_A", "b.root", b"x")])  # only shown, by default
+    world.use = world.with_settings(user={"refuse_over_alarm": True})
+
+    with pytest.raises(Full) as refused:
+        world.inject("T2_A", [world.pulled("T2_A", "c.root", b"x")])
+    assert refused.value.alternatives == ["T2_B", "T2_C"]
+    world.injection(("T2_A", "T2_B"), [world.pulled("T2_B", "c.root", b"x")])
+
+    for site in ("T2_B", "T2_C"):
+        world.site_quota(site, 2)
+    with pytest.raises(Full) as refused:  # over all sites together there is too much as well
+        world.inject("T2_B", [world.pulled("T2_B", "d.root", b"x")])
+    assert refused.value.alternatives == []
 
 
 def test_nothing_is_registered_when_one_file_is_refused(world: World):
