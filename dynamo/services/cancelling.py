@@ -1,13 +1,14 @@
 """Cancellation: what has not happened yet is called off; what was done stays."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dynamo.db import placing, registry, removal, requests
 from dynamo.db.history_log import Event, record
 from dynamo.db.scheduling import Order
-from dynamo.db.tables import BlockReplica, File, Transfer
+from dynamo.db.tables import Block, BlockReplica, File, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.errors import Conflict, NotFound
 from dynamo.inventory.callers import Caller
@@ -15,6 +16,7 @@ from dynamo.inventory.states import ENDED, ReplicaState, RequestKind, RequestSta
 from dynamo.operations.life import OPEN, State
 from dynamo.services import admission, guard, rescue, users
 from dynamo.services.tools import Tools
+from dynamo.services.wishes import Directory, made
 
 
 @retried
@@ -65,7 +67,8 @@ def _cancel_injection(work: Work, use: Tools, request: Any, caller: Caller) -> N
 def _cancel_copy(work: Work, use: Tools, request: Any, caller: Caller) -> None:
     """Stop copies under way.
 
-    Block replicas that are not complete leave again, complete ones stay.
+    Block replicas that are not complete leave again, complete ones stay; so do those that another
+    request waits for as well.
     """
     unfinished = (
         BlockReplica.request_id == request.id,
@@ -74,10 +77,41 @@ def _cancel_copy(work: Work, use: Tools, request: Any, caller: Caller) -> None:
     )
     blocks = work.scalars(select(BlockReplica.block_id).where(*unfinished))
     placing.lock_blocks(work, blocks)
+    _bequeath(work, request, unfinished)
     replicas = work.scalars(select(BlockReplica.id).where(*unfinished))
     order = Order(request.id, "cancelled", caller.name)
     removal.condemn(work, replicas, order)
     guard.announce(work, use, request.id)
+
+
+def _bequeath(work: Work, request: Any, unfinished: Sequence[Any]) -> None:
+    """Give what another open request wants as well to that one."""
+    dataset = registry.dataset(work, request.dataset)
+    copies = requests.concerning(work, [request.dataset], [RequestKind.COPY])[RequestKind.COPY]
+    if dataset is None or not copies:
+        return
+    known = Directory.read(work)
+    rows = work.rows(
+        select(BlockReplica.id, BlockReplica.site_id, Block.uuid)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(*unfinished)
+    )
+    for heir in sorted(copies):
+        wish = made(requests.get(work, heir), dataset, known)
+        sites = set() if wish.undecided else {site.id for site in wish.sites}
+        ids = [
+            row.id
+            for row in rows
+            if row.site_id in sites and (wish.blocks is None or row.uuid in wish.blocks)
+        ]
+        new = {"request_id": heir}
+        mine = (BlockReplica.id.in_(ids), BlockReplica.request_id == request.id)
+        work.changed(update(BlockReplica).where(*mine).values(new))
+        work.changed(
+            update(Transfer)
+            .where(Transfer.replica_id.in_(ids), Transfer.request_id == request.id)
+            .values(new)
+        )
 
 
 def _cancel_closure(work: Work, use: Tools, request: Any, caller: Caller) -> None:

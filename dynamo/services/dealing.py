@@ -15,7 +15,7 @@ from dynamo.dealer.plan import Plan
 from dynamo.dealer.proposers.popularity import ATTRIBUTE
 from dynamo.dealer.question import Question
 from dynamo.dealer.wishes import Subscription
-from dynamo.inventory.snapshot import NOBODY, READY
+from dynamo.inventory.snapshot import DISK, NOBODY, READY
 from dynamo.inventory.states import RequestKind, RequestState
 from dynamo.operations.hints import hints
 from dynamo.policy.enforcer import of_partition
@@ -131,7 +131,7 @@ def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
     snapshot = ground.snapshot
     weight = np.asarray(snapshot.attributes[ATTRIBUTE], np.float64)
     quota = ground.partitions.quota(snapshot, partition)
-    sites = np.flatnonzero(~np.isnan(quota))
+    sites = np.flatnonzero(~np.isnan(quota) & (snapshot.sites.kind == DISK))
     wanted = np.flatnonzero(weight > 0).astype(np.int32)
     if not len(sites) or not len(wanted):
         return ground

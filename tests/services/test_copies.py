@@ -1,14 +1,17 @@
 """Copies: planned at once, followed as blocks close, gathered, cancelled."""
 
 import random
+from collections.abc import Sequence
+from threading import Barrier, Thread
 
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.tables import BlockReplica, Incident, Transfer
+from dynamo.db.tables import BlockReplica, Deletion, Incident, Transfer
 from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
+from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import closures, requests
+from dynamo.services import closures, copies, requests
 from tests.conftest import Clock
 from tests.services.world import ALICE, BOB, TASKS, World, lfn
 
@@ -105,6 +108,90 @@ def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: Wo
         assert work.scalars(select(BlockReplica.in_use).where(BlockReplica.in_use > 0)) == []
     with pytest.raises(Conflict):
         requests.cancel(world.use, RequestKind.COPY, request, ALICE)
+
+
+def test_what_another_request_waits_for_as_well_outlives_a_cancelled_one(
+    world: World, clock: Clock
+):
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    first = world.copy("T2_B", consolidate=False)
+    second = world.copy("T2_B", consolidate=False)
+    world.step("plan")
+    requests.cancel(world.use, RequestKind.COPY, first, ALICE)
+    world.work()
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("copy", first)["state"] == "cancelled"
+    shown = world.request("copy", second)
+    assert (shown["state"], shown["expected_end"]) == ("done", None)
+    assert len(world.on_disk("T2_B")) == 10
+    assert world.count(Deletion) == 0
+
+
+def test_copies_at_several_sites_do_not_wait_for_one_that_is_full(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.site_quota("T2_B", 10)
+    request = world.copy(["T2_B", "T2_C"])
+    world.work()
+
+    assert [len(world.on_disk(site)) for site in ("T2_B", "T2_C")] == [0, 5]
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["detail"]) == ("held", "no room for more at T2_B")
+    assert shown["progress"]["files"] == {"total": 10, "done": 5, "failed": 0}
+    world.site_quota("T2_B", 10**9)
+    clock.forward(minutes=2)
+    world.sweep()
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_blocks_are_shared_out_and_those_that_come_later_as_well(world: World):
+    for start in (0, 5):
+        world.many("T2_A", 5, start=start)
+    world.work()
+    request = world.copy(["T2_B", "T2_C"], spread=True)
+    world.work()
+    assert [len(world.on_disk(site)) for site in ("T2_B", "T2_C")] == [5, 5]
+
+    for start in (10, 15):
+        world.many("T2_A", 5, start=start)
+    world.work()
+    world.close()
+    world.work()
+
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")] == [20, 10, 10]
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_two_plans_at_once_pass_no_limit_together(world: World):
+    for dataset in ("/Higgs/alice-v1/USER", "/Higgs/alice-v2/USER"):
+        world.many("T2_A", 5, start=5 * int(dataset[-6]), dataset=dataset)
+        world.close(dataset)
+    world.work()
+    used = world.projected("T2_A")
+    world.site_quota("T2_B", int(used / 0.93 * 0.9))  # room for one of them
+    for dataset in ("/Higgs/alice-v1/USER", "/Higgs/alice-v2/USER"):
+        wish = asked.Copy(dataset=dataset, site="T2_B", consolidate=False)
+        copies.file(world.use, wish, ALICE)
+    hints, world.published[:] = list(world.published), []
+    together = Barrier(len(hints))
+
+    def plan(ids: Sequence[int]) -> None:
+        together.wait()
+        TASKS["plan"](world.use, ids)
+
+    threads = [Thread(target=plan, args=(hint.ids,)) for hint in hints]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(hints) == 2
+    assert 0 < world.projected("T2_B") < used / 0.93 * 0.9 * 0.93
 
 
 def test_a_corrupt_source_is_not_used_again_and_another_one_serves(world: World, clock: Clock):

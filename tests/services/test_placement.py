@@ -5,12 +5,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dynamo.db.tables import Deletion
+from dynamo.db.tables import BlockReplica, Deletion, Group, Partition, Site, Transfer
 from dynamo.inventory import asked
-from dynamo.services import cycles, rules
+from dynamo.services import copies, cycles, rules, sites
 from tests.conftest import Clock
-from tests.services.test_dealing import at, decided, run
-from tests.services.world import OPERATOR, World
+from tests.services.official import PROD, RAW, block, dataset, names, register
+from tests.services.test_dealing import SITES, at, decided, run
+from tests.services.world import OPERATOR, TB, World, adler32
 
 EVERYWHERE = {
     "num_copies": 2,
@@ -93,3 +94,67 @@ def test_a_volume_limit_does_not_hold_back_the_last_copies_of_a_dying_site(world
     world.work()
 
     assert sorted(at(world)) == [0, 5, 5]
+
+
+def official(world: World) -> None:
+    """Let a block of production lie at T2_A, with room for production and analysis everywhere."""
+    for site in SITES:
+        for partition in ("Production", "Analysis"):
+            sites.set_quota(world.use, site, partition, asked.QuotaBody(limit=TB), OPERATOR)
+    [name] = names("b1", 1)
+    path = world.path("T2_A", name)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x" * 50)
+    file = {"lfn": name, "size": 50, "adler32": adler32(b"x" * 50)}
+    register(world, dataset({**block("b1"), "files": [file]}, open=False))
+
+
+def standing(world: World) -> set[tuple[str, str, str, bool]]:
+    """Return where the block lies: site, owner, partition, complete."""
+    with world.use.begin.reading() as work:
+        rows = work.rows(
+            select(Site.name, Group.name, Partition.name, BlockReplica.complete)
+            .join(BlockReplica, BlockReplica.site_id == Site.id)
+            .join(Group, Group.id == BlockReplica.group_id)
+            .join(Partition, Partition.id == BlockReplica.partition_id)
+        )
+        return {tuple(row) for row in rows}
+
+
+def test_the_group_that_a_request_names_owns_the_copies_and_decides_the_partition(world: World):
+    official(world)
+    for site, group in (("T2_B", "analysis"), ("T2_C", None)):
+        copies.file(world.use, asked.Copy(dataset=RAW, site=site, group=group), PROD)
+    world.work()
+
+    assert standing(world) == {
+        ("T2_A", "production", "Production", True),
+        ("T2_B", "analysis", "Analysis", True),
+        ("T2_C", "production", "Production", True),
+    }
+
+
+def test_a_change_of_owner_moves_no_byte_but_its_account(world: World):
+    official(world)
+    wish = asked.Copy(dataset=RAW, site="T2_A", group="analysis")
+    request = copies.file(world.use, wish, PROD)
+    world.work()
+
+    assert standing(world) == {("T2_A", "analysis", "Analysis", True)}
+    assert world.count(Transfer) == 0
+    assert world.request("copy", request)["state"] == "done"
+    used = [sites.quota(world.use, "T2_A", name)["used"] for name in ("Production", "Analysis")]
+    assert used == [0, 50]
+
+
+def test_a_request_without_a_group_leaves_owners_as_they_are(world: World):
+    official(world)
+    copies.file(world.use, asked.Copy(dataset=RAW, site="T2_B", group="analysis"), PROD)
+    world.work()
+    before = standing(world)
+    request = copies.file(world.use, asked.Copy(dataset=RAW, site=["T2_*"], copies=2), PROD)
+    world.work()
+
+    assert standing(world) == before
+    assert world.request("copy", request)["state"] == "done"
+    assert world.request("copy", request)["chosen"] == ["T2_A", "T2_B"]
