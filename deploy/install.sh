@@ -73,7 +73,6 @@ servers() {
     has xrootd || missing+=(xrootd-server)
     has xrdcp || missing+=(xrootd-client)
     has nginx || missing+=(nginx)
-    has faketime || missing+=(faketime)
     has systemd-analyze || missing+=(systemd)
     has docker-compose || missing+=(docker-compose) # to read a compose file no engine is needed
     if [ ${#missing[@]} -gt 0 ]; then

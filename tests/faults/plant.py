@@ -17,7 +17,7 @@ from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
 from dynamo.running.process import spawn, stop
 from dynamo.services import cycles, sweeps
-from tests.servers import Broker, program
+from tests.servers import Broker
 from tests.services.world import World, build
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -66,20 +66,17 @@ class Plant:
     env: Mapping[str, str]
     workers: list[Worker] = field(default_factory=list)
 
-    def start(self, *queues: str, threads: int = 4, clock: str = "") -> Worker:
-        """Start a pool of some queues (none named = all) as `dynamo up` does.
-
-        `clock` = how far its clock is off, as "+1h".
-        """
+    def start(self, *queues: str, threads: int = 4) -> Worker:
+        """Start a pool of some queues (none named = all) as `dynamo up` does."""
         name = f"pool{len(self.workers)}"
         pool = programs.Pool(name, queues or ALL, threads, "test")
-        return self._run((*_off(clock), *programs.pool(pool).command), name)
+        return self._run(programs.pool(pool).command, name)
 
-    def beat(self, clock: str = "") -> Worker:
+    def beat(self) -> Worker:
         """Start the clock that triggers sweeps."""
         name = f"beat{len(self.workers)}"
         schedule = self.world.folder / f"{name}.schedule"
-        return self._run((*_off(clock), *programs.beat(schedule).command), name)
+        return self._run(programs.beat(schedule).command, name)
 
     def sweep(self) -> None:
         """Do what beat triggers: look for lost work."""
@@ -115,13 +112,6 @@ class Plant:
 
     def _logs(self) -> str:
         return "\n".join(worker.said[-1500:] for worker in self.workers)
-
-
-def _off(clock: str) -> tuple[str, ...]:
-    """Return what a command is started with so that its process sees another time of day."""
-    if not clock:
-        return ()
-    return (program(("faketime",), "faketime"), "-m", "--exclude-monotonic", "-f", clock)
 
 
 def plant(engine: Engine, broker: Broker, folder: Path, **settings: dict[str, Any]) -> Plant:
