@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select, update
 
-from dynamo.db.tables import History, Transfer
+from dynamo.db.tables import Deletion, History, Transfer
 from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
@@ -255,6 +255,7 @@ def test_what_a_pool_leaves_at_its_death_is_finished_once(stage: Stage, point: P
     stage.until(lambda: ended(stage, request), stage.sweep)
 
     assert finished(stage, request) == story.ends
+    stage.until(lambda: not world.count(Deletion), stage.sweep)
     for site in SITES:
         assert seen(world.folder / site) == (described(FILES) if site in story.at else {}), site
     brought = events(world, "arrived")
