@@ -46,11 +46,16 @@ def excuses(plan: Plan, ground: Ground, said: Voiced, sent: Sent | None) -> dict
     if sent is None:
         halted = Excuse("switched-off", "an operator has stopped all copying")
         return {wish.request_id: halted for wish, _ in said.of.values()}
+    if not plan.targets.any():  # then nobody was asked
+        return {wish.request_id: _closed(sites) for wish, sites in said.of.values()}
     refused = _refused(plan)
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
     found: dict[int, Excuse] = {}
+    # where no site takes copies at all, nobody was asked
+    asked = bool(plan.targets.any())
     for key, (wish, sites) in said.of.items():
-        excuse = _excuse(ground, verdicts.get(key), wish, sites, refused)
+        verdict = verdicts.get(key)
+        excuse = _excuse(ground, verdict, wish, sites, refused) if asked else _closed(sites)
         if excuse is None and (full := [site.name for site in sites if site.id in sent.full]):
             excuse = Excuse("storage-full", f"no room for more at {', '.join(full)}")
         before = found.get(wish.request_id)

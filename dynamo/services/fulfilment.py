@@ -89,7 +89,8 @@ def _count(work: Work, wish: Wish) -> int:
         n_done=min(files_done, n_files * n),
         bytes_done=min(bytes_done, size * n),
     )
-    return n_blocks * n - n_complete
+    # what lies somewhere may be at a site that cannot be chosen: it counts once sites are chosen
+    return n_blocks * n - (0 if wish.undecided else n_complete)
 
 
 def _here(wish: Wish) -> Any:

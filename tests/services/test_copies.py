@@ -253,6 +253,28 @@ def test_a_copy_to_a_site_that_is_away_waits_for_it(world: World, clock: Clock):
     assert world.request("copy", request)["state"] == "done"
 
 
+@pytest.mark.parametrize("site", ["T2_B", ["T2_*"]])
+def test_a_copy_waits_and_says_so_where_no_site_takes_any(
+    world: World, clock: Clock, site: str | list[str]
+):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    for away in ("T2_A", "T2_B", "T2_C"):
+        world.status(away, "waitroom")
+    request = world.copy(site, copies=1)
+    world.work()
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["reason"]) == ("held", "site-not-ready")
+
+    world.status("T2_B", "ready")
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("copy", request)["state"] == "done"
+    assert len(world.on_disk("T2_B")) == 5
+
+
 def test_a_site_without_room_holds_the_copy_until_there_is_some(world: World, clock: Clock):
     world.many("T2_A", 5)
     world.close()
