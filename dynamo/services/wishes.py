@@ -154,7 +154,7 @@ def made(request: Any, dataset: Any, known: Directory) -> Wish:
         blocks=tuple(name.partition("#")[2] for name in blocks) if blocks else None,
         group=group,
         group_id=known.groups.get(group) if group else dataset.group_id,
-        copies=copies if chosen is None else None,
+        copies=copies if chosen is None and not body.get("consolidate") else None,
         consolidate=bool(body.get("consolidate")),
         spread=spread,
     )
