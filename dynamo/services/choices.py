@@ -24,7 +24,7 @@ def choose(use: Tools, plan: Plan, ground: Ground, said: Voiced) -> dict[int, Wi
         if not wish.undecided:
             found[wish.request_id] = wish
             continue
-        names = _chosen(plan, ground, said, verdicts[key], wish)
+        names = _chosen(plan, ground, said, verdicts.get(key), wish)
         if names is None:
             found[wish.request_id] = wish
         elif wishes.choose(use, wish.request_id, names):
@@ -36,10 +36,13 @@ def choose(use: Tools, plan: Plan, ground: Ground, said: Voiced) -> dict[int, Wi
 
 
 def _chosen(
-    plan: Plan, ground: Ground, said: Voiced, verdict: Verdict, wish: Wish
+    plan: Plan, ground: Ground, said: Voiced, verdict: Verdict | None, wish: Wish
 ) -> list[str] | None:
-    """Return the sites that get copies and those that have one; None = it could not be met."""
-    if verdict.state is WishState.REJECTED:
+    """Return the sites that get copies and those that have one; None = it could not be met.
+
+    Where no site takes copies at all nobody was asked, and there is no verdict.
+    """
+    if verdict is None or verdict.state is WishState.REJECTED:
         return None
     going = {action.site for action in verdict.actions}
     open_to = [

@@ -103,7 +103,7 @@ def datasets(
     found = []
     for number in range(scenario.datasets):
         copies = int(random.choice([0, 1, 2, 3], p=[0.15, 0.25, 0.4, 0.2]))
-        copies = min(max(copies, not tapes), len(disks))
+        copies = min(copies if tapes else max(1, copies), len(disks))
         at = random.choice(len(disks), copies, replace=False, p=weights / weights.sum())
         there = [disks[place].name for place in at]
         if tapes and (copies == 0 or random.random() < 0.9):
@@ -138,13 +138,14 @@ class Interest:
 
     def add(self, n: int) -> None:
         """Add new datasets: everybody looks at them."""
-        self.weights = np.append(self.weights, np.full(n, np.quantile(self.weights, 0.97)))
+        high = np.quantile(self.weights, 0.97) if len(self.weights) else 1.0
+        self.weights = np.append(self.weights, np.full(n, high))
 
     def day(self, n: float) -> NDArray[np.int64]:
         """Draw the accesses of a day, n on average in all; tomorrow the interest is another."""
-        mean = n * self.weights / self.weights.sum()
+        mean = n * self.weights / max(self.weights.sum(), np.finfo(float).tiny)
         drawn: NDArray[np.int64] = self.random.poisson(mean).astype(np.int64)
         self.weights *= 0.97
         awake = self.random.random(len(self.weights)) < 0.002
-        self.weights[awake] = self.weights.max()
+        self.weights[awake] = self.weights.max(initial=0.0)
         return drawn

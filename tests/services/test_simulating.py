@@ -1,0 +1,152 @@
+"""Simulated weeks: repeatable, without a broken invariant, and of use to compare and to plan."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from typer.testing import CliRunner
+
+from dynamo.cli.main import app
+from dynamo.db.tables import Base
+from dynamo.db.work import UnitOfWork
+from dynamo.errors import Invalid
+from dynamo.logs import silence
+from dynamo.services.simulating import campaigns
+from dynamo.services.simulating.scenario import Scenario
+from dynamo.services.simulating.simulation import Configuration, Outcome, simulate
+from dynamo.settings import Settings
+from tests.services.world import TB, World, build
+
+SMALL = Scenario(days=2, sites=5, tape=1, datasets=25, jobs=3, failures=0.2, faults=0.05)
+RARELY: dict[str, dict[str, float]] = {
+    "detox": {"every_hours": 12},
+    "dealer": {"every_minutes": 720},
+    "site": {"probe_minutes": 480, "evacuate_minutes": 480},
+}
+"""So that a day takes a second."""
+KEEP = """Partition Analysis
+On site.storage_type == DISK
+When site.occupancy > 0.99
+Until site.occupancy < 0.98
+Protect
+Order none
+"""
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> None:
+    silence()
+
+
+def lived(scenario: Scenario, folder: Path, policy: str | None = None) -> Outcome:
+    texts = {} if policy is None else {"Analysis": policy}
+    return simulate(scenario, Configuration("it", settings(folder), texts), lambda _: None)
+
+
+def settings(folder: Path) -> Settings:
+    return Settings(data=folder, **RARELY)  # type: ignore[arg-type]
+
+
+def test_days_go_by_in_which_data_move_and_nothing_breaks(tmp_path):
+    outcome = lived(SMALL, tmp_path)
+
+    assert [day.day for day in outcome.days] == [1, 2]
+    assert not [broken for day in outcome.days for broken in day.broken]
+    assert all(0 < day.occupancy < 1 and day.unexplained == 0 for day in outcome.days)
+    assert sum(day.accesses for day in outcome.days) > 100
+    assert 0 < sum(day.found for day in outcome.days) < sum(day.accesses for day in outcome.days)
+    assert sum(day.moved for day in outcome.days) > TB / 10
+
+
+def test_the_same_seed_is_the_same_life(tmp_path):
+    scenario = replace(SMALL, days=1, datasets=10)
+    assert lived(scenario, tmp_path) == lived(scenario, tmp_path)
+
+
+def test_two_policies_are_told_apart(tmp_path):
+    full = replace(SMALL, fill=0.93, days=1)
+    usual, keeping = lived(full, tmp_path), lived(full, tmp_path, KEEP)
+
+    assert {left.site for left in usual.left}
+    assert all("detox, line" in (left.why or "") for left in usual.left)
+    assert not keeping.left
+
+
+def test_a_policy_with_an_error_is_refused(tmp_path):
+    with pytest.raises(Invalid, match="error"):
+        lived(SMALL, tmp_path, KEEP.replace("Until", "Untill"))
+
+
+def test_a_campaign_that_does_not_fit_a_live_inventory_is_named(tmp_path, begin: UnitOfWork):
+    world = build(begin, tmp_path, [])
+    for site in ("T2_A", "T2_B"):
+        world.site(site, quota=20 * TB)
+    world.many("T2_A", 3)
+    world.work()
+    before = rows(world)
+    told = tmp_path / "plan.toml"
+    told.write_text(
+        '[[campaign]]\nname = "/Run4/Big-{n}/AOD"\ndatasets = 2\nbytes = "30TB"\n'
+        'sites = ["T2_A", "T2_B"]\ncopies = 2\n'
+    )
+
+    outcome = simulate(
+        replace(SMALL, days=1, jobs=0, growth=0.0, failures=0.0),
+        Configuration("it", settings(tmp_path / "none")),
+        lambda _: None,
+        source=begin,
+        campaigns=campaigns.read(told),
+    )
+
+    assert {one.dataset for one in outcome.unfit} == {"/Run4/Big-0/AOD", "/Run4/Big-1/AOD"}
+    assert [(one.since, bool(one.reasons)) for one in outcome.unfit] == [(1, True)] * 2
+    assert rows(world) == before
+
+
+def rows(world: World) -> object:
+    with world.use.begin.reading() as work:
+        return {
+            table.name: work.scalar(select(func.count()).select_from(table))
+            for table in Base.metadata.sorted_tables
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[[campaign]]\nname = 1", "Expected `str`"),
+        ("[[campaigns]]\n", "missing required field"),
+        ("nonsense", "Expected"),
+        (
+            '[[campaign]]\nname = "/A/B/C"\ndatasets = 1\nbytes = "1TB"\nsites = ["T2_A"]',
+            "its name needs",
+        ),
+    ],
+)
+def test_a_campaign_that_cannot_be_meant_is_refused(tmp_path, text, named):
+    file = tmp_path / "plan.toml"
+    file.write_text(text)
+    with pytest.raises(Invalid, match=named):
+        campaigns.read(file)
+
+
+def test_the_command_compares_two_policies(tmp_path):
+    policy = tmp_path / "keep.txt"
+    policy.write_text(KEEP)
+    (tmp_path / "dynamo.toml").write_text(
+        "".join(
+            f"[{name}]\n" + "".join(f"{field} = {value}\n" for field, value in fields.items())
+            for name, fields in RARELY.items()
+        )
+    )
+    words = ["simulate", "--settings", str(tmp_path), "--days", "1", "--datasets", "5"]
+    words += ["--sites", "3", "--tape", "0", "--against", f"Analysis={policy}"]
+    compared = CliRunner().invoke(app, words)
+    assert compared.exit_code == 0, compared.output
+    for expected in ("summary", "second", "occupancy, per cent", "operator actions"):
+        assert expected in compared.stdout
+
+    found = json.loads(CliRunner().invoke(app, [*words[:-2], "--json"]).stdout)
+    assert [len(one["days"]) for one in found["runs"]] == [1]
