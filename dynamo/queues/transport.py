@@ -15,10 +15,10 @@ from redis.exceptions import ConnectionError as Lost
 class Channel(redis.Channel):
     """A channel that says so when its connection has been given up."""
 
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Kombu's
         if self.connection is None or self.connection.client is None:
             raise Lost("this connection to the broker was given up")
-        parameters: dict[str, Any] = super()._connparams(asynchronous)
+        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
         return parameters
 
 

@@ -50,7 +50,7 @@ def file(use: Tools, wanted: asked.Closure, caller: Caller, key: Key | None = No
         admission.check_owner(work, dataset.owner_id, caller)
         if dataset.status == DatasetStatus.DELETED:
             raise Conflict(f"{wanted.dataset} is being deleted", "being-deleted")
-        # first of all: whoever injects holds the dataset and waits for the user whom a request names
+        # first of all: who injects holds the dataset and waits for the user whom a request names
         work.changed(
             update(Dataset).where(Dataset.id == dataset.id).values(is_open=False, updated=work.now)
         )

@@ -87,7 +87,7 @@ def test_mistakes_point_at_their_place_in_the_file():
         ],
         [
             "e.json:6:74: warning: rule one: protekt means nothing; did you mean protect?",
-            '        "destinations": ["site.name == *"], "sources": [], "num_copies": 1, "protekt": true',
+            '        "destinations": ["site.name == *"], "sources": [], "num_copies": 1, "protekt": true',  # noqa: E501
             " " * 77 + "^",
         ],
     ]
