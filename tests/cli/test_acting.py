@@ -20,7 +20,7 @@ def test_a_dataset_is_closed_and_gathered_at_one_site(house: House) -> None:
         copied = house.run("copy", "create", DATASET, "--site", "T2_B", "--wait")
 
     assert (closed.exit_code, copied.exit_code) == (0, 0), copied.stderr
-    assert "copy 4 is done: 3 of 3 files" in copied.stderr
+    assert "copy 4 is done: 6 of 6 files" in copied.stderr
     assert house.world.on_disk("T2_A") == {}
     assert len(house.world.on_disk("T2_B")) == 6
 

@@ -254,7 +254,10 @@ def _work(caller: Caller, folder: Path, elsewhere: str, let_in: Callable[[], obj
     path = f"/v1/injections/{filed['id']}"
 
     def tried() -> bool:
-        progress = caller.call("GET", path, alice)[1]
+        status, progress = caller.call("GET", path, alice)
+        assert status in (200, 503), progress
+        if status == 503:
+            return False  # the database was busy
         named = {problem["lfn"].rpartition("/")[2] for problem in progress["problems"]}
         time.sleep(0.2)
         return progress["progress"]["files"]["done"] == 1 and named == {"gone", "moved", "wrong"}
