@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from dynamo.db.tables import Block, BlockReplica, Site, Transfer
+from dynamo.db.tables import Block, BlockReplica, File, Site, Transfer
 from dynamo.db.work import UnitOfWork
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import Hint
-from dynamo.services import condemning, planning, sweeps
+from dynamo.services import condemning, planning, sending, sweeps
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
 from tests.faults.racing import race, refusals
 from tests.services.world import OPERATOR, World, build, lfn
 
-BLOCKS = 120
+BLOCKS = 60
 Runners = Sequence[Callable[[], object]]
 SITES = ("T2_A", "T2_B", "T2_C", "T2_D")
 
@@ -33,6 +33,7 @@ def world(_mariadb: Engine, tmp_path: Path) -> World:
         block={"max_files": 1},
         deletion={"grace_hours": 0},
         retry={"first_seconds": 0.05, "longest_seconds": 0.05, "daily_seconds": 0.5},
+        breaker={"first_seconds": 0.05, "longest_seconds": 0.05},
         work={"hint_seconds": 1, "sweep_seconds": 0.02},
     )
     for name in SITES:
@@ -74,7 +75,7 @@ def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runners], list[
 
     def run(runners: Runners) -> list[object]:
         with monkeypatch.context() as patch:
-            for module in (condemning, planning):
+            for module in (condemning, sending):
                 patch.setattr(module, "BLOCKS_AT_ONCE", 1)
             return race(runners)
 
@@ -135,7 +136,7 @@ def test_five_deleters_leave_one_copy_of_each_block(
 def test_what_is_read_stays_while_copies_are_planned_and_deletions_race(
     world: World, in_small_steps: Callable[[Runners], list[object]]
 ):
-    files = spread(world, "T2_B", blocks=40)
+    files = spread(world, "T2_B", blocks=24)
     deletions = [world.delete(site="T2_A"), world.delete(by=OPERATOR, site="T2_B")]
     copies = [world.copy("T2_C", consolidate=False), world.copy("T2_D", consolidate=False)]
     world.published.clear()
@@ -163,12 +164,14 @@ def test_the_source_of_a_copy_that_fails_stays_between_its_tries(world: World):
         (obstacle / "in the way").mkdir(parents=True)
     copy = world.copy("T2_C", consolidate=False)
     settle(world, lambda: tries(world) >= 1)
-    [read] = sources(world)
+    read, kept = next(iter(sources(world).items()))  # of two good copies, both may be read
     deletion = world.delete(site=read)
     for n in range(2, 5):
         settle(world, lambda n=n: tries(world) >= n)
         assert unpinned(world) == []
-        assert seen(world.folder / read) == described(files)
+        assert described({name: files[name] for name in kept}).items() <= (
+            seen(world.folder / read).items()
+        )
 
     for obstacle in obstacles:
         (obstacle / "in the way").rmdir()
@@ -189,15 +192,20 @@ def tries(world: World) -> int:
         )
 
 
-def sources(world: World) -> list[str]:
-    """Return the sites that are read from."""
+def sources(world: World) -> dict[str, set[str]]:
+    """Return the names of the files that open copies read, by site."""
     with world.use.begin.reading() as work:
-        return work.scalars(
-            select(Site.name)
-            .join(BlockReplica, BlockReplica.site_id == Site.id)
-            .where(BlockReplica.in_use > 0)
-            .distinct()
-        )
+        found: dict[str, set[str]] = {}
+        for site, name in work.rows(
+            select(Site.name, File.lfn)
+            .select_from(Transfer)
+            .join(BlockReplica, BlockReplica.id == Transfer.source_id)
+            .join(Site, Site.id == BlockReplica.site_id)
+            .join(File, File.id == Transfer.file_id)
+            .where(Transfer.kind == "copy", Transfer.state.in_(("queued", "active", "held")))
+        ):
+            found.setdefault(site, set()).add(name)
+        return found
 
 
 def unpinned(world: World) -> list[int]:
