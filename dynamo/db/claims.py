@@ -126,8 +126,14 @@ def reclaim(work: Work, table: Operation, lost_limit: int, daily: timedelta) -> 
 def wake(work: Work, table: Claimable) -> int:
     """Queue what was held and is due again."""
     due = (table.state == State.HELD, table.not_before <= work.now)
+    # as in `reclaim`: an UPDATE that searches would wait for all that are at work
+    ids = work.scalars(work.skip_locked(select(table.id).where(*due).order_by(table.id)))
+    if not ids:
+        return 0
     return work.changed(
-        update(table).where(*due).values(state=State.QUEUED, hinted=_long_ago(work.now))
+        update(table)
+        .where(table.id.in_(ids))
+        .values(state=State.QUEUED, hinted=_long_ago(work.now))
     )
 
 

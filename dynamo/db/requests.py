@@ -109,12 +109,16 @@ class Tallies:
 
 
 def count(work: Work, tallies: Tallies) -> None:
-    """Add to the kept counts of requests."""
+    """Add to the kept counts of requests.
+
+    A copy that has ended knows what it has brought; what still arrives is of blocks that left.
+    """
+    counting = (Request.kind != RequestKind.COPY) | Request.state.not_in(ENDED)
     for request_id in sorted(tallies.of):
         tally = tallies.of[request_id]
         work.changed(
             update(Request)
-            .where(Request.id == request_id)
+            .where(Request.id == request_id, counting)
             .values(
                 n_done=Request.n_done + tally.done,
                 n_failed=Request.n_failed + tally.failed,

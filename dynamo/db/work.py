@@ -46,6 +46,9 @@ Values = dict[str, Any] | None
 log = logger("db")
 
 TRIES = 12
+_SILENCE = 60
+"""Seconds without a statement after which the server ends a unit of work: whoever
+is frozen in the middle of one must not keep its locks. Waking up, he runs the unit again."""
 _RETRIED = {1213, 1205, 1020, 2006, 2013}
 """Deadlock, lock wait, changed row, server gone, connection lost: the whole unit runs again."""
 _AWAY = {1040, 1045, 1053, 1129, 1130, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 3118, 4151}
@@ -285,7 +288,12 @@ def connect(url: str, pool: int = 20) -> Engine:
         max_overflow=pool,
         pool_reset_on_return=None,  # every unit of work ends its transaction itself
         pool_recycle=1800,
-        connect_args={"connect_timeout": 5, "read_timeout": 120, "write_timeout": 120},
+        connect_args={
+            "connect_timeout": 5,
+            "read_timeout": 120,
+            "write_timeout": 120,
+            "init_command": f"SET SESSION idle_transaction_timeout = {_SILENCE}",
+        },
     )
     driver.drive(engine)
     return engine

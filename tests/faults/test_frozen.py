@@ -1,13 +1,17 @@
 """Workers that are frozen past their lease and wake up: they write nothing any more."""
 
-import pytest
-from sqlalchemy import func, select
+import time
+from pathlib import Path
 
-from dynamo.db.tables import History
+import pytest
+from sqlalchemy import func, select, text, update
+
+from dynamo.db.tables import Block, Deletion, History, Request, Site
+from dynamo.db.work import UnitOfWork, connect, retried
 from tests.faults.endings import assert_all_ended, seen
 from tests.faults.plant import Plant, Worker, quickly
 from tests.faults.test_killed import large_output, temporaries
-from tests.services.world import lfn
+from tests.services.world import build, lfn
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +25,24 @@ def memory(plant: Plant) -> int:
 def ended(worker: Worker, task: str) -> int:
     """Count the tasks that a pool has ended, by its log."""
     return sum(f"Task {task}[" in line and "succeeded" in line for line in worker.said.splitlines())
+
+
+def freeze_in_between(plant: Plant, worker: Worker) -> None:
+    """Freeze a pool that holds no lock: what it held would stay locked until MariaDB ends it."""
+    for _ in range(50):
+        worker.freeze()
+        if not any(locked(plant, table) for table in (Request, Block, Deletion)):
+            return
+        worker.thaw()
+        time.sleep(0.02)
+    raise AssertionError("it holds locks all the time")
+
+
+def locked(plant: Plant, table: type[Request | Block | Deletion]) -> int:
+    """Count the rows that somebody has locked."""
+    with plant.world.use.begin() as work:
+        everything = select(table.id)
+        return len(work.scalars(everything)) - len(work.scalars(work.skip_locked(everything)))
 
 
 def test_a_copier_that_wakes_up_too_late_writes_nothing(small_plant: Plant):
@@ -54,7 +76,7 @@ def test_a_deleter_that_wakes_up_too_late_writes_nothing(small_plant: Plant):
     first = small_plant.start("delete")
     deleted = world.delete(site="T2_A")
     quickly(lambda: len(list((world.folder / "T2_A").rglob("*.root"))) < 390)
-    first.freeze()
+    freeze_in_between(small_plant, first)
     already = ended(first, "delete")
     assert len(seen(world.folder / "T2_A")) > 0
     second = small_plant.start("delete")
@@ -70,3 +92,32 @@ def test_a_deleter_that_wakes_up_too_late_writes_nothing(small_plant: Plant):
     assert len(seen(world.folder / "T2_B")) == 400
     assert memory(small_plant) == known
     assert_all_ended(world)
+
+
+def test_who_is_frozen_in_mid_transaction_loses_his_locks_and_runs_it_again(
+    mariadb_inventory: UnitOfWork, tmp_path: Path
+):
+    """MariaDB ends what is silent for a minute; here, for a second."""
+    world = build(mariadb_inventory, tmp_path, [])
+    world.site("T2_A")
+    engine = connect(mariadb_inventory.engine.url.render_as_string(hide_password=False))
+    bounds: list[int] = []
+
+    @retried
+    def rename() -> None:
+        with UnitOfWork(engine)() as work:
+            bounds.append(int(work.scalar(text("SELECT @@idle_transaction_timeout"))))
+            work.execute(text("SET SESSION idle_transaction_timeout = 1"))
+            work.rows(select(Site.id).with_for_update())
+            if len(bounds) == 1:
+                world.status("T2_A", "morgue")  # has to wait for the lock
+            work.changed(update(Site).values(kind="tape"))
+
+    rename()
+    engine.dispose()
+
+    assert bounds == [60, 60]
+    with world.use.begin.reading() as work:
+        assert [tuple(row) for row in work.rows(select(Site.status, Site.kind))] == [
+            ("morgue", "tape")
+        ]

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select, update
 
-from dynamo.db.tables import History, Transfer
+from dynamo.db.tables import Deletion, History, Transfer
 from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
+from dynamo.operations.life import State
 from dynamo.points import Point
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
@@ -267,12 +268,15 @@ def test_work_that_kills_three_pools_is_held_and_the_next_goes_on(stage: Stage):
     world, pools = stage.world, stage.crew
     stage.live = True
     request = pull(world)
-    for lost in (1, 2, 3):
+    deaths = 0
+    while losses(world) != {3}:  # threads may share files out: then it takes another death
         pools.arm(Point.CLAIMED)
         pool = pools.start()
         stage.until(lambda pool=pool: pools.ended(pool), stage.sweep)
         assert pools.died(Point.CLAIMED)
-        stage.until(lambda lost=lost: losses(world) == {lost}, stage.sweep)
+        deaths += 1
+        stage.until(lambda: not claimed(world), stage.sweep)
+    assert deaths >= 3
 
     pools.start()
     other = world.many("T2_B", 5)
@@ -287,6 +291,13 @@ def losses(world: World) -> set[int]:
     """Return how many workers the transfers have cost."""
     with world.use.begin.reading() as work:
         return set(work.scalars(select(Transfer.lost)))
+
+
+def claimed(world: World) -> int:
+    """Count the transfers that somebody has taken, dead or alive."""
+    with world.use.begin.reading() as work:
+        taken = select(func.count()).where(Transfer.state == State.ACTIVE)
+        return int(work.scalar(taken) or 0)
 
 
 def ended(stage: Stage, request: tuple[str, int]) -> bool:
@@ -305,7 +316,8 @@ def finished(stage: Stage, request: tuple[str, int]) -> str:
     assert cycles.show(stage.world.use, key)["reason"] == "worker-lost"
     again = free(stage.world)
     stage.until(lambda: ended(stage, again), stage.sweep)
-    stage.until(lambda: not seen(stage.world.folder / "T2_A"), stage.sweep)
+    # the last file goes before its row does
+    stage.until(lambda: not stage.world.count(Deletion), stage.sweep)
     return str(cycles.show(stage.world.use, again[1])["state"])
 
 

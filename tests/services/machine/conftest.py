@@ -59,7 +59,11 @@ def playing(_no_chance: Clock, tmp_path: Path) -> Callable[[Engine], Play]:
             block={"max_files": 3, "max_bytes": 100},
             user={"quota": ROOM},
         )
-        world.use = replace(world.use, storages=WatchedStorages("/store/temp/dynamo", points))
+        world.use = replace(
+            world.use,
+            storages=WatchedStorages("/store/temp/dynamo", points),
+            stopwatch=lambda: _no_chance.now.timestamp(),  # noqa: PLW0108 - its moment changes
+        )
         for site in SITES:
             world.site(site, quota=ROOM)
         return Play(world, _no_chance, points)

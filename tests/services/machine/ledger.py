@@ -67,12 +67,20 @@ class Ledger:
             asked = [
                 r for r in now.requests.values() if (r.kind, r.dataset) == ("closure", row.name)
             ]
-            if any(request.created >= row.created for request in asked):
+            if any(_is_of(now, request, row) for request in asked):
                 late = names - self.frozen.setdefault(row.id, names)
                 if late:
                     yield f"{row.name} took {sorted(late)} after its closure"
                 if row.is_open:
                     yield f"{row.name} was closed and is open"
+
+
+def _is_of(now: Picture, closure: Any, dataset: Any) -> bool:
+    """Tell whether a closure is of this dataset, not of one of its name that was deleted before."""
+    if closure.created != dataset.created:
+        return bool(closure.created > dataset.created)
+    again = (r for r in now.requests.values() if (r.kind, r.dataset) == ("injection", dataset.name))
+    return not any(r.id > closure.id and r.created == dataset.created for r in again)
 
 
 def _named(picture: Picture, request: Any) -> set[str]:
