@@ -29,8 +29,9 @@ FILES = {lfn(f"{n}.root"): b"%d" % n * 9 for n in range(7)}
 MERGED = {
     **SETTINGS,
     "block": {"max_files": 3},
-    "lease": {"seconds": 1, "heartbeat": 0.2, "lost": 3},
-    "detox": {"lease_seconds": 1},
+    "lease": {"seconds": 0.7, "heartbeat": 0.15, "lost": 3},
+    "work": {"sweep_seconds": 0.1, "hint_seconds": 0.4, "batch": 40},
+    "detox": {"lease_seconds": 0.7},
     "retry": {"first_seconds": 0.2, "longest_seconds": 0.5, "daily_seconds": 3600},
 }
 SITES = ("T2_A", "T2_B", "T2_C")
@@ -219,10 +220,9 @@ DEATHS = [
     (Point.PLACED, UPLOAD),
     (Point.BROUGHT, EXPIRY),
     (Point.BLOCK_CLOSED, CLOSURE),
-    (Point.COMMITTED, CLOSURE),
     (Point.SENT, GATHER),
-    (Point.PLACED, GATHER),
     (Point.GATHERED, GATHER),
+    (Point.COMMITTED, DELETE),
     (Point.CONDEMNED, DELETE),
     (Point.DELETION_CLAIMED, DELETE),
     (Point.DELETED, DELETE),

@@ -122,11 +122,8 @@ def tell(
 
 
 @pytest.mark.parametrize("skip", range(0, 4 * (TRIES - 1), TRIES - 1))
-@pytest.mark.parametrize("codes", [(1213, 1205), (2013,)], ids=["refused", "gone"])
-def test_a_unit_that_fails_at_any_statement_is_run_again_as_a_whole(
-    tell, undisturbed, codes: Codes, skip: int
-):
-    world, faults = tell(codes, skip)
+def test_a_unit_that_fails_at_any_statement_is_run_again_as_a_whole(tell, undisturbed, skip: int):
+    world, faults = tell(tuple(MESSAGES), skip)
 
     assert faults.injected > 0
     assert faults.longest <= 4 * (TRIES - 1)  # or some statement was not met
@@ -163,7 +160,7 @@ class LostAnswers:
             raise pymysql.err.OperationalError(2013, MESSAGES[2013])
 
 
-@pytest.fixture(params=[(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (5, 0), (5, 2)], ids=str)
+@pytest.fixture(params=[(2, 0), (2, 1), (3, 1), (5, 2)], ids=str)
 def lost(
     request: pytest.FixtureRequest, _mariadb: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> LostAnswers:
