@@ -292,7 +292,9 @@ def connect(url: str, pool: int = 20) -> Engine:
             "connect_timeout": 5,
             "read_timeout": 120,
             "write_timeout": 120,
-            "init_command": f"SET SESSION idle_transaction_timeout = {_SILENCE}",
+            # MySQL does not know it, and takes what is set here for a comment
+            "init_command": "SET SESSION wait_timeout = @@SESSION.wait_timeout"
+            f" /*M!, SESSION idle_transaction_timeout = {_SILENCE} */",
         },
     )
     driver.drive(engine)
