@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dynamo.cli import output
-from dynamo.cli.detox import MOST, bar, ended
+from dynamo.cli.detox import MOST, bar, carry_out
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
 from dynamo.client.client import Dynamo, Json
@@ -24,14 +24,7 @@ def run(
 ) -> None:
     """Run a cycle now and show what it decides."""
     body: Json = {"kind": "dealer", "partition": partition, "dry_run": dry_run}
-    service = session.service("operator")
-    cycle = ended(service, service.post("/v1/cycles", body), patience)
-    if session.json:
-        output.show_json(cycle)
-    else:
-        tell(service, cycle)
-    if cycle["state"] != "done":
-        raise typer.Exit(4 if cycle["ended"] is None else 1)
+    carry_out(session, body, patience, tell)
 
 
 @app.command("list")

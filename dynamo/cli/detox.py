@@ -1,6 +1,7 @@
 """`dynamo detox`: cycles that free what is too full: run now, tried dry, looked at."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -44,14 +45,7 @@ def run(
         for name, file in (("policy", policy), ("compare", compare))
         if file is not None
     }
-    service = session.service("operator")
-    cycle = ended(service, service.post("/v1/cycles", body), patience)
-    if session.json:
-        output.show_json(cycle)
-    else:
-        tell(service, cycle)
-    if cycle["state"] != "done":
-        raise typer.Exit(4 if cycle["ended"] is None else 1)
+    carry_out(session, body, patience, tell)
 
 
 @app.command("list")
@@ -110,6 +104,20 @@ def replay(
         return
     output.say(f"a cycle of {found['partition']}, replayed")
     _tell_plan(found["summary"], found["decisions"])
+
+
+def carry_out(
+    session: Session, body: Json, patience: float, tell: Callable[[Dynamo, Json], None]
+) -> None:
+    """File a cycle, wait for its end and tell of it; exits with 1 if it failed, 4 if it goes on."""
+    service = session.service("operator")
+    cycle = ended(service, service.post("/v1/cycles", body), patience)
+    if session.json:
+        output.show_json(cycle)
+    else:
+        tell(service, cycle)
+    if cycle["state"] != "done":
+        raise typer.Exit(4 if cycle["ended"] is None else 1)
 
 
 def ended(service: Dynamo, cycle: Json, patience: float) -> Json:

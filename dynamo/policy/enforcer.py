@@ -10,7 +10,7 @@ from dynamo.inventory.snapshot import Flags, Snapshot
 from dynamo.policy.conditions import any_on_sites, compiled
 from dynamo.policy.image import Image, Standing, View
 from dynamo.policy.partitions import Partitions
-from dynamo.policy.problems import Problem, Spot, nearest, refusal
+from dynamo.policy.problems import Findings, Problem, Spot, nearest, refusal
 from dynamo.policy.reading import Known, check_condition
 from dynamo.policy.tree import Condition
 from dynamo.policy.variables import Scope
@@ -44,22 +44,10 @@ class Enforcer:
 
 
 @dataclass(frozen=True, slots=True)
-class RulesReading:
+class RulesReading(Findings):
     """What came of reading placement rules."""
 
-    source: str
-    problems: tuple[Problem, ...]
     parsed: Enforcer | None
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """Return what makes them unusable."""
-        return tuple(problem for problem in self.problems if not problem.warning)
-
-    @property
-    def warnings(self) -> tuple[Problem, ...]:
-        """Return what is only odd."""
-        return tuple(problem for problem in self.problems if problem.warning)
 
     @property
     def enforcer(self) -> Enforcer:

@@ -36,6 +36,24 @@ class Problem:
         return f"{head}\n    {self.text}\n    {caret}"
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found wrong or odd with a text while it was read."""
+
+    source: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Return what makes it unusable."""
+        return tuple(problem for problem in self.problems if not problem.warning)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what is only odd."""
+        return tuple(problem for problem in self.problems if problem.warning)
+
+
 def nearest(word: str, known: Collection[str]) -> str:
     """Return a hint at the known word that is most like this one, or nothing."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)

@@ -8,7 +8,7 @@ from lark import Token, Tree
 from dynamo.errors import Invalid
 from dynamo.policy.checking import Checker, Wrong
 from dynamo.policy.parsing import parse
-from dynamo.policy.problems import Problem, Spot, nearest, refusal
+from dynamo.policy.problems import Findings, Problem, Spot, nearest, refusal
 from dynamo.policy.tree import Condition, Line, Policy, SortKey, Verb
 from dynamo.policy.variables import Scope
 
@@ -31,22 +31,10 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Findings):
     """What came of reading a text."""
 
-    source: str
-    problems: tuple[Problem, ...]
     parsed: Policy | None
-
-    @property
-    def errors(self) -> tuple[Problem, ...]:
-        """Return what makes it unusable."""
-        return tuple(problem for problem in self.problems if not problem.warning)
-
-    @property
-    def warnings(self) -> tuple[Problem, ...]:
-        """Return what is only odd."""
-        return tuple(problem for problem in self.problems if problem.warning)
 
     @property
     def policy(self) -> Policy:

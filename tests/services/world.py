@@ -4,7 +4,7 @@ Sites in folders, jobs that write files, and pools that work when they are told 
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,41 +19,17 @@ from dynamo.inventory.states import RequestKind, Role
 from dynamo.operations.hints import Hint
 from dynamo.services import (
     closures,
-    condemning,
     copies,
-    cycles,
     deletions,
-    evacuating,
     injection,
-    planning,
-    remedying,
-    removing,
     requests,
-    scanning,
     sweeps,
-    tending,
-    transferring,
     users,
 )
+from dynamo.services.simulating.pools import TASKS
 from dynamo.services.tools import Tools
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
-
-TASKS: dict[str, Callable[[Tools, Sequence[int]], object]] = {
-    "inject": transferring.inject,
-    "transfer": transferring.carry,
-    "copy": transferring.carry,
-    "refresh": requests.refresh,
-    "close": closures.close,
-    "condemn": condemning.condemn,
-    "delete": removing.remove,
-    "plan": planning.plan,
-    "cycle": cycles.run,
-    "scan": scanning.scan,
-    "remedy": remedying.remedy,
-    "probe": tending.probe,
-    "evacuate": lambda use, _none: evacuating.evacuate(use),
-}
 
 TB = 10**12
 ALICE = Caller("alice", frozenset({Role.USER}))
