@@ -6,7 +6,17 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db.sums import SUMS
-from dynamo.db.tables import Dataset, File, Partition, Quota, Site, Switch, Transfer, User
+from dynamo.db.tables import (
+    BlockReplica,
+    Dataset,
+    File,
+    Partition,
+    Quota,
+    Site,
+    Switch,
+    Transfer,
+    User,
+)
 from dynamo.db.work import Work
 from dynamo.operations.life import State
 
@@ -71,6 +81,22 @@ def wake_site(work: Work, site_id: int | None, reasons: Collection[str]) -> int:
     if site_id is not None:
         held.append(Transfer.site_id == site_id)
     return work.changed(update(Transfer).where(*held).values(not_before=work.now))
+
+
+def wake_back(work: Work, site_id: int) -> int:
+    """Let held transfers be looked at now that waited for a site, at either end, to be back."""
+    there = BlockReplica.site_id == site_id
+    read = (Transfer.state == State.HELD, Transfer.reason.in_(("source-error", "no-source")))
+    # found without a lock: an UPDATE that searches would wait for all that are at work
+    ids = work.scalars(
+        select(Transfer.id)
+        .join(File, File.id == Transfer.file_id)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .where(there, *read)
+    )
+    held = (Transfer.id.in_(ids), Transfer.state == State.HELD)
+    woken = work.changed(update(Transfer).where(*held).values(not_before=work.now)) if ids else 0
+    return woken + wake_site(work, site_id, ("site-not-ready", "destination-error"))
 
 
 def wake_user(work: Work, user_id: int, reasons: Collection[str]) -> int:

@@ -59,7 +59,7 @@ def put(use: Tools, name: str, body: asked.SiteBody, caller: Caller) -> Item:
             rows.put(work, row.id, {**values, **by_hand})
         if values.get("status") == SiteStatus.READY:
             breakers.close(work, [row.id])
-            rows.wake_site(work, row.id, ["site-not-ready", "destination-error"])
+            rows.wake_back(work, row.id)
         if values.get("status") == SiteStatus.MORGUE:
             work.hint(Hint("evacuate", (), f"empty {name}"))
         what = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))

@@ -153,7 +153,7 @@ def _set(work: Work, site: Any, change: _Change) -> None:
     log.warning("site changed", site=site.name, status=change.status, why=change.why)
     if change.status == SiteStatus.READY:
         breakers.close(work, [site.id])
-        sites.wake_site(work, site.id, ["site-not-ready", "destination-error"])
+        sites.wake_back(work, site.id)
     if change.status == SiteStatus.MORGUE:
         work.hint(Hint("evacuate", (), f"empty {site.name}"))
 

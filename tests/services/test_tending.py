@@ -1,8 +1,8 @@
 """Sites that step aside by themselves and come back by themselves."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from dynamo.db.tables import Site
+from dynamo.db.tables import Site, Transfer
 from dynamo.inventory import asked
 from dynamo.services import sites, tending
 from tests.conftest import Clock
@@ -51,6 +51,33 @@ def test_a_site_that_fails_its_probes_steps_aside_and_comes_back(
     probe(world, clock, 3)
     assert statuses(world)["T2_B"] == ("ready", None)
     assert world.on_disk("T2_B") == {}, "probes leave nothing behind"
+
+
+def test_copies_that_were_held_as_their_source_was_silent_go_on_when_it_is_back(
+    world: World, clock: Clock
+) -> None:
+    world.many("T2_B", 3)
+    world.work()
+    world.close()
+    world.work()
+    break_site(world, "T2_B")
+    request = world.copy("T2_A")
+    for _ in range(30):
+        world.work()
+        clock.forward(hours=1)
+        world.sweep()
+    told = world.problems("copy", request)
+    assert {one["reason"] for one in told} <= {"source-error", "site-failing", "no-source"}, told
+    assert world.request("copy", request)["state"] == "held"
+    with world.use.begin.reading() as work:
+        next_try = work.scalar(select(func.min(Transfer.not_before)))
+    assert next_try > clock.now, "it is tried once a day by now"
+
+    mend_site(world, "T2_B")
+    sites.put(world.use, "T2_B", asked.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+    clock.forward(minutes=1)
+    world.sweep()
+    assert world.request("copy", request)["state"] == "done"
 
 
 def test_a_site_that_is_aside_for_too_long_is_given_up(world: World, clock: Clock) -> None:
