@@ -110,8 +110,11 @@ class Lease(Section):
 class Transfer(Section):
     """How many bring files at once, and how requests take turns."""
 
-    site_streams: int = Field(
-        50, ge=1, description="streams into a site, and out of it, at once, if it sets no limit"
+    site_streams: int | None = Field(
+        None,
+        ge=1,
+        description="streams into a site, and out of it, at once, if it sets no limit; none = half "
+        "of the transfer pool's threads, so that a site that answers nobody leaves the others half",
     )
     link_streams: int = Field(
         20, ge=1, description="streams from one site to another at once, if neither sets a limit"
@@ -505,6 +508,11 @@ class Settings(BaseSettings):
             env_settings,
             TomlConfigSettingsSource(settings_cls, Path(given) / FILE),
         )
+
+    @property
+    def site_streams(self) -> int:
+        """Return the streams into a site, and out of it, where the site sets no limit."""
+        return self.transfer.site_streams or max(1, self.pool.transfer // 2)
 
     @property
     def database_url(self) -> str:

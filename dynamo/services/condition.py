@@ -29,7 +29,7 @@ def of(use: Tools, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
         told = {"begins": rfc3339(row.begins), "ends": rfc3339(row.ends), "why": row.why}
         down.setdefault(row.site_id, []).append(told)
     into, out_of = (_streams(work, end, site_ids) for end in (Stream.site_id, Stream.source_id))
-    most = use.settings.transfer.site_streams
+    most = use.settings.site_streams
     return {
         site: {
             "breakers": rests.get(site, []),

@@ -74,7 +74,7 @@ class Experience:
 
 def limits(use: Tools) -> Limits:
     """Return how many streams there may be where sites set no limit."""
-    return Limits(use.settings.transfer.site_streams, use.settings.transfer.link_streams)
+    return Limits(use.settings.site_streams, use.settings.transfer.link_streams)
 
 
 def rules(use: Tools) -> Rules:

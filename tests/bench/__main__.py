@@ -15,6 +15,7 @@ from tests.bench import (
     path,
     reading,
     registration,
+    silent,
     xrootd,
 )
 from tests.bench.figures import Figure
@@ -31,6 +32,7 @@ BENCHES: dict[str, Bench] = {
     "detox": detox.run,
     "dealer": dealer.run,
     "xrootd": xrootd.run,
+    "silent": silent.run,
 }
 LONG: dict[str, Bench] = {"memory": memory.run, "detox-large": detox.large}
 """Only by name."""

@@ -93,18 +93,13 @@ class Course:
 
     def sites(self) -> None:
         """Register the two sites."""
-        operator = self._caller("operator")
+        operator = caller(self.system, "operator")
         for name in (FIRST, SECOND):
             (self.folder / name).mkdir(parents=True)
             site = {"kind": "disk", "status": "ready", "url": f"file://{self.folder / name}"}
             site["scratch"] = [str(self.folder / "scratch")]  # type: ignore[assignment]
-            operator.each([_put(f"/v1/sites/{name}", site)])
-            operator.each([_put(f"/v1/sites/{name}/quotas/User", {"limit": 10**15})])
-
-    def _caller(self, *roles: str) -> Caller:
-        settings = Settings(data=self.system.data)
-        token = tokens.issue(settings, "alice", ["user", *roles], datetime.now(UTC))
-        return Caller(self.system.address, token)
+            operator.each([put(f"/v1/sites/{name}", site)])
+            operator.each([put(f"/v1/sites/{name}/quotas/User", {"limit": 10**15})])
 
     def _outputs(self, number: int) -> list[Call]:
         """Write what jobs would have written, and make the calls that hand it over."""
@@ -113,7 +108,7 @@ class Course:
             scratch = self.folder / "scratch" / f"{number}-{start}"
             scratch.mkdir(parents=True)
             files = [
-                _output(scratch, f"{number}-{n}")
+                output(scratch, f"{number}-{n}")
                 for n in range(start, min(start + _BULK, self.scale.small_files))
             ]
             calls.append(
@@ -134,17 +129,17 @@ class Course:
         return time.perf_counter() - began
 
     def _inject(self, number: int, calls: list[Call]) -> None:
-        caller = self._caller()
-        caller.all(calls, _CLIENTS)
+        client = caller(self.system)
+        client.all(calls, _CLIENTS)
         query = f"dataset={_dataset(number).replace('/', '%2F')}&limit=1000"
-        _until(lambda: _all_done(caller.get(f"/v1/injections?{query}")))
+        until(lambda: all_done(client.get(f"/v1/injections?{query}")))
 
     def _copy(self, number: int, _calls: list[Call]) -> None:
-        caller = self._caller()
-        caller.post("/v1/closures", {"dataset": _dataset(number)})
+        client = caller(self.system)
+        client.post("/v1/closures", {"dataset": _dataset(number)})
         body = {"dataset": _dataset(number), "site": SECOND, "consolidate": False}
-        filed = caller.post("/v1/copies", body)
-        _until(lambda: caller.get(f"/v1/copies/{filed['id']}")["state"] == "done")
+        filed = client.post("/v1/copies", body)
+        until(lambda: client.get(f"/v1/copies/{filed['id']}")["state"] == "done")
 
     def _processes(self) -> dict[str, set[int]]:
         ours = {name: {pid} | family(pid) for name, pid in self.system.running.pids.items()}
@@ -166,11 +161,18 @@ class Course:
         return {name: size // 10**6 for name, size in found.items()}
 
 
+def caller(system: System, *roles: str) -> Caller:
+    """Return a client of a system that speaks for a user."""
+    token = tokens.issue(Settings(data=system.data), "alice", ["user", *roles], datetime.now(UTC))
+    return Caller(system.address, token)
+
+
 def _dataset(number: int) -> str:
     return f"/Small/alice-run{number}/USER"
 
 
-def _output(scratch: Path, name: str) -> dict[str, object]:
+def output(scratch: Path, name: str) -> dict[str, object]:
+    """Write what a job would have written; return how it is handed over."""
     content = os.urandom(BYTES)
     (scratch / name).write_bytes(content)
     return {
@@ -181,18 +183,21 @@ def _output(scratch: Path, name: str) -> dict[str, object]:
     }
 
 
-def _put(path: str, body: object) -> Call:
+def put(path: str, body: object) -> Call:
+    """Make a call that changes something."""
     return "PUT", path, json.dumps(body).encode()
 
 
-def _all_done(page: Any) -> bool:
+def all_done(page: Any) -> bool:
+    """Tell whether all requests of a page are done. Raises RuntimeError where one never will be."""
     states = {one["state"] for one in page["items"]}
     if states & {"failed", "held"}:
         raise RuntimeError(str([one["problems"][:1] for one in page["items"]]))
     return states == {"done"}
 
 
-def _until(holds: Any) -> None:
+def until(holds: Any) -> None:
+    """Wait until something holds. Raises TimeoutError after ten minutes."""
     end = time.monotonic() + _PATIENCE
     while not holds():
         if time.monotonic() > end:
