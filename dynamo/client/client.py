@@ -58,6 +58,7 @@ OK, FAILED, USAGE, REFUSED, TEMPORARY, PARTIAL = range(6)
 CMS_CODES = {
     "quota-exceeded": 60323,
     "storage-full": 60321,
+    "no-quota": 60323,
     "queue-timeout": 60325,
     "destination-error": 60327,
     "permission-denied": 60322,
@@ -87,6 +88,7 @@ REFUSALS = frozenset(
         "unauthenticated",
         "quota-exceeded",
         "storage-full",
+        "no-quota",
     ]
 )
 """Reasons that are refusals whoever says so, also on this side of the connection."""
@@ -178,6 +180,10 @@ class Problem(Exception):
 # --- tokens --------------------------------------------------------------------------------------
 
 
+SHARED = "/tmp"  # noqa: S108 - by the standard
+"""Where tokens are looked for at last."""
+
+
 def find_token() -> Optional[str]:
     """Look for a bearer token where the WLCG bearer-token discovery says.
 
@@ -188,7 +194,7 @@ def find_token() -> Optional[str]:
     if os.environ.get("BEARER_TOKEN_FILE"):
         return _read_token(os.environ["BEARER_TOKEN_FILE"])
     name = f"bt_u{os.geteuid()}"
-    for folder in (os.environ.get("XDG_RUNTIME_DIR"), "/tmp"):  # noqa: S108 - by the standard
+    for folder in (os.environ.get("XDG_RUNTIME_DIR"), SHARED):
         if folder and os.path.lexists(os.path.join(folder, name)):
             return _read_token(os.path.join(folder, name))
     return None
@@ -206,7 +212,11 @@ def _read_token(path: str) -> str:
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             wanted = "must be a file of your own that nobody else can read (chmod 600)"
             raise Problem.final("unauthenticated", f"the token file {path} {wanted}")
-        return file.read(1024 * 1024).strip()
+        try:
+            return file.read(1024 * 1024).strip()
+        except (OSError, ValueError) as error:
+            detail = f"the token file {path} holds no text that could be a token"
+            raise Problem.final("unauthenticated", detail) from error
 
 
 def subject(token: Optional[str]) -> Optional[str]:
@@ -248,11 +258,20 @@ def _read(file: IO[bytes], progress: Progress) -> Iterator[bytes]:
 
 
 def describe(path: str, lfn: str, progress: Progress = _ignore) -> Output:
-    """Read a file and return its size and Adler-32, eight lower-case hex digits."""
+    """Read a file and return its size and Adler-32, eight lower-case hex digits.
+
+    Raises Problem: source-missing where there is no such file, source-error where it can't be read.
+    """
     size, value = 0, 1
-    with open(path, "rb") as file:
-        for chunk in _read(file, progress):
-            size, value = size + len(chunk), zlib.adler32(chunk, value)
+    try:
+        with open(path, "rb") as file:
+            for chunk in _read(file, progress):
+                size, value = size + len(chunk), zlib.adler32(chunk, value)
+    except OSError as error:
+        detail = f"the output file {path} cannot be read: {error.strerror}"
+        if isinstance(error, FileNotFoundError):
+            raise Problem.final("source-missing", detail) from error
+        raise Problem.passing("source-error", detail) from error
     return Output(os.path.abspath(path), lfn, size, "%08x" % (value & 0xFFFFFFFF))
 
 
@@ -302,9 +321,13 @@ def _copier() -> str:
 
 
 def _upload_by_command(output: Output, url: str, command: str) -> None:
-    words = [
-        word.format(source=source_url(output.path), target=url) for word in shlex.split(command)
-    ]
+    try:
+        words = [
+            word.format(source=source_url(output.path), target=url) for word in shlex.split(command)
+        ]
+    except (IndexError, KeyError, ValueError) as error:
+        detail = f"the copy command {command!r} must name {{source}} and {{target}} only"
+        raise Problem.final("destination-error", detail) from error
     try:
         ran = subprocess.run(  # noqa: S603 - the words are the user's own
             words,

@@ -62,6 +62,14 @@ def test_the_client_is_one_file_that_python_3_6_understands() -> None:
         "__future__",
     }
     assert not imported & new
+    called = {
+        node.func.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert not called & {"removeprefix", "removesuffix", "is_relative_to", "fromisoformat"}
+    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+    assert not arguments & {"capture_output", "text", "missing_ok", "dirs_exist_ok", "strict"}
 
 
 def test_exit_codes_of_cms_stay_apart_in_eight_bits() -> None:
@@ -231,6 +239,40 @@ def test_tokens_are_found_in_the_order_of_the_discovery(
     assert client.find_token() == "file"
     monkeypatch.setenv("BEARER_TOKEN", " environment ")
     assert client.find_token() == "environment"
+
+
+def test_the_shared_folder_is_the_last_place_where_a_token_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(client, "SHARED", str(shared))
+    assert client.find_token() is None
+    token = written(shared / f"bt_u{os.geteuid()}", "shared\n")
+    assert client.find_token() == "shared"
+    written(tmp_path / token.name, "runtime\n")
+    assert client.find_token() == "runtime"
+
+
+def test_a_token_file_of_somebody_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BEARER_TOKEN_FILE", str(written(tmp_path / "t", "secret")))
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+
+    with pytest.raises(Problem, match="of your own"):
+        client.find_token()
+
+
+def test_a_token_file_that_is_no_text_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token = written(tmp_path / "t", "")
+    token.write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setenv("BEARER_TOKEN_FILE", str(token))
+
+    with pytest.raises(Problem, match="no text"):
+        client.find_token()
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o620])
@@ -452,6 +494,22 @@ def test_the_script_ends_with_a_code_that_says_what_to_do(
     said = json.loads(plain.stdout)
     assert (said["exit_code"], said["cms_code"] % 256) == (code, cms)
     assert ALICE not in plain.stdout + plain.stderr + of_cms.stderr
+
+
+def test_an_output_that_is_not_there_is_told_as_wrappers_and_cms_understand(tmp_path: Path) -> None:
+    words = ["inject", DATASET, "--site", "A", str(tmp_path / "gone.root")]
+    plain = script("http://127.0.0.1:9", "--json", *words, BEARER_TOKEN=ALICE)
+    of_cms = script("http://127.0.0.1:9", "--json", "--cms", *words, BEARER_TOKEN=ALICE)
+
+    assert (plain.returncode, of_cms.returncode) == (1, 60302 % 256)
+    said = json.loads(of_cms.stdout)
+    assert said["cms_code"] == 60302
+    assert "gone.root" in said["problems"][0]["detail"]
+
+
+def test_a_copy_command_with_other_braces_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"must name \{source\} and \{target\}"):
+        client.upload(output_of(tmp_path), "davs://x/y", "cp {source} {targt}")
 
 
 def test_the_script_waits_and_tells_how_it_ended(tmp_path: Path) -> None:
