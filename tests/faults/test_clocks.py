@@ -4,21 +4,56 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
+from dynamo.db.tables import History
 from dynamo.db.work import UnitOfWork
 from dynamo.services import beats, cycles, sweeps
+from tests.faults.endings import assert_all_ended, described, seen
+from tests.faults.plant import Plant, quickly
 from tests.faults.racing import race
+from tests.faults.test_broker import contents
 from tests.services.world import build
 
 HOUSE = Path(__file__).parents[2]
 CLOCK = re.compile(r"datetime\.now|utcnow|\btime\.time\(|date\.today|func\.now\(")
 
 
-@pytest.mark.parametrize("floor", ["services", "db", "operations", "detox", "dealer", "inventory"])
-def test_nothing_that_decides_or_records_asks_the_clock_of_its_machine(floor: str):
-    paths = list((HOUSE / "dynamo" / floor).rglob("*.py"))
-    assert paths
+ASKS = {"cli", "client"}
+"""Floors of people and jobs: they show the time, or wait; nothing is recorded from there."""
+
+
+def test_nothing_that_decides_or_records_asks_the_clock_of_its_machine():
+    floors = {path.name: path for path in (HOUSE / "dynamo").iterdir() if path.is_dir()}
+    floors |= {"workers": HOUSE / "workers"}
+    assert {"services", "db", "storage", "consistency", "queues", "feeds"} < floors.keys()
+    paths = [
+        path for name, floor in floors.items() if name not in ASKS for path in floor.rglob("*.py")
+    ]
     assert [str(path) for path in paths if CLOCK.search(path.read_text())] == []
+
+
+@pytest.mark.slow
+def test_two_beats_do_not_double_what_they_find(small_plant: Plant):
+    """Both send a sweep each 0.4 s; all messages but theirs are lost."""
+    world = small_plant.world
+    requests = [("injection", world.many("T2_A", 30)), ("injection", world.many("T2_B", 30))]
+    small_plant.broker.wipe()
+    small_plant.start()
+    beats = [small_plant.beat(), small_plant.beat()]
+    quickly(lambda: all(small_plant.state(*request) == "done" for request in requests), 60)
+    requests += [("closure", world.close()), ("copy", world.copy("T2_C"))]
+    small_plant.broker.wipe()
+    quickly(lambda: all(small_plant.state(*request) == "done" for request in requests), 60)
+
+    for beat in beats:
+        assert beat.process.poll() is None
+        assert beat.said.count("Scheduler: Sending due task") > 1
+    with world.use.begin.reading() as work:
+        wanted = select(func.sum(History.n_files)).where(History.what == "arrived")
+        assert work.scalar(wanted) == 2 * 60, "each file came once, and once to the second place"
+    assert seen(world.folder / "T2_C") == described(contents("T2_A", 30) | contents("T2_B", 30))
+    assert_all_ended(world)
 
 
 def test_of_beats_that_say_the_same_at_once_one_has_an_effect(

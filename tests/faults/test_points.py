@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -172,9 +173,10 @@ def lose(world: World) -> None:
 
 
 def forget(world: World) -> tuple[str, int]:
-    """Let the end of a booking come."""
+    """Let the end of a booking come, a day after anybody was told of it."""
     with world.use.begin() as work:
-        work.changed(update(Transfer).values(not_before=work.now, expires=work.now))
+        told = work.now - timedelta(days=1)
+        work.changed(update(Transfer).values(not_before=work.now, expires=work.now, hinted=told))
     return "injection", 1
 
 
