@@ -25,7 +25,7 @@ from dynamo.policy.variables import BY_NAME, OLD_NAMES, Kind, Scope, Variable
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.ASCII)
-_NAME_SHAPE = re.compile(r"/[^/]+/[^/]+/[^/]+")
+_NAME_SHAPE = re.compile(r"/[^/\s]+/[^/\s]+/[^/\s]+")
 _EQUAL = ("==", "!=")
 _REGEX = ("=~", "!=~")
 _ORDERED = ("==", "!=", "<", ">", "<=", ">=", "older_than", "newer_than")
@@ -173,9 +173,11 @@ class Checker:
         if pattern.style is not Style.LITERAL:
             try:
                 _ = pattern.compiled
-            except re.error as wrong:
+            except (re.error, OverflowError, RecursionError) as wrong:
                 kind = "regular expression" if pattern.style is Style.REGEX else "pattern"
-                raise Wrong(value, f"{value} is no {kind}: {wrong.msg}") from None
+                raise Wrong(
+                    value, f"{value} is no {kind}: {getattr(wrong, 'msg', wrong)}"
+                ) from None
         if variable.name == "dataset.name" and not _may_be_dataset(pattern):
             message = f"{value} can never match: dataset names look like /a/b/c"
             self.report(value, message, warning=True)

@@ -28,6 +28,8 @@ _OPERATORS = (
     "in",
     "notin",
 )
+_BRACKETS = 100
+"""Opening brackets in a line at most."""
 _NAMES: Mapping[str, str] = {
     "VARIABLE": "a variable",
     "WORD": "a value",
@@ -50,6 +52,10 @@ def _parser() -> Lark:
 
 def parse(text: str, start: Start) -> Tree[Token]:
     """Parse one line. Raises Wrong."""
+    if (
+        text.count("(") > _BRACKETS
+    ):  # each is a level of the tree, and trees are walked by recursion
+        raise Wrong(Token("", "", column=text.index("(") + 1), f"more than {_BRACKETS} brackets")
     try:
         return _parser().parse(text, start=start)
     except UnexpectedToken as error:

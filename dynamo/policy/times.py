@@ -31,7 +31,7 @@ _MONTH = "(?P<month>" + "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTH
 _WEEKDAY = r"(?P<weekday>mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?\b\.?,?"
 _ORDINAL = "|".join(_ORDINALS)
 _UNIT = "|".join([*_MONTHS_PER_UNIT, *_DAYS_PER_UNIT, *_SECONDS_PER_UNIT])
-_OFFSET = rf"(?P<zone>z\b|utc\b|gmt\b|[+-]\d\d:?\d\d\b|[+-]\d\d?\b(?!\s*(?:{_UNIT})))"
+_OFFSET = r"(?P<zone>z\b|utc\b|gmt\b|[+-]\d\d:?\d\d\b|[+-]\d\d?\b)"
 
 
 class TimeError(ValueError):
@@ -119,6 +119,8 @@ def days_since_1970(year: int, month: int, day: int) -> int:
 def read_time(text: str) -> TimeExpression:
     """Read a point in time. Raises TimeError."""
     words = " ".join(text.split()).lower()
+    if re.search(r"\d{16}", words):  # no count and no moment needs as many: what follows is bounded
+        raise TimeError("a number of more than 15 digits is no part of a time")
     if (epoch := re.fullmatch(r"@([+-]?\d+(?:\.\d+)?)", words)) is not None:
         return TimeExpression(text, epoch=float(epoch[1]))
     if re.fullmatch(r"[+-]?\d+(?:\.\d+)?", words) and not re.fullmatch(r"\d{8}", words):
@@ -199,7 +201,7 @@ def _late_year(items: _Items, item: re.Match[str]) -> None:
 
 def _clock(items: _Items, item: re.Match[str]) -> None:
     items.once("time of day")
-    minute, second = int(item["minute"] or 0), float(item["second"] or 0)
+    minute, second = int(item["minute"] or 0), float((item["second"] or "0").replace(",", "."))
     if minute > 59 or second >= 60:
         raise TimeError(f"{item[0].strip()!r} is no time of day")
     clock = _hour(int(item["hour"]), item["half"]) * 3600 + minute * 60 + second

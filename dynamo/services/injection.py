@@ -147,7 +147,10 @@ def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Ca
             "updated": work.now,
         }
         work.changed(update(Transfer).where(*waiting).values(values))
-        work.hint(Hint("inject", (request_id,), f"verify {len(ids)} uploads, request {request_id}"))
+        # a job that repeats its line confirms what its first life booked: that request brings it
+        first = work.scalars(select(Transfer.request_id).where(Transfer.id.in_(ids)).distinct())
+        text = f"verify {len(ids)} uploads, request {request_id}"
+        work.hint(Hint("inject", tuple(sorted({request_id, *first})), text))
 
 
 def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) -> Any:

@@ -3,11 +3,14 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from dynamo import tokens
 from dynamo.client import client
@@ -46,6 +49,41 @@ def test_a_downloaded_copy_hands_a_file_over(house: House, tmp_path: Path) -> No
     assert ran.returncode == 0, ran.stderr
     assert [one["state"] for one in json.loads(ran.stdout)["requests"]] == ["done"]
     assert house.world.on_disk("T2_A") == {lfn("Higgs/alice-v1/out.root"): b"higgs"}
+
+
+@pytest.mark.parametrize(
+    "copying",
+    ["true", 'head -c 3 "$from" > "$to"', 'cp "$from" "$to"'],
+    ids=["before", "half-way", "after"],
+)
+def test_the_line_of_a_job_that_was_killed_is_harmless_to_repeat(
+    house: House, tmp_path: Path, copying: str
+) -> None:
+    job = tmp_path / "job"
+    job.mkdir()
+    (job / "out.root").write_bytes(b"higgs")
+    deadly = tmp_path / "deadly"
+    deadly.write_text(
+        f'from="${{1#file://}}" to="${{2#file://}}"\n'
+        f'mkdir -p "$(dirname "$to")"\n{copying}\nkill -9 $PPID\n'
+    )
+    line = [sys.executable, "-I", client.__file__, "--json", "inject", DATASET, "--site", "T2_A"]
+    line += ["--push", "--wait", "60", str(job / "out.root")]
+    surrounded = surroundings(house, job)
+    killed = subprocess.run(
+        [*line, "--copy-command", f"sh {deadly} {{source}} {{target}}"],
+        check=False,
+        env=surrounded,
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL
+
+    with house.working():
+        ran = subprocess.run(line, check=False, env=surrounded, capture_output=True, text=True)
+
+    assert ran.returncode == 0, ran.stderr
+    assert house.world.on_disk("T2_A") == {lfn("Higgs/alice-v1/out.root"): b"higgs"}
+    assert house.world.used("alice") == len(b"higgs")
 
 
 def test_the_page_works_as_it_is_written(house: House, tmp_path: Path) -> None:

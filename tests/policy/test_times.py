@@ -52,6 +52,10 @@ def written(text):
         ("Sat Jun 1 10:00:00 UTC 2019", "2019-06-01 10:00:00"),
         ("1 fortnight ago", "2026-11-08 15:30:20"),
         ("18-01-02", "2018-01-02 00:00:00"),
+        ("2019-01-01 10:00:00,5", "2019-01-01 10:00:00"),
+        # GNU date takes a signed number behind a time of day for a zone: then one day
+        ("2019-01-01 10:00 +3 days", "2019-01-02 07:00:00"),
+        ("2019-06-01 00:00 -5 days", "2019-06-02 05:00:00"),
     ],
 )
 def test_a_time_means(text, moment):
