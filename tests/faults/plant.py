@@ -29,6 +29,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """All that takes half a minute or more in a real system, made short."""
 
+SKEWED = """
+import runpy, sys, time
+seconds, right = float(sys.argv.pop(1)), time.time
+time.time = lambda: right() + seconds
+runpy.run_module("celery", run_name="__main__")
+"""
+"""Celery with a wrong clock. Not by libfaketime, which breaks Python's waits; `datetime.now`, which
+this leaves right, is asked nowhere (`test_clocks.py`)."""
+
 ALL = tuple(queue for queues in celeryconfig.POOLS.values() for queue in queues)
 
 
@@ -68,9 +77,17 @@ class Plant:
 
     def start(self, *queues: str, threads: int = 4) -> Worker:
         """Start a pool of some queues (none named = all) as `dynamo up` does."""
+        name, command = self._pool(queues, threads)
+        return self._run(command, name)
+
+    def start_skewed(self, seconds: float) -> Worker:
+        """Start a pool whose clock is wrong by so much."""
+        name, (python, _module, _celery, *words) = self._pool((), 4)
+        return self._run((python, "-c", SKEWED, str(seconds), *words), name)
+
+    def _pool(self, queues: tuple[str, ...], threads: int) -> tuple[str, tuple[str, ...]]:
         name = f"pool{len(self.workers)}"
-        pool = programs.Pool(name, queues or ALL, threads, "test")
-        return self._run(programs.pool(pool).command, name)
+        return name, programs.pool(programs.Pool(name, queues or ALL, threads, "test")).command
 
     def beat(self) -> Worker:
         """Start the clock that triggers sweeps."""

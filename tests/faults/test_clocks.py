@@ -34,6 +34,30 @@ def test_nothing_that_decides_or_records_asks_the_clock_of_its_machine():
 
 
 @pytest.mark.slow
+def test_pools_whose_clocks_are_two_hours_apart_do_everything_once_and_date_it_rightly(
+    small_plant: Plant,
+):
+    world = small_plant.world
+    with world.use.begin.reading() as work:
+        began = work.now
+    for seconds in (3600, -3600):
+        small_plant.start_skewed(seconds)
+    requests = [("injection", world.many("T2_A", 60)), ("injection", world.many("T2_B", 60))]
+    small_plant.until_done(*requests)
+    requests = [("closure", world.close()), ("copy", world.copy("T2_C"))]
+    small_plant.until_done(*requests)
+
+    assert all(worker.process.poll() is None for worker in small_plant.workers)
+    with world.use.begin.reading() as work:
+        arrived = select(func.sum(History.n_files)).where(History.what == "arrived")
+        assert work.scalar(arrived) == 2 * 120
+        first, last = work.row(select(func.min(History.at), func.max(History.at)))
+        assert began <= first <= last <= work.now
+    assert seen(world.folder / "T2_C") == described(contents("T2_A", 60) | contents("T2_B", 60))
+    assert_all_ended(world)
+
+
+@pytest.mark.slow
 def test_two_beats_do_not_double_what_they_find(small_plant: Plant):
     """Both send a sweep each 0.4 s; all messages but theirs are lost."""
     world = small_plant.world
