@@ -55,6 +55,7 @@ class Worker:
     def freeze(self) -> None:
         """Stop it between two instructions, as a machine that swaps does."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)  # its threads go on for a moment
 
     def thaw(self) -> None:
         """Let it go on as if nothing had happened."""
