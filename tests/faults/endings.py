@@ -38,6 +38,11 @@ def seen(root: Path) -> Seen:
     return found
 
 
+def how_many(root: Path) -> int:
+    """Count the files below a folder, also while they and their folders go."""
+    return sum(len(names) for _, _, names in os.walk(root))
+
+
 def described(contents: dict[str, bytes]) -> Seen:
     """Describe contents as `seen` does."""
     return {lfn: (len(text), f"{zlib.adler32(text):08x}") for lfn, text in contents.items()}

@@ -10,7 +10,7 @@ from dynamo.db import placing
 from dynamo.db.tables import Block, Cycle, Deletion, History
 from dynamo.inventory import asked
 from dynamo.services import cycles, policies
-from tests.faults.endings import assert_all_ended, seen
+from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.plant import Plant, plant, quickly
 from tests.servers import Broker
 from tests.services.world import DATASET, OPERATOR
@@ -69,7 +69,7 @@ def test_killed_workers_cost_a_cycle_nothing(made: Plant):
     assert cycles.show(world.use, second)["summary"]["condemned"]["blocks"] == FILES - some
 
     deleter = made.start("delete")
-    quickly(lambda: len(list((world.folder / "T2_A").rglob("*.root"))) < FILES)
+    quickly(lambda: how_many(world.folder / "T2_A") < FILES)
     deleter.kill()
     made.start("delete")
     requests = [cycles.show(world.use, one)["request"] for one in (first, second)]

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text, update
 
 from dynamo.db.tables import Block, Deletion, History, Request, Site
 from dynamo.db.work import UnitOfWork, connect, retried
-from tests.faults.endings import assert_all_ended, seen
+from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.plant import Plant, Worker, quickly
 from tests.faults.test_killed import large_output, temporaries
 from tests.services.world import build, lfn
@@ -69,13 +69,13 @@ def test_a_copier_that_wakes_up_too_late_writes_nothing(small_plant: Plant):
 def test_a_deleter_that_wakes_up_too_late_writes_nothing(small_plant: Plant):
     world = small_plant.world
     working = small_plant.start("inject", "copy", "close", "policy")
-    world.many("T2_A", 400)
+    world.many("T2_A", 1500)
     world.close()
     copied = world.copy("T2_B", consolidate=False)
     small_plant.until_done(("copy", copied))
     first = small_plant.start("delete")
     deleted = world.delete(site="T2_A")
-    quickly(lambda: len(list((world.folder / "T2_A").rglob("*.root"))) < 390)
+    quickly(lambda: how_many(world.folder / "T2_A") < 1490)
     freeze_in_between(small_plant, first)
     already = ended(first, "delete")
     assert len(seen(world.folder / "T2_A")) > 0
@@ -89,7 +89,7 @@ def test_a_deleter_that_wakes_up_too_late_writes_nothing(small_plant: Plant):
     quickly(lambda: ended(first, "delete") > already)
 
     assert seen(world.folder / "T2_A") == {}
-    assert len(seen(world.folder / "T2_B")) == 400
+    assert len(seen(world.folder / "T2_B")) == 1500
     assert memory(small_plant) == known
     assert_all_ended(world)
 
