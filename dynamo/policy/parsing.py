@@ -29,7 +29,7 @@ _OPERATORS = (
     "notin",
 )
 _BRACKETS = 100
-"""Opening brackets in a line at most."""
+"""Opening brackets in a line at most: each is a level of a tree that is walked by recursion."""
 _NAMES: Mapping[str, str] = {
     "VARIABLE": "a variable",
     "WORD": "a value",
@@ -52,9 +52,7 @@ def _parser() -> Lark:
 
 def parse(text: str, start: Start) -> Tree[Token]:
     """Parse one line. Raises Wrong."""
-    if (
-        text.count("(") > _BRACKETS
-    ):  # each is a level of the tree, and trees are walked by recursion
+    if text.count("(") > _BRACKETS:
         raise Wrong(Token("", "", column=text.index("(") + 1), f"more than {_BRACKETS} brackets")
     try:
         return _parser().parse(text, start=start)
