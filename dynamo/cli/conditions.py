@@ -15,6 +15,9 @@ def facts(site: Json) -> Iterator[tuple[str, object]]:
     if streams:
         most = site.get("max_streams") or streams["default"]
         yield "streams", f"{streams['in']} in, {streams['out']} out, of {most} each"
+    probe = site.get("probe")
+    if probe and probe["free"] is not None:
+        yield "free", f"{output.size(probe['free'])} at {output.moment(probe['at'])}"
     for text in warnings(site):
         yield "now", text
     for one in site.get("downtimes", ()):

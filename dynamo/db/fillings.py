@@ -1,14 +1,14 @@
 """How full partitions are at sites, as the accounts say; which blocks are still being filled."""
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from dynamo.db import columns
 from dynamo.db.columns import Rows
 from dynamo.db.snapshot import EVERYTHING, Extent
-from dynamo.db.tables import Partition, Quota
+from dynamo.db.tables import Partition, Probe, Quota
 from dynamo.db.work import Work
-from dynamo.inventory.snapshot import Amounts, Flags, Snapshot
+from dynamo.inventory.snapshot import Amounts, Flags, Numbers, Snapshot
 
 
 def accounts(work: Work, snapshot: Snapshot) -> tuple[Amounts, Amounts]:
@@ -23,6 +23,26 @@ def accounts(work: Work, snapshot: Snapshot) -> tuple[Amounts, Amounts]:
         place = (names.index(keys[row.partition_id]), column[row.site_id])
         physical[place], projected[place] = row.used, row.projected
     return physical, projected
+
+
+def used(work: Work, site_id: int) -> int:
+    """Return the bytes that files of ours take at a site."""
+    total = select(func.sum(Quota.used)).where(Quota.site_id == site_id)
+    return int(work.scalar(total) or 0)
+
+
+def free(work: Work, snapshot: Snapshot, used: Amounts) -> Numbers:
+    """Return the bytes that storages have left, by their last probes; NaN where none has told.
+
+    What has come since the probe (`used` now, less what it was then) is taken off.
+    """
+    column = {key: place for place, key in enumerate(snapshot.sites.ids.tolist())}
+    found = np.full(len(column), np.nan)
+    told = select(Probe.site_id, Probe.free, Probe.used).where(Probe.free.is_not(None))
+    for row in work.rows(told):
+        place = column[row.site_id]
+        found[place] = max(row.free - (int(used[place]) - row.used), 0)
+    return found
 
 
 def partition_keys(work: Work) -> dict[str, int]:

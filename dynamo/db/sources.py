@@ -5,10 +5,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy.orm import aliased
 
 from dynamo.db import breakers, downtimes, links
 from dynamo.db.placing import pin
 from dynamo.db.registry import lfn_hash
+from dynamo.db.streams import UNSENT
 from dynamo.db.switches import stopped_sites
 from dynamo.db.tables import (
     BlockReplica,
@@ -22,6 +24,7 @@ from dynamo.db.tables import (
 from dynamo.db.work import Work
 from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus
 from dynamo.operations.breakers import Operation
+from dynamo.operations.life import State
 
 _STREAM = 50
 """Files that a stream at work is taken to have before it."""
@@ -49,10 +52,11 @@ def best(
 def change(work: Work, transfer_id: int, block_id: int, lfn: str, site_id: int) -> bool:
     """Read one file from another replica, one that nothing bad is known of; from tape at last.
 
-    False = there is none.
+    Where there is no other the one that was read stays, if nothing bad is known of it either. False
+    = there is none.
     """
     before = work.scalar(select(Transfer.source_id).where(Transfer.id == transfer_id))
-    after = of_file(work, block_id, lfn, site_id)
+    after = of_file(work, block_id, lfn, site_id, but=before)
     if before == after:
         return after is not None
     pin(work, {key: step for key, step in ((before, -1), (after, 1)) if key is not None})
@@ -60,10 +64,13 @@ def change(work: Work, transfer_id: int, block_id: int, lfn: str, site_id: int) 
     return after is not None
 
 
-def of_file(work: Work, block_id: int, lfn: str, site_id: int) -> int | None:
+def of_file(
+    work: Work, block_id: int, lfn: str, site_id: int, but: int | None = None
+) -> int | None:
     """Return the replica from which a site reads one file best, if nothing bad is known of it.
 
-    It need not be complete, as long as it holds the file.
+    It need not be complete, as long as it holds the file. `but` is taken only where all else is
+    on tape.
     """
     bad = select(Incident.site).where(Incident.lfn == lfn, Incident.ended.is_(None))
     listed = exists().where(
@@ -78,7 +85,76 @@ def of_file(work: Work, block_id: int, lfn: str, site_id: int) -> int | None:
         or_(BlockReplica.complete.is_(True), listed),
     )
     rows = work.rows(others)
-    return int(_Choice(work, rows, site_id).of(rows).id) if rows else None
+    preferred = [row for row in rows if row.id != but and row.kind == SiteKind.DISK] or rows
+    return int(_Choice(work, preferred, site_id).of(preferred).id) if preferred else None
+
+
+def stranded(work: Work, most: int) -> Sequence[Any]:
+    """Return replicas at ill sites from which transfers wait to read what lies at a well one too.
+
+    Each row is a block, the replica, and a site that wants it.
+    """
+    well = _well(work)
+    other = aliased(BlockReplica)
+    elsewhere = exists().where(
+        other.block_id == BlockReplica.block_id,
+        other.site_id.in_(well),
+        other.site_id != Transfer.site_id,
+        other.state == ReplicaState.VALID,
+        other.complete.is_(True),
+    )
+    wanted = (
+        select(BlockReplica.block_id, Transfer.source_id, Transfer.site_id)
+        .join(BlockReplica, BlockReplica.id == Transfer.source_id)
+        .join(Site, Site.id == BlockReplica.site_id)
+        .where(_WAITS, Site.kind == SiteKind.DISK, Site.id.not_in(well), elsewhere)
+    )
+    return work.rows(wanted.distinct().limit(most))
+
+
+def reroute(work: Work, some: Collection[Any]) -> int:
+    """Let what waits for such replicas be read at well sites; what waited for that goes on now."""
+    well = _well(work)
+    ill = set(work.scalars(select(Site.id).where(Site.id.not_in(well))))
+    wanted: dict[int, dict[int, int]] = {}
+    for row in some:
+        wanted.setdefault(row.site_id, {})[row.source_id] = row.block_id
+    steps: Counter[int] = Counter()
+    for site, replicas in wanted.items():
+        chosen = best(work, set(replicas.values()), {*ill, site}, to=site)
+        for before, block in replicas.items():
+            after = chosen.get(block)
+            if after is None:
+                continue
+            mine = (Transfer.source_id == before, Transfer.site_id == site, _WAITS)
+            bad = select(File.id).join(Incident, Incident.lfn == File.lfn)
+            bad = bad.where(File.block_id == block, Incident.ended.is_(None))
+            ids = work.scalars(select(Transfer.id).where(*mine, Transfer.file_id.not_in(bad)))
+            moved = work.changed(
+                update(Transfer).where(Transfer.id.in_(ids), *mine).values(source_id=after)
+            )
+            steps.update({before: -moved, after: moved})
+            waited = (Transfer.id.in_(ids), _WAITS, Transfer.reason.in_(_AS_SOURCE_IS_ILL))
+            goes_on = {"not_before": work.now, "hinted": UNSENT}
+            work.changed(update(Transfer).where(*waited).values(goes_on))
+    pin(work, steps)
+    return sum(step for step in steps.values() if step > 0)
+
+
+_WAITS = Transfer.state.in_((State.QUEUED, State.HELD))
+_AS_SOURCE_IS_ILL = ("source-error", "site-failing")
+
+
+def _well(work: Work) -> set[int]:
+    """Return the ready disk sites at which reading neither rests nor is stopped."""
+    ready = (Site.kind == SiteKind.DISK, Site.status == SiteStatus.READY)
+    named = select(Site.id).where(*ready, Site.name.not_in(stopped_sites(work)))
+    return set(work.scalars(named)) - _ill(work)
+
+
+def _ill(work: Work) -> set[int]:
+    failing = {rest.site_id for rest in breakers.resting(work, None, Operation.READ)}
+    return failing | downtimes.under_way(work)
 
 
 def _candidates(work: Work, *kinds: SiteKind) -> Any:
@@ -133,8 +209,7 @@ class _Choice:
 
 def _ranks(work: Work, rows: Sequence[Any]) -> dict[int, int]:
     """Return for each site how good a source it is, whatever the links; 0 is best."""
-    ill = {rest.site_id for rest in breakers.resting(work, None, Operation.READ)}
-    ill |= downtimes.under_way(work)
+    ill = _ill(work)
     return {
         row.site_id: 4 * (row.kind == SiteKind.TAPE)
         + 2 * (row.site_id in ill)

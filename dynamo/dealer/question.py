@@ -35,10 +35,12 @@ class Veto:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Filled:
-    """Bytes of the partition at each site, as the accounts say."""
+    """Bytes at each site, as the accounts say."""
 
     physical: Amounts
     projected: Amounts
+    others: Amounts
+    """Bytes on their way into other partitions."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -92,12 +92,13 @@ class Scene:
         rows, asked = self.snapshot.block_replicas, self.asked
         if asked.filled is not None:
             physical, projected = asked.filled.physical, asked.filled.projected
+            others = asked.filled.others
         else:
             physical = self._at_sites(rows.size, self.held)
             projected = self._at_sites(self.row_bytes, self.held)
+            others = self._at_sites(self.row_bytes - rows.size, ~self.held)
         quota = asked.partitions.quota(self.snapshot, asked.partition)
         if asked.free is not None:
-            others = self._at_sites(self.row_bytes - rows.size, ~self.held)
             cap = physical + np.maximum(asked.free - others, 0.0)
             quota = np.where(np.isnan(cap), quota, np.minimum(quota, cap))
         return Filling(quota, physical, projected)

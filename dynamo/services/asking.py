@@ -34,6 +34,8 @@ class Ground:
     physical: Amounts
     """Per partition and site."""
     projected: Amounts
+    free: Numbers
+    """Measured bytes that are left at each site; NaN where unknown."""
     keys: Mapping[str, int]
     """Of partitions."""
 
@@ -41,7 +43,9 @@ class Ground:
         """Return how full a partition is; a union is as full as its parts."""
         names = [one.name for one in self.snapshot.partitions]
         rows = [names.index(leaf.name) for leaf in self.partitions.leaves(partition)]
-        return Filled(self.physical[rows].sum(axis=0), self.projected[rows].sum(axis=0))
+        physical, projected = self.physical[rows].sum(axis=0), self.projected[rows].sum(axis=0)
+        coming = (self.projected - self.physical).sum(axis=0)
+        return Filled(physical, projected, coming - (projected - physical))
 
     def homes(self, some: Imagined) -> Codes:
         """Return the partition that holds replicas that are still to be made."""
@@ -75,6 +79,7 @@ def _ground(work: Work, found: Snapshot, extent: Extent) -> Ground:
         open_blocks=fillings.open_blocks(work, found, extent),
         physical=physical,
         projected=projected,
+        free=fillings.free(work, found, physical.sum(axis=0)),
         keys=fillings.partition_keys(work),
     )
 
@@ -186,6 +191,7 @@ def question(settings: Settings, ground: Ground, aim: Aim, said: Voiced, **more:
         wishes=tuple(said.wishes),
         subscriptions=tuple(said.subscriptions),
         filled=ground.filled(aim.partition),
+        free=ground.free,
         weights=_weights(wanted, labels),
         open_blocks=ground.open_blocks,
         **more,

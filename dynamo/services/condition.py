@@ -62,6 +62,7 @@ def _probe(row: Any) -> Item:
         "in_a_row": row.streak,
         "reason": row.reason,
         "detail": row.detail,
+        "free": row.free,
     }
 
 

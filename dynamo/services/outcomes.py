@@ -22,6 +22,7 @@ from dynamo.db.tables import Block, Dataset, Request, Site, Transfer
 from dynamo.db.transfers import Claimed
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import RequestKind, TransferKind
+from dynamo.operations.failures import Blame, kind_of
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
 from dynamo.services import guard
@@ -182,12 +183,13 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
 
 
 def _has_source(work: Work, failed: Failed) -> bool:
-    """Tell whether a copy has something to read; a source that is bad is changed for another."""
+    """Tell whether a copy has something to read; a source that fails is changed for another."""
     claimed = failed.claimed
     if claimed.source is not None:
-        if not (failed.bad_source or failed.reason == "source-missing"):
+        if failed.bad_source or failed.reason == "source-missing":
+            _report_source(work, failed)
+        elif kind_of(failed.reason).blame is not Blame.SOURCE:
             return True
-        _report_source(work, failed)
     assert claimed.block_id is not None  # noqa: S101 - only files of closed blocks are copied
     return sources.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id)
 

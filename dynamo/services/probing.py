@@ -14,6 +14,7 @@ from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 from dynamo.storage import probing
 from dynamo.storage.probing import Ground, Step, is_usable
+from dynamo.storage.protocol import StorageError
 
 
 def probe(use: Tools, site_id: int) -> list[Step]:
@@ -35,6 +36,16 @@ def probe(use: Tools, site_id: int) -> list[Step]:
         removing.delete_probe,
     )
     return probing.probe(use.storages.at(row.url, row.rules), ground)
+
+
+def free(use: Tools, site_id: int) -> int | None:
+    """Return the bytes that a site's storage has left; None where it does not tell."""
+    with use.begin.reading() as work:
+        row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
+    try:
+        return use.storages.at(row.url, row.rules).free()
+    except StorageError:
+        return None
 
 
 def check(use: Tools, name: str) -> Item:

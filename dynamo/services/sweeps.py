@@ -1,20 +1,33 @@
 """Sweeps: work whose message was lost or whose worker fell silent is found and sent again."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from dynamo.db import claims, downtimes, locks, popularity, pulses, requests, transfers
+from dynamo.db import (
+    claims,
+    downtimes,
+    locks,
+    placing,
+    popularity,
+    pulses,
+    requests,
+    sources,
+    transfers,
+)
 from dynamo.db.tables import Answer, Deletion, Request, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
-from dynamo.operations.hints import hints
+from dynamo.operations.hints import batches, hints
 from dynamo.operations.life import State
 from dynamo.points import Point, reached
 from dynamo.services import condemning, traffic
 from dynamo.services.tools import Tools
 
+BLOCKS_AT_ONCE = 50
 AT_ONCE = 10_000
 """Operations that one sweep sends at most; the next one goes on."""
 
@@ -30,6 +43,7 @@ def sweep(use: Tools) -> bool:
     """Send again what nobody works on; False = another sweep is under way."""
     if not _begin(use):
         return False
+    _reroute(use)
     _operations(use)
     reached(Point.SWEPT)
     _requests(use)
@@ -45,6 +59,25 @@ def _begin(use: Tools) -> bool:
             secrets.token_hex(8),
             timedelta(seconds=use.settings.work.sweep_seconds / 2),
         )
+
+
+def _reroute(use: Tools) -> None:
+    """Let what waits to be read at an ill site be read elsewhere."""
+    for batch in batches(_stranded(use), BLOCKS_AT_ONCE):
+        _reroute_some(use, batch)
+
+
+@retried
+def _stranded(use: Tools) -> Sequence[Any]:
+    with use.begin.reading() as work:
+        return sources.stranded(work, AT_ONCE)
+
+
+@retried
+def _reroute_some(use: Tools, some: Sequence[Any]) -> None:
+    with use.begin() as work:
+        placing.lock_blocks(work, {row.block_id for row in some})
+        sources.reroute(work, some)
 
 
 @retried

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import breakers, downtimes, sites
+from dynamo.db import breakers, downtimes, fillings, sites
 from dynamo.db.history_log import Event, record
 from dynamo.db.tables import Probe, Site
 from dynamo.db.work import Work, retried
@@ -53,11 +53,13 @@ def _send(use: Tools) -> None:
 def probe(use: Tools, site_ids: Sequence[int]) -> None:
     """Try sites, remember how it went, and set those aside that failed again and again."""
     for site_id in site_ids:
-        note(use, site_id, probing.probe(use, site_id))
+        steps = probing.probe(use, site_id)
+        # who does not answer is not asked a second time
+        note(use, site_id, steps, probing.free(use, site_id) if is_usable(steps) else None)
 
 
 @retried
-def note(use: Tools, site_id: int, steps: Sequence[Step]) -> None:
+def note(use: Tools, site_id: int, steps: Sequence[Step], free: int | None) -> None:
     """Remember how a probe went; the site's status follows after enough of the same in a row."""
     usable = is_usable(steps)
     failed = next(
@@ -73,6 +75,8 @@ def note(use: Tools, site_id: int, steps: Sequence[Step]) -> None:
             "streak": streak,
             "reason": None if failed is None else failed.reason,
             "detail": None if failed is None else f"{failed.name}: {failed.detail}"[:1000],
+            "free": free,
+            "used": fillings.used(work, site_id),
         }
         if before is None:
             work.add(Probe, site_id=site_id, **values)

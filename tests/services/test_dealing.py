@@ -1,14 +1,15 @@
 """Cycles of the Dealer, end to end: real files at three sites, and where they come to lie."""
 
+import shutil
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
-from dynamo.db.tables import Cycle, DatasetReplica, Switch, Transfer
+from dynamo.db.tables import Cycle, DatasetReplica, Probe, Site, Switch, Transfer
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import asked
-from dynamo.services import cycles, dealing, demands
+from dynamo.services import asking, cycles, dealing, demands, sites, tending
 from dynamo.services.cycles import DEALER
 from dynamo.services.pages import Place
 from tests.conftest import Clock
@@ -198,6 +199,48 @@ def test_what_does_not_fit_below_the_target_occupancy_is_not_begun(world: World)
 
     assert world.request("copy", request)["reason"] == "storage-full"
     assert world.projected("T2_B") == 0
+
+
+def test_what_a_storage_has_left_caps_the_quota(world: World, clock: Clock):
+    for start in (0, 5):
+        world.many("T2_A", 5, start=start)
+    world.close()
+    world.work()
+    tending.send(world.use)
+    world.work()
+    here = shutil.disk_usage(world.folder).free
+    assert 0.5 * here < sites.show(world.use, "T2_B")["probe"]["free"] < 2 * here
+    size = world.projected("T2_A")
+    with world.use.begin() as work:  # as if somebody else filled the disk
+        work.changed(update(Probe).values(free=size // 2))
+    request = world.copy("T2_B", consolidate=False)
+    world.work()
+    assert world.request("copy", request)["reason"] == "storage-full"
+    assert world.projected("T2_B") == 0
+
+    clock.forward(minutes=10)
+    tending.send(world.use)
+    world.work()
+    clock.forward(minutes=2)
+    world.sweep()
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_what_came_since_the_probe_is_taken_off_what_was_left(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    size = world.projected("T2_A")
+    left = dict.fromkeys(SITES, 3 * size)
+    with world.use.begin() as work:
+        keys = dict(work.rows(select(Site.name, Site.id)))
+        for name, free in left.items():
+            work.add(
+                Probe, site_id=keys[name], at=work.now, usable=True, streak=1, free=free, used=0
+            )
+        ground = asking.everything(work, ())
+
+    assert ground.free.tolist() == [2 * size, 3 * size, 3 * size]
 
 
 def test_a_cycle_is_replayed_with_its_seed(world: World):

@@ -7,12 +7,13 @@ from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Deletion, Group, Partition, Site, Transfer
 from dynamo.inventory import asked
-from dynamo.services import copies, cycles, rules, sites
+from dynamo.services import copies, cycles, policies, rules, sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, names, register
 from tests.services.test_dealing import SITES, at, decided, run
-from tests.services.world import OPERATOR, TB, World, adler32
+from tests.services.world import DATASET, OPERATOR, TB, World, adler32
 
+LAST = "Protect replica.num_full_other_copy_common_owner == 0"
 EVERYWHERE = {
     "num_copies": 2,
     "replicas": ["dataset.name == /*/*/USER"],
@@ -96,6 +97,32 @@ def test_a_volume_limit_does_not_hold_back_the_last_copies_of_a_dying_site(world
     assert sorted(at(world)) == [0, 5, 5]
 
 
+def test_last_copies_at_a_site_that_keeps_too_much_get_a_second_home(world: World):
+    other = "/Higgs/alice-v2/USER"
+    world.many("T2_A", 5)
+    world.many("T2_B", 1, start=5, dataset=other)
+    for dataset_ in (DATASET, other):
+        world.close(dataset_)
+    world.work()
+    for site in SITES:
+        world.site_quota(site, 2 * world.projected("T2_A"))
+    text = (
+        f"Partition User\nOn site.storage_type == DISK\nWhen never\nUntil never\n{LAST}\nDismiss\n"
+    )
+    policies.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    world.use = world.with_settings(dealer={"pending": 1})
+    assert run(world)["summary"]["copies"] == 0, "Detox has not looked yet"
+    detox(world)
+
+    cycle = run(world)
+    world.work()
+
+    assert {one["text"] for one in decided(world, cycle)} == {"balancer: copied"}
+    assert sum(at(world)) == 2 * 6
+    detox(world)
+    assert run(world)["summary"]["copies"] == 0, "it is the last copy no more"
+
+
 def official(world: World) -> None:
     """Let a block of production lie at T2_A, with room for production and analysis everywhere."""
     for site in SITES:
@@ -158,3 +185,16 @@ def test_a_request_without_a_group_leaves_owners_as_they_are(world: World):
     assert standing(world) == before
     assert world.request("copy", request)["state"] == "done"
     assert world.request("copy", request)["chosen"] == ["T2_A", "T2_B"]
+
+
+def test_what_a_group_owns_is_given_away_where_it_lies(world: World):
+    official(world)
+    wish = {"groups": {"Production": "analysis"}}
+    wish["proposers"] = {"groups": {"from_groups": ["production"]}}
+    world.use = world.with_settings(dealer=wish)
+
+    cycle = run(world, "Production")
+    world.work()
+
+    assert [one["text"] for one in decided(world, cycle)] == ["groups: gets another owner"]
+    assert standing(world) == {("T2_A", "analysis", "Analysis", True)}

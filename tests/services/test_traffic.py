@@ -1,5 +1,6 @@
 """Who may bring files where: limits, turns, and sites that keep failing."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +13,23 @@ from dynamo.db.breakers import Result
 from dynamo.db.claims import Holder
 from dynamo.db.links import Moved
 from dynamo.db.streams import Way
-from dynamo.db.tables import Breaker, Deletion, Incident, Parked, Request, Site, Stream, Transfer
+from dynamo.db.tables import (
+    BlockReplica,
+    Breaker,
+    Deletion,
+    Incident,
+    Parked,
+    Request,
+    Site,
+    Stream,
+    Transfer,
+)
+from dynamo.inventory import asked
 from dynamo.operations.breakers import Operation
-from dynamo.services import traffic, transferring
+from dynamo.services import sweeps, switches, traffic, transferring
 from dynamo.services.traffic import Experience
 from tests.conftest import Clock
-from tests.services.world import TASKS, World, lfn
+from tests.services.world import OPERATOR, TASKS, World, lfn
 
 HALF_LIFE = timedelta(days=1)
 
@@ -219,6 +231,76 @@ def test_the_nearest_healthy_source_is_read(world: World) -> None:
             traffic.rules(world.use),
         )
         assert sources.best(work, [block], (), c) == slow, "its site keeps failing"
+
+
+def at_two_sites(world: World) -> None:
+    """Let four files lie at A and B."""
+    world.many("T2_A", 4)
+    world.close()
+    world.work()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+
+
+def read_from(world: World, request: int) -> Counter[str]:
+    """Count the transfers of a request by the sites that they read."""
+    with world.use.begin.reading() as work:
+        wanted = (
+            select(Site.name)
+            .join(BlockReplica, BlockReplica.site_id == Site.id)
+            .join(Transfer, Transfer.source_id == BlockReplica.id)
+            .where(Transfer.request_id == request)
+        )
+        return Counter(work.scalars(wanted))
+
+
+@pytest.mark.parametrize("how", ["status", "breaker", "switch"])
+def test_what_waits_for_an_ill_source_is_read_from_one_that_is_well(
+    world: World, clock: Clock, how: str
+) -> None:
+    at_two_sites(world)
+    request = world.copy("T2_C", consolidate=False)
+    world.step("plan")
+    [(first, n)] = read_from(world, request).items()
+    [other] = {"T2_A", "T2_B"} - {first}
+    assert n == 4
+    with world.use.begin() as work:
+        mine = update(Transfer).where(Transfer.request_id == request)
+        work.changed(mine.values(state="held", reason="source-error"))
+        if how == "breaker":
+            place = (site_id(world, first), Operation.READ)
+            failed = Result(failed=9, reason="source-error", detail="?")
+            traffic.breakers.count(work, {place: failed}, traffic.rules(world.use))
+    if how == "status":
+        world.status(first, "waitroom")
+    if how == "switch":
+        switches.put(world.use, f"site:{first}", asked.SwitchBody(stopped=True), OPERATOR)
+    clock.forward(minutes=1)
+
+    sweeps.sweep(world.use)
+
+    assert read_from(world, request) == {other: 4}
+    world.work()
+    assert world.request("copy", request)["state"] == "done"
+
+
+def test_a_file_that_cannot_be_read_at_one_site_is_read_at_another(
+    world: World, clock: Clock
+) -> None:
+    at_two_sites(world)
+    request = world.copy("T2_C", consolidate=False)
+    world.step("plan")
+    [first] = read_from(world, request)
+    path = next((world.folder / first).rglob("*.root"))
+    path.unlink()
+    path.mkdir()  # there is something, and nobody can read it
+
+    world.work()
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("copy", request)["state"] == "done"
+    assert len(world.on_disk("T2_C")) == 4
 
 
 def test_what_was_learnt_of_a_link_fades(world: World, clock: Clock) -> None:

@@ -4,7 +4,18 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dynamo.db.tables.base import INNODB, Base
-from dynamo.db.types import Count, Key, Moment, Name, Reference, Seconds, Sentence, Trace, Word
+from dynamo.db.types import (
+    Bytes,
+    Count,
+    Key,
+    Moment,
+    Name,
+    Reference,
+    Seconds,
+    Sentence,
+    Trace,
+    Word,
+)
 
 
 class Breaker(Base):
@@ -120,5 +131,9 @@ class Probe(Base):
     usable: Mapped[bool]
     streak: Mapped[Count]
     """Probes in a row that ended like this."""
+    free: Mapped[Bytes | None]
+    """Bytes that the storage had left; None where it does not tell."""
+    used: Mapped[Bytes | None]
+    """Bytes that files of ours took then: what was written since is taken off what was left."""
     reason: Mapped[Word | None]
     detail: Mapped[Sentence | None]
