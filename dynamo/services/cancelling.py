@@ -68,19 +68,26 @@ def _cancel_copy(work: Work, use: Tools, request: Any, caller: Caller) -> None:
     """Stop copies under way.
 
     Block replicas that are not complete leave again, complete ones stay; so do those that another
-    request waits for as well.
+    request waits for as well. Parts that were there before stay as they are.
     """
     unfinished = (
         BlockReplica.request_id == request.id,
         BlockReplica.complete.is_(False),
         BlockReplica.state == ReplicaState.VALID,
     )
-    blocks = work.scalars(select(BlockReplica.block_id).where(*unfinished))
+    # what a worker has in hand still comes
+    waiting = (Transfer.request_id == request.id) & Transfer.state.in_((State.QUEUED, State.HELD))
+    read = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(waiting)
+    blocks = {
+        *work.scalars(select(BlockReplica.block_id).where(*unfinished)),
+        *work.scalars(read.distinct()),
+    }
     placing.lock_blocks(work, blocks)
     _bequeath(work, request, unfinished)
     replicas = work.scalars(select(BlockReplica.id).where(*unfinished))
     order = Order(request.id, "cancelled", caller.name)
     removal.condemn(work, replicas, order)
+    removal.cancel_transfers(work, waiting)
     guard.announce(work, use, request.id)
 
 

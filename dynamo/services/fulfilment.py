@@ -43,6 +43,12 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
         if not (more or waiting or scattered or leaving):
             requests.end(work, wish.request_id, RequestState.DONE)
             return
+        if excuse is None and not (more or scattered or leaving):
+            given_up = _given_up(work, wish)
+            if given_up is not None:
+                ended = RequestState.FAILED
+                requests.end(work, wish.request_id, ended, given_up.reason, given_up.error)
+                return
         why = _why(work, wish, excuse if waiting else None)
         state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
         requests.put(
@@ -126,6 +132,25 @@ def _unfinished(wish: Wish) -> Any:
         File.dataset_id == wish.dataset.id, File.block_id.is_(None), File.condemned_by.is_(None)
     )
     return select(open_block.exists() | loose.exists())
+
+
+def _given_up(work: Work, wish: Wish) -> Any:
+    """Return a copy that was given up, if nobody tries any that are wanted any more; else None."""
+    failed = (Transfer.request_id == wish.request_id, Transfer.state == State.FAILED)
+    found = work.row(select(Transfer.reason, Transfer.error).where(*failed).limit(1))
+    if found is None:
+        return None
+    tried = (
+        select(Transfer.id)
+        .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(
+            *wanted(wish),
+            BlockReplica.site_id.in_([site.id for site in wish.sites]),
+            Transfer.state.in_(OPEN),
+        )
+    )
+    return found if work.scalar(tried.limit(1)) is None else None
 
 
 def _why(work: Work, wish: Wish, excuse: Excuse | None) -> Excuse | None:

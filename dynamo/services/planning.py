@@ -13,6 +13,7 @@ from dynamo.dealer.plan import Plan
 from dynamo.services import (
     asking,
     choices,
+    completing,
     enlisting,
     excusing,
     fulfilment,
@@ -89,10 +90,15 @@ def _pass(use: Tools, look: _Look) -> None:
         sent = _carry_out(use, look, decided, now)
     why = excusing.excuses(decided, ground, look.said, sent)
     for request_id, wish in now.items():
-        if wish is not None:
-            if wish.consolidate:
-                gathering.clean_up(use, wish)
-            fulfilment.judge(use, wish, why.get(request_id))
+        if wish is None:
+            continue
+        excuse = why.get(request_id)
+        if not (look.stopped or wish.undecided):
+            lacking = completing.complete(use, wish)
+            excuse = excuse or lacking
+        if wish.consolidate:
+            gathering.clean_up(use, wish)
+        fulfilment.judge(use, wish, excuse)
 
 
 def _carry_out(use: Tools, look: _Look, decided: Plan, now: Mapping[int, Wish | None]) -> Sent:

@@ -1,0 +1,110 @@
+"""Where a site has only a part of what is wanted, the rest is sent for, or it is said why not."""
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db.tables import BlockReplica, Site, Transfer
+from dynamo.inventory import asked
+from dynamo.inventory.states import RequestKind
+from dynamo.services import cancelling, copies, sites
+from tests.conftest import Clock
+from tests.services.official import PROD, RAW, block, dataset, names, register
+from tests.services.test_traffic import break_site, mend_site
+from tests.services.world import OPERATOR, TB, World, adler32
+
+CONTENT = b"x" * 50
+
+
+def lay_out(world: World, at: dict[str, list[int]]) -> None:
+    """Let some of the three files of a block lie at each site."""
+    lfns = names("b1", 3)
+    for site in ("T2_A", "T2_B", "T2_C"):
+        sites.set_quota(world.use, site, "Production", asked.QuotaBody(limit=TB), OPERATOR)
+        for n in at.get(site, ()):
+            path = world.path(site, lfns[n])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(CONTENT)
+    files = [{"lfn": lfn, "size": 50, "adler32": adler32(CONTENT)} for lfn in lfns]
+    replicas = [{"site": site, "files": [lfns[n] for n in some]} for site, some in at.items()]
+    register(world, dataset({**block("b1"), "files": files, "replicas": replicas}, open=False))
+
+
+def copy_to(world: World, site: str) -> int:
+    return copies.file(world.use, asked.Copy(dataset=RAW, site=site), PROD)
+
+
+def whole(world: World) -> list[str]:
+    """Return the sites that hold the whole block."""
+    with world.use.begin.reading() as work:
+        here = select(Site.name).join(BlockReplica, BlockReplica.site_id == Site.id)
+        return sorted(work.scalars(here.where(BlockReplica.complete.is_(True))))
+
+
+@pytest.mark.parametrize(
+    "at",
+    [{"T2_A": [0, 1, 2], "T2_B": [1]}, {"T2_A": [0, 1], "T2_C": [2], "T2_B": [1]}],
+    ids=["of-a-whole-copy", "of-parts"],
+)
+def test_the_rest_of_a_part_is_sent_for(world: World, at: dict[str, list[int]]):
+    lay_out(world, at)
+    booked = world.projected("T2_B")
+
+    requests = [copy_to(world, "T2_B") for _ in range(2)]
+    world.work()
+
+    assert [world.request("copy", one)["state"] for one in requests] == ["done", "done"]
+    assert world.on_disk("T2_B") == dict.fromkeys(names("b1", 3), CONTENT)
+    assert "T2_B" in whole(world)
+    assert world.projected("T2_B") == booked, "the whole block was booked before"
+
+
+def test_what_nobody_has_is_said(world: World, clock: Clock):
+    lay_out(world, {"T2_A": [0, 1, 2], "T2_B": [1]})
+    world.status("T2_A", "unknown")
+
+    request = copy_to(world, "T2_B")
+    world.work()
+
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["reason"]) == ("held", "no-source")
+    assert world.count(Transfer) == 0
+
+    world.status("T2_A", "ready")
+    clock.forward(minutes=2)
+    world.sweep()
+    assert whole(world) == ["T2_A", "T2_B"]
+
+
+def test_a_cancelled_request_leaves_the_part_as_it_was(world: World):
+    lay_out(world, {"T2_A": [0, 1, 2], "T2_B": [1]})
+    request = copy_to(world, "T2_B")
+    world.step("plan")
+    assert world.count(Transfer) == 2
+
+    cancelling.cancel(world.use, RequestKind.COPY, request, PROD)
+    world.work()
+
+    assert world.on_disk("T2_B") == {names("b1", 3)[1]: CONTENT}
+    assert world.count(Transfer) == 0
+
+
+def test_copies_that_are_given_up_say_why_and_may_be_asked_for_again(world: World, clock: Clock):
+    lay_out(world, {"T2_A": [0, 1, 2]})
+    break_site(world, "T2_B")
+    request = copy_to(world, "T2_B")
+    for _ in range(40):
+        world.work()
+        clock.forward(hours=20)
+        world.sweep()
+
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["reason"]) == ("failed", "destination-error")
+    assert {one["reason"] for one in world.problems("copy", request)} == {"destination-error"}
+
+    mend_site(world, "T2_B")
+    again = copy_to(world, "T2_B")
+    for _ in range(3):
+        world.sweep()
+        clock.forward(hours=1)
+    assert world.request("copy", again)["state"] == "done"
+    assert whole(world) == ["T2_A", "T2_B"]
