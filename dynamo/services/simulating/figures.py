@@ -23,8 +23,9 @@ class Day:
     occupancy: float
     """Bytes there ÷ quota, over all disk sites."""
     fullest: float
+    """The same of the fullest partition at any ready site: what watermarks are about."""
     emptiest: float
-    """The same of the two sites at the ends, of those that are ready."""
+    """The same of the emptiest ready site."""
     accesses: int
     found: int
     """Accesses whose data were complete on the disk of a ready site."""
@@ -76,7 +77,7 @@ def measure(use: Tools, day: int, traffic: Traffic) -> Day:
         return Day(
             day,
             used / quota if quota else 0.0,
-            max(each),
+            _fullest(work),
             min(each),
             traffic.accesses,
             traffic.found,
@@ -94,17 +95,19 @@ def measure(use: Tools, day: int, traffic: Traffic) -> Day:
 _LOST = (Incident.kind == "lost", Incident.ended.is_(None))
 
 
+_LIMITED = (Site.kind == "disk", Site.status == "ready", Quota.max_bytes > 0)
+
+
 def _shares(work: Work) -> list[tuple[int, int]]:
     """Return used bytes and quota of each ready disk site that has one."""
-    return [
-        (int(row.used), int(row.quota))
-        for row in work.rows(
-            select(func.sum(Quota.used).label("used"), func.sum(Quota.max_bytes).label("quota"))
-            .join(Site, Site.id == Quota.site_id)
-            .where(Site.kind == "disk", Site.status == "ready", Quota.max_bytes > 0)
-            .group_by(Site.id)
-        )
-    ]
+    sums = select(func.sum(Quota.used).label("used"), func.sum(Quota.max_bytes).label("quota"))
+    at_sites = sums.join(Site, Site.id == Quota.site_id).where(*_LIMITED).group_by(Site.id)
+    return [(int(row.used), int(row.quota)) for row in work.rows(at_sites)]
+
+
+def _fullest(work: Work) -> float:
+    shares = select(func.max(Quota.used * 1.0 / Quota.max_bytes))
+    return float(work.scalar(shares.join(Site, Site.id == Quota.site_id).where(*_LIMITED)) or 0.0)
 
 
 def _waiting(work: Work) -> int:
