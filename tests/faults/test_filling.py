@@ -16,8 +16,9 @@ from tests.faults.endings import assert_all_ended, described, seen
 from tests.faults.racing import race, refusals
 from tests.services.world import World, adler32, build, lfn
 
-MOST = 20
-FILES = 600
+MOST = 40
+INJECTORS = 50
+EACH = 40
 CLOSINGS = 6
 ENOUGH = 150
 """Files that each of six injectors hands over, should nobody ever close."""
@@ -25,7 +26,7 @@ ENOUGH = 150
 
 @pytest.fixture
 def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
-    """One site, blocks of twenty files, no grace for what is deleted."""
+    """One site, blocks of forty files, no grace for what is deleted."""
     small = build(
         begin, tmp_path, published, block={"max_files": MOST}, deletion={"grace_hours": 0}
     )
@@ -69,29 +70,29 @@ def open_blocks(world: World) -> list[int]:
 
 
 def chunks(files: list[asked.InjectedFile], draw: random.Random) -> list[list[asked.InjectedFile]]:
-    """Cut a job's files into calls of one to twelve."""
+    """Cut a job's files into calls of one to all."""
     cut: list[list[asked.InjectedFile]] = []
     while files:
-        size = draw.randint(1, 12)
+        size = draw.randint(1, EACH)
         cut.append(files[:size])
         files = files[size:]
     return cut
 
 
-def test_twelve_injectors_and_a_closer_fill_blocks_exactly(world: World):
+def test_fifty_injectors_and_a_closer_fill_blocks_exactly(world: World):
     draw = random.Random(8)
-    each = FILES // 12
-    jobs = [[f"{job}_{n}.root" for n in range(each)] for job in range(12)]
+    jobs = [[f"{job}_{n}.root" for n in range(EACH)] for job in range(INJECTORS)]
+    files = INJECTORS * EACH
     runners = [injector(world, chunks(described_files(world, names), draw)) for names in jobs]
 
     results = race([*runners, closer(world)])
 
     assert refusals(results) == []
     sizes = [n for n, _ in world.blocks()]
-    assert sum(sizes) == FILES
+    assert sum(sizes) == files
     assert max(sizes) <= MOST
     assert sum(not closed for _, closed in world.blocks()) <= 1
-    assert FILES // MOST <= len(sizes) <= FILES // MOST + CLOSINGS + 1
+    assert files // MOST <= len(sizes) <= files // MOST + CLOSINGS + 1
     with world.use.begin.reading() as work:
         counted = work.rows(
             select(Block.n_files, func.count(File.id))

@@ -15,7 +15,7 @@ from tests.faults.endings import assert_all_ended, assert_well, seen
 from tests.faults.racing import race, refusals
 from tests.services.world import OPERATOR, World, build
 
-FILES = 240
+FILES = 2_000
 WORKERS = 4
 
 
@@ -25,7 +25,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
     small = build(begin, tmp_path, published, deletion={"grace_hours": 0})
     small.site("T2_A")
     small.many("T2_A", FILES)
-    small.work()
+    small.work(1000)
     small.close()
     small.work()
     return small
