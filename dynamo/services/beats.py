@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from dynamo.db import pulses
 from dynamo.db.work import retried
+from dynamo.points import Point, reached
 from dynamo.services.tools import Tools
 
 
@@ -16,6 +17,7 @@ def once(use: Tools, name: str, every: float, act: Callable[[Tools], object]) ->
     """
     if not _take(use, name, every):
         return False
+    reached(Point.BEAT_TAKEN)
     act(use)
     return True
 

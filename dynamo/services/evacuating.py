@@ -19,6 +19,7 @@ from dynamo.db.work import retried
 from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
 from dynamo.logs import logger
 from dynamo.operations.hints import batches
+from dynamo.points import Point, reached
 from dynamo.services import closures, condemning, guard, mending
 from dynamo.services.mending import Bad
 from dynamo.services.tools import Tools
@@ -40,8 +41,10 @@ def evacuate(use: Tools) -> None:
         going = _dispensable(use, site.id)
         if going:
             request_id = _request(use, site.name)
+            reached(Point.EVACUATION_FILED)
             for batch in batches(going, BLOCKS_AT_ONCE):
                 _condemn(use, site.id, request_id, batch)
+                reached(Point.EVACUATION_CONDEMNED)
             _judge(use, request_id)
         _mend(use, site)
 

@@ -22,6 +22,7 @@ from dynamo.errors import DynamoError, Unavailable
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
+from dynamo.points import Point, reached
 from dynamo.services import mending, removing
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.mending import Bad
@@ -51,6 +52,7 @@ def remedy(use: Tools, ids: Sequence[int]) -> int:
     claimed = _claim(use, ids, holder)
     if not claimed:
         return 0
+    reached(Point.REMEDY_CLAIMED)
     with keeping(use.begin, Remedy, holder, use.settings.lease) as heartbeat:
         heartbeat.start([one.id for one in claimed])
         return sum(_each(use, holder, heartbeat, one) for one in claimed)
@@ -83,6 +85,7 @@ def _each(use: Tools, holder: Holder, heartbeat: Heartbeat, claimed: Claimed) ->
             storage = use.storages.at(claimed.url, claimed.rules)
             _check_switches(use, claimed)
             done = _CALLS[claimed.kind](use, storage, heartbeat, claimed)
+            reached(Point.REMEDIED)
         except DynamoError as failed:
             log.warning(
                 "remedy failed",

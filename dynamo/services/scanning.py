@@ -20,6 +20,7 @@ from dynamo.errors import DynamoError
 from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import hints
+from dynamo.points import Point, reached
 from dynamo.services.cleaning import clean
 from dynamo.services.looking import Result, look
 from dynamo.services.scans import SYSTEM
@@ -44,6 +45,7 @@ def scan(use: Tools, scan_ids: Sequence[int]) -> None:
     for scan_id in scan_ids:
         held = _claim(use, scan_id)
         if held is not None:
+            reached(Point.SCAN_CLAIMED)
             _run(use, held)
 
 
@@ -56,7 +58,10 @@ def _claim(use: Tools, scan_id: int) -> Held | None:
 
 def _run(use: Tools, held: Held) -> None:
     try:
-        _record(use, held, look(use, held, lambda: _renew(use, held)))
+        found = look(use, held, lambda: _renew(use, held))
+        reached(Point.SCANNED)
+        _record(use, held, found)
+        reached(Point.SCAN_RECORDED)
         if not held.dry_run:
             clean(use, held)
     except ScanLost:

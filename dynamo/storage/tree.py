@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dynamo.points import Point, reached
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -108,6 +110,7 @@ class Tree:
                     _regular(old, os.stat(old[-1], dir_fd=source, follow_symlinks=False))
                     _link(source, old[-1], target, new[-1])
                     self._sync(target)
+                    reached(Point.LINKED)
                     os.unlink(old[-1], dir_fd=source)
                     self._sync(source)
             except FileNotFoundError:
