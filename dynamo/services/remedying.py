@@ -29,7 +29,7 @@ from dynamo.services.mending import Bad
 from dynamo.services.scanning import CONSISTENCY
 from dynamo.services.scans import SYSTEM
 from dynamo.services.tools import Tools
-from dynamo.storage.protocol import Stat, Storage
+from dynamo.storage.protocol import Stat, Storage, StorageError
 
 log = logger("consistency")
 
@@ -169,10 +169,17 @@ def _release(_use: Tools, storage: Storage, heartbeat: Heartbeat, claimed: Claim
     assert claimed.aside is not None  # noqa: S101 - it lies there
     if storage.stat(claimed.aside) is None:
         return _Done(claimed)
-    if storage.stat(claimed.lfn) is not None:
+    there = storage.stat(claimed.lfn)
+    # the same may be what a worker left that died in the midst of the move
+    if there is not None and not _same(there, claimed):
         return _Done(claimed, moved=True)
     heartbeat.check(claimed.id)
-    storage.move(claimed.aside, claimed.lfn)
+    try:
+        storage.move(claimed.aside, claimed.lfn)
+    except StorageError:
+        if there is None:
+            raise
+        return _Done(claimed, moved=True)
     return _Done(claimed)
 
 

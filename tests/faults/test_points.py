@@ -160,6 +160,7 @@ DEATHS = [
     (Point.REMEDY_CLAIMED, MISSING),
     (Point.LINKED, DARK),
     (Point.LINKED, BAD),
+    (Point.LINKED, RELEASE),
     (Point.REMEDIED, DARK),
     (Point.REMEDIED, MISSING),
     (Point.REMEDIED, BAD),

@@ -86,18 +86,21 @@ def test_a_file_in_quarantine_can_be_brought_back(world: World, clock: Clock):
     assert count(world, Remedy) == 0
 
 
+@pytest.mark.parametrize(("came", "days"), [(b"new", 4), (b"old", 4 + 13 / 24)])
 def test_what_is_brought_back_does_not_replace_what_came_there_meanwhile(
-    world: World, clock: Clock
+    world: World, clock: Clock, came: bytes, days: float
 ):
     old(world, "T2_A", DARK, clock, b"old")
     twice(world, clock)
-    old(world, "T2_A", DARK, clock, b"new")
+    by_hand(world.path("T2_A", DARK), clock.now, came, days)  # a twin even, of the same second
     [kept] = scans.remedied(world.use, None, ALL).items
 
     scans.release(world.use, kept["id"], OPERATOR)
     world.work()
 
-    assert world.on_disk("T2_A") == {DARK: b"new", kept["quarantined"]: b"old"}
+    assert world.on_disk("T2_A") == {DARK: came, kept["quarantined"]: b"old"}
+    [kept] = scans.remedied(world.use, "T2_A", ALL).items
+    assert (kept["action"], kept["reason"]) == ("remove", None)
 
 
 def test_what_changes_between_two_sightings_is_seen_anew(world: World, clock: Clock):
