@@ -20,6 +20,7 @@ from tests.services.world import World, lfn
 MESSAGES = {
     1213: "Deadlock found when trying to get lock; try restarting transaction",
     1205: "Lock wait timeout exceeded; try restarting transaction",
+    2006: "MySQL server has gone away",
     2013: "Lost connection to MySQL server during query",
 }
 
@@ -76,15 +77,16 @@ class Faults:
         due = self._statement == self.skip + self._failed + 1 and self._failed < TRIES - 1
         if self._armed and due:
             self._failed += 1
+            # in turn over all units: so each error is met as the first, the second, … statement
+            code = self.codes[self.injected % len(self.codes)]
             self.injected += 1
-            code = self.codes[self._statement % len(self.codes)]
             _break(connection, code)
             raise pymysql.err.OperationalError(code, MESSAGES[code])
 
 
 def _break(connection: Any, code: int) -> None:
     """Do to a connection what the server does along with such an error."""
-    if code == 2013:
+    if code in (2006, 2013):
         connection._force_close()
     elif code == 1213:
         connection.rollback()
