@@ -55,7 +55,8 @@ def assert_well(world: World) -> None:
         expected = _catalogued(work)
     assert [str(found) for found in checks.check(world.use) if not found.is_warning] == []
     for site, files in expected.items():
-        assert seen(world.folder / site) == files, site
+        found = seen(world.folder / site)
+        assert found == files, f"{site} differs by {found.items() ^ files.items()}"
 
 
 def assert_all_ended(world: World) -> None:

@@ -230,7 +230,7 @@ def expire(world: World) -> Told:
 def empty(world: World) -> Told:
     with world.use.begin() as work:
         work.hint(Hint("evacuate", (), "empty dying sites"))
-    return lambda: state(rests(world) and not left(world, "T2_A") and not left(world, "T2_B"))
+    return lambda: state(not left(world, "T2_A") and not left(world, "T2_B") and rests(world))
 
 
 def state(is_done: bool) -> dict[str, str]:
@@ -259,7 +259,7 @@ def evacuate(world: World) -> None:
 
 def rests(world: World) -> bool:
     """Tell whether nobody has anything left to do; what lies in quarantine waits for its day."""
-    with world.use.begin.reading() as work:
+    with world.use.begin.snapshot() as work:  # a remedy ends and its copy begins in one moment
         waits = and_(Remedy.kind == Act.REMOVE, Remedy.not_before > work.now + timedelta(days=1))
         unfinished = (
             select(Request.id).where(Request.state.not_in(ENDED)),
