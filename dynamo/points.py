@@ -56,6 +56,8 @@ class Point(StrEnum):
     """One unit of a cycle's deletion is condemned."""
     SWEPT = "swept"
     """Operations were looked after by a sweep; requests were not."""
+    PROBED = "probed"
+    """A probe lies at a site under its last name; nothing is noted."""
     BEAT_TAKEN = "beat-taken"
     """A periodic task is taken; nothing of it is done."""
     SCAN_CLAIMED = "scan-claimed"

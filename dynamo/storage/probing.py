@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dynamo.errors import DynamoError
+from dynamo.points import Point, reached
 from dynamo.storage import temporaries
 from dynamo.storage.checksum import pour
 from dynamo.storage.protocol import Fetching, Guarded, Storage
@@ -157,6 +158,7 @@ class _Trial:
 
     def _rename(self) -> None:
         self._storage.rename(self._temporary, self._lfn)
+        reached(Point.PROBED)
         if self._storage.stat(self._lfn) is None:
             raise _Refused("destination-error", "the file is not there under its new name")
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import and_, func, not_, select, update
 
 from dynamo.db.remedies import Act
-from dynamo.db.tables import Deletion, History, Remedy, Request, Transfer
+from dynamo.db.tables import Deletion, History, Probe, Remedy, Request, Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.states import ENDED, RequestKind
 from dynamo.operations.hints import Hint
@@ -22,9 +22,11 @@ from dynamo.services import (
     evacuations,
     policies,
     scans,
+    tending,
     tidying,
 )
 from dynamo.storage import temporaries
+from dynamo.storage.probing import FOLDER
 from tests.faults.endings import AREA, assert_all_ended, assert_well
 from tests.services.spoiling import DARK as DARK_FILE
 from tests.services.spoiling import by_hand, long_ago
@@ -233,6 +235,12 @@ def empty(world: World) -> Told:
     return lambda: state(not left(world, "T2_A") and not left(world, "T2_B") and rests(world))
 
 
+def probe(world: World) -> Told:
+    with world.use.begin() as work:
+        work.hint(Hint("probe", (1,), "probe T2_A"))
+    return lambda: state(world.count(Probe) == 3)
+
+
 def state(is_done: bool) -> dict[str, str]:
     return {"state": "done" if is_done else "running"}
 
@@ -247,6 +255,11 @@ def left(world: World, site: str) -> int:
 
 def tidy(world: World) -> None:
     beats.once(world.use, "tidy", world.use.settings.work.sweep_seconds, tidying.tidy)
+
+
+def tend(world: World) -> None:
+    """Send the probes that are due, to each site once."""
+    beats.once(world.use, "tend", world.use.settings.site.probe_minutes * 60, tending.send)
 
 
 def evacuate(world: World) -> None:
@@ -284,6 +297,13 @@ def once(what: str, kept: Mapping[str, bytes] = MappingProxyType({})) -> Check:
     return check
 
 
+def dark_probe(world: World) -> None:
+    """Check that one probe was left, where a scan takes it for dark."""
+    [left] = world.path("T2_A", f"{world.use.settings.user.namespace}/{FOLDER}").iterdir()
+    left.unlink()
+    assert_all_ended(world)
+
+
 def each_left_once(world: World) -> None:
     """Check that the files of both dying sites were deleted, none of them twice."""
     with world.use.begin.reading() as work:
@@ -302,6 +322,7 @@ CLOSURE = Story(arrived, lambda world: request(world, "closure", world.close()),
 GATHER = Story(closed, lambda world: request(world, "copy", world.copy("T2_C")), at=("T2_C",))
 DELETE = Story(closed, lambda world: request(world, "deletion", world.delete()))
 CYCLE = Story(overfull, free, at=("T2_B",), repeats=True)
+PROBE = Story(closed, probe, at=("T2_A",), check=dark_probe, beat=tend)
 EVACUATE = Story(dying, empty, at=("T2_C",), check=each_left_once, beat=evacuate)
 CLEAN = Story(abandoned, scan, at=("T2_A",), beat=tidy, repeats=True)
 DARK = Story(
