@@ -22,7 +22,8 @@ from dynamo.policy.enforcer import enforced, enforcer_from
 from dynamo.policy.image import Image, Places, View
 from dynamo.policy.locking import locked
 from dynamo.policy.reading import Known, read_condition, read_policy
-from dynamo.policy.times import TimeError, read_time
+from dynamo.policy.timereading import read_time
+from dynamo.policy.times import TimeError
 from dynamo.policy.variables import Scope
 
 Answer = dict[str, Any]

@@ -19,7 +19,8 @@ from dynamo.policy.comparisons import (
 )
 from dynamo.policy.patterns import Pattern, Style
 from dynamo.policy.problems import Problem, Spot, nearest
-from dynamo.policy.times import TimeError, TimeExpression, read_time
+from dynamo.policy.timereading import read_time
+from dynamo.policy.times import TimeError, TimeExpression
 from dynamo.policy.tree import All, Condition, Node, Predicate, Some, Window
 from dynamo.policy.variables import BY_NAME, OLD_NAMES, Kind, Scope, Variable
 

@@ -89,8 +89,10 @@ def _values() -> Iterator[str]:
 - Lists: `[A B C]` or `[A, B, C]`; globs work in them.
 - Numbers: `0.9`, `5e12`. Sizes are in bytes, ages in seconds.
 - Times, in UTC and relative to the moment of the cycle: `90 days ago`, `3 months ago`, `yesterday`,
-  `last monday`, `January 1`, `2026-11-22`, `2026-11-22 10:00`, `20261122`, `@1795305600`.
-  `older_than` and `<` are the same, as are `newer_than` and `>`. A bare number is an error.
+  `last monday`, `January 1`, `22nov2026`, `2026-11-22`, `2026-11-22 10:00`, `2026-11-22 10 CET`,
+  `20261122`, `@1795305600`. They mean what they mean to GNU `date`, which knows some names of
+  zones; of its forms, a bare number, military zones (`a`) and `DST` are errors.
+  `older_than` and `<` are the same, as are `newer_than` and `>`.
 - Words: one of those in the table below, in upper case.
 """
 
