@@ -1,5 +1,6 @@
 """Lines to syntax trees; what does not fit the grammar is told in words."""
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -28,6 +29,8 @@ _OPERATORS = (
     "in",
     "notin",
 )
+_SLIPS: Mapping[str, str] = {"=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "~": "=~", "!~": "!=~"}
+"""What other languages write, where the nearest sign of ours means something else."""
 _BRACKETS = 100
 """Opening brackets in a line at most: each is a level of a tree that is walked by recursion."""
 _NAMES: Mapping[str, str] = {
@@ -75,7 +78,9 @@ def _explained(token: Token, expected: set[str], text: str, start: Start) -> Wro
             token, f"unknown keyword {word}{hint}; expected one of {', '.join((*KEYWORDS, *VERBS))}"
         )
     if "COMPARISON" in expected:
-        hint = nearest(word, _OPERATORS) if word else ""
+        sign = re.match(r"[=<>!~]*", word)
+        word = (sign[0] if sign else "") or word
+        hint = nearest(_SLIPS.get(word, word), _OPERATORS)
         found = f", not {word}" if word else ""
         return Wrong(token, f"expected an operator{found}{hint}: {', '.join(_OPERATORS)}")
     if word in ("in", "in["):

@@ -48,6 +48,10 @@ def test_a_caret_stands_right_under_tabs():
             28,
             "expected an operator, not newer; did you mean newer_than?",
         ),
+        ("Protect dataset.name = /A/B/C", 22, "expected an operator, not =; did you mean ==?"),
+        ("Protect dataset.name=/A/B/C", 21, "expected an operator, not =; did you mean ==?"),
+        ("Protect dataset.size => 5", 22, "expected an operator, not =>; did you mean >=?"),
+        ("Protect dataset.name ~ /A.*", 22, "expected an operator, not ~; did you mean =~?"),
         (
             "Protect dataset.name in /A/B/C",
             25,
