@@ -10,7 +10,7 @@ from dynamo.policy.checking import Checker, Wrong
 from dynamo.policy.parsing import parse
 from dynamo.policy.problems import Findings, Problem, Spot, nearest, refusal
 from dynamo.policy.tree import Condition, Line, Policy, SortKey, Verb
-from dynamo.policy.variables import Scope
+from dynamo.policy.variables import Kind, Scope
 
 _MISSING = {
     "On": "there is no On line: expected the sites, such as On site.storage_type == DISK",
@@ -226,6 +226,9 @@ def _sort_key(checker: Checker, tree: Tree[Token]) -> SortKey:
             f"cannot sort by {name}, a {variable.kind.value} of a {variable.level.value}: "
             "expected a number or a time",
         )
+    if variable.kind is Kind.WORD:
+        message = f"Order sorts by the numbers behind the words of {name}"
+        checker.report(name, message, warning=True)
     return SortKey(variable, direction == "decreasing")
 
 

@@ -174,6 +174,13 @@ def test_unknown_producers_are_warned_of():
     assert reading.policy.attributes == {"usage_rank"}
 
 
+def test_sorting_by_words_is_allowed_as_it_always_was_but_warned_of():
+    (warning,) = read_policy(HEAD + "Order increasing dataset.status").warnings
+
+    assert (warning.spot.line, warning.spot.column) == (6, 18)
+    assert warning.message == "Order sorts by the numbers behind the words of dataset.status"
+
+
 def test_lines_are_numbered_among_the_rules_and_the_default_is_zero():
     policy = read_policy(
         HEAD + "# note\n\n  Protect   dataset.size >  5\nDeleteBlock replica.incomplete"
