@@ -1,7 +1,11 @@
-"""Golden cases: inventories written as JSON, made into snapshots."""
+"""Golden cases: inventories written as JSON, made into snapshots.
+
+What the first Dynamo did not know may stand in them as well: the `release` of a dataset, the
+`reliability` of a site, `null` for a quota that is missing, and blocks `in_use`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +40,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, type[np.generic]]] = {
     "latest_production_release": ("latest_production_release", np.bool_),
     "unknown_in_all_dbs": ("unknown_in_all_dbs", np.bool_),
     "request_weight": ("request_weight", np.float64),
+    "release": ("release", np.str_),
 }
 
 
@@ -101,6 +106,7 @@ def snapshot_of(inventory: Json) -> Snapshot:
             updated=[row.replica["last_update"] for row in rows],
             complete=[row.complete for row in rows],
             custodial=[bool(row.replica.get("custodial")) for row in rows],
+            in_use=[bool(row.replica.get("in_use")) for row in rows],
         ),
         blocks,
         len(sites.labels),
@@ -128,7 +134,7 @@ def snapshot_of(inventory: Json) -> Snapshot:
 
 
 def _sites(listed: Sequence[Json]) -> Sites:
-    return arranging.sites(
+    sites = arranging.sites(
         ids=range(1, len(listed) + 1),
         names=[one["name"] for one in listed],
         kind=[
@@ -136,6 +142,8 @@ def _sites(listed: Sequence[Json]) -> Sites:
         ],
         status=[SITE_STATUSES.index(one["status"]) for one in listed],
     )
+    known = {one["name"]: one.get("reliability", 1.0) for one in listed}
+    return replace(sites, reliability=np.array([known[name] for name in sites.labels], np.float64))
 
 
 def _groups(listed: Sequence[Json]) -> Groups:
@@ -189,18 +197,19 @@ def _quotas(definitions: Sequence[Definition], listed: Sequence[Json], sites: Si
     """Read quotas in TB: no entry is no space, negative is unlimited; unions have none."""
     quotas = np.full((len(definitions), len(sites.labels)), np.nan)
     for row, definition in enumerate(definitions):
-        united = definition.text.strip().startswith("[")
+        unsaid = None if definition.text.strip().startswith("[") else 0
         for one in listed:
-            given = one["quotas_tb"].get(definition.name)
-            if given is not None or not united:
-                quota = (given or 0) * _TB
-                quotas[row, sites.labels.find(one["name"])] = np.inf if quota < 0 else quota
+            given = one["quotas_tb"].get(definition.name, unsaid)
+            if given is not None:
+                quotas[row, sites.labels.find(one["name"])] = np.inf if given < 0 else given * _TB
     return quotas
 
 
 def _attributes(listed: Sequence[Json], datasets: Datasets) -> dict[str, Column]:
     order = datasets.ids.tolist()
     return {
-        name: np.array([(listed[number].get("attrs") or {}).get(key, 0) for number in order], kind)
+        name: np.array(
+            [(listed[number].get("attrs") or {}).get(key, kind()) for number in order], kind
+        )
         for key, (name, kind) in _ATTRIBUTES.items()
     }

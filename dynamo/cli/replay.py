@@ -190,15 +190,18 @@ def _updates(plan: Plan, names: _Names) -> Answer:
     }
 
 
-def _quota(inventory: Json, site: str, partition: str) -> float:
-    """Return a quota as the case writes it; unions have the sum of their parts."""
+def _quota(inventory: Json, site: str, partition: str) -> float | None:
+    """Return a quota as the case writes it; unions have the sum of those of their parts."""
     given = next(one["quotas_tb"] for one in inventory["sites"] if one["name"] == site)
     definition = next(
         one["definition"] for one in inventory["partitions"] if one["name"] == partition
     ).strip()
     if not definition.startswith("["):
-        return float(given.get(partition, 0) * _TB)
-    return sum(_quota(inventory, site, part.strip()) for part in definition[1:-1].split(","))
+        quota = given.get(partition, 0)
+        return None if quota is None else float(quota * _TB)
+    parts = [_quota(inventory, site, part.strip()) for part in definition[1:-1].split(",")]
+    known = [quota for quota in parts if quota is not None]
+    return sum(known) if known else None
 
 
 def partition_content(loaded: Case) -> Answer:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from dynamo.inventory.snapshot import Definition
 from dynamo.policy.comparisons import (
-    COMPARE,
     Compares,
     ComparesTime,
     Fits,
@@ -23,9 +22,9 @@ from dynamo.policy.comparisons import (
 from dynamo.policy.enforcer import enforcer_from
 from dynamo.policy.partitions import read_partitions
 from dynamo.policy.patterns import Style
-from dynamo.policy.reading import read_policy
-from dynamo.policy.tree import All, Predicate, Verb
-from dynamo.policy.variables import BY_NAME, Level
+from dynamo.policy.reading import read_condition, read_policy
+from dynamo.policy.tree import All, Line, Predicate, Verb
+from dynamo.policy.variables import Level, Scope
 
 TB = 10**12
 
@@ -36,6 +35,7 @@ class Site:
     kind: str
     status: str
     quotas: dict
+    reliability: float = 1.0
 
 
 @dataclass(eq=False)
@@ -55,6 +55,7 @@ class Part:
     size: int
     updated: int
     complete: bool
+    in_use: bool = False
 
 
 @dataclass(eq=False)
@@ -98,7 +99,13 @@ class World:
     def of(cls, case):
         inventory = case["inventory"]
         sites = {
-            one["name"]: Site(one["name"], one["storage_type"], one["status"], one["quotas_tb"])
+            one["name"]: Site(
+                one["name"],
+                one["storage_type"],
+                one["status"],
+                one["quotas_tb"],
+                one.get("reliability", 1.0),
+            )
             for one in inventory["sites"]
         }
         groups = {one["name"]: one["olevel"] for one in inventory["groups"]} | {None: "Block"}
@@ -118,7 +125,15 @@ class World:
                     files = part.get("num_files", block.n_files)
                     full = size == block.size and files == block.n_files
                     replica.parts.append(
-                        Part(block, replica, part["group"], size, part["last_update"], full)
+                        Part(
+                            block,
+                            replica,
+                            part["group"],
+                            size,
+                            part["last_update"],
+                            full,
+                            part.get("in_use", False),
+                        )
                     )
             datasets.append(dataset)
         return cls(case, sites, groups, datasets)
@@ -140,6 +155,8 @@ class World:
                 return "None" if part.group is None else part.group
             case "blockreplica.is_locked":
                 return (dataset.name, site.name, part.block.name) in self.locked
+            case "blockreplica.in_use":
+                return part.in_use
             case "blockreplica.is_last_transfer_source":
                 source = any(p.complete and ready_disk(p.replica.site) for p in others)
                 return part.complete and any(not p.complete for p in others) and not source
@@ -184,6 +201,12 @@ class World:
                 return sum(full(r) and ready_disk(r.site) for r in dataset.replicas)
             case "dataset.usage_rank":
                 return attrs.get("global_usage_rank", 0)
+            case "dataset.demand_rank":
+                return attrs.get("global_demand_rank", 0)
+            case "dataset.request_weight":
+                return attrs.get("request_weight", 0)
+            case "dataset.release":
+                return attrs.get("release", "")
             case "dataset.last_access":
                 return attrs.get("last_access", 0)
             case "replica.num_access":
@@ -227,8 +250,10 @@ class World:
 
     def holds(self, condition, thing):
         """Thing: a dataset replica, a block replica, or a site with its quota and use."""
-        if any(not window.open_at(self.now) for window in condition.windows):
-            return False
+        for window in condition.windows:
+            edge = window.time.at(self.now)
+            if self.now > edge if window.ends else self.now < edge:
+                return False
         return self.node(condition.root, thing)
 
     def node(self, node, thing):
@@ -250,9 +275,9 @@ class World:
             case IsTrue(negated):
                 return bool(value) != negated
             case Compares(sign, number):
-                return bool(COMPARE[sign](value, number))
+                return compare(sign, value, number)
             case ComparesTime(sign, time):
-                return bool(COMPARE[sign](value, time.at(self.now)))
+                return compare(sign, value, time.at(self.now))
             case IsAmong(numbers, negated):
                 return (value in numbers) != negated
             case IsAmongTimes(times, negated):
@@ -260,6 +285,23 @@ class World:
             case Fits(patterns, negated):
                 return any(matches(pattern, value) for pattern in patterns) != negated
         raise AssertionError(comparison)
+
+
+def compare(sign, value, wanted):
+    match sign:
+        case "==":
+            return value == wanted
+        case "!=":
+            return value != wanted
+        case "<" | "older_than":
+            return value < wanted
+        case ">" | "newer_than":
+            return value > wanted
+        case "<=":
+            return value <= wanted
+        case ">=":
+            return value >= wanted
+    raise AssertionError(sign)
 
 
 def matches(pattern, text):
@@ -285,19 +327,23 @@ def of_site(name, site):
         "site.name": site.name,
         "site.status": ["", "ready", "waitroom", "morgue", "unknown"].index(site.status),
         "site.storage_type": {"disk": 1, "mss": 2, "buffer": 3, "unknown": 4}[site.kind],
+        "site.tier": int(found[1]) if (found := re.match(r"T(\d+)", site.name)) else -1,
+        "site.reliability": site.reliability,
     }[name]
 
 
 @dataclass
 class Standing:
     site: Site
-    quota: float
+    quota: float | None
     used: int
 
     def value(self, name):
         match name:
             case "always" | "never":
                 return name == "always"
+            case "site.quota" | "site.occupancy" if self.quota is None:
+                return math.nan
             case "site.quota":
                 return self.quota if self.quota >= 0 else math.inf
             case "site.occupancy":
@@ -316,13 +362,24 @@ class Detox:
             [Definition(one["name"], one["definition"]) for one in listed]
         )
         self.policy = read_policy(case["policy"]).policy
+        self.own = self.own_lines()
         self.per_round = (case.get("detox") or {}).get("deletion_per_iteration", 0.01)
+
+    def own_lines(self):
+        """What copies read from is protected before all else, under a number of its own."""
+        if not any(part.in_use for replica in self.full.replicas() for part in replica.parts):
+            return []
+        in_use = read_condition("blockreplica.in_use", Scope.REPLICA)
+        return [Line(len(self.policy.lines) + 1, Verb.PROTECT, True, in_use, "", 0)]
 
     def quota(self, site, name):
         partition = self.partitions.by_name[name]
         if partition.condition is not None:
-            return site.quotas.get(name, 0) * TB
-        return sum(self.quota(site, part) for part in partition.parts)
+            quota = site.quotas.get(name, 0)
+            return None if quota is None else quota * TB
+        quotas = [self.quota(site, part) for part in partition.parts]
+        known = [quota for quota in quotas if quota is not None]
+        return sum(known) if known else None
 
     def contains(self, world, part, name=None):
         leaves = self.partitions.leaves(name or self.policy.partition)
@@ -342,7 +399,12 @@ class Detox:
         used = defaultdict(int)
         for replica, parts in inside.items():
             used[replica.site] += sum(p.size for p in parts)
-        targets = [s for s in self.full.sites.values() if self.any_site(self.policy.on, s, used[s])]
+        targets = [
+            s
+            for s in self.full.sites.values()
+            if self.quota(s, self.policy.partition) is not None
+            and self.any_site(self.policy.on, s, used[s])
+        ]
         datasets = []
         for dataset in sorted(self.full.datasets, key=lambda one: one.name):
             clone = Dataset(
@@ -353,7 +415,7 @@ class Detox:
                     continue
                 twin = Replica(clone, replica.site, replica.growing, original=replica)
                 twin.parts = [
-                    Part(p.block, twin, p.group, p.size, p.updated, p.complete)
+                    Part(p.block, twin, p.group, p.size, p.updated, p.complete, p.in_use)
                     for p in inside[replica]
                 ]
                 if replica.site.kind == "mss" and not replica.parts:
@@ -488,7 +550,7 @@ class Detox:
     def walk(self, replica):
         """Yield what the lines do; a line by block hides its blocks from the lines that follow."""
         acts, everything = [], list(replica.parts)
-        for line in self.policy.lines:
+        for line in [*self.own, *self.policy.lines]:
             if not self.world.holds(line.condition, replica):
                 continue
             if not line.by_block:
@@ -612,6 +674,7 @@ class Detox:
             "deletion_order": self.deletion_order(),
             "reowned": self.owners(),
             "committed": self.committed(),
+            "updates": self.updates(),
             "iterations": self.round,
             "site_order": self.sites_worked,
         }
@@ -643,6 +706,15 @@ class Detox:
                 place[part.block.name] = owner
         return found
 
+    def updates(self):
+        found = {}
+        for replica, lines in self.deleted.items():
+            for parts in lines.values():
+                found |= dict.fromkeys((place(replica, part) for part in parts), None)
+        for replica, parts in self.reowned.items():
+            found |= {place(replica, part): owner for part, owner in parts.items()}
+        return found
+
     def committed(self):
         found = {}
         for replica, lines in self.deleted.items():
@@ -656,6 +728,10 @@ class Detox:
         return found
 
 
+def place(replica, part):
+    return f"{replica.site.name} {replica.dataset.name}#{part.block.name}"
+
+
 def names(parts):
     return sorted(part.block.name for part in parts)
 
@@ -665,6 +741,3 @@ def chosen(pattern, among):
     if not pattern or pattern == "*":
         return []
     return [name for name in among if fnmatch.fnmatchcase(name, pattern)]
-
-
-__all__ = ["BY_NAME", "Detox"]
