@@ -1,13 +1,14 @@
 """What is allowed but surely not meant: lines never reached, watermarks in contradiction."""
 
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
 from dynamo.policy.comparisons import Compares, Fits
 from dynamo.policy.problems import Problem, Spot
 from dynamo.policy.reading import Known, Reading, read_policy
-from dynamo.policy.tree import All, Condition, Line, Policy, Predicate
+from dynamo.policy.tree import All, Condition, Line, Node, Policy, Predicate, Some
 from dynamo.policy.variables import Level
 
 _MOST_PREDICATES = 6
@@ -32,40 +33,69 @@ def advice(policy: Policy) -> list[Problem]:
     return [*_unreachable(policy, rows), *_watermarks(policy)]
 
 
+Seen = Mapping[frozenset[str], Line]
+"""Lines by predicates: whatever fits all of them has ended its walk there."""
+
+
 def _unreachable(policy: Policy, rows: Sequence[str]) -> Iterator[Problem]:
-    """Find lines below one that asks for less: what would fit them has ended its walk there."""
-    seen: dict[frozenset[str], Line] = {}
+    """Find lines below those that ask for less: what would fit them has ended its walk there."""
+    steady: dict[frozenset[str], Line] = {}
+    passing: dict[frozenset[str], Line] = {}
+    seen = ChainMap(steady, passing)
     for line in policy.lines:
-        asked = _asked(line.condition)
-        if asked is None:
+        if line.condition is None:
             continue
-        before = next((seen[part] for part in _parts(asked) if part in seen), None)
+        before = _taker(line.condition.root, seen)
         if before is not None:
             message = f"never reached: line {before.at} takes all that fits it ({before.text})"
             yield Problem(Spot(line.at, 1), message, rows[line.at - 1], warning=True)
-        elif _takes_all(line):
-            seen[asked] = line
+            continue
+        if line.by_block:
+            passing.clear()
+        if _takes_all(line) and not line.condition.windows:
+            kept = steady if _steady(line) else passing
+            kept.update(dict.fromkeys(_branches(line.condition.root), line))
 
 
-def _parts(asked: frozenset[str]) -> Iterator[frozenset[str]]:
+def _taker(node: Node, seen: Seen) -> Line | None:
+    """Return a line that takes all that fits; of what is joined by `or`, the lowest of them."""
+    if isinstance(node, Some):
+        takers = [_taker(part, seen) for part in node.parts]
+        found = [taker for taker in takers if taker is not None]
+        return max(found, key=lambda line: line.at) if len(found) == len(takers) else None
+    parts = node.parts if isinstance(node, All) else (node,)
+    simple = frozenset(part.text for part in parts if isinstance(part, Predicate))
+    takers = [seen.get(some) for some in _selections(simple)]
+    takers += [_taker(part, seen) for part in parts if not isinstance(part, Predicate)]
+    return next((taker for taker in takers if taker is not None), None)
+
+
+def _selections(asked: frozenset[str]) -> Iterator[frozenset[str]]:
     """Go through all selections of a few predicates."""
+    yield frozenset()
     if len(asked) > _MOST_PREDICATES:
         yield asked
         return
-    for size in range(len(asked) + 1):
-        yield from map(frozenset, combinations(asked, size))
+    for size in range(1, len(asked) + 1):
+        yield from map(frozenset, combinations(sorted(asked), size))
 
 
-def _asked(condition: Condition | None) -> frozenset[str] | None:
-    """Return the predicates that must all hold; None for anything more complicated."""
-    if condition is None or condition.windows:
-        return None
-    parts = condition.root.parts if isinstance(condition.root, All) else (condition.root,)
-    if not all(isinstance(part, Predicate) for part in parts):
-        return None
-    return frozenset(
-        part.text for part in parts if isinstance(part, Predicate) and not _always(part)
-    )
+def _branches(node: Node) -> Iterator[frozenset[str]]:
+    """Go through what is joined by `or`, as far as it is but predicates joined by `and`."""
+    if isinstance(node, Some):
+        for part in node.parts:
+            yield from _branches(part)
+        return
+    parts = node.parts if isinstance(node, All) else (node,)
+    simple = [part for part in parts if isinstance(part, Predicate)]
+    if len(simple) == len(parts):
+        yield frozenset(part.text for part in simple if not _always(part))
+
+
+def _steady(line: Line) -> bool:
+    """Tell whether it asks the same when other lines have taken blocks away."""
+    variables = line.condition.variables if line.condition else ()
+    return all(one.level is Level.BLOCK or one.fixed is not None for one in variables)
 
 
 def _always(predicate: Predicate) -> bool:
@@ -77,11 +107,15 @@ def _always(predicate: Predicate) -> bool:
 
 
 def _takes_all(line: Line) -> bool:
-    """Tell whether nothing that fits can go on: predicates of blocks may fit different ones."""
+    """Tell whether nothing that fits can go on.
+
+    Predicates of blocks may fit different ones, and what is joined to them by `or` may fit only
+    when those are gone.
+    """
     if line.condition is None or not line.by_block:
         return True
     by_block = [one for one in line.condition.predicates() if one.variable.level is Level.BLOCK]
-    return len(by_block) <= 1
+    return len(by_block) <= 1 and (not isinstance(line.condition.root, Some) or _steady(line))
 
 
 def _watermarks(policy: Policy) -> Iterator[Problem]:

@@ -19,14 +19,41 @@ def test_a_line_below_one_that_takes_the_same_or_more_is_never_reached():
     assert [line for line, _ in found] == [7]
     windowed = "Delete replica.incomplete until tomorrow"
     found = warnings(f"Protect dataset.name == *\nDismiss dataset.size > 5\n{windowed}")
-    assert [line for line, _ in found] == [7]
+    assert [line for line, _ in found] == [7, 8]
+
+
+def test_what_is_joined_by_or_is_never_reached_if_none_of_it_is():
+    both = "Protect replica.incomplete or dataset.size > 5"
+    assert [line for line, _ in warnings(f"{both}\nDelete replica.incomplete until tomorrow")] == [
+        7
+    ]
+    found = warnings(
+        "Protect replica.incomplete\nProtect dataset.size > 5\n"
+        "Delete dataset.status == VALID and (dataset.size > 5 or replica.incomplete)"
+    )
+    assert found == [(8, "never reached: line 7 takes all that fits it (Protect dataset.size > 5)")]
+    windowed = "Dismiss replica.size > 5 or replica.incomplete from tomorrow"
+    assert [line for line, _ in warnings(f"Protect site.name == *\n{windowed}")] == [7]
+
+
+def test_a_line_is_reached_by_what_is_smaller_when_blocks_were_taken_away():
+    taken = "Protect replica.size < 5\nProtectBlock blockreplica.is_locked"
+
+    assert warnings(f"{taken}\nDelete replica.size < 5") == []
+    assert [line for line, _ in warnings(f"{taken}\nDelete blockreplica.is_locked")] == [8]
+    itself = "ProtectBlock blockreplica.is_locked or replica.size < 5"
+    assert warnings(f"{itself}\nDelete replica.size < 5") == []
 
 
 def test_lines_that_can_be_reached_are_left_alone():
     two = "ProtectBlock blockreplica.is_locked and blockreplica.on_tape"
     assert warnings(f"{two}\nDelete blockreplica.is_locked and blockreplica.on_tape") == []
     assert (
-        warnings("Protect replica.incomplete or dataset.size > 5\nDelete replica.incomplete") == []
+        warnings(
+            "Protect replica.incomplete and dataset.size > 5 or dataset.size < 3\n"
+            "Delete replica.incomplete or dataset.size < 3"
+        )
+        == []
     )
     assert (
         warnings("Protect replica.incomplete and dataset.size > 5\nDelete replica.incomplete") == []
