@@ -274,7 +274,8 @@ def policy(rng):
     for word, choices in (("On", TARGETS), ("When", TRIGGERS), ("Until", STOPS)):
         lines += of_sites(rng, word, choices)
     lines += [f"{rng.choice(VERBS)} {condition(rng)}" for _ in range(rng.randint(1, 9))]
-    lines.append(rng.choice(["Dismiss", "Dismiss", "Dismiss", "Protect", "Delete", "Ignore"]))
+    default = rng.choice(["Dismiss"] * 4 + [verb for verb in VERBS if verb != "Dismiss"])
+    lines.insert(rng.randint(0, len(lines)), default)
     lines.append(f"Order {order(rng)}")
     if rng.random() < 0.1:
         lines.append("Algo Static")
