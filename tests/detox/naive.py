@@ -27,6 +27,7 @@ from dynamo.policy.tree import All, Line, Predicate, Verb
 from dynamo.policy.variables import Level, Scope
 
 TB = 10**12
+ANY = "Partition Any\nOn always\nWhen always\nUntil never\nDismiss"
 
 
 @dataclass(eq=False)
@@ -429,10 +430,14 @@ class Detox:
                 clone.replicas.append(twin)
             datasets.append(clone)
         world = World(self.case, {s.name: s for s in targets}, self.full.groups, datasets)
+        self.look_around(world)
+        return world
+
+    def look_around(self, world):
+        """Find out what variables need to know of the world as a whole."""
         world.newest = max((p.updated for r in world.replicas() for p in r.parts), default=0)
         self.lock(world)
         self.enforce(world)
-        return world
 
     def lock(self, world):
         for lock in self.case["inventory"].get("locks", ()):
@@ -726,6 +731,28 @@ class Detox:
                     None if whole else blocks
                 )
         return found
+
+
+def true_for(case, texts):
+    """Tell for which replicas and blocks of a whole inventory conditions hold."""
+    detox = Detox(case | {"policy": ANY})
+    world, replicas = detox.full, detox.full.replicas()
+    detox.look_around(world)
+    found = {}
+    for text in texts:
+        asked = read_condition(text, Scope.REPLICA)
+        found[text] = {
+            "replicas": sorted(
+                f"{one.site.name} {one.dataset.name}" for one in replicas if world.holds(asked, one)
+            ),
+            "blocks": sorted(
+                place(one, part)
+                for one in replicas
+                for part in one.parts
+                if world.holds(asked, part)
+            ),
+        }
+    return found
 
 
 def place(replica, part):

@@ -10,21 +10,26 @@ from hypothesis import HealthCheck, given, settings
 
 from dynamo.cli import replay
 from dynamo.policy.variables import VARIABLES, Kind
-from tests.detox.naive import Detox
-from tests.detox.worlds import DRAWN, cases
+from tests.detox.naive import Detox, true_for
+from tests.detox.worlds import DRAWN, cases, questions
 
 NIGHTLY = os.environ.get("NIGHTLY") == "1"
 
 
-@pytest.mark.timeout(0 if NIGHTLY else 180)
-@settings(
-    max_examples=60_000 if NIGHTLY else 400,
-    derandomize=not NIGHTLY,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-)
-@given(cases)
+def played(worlds, times):
+    """Play a few, or at night many."""
+    chosen = settings(
+        max_examples=150 * times if NIGHTLY else times,
+        derandomize=not NIGHTLY,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+    limit = pytest.mark.timeout(0 if NIGHTLY else 180)
+    return lambda test: limit(chosen(given(worlds)(test)))
+
+
+@played(cases, 400)
 def test_columns_decide_like_plain_objects(case):
     fast = replay.detox(case)
 
@@ -32,6 +37,11 @@ def test_columns_decide_like_plain_objects(case):
 
     assert fast["status"] == "ok"
     assert {key: fast[key] for key in slow} == slow
+
+
+@played(questions, 100)
+def test_conditions_hold_where_plain_objects_say(case):
+    assert replay.conditions(case)["true_for"] == true_for(case, case["conditions"])
 
 
 def test_every_variable_is_drawn():

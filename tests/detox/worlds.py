@@ -293,5 +293,16 @@ def case(rng):
     }
 
 
+def asked(rng):
+    """Conditions on an inventory."""
+    return {
+        "kind": "conditions",
+        "now": NOW,
+        "inventory": inventory(rng),
+        "conditions": [condition(rng) for _ in range(30)],
+    }
+
+
+questions = st.builds(asked, st.randoms(use_true_random=True))
 cases = st.builds(case, st.randoms(use_true_random=True))
 """Hypothesis draws the seed: with draws for every detail, hand-overs would hardly ever happen."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dynamo.cli.replay import KINDS, answer, main
-from tests.detox.naive import Detox
+from tests.detox.naive import Detox, true_for
 
 CASES = {
     path.stem: json.loads(path.read_text("utf-8"))
@@ -114,6 +114,12 @@ def test_the_naive_detox_is_right_too(name):
         for one in expected
     ]
     assert {key: given[key] for key in wanted[0]} in wanted
+
+
+def test_the_naive_conditions_are_right_too():
+    case = CASES["150-conditions"]
+
+    assert true_for(case, case["conditions"]) == case["expected"]["true_for"]
 
 
 def test_replay_prints_one_object_or_a_list_and_nothing_else():
