@@ -93,16 +93,13 @@ def put_back(
     )
 
 
-def reclaim(work: Work, table: Operation, lost_limit: int, daily: timedelta) -> set[int]:
-    """Free what silent workers held.
-
-    What cost too many workers is held for a day; return the requests of that.
-    """
+def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> list[int]:
+    """Free what silent workers held; what cost too many of them is held for a day, and returned."""
     silent: tuple[Any, ...] = (table.state == State.ACTIVE, table.lease_until < work.now)
     # found without a lock: an UPDATE that searches for them waits for all that are at work
-    found = work.rows(select(table.id, table.request_id, table.lost).where(*silent))
+    found = work.rows(select(table.id, table.lost).where(*silent))
     if not found:
-        return set()
+        return []
     # who fell silent in the middle of a transaction still holds his rows: the others go on
     mine = select(table.id).where(table.id.in_([row.id for row in found]), *silent)
     free_ones = work.scalars(work.skip_locked(mine.order_by(table.id)))
@@ -120,7 +117,7 @@ def reclaim(work: Work, table: Operation, lost_limit: int, daily: timedelta) -> 
     free = {"state": State.QUEUED, "not_before": work.now, "hinted": _long_ago(work.now)}
     work.changed(update(table).where(*silent).values(**free, **common))
     freed = set(free_ones)
-    return {row.request_id for row in found if row.id in freed and row.lost + 1 >= lost_limit}
+    return [row.id for row in found if row.id in freed and row.lost + 1 >= lost_limit]
 
 
 def wake(work: Work, table: Claimable) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -195,15 +195,3 @@ def some(work: Work, site: str | None, span: Span) -> Rows:
     if len(rows) <= span.limit:
         return Rows(rows, None)
     return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
-
-
-def reclaim(work: Work, lost_limit: int, daily: timedelta) -> None:
-    """Free what silent workers held; what cost too many of them is held for a day."""
-    silent = (Remedy.state == State.ACTIVE, Remedy.lease_until < work.now)
-    common: dict[str, Any] = {"lost": Remedy.lost + 1, "lease_owner": None, "lease_until": None}
-    common |= {"reason": "worker-lost", "updated": work.now}
-    held = {"state": State.HELD, "not_before": work.now + daily, "error": "workers died over it"}
-    poisonous = (*silent, Remedy.lost + 1 >= lost_limit)
-    work.changed(update(Remedy).where(*poisonous).values(**held, **common))
-    free = {"state": State.QUEUED, "not_before": work.now, "hinted": work.now - timedelta(days=1)}
-    work.changed(update(Remedy).where(*silent).values(**free, **common))

@@ -18,6 +18,7 @@ from dynamo.db import (
     sources,
     transfers,
 )
+from dynamo.db.claims import Operation
 from dynamo.db.tables import Answer, Deletion, Request, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
@@ -85,8 +86,8 @@ def _operations(use: Tools) -> None:
     numbers = use.settings.work
     with use.begin() as work:
         limits = (use.settings.lease.lost, use.patience.daily)
-        requests.settle_injections(work, claims.reclaim(work, Transfer, *limits))
-        condemning.judge_all(work, claims.reclaim(work, Deletion, *limits), use.again)
+        requests.settle_injections(work, _reclaimed(work, Transfer, *limits))
+        condemning.judge_all(work, _reclaimed(work, Deletion, *limits), use.again)
         for table in (Transfer, Deletion):
             claims.wake(work, table)
         transfers.wake_where_the_cause_is_gone(work)
@@ -94,6 +95,13 @@ def _operations(use: Tools) -> None:
         traffic.sweep(work, use)
         due = claims.unhinted(work, Deletion, patience, AT_ONCE)
         work.hint(*hints("delete", due, numbers.batch, "delete {n} files that were due"))
+
+
+def _reclaimed(work: Work, table: Operation, lost: int, daily: timedelta) -> set[int]:
+    """Free what silent workers held; return the requests of what is held now."""
+    ids = claims.reclaim(work, table, lost, daily)
+    wanted = select(table.request_id).where(table.id.in_(ids)).distinct()
+    return set(work.scalars(wanted)) if ids else set()
 
 
 @retried

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dynamo.db import claims, incidents, remedies, scans
+from dynamo.db import claims, incidents, scans
 from dynamo.db.tables import Remedy
 from dynamo.db.work import retried
 from dynamo.operations.hints import hints
@@ -25,7 +25,7 @@ def tidy(use: Tools) -> None:
 def _remedies(use: Tools) -> None:
     numbers = use.settings.work
     with use.begin() as work:
-        remedies.reclaim(work, use.settings.lease.lost, use.patience.daily)
+        claims.reclaim(work, Remedy, use.settings.lease.lost, use.patience.daily)
         claims.wake(work, Remedy)
         patience = timedelta(seconds=numbers.hint_seconds)
         due = claims.unhinted(work, Remedy, patience, AT_ONCE)
