@@ -190,6 +190,12 @@ def test_each_container_knows_the_passwords_that_it_needs_and_no_others(
         assert services[part]["environment"] == files["dynamo"]
 
 
+def test_the_dockerfile_satisfies_its_own_checker() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    said = ran(hadolint, "--failure-threshold", "warning", DEPLOY / "Dockerfile")
+    assert said.returncode == 0, said.stdout
+
+
 def test_the_image_is_made_of_what_is_there() -> None:
     lines = (DEPLOY / "Dockerfile").read_text().replace("\\\n", "").splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
