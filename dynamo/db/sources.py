@@ -23,7 +23,7 @@ from dynamo.db.tables import (
 )
 from dynamo.db.work import Work
 from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus
-from dynamo.operations.breakers import Operation
+from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.life import State
 
 _STREAM = 50
@@ -107,7 +107,13 @@ def stranded(work: Work, most: int) -> Sequence[Any]:
         select(BlockReplica.block_id, Transfer.source_id, Transfer.site_id)
         .join(BlockReplica, BlockReplica.id == Transfer.source_id)
         .join(Site, Site.id == BlockReplica.site_id)
-        .where(_WAITS, Site.kind == SiteKind.DISK, Site.id.not_in(well), elsewhere)
+        .where(
+            _WAITS,
+            BlockReplica.in_use > 0,
+            Site.kind == SiteKind.DISK,
+            Site.id.not_in(well),
+            elsewhere,
+        )
     )
     return work.rows(wanted.distinct().limit(most))
 
@@ -146,14 +152,18 @@ _AS_SOURCE_IS_ILL = ("source-error", "site-failing")
 
 
 def _well(work: Work) -> set[int]:
-    """Return the ready disk sites at which reading neither rests nor is stopped."""
+    """Return the ready disk sites that can be read: no breaker is open, nothing is stopped."""
     ready = (Site.kind == SiteKind.DISK, Site.status == SiteStatus.READY)
     named = select(Site.id).where(*ready, Site.name.not_in(stopped_sites(work)))
     return set(work.scalars(named)) - _ill(work)
 
 
 def _ill(work: Work) -> set[int]:
-    failing = {rest.site_id for rest in breakers.resting(work, None, Operation.READ)}
+    failing = {
+        rest.site_id
+        for rest in breakers.resting(work, None, Operation.READ)
+        if rest.position is Position.OPEN  # a half-open one needs somebody who tries it
+    }
     return failing | downtimes.under_way(work)
 
 

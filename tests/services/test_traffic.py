@@ -275,7 +275,7 @@ def test_what_waits_for_an_ill_source_is_read_from_one_that_is_well(
         world.status(first, "waitroom")
     if how == "switch":
         switches.put(world.use, f"site:{first}", asked.SwitchBody(stopped=True), OPERATOR)
-    clock.forward(minutes=1)
+    clock.forward(seconds=20)
 
     sweeps.sweep(world.use)
 
