@@ -39,9 +39,10 @@ def best(
     `to` soonest, by the speed of the links and by what is read from there already.
 
     Sites that are only readable serve when there is no ready one: evacuation must work by itself.
+    Tape is read last, where no disk has it.
     """
     wanted = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id.not_in(not_at))
-    rows = work.rows(_candidates(work, SiteKind.DISK).where(*wanted))
+    rows = work.rows(_readable(work).where(BlockReplica.complete.is_(True), *wanted))
     choice = _Choice(work, rows, to)
     replicas: dict[int, list[Any]] = {}
     for row in rows:
@@ -78,7 +79,7 @@ def of_file(
         ReplicaFile.file_id == File.id,
         File.lfn_hash == lfn_hash(lfn),
     )
-    others = _readable(work, SiteKind.DISK, SiteKind.TAPE).where(
+    others = _readable(work).where(
         BlockReplica.block_id == block_id,
         BlockReplica.site_id != site_id,
         Site.name.not_in(bad),
@@ -167,11 +168,7 @@ def _ill(work: Work) -> set[int]:
     return failing | downtimes.under_way(work)
 
 
-def _candidates(work: Work, *kinds: SiteKind) -> Any:
-    return _readable(work, *kinds).where(BlockReplica.complete.is_(True))
-
-
-def _readable(work: Work, *kinds: SiteKind) -> Any:
+def _readable(work: Work) -> Any:
     return (
         select(
             BlockReplica.id,
@@ -185,7 +182,6 @@ def _readable(work: Work, *kinds: SiteKind) -> Any:
         .join(Site, Site.id == BlockReplica.site_id)
         .where(
             BlockReplica.state == ReplicaState.VALID,
-            Site.kind.in_(kinds),
             Site.status != SiteStatus.UNKNOWN,
             Site.name.not_in(stopped_sites(work)),
         )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from dynamo.db.tables import Cycle, DatasetReplica, Probe, Site, Switch, Transfer
+from dynamo.db.tables import BlockReplica, Cycle, DatasetReplica, Probe, Site, Switch, Transfer
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.services import asking, cycles, dealing, demands, sites, tending
@@ -70,6 +70,57 @@ def test_demand_makes_copies_and_every_copy_names_its_reason(world: World, clock
     world.sweep()
     assert world.request("copy", cycle["request"])["state"] == "done"
     assert run(world)["summary"]["copies"] == 0  # there are as many as are wanted
+
+
+def on_tape_only(world: World) -> None:
+    """Let five files lie on tape and nowhere else."""
+    world.site("T1_A_Tape", kind="tape")
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.copy("T1_A_Tape")
+    world.work()
+    assert at(world) == [0, 0, 0]
+    assert len(world.on_disk("T1_A_Tape")) == 5
+
+
+def test_what_lies_only_on_tape_is_copied_to_disk(world: World):
+    on_tape_only(world)
+    request = world.copy("T2_B", consolidate=False)
+    world.work()
+
+    assert at(world) == [0, 5, 0]
+    assert world.request("copy", request)["state"] == "done"
+    assert len(world.on_disk("T1_A_Tape")) == 5
+
+
+def test_demand_brings_data_from_tape(world: World):
+    on_tape_only(world)
+    waiting(world, jobs=3)
+
+    cycle = run(world)
+    world.work()
+
+    assert {one["text"] for one in decided(world, cycle)} == {"popularity: copied"}
+    assert sum(at(world)) == 5 * cycle["summary"]["copies"] > 0
+
+
+def test_tape_is_read_only_where_no_disk_has_it(world: World):
+    world.site("T1_A_Tape", kind="tape")
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.copy("T1_A_Tape", consolidate=False)
+    world.work()
+    world.status("T2_A", "waitroom")
+    request = world.copy("T2_B", consolidate=False)
+    world.step("plan")
+
+    with world.use.begin.reading() as work:
+        source = BlockReplica.id == Transfer.source_id
+        mine = select(Site.name).join(BlockReplica).join(Transfer, source)
+        read = set(work.scalars(mine.where(Transfer.request_id == request)))
+    assert read == {"T2_A"}
 
 
 def test_a_dry_run_keeps_its_plan_and_changes_nothing(world: World):
