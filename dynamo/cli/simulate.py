@@ -188,7 +188,7 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[tuple[object, ...]]:
         "output that no site took": lambda one: _reasons(one.refused),
         "waiting without a reason": lambda one: max(day.unexplained for day in one.days),
         "invariants broken": lambda one: sum(len(day.broken) for day in one.days),
-        "operator actions": lambda _one: 0,
+        "operator actions": lambda one: one.operator_actions,
     }
     for title, figure in rows.items():
         yield (title, *map(figure, outcomes))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from dynamo.db.tables import Request, Transfer
 from dynamo.db.work import Work
@@ -138,7 +138,7 @@ def more(work: Work, request_id: int | None, n_files: int, size: int) -> None:
 def settle_injections(work: Work, request_ids: Collection[int]) -> None:
     """Bring the state of injections in line with their counts and transfers."""
     open_ones = work.rows(
-        select(Request.id, Request.n_files, Request.n_done, Request.n_failed)
+        select(Request.id, Request.state, Request.n_files, Request.n_done, Request.n_failed)
         .where(
             Request.id.in_(request_ids),
             Request.kind == RequestKind.INJECTION,
@@ -160,11 +160,24 @@ def settle_injections(work: Work, request_ids: Collection[int]) -> None:
         if left <= 0:
             end(work, row.id, RequestState.FAILED if row.n_failed else RequestState.DONE)
         else:
-            put(
-                work,
-                row.id,
-                state=RequestState.HELD if held.get(row.id, 0) >= left else RequestState.RUNNING,
-            )
+            put(work, row.id, **_standing(work, row, rests=held.get(row.id, 0) >= left))
+
+
+def _standing(work: Work, row: Any, *, rests: bool) -> dict[str, Any]:
+    """Return how an injection stands: it rests when all that is left of it is held."""
+    if rests:
+        why = work.row(_HELD, {"of_request": row.id})
+        return {"state": RequestState.HELD, "reason": why.reason, "detail": why.error}
+    cause_is_gone = {"reason": None, "detail": None} if row.state == RequestState.HELD else {}
+    return {"state": RequestState.RUNNING, **cause_is_gone}
+
+
+_HELD = (
+    select(Transfer.reason, Transfer.error)
+    .where(Transfer.request_id == bindparam("of_request"), Transfer.state == State.HELD)
+    .order_by(Transfer.id)
+    .limit(1)
+)
 
 
 def concerning(

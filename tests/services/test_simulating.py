@@ -1,6 +1,7 @@
 """Simulated weeks: repeatable, without a broken invariant, and of use to compare and to plan."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,22 @@ from dynamo.settings import Settings
 from tests.services.world import TB, World, build
 
 SMALL = Scenario(days=2, sites=5, tape=1, datasets=25, jobs=3, failures=0.2, faults=0.05)
+NIGHTLY = os.environ.get("NIGHTLY") == "1"
+MONTH = (
+    Scenario(days=30, sites=100, tape=7, datasets=10_000)
+    if NIGHTLY
+    else Scenario(days=5, sites=8, tape=2, datasets=120, failures=0.05)
+)
+CAMPAIGN = """
+[[campaign]]
+name = "/Higgs/Run4-{n}/AOD"
+datasets = 6
+bytes = "2TB"
+sites = ["T2_*"]
+copies = 2
+first_day = 2
+per_day = 3
+"""
 RARELY: dict[str, dict[str, float]] = {
     "detox": {"every_hours": 12},
     "dealer": {"every_minutes": 720},
@@ -58,6 +75,28 @@ def test_days_go_by_in_which_data_move_and_nothing_breaks(tmp_path):
     assert sum(day.accesses for day in outcome.days) > 100
     assert 0 < sum(day.found for day in outcome.days) < sum(day.accesses for day in outcome.days)
     assert sum(day.moved for day in outcome.days) > TB / 10
+
+
+@pytest.mark.timeout(0 if NIGHTLY else 300)
+def test_a_collaboration_lives_for_weeks_without_a_person(tmp_path):
+    planned = tmp_path / "plan.toml"
+    planned.write_text(CAMPAIGN)
+    usual = Settings(data=tmp_path)
+
+    outcome = simulate(
+        MONTH, Configuration("it", usual), lambda _: None, campaigns=campaigns.read(planned)
+    )
+
+    days = outcome.days
+    assert not [broken for day in days for broken in day.broken]
+    assert [day.unexplained for day in days] == [0] * len(days)
+    assert outcome.operator_actions == 0
+    assert not outcome.unfit, "the campaign has come"
+    # the Dealer fills up to 0.93, Detox begins at 0.90 twice a day, and what it condemns has a day
+    assert max(day.fullest for day in days[2:]) <= 0.95
+    assert any(day.sites.get("waitroom") for day in days), "sites fell silent"
+    assert sum(day.deleted for day in days) > TB
+    assert days[-1].found / days[-1].accesses > days[0].found / days[0].accesses
 
 
 def test_the_same_seed_is_the_same_life(tmp_path):

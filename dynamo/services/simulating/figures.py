@@ -2,15 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
-from dynamo.db.tables import Dataset, File, History, Incident, Quota, Request, Site, Transfer
+from dynamo.db.tables import (
+    Dataset,
+    Deletion,
+    File,
+    History,
+    Incident,
+    Quota,
+    Request,
+    Site,
+    Transfer,
+)
 from dynamo.db.work import Work
 from dynamo.inventory.states import RequestKind, RequestState
-from dynamo.operations.life import State
+from dynamo.operations.life import OPEN, State
 from dynamo.services import checks
 from dynamo.services.tools import Tools
 
@@ -126,16 +136,38 @@ def _counted(work: Work, wanted: Any) -> dict[str, int]:
 
 
 def _unexplained(work: Work) -> int:
-    """Count what is held and does not say for what, or waits and is never looked at again."""
+    """Count what is held and does not say for what, or waits and is never looked at again.
+
+    And copies that run since yesterday without anything on its way or a reason.
+    """
     silent = (Transfer.state == State.HELD, Transfer.reason.is_(None))
     forgotten = (Transfer.state == State.QUEUED, Transfer.not_before.is_(None))
     asleep = (Request.state == RequestState.HELD, Request.reason.is_(None))
+    moving = select(Transfer.id).join(File, File.id == Transfer.file_id)
+    moving = moving.where(File.dataset_id == Dataset.id, Transfer.state.in_(OPEN))
+    leaving = (Deletion.request_id == Request.id, Deletion.state.in_(OPEN))
+    idle = (
+        Request.kind == RequestKind.COPY,
+        Request.state.in_((RequestState.QUEUED, RequestState.RUNNING)),
+        Request.reason.is_(None),
+        Request.created < work.now - timedelta(days=1),
+        Dataset.is_open.is_(False),
+        ~moving.exists(),
+        ~exists().where(*leaving),
+    )
     counted = (
+        select(func.count(Request.id)).join(Dataset, Dataset.name == Request.dataset).where(*idle),
         select(func.count(Transfer.id)).where(*silent),
         select(func.count(Transfer.id)).where(*forgotten),
         select(func.count(Request.id)).where(*asleep),
     )
     return sum(int(work.scalar(one) or 0) for one in counted)
+
+
+def actions(work: Work, who: str, since: datetime) -> int:
+    """Count what somebody has done since a moment."""
+    done = (History.who == who, History.at > since)
+    return int(work.scalar(select(func.count()).select_from(History).where(*done)) or 0)
 
 
 def left(work: Work, since: datetime, day: int) -> list[Left]:

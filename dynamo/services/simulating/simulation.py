@@ -62,6 +62,8 @@ class Outcome:
     """Copies of the campaigns that have not come to their end."""
     refused: Mapping[str, int]
     """Output of jobs that no site took, by reason."""
+    operator_actions: int
+    """What operators had to do once it had begun."""
 
 
 Progress = Callable[[int], None]
@@ -177,6 +179,7 @@ def _live(
     life: Life, pools: Pools, progress: Progress, name: str, campaign: Sequence[str]
 ) -> Outcome:
     agenda, network = life.agenda, life.network
+    begun = agenda.now
     for act, period in beats(pools.use).items():
         agenda.every(period, lambda act=act: act(pools.use))  # type: ignore[misc]
     days: list[Day] = []
@@ -192,5 +195,6 @@ def _live(
             gone += figures.left(work, began, day)
         progress(1)
     with pools.use.begin.reading() as work:
-        unfit = figures.unfit(work, campaign, agenda.now - timedelta(days=life.scenario.days))
-    return Outcome(name, days, gone, unfit, dict(life.refused))
+        unfit = figures.unfit(work, campaign, begun)
+        done = figures.actions(work, OPERATOR.name, begun)
+    return Outcome(name, days, gone, unfit, dict(life.refused), done)
