@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import breakers, downtimes, fillings, sites
+from dynamo.db import breakers, downtimes, feeds, fillings, sites
 from dynamo.db.history_log import Event, record
 from dynamo.db.tables import Probe, Site
 from dynamo.db.work import Work, retried
@@ -131,18 +131,33 @@ def told(work: Work, site_id: int, status: SiteStatus, feed: str) -> None:
 
 @retried
 def _give_up(use: Tools) -> None:
+    """Give up sites that probes, or feeds that still speak, have kept aside for too long."""
     days = use.settings.site.morgue_days
     if days == 0:
         return
     with use.begin() as work:
+        tellers = [PROBES, *([FEED] if _feeds_speak(work, use) else [])]
         aside = (
             Site.status == SiteStatus.WAITROOM,
             Site.since <= work.now - timedelta(days=days),
-            Site.set_by.is_(None) | (Site.set_by != DOWNTIME),
+            Site.set_by.in_(tellers),
+            Site.id.not_in(downtimes.under_way(work)),
         )
         for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
             why = f"it was in the waitroom for {days:g} days"
             _set(work, _locked(work, key), _Change(SiteStatus.MORGUE, TIME, why))
+
+
+def _feeds_speak(work: Work, use: Tools) -> bool:
+    """Tell whether what is said of sites is still believed."""
+    known = feeds.known(work)
+    return any(
+        feed.name in known
+        and known[feed.name].generated is not None
+        and known[feed.name].generated > work.now - timedelta(hours=feed.stale_hours)
+        for feed in use.settings.feeds.sources
+        if feed.kind == "sites"
+    )
 
 
 def _locked(work: Work, site_id: int) -> Any:

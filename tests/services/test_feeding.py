@@ -122,6 +122,26 @@ def test_a_site_follows_a_feed_but_not_against_its_operator(
     assert statuses(world)["T2_A"] == ("ready", None)
 
 
+def test_a_site_is_given_up_for_a_feed_only_while_that_speaks(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    page = tmp_path / "sites.json"
+    feeds(world, {"name": "ssb", "kind": "sites", "url": f"file://{page}"})
+    told = [{"name": "T2_A", "status": "waitroom"}]
+    page.write_bytes(document(clock, sites=told))
+    feeding.read(world.use)
+    clock.forward(days=15)
+    feeding.read(world.use)
+    tending.tend(world.use)
+    assert statuses(world)["T2_A"] == ("waitroom", "feed"), "the document is two weeks old"
+
+    page.write_bytes(document(clock, sites=told))
+    clock.forward(minutes=11)
+    feeding.read(world.use)
+    tending.tend(world.use)
+    assert statuses(world)["T2_A"] == ("morgue", "time")
+
+
 def test_accesses_and_demands_come_by_feed(world: World, clock: Clock, web: Pages) -> None:
     world.many("T2_A", 1)
     world.work()

@@ -92,7 +92,7 @@ def test_a_collaboration_lives_for_weeks_without_a_person(tmp_path):
     assert [day.unexplained for day in days] == [0] * len(days)
     assert outcome.operator_actions == 0
     assert not outcome.unfit, "the campaign has come"
-    # the Dealer fills up to 0.93, Detox begins at 0.90 twice a day, and what it condemns has a day
+    # the Dealer fills up to 0.93, Detox begins at 0.90, and what it condemns has a day
     assert max(day.fullest for day in days[2:]) <= 0.95
     assert any(day.sites.get("waitroom") for day in days), "sites fell silent"
     assert sum(day.deleted for day in days) > TB

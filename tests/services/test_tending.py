@@ -1,8 +1,10 @@
 """Sites that step aside by themselves and come back by themselves."""
 
+from datetime import timedelta
+
 from sqlalchemy import func, select
 
-from dynamo.db.tables import Site, Transfer
+from dynamo.db.tables import Downtime, Site, Transfer
 from dynamo.inventory import asked
 from dynamo.services import sites, tending
 from tests.conftest import Clock
@@ -91,15 +93,39 @@ def test_a_site_that_is_aside_for_too_long_is_given_up(world: World, clock: Cloc
     assert statuses(world)["T2_B"] == ("morgue", "time")
     assert [hint.task for hint in world.published] == ["evacuate"]
 
-    never = world.with_settings(site={"morgue_days": 0})
-    sites.put(never, "T2_C", asked.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
+    mend_site(world, "T2_B")
+
+
+def test_nobody_is_given_up_where_the_settings_say_never(world: World, clock: Clock) -> None:
+    world.use = world.with_settings(site={"morgue_days": 0})
+    break_site(world, "T2_B")
+    probe(world, clock)
     clock.forward(days=100)
-    tending.tend(never)
-    assert statuses(world)["T2_C"][0] == "waitroom"
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"] == ("waitroom", "probes")
+    mend_site(world, "T2_B")
+
+
+def test_a_site_is_not_given_up_in_the_midst_of_its_downtime(world: World, clock: Clock) -> None:
+    break_site(world, "T2_B")
+    probe(world, clock)
+    with world.use.begin() as work:
+        key = work.scalar(select(Site.id).where(Site.name == "T2_B"))
+        ends = work.now + timedelta(days=30)
+        work.add(Downtime, site_id=key, source="wlcg", begins=work.now, ends=ends)
+    clock.forward(days=20)
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"] == ("waitroom", "probes")
+
+    clock.forward(days=11)
+    tending.tend(world.use)
+    assert statuses(world)["T2_B"] == ("morgue", "time")
     mend_site(world, "T2_B")
 
 
 def test_what_an_operator_has_put_aside_stays_there(world: World, clock: Clock) -> None:
     sites.put(world.use, "T2_C", asked.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
     probe(world, clock, 4)
+    clock.forward(days=100)
+    tending.tend(world.use)
     assert statuses(world)["T2_C"] == ("waitroom", None)
