@@ -35,11 +35,12 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
                 work, wish.request_id, RequestState.FAILED, "not-found", "the dataset was removed"
             )
             return
+        # blocks named one by one are all there will be; a dataset may still grow while it is open;
+        # asked before blocks are counted: one that closes between would be missed by both
+        more = wish.blocks is None and (dataset.is_open or bool(work.scalar(_unfinished(wish))))
         waiting = _count(work, wish)
         scattered = len(work.rows(leftovers(wish))) if wish.consolidate else 0
         leaving = int(work.scalar(_leaving(wish))) if wish.consolidate else 0
-        # blocks named one by one are all there will be; a dataset may still grow while it is open
-        more = wish.blocks is None and (dataset.is_open or bool(work.scalar(_unfinished(wish))))
         if not (more or waiting or scattered or leaving):
             requests.end(work, wish.request_id, RequestState.DONE)
             return

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from dynamo.db import schema
 from dynamo.db.tables import Base, Block, Partition, Quota, Site, User
@@ -215,10 +215,10 @@ class World:
             key = work.scalar(select(Site.id).where(Site.name == site))
             work.changed(update(Quota).where(Quota.site_id == key).values(max_bytes=limit))
 
-    def count(self, table: type[Base]) -> int:
+    def count(self, table: type[Base], *where: ColumnElement[bool]) -> int:
         """Count rows."""
         with self.use.begin.reading() as work:
-            return int(work.scalar(select(func.count()).select_from(table)))
+            return int(work.scalar(select(func.count()).select_from(table).where(*where)))
 
     def output_path(self, site: str, name: str) -> Path:
         """Return where a job's output lies."""

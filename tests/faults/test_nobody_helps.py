@@ -1,4 +1,4 @@
-"""Nobody helps: a site dies, another is ill for a while, and real pools and beat see to it."""
+"""Nobody helps: data spread, follow and stop, sites die; real pools and beat see to it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from dynamo.db.tables import Site, Stream
+from dynamo.db.tables import Deletion, Site, Stream, Transfer
 from dynamo.inventory import asked
-from dynamo.services import checks, evacuations, sites
+from dynamo.inventory.states import RequestKind
+from dynamo.services import cancelling, checks, copies, demands, evacuations, sites
 from tests.faults.plant import Plant, plant
 from tests.servers import Broker
 from tests.services.test_traffic import break_site, mend_site
-from tests.services.world import OPERATOR, lfn
+from tests.services.world import ALICE, OPERATOR, lfn
 
 QUICK: dict[str, dict[str, Any]] = {
     "block": {"max_files": 5},
@@ -39,6 +40,55 @@ def status(plant_: Plant, site: str) -> str:
 
 def put(plant_: Plant, site: str, **values: Any) -> None:
     sites.put(plant_.world.use, site, asked.SiteBody(**values), OPERATOR)
+
+
+def named(plant_: Plant, site: str, first: int, last: int) -> int:
+    """Count the files at a site that were handed over at A under some numbers."""
+    wanted = {lfn(f"T2_A_{n}.root") for n in range(first, last)}
+    return len(wanted & plant_.world.on_disk(site).keys())
+
+
+def copied(plant_: Plant, dataset: str, site: str) -> int:
+    return copies.file(plant_.world.use, asked.Copy(dataset=dataset, site=site), ALICE)
+
+
+@pytest.mark.slow
+def test_a_popular_dataset_spreads_one_that_grows_is_followed_and_a_copy_stops(
+    quick: Plant,
+) -> None:
+    world = quick.world
+    popular, growing, unwanted = (f"/Higgs/alice-{name}/USER" for name in ("hot", "new", "old"))
+    for _ in range(2):
+        quick.start()
+    quick.beat()
+    many = [world.many("T2_A", 10, dataset=popular)]
+    many += [world.many("T2_A", 7, start=10, dataset=growing)]
+    many += [world.many("T2_A", 600, start=100, dataset=unwanted)]
+    quick.until_done(*(("injection", one) for one in many))
+    quick.until_done(*(("closure", world.close(name)) for name in (popular, unwanted)))
+
+    with world.use.begin.reading() as work:
+        waits = asked.DemandReport(dataset=popular, jobs=9, since=work.now)
+    demands.report(world.use, (waits,), OPERATOR)
+    quick.until(lambda: {named(quick, site, 0, 10) for site in ("T2_B", "T2_C")} == {10})
+
+    follows = copied(quick, growing, "T2_B")
+    quick.until(lambda: named(quick, "T2_B", 10, 17) == 5)
+    assert quick.state("copy", follows) in ("queued", "running"), "more may come"
+    quick.until_done(("injection", world.many("T2_A", 7, start=17, dataset=growing)))
+    quick.until_done(("closure", world.close(growing)), ("copy", follows))
+    assert named(quick, "T2_B", 10, 24) == 14
+
+    put(quick, "T2_C", max_streams=1)
+    stops = copied(quick, unwanted, "T2_C")
+    quick.until(lambda: named(quick, "T2_C", 100, 700))
+    cancelling.cancel(world.use, RequestKind.COPY, stops, ALICE)
+    quick.until(lambda: not world.count(Transfer, Transfer.request_id == stops))
+    quick.until(lambda: not world.count(Deletion))
+    assert quick.state("copy", stops) == "cancelled"
+    assert 0 < named(quick, "T2_C", 100, 700) < 600
+    assert named(quick, "T2_C", 100, 700) % 5 == 0, "whole blocks stay, parts leave"
+    assert [str(found) for found in checks.check(world.use) if not found.is_warning] == []
 
 
 @pytest.mark.slow
