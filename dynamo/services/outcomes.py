@@ -28,6 +28,8 @@ from dynamo.operations.life import State, Verdict, after_failure
 from dynamo.services import guard
 from dynamo.services.tools import Tools
 
+_NOTHING_THERE = frozenset({"not-uploaded", "checksum-mismatch"})
+"""What proves that the right bytes were not uploaded; a storage that fails proves nothing."""
 _ALL_ENDED = {
     "not_before": None,
     "lease_owner": None,
@@ -158,7 +160,8 @@ def _end_transfers(work: Work, arrived: Sequence[Arrived]) -> None:
 
 def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
     claimed = failed.claimed
-    if claimed.expires is not None and claimed.expires <= work.now:
+    expired = claimed.expires is not None and claimed.expires <= work.now
+    if expired and failed.reason in _NOTHING_THERE:
         order = Order(claimed.request_id, "booking-expired", "dynamo")
         requests.put(
             work,

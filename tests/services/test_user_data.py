@@ -81,6 +81,29 @@ def test_an_upload_whose_job_died_before_the_confirmation_is_found_when_the_book
     assert world.on_disk("T2_A") == {lfn("out.root"): b"events"}
 
 
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_site_that_is_away_when_a_booking_ends_costs_no_upload(
+    world: World, clock: Clock, confirmed: bool
+):
+    request = world.book("T2_A", "out.root", b"events")
+    world.upload(request, b"events")
+    root, away = world.folder / "T2_A", world.folder / "unmounted"
+    root.rename(away)
+    if confirmed:
+        world.confirm(request)
+    for hours in (23, 3, 24):
+        clock.forward(hours=hours)
+        world.sweep()
+    assert world.request("injection", request)["state"] != "failed"
+
+    away.rename(root)
+    for _ in range(2):
+        clock.forward(hours=25)
+        world.sweep()
+    assert world.request("injection", request)["state"] == "done"
+    assert world.on_disk("T2_A") == {lfn("out.root"): b"events"}
+
+
 def test_a_booking_that_never_arrives_gives_everything_back(world: World, clock: Clock):
     request = world.book("T2_A", "out.root", b"events")
     world.work()
