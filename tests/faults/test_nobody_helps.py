@@ -53,6 +53,7 @@ def copied(plant_: Plant, dataset: str, site: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_popular_dataset_spreads_one_that_grows_is_followed_and_a_copy_stops(
     quick: Plant,
 ) -> None:
@@ -64,7 +65,7 @@ def test_a_popular_dataset_spreads_one_that_grows_is_followed_and_a_copy_stops(
     many = [world.many("T2_A", 10, dataset=popular)]
     many += [world.many("T2_A", 7, start=10, dataset=growing)]
     many += [world.many("T2_A", 600, start=100, dataset=unwanted)]
-    quick.until_done(*(("injection", one) for one in many))
+    quick.until_done(*(("injection", one) for one in many), seconds=150)
     quick.until_done(*(("closure", world.close(name)) for name in (popular, unwanted)))
 
     with world.use.begin.reading() as work:
