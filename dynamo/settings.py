@@ -6,6 +6,7 @@ the file `dynamo.toml` in the data directory, the defaults below.
 """
 
 import os
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -231,6 +232,10 @@ class Feed(Section):
     stale_hours: float = Field(
         6, gt=0, description="age from which what it says is not believed any more"
     )
+
+    def believes(self, generated: datetime, now: datetime) -> bool:
+        """Tell whether a document that describes a moment is young enough."""
+        return generated >= now - timedelta(hours=self.stale_hours)
 
 
 class Feeds(Section):

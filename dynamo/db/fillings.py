@@ -15,7 +15,7 @@ def accounts(work: Work, snapshot: Snapshot) -> tuple[Amounts, Amounts]:
     """Return bytes there and bytes in all, per partition (row) and site (column) of a snapshot."""
     names = [one.name for one in snapshot.partitions]
     keys = dict(work.rows(select(Partition.id, Partition.name)))
-    column = {key: place for place, key in enumerate(snapshot.sites.ids.tolist())}
+    column = _columns(snapshot)
     physical = np.zeros((len(names), len(column)), np.int64)
     projected = np.zeros_like(physical)
     wanted = (Quota.partition_id, Quota.site_id, Quota.used, Quota.projected)
@@ -36,13 +36,18 @@ def free(work: Work, snapshot: Snapshot, used: Amounts) -> Numbers:
 
     What has come since the probe (`used` now, less what it was then) is taken off.
     """
-    column = {key: place for place, key in enumerate(snapshot.sites.ids.tolist())}
+    column = _columns(snapshot)
     found = np.full(len(column), np.nan)
     told = select(Probe.site_id, Probe.free, Probe.used).where(Probe.free.is_not(None))
     for row in work.rows(told):
         place = column[row.site_id]
         found[place] = max(row.free - (int(used[place]) - row.used), 0)
     return found
+
+
+def _columns(snapshot: Snapshot) -> dict[int, int]:
+    """Return the place of each site by key."""
+    return {key: place for place, key in enumerate(snapshot.sites.ids.tolist())}
 
 
 def partition_keys(work: Work) -> dict[str, int]:

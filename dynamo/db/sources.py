@@ -119,33 +119,37 @@ def stranded(work: Work, most: int) -> Sequence[Any]:
     return work.rows(wanted.distinct().limit(most))
 
 
-def reroute(work: Work, some: Collection[Any]) -> int:
+def reroute(work: Work, some: Collection[Any]) -> None:
     """Let what waits for such replicas be read at well sites; what waited for that goes on now."""
     well = _well(work)
     ill = set(work.scalars(select(Site.id).where(Site.id.not_in(well))))
-    wanted: dict[int, dict[int, int]] = {}
+    wanted: dict[int, list[Any]] = {}
     for row in some:
-        wanted.setdefault(row.site_id, {})[row.source_id] = row.block_id
+        wanted.setdefault(row.site_id, []).append(row)
     steps: Counter[int] = Counter()
-    for site, replicas in wanted.items():
-        chosen = best(work, set(replicas.values()), {*ill, site}, to=site)
-        for before, block in replicas.items():
-            after = chosen.get(block)
-            if after is None:
-                continue
-            mine = (Transfer.source_id == before, Transfer.site_id == site, _WAITS)
-            bad = select(File.id).join(Incident, Incident.lfn == File.lfn)
-            bad = bad.where(File.block_id == block, Incident.ended.is_(None))
-            ids = work.scalars(select(Transfer.id).where(*mine, Transfer.file_id.not_in(bad)))
-            moved = work.changed(
-                update(Transfer).where(Transfer.id.in_(ids), *mine).values(source_id=after)
-            )
-            steps.update({before: -moved, after: moved})
-            waited = (Transfer.id.in_(ids), _WAITS, Transfer.reason.in_(_AS_SOURCE_IS_ILL))
-            goes_on = {"not_before": work.now, "hinted": UNSENT}
-            work.changed(update(Transfer).where(*waited).values(goes_on))
+    for site, rows in wanted.items():
+        chosen = best(work, {row.block_id for row in rows}, {*ill, site}, to=site)
+        for row in rows:
+            if row.block_id in chosen:
+                after = chosen[row.block_id]
+                moved = _move(work, row, after)
+                steps.update({row.source_id: -moved, after: moved})
     pin(work, steps)
-    return sum(step for step in steps.values() if step > 0)
+
+
+def _move(work: Work, row: Any, after: int) -> int:
+    """Let what waits for a replica be read from another; return how many transfers that were."""
+    mine = (Transfer.source_id == row.source_id, Transfer.site_id == row.site_id, _WAITS)
+    bad = select(File.id).join(Incident, Incident.lfn == File.lfn)
+    bad = bad.where(File.block_id == row.block_id, Incident.ended.is_(None))
+    ids = work.scalars(select(Transfer.id).where(*mine, Transfer.file_id.not_in(bad)))
+    moved = work.changed(
+        update(Transfer).where(Transfer.id.in_(ids), *mine).values(source_id=after)
+    )
+    waited = (Transfer.id.in_(ids), _WAITS, Transfer.reason.in_(_AS_SOURCE_IS_ILL))
+    goes_on = {"not_before": work.now, "hinted": UNSENT}
+    work.changed(update(Transfer).where(*waited).values(goes_on))
+    return moved
 
 
 _WAITS = Transfer.state.in_((State.QUEUED, State.HELD))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import aliased
@@ -52,6 +53,7 @@ class Claimed:
     attempts: int
 
 
+_ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 _SOURCE = aliased(BlockReplica)
 _CLAIMED = (
     select(
@@ -270,8 +272,20 @@ def clear_ended(work: Work, site_id: int, block_ids: Collection[int]) -> None:
         .where(
             File.block_id.in_(block_ids),
             Transfer.site_id == site_id,
-            Transfer.state.in_((State.DONE, State.FAILED, State.CANCELLED)),
+            Transfer.state.in_(_ENDED),
         )
     )
     if ended:
         work.changed(delete(Transfer).where(Transfer.id.in_(ended)))
+
+
+def forget_ended(work: Work, site_id: int, file_ids: Collection[int]) -> None:
+    """Forget how files came to a site, or did not, so that they can be sent there again."""
+    here = (Transfer.file_id.in_(file_ids), Transfer.site_id == site_id)
+    work.changed(delete(Transfer).where(*here, Transfer.state.in_(_ENDED)))
+
+
+def untried(work: Work) -> dict[str, Any]:
+    """Return what a transfer holds that nobody has tried yet, whatever it brings."""
+    now = work.now
+    return {"attempts": 0, "lost": 0, "lease_no": 0, "created": now, "updated": now}

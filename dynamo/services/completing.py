@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import exists, select
 
-from dynamo.db import placing, sources
+from dynamo.db import bulk, placing, sources, transfers
 from dynamo.db.streams import UNSENT
 from dynamo.db.tables import Block, BlockReplica, File, ReplicaFile, Site, Transfer
 from dynamo.db.work import Work, retried
@@ -20,7 +20,7 @@ from dynamo.operations.life import State
 from dynamo.services import traffic
 from dynamo.services.excusing import Excuse
 from dynamo.services.tools import Tools
-from dynamo.services.wishes import Wish, wanted
+from dynamo.services.wishes import Wish, at_its_sites
 
 PARTS_AT_ONCE = 20
 _ENDED = (State.FAILED, State.CANCELLED)
@@ -40,8 +40,7 @@ def _parts(use: Tools, wish: Wish) -> Sequence[int]:
             .join(Block, Block.id == BlockReplica.block_id)
             .join(Site, Site.id == BlockReplica.site_id)
             .where(
-                *wanted(wish),
-                BlockReplica.site_id.in_([site.id for site in wish.sites]),
+                *at_its_sites(wish),
                 *_PART,
                 Site.status == SiteStatus.READY,
                 exists().where(File.block_id == BlockReplica.block_id, *_lacks(wish)),
@@ -76,28 +75,22 @@ def _fill_up(work: Work, wish: Wish, part: Any) -> int:
         for file in files
     }
     readable = {file: source for file, source in found.items() if source is not None}
-    given_up = (Transfer.site_id == part.site_id, Transfer.state.in_(_ENDED))
-    work.changed(delete(Transfer).where(*given_up, Transfer.file_id.in_(readable)))
-    placing.pin(work, Counter(readable.values()))
-    usual = {
-        "kind": TransferKind.COPY,
-        "request_id": wish.request_id,
-        "site_id": part.site_id,
-        "replica_id": part.id,
-        "confirmed": True,
-        "state": State.QUEUED,
-        "not_before": work.now,
-        "hinted": UNSENT,
-        "attempts": 0,
-        "lost": 0,
-        "lease_no": 0,
-        "created": work.now,
-        "updated": work.now,
-    }
-    rows = [{**usual, "file_id": file, "source_id": at} for file, at in readable.items()]
-    if rows:
-        work.insert(Transfer, rows)
-    return len(found) - len(rows)
+    if readable:
+        transfers.forget_ended(work, part.site_id, readable)
+        placing.pin(work, Counter(readable.values()))
+        shared = {
+            "kind": TransferKind.COPY,
+            "request_id": wish.request_id,
+            "site_id": part.site_id,
+            "replica_id": part.id,
+            "confirmed": True,
+            "state": State.QUEUED,
+            "not_before": work.now,
+            "hinted": UNSENT,
+            **transfers.untried(work),
+        }
+        bulk.insert(work, Transfer, shared, ("file_id", "source_id"), list(readable.items()))
+    return len(found) - len(readable)
 
 
 _PART = (BlockReplica.state == ReplicaState.VALID, BlockReplica.complete.is_(False))

@@ -86,7 +86,7 @@ def _take(use: Tools, feed: Feed, said: Document) -> None:
 def _doubt(work: Work, feed: Feed, generated: datetime, before: datetime | None) -> str | None:
     if generated > work.now + _SKEW:
         return f"it describes {generated:%Y-%m-%dT%H:%M:%SZ}, which is to come"
-    if generated < work.now - timedelta(hours=feed.stale_hours):
+    if not feed.believes(generated, work.now):
         return (
             f"it describes {generated:%Y-%m-%dT%H:%M:%SZ}, longer ago than {feed.stale_hours:g} h"
         )

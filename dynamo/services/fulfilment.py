@@ -19,7 +19,7 @@ from dynamo.operations.life import OPEN, State
 from dynamo.services.excusing import Excuse
 from dynamo.services.gathering import leftovers
 from dynamo.services.tools import Tools
-from dynamo.services.wishes import Wish, wanted
+from dynamo.services.wishes import Wish, at_its_sites, wanted
 
 
 @retried
@@ -47,8 +47,8 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
         if excuse is None and not (more or scattered or leaving):
             given_up = _given_up(work, wish)
             if given_up is not None:
-                ended = RequestState.FAILED
-                requests.end(work, wish.request_id, ended, given_up.reason, given_up.error)
+                said = (given_up.reason, given_up.error)
+                requests.end(work, wish.request_id, RequestState.FAILED, *said)
                 return
         why = _why(work, wish, excuse if waiting else None)
         state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
@@ -110,11 +110,7 @@ def _here(wish: Wish) -> Any:
             func.sum(BlockReplica.bytes).label("bytes"),
         )
         .join(Block, Block.id == BlockReplica.block_id)
-        .where(
-            *wanted(wish),
-            BlockReplica.site_id.in_([site.id for site in wish.sites]),
-            BlockReplica.state == ReplicaState.VALID,
-        )
+        .where(*at_its_sites(wish), BlockReplica.state == ReplicaState.VALID)
         .group_by(BlockReplica.block_id)
     )
 
@@ -145,11 +141,7 @@ def _given_up(work: Work, wish: Wish) -> Any:
         select(Transfer.id)
         .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
         .join(Block, Block.id == BlockReplica.block_id)
-        .where(
-            *wanted(wish),
-            BlockReplica.site_id.in_([site.id for site in wish.sites]),
-            Transfer.state.in_(OPEN),
-        )
+        .where(*at_its_sites(wish), Transfer.state.in_(OPEN))
     )
     return found if work.scalar(tried.limit(1)) is None else None
 

@@ -58,7 +58,7 @@ def mend(work: Work, use: Tools, bad: Bad) -> None:
     if source is None:
         condemning.judge_all(work, rescue.revive(work, file.block_id), use.again)
         source = sources.of_file(work, file.block_id, file.lfn, bad.site_id)
-    _clear(work, file.id, bad.site_id)
+    transfers.forget_ended(work, bad.site_id, [file.id])
     if source is not None or has_other_copy(work, file):
         _fetch(work, use, bad, source)
     else:
@@ -84,13 +84,6 @@ def _take_out(work: Work, bad: Bad) -> None:
     work.changed(update(BlockReplica).where(BlockReplica.id == replica).values(left))
     # it comes again, or stays promised to its owner: its room is kept
     accounts.shift(work, {(bad.site_id, file.partition_id): (0, -file.size)})
-
-
-def _clear(work: Work, file_id: int, site_id: int) -> None:
-    """Forget how the file came here before."""
-    ended = (State.DONE, State.FAILED, State.CANCELLED)
-    here = (Transfer.file_id == file_id, Transfer.site_id == site_id, Transfer.state.in_(ended))
-    work.changed(delete(Transfer).where(*here))
 
 
 def _fetch(work: Work, use: Tools, bad: Bad, source: int | None) -> None:
@@ -161,12 +154,8 @@ def _transfer(work: Work, bad: Bad, request_id: int, kind: TransferKind, **value
         site_id=bad.site_id,
         replica_id=bad.file.replica_id,
         confirmed=True,
-        attempts=0,
-        lost=0,
         hinted=work.now,
-        lease_no=0,
-        created=work.now,
-        updated=work.now,
+        **transfers.untried(work),
         **values,
     )
 

@@ -14,7 +14,7 @@ from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 from dynamo.storage import probing
 from dynamo.storage.probing import Ground, Step, is_usable
-from dynamo.storage.protocol import StorageError
+from dynamo.storage.protocol import Storage, StorageError
 
 
 def probe(use: Tools, site_id: int) -> list[Step]:
@@ -23,10 +23,6 @@ def probe(use: Tools, site_id: int) -> list[Step]:
     Works for a site in any status; how long a silent storage is waited for is said by the tools.
     Raises NotFound, Invalid where nobody could speak to the site.
     """
-    with use.begin.reading() as work:
-        row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
-    if row is None:
-        raise NotFound(f"there is no site with the key {site_id}", "site-unknown")
     settings = use.settings
     ground = Ground(
         settings.injection.area,
@@ -35,17 +31,23 @@ def probe(use: Tools, site_id: int) -> list[Step]:
         lambda: _moment(use),
         removing.delete_probe,
     )
-    return probing.probe(use.storages.at(row.url, row.rules), ground)
+    return probing.probe(_storage(use, site_id), ground)
 
 
 def free(use: Tools, site_id: int) -> int | None:
     """Return the bytes that a site's storage has left; None where it does not tell."""
-    with use.begin.reading() as work:
-        row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
     try:
-        return use.storages.at(row.url, row.rules).free()
+        return _storage(use, site_id).free()
     except StorageError:
         return None
+
+
+def _storage(use: Tools, site_id: int) -> Storage:
+    with use.begin.reading() as work:
+        row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
+    if row is None:
+        raise NotFound(f"there is no site with the key {site_id}", "site-unknown")
+    return use.storages.at(row.url, row.rules)
 
 
 def check(use: Tools, name: str) -> Item:

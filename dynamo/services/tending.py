@@ -150,11 +150,9 @@ def _give_up(use: Tools) -> None:
 
 def _feeds_speak(work: Work, use: Tools) -> bool:
     """Tell whether what is said of sites is still believed."""
-    known = feeds.known(work)
+    last = {name: row.generated for name, row in feeds.known(work).items() if row.generated}
     return any(
-        feed.name in known
-        and known[feed.name].generated is not None
-        and known[feed.name].generated > work.now - timedelta(hours=feed.stale_hours)
+        feed.name in last and feed.believes(last[feed.name], work.now)
         for feed in use.settings.feeds.sources
         if feed.kind == "sites"
     )

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from dynamo.db import registry, requests
 from dynamo.db.tables import (
     Block,
+    BlockReplica,
     Dataset,
     Group,
     Request,
@@ -194,3 +195,8 @@ def wanted(wish: Wish) -> tuple[Any, ...]:
         Block.n_files > 0,
         *some,
     )
+
+
+def at_its_sites(wish: Wish) -> tuple[Any, ...]:
+    """Return the conditions for such blocks, and their replicas at the sites that are meant."""
+    return (*wanted(wish), BlockReplica.site_id.in_([site.id for site in wish.sites]))

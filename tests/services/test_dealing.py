@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from dynamo.db.tables import BlockReplica, Cycle, DatasetReplica, Probe, Site, Switch, Transfer
+from dynamo.db.tables import Cycle, DatasetReplica, Probe, Site, Switch, Transfer
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.services import asking, cycles, dealing, demands, sites, tending
 from dynamo.services.cycles import DEALER
 from dynamo.services.pages import Place
 from tests.conftest import Clock
+from tests.services.test_traffic import read_from
 from tests.services.world import DATASET, OPERATOR, World
 
 SITES = ("T2_A", "T2_B", "T2_C")
@@ -116,11 +117,7 @@ def test_tape_is_read_only_where_no_disk_has_it(world: World):
     request = world.copy("T2_B", consolidate=False)
     world.step("plan")
 
-    with world.use.begin.reading() as work:
-        source = BlockReplica.id == Transfer.source_id
-        mine = select(Site.name).join(BlockReplica).join(Transfer, source)
-        read = set(work.scalars(mine.where(Transfer.request_id == request)))
-    assert read == {"T2_A"}
+    assert read_from(world, request).keys() == {"T2_A"}
 
 
 def test_a_dry_run_keeps_its_plan_and_changes_nothing(world: World):

@@ -29,6 +29,7 @@ from dynamo.operations.breakers import Operation
 from dynamo.services import sweeps, switches, traffic, transferring
 from dynamo.services.traffic import Experience
 from tests.conftest import Clock
+from tests.services.spoiling import at_two_sites
 from tests.services.world import OPERATOR, TASKS, World, lfn
 
 HALF_LIFE = timedelta(days=1)
@@ -205,11 +206,7 @@ def test_a_single_bad_file_opens_no_breaker(world: World) -> None:
 
 
 def test_the_nearest_healthy_source_is_read(world: World) -> None:
-    world.many("T2_A", 4)
-    world.close()
-    world.work()
-    world.copy("T2_B", consolidate=False)
-    world.work()
+    at_two_sites(world)
     a, b, c = (site_id(world, name) for name in ("T2_A", "T2_B", "T2_C"))
     with world.use.begin.reading() as work:
         learnt = links.rates(work)
@@ -231,15 +228,6 @@ def test_the_nearest_healthy_source_is_read(world: World) -> None:
             traffic.rules(world.use),
         )
         assert sources.best(work, [block], (), c) == slow, "its site keeps failing"
-
-
-def at_two_sites(world: World) -> None:
-    """Let four files lie at A and B."""
-    world.many("T2_A", 4)
-    world.close()
-    world.work()
-    world.copy("T2_B", consolidate=False)
-    world.work()
 
 
 def read_from(world: World, request: int) -> Counter[str]:

@@ -83,12 +83,11 @@ def measure(use: Tools, day: int, traffic: Traffic) -> Day:
     with use.begin.snapshot() as work:
         shares = _shares(work)
         used, quota = sum(one[0] for one in shares), sum(one[1] for one in shares)
-        each = [used / quota for used, quota in shares] or [0.0]
         return Day(
             day,
             used / quota if quota else 0.0,
             _fullest(work),
-            min(each),
+            min((used / quota for used, quota in shares), default=0.0),
             traffic.accesses,
             traffic.found,
             traffic.moved,
