@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -60,4 +60,16 @@ def stop(process: "subprocess.Popen[bytes]", number: signal.Signals, seconds: fl
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
     send(process, signal.SIGKILL)
+    for left in _of_session(process.pid):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(left, signal.SIGKILL)
     process.wait()
+
+
+def _of_session(session: int) -> Iterator[int]:
+    """Find what runs in a session: a program may give its own a group of their own."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            _state, _parent, _group, its, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(its) == session:
+                yield int(stat.parent.name)
