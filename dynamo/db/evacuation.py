@@ -1,6 +1,6 @@
 """Evacuation in rows: what still lies at a site that is being emptied, and what becomes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,8 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.db.work import Work
+from dynamo.dealer.globs import chosen
+from dynamo.inventory.labels import Labels
 from dynamo.inventory.states import ReplicaState, SiteStatus
 from dynamo.operations.life import State
 
@@ -43,14 +45,28 @@ def _elsewhere(*more: Any) -> Any:
     )
 
 
-def _safe() -> Any:
-    return _elsewhere(_OTHER.complete.is_(True), _HOME.status == SiteStatus.READY)
+def _stays(dying: Collection[int]) -> Any:
+    return and_(_HOME.status == SiteStatus.READY, _HOME.id.not_in(dying))
 
 
-def dying(work: Work) -> Sequence[Any]:
-    """Return the sites that are to be emptied."""
-    columns = (Site.id, Site.name)
-    return work.rows(select(*columns).where(Site.status == SiteStatus.MORGUE).order_by(Site.id))
+def _safe(dying: Collection[int]) -> Any:
+    return _elsewhere(_OTHER.complete.is_(True), _stays(dying))
+
+
+def dying(work: Work, leaving: Collection[str]) -> list[Any]:
+    """Return the sites that are to be emptied: those in the morgue, and those `leaving`."""
+    rows = work.rows(select(Site.id, Site.name, Site.status).order_by(Site.id))
+    named = chosen(leaving, Labels([row.name for row in rows]))
+    return [
+        row
+        for row, meant in zip(rows, named.tolist(), strict=True)
+        if meant or row.status == SiteStatus.MORGUE
+    ]
+
+
+def dying_ids(work: Work, leaving: Collection[str]) -> set[int]:
+    """Return the keys of these sites."""
+    return {row.id for row in dying(work, leaving)}
 
 
 def open_blocks(work: Work, site_id: int, most: int) -> list[int]:
@@ -59,28 +75,34 @@ def open_blocks(work: Work, site_id: int, most: int) -> list[int]:
     return work.scalars(select(Block.id).where(*wanted).order_by(Block.id).limit(most))
 
 
-def dispensable(work: Work, site_id: int, most: int) -> Sequence[Any]:
-    """Return replicas that nobody needs there: their blocks are complete at a ready site."""
+def dispensable(work: Work, site_id: int, dying: Collection[int], most: int) -> Sequence[Any]:
+    """Return replicas that nobody needs there: their blocks are complete at a site that stays."""
     wanted = (
         BlockReplica.site_id == site_id,
         BlockReplica.state == ReplicaState.VALID,
         BlockReplica.in_use == 0,
-        _safe(),
+        _safe(dying),
     )
     columns = (BlockReplica.id, BlockReplica.block_id, BlockReplica.bytes)
     return work.rows(select(*columns).where(*wanted).order_by(BlockReplica.id).limit(most))
 
 
-def summed(work: Work, site_id: int) -> dict[str, tuple[int, int, int]]:
+def n_files(work: Work, site_id: int) -> int:
+    """Count the files that lie at a site."""
+    here = select(func.coalesce(func.sum(BlockReplica.n_files), 0))
+    return int(work.scalar(here.where(BlockReplica.site_id == site_id)))
+
+
+def summed(work: Work, site_id: int, dying: Collection[int]) -> dict[str, tuple[int, int, int]]:
     """Sum up what lies at a site by what becomes of it: blocks, files, bytes.
 
-    `leaving` is condemned, `safe` complete at a ready site, `moving` on its way to one,
+    `leaving` is condemned, `safe` complete at a site that stays, `moving` on its way to one,
     `arriving` not even complete here, and `waiting` all else.
     """
     fate = case(
         (BlockReplica.state == ReplicaState.CONDEMNED, "leaving"),
-        (_safe(), "safe"),
-        (_elsewhere(_HOME.status == SiteStatus.READY), "moving"),
+        (_safe(dying), "safe"),
+        (_elsewhere(_stays(dying)), "moving"),
         (BlockReplica.complete.is_(False), "arriving"),
         else_="waiting",
     )
@@ -167,8 +189,8 @@ def held_here(work: Work, site_id: int) -> Sequence[Any]:
     )
 
 
-def complete_elsewhere(work: Work, site_id: int) -> dict[int, list[Any]]:
-    """Return, by block at a site, the other sites at which it is complete."""
+def complete_elsewhere(work: Work, site_id: int, dying: Collection[int]) -> dict[int, list[Any]]:
+    """Return, by block at a site, the other sites at which it is complete and stays."""
     here = aliased(BlockReplica)
     rows = work.rows(
         select(here.block_id, Site.name, Site.kind, Site.status)
@@ -178,6 +200,8 @@ def complete_elsewhere(work: Work, site_id: int) -> dict[int, list[Any]]:
             here.site_id == site_id,
             _OTHER.complete.is_(True),
             _OTHER.state == ReplicaState.VALID,
+            Site.status.in_((SiteStatus.READY, SiteStatus.WAITROOM)),
+            Site.id.not_in(dying),
         )
         .order_by(Site.name)
     )

@@ -37,6 +37,8 @@ class Order:
     """What the history says besides the cause: the line of a policy."""
     most: int | None = None
     """Bytes that may be leaving a site at once; None = any number."""
+    leaving: tuple[str, ...] = ()
+    """Sites that are emptied whatever their status: what lies there is no copy that stays."""
 
 
 def placed(work: Work, which: Any, order: Order, quiet: datetime, *, whole: bool) -> int:

@@ -81,9 +81,9 @@ def _open(use: Tools, request_id: int) -> _Open | None:
 
 
 def _order(use: Tools, request: _Open) -> Order:
-    deletion = use.settings.deletion
-    grace = timedelta(hours=deletion.grace_hours)
-    return Order(request.id, "user", request.who, grace, most=deletion.site_bytes)
+    deletion, leaving = use.settings.deletion, use.settings.dealer.leaving
+    grace, most = timedelta(hours=deletion.grace_hours), deletion.site_bytes
+    return Order(request.id, "user", request.who, grace, most=most, leaving=leaving)
 
 
 @retried

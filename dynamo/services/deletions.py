@@ -1,12 +1,12 @@
 """Deletion requests: data everywhere with their names, or replicas at one site."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import placing, registry, requests
+from dynamo.db import evacuation, placing, registry, requests
 from dynamo.db.history_log import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site
@@ -38,7 +38,7 @@ def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = N
         admission.check_owner(work, dataset.owner_id, caller)
         targets = _targets(work, dataset, wanted)
         if wanted.site is not None and not wanted.last_copy:
-            _check_last(work, targets)
+            _check_last(work, targets, use.settings.dealer.leaving)
         body: dict[str, Any] = {
             "site": wanted.site,
             "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
@@ -144,14 +144,16 @@ def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> list[int]:
     return sorted({row.id for row in known.values()})
 
 
-def _check_last(work: Work, targets: _Targets) -> None:
+def _check_last(work: Work, targets: _Targets, leaving: Collection[str]) -> None:
     assert targets.site_id is not None  # noqa: S101 - asked by the caller
     replicas = work.rows(
         select(BlockReplica.block_id, Block.uuid)
         .join(Block, Block.id == BlockReplica.block_id)
         .where(*_at_site(targets), BlockReplica.state == ReplicaState.VALID)
     )
-    others = placing.other_copies(work, [row.block_id for row in replicas], [targets.site_id])
+    dying = evacuation.dying_ids(work, leaving)
+    blocks = [row.block_id for row in replicas]
+    others = placing.other_copies(work, blocks, {targets.site_id, *dying})
     last = [row.uuid for row in replicas if not others.get(row.block_id)]
     if last:
         raise Conflict(

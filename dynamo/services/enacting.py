@@ -186,13 +186,13 @@ def _condemn(
         datasets = {row.dataset_id for row in blocks.values()}
         lenient = _dispensable(work, held, datasets)
         grace = timedelta(hours=use.settings.deletion.grace_hours)
-        most = use.settings.deletion.site_bytes
+        most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
         locked = latecomers.locked_since(work, datasets, seen)
         done = Outcome(locked=dict.fromkeys(locked, "locked"))
         for (line, last), some in _alike(batch, blocks, lenient).items():
             ids = [one for one in (piece.replica_id for piece in some) if one in there]
             ids = [one for one in ids if one not in locked]
-            order = Order(request_id, DETOX, SYSTEM, grace, why=line, most=most)
+            order = Order(request_id, DETOX, SYSTEM, grace, why=line, most=most, leaving=leaving)
             result = guard.condemn(work, ids, order, last_copies=last)
             done.note(some, there, result)
             if last:

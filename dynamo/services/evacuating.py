@@ -1,8 +1,8 @@
 """Evacuating: what lies at dying sites leaves them once it is safe elsewhere.
 
 The Dealer's undertaker copies; here the blocks are closed, so that they can be copied, and what has
-a complete copy at a ready site is condemned through the guard. It goes by what is there, so it may
-run as often as anybody likes.
+a complete copy at a site that stays is condemned through the guard. It goes by what is there, so it
+may run as often as anybody likes.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from sqlalchemy import select, update
 from dynamo.db import evacuation, placing, requests, switches, users
 from dynamo.db.evacuation import Unreadable
 from dynamo.db.scheduling import Order
-from dynamo.db.tables import BlockReplica, Request, Site
+from dynamo.db.tables import BlockReplica, Request
 from dynamo.db.work import retried
-from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
+from dynamo.inventory.states import ReplicaState, RequestKind, RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
@@ -68,7 +68,7 @@ def _mend(use: Tools, site: Any) -> None:
 def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Unreadable], int]:
     with use.begin.reading() as work:
         found = evacuation.unreadable(work, site, work.now - patience)
-        return found, sum(n for _, n, _ in evacuation.summed(work, site.id).values())
+        return found, evacuation.n_files(work, site.id)
 
 
 @retried
@@ -85,7 +85,7 @@ def _mend_one(use: Tools, site: Any, bad: Unreadable) -> None:
 @retried
 def _dying(use: Tools) -> Sequence[Any]:
     with use.begin.reading() as work:
-        return evacuation.dying(work)
+        return evacuation.dying(work, use.settings.dealer.leaving)
 
 
 @retried
@@ -99,7 +99,8 @@ def _dispensable(use: Tools, site_id: int) -> Sequence[Any]:
     with use.begin.reading() as work:
         if switches.stopped(work, switches.DELETIONS):
             return []
-        return evacuation.dispensable(work, site_id, MOST)
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        return evacuation.dispensable(work, site_id, dying, MOST)
 
 
 @retried
@@ -128,12 +129,13 @@ def _request(use: Tools, site: str) -> int:
 def _condemn(use: Tools, site_id: int, request_id: int, some: Sequence[Any]) -> None:
     """Condemn replicas under the locks of their blocks; an operator may have saved the site."""
     with use.begin() as work:
-        status = work.scalar(select(Site.status).where(Site.id == site_id))
-        if status != SiteStatus.MORGUE:
+        leaving = use.settings.dealer.leaving
+        if site_id not in evacuation.dying_ids(work, leaving):
             return
         placing.lock_blocks(work, [row.block_id for row in some])
         grace = timedelta(hours=use.settings.deletion.grace_hours)
-        order = Order(request_id, CAUSE, SYSTEM, grace, most=use.settings.deletion.site_bytes)
+        most = use.settings.deletion.site_bytes
+        order = Order(request_id, CAUSE, SYSTEM, grace, most=most, leaving=leaving)
         still = (BlockReplica.id.in_([row.id for row in some]), BlockReplica.site_id == site_id)
         valid = select(BlockReplica.id, BlockReplica.bytes).where(
             *still, BlockReplica.state == ReplicaState.VALID

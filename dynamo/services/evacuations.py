@@ -25,7 +25,7 @@ SHOWN = 100
 _SENTENCES = {
     "waiting": "no copy is on its way yet: the next cycle of the Dealer looks for a place",
     "moving": "on their way to another site",
-    "safe": "complete at a ready site: they are deleted here next",
+    "safe": "complete at a site that stays: they are deleted here next",
     "leaving": "condemned: they are deleted when their grace is over",
     "arriving": "not all of their files ever arrived here: bring them, or drop them by a deletion",
 }
@@ -35,7 +35,8 @@ def show(use: Tools, name: str) -> Item:
     """Tell how far the evacuation of a site is. Raises NotFound."""
     with use.begin.reading() as work:
         site = _site(work, name)
-        sums = evacuation.summed(work, site.id)
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        sums = evacuation.summed(work, site.id, dying)
         lost = _lost_of(work, site.id)
         files = [_file(row, lost) for row in evacuation.stuck(work, site.id, SHOWN)]
         end = _end(work, site.id)
@@ -45,7 +46,7 @@ def show(use: Tools, name: str) -> Item:
             "site": site.name,
             "status": site.status,
             "since": rfc3339(site.since or site.created),
-            "evacuated": site.status == "morgue",
+            "evacuated": site.id in dying,
             "left": left,
             "by_fate": {
                 fate: {**_sum([sums[fate]]), "meaning": sentence}
@@ -62,7 +63,8 @@ def losses(use: Tools, name: str) -> Item:
     """Tell what would be lost with a site, by owner, and where the rest is. Raises NotFound."""
     with use.begin.reading() as work:
         site = _site(work, name)
-        elsewhere = evacuation.complete_elsewhere(work, site.id)
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        elsewhere = evacuation.complete_elsewhere(work, site.id, dying)
         owners: dict[str, _Owner] = {}
         for row in evacuation.held_here(work, site.id):
             whose = row.owner or row.group or "official data"

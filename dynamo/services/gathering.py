@@ -69,7 +69,7 @@ def _remove_scattered(use: Tools, wish: Wish, block_ids: Collection[int]) -> Non
     with use.begin() as work:
         placing.lock_blocks(work, block_ids)
         replicas = work.rows(leftovers(wish).where(BlockReplica.block_id.in_(block_ids)))
-        most = use.settings.deletion.site_bytes
-        order = Order(wish.request_id, "consolidation", "dynamo", most=most)
+        most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
+        order = Order(wish.request_id, "consolidation", "dynamo", most=most, leaving=leaving)
         guard.condemn(work, [row.id for row in replicas], order)
         guard.announce(work, use, wish.request_id)

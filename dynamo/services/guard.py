@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dynamo.db import placing, removal, switches
+from dynamo.db import evacuation, placing, removal, switches
 from dynamo.db.scheduling import Order
 from dynamo.db.tables import BlockReplica, Deletion, Site
 from dynamo.db.work import Work
@@ -76,7 +76,9 @@ def condemn(
     last = (
         []
         if last_copies
-        else _last(work, [r for r in replicas if r.id not in stopped and r.id not in used])
+        else _last(
+            work, [r for r in replicas if r.id not in stopped and r.id not in used], order.leaving
+        )
     )
     free = [r for r in replicas if r.id not in {*stopped, *used, *last}]
     late = beyond(work, free, order.most)
@@ -109,18 +111,19 @@ def beyond(work: Work, replicas: Collection[Any], most: int | None) -> list[int]
     return late
 
 
-def _last(work: Work, replicas: Collection[BlockReplica]) -> list[int]:
+def _last(work: Work, replicas: Collection[Any], emptied: Collection[str]) -> list[int]:
     """Return the replicas that must stay.
 
-    Without them, all of them gone, a block would have no complete copy.
+    Without them, all of them gone, a block would have no complete copy at a site that stays.
     """
+    dying = evacuation.dying_ids(work, emptied) if replicas else set()
     leaving: dict[int, set[int]] = {}
     for replica in replicas:
         leaving.setdefault(replica.block_id, set()).add(replica.site_id)
     kept: list[int] = []
     for sites in {frozenset(sites) for sites in leaving.values()}:
         blocks = [block for block, where in leaving.items() if where == sites]
-        others = placing.other_copies(work, blocks, sites)
+        others = placing.other_copies(work, blocks, sites | dying)
         kept += [r.id for r in replicas if r.block_id in blocks and not others.get(r.block_id)]
     return kept
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Deletion, Incident, Site
-from dynamo.errors import Forbidden, NotFound
+from dynamo.errors import Conflict, Forbidden, NotFound
 from dynamo.inventory import asked
 from dynamo.services import cycles, evacuating, evacuations, releases, sites
 from tests.conftest import Clock
@@ -182,3 +182,30 @@ def test_what_is_held_goes_on_when_it_is_released(dying: World, clock: Clock) ->
         dying.sweep()
     assert dying.request("copy", request)["state"] == "done"
     assert len(dying.on_disk("T2_B")) == 10
+
+
+def test_a_site_that_the_settings_name_is_emptied_whatever_its_status(dying: World) -> None:
+    dying.use = dying.with_settings(dealer={"leaving": ["T2_A"]}, deletion={"grace_hours": 0})
+    assert left(dying)["evacuated"] is True
+    move(dying)
+    evacuating.evacuate(dying.use)
+    dying.work()
+    assert dying.on_disk("T2_A") == {}
+    assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
+
+
+def test_a_copy_at_a_site_that_the_settings_name_does_not_make_another_dispensable(
+    dying: World,
+) -> None:
+    dying.copy("T2_B", consolidate=False)
+    dying.work()
+    dying.use = dying.with_settings(dealer={"leaving": ["T2_A"]})
+    with pytest.raises(Conflict):
+        dying.delete(site="T2_B")
+    give_up(dying, "T2_B")
+    evacuating.evacuate(dying.use)
+    dying.work()
+    assert dying.count(Deletion) == 0
+    report = evacuations.losses(dying.use, "T2_A")["owners"]
+    assert [one["only_here"]["files"] for one in report] == [10], "the other dies as well"
+    assert report[0]["from"] == []
