@@ -87,6 +87,21 @@ def dispensable(work: Work, site_id: int, dying: Collection[int], most: int) -> 
     return work.rows(select(*columns).where(*wanted).order_by(BlockReplica.id).limit(most))
 
 
+def endangered(work: Work, dying: Collection[int], partition_ids: Collection[int]) -> list[int]:
+    """Return the replicas of some partitions that dying sites take down with them.
+
+    Their blocks are complete there and at no site that stays.
+    """
+    wanted = (
+        BlockReplica.site_id.in_(dying),
+        BlockReplica.partition_id.in_(partition_ids),
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.complete.is_(True),
+        ~_safe(dying),
+    )
+    return work.scalars(select(BlockReplica.id).where(*wanted))
+
+
 def n_files(work: Work, site_id: int) -> int:
     """Count the files that lie at a site."""
     here = select(func.coalesce(func.sum(BlockReplica.n_files), 0))

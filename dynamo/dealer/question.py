@@ -67,6 +67,9 @@ class Question:
     subscriptions: tuple[Subscription, ...] = ()
     protections: Protections | None = None
     """What the latest Detox cycle protected; None = there was none."""
+    endangered: Flags | None = None
+    """Block replicas that sites being emptied take down with them unless they are copied into the
+    partition, whatever Detox says; None = what it protects."""
     enforcer: Enforcer | None = None
     free: Numbers | None = None
     """Measured free bytes per site; NaN where unknown."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dynamo.db import cycles, decisions, protections, requests, users
+from dynamo.db import cycles, decisions, evacuation, protections, requests, users
 from dynamo.db.cycles import Held
 from dynamo.db.work import Work, retried
 from dynamo.dealer.engine import decide
@@ -15,7 +15,7 @@ from dynamo.dealer.plan import Plan
 from dynamo.dealer.proposers.popularity import ATTRIBUTE
 from dynamo.dealer.question import Question
 from dynamo.dealer.wishes import Subscription
-from dynamo.inventory.snapshot import DISK, NOBODY, READY
+from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
 from dynamo.inventory.states import RequestKind, RequestState
 from dynamo.operations.hints import hints
 from dynamo.policy.enforcer import of_partition
@@ -71,6 +71,7 @@ def look(use: Tools, held: Held) -> Seen:
         ground = asking.everything(work, settings.detox.protected_sites)
         said = _said(work, ground, cycle.partition, settings)
         last = protections.latest(work, cycle.partition_id, ground.snapshot)
+        endangered = _endangered(work, ground, cycle.partition, settings)
     ground = _at_home(ground, cycle.partition, settings)
     question = asking.question(
         settings,
@@ -78,9 +79,22 @@ def look(use: Tools, held: Held) -> Seen:
         Aim(cycle.partition, cycle.seed),
         said,
         protections=last,
+        endangered=endangered,
         enforcer=of_partition(ground.snapshot, cycle.partition),
     )
     return Seen(ground, question, said, cycle.dry_run)
+
+
+def _endangered(work: Work, ground: Ground, partition: str, settings: Settings) -> Flags:
+    """Tell which block replicas of the partition are lost with sites that are being emptied.
+
+    They are those that count against it, wherever they lie: a policy that does not look at such
+    sites, or dismisses what is there, keeps nothing from being saved.
+    """
+    keys = [ground.keys[leaf.name] for leaf in ground.partitions.leaves(partition)]
+    dying = evacuation.dying_ids(work, settings.dealer.leaving)
+    ids = evacuation.endangered(work, dying, keys) if dying else []
+    return np.isin(ground.snapshot.block_replicas.ids, ids)
 
 
 def _said(work: Work, ground: Ground, partition: str, settings: Settings) -> Voiced:

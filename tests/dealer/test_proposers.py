@@ -136,6 +136,19 @@ def test_a_dying_site_is_emptied_of_what_is_nowhere_safe_the_very_last_copies_fi
     assert proposed(protected, Undertaker()) == ["/A/B/F"]
 
 
+def test_what_is_named_as_endangered_is_saved_whatever_detox_protects():
+    asked = question(DYING, status=WAIT)
+    rows = asked.snapshot.block_replicas
+    last = np.zeros(len(rows.ids), np.bool_)
+    last[asked.snapshot.replicas.first[:-1][asked.snapshot.replicas.dataset == 3]] = True
+    protected = protections(asked, "/A/B/C @ T2_Dead", "/A/B/G @ T2_Wait")
+
+    named = replace(protected, endangered=last)
+
+    assert proposed(named, Undertaker()) == ["/A/B/F#b1"]
+    assert proposed(named, Undertaker(additional_sites=("T2_Wait",))) == ["/A/B/F#b1", "/A/B/G"]
+
+
 def test_a_waitroom_keeps_its_data_unless_an_operator_names_it():
     asked = question("dataset T2_Wait T2_A\n/A/B/C full -", status=WAIT)
 

@@ -8,8 +8,9 @@ from sqlalchemy import select
 from dynamo.db.tables import BlockReplica, Deletion, Incident, Site
 from dynamo.errors import Conflict, Forbidden, NotFound
 from dynamo.inventory import asked
-from dynamo.services import cycles, evacuating, evacuations, releases, sites
+from dynamo.services import cycles, evacuating, evacuations, policies, releases, sites
 from tests.conftest import Clock
+from tests.services.test_placement import detox
 from tests.services.world import ALICE, BOB, OPERATOR, World, lfn
 
 
@@ -209,3 +210,38 @@ def test_a_copy_at_a_site_that_the_settings_name_does_not_make_another_dispensab
     report = evacuations.losses(dying.use, "T2_A")["owners"]
     assert [one["only_here"]["files"] for one in report] == [10], "the other dies as well"
     assert report[0]["from"] == []
+
+
+@pytest.mark.parametrize(
+    "lines", ["On site.storage_type == DISK\nDismiss", "On site.status == READY\nProtect"]
+)
+def test_a_dying_site_is_emptied_also_of_what_no_policy_protects(dying: World, lines: str) -> None:
+    when = "When site.occupancy > 0.9\nUntil site.occupancy < 0.85"
+    text = f"Partition User\n{when}\n{lines}\nOrder none\n"
+    policies.put(dying.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    give_up(dying)
+    detox(dying)
+    move(dying)
+    evacuating.evacuate(dying.use)
+    dying.work()
+    assert dying.on_disk("T2_A") == {}
+    assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
+
+
+def test_a_dying_tape_site_is_emptied_though_no_partition_speaks_of_tape(
+    dying: World, clock: Clock
+) -> None:
+    dying.site("T1_TAPE", kind="tape")
+    dying.copy("T1_TAPE")
+    dying.work()
+    for _ in range(3):
+        clock.forward(minutes=10)
+        dying.sweep()
+    assert dying.on_disk("T2_A") == {}
+    give_up(dying, "T1_TAPE")
+    detox(dying)
+    move(dying)
+    evacuating.evacuate(dying.use)
+    dying.work()
+    assert dying.on_disk("T1_TAPE") == {}
+    assert sum(len(dying.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")) == 10

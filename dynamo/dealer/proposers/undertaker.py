@@ -1,4 +1,4 @@
-"""Empties dying sites: what is protected there and nowhere else in safety is copied off."""
+"""Empties dying sites: what is wanted there and nowhere else in safety is copied off."""
 
 from dataclasses import dataclass, replace
 
@@ -21,8 +21,8 @@ class Undertaker:
     def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose whole datasets where nothing of them is safe, else the blocks that are not."""
         dying = self._dying(scene)
-        at_stake = _unsafe(scene, dying)
-        replicas = np.flatnonzero(_protected(scene, dying) & (scene.per_replica(at_stake) > 0))
+        at_stake = _unsafe(scene, dying) & _wanted(scene, dying)
+        replicas = np.flatnonzero(scene.per_replica(at_stake) > 0)
         alone = scene.per_replica(at_stake & _alone(scene, dying))[replicas] > 0
         found = Gathered()
         for replica in replicas[np.argsort(~alone, kind="stable")].tolist():
@@ -34,13 +34,16 @@ class Undertaker:
         return replace(found.proposals(), divisible=True, once=True)
 
     def _dying(self, scene: Scene) -> Flags:
-        sites = scene.snapshot.sites
-        dying: Flags = (sites.status == MORGUE) | scene.leaving
+        dying = _emptied(scene)
         for name in self.additional_sites:
-            place = sites.labels.find(name)
+            place = scene.snapshot.sites.labels.find(name)
             if place >= 0:
                 dying[place] = True
         return dying
+
+
+def _emptied(scene: Scene) -> Flags:
+    return np.asarray((scene.snapshot.sites.status == MORGUE) | scene.leaving)
 
 
 def _safe(scene: Scene, dying: Flags) -> Flags:
@@ -61,6 +64,14 @@ def _alone(scene: Scene, dying: Flags) -> Flags:
     elsewhere = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
     elsewhere[rows.block[rows.complete & ~dying[scene.row_site]]] = True
     return ~elsewhere[rows.block]
+
+
+def _wanted(scene: Scene, dying: Flags) -> Flags:
+    """Tell which block replicas must be saved: what is named as endangered, else by Detox."""
+    protected = _protected(scene, dying)[scene.snapshot.block_replicas.replica]
+    if scene.asked.endangered is None:
+        return protected
+    return scene.asked.endangered | (protected & ~_emptied(scene)[scene.row_site])
 
 
 def _protected(scene: Scene, dying: Flags) -> Flags:
