@@ -61,11 +61,11 @@ def evacuation(session: Session, told: Json) -> None:
     if told["problems"]:
         output.heading("cannot leave now")
         output.table(
-            ("file", "to", "state", "why", "again"),
+            ("file or dataset", "to", "state", "why", "again"),
             (
                 (
-                    one["lfn"],
-                    one["to"],
+                    one["lfn"] or one["dataset"],
+                    one["to"] or "",
                     one["state"],
                     f"{words(one['reason'])}: {one['detail']}",
                     output.moment(one["next_try"]),

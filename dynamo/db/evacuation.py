@@ -1,11 +1,11 @@
-"""Evacuation in rows: what still lies at a site that is being emptied, and what becomes of it."""
+"""Evacuation in rows: which sites are being emptied, and what of them is safe elsewhere."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, select
+from sqlalchemy import and_, exists, func, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.registry import lfn_hash
@@ -49,8 +49,14 @@ def _stays(dying: Collection[int]) -> Any:
     return and_(_HOME.status == SiteStatus.READY, _HOME.id.not_in(dying))
 
 
-def _safe(dying: Collection[int]) -> Any:
+def safe(dying: Collection[int]) -> Any:
+    """Tell whether the block is complete at another site, one that stays."""
     return _elsewhere(_OTHER.complete.is_(True), _stays(dying))
+
+
+def moving(dying: Collection[int]) -> Any:
+    """Tell whether anything of it is at, or on its way to, a site that stays."""
+    return _elsewhere(_stays(dying))
 
 
 def dying(work: Work, leaving: Collection[str]) -> list[Any]:
@@ -81,7 +87,7 @@ def dispensable(work: Work, site_id: int, dying: Collection[int], most: int) -> 
         BlockReplica.site_id == site_id,
         BlockReplica.state == ReplicaState.VALID,
         BlockReplica.in_use == 0,
-        _safe(dying),
+        safe(dying),
     )
     columns = (BlockReplica.id, BlockReplica.block_id, BlockReplica.bytes)
     return work.rows(select(*columns).where(*wanted).order_by(BlockReplica.id).limit(most))
@@ -97,7 +103,7 @@ def endangered(work: Work, dying: Collection[int], partition_ids: Collection[int
         BlockReplica.partition_id.in_(partition_ids),
         BlockReplica.state == ReplicaState.VALID,
         BlockReplica.complete.is_(True),
-        ~_safe(dying),
+        ~safe(dying),
     )
     return work.scalars(select(BlockReplica.id).where(*wanted))
 
@@ -106,65 +112,6 @@ def n_files(work: Work, site_id: int) -> int:
     """Count the files that lie at a site."""
     here = select(func.coalesce(func.sum(BlockReplica.n_files), 0))
     return int(work.scalar(here.where(BlockReplica.site_id == site_id)))
-
-
-def summed(work: Work, site_id: int, dying: Collection[int]) -> dict[str, tuple[int, int, int]]:
-    """Sum up what lies at a site by what becomes of it: blocks, files, bytes.
-
-    `leaving` is condemned, `safe` complete at a site that stays, `moving` on its way to one,
-    `arriving` not even complete here, and `waiting` all else.
-    """
-    fate = case(
-        (BlockReplica.state == ReplicaState.CONDEMNED, "leaving"),
-        (_safe(dying), "safe"),
-        (_elsewhere(_stays(dying)), "moving"),
-        (BlockReplica.complete.is_(False), "arriving"),
-        else_="waiting",
-    )
-    here = (
-        select(fate.label("fate"), BlockReplica.n_files, BlockReplica.bytes)
-        .where(BlockReplica.site_id == site_id)
-        .subquery()
-    )
-    rows = work.rows(
-        select(
-            here.c.fate,
-            func.count(),
-            func.coalesce(func.sum(here.c.n_files), 0),
-            func.coalesce(func.sum(here.c.bytes), 0),
-        ).group_by(here.c.fate)
-    )
-    return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
-
-
-def stuck(work: Work, site_id: int, most: int) -> Sequence[Any]:
-    """Return files of blocks at a site that cannot leave it now, with the reason."""
-    destination = aliased(Site)
-    held = Transfer.state.in_((State.HELD, State.FAILED))
-    failing = and_(Transfer.state == State.QUEUED, Transfer.reason.is_not(None))
-    return work.rows(
-        select(
-            File.lfn,
-            File.size,
-            Dataset.name.label("dataset"),
-            destination.name.label("destination"),
-            Transfer.state,
-            Transfer.reason,
-            Transfer.error,
-            Transfer.not_before,
-        )
-        .join(File, File.id == Transfer.file_id)
-        .join(Dataset, Dataset.id == File.dataset_id)
-        .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .join(destination, destination.id == Transfer.site_id)
-        .where(
-            BlockReplica.site_id == site_id,
-            BlockReplica.state == ReplicaState.VALID,
-            held | failing,
-        )
-        .order_by(Transfer.id)
-        .limit(most)
-    )
 
 
 def to_move(work: Work, site_id: int) -> dict[int, int]:

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from dynamo.clock import rfc3339
-from dynamo.db import evacuation, incidents, links
+from dynamo.db import evacuation, hindrances, incidents, links
+from dynamo.db.hindrances import Looked
 from dynamo.db.reads import sites
 from dynamo.db.tables import Incident, Stream
 from dynamo.db.work import Work
@@ -21,14 +22,18 @@ from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 
 SHOWN = 100
-"""Files that are stuck, and blocks of one owner that would be lost, which are named at most."""
+"""What is stuck, of each kind, and blocks of one owner that would be lost: so many are named."""
 _SENTENCES = {
+    "stuck": "some of their files cannot be moved or deleted now: see why below",
+    "refused": "the last cycle of the Dealer sent no copy: see why below",
     "waiting": "no copy is on its way yet: the next cycle of the Dealer looks for a place",
     "moving": "on their way to another site",
     "safe": "complete at a site that stays: they are deleted here next",
     "leaving": "condemned: they are deleted when their grace is over",
     "arriving": "not all of their files ever arrived here: bring them, or drop them by a deletion",
 }
+_REMEDIES = {"not-valid": ": make it valid again, or delete it"}
+"""What can be done about a refusal that time does not heal."""
 
 
 def show(use: Tools, name: str) -> Item:
@@ -36,12 +41,12 @@ def show(use: Tools, name: str) -> Item:
     with use.begin.reading() as work:
         site = _site(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
-        sums = evacuation.summed(work, site.id, dying)
-        lost = _lost_of(work, site.id)
-        files = [_file(row, lost) for row in evacuation.stuck(work, site.id, SHOWN)]
+        looked = hindrances.look(work, site.id, dying)
+        sums = hindrances.summed(work, looked)
+        n_files, size = hindrances.resting(work, looked)
+        refused = sums.get(hindrances.REFUSED, (0, 0, 0))
         end = _end(work, site.id)
         left = _sum(list(sums.values()))
-        held = {file["lfn"]: file["bytes"] for file in files if file["state"] != "queued"}
         return {
             "site": site.name,
             "status": site.status,
@@ -53,8 +58,8 @@ def show(use: Tools, name: str) -> Item:
                 for fate, sentence in _SENTENCES.items()
                 if fate in sums
             },
-            "stuck": {"files": len(held), "bytes": sum(held.values())},
-            "problems": files,
+            "stuck": {"files": n_files + refused[1], "bytes": size + refused[2]},
+            "problems": [*_refused(work, looked), *_files(work, looked)],
             "expected_end": None if end is None or not left["bytes"] else rfc3339(work.now + end),
         }
 
@@ -123,12 +128,47 @@ def _sum(rows: Sequence[Sequence[int]]) -> Item:
     return dict(zip(("blocks", "files", "bytes"), totals, strict=True))
 
 
-def _file(row: Any, lost: Mapping[str, str | None]) -> Item:
+def _refused(work: Work, looked: Looked) -> list[Item]:
+    """Tell of which datasets the last cycle has copied nothing, and why."""
+    rows = hindrances.refusals(work, looked, SHOWN)
+    said = hindrances.decisions(work, looked, [row.dataset for row in rows])
+    return [
+        {
+            "lfn": None,
+            "bytes": int(row.size),
+            "dataset": row.dataset,
+            "to": None,
+            "state": hindrances.REFUSED,
+            "reason": reason,
+            "detail": detail + _REMEDIES.get(reason, ""),
+            "next_try": None,
+        }
+        for row in rows
+        for reason, detail in [said.get(row.dataset, _shut(row.partition))]
+    ]
+
+
+def _shut(partition: str) -> tuple[str, str]:
+    return "not-a-target", f"no site with a quota for the partition {partition} takes copies now"
+
+
+def _files(work: Work, looked: Looked) -> list[Item]:
+    """Tell which files cannot be brought away, and which not deleted, and why."""
+    lost = _lost_of(work, looked.site_id)
+    brought = hindrances.transfers(work, looked, SHOWN)
+    deleted = hindrances.deletions(work, looked, SHOWN)
+    return [
+        *(_file(row, row.destination, lost) for row in brought),
+        *(_file(row, None, {}) for row in deleted),
+    ]
+
+
+def _file(row: Any, to: str | None, lost: Mapping[str, str | None]) -> Item:
     return {
         "lfn": row.lfn,
         "bytes": row.size or 0,
         "dataset": row.dataset,
-        "to": row.destination,
+        "to": to,
         "state": row.state,
         "reason": "lost" if row.lfn in lost else row.reason,
         "detail": lost.get(row.lfn) or row.error,

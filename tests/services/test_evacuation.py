@@ -3,15 +3,16 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from dynamo.db.tables import BlockReplica, Deletion, Incident, Site
+from dynamo.db.tables import BlockReplica, Dataset, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, NotFound
 from dynamo.inventory import asked
 from dynamo.services import cycles, evacuating, evacuations, policies, releases, sites
 from tests.conftest import Clock
 from tests.services.test_placement import detox
-from tests.services.world import ALICE, BOB, OPERATOR, World, lfn
+from tests.services.test_traffic import break_site, mend_site
+from tests.services.world import ALICE, BOB, DATASET, OPERATOR, World, lfn
 
 
 @pytest.fixture
@@ -122,7 +123,9 @@ def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
     assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 8
 
 
-def test_a_site_that_is_not_mounted_loses_nothing(dying: World, clock: Clock) -> None:
+def test_a_site_that_is_not_mounted_loses_nothing(
+    dying: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dying.use = dying.with_settings(
         block={"max_files": 5}, retry={"first_seconds": 1}, consistency={"few": 3}
     )
@@ -143,7 +146,11 @@ def test_a_site_that_is_not_mounted_loses_nothing(dying: World, clock: Clock) ->
                 .where(Site.name == "T2_A")
             )
         ) == {True}
-    assert left(dying)["stuck"]["files"] == 10
+    monkeypatch.setattr(evacuations, "SHOWN", 3)
+    told = left(dying)
+    assert len(told["problems"]) == 3, "the others are only counted"
+    assert told["stuck"] == {key: told["left"][key] for key in ("files", "bytes")}
+    assert told["by_fate"].keys() == {"stuck"}
 
 
 def test_a_site_that_an_operator_takes_back_keeps_what_it_has(dying: World) -> None:
@@ -245,3 +252,79 @@ def test_a_dying_tape_site_is_emptied_though_no_partition_speaks_of_tape(
     dying.work()
     assert dying.on_disk("T1_TAPE") == {}
     assert sum(len(dying.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")) == 10
+
+
+def refusals(world: World) -> dict[str, int]:
+    """Return why the last cycle copied nothing, and how many bytes that concerns."""
+    told = left(world)
+    assert told["by_fate"].keys() == {"refused"}
+    assert told["stuck"] == {key: told["left"][key] for key in ("files", "bytes")}
+    assert {one["dataset"] for one in told["problems"]} == {DATASET}
+    return {f"{one['reason']}: {one['detail']}": one["bytes"] for one in told["problems"]}
+
+
+def test_what_no_site_has_room_for_says_so(dying: World) -> None:
+    for site in ("T2_B", "T2_C"):
+        dying.site_quota(site, 10)
+    give_up(dying)
+    assert left(dying)["by_fate"].keys() == {"waiting"}, "no cycle has looked yet"
+    move(dying)
+    assert refusals(dying) == {"no-destination: no site has room for it": 1100}
+
+
+def test_what_no_site_may_take_says_so(dying: World) -> None:
+    for site in ("T2_B", "T2_C"):
+        dying.status(site, "waitroom")
+    give_up(dying)
+    move(dying)
+    text = "not-a-target: no site with a quota for the partition User takes copies now"
+    assert refusals(dying) == {text: 1100}
+
+
+def test_what_is_not_copied_as_it_is_invalid_says_so(dying: World) -> None:
+    with dying.use.begin() as work:
+        work.changed(update(Dataset).values(status="invalid"))
+    give_up(dying)
+    move(dying)
+    ((text, size),) = refusals(dying).items()
+    assert text.startswith("not-valid: ")
+    assert "delete it" in text
+    assert size == 1100
+
+
+def test_what_cannot_be_deleted_at_a_dead_site_says_so(dying: World, clock: Clock) -> None:
+    dying.copy("T2_B", consolidate=False)
+    dying.work()
+    break_site(dying, "T2_A")
+    give_up(dying)
+    for _ in range(12):
+        evacuating.evacuate(dying.use)
+        dying.work()
+        clock.forward(hours=12)
+        dying.sweep()
+    told = left(dying)
+    assert told["by_fate"]["stuck"]["files"] >= told["stuck"]["files"] > 0
+    held = [one for one in told["problems"] if one["state"] == "held"]
+    assert {one["reason"] for one in held} == {"destination-error"}
+    assert all(one["detail"] and one["next_try"] for one in told["problems"])
+    mend_site(dying, "T2_A")
+
+
+def test_a_copy_elsewhere_that_fails_hinders_nothing_that_is_safe(
+    dying: World, clock: Clock
+) -> None:
+    dying.copy("T2_C", consolidate=False)
+    dying.work()
+    break_site(dying, "T2_B")
+    dying.copy("T2_B", consolidate=False)
+    dying.work()
+    for _ in range(10):
+        clock.forward(hours=2)
+        dying.sweep()
+    with dying.use.begin() as work:  # they read from the other copy
+        work.changed(update(BlockReplica).values(in_use=0))
+        work.changed(update(Transfer).values(source_id=None))
+    give_up(dying)
+    assert left(dying)["by_fate"].keys() == {"safe"}
+    assert left(dying)["stuck"]["files"] == 0
+    mend_site(dying, "T2_B")
