@@ -81,6 +81,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("v1.releases", "POST"): anybody,
     ("v1.locations", "POST"): anybody,
     ("v1.site", "PUT"): sites,
+    ("v1.site_losses", "POST"): operators,
     ("v1.site_quota", "PUT"): operators,
     ("v1.user_quota", "PUT"): operators,
     ("v1.switch", "PUT"): operators,

@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import evacuations, sites
+from dynamo.services import declaring, evacuations, sites
 
 
 class Sites(Resource):  # type: ignore[misc]
@@ -68,6 +68,14 @@ class Losses(Resource):  # type: ignore[misc]
         """Show by owner what can be had again and from where, and what cannot."""
         queries.known()
         return answers.ok(evacuations.losses(use(), name))
+
+    def post(self, name: str) -> Response:
+        """Declare lost what could not be read at a dying site and lies nowhere else.
+
+        A call gives up so many files at most; it is repeated while it says that there may be more.
+        """
+        queries.known()
+        return answers.ok(declaring.declare(use(), name, caller()))
 
 
 docs.ns.add_resource(Sites, "/sites", endpoint="sites")

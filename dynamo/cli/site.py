@@ -144,9 +144,29 @@ def evacuation(session: Session, name: Name) -> None:
 
 @app.command()
 @reading
-def losses(session: Session, name: Name) -> None:
+def losses(
+    session: Session,
+    name: Name,
+    declare: Annotated[  # noqa: FBT002 - what it shows is what it gives up
+        bool,
+        typer.Option(
+            "--declare", help="Give up what could not be read there and lies nowhere else."
+        ),
+    ] = False,
+) -> None:
     """Show what would be lost with a site, by owner, and from where the rest can be had again."""
+    if declare:
+        _declare(session, name)
     conditions.losses(session, session.service().get(f"{_path(name)}/losses"))
+
+
+def _declare(session: Session, name: str) -> None:
+    service, lost, more = session.service("operator"), 0, True
+    while more:
+        told = service.post(f"{_path(name)}/losses", {})
+        lost += told["lost"]
+        more = told["more"] and told["lost"] > 0
+    output.say(f"{lost} files are declared lost to their owners")
 
 
 @app.command()

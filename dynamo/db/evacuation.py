@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.registry import lfn_hash
@@ -224,3 +224,49 @@ def _awaited(site_id: int) -> Any:
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .where(*here, waiting)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that copies could not read at a dying site, and that no site that stays has."""
+
+    file_id: int
+    lfn: str
+    block_id: int
+    replica_id: int
+    reason: str
+    error: str | None
+
+
+_OF_THE_SOURCE = ("source-error", "source-missing", "checksum-mismatch", "no-source")
+
+
+def unread(
+    work: Work, site: Any, dying: Collection[int], most: int, *, fails: bool
+) -> list[Unread]:
+    """Return such files; `fails` says that none is tried, as reading at the site fails."""
+    reasons = (*_OF_THE_SOURCE, "site-failing") if fails else _OF_THE_SOURCE
+    here = BlockReplica.id == Transfer.source_id
+    bad = exists().where(
+        Incident.lfn == File.lfn, Incident.site == site.name, Incident.ended.is_(None)
+    )
+    # without an incident the source may be one that an operator has stopped
+    awaited = and_(Transfer.source_id.is_(None), bad)
+    waits = (
+        Transfer.site_id != site.id,
+        Transfer.state.in_((State.QUEUED, State.HELD)),
+        Transfer.reason.in_(reasons),
+        or_(here, awaited),
+    )
+    elsewhere = _elsewhere(_OTHER.complete.is_(True), _HOME.id.not_in(dying))
+    columns = (File.id, File.lfn, File.block_id, BlockReplica.id.label("replica_id"))
+    rows = work.rows(
+        select(*columns, Transfer.reason, Transfer.error)
+        .join(Transfer, Transfer.file_id == File.id)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .where(BlockReplica.site_id == site.id, BlockReplica.state == ReplicaState.VALID)
+        .where(*waits, ~elsewhere, File.condemned_by.is_(None))
+        .order_by(Transfer.id)
+        .limit(most)
+    )
+    return [Unread(*row) for row in rows]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
@@ -250,6 +250,17 @@ def _queue(work: Work, ids: Sequence[int]) -> int:
     )
     work.hint(*described(work, ids, 100))
     return changed
+
+
+def without_source(work: Work, file_id: int, replica_id: int, again: timedelta) -> int:
+    """Let waiting copies of a file wait for another source than a replica; return how many."""
+    waiting = (
+        Transfer.file_id == file_id,
+        Transfer.source_id == replica_id,
+        Transfer.state.in_((State.QUEUED, State.HELD)),
+    )
+    values = {"state": State.HELD, "reason": "no-source", "not_before": work.now + again}
+    return work.changed(update(Transfer).where(*waiting).values(source_id=None, **values))
 
 
 def partition_of(work: Work, replica_ids: Collection[int]) -> dict[int, tuple[int, int]]:

@@ -44,3 +44,18 @@ def test_an_evacuation_names_what_is_left_and_what_is_stuck(house: House) -> Non
     assert alice.split()[0] == "alice"
     ran = house.run("request", "release", str(request))
     assert "1 transfers" in ran.stderr, ran.stderr
+
+
+def test_an_operator_gives_up_what_could_not_be_read_at_a_dying_site(house: House) -> None:
+    house.world.many("T2_A", 5)
+    house.world.close()
+    house.world.work()
+    house.world.path("T2_A", lfn("T2_A_2.root")).unlink()
+    assert house.run("site", "set", "T2_A", "--status", "morgue").exit_code == 0
+    house.world.copy("T2_B", consolidate=False)
+    house.world.work()
+
+    ran = house.run("site", "losses", "T2_A", "--declare")
+
+    assert "1 files are declared lost" in ran.stderr, ran.stderr
+    assert f"of alice: {lfn('T2_A_2.root')}" in ran.stderr

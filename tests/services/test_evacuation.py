@@ -5,10 +5,20 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from dynamo.db.switches import of_site
 from dynamo.db.tables import BlockReplica, Dataset, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, NotFound
 from dynamo.inventory import asked
-from dynamo.services import cycles, evacuating, evacuations, policies, releases, sites
+from dynamo.services import (
+    cycles,
+    declaring,
+    evacuating,
+    evacuations,
+    policies,
+    releases,
+    sites,
+    switches,
+)
 from tests.conftest import Clock
 from tests.services.test_placement import detox
 from tests.services.test_traffic import break_site, mend_site
@@ -328,3 +338,77 @@ def test_a_copy_elsewhere_that_fails_hinders_nothing_that_is_safe(
     assert left(dying)["by_fate"].keys() == {"safe"}
     assert left(dying)["stuck"]["files"] == 0
     mend_site(dying, "T2_B")
+
+
+def lost(world: World) -> list[str]:
+    """Return the files that their owner was told are lost."""
+    with world.use.begin.reading() as work:
+        told = (Incident.kind == "lost", Incident.ended.is_(None), Incident.owner == "alice")
+        return sorted(set(work.scalars(select(Incident.lfn).where(*told))))
+
+
+def test_too_many_unreadable_files_are_lost_when_an_operator_says_so(
+    dying: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying.use = dying.with_settings(
+        block={"max_files": 5}, retry={"first_seconds": 1}, consistency={"few": 3}
+    )
+    monkeypatch.setattr(declaring, "MOST", 4)
+    for n in range(10):
+        dying.path("T2_A", lfn(f"T2_A_{n}.root")).write_bytes(b"rotten")
+    with pytest.raises(Conflict):
+        declaring.declare(dying.use, "T2_A", OPERATOR)
+    with pytest.raises(NotFound):
+        declaring.declare(dying.use, "T2_X", OPERATOR)
+    give_up(dying)
+    move(dying)
+    for _ in range(8):
+        clock.forward(hours=2)
+        dying.sweep()
+        evacuating.evacuate(dying.use)
+    assert lost(dying) == []
+
+    told = [declaring.declare(dying.use, "T2_A", OPERATOR) for _ in range(4)]
+
+    assert [(one["lost"], one["more"]) for one in told] == [
+        *((4, True), (4, True), (2, False), (0, False))
+    ]
+    assert lost(dying) == sorted(lfn(f"T2_A_{n}.root") for n in range(10))
+    dying.delete()
+    dying.work()
+    for _ in range(3):
+        clock.forward(hours=25)
+        dying.sweep()
+    assert left(dying)["left"]["blocks"] == 0
+
+
+def test_a_dead_site_is_given_up_when_an_operator_says_so(dying: World, clock: Clock) -> None:
+    dying.site("T1_TAPE", kind="tape")
+    dying.many("T2_A", 3, start=20, dataset="/Higgs/alice-v2/USER")
+    dying.close("/Higgs/alice-v2/USER")
+    dying.work()
+    dying.copy("T1_TAPE", consolidate=False)
+    dying.work()
+    break_site(dying, "T2_A")
+    give_up(dying)
+    dying.copy("T2_B", consolidate=False)
+    dying.work()
+    for _ in range(6):
+        move(dying)
+        clock.forward(hours=12)
+        dying.sweep()
+
+    declaring.declare(dying.use, "T2_A", OPERATOR)
+
+    assert lost(dying) == sorted(lfn(f"T2_A_{n}.root") for n in range(20, 23))
+    mend_site(dying, "T2_A")
+
+
+def test_what_an_operator_has_stopped_is_not_lost(dying: World, clock: Clock) -> None:
+    give_up(dying)
+    switches.put(dying.use, of_site("T2_A"), asked.SwitchBody(stopped=True), OPERATOR)
+    move(dying)
+    clock.forward(hours=2)
+    dying.sweep()
+    assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+    assert lost(dying) == []
