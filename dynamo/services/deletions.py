@@ -15,7 +15,7 @@ from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import asked, names
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
-from dynamo.operations.hints import Hint
+from dynamo.operations.hints import Hint, hints
 from dynamo.services import admission, answers, users
 from dynamo.services.answers import Key
 from dynamo.services.tools import Tools
@@ -51,6 +51,9 @@ def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = N
             # first of all: whoever injects holds the dataset and waits for the request's user
             ended = {"status": DatasetStatus.DELETED, "is_open": False, "updated": work.now}
             work.changed(update(Dataset).where(Dataset.id == dataset.id).values(ended))
+            copies = requests.concerning(work, [dataset.name], [RequestKind.COPY])[RequestKind.COPY]
+            text = f"end {{n}} copies of {dataset.name}, as it is removed"
+            work.hint(*hints("plan", copies, 50, text))
         request_id = requests.add(
             work, Filed(RequestKind.DELETION, caller_id, wanted.dataset, body, not_before=work.now)
         )

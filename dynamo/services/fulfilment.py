@@ -19,7 +19,7 @@ from dynamo.operations.life import OPEN, State
 from dynamo.services.excusing import Excuse
 from dynamo.services.gathering import leftovers
 from dynamo.services.tools import Tools
-from dynamo.services.wishes import Wish, at_its_sites, wanted
+from dynamo.services.wishes import Wish, at_its_sites, of_wish, wanted
 
 
 @retried
@@ -31,16 +31,18 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
     with use.begin() as work:
         dataset = registry.dataset(work, wish.dataset.name)
         if dataset is None:
-            requests.end(
-                work, wish.request_id, RequestState.FAILED, "not-found", "the dataset was removed"
-            )
-            return
-        # blocks named one by one are all there will be; a dataset may still grow while it is open;
-        # asked before blocks are counted: one that closes between would be missed by both
-        more = wish.blocks is None and (dataset.is_open or bool(work.scalar(_unfinished(wish))))
-        waiting = _count(work, wish)
+            return  # removed this moment: the next look at the request says so
+        # asked before blocks are counted: one that closes between would be missed by both; blocks
+        # named one by one are all there will be, a dataset may still grow while it is open
+        growing = wish.blocks is None and dataset.is_open
+        more = growing or bool(work.scalar(_unfinished(wish)))
+        n_blocks, waiting = _count(work, wish)
         scattered = len(work.rows(leftovers(wish))) if wish.consolidate else 0
         leaving = int(work.scalar(_leaving(wish))) if wish.consolidate else 0
+        if not (more or n_blocks or leaving):
+            gone = "nothing is left of what was asked for"
+            requests.end(work, wish.request_id, RequestState.FAILED, "not-found", gone)
+            return
         if not (more or waiting or scattered or leaving):
             requests.end(work, wish.request_id, RequestState.DONE)
             return
@@ -77,8 +79,11 @@ def follow(use: Tools, request_id: int) -> None:
             requests.end(work, request_id, state)
 
 
-def _count(work: Work, wish: Wish) -> int:
-    """Bring the progress in line with what is there; return how many copies of blocks lack."""
+def _count(work: Work, wish: Wish) -> tuple[int, int]:
+    """Bring the progress in line with what is there.
+
+    Return how many blocks there are to copy, and how many copies of them lack.
+    """
     sums = (func.count(), func.sum(Block.n_files), func.sum(Block.bytes))
     n_blocks, n_files, size = (
         int(one or 0) for one in work.row(select(*sums).where(*wanted(wish)))
@@ -97,7 +102,7 @@ def _count(work: Work, wish: Wish) -> int:
         bytes_done=min(bytes_done, size * n),
     )
     # what lies somewhere may be at a site that cannot be chosen: it counts once sites are chosen
-    return n_blocks * n - (0 if wish.undecided else n_complete)
+    return n_blocks, n_blocks * n - (0 if wish.undecided else n_complete)
 
 
 def _here(wish: Wish) -> Any:
@@ -121,10 +126,10 @@ def _leaving(wish: Wish) -> Any:
 
 
 def _unfinished(wish: Wish) -> Any:
-    """Tell whether blocks are still open or files have no block yet."""
-    open_block = select(Block.id).where(
-        Block.dataset_id == wish.dataset.id, Block.closed.is_(False)
-    )
+    """Tell whether blocks that are wanted are still open, or files have no block yet."""
+    open_block = select(Block.id).where(*of_wish(wish), Block.closed.is_(False))
+    if wish.blocks is not None:
+        return select(open_block.exists())
     loose = select(File.id).where(
         File.dataset_id == wish.dataset.id, File.block_id.is_(None), File.condemned_by.is_(None)
     )

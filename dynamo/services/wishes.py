@@ -19,7 +19,7 @@ from dynamo.db.tables import (
     Site,
 )
 from dynamo.db.work import Work, retried
-from dynamo.inventory.states import ENDED, RequestKind, RequestState, SiteStatus
+from dynamo.inventory.states import ENDED, DatasetStatus, RequestKind, RequestState, SiteStatus
 from dynamo.services.tools import Tools
 
 
@@ -96,8 +96,12 @@ def read(use: Tools, request_id: int) -> Wish | None:
             return None
         again = work.now + use.again
         dataset = registry.dataset(work, request.dataset)
-        if dataset is None:
+        if dataset is None and not request.n_files:
             _wait(work, request_id, again, "dataset-unknown", "the dataset has no file yet")
+            return None
+        if dataset is None or dataset.status == DatasetStatus.DELETED:
+            removed = "the dataset was removed"
+            requests.end(work, request_id, RequestState.FAILED, "not-found", removed)
             return None
         wish = made(request, dataset, Directory.read(work))
         if not wish.sites:
@@ -185,16 +189,15 @@ def choose(use: Tools, request_id: int, names: Collection[str]) -> bool:
         return requests.put(work, request_id, body={**request.body, "chosen": sorted(names)})
 
 
+def of_wish(wish: Wish) -> tuple[Any, ...]:
+    """Return the conditions for blocks that the request is about, also those still filled."""
+    some = (Block.uuid.in_(wish.blocks),) if wish.blocks is not None else ()
+    return (Block.dataset_id == wish.dataset.id, Block.condemned_by.is_(None), *some)
+
+
 def wanted(wish: Wish) -> tuple[Any, ...]:
     """Return the conditions for blocks that the request is about; only closed ones are copied."""
-    some = (Block.uuid.in_(wish.blocks),) if wish.blocks is not None else ()
-    return (
-        Block.dataset_id == wish.dataset.id,
-        Block.closed.is_(True),
-        Block.condemned_by.is_(None),
-        Block.n_files > 0,
-        *some,
-    )
+    return (*of_wish(wish), Block.closed.is_(True), Block.n_files > 0)
 
 
 def at_its_sites(wish: Wish) -> tuple[Any, ...]:

@@ -350,6 +350,53 @@ def test_blocks_can_be_copied_one_by_one(world: World):
     assert world.request("copy", request)["state"] == "done"  # although the dataset is open
 
 
+def test_a_copy_of_a_block_that_is_still_open_follows_when_it_closes(world: World):
+    world.many("T2_A", 3)
+    world.work()
+    request = world.copy("T2_B", blocks=tuple(world.block_names()), consolidate=False)
+    world.work()
+    assert world.request("copy", request)["state"] == "running"
+
+    world.close()
+    world.work()
+
+    assert world.request("copy", request)["state"] == "done"
+    assert len(world.on_disk("T2_B")) == 3
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_copy_of_what_is_removed_meanwhile_fails(world: World, clock: Clock, planned: bool):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    request = world.copy("T2_B", consolidate=False)
+    if planned:
+        world.step("plan")
+    world.delete()
+    world.work()
+
+    for _ in range(4):
+        shown = world.request("copy", request)
+        assert (shown["state"], shown["reason"]) == ("failed", "not-found")
+        assert shown["detail"] == "the dataset was removed"
+        clock.forward(hours=13)
+        world.sweep()
+
+
+def test_a_copy_of_blocks_that_are_removed_meanwhile_fails(world: World):
+    world.many("T2_A", 10)
+    world.work()
+    block = world.block_names()[0]
+    request = world.copy("T2_B", blocks=(block,), consolidate=False)
+    world.delete(blocks=(block,))
+    world.step("condemn")
+    world.work()
+
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["reason"]) == ("failed", "not-found")
+    assert shown["detail"] == "nothing is left of what was asked for"
+
+
 def test_the_closure_names_files_that_cannot_arrive_and_goes_on_when_they_are_dropped(
     world: World, clock: Clock
 ):
