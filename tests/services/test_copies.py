@@ -7,13 +7,20 @@ from threading import Barrier, Thread
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.tables import BlockReplica, Deletion, Incident, Transfer
+from dynamo.db.tables import BlockReplica, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
 from dynamo.services import closures, copies, requests
 from tests.conftest import Clock
 from tests.services.world import ALICE, BOB, TASKS, World, lfn
+
+
+def complete_at(world: World, site: str) -> list[int]:
+    """Return the blocks that are whole at a site."""
+    here = select(BlockReplica.block_id).join(Site, Site.id == BlockReplica.site_id)
+    with world.use.begin.reading() as work:
+        return work.scalars(here.where(Site.name == site, BlockReplica.complete.is_(True)))
 
 
 def test_an_open_block_is_not_copied_until_it_closes(world: World, clock: Clock):
@@ -92,17 +99,24 @@ def test_a_replica_that_another_request_wants_survives_the_gathering(world: Worl
 def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: World, clock: Clock):
     world.many("T2_A", 10)
     world.close()
-    world.step("inject")
     world.work()
+    world.use = world.with_settings(work={"batch": 3}, deletion={"grace_hours": 0})
     request = world.copy("T2_B", consolidate=False)
     world.step("plan")
-    world.step("copy")
+    for _ in range(2):
+        world.step("copy")
+    assert len(world.on_disk("T2_B")) == 6
+    whole = complete_at(world, "T2_B")
+    assert len(whole) == 1
+
     requests.cancel(world.use, RequestKind.COPY, request, ALICE)
     world.work()
     clock.forward(minutes=2)
     world.sweep()
 
     assert world.request("copy", request)["state"] == "cancelled"
+    assert len(world.on_disk("T2_B")) == 5
+    assert complete_at(world, "T2_B") == whole
     with world.use.begin.reading() as work:
         assert set(work.scalars(select(BlockReplica.complete))) == {True}
         assert work.scalars(select(BlockReplica.in_use).where(BlockReplica.in_use > 0)) == []
