@@ -11,7 +11,7 @@ from dynamo.dealer.items import Catalogue
 from dynamo.dealer.parts import Part, Parts, Refused
 from dynamo.dealer.proposals import Gathered, Item, Proposals
 from dynamo.dealer.scene import MIXED, Scene
-from dynamo.dealer.spreading import share_out, shares
+from dynamo.dealer.spreading import lacking, share_out, shares
 from dynamo.dealer.wishes import Action, ActionState, Verdict, Wish, WishState
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import Flags
@@ -39,6 +39,8 @@ class _Decided:
     """To be copied for another request too, which was first."""
     waiting: list[tuple[Part, int]] = field(default_factory=list)
     """On its way already."""
+    short: str | None = None
+    """What of it has no room at any of the sites."""
 
     def __bool__(self) -> bool:
         return bool(self.open or self.shared or self.waiting)
@@ -79,10 +81,11 @@ class Judge:
         except Refused as refused:
             return Verdict(wish.key, WishState.REJECTED, str(refused))
         if not decided:
-            return Verdict(wish.key, WishState.COMPLETED)
+            state = WishState.REJECTED if decided.short else WishState.COMPLETED
+            return Verdict(wish.key, state, decided.short)
         for part, site in [*decided.open, *decided.shared]:
             self._propose(part, site, decided.group)
-        return Verdict(wish.key, WishState.ACTIVATED, None, self._actions(decided))
+        return Verdict(wish.key, WishState.ACTIVATED, decided.short, self._actions(decided))
 
     def proposals(self) -> Proposals:
         """Return all that is to be copied: a first item of each request, then a second, and so on.
@@ -231,13 +234,14 @@ class Judge:
             one = Part(part.dataset, (block,), whole=False)
             coming = [site for site in places if not self._parts.at(one, site).complete]
             decided.waiting.extend((one, site) for site in coming)
-        given = share_out(
-            shares(self._scene, among),
-            sizes,
-            there,
-            min(copies, len(sites)),
-            self._scene.filling.space(self._scene.asked.limits),
-        )
+        each = min(copies, len(sites))
+        room = self._scene.filling.space(self._scene.asked.limits)
+        given = share_out(shares(self._scene, among), sizes, there, each, room)
+        n_short = sum(lacking(sizes, there, given, each).values())
+        if n_short:
+            decided.short = (
+                f"Destination for {n_short} blocks of {self._parts.name(part)} not available"
+            )
         for site, blocks in sorted(given.items()):
             decided.open.append((Part(part.dataset, tuple(sorted(blocks)), whole=False), site))
 

@@ -1,6 +1,7 @@
 """The inventory as the Dealer sees it: sites that take copies, what lies where, whose it is."""
 
 from collections.abc import Iterable
+from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +11,7 @@ from dynamo.dealer.filling import Filling
 from dynamo.dealer.globs import chosen
 from dynamo.dealer.question import Question
 from dynamo.errors import Invalid
-from dynamo.inventory.snapshot import READY, Amounts, Codes, Flags
+from dynamo.inventory.snapshot import READY, Amounts, Codes, Flags, Words
 from dynamo.policy.conditions import compiled
 from dynamo.policy.image import Image, Places, View
 from dynamo.policy.locking import locked
@@ -21,6 +22,18 @@ LOCKED = "blockreplica.is_locked"
 
 MIXED = -1
 """A dataset replica whose blocks have several owners, or that has no block."""
+
+
+class Shut(IntEnum):
+    """Why a site takes no copies now; `OPEN` where it does."""
+
+    OPEN = 0
+    NOT_READY = 1
+    NOT_NAMED = 2
+    LEAVING = 3
+    NO_QUOTA = 4
+    FULL = 5
+    BUSY = 6
 
 
 class Scene:
@@ -111,14 +124,26 @@ class Scene:
     @cached_property
     def targets(self) -> Flags:
         """Tell which sites take copies: ready, named, and within all limits as they are now."""
+        return np.asarray(self.shut == Shut.OPEN)
+
+    @cached_property
+    def shut(self) -> Words:
+        """Return for each site the first reason why it takes no copies."""
         sites, limits, filling = self.snapshot.sites, self.asked.limits, self.filling
-        possible: Flags = chosen(self.asked.target_sites, sites.labels) & (sites.status == READY)
-        possible &= ~np.isnan(filling.quota) & ~self.leaving
-        if limits.occupancy < 1:
-            possible &= (filling.quota != 0) & (filling.space(limits) >= 0)
-        if limits.pending < 1:
-            possible &= (filling.quota != 0) & (filling.slack(limits) >= 0)
-        return possible
+        filled, coming = limits.occupancy < 1, limits.pending < 1
+        nothing = np.isnan(filling.quota) | ((filling.quota == 0) & (filled or coming))
+        against = (
+            (Shut.NOT_READY, sites.status != READY),
+            (Shut.NOT_NAMED, ~chosen(self.asked.target_sites, sites.labels)),
+            (Shut.LEAVING, self.leaving),
+            (Shut.NO_QUOTA, nothing),
+            (Shut.FULL, filled & (filling.space(limits) < 0)),
+            (Shut.BUSY, coming & (filling.slack(limits) < 0)),
+        )
+        found = np.zeros(self.n_sites, np.int8)
+        for reason, holds in reversed(against):
+            found[holds] = reason
+        return found
 
     @cached_property
     def leaving(self) -> Flags:

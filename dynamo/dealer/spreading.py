@@ -1,5 +1,6 @@
 """Shares the blocks of a dataset out over many sites, by free space and weight."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,26 +36,38 @@ def share_out(
     `sizes` are the blocks, `there` the sites that have each already; they count towards both. The
     largest blocks go first, each to the site that is furthest below its part.
     """
-    lacking = np.array(parts) * float(sum(sizes.values()) * copies)
+    below = np.array(parts) * float(sum(sizes.values()) * copies)
     for block, sites in there.items():
         for site in sites:
-            lacking[site] -= sizes[block]
+            below[site] -= sizes[block]
     left = np.where(parts > 0, room, -1).astype(np.int64)
     given: dict[int, list[int]] = {}
     for block in sorted(sizes, key=lambda one: (-sizes[one], one)):
         taken = set(there.get(block, ()))
         for _ in range(copies - len(taken)):
-            site = _furthest_below(lacking, left, sizes[block], taken)
+            site = _furthest_below(below, left, sizes[block], taken)
             if site < 0:
                 break
             taken.add(site)
-            lacking[site] -= sizes[block]
+            below[site] -= sizes[block]
             left[site] -= sizes[block]
             given.setdefault(site, []).append(block)
     return given
 
 
-def _furthest_below(lacking: Numbers, left: Amounts, size: int, taken: set[int]) -> int:
+def lacking(
+    sizes: Mapping[int, int],
+    there: Mapping[int, Sequence[int]],
+    given: Mapping[int, Sequence[int]],
+    copies: int,
+) -> dict[int, int]:
+    """Return the blocks that still have too few copies, and how many they lack."""
+    new = Counter(block for blocks in given.values() for block in blocks)
+    found = {block: copies - len(there.get(block, ())) - new[block] for block in sizes}
+    return {block: n for block, n in found.items() if n > 0}
+
+
+def _furthest_below(below: Numbers, left: Amounts, size: int, taken: set[int]) -> int:
     able = left >= size
     able[list(taken)] = False
-    return int(np.argmax(np.where(able, lacking, -np.inf))) if able.any() else -1
+    return int(np.argmax(np.where(able, below, -np.inf))) if able.any() else -1

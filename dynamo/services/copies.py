@@ -17,6 +17,7 @@ from dynamo.operations.hints import Hint
 from dynamo.services import admission, answers, users
 from dynamo.services.answers import Key
 from dynamo.services.tools import Tools
+from dynamo.services.wishes import Directory
 
 _WILD = frozenset("*?[")
 
@@ -27,7 +28,7 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
 
     It is planned at once by the policy pool and again whenever a block closes.
     """
-    sites = [wanted.site] if isinstance(wanted.site, str) else list(wanted.site)
+    sites = [wanted.site] if isinstance(wanted.site, str) else list(dict.fromkeys(wanted.site))
     _check_shape(wanted, sites)
     with use.begin() as work:
         caller_id = users.ensure(work, caller.name, use.settings)
@@ -35,6 +36,7 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
             return answered
         own = _may_copy(work, use, wanted.dataset, caller)
         _check_sites(work, sites)
+        _check_copies(work, sites, wanted.copies or 1)
         _check_blocks(work, wanted.dataset, wanted.blocks)
         if wanted.group is not None and not work.scalar(
             select(Group.id).where(Group.name == wanted.group)
@@ -88,8 +90,6 @@ def _check_shape(wanted: asked.Copy, sites: Sequence[str]) -> None:
         raise Invalid(f"say with `copies` at how many of {', '.join(globs)} the data are wanted")
     if wanted.consolidate and (wanted.spread or not alone):
         raise Invalid("data can be consolidated at one site only; name that one site")
-    if not globs and (wanted.copies or 0) > len(sites):
-        raise Invalid(f"{wanted.copies} copies are wanted at {len(sites)} sites")
 
 
 def _is_glob(site: str) -> bool:
@@ -121,6 +121,16 @@ def _check_sites(work: Work, sites: Sequence[str]) -> None:
     ]
     if faults:
         raise NotFound("some sites are unknown; see GET /v1/sites", "site-unknown", faults=faults)
+
+
+def _check_copies(work: Work, sites: Sequence[str], copies: int) -> None:
+    meant = len(Directory.read(work).meant(sites))
+    if copies > meant:
+        text = (
+            f"copies are wanted at {copies} sites, but {', '.join(sites)} means {meant} of those "
+            "that there are: ask for fewer copies, or name more sites"
+        )
+        raise Invalid(text, faults=[Fault("/copies" if meant else "/site", f"only {meant} sites")])
 
 
 def _check_blocks(work: Work, dataset: str, blocks: Sequence[str] | None) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dynamo.dealer.plan import Plan, Reason
-from dynamo.dealer.wishes import Verdict, WishState
+from dynamo.dealer.scene import Scene, Shut
+from dynamo.dealer.wishes import Verdict
 from dynamo.services.asking import Ground, Voiced
 from dynamo.services.sending import Sent
 from dynamo.services.wishes import Target, Wish
@@ -25,16 +26,35 @@ class Excuse:
         return self.reason != WAITING
 
 
+_FULL = ("storage-full", "no room for more at {site}")
+_BUSY = (WAITING, "much is on its way to {site}; the rest follows when it is there")
+_NOT_ALLOWED = ("permission-denied", "the dataset must not come to {site}")
 _OF_REASON: Mapping[Reason, tuple[str, str]] = {
     Reason.NO_SOURCE: ("no-source", "nothing of it is at any site"),
     Reason.NOT_VALID: ("invalid", "the dataset is neither valid nor in production"),
     Reason.FILES_MISSING: ("no-source", "some files are complete at no site"),
-    Reason.NOT_ALLOWED: ("permission-denied", "the dataset must not come to {site}"),
-    Reason.FULL: ("storage-full", "no room for more at {site}"),
-    Reason.BUSY: (WAITING, "much is on its way to {site}; the rest follows when it is there"),
+    Reason.NOT_ALLOWED: _NOT_ALLOWED,
+    Reason.FULL: _FULL,
+    Reason.BUSY: _BUSY,
     Reason.VOLUME: (WAITING, "the volume of one cycle is used up; the rest follows"),
     Reason.NO_DESTINATION: ("storage-full", "no site has room for it"),
     Reason.IN_PART: (WAITING, "copied to {site} in parts; the rest follows"),
+}
+
+
+_OF_SENDING: Mapping[str, tuple[str, str]] = {
+    "storage-full": _FULL,
+    "no-source": ("no-source", "some of it can be read nowhere now"),
+    "being-deleted": ("being-deleted", "some of it is being deleted at {site}: it follows then"),
+    "switched-off": ("switched-off", "an operator has stopped all copying"),
+}
+_OF_SHUT: Mapping[Shut, tuple[str, str]] = {
+    Shut.BUSY: _BUSY,
+    Shut.FULL: _FULL,
+    Shut.NOT_READY: ("site-not-ready", "{site} takes nothing now"),
+    Shut.LEAVING: ("site-not-ready", "the settings want {site} emptied"),
+    Shut.NO_QUOTA: ("no-quota", "there is no quota for it at {site}"),
+    Shut.NOT_NAMED: ("permission-denied", "the settings keep copies away from {site}"),
 }
 
 
@@ -44,20 +64,13 @@ def excuses(plan: Plan, ground: Ground, said: Voiced, sent: Sent | None) -> dict
     What was sent is None where an operator has stopped all copying.
     """
     if sent is None:
-        halted = Excuse("switched-off", "an operator has stopped all copying")
+        halted = Excuse(*_OF_SENDING["switched-off"])
         return {wish.request_id: halted for wish, _ in said.of.values()}
-    if not plan.targets.any():  # then nobody was asked
-        return {wish.request_id: _closed(sites) for wish, sites in said.of.values()}
-    refused = _refused(plan)
+    heard = _Heard(plan, ground, Scene(plan.asked), _refused(plan), _unsent(plan, sent))
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
     found: dict[int, Excuse] = {}
-    # where no site takes copies at all, nobody was asked
-    asked = bool(plan.targets.any())
     for key, (wish, sites) in said.of.items():
-        verdict = verdicts.get(key)
-        excuse = _excuse(ground, verdict, wish, sites, refused) if asked else _closed(sites)
-        if excuse is None and (full := [site.name for site in sites if site.id in sent.full]):
-            excuse = Excuse("storage-full", f"no room for more at {', '.join(full)}")
+        excuse = heard.excuse(verdicts.get(key), wish, sites)
         before = found.get(wish.request_id)
         if excuse is not None and (before is None or not before.holds):
             found[wish.request_id] = excuse
@@ -75,37 +88,62 @@ def _refused(plan: Plan) -> dict[tuple[int, int], Reason]:
     return found
 
 
-def _excuse(
-    ground: Ground,
-    verdict: Verdict | None,
-    wish: Wish,
-    sites: Sequence[Target],
-    refused: Mapping[tuple[int, int], Reason],
-) -> Excuse | None:
-    if verdict is not None and verdict.state is WishState.REJECTED:
-        return _rejection(verdict.reason or "", sites)
-    dataset = ground.dataset(wish.dataset.id)
-    for site in sites:
-        reason = refused.get((dataset, ground.site(site.id)))
-        if reason is Reason.NOT_A_TARGET:
-            return _closed([site])
-        if reason is not None:
-            word, text = _OF_REASON[reason]
-            return Excuse(word, text.format(site=site.name))
-    return None
+def _unsent(plan: Plan, sent: Sent) -> dict[tuple[int, int], str]:
+    """Return why copies of datasets to sites were not sent in full, although the plan had them."""
+    datasets, sites = plan.copies.dataset, plan.copies.site
+    return {(int(datasets[at]), int(sites[at])): why for at, why in sent.refused.items()}
 
 
-def _rejection(text: str, sites: Sequence[Target]) -> Excuse:
-    if "too large" in text:
-        return Excuse("too-large", text)
-    if "Invalid" in text:
-        return Excuse("not-found", text)
-    return _closed(sites)
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """All that was said about datasets at sites, by their places."""
+
+    plan: Plan
+    ground: Ground
+    scene: Scene
+    refused: Mapping[tuple[int, int], Reason]
+    unsent: Mapping[tuple[int, int], str]
+
+    def excuse(self, verdict: Verdict | None, wish: Wish, sites: Sequence[Target]) -> Excuse | None:
+        dataset = self.ground.dataset(wish.dataset.id)
+        if not self.plan.targets.any():  # then nobody was asked
+            return self._closed(dataset, sites)
+        if verdict is not None and verdict.reason is not None:
+            return self._rejection(verdict.reason, dataset, sites)
+        for site in sites:
+            here = (dataset, self.ground.site(site.id))
+            reason, unsent = self.refused.get(here), self.unsent.get(here)
+            if reason is Reason.NOT_A_TARGET:
+                return self._closed(dataset, [site])
+            said = _OF_SENDING.get(unsent or "") if reason is None else _OF_REASON[reason]
+            if said is not None:
+                return _excuse(said, site.name)
+        return None
+
+    def _rejection(self, text: str, dataset: int, sites: Sequence[Target]) -> Excuse:
+        if "too large" in text:
+            return Excuse("too-large", text)
+        if "Invalid" in text:
+            return Excuse("not-found", text)
+        return self._closed(dataset, sites)
+
+    def _closed(self, dataset: int, sites: Sequence[Target]) -> Excuse:
+        """Say why sites take nothing; the reason is the one that may pass soonest."""
+        against: dict[tuple[str, str], list[str]] = {}
+        for site in sites:
+            against.setdefault(self._against(dataset, site), []).append(site.name)
+        known = [said for said in (*_OF_SHUT.values(), _NOT_ALLOWED) if said in against]
+        texts = [_excuse(said, ", ".join(against[said])).detail for said in known]
+        return Excuse(known[0][0], "; ".join(texts)[:1000])
+
+    def _against(self, dataset: int, site: Target) -> tuple[str, str]:
+        place, vetoed = self.ground.site(site.id), self.scene.closed_to(dataset)
+        if vetoed is not None and vetoed[place]:
+            return _NOT_ALLOWED
+        # what takes copies and was not chosen is too small for this one
+        return _OF_SHUT.get(Shut(int(self.scene.shut[place])), _FULL)
 
 
-def _closed(sites: Sequence[Target]) -> Excuse:
-    """Say why sites take nothing: they are away, or the best of them is full."""
-    names = ", ".join(site.name for site in sites)
-    if not any(site.ready for site in sites):
-        return Excuse("site-not-ready", f"{names} takes nothing now")
-    return Excuse("storage-full", f"no room for more at {names}")
+def _excuse(said: tuple[str, str], site: str) -> Excuse:
+    reason, text = said
+    return Excuse(reason, text.format(site=site))

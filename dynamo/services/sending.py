@@ -84,8 +84,6 @@ class Sent:
     bytes: int = 0
     refused: dict[int, str] = field(default_factory=dict)
     """By place in the plan: why something of it was not sent."""
-    full: set[int] = field(default_factory=set)
-    """Sites that turned out to have no room."""
     requests: set[int] = field(default_factory=set)
     """Those for which something was sent."""
 
@@ -127,8 +125,6 @@ def _send_within(
         for half in batches(block_ids, -(-len(block_ids) // 2)):
             _send_within(use, errand, half, fence, sent)
         return
-    if done.full:
-        sent.full.add(errand.home.site_id)
     if done.refused is not None:
         sent.refused[errand.position] = done.refused
     if done.blocks and errand.home.request_id is not None:

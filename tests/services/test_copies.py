@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from dynamo.db.tables import BlockReplica, Deletion, Incident, Site, Transfer
+from dynamo.db.tables import BlockReplica, Deletion, Incident, Quota, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
@@ -21,6 +21,12 @@ def complete_at(world: World, site: str) -> list[int]:
     here = select(BlockReplica.block_id).join(Site, Site.id == BlockReplica.site_id)
     with world.use.begin.reading() as work:
         return work.scalars(here.where(Site.name == site, BlockReplica.complete.is_(True)))
+
+
+def told(world: World, request: int) -> tuple[object, object, object]:
+    """Return how a copy is, and why."""
+    shown = world.request("copy", request)
+    return shown["state"], shown.get("reason"), shown.get("detail")
 
 
 def test_an_open_block_is_not_copied_until_it_closes(world: World, clock: Clock):
@@ -305,6 +311,102 @@ def test_a_site_without_room_holds_the_copy_until_there_is_some(world: World, cl
     assert world.request("copy", request)["state"] == "done"
 
 
+def test_a_spread_that_no_site_has_room_for_says_so(world: World, clock: Clock):
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    half = int(world.projected("T2_A") / 2 / 0.9)
+    world.site_quota("T2_B", 10)
+    world.site_quota("T2_C", 10)
+    request = world.copy(["T2_B", "T2_C"], spread=True)
+    world.work()
+    full = ("held", "storage-full", "no room for more at T2_B, T2_C")
+    assert told(world, request) == full
+
+    world.site_quota("T2_B", half)  # room for one of two blocks
+    clock.forward(minutes=2)
+    world.sweep()
+    assert len(world.on_disk("T2_B")) == 5
+    assert told(world, request) == full
+
+    world.site_quota("T2_C", 10**9)
+    clock.forward(minutes=2)
+    world.sweep()
+    assert told(world, request)[0] == "done"
+    assert len(world.on_disk("T2_C")) == 5
+
+
+def test_a_copy_waits_and_says_so_where_the_last_one_is_still_being_deleted(
+    world: World, clock: Clock
+):
+    world.many("T2_A", 5)
+    world.close()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    world.delete(site="T2_B")
+    world.work()
+    request = world.copy("T2_B", consolidate=False)
+    world.work()
+    assert told(world, request) == (
+        "held",
+        "being-deleted",
+        "some of it is being deleted at T2_B: it follows then",
+    )
+
+    for _ in range(3):
+        clock.forward(hours=13)
+        world.sweep()
+    assert told(world, request)[0] == "done"
+    assert len(world.on_disk("T2_B")) == 5
+
+
+@pytest.mark.parametrize(
+    ("dealer", "reason", "detail"),
+    [
+        ({"target_sites": ["*", "!T2_B"]}, "permission-denied", "the settings keep copies away"),
+        ({"leaving": ["T2_B"]}, "site-not-ready", "the settings want T2_B emptied"),
+        (
+            {"vetoes": [{"datasets": ["/Higgs/*"], "sites": ["T2_B"]}]},
+            "permission-denied",
+            "the dataset must not come to T2_B",
+        ),
+        ({}, "no-quota", "there is no quota for it at T2_B"),
+    ],
+    ids=["not-named", "leaving", "vetoed", "without-a-quota"],
+)
+@pytest.mark.parametrize("more", [{"consolidate": False}, {"consolidate": True}, {"copies": 1}])
+def test_a_copy_says_what_closes_its_destination(
+    world: World, dealer: dict[str, object], reason: str, detail: str, more: dict[str, object]
+):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.use = world.with_settings(dealer=dealer)
+    if not dealer:
+        with world.use.begin() as work:
+            key = select(Site.id).where(Site.name == "T2_B").scalar_subquery()
+            work.changed(delete(Quota).where(Quota.site_id == key))
+    request = world.copy("T2_B", **more)
+    world.work()
+
+    state, why, text = told(world, request)
+    assert (state, why) == ("held", reason)
+    assert str(text).startswith(detail)
+
+
+def test_a_copy_to_some_of_several_sites_names_what_each_lacks(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.status("T2_B", "waitroom")
+    world.site_quota("T2_C", 10)
+    request = world.copy(["T2_B", "T2_C"], copies=1)
+    world.work()
+
+    why = "no room for more at T2_C; T2_B takes nothing now"
+    assert told(world, request) == ("held", "storage-full", why)
+
+
 def test_a_foreign_file_at_the_destination_is_replaced_not_trusted(world: World):
     world.many("T2_A", 5)
     world.close()
@@ -345,6 +447,13 @@ def test_what_makes_no_sense_is_refused(world: World):
         world.copy(["T2_B", "T2_C"], consolidate=True)
     with pytest.raises(Invalid):
         world.copy(["T2_*"])
+    for more in ({"copies": 4}, {"copies": 4, "spread": True}):
+        with pytest.raises(Invalid, match="means 3 of those"):
+            world.copy(["T2_*", "T2_A"], **more)
+    with pytest.raises(Invalid, match="means 1 of those"):
+        world.copy(["T2_B", "T2_B"], copies=2)
+    with pytest.raises(Invalid, match="means 0 of those"):
+        world.copy(["T9_*"], copies=1)
     with pytest.raises(NotFound):
         world.copy("T9_X")
     with pytest.raises(Forbidden):
