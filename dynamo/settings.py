@@ -318,6 +318,11 @@ class Dealer(Section):
     weights: dict[str, float] = Field(
         {}, description="glob of sites -> weight when blocks are shared out; 1 where none fits"
     )
+    patience_hours: float = Field(
+        6,
+        ge=0,
+        description="hours for which copies at some of several sites wait for one that is away",
+    )
     vetoes: tuple[Veto, ...] = Field((), description="which datasets must not come to which sites")
     groups: dict[str, str] = Field(
         {"Analysis": "analysis", "Production": "production"},

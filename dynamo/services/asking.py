@@ -100,9 +100,8 @@ class Voiced:
 
     def add(self, wish: Wish, blocks: Sequence[int] | None, owner: str) -> None:
         """Say what a request wants: one wish for each named site, so that one need not wait."""
-        together = wish.undecided or wish.spread
         self.blocks[wish.request_id] = blocks
-        for sites in (wish.sites,) if together else tuple((site,) for site in wish.sites):
+        for sites, copies in _groups(wish):
             key = len(self.of) + 1
             self.of[key] = (wish, sites)
             name = wish.dataset.name
@@ -120,11 +119,19 @@ class Voiced:
                     key=key,
                     items=items,
                     sites=tuple(site.name for site in sites),
-                    copies=wish.copies or 0,
+                    copies=copies,
                     group=owner,
                     spread=wish.spread,
                 )
             )
+
+
+def _groups(wish: Wish) -> list[tuple[tuple[Target, ...], int]]:
+    """Return sites that belong together, and how many copies are wanted among them; 0 = each."""
+    if wish.spread:
+        return [(wish.sites, wish.n_copies)]
+    each = [((site,), 0) for site in wish.sites]
+    return [*each, (wish.others, wish.missing)] if wish.missing else list(each)
 
 
 def voiced(work: Work, ground: Ground, wishes: Sequence[Wish], settings: Settings) -> Voiced:
@@ -151,7 +158,7 @@ def home_of(ground: Ground, wishes: Sequence[Wish]) -> list[str]:
     found = ground.homes(
         Imagined(
             np.array([ground.dataset(wish.dataset.id) for wish in wishes], np.int32),
-            np.array([ground.site(wish.sites[0].id) for wish in wishes], np.int32),
+            np.array([ground.site(wish.meant[0].id) for wish in wishes], np.int32),
             np.array([group[wish.group_id or 0] for wish in wishes], np.int32),
         )
     )

@@ -1,6 +1,6 @@
 """Cancellation: what has not happened yet is called off; what was done stays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select, update
@@ -65,7 +65,12 @@ def _cancel_injection(work: Work, use: Tools, request: Any, caller: Caller) -> N
 
 
 def _cancel_copy(work: Work, use: Tools, request: Any, caller: Caller) -> None:
-    """Stop copies under way.
+    """Stop copies under way."""
+    withdraw(work, use, request, (), caller.name)
+
+
+def withdraw(work: Work, use: Tools, request: Any, kept: Collection[int], who: str) -> None:
+    """Stop copies of a request that are under way to other sites than those that are kept.
 
     Block replicas that are not complete leave again, complete ones stay; so do those that another
     request waits for as well. Parts that were there before stay as they are.
@@ -74,38 +79,42 @@ def _cancel_copy(work: Work, use: Tools, request: Any, caller: Caller) -> None:
         BlockReplica.request_id == request.id,
         BlockReplica.complete.is_(False),
         BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.site_id.not_in(kept),
     )
     # what a worker has in hand still comes
     waiting = (Transfer.request_id == request.id) & Transfer.state.in_((State.QUEUED, State.HELD))
+    waiting &= Transfer.site_id.not_in(kept)
     read = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(waiting)
     blocks = {
         *work.scalars(select(BlockReplica.block_id).where(*unfinished)),
         *work.scalars(read.distinct()),
     }
+    if not blocks:
+        return
     placing.lock_blocks(work, blocks)
-    _bequeath(work, request, unfinished)
+    _bequeath(work, use, request, unfinished)
     replicas = work.scalars(select(BlockReplica.id).where(*unfinished))
-    order = Order(request.id, "cancelled", caller.name)
+    order = Order(request.id, "cancelled", who)
     removal.condemn(work, replicas, order)
     removal.cancel_transfers(work, waiting)
     guard.announce(work, use, request.id)
 
 
-def _bequeath(work: Work, request: Any, unfinished: Sequence[Any]) -> None:
+def _bequeath(work: Work, use: Tools, request: Any, unfinished: Sequence[Any]) -> None:
     """Give what another open request wants as well to that one."""
     dataset = registry.dataset(work, request.dataset)
     copies = requests.concerning(work, [request.dataset], [RequestKind.COPY])[RequestKind.COPY]
     if dataset is None or not copies:
         return
-    known = Directory.read(work)
+    known = Directory.read(work, use.settings.dealer)
     rows = work.rows(
         select(BlockReplica.id, BlockReplica.site_id, Block.uuid)
         .join(Block, Block.id == BlockReplica.block_id)
         .where(*unfinished)
     )
-    for heir in sorted(copies):
+    for heir in sorted(set(copies) - {request.id}):
         wish = made(requests.get(work, heir), dataset, known)
-        sites = set() if wish.undecided else {site.id for site in wish.sites}
+        sites = {site.id for site in wish.sites}
         ids = [
             row.id
             for row in rows

@@ -36,7 +36,7 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
             return answered
         own = _may_copy(work, use, wanted.dataset, caller)
         _check_sites(work, sites)
-        _check_copies(work, sites, wanted.copies or 1)
+        _check_copies(Directory.read(work, use.settings.dealer), sites, wanted.copies or 1)
         _check_blocks(work, wanted.dataset, wanted.blocks)
         if wanted.group is not None and not work.scalar(
             select(Group.id).where(Group.name == wanted.group)
@@ -123,8 +123,8 @@ def _check_sites(work: Work, sites: Sequence[str]) -> None:
         raise NotFound("some sites are unknown; see GET /v1/sites", "site-unknown", faults=faults)
 
 
-def _check_copies(work: Work, sites: Sequence[str], copies: int) -> None:
-    meant = len(Directory.read(work).meant(sites))
+def _check_copies(known: Directory, sites: Sequence[str], copies: int) -> None:
+    meant = len(known.meant(sites))
     if copies > meant:
         text = (
             f"copies are wanted at {copies} sites, but {', '.join(sites)} means {meant} of those "

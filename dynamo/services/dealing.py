@@ -100,7 +100,7 @@ def _endangered(work: Work, ground: Ground, partition: str, settings: Settings) 
 def _said(work: Work, ground: Ground, partition: str, settings: Settings) -> Voiced:
     """Return what people want that would come to lie in the partition."""
     known = set(ground.snapshot.datasets.ids.tolist())
-    everybody = [wish for wish in wishes.every(work) if wish.dataset.id in known]
+    everybody = [wish for wish in wishes.every(work, settings.dealer) if wish.dataset.id in known]
     homes = asking.home_of(ground, everybody)
     mine = [wish for wish, home in zip(everybody, homes, strict=True) if home == partition]
     said = asking.voiced(work, ground, mine, settings)

@@ -101,8 +101,7 @@ def _count(work: Work, wish: Wish) -> tuple[int, int]:
         n_done=min(files_done, n_files * n),
         bytes_done=min(bytes_done, size * n),
     )
-    # what lies somewhere may be at a site that cannot be chosen: it counts once sites are chosen
-    return n_blocks, n_blocks * n - (0 if wish.undecided else n_complete)
+    return n_blocks, n_blocks * n - n_complete
 
 
 def _here(wish: Wish) -> Any:

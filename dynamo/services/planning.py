@@ -93,7 +93,8 @@ def _pass(use: Tools, look: _Look) -> None:
         if wish is None:
             continue
         excuse = why.get(request_id)
-        if not (look.stopped or wish.undecided):
+        if not look.stopped:
+            choices.call_off(use, wish)
             lacking = completing.complete(use, wish)
             excuse = excuse or lacking
         if wish.consolidate:

@@ -4,7 +4,7 @@ import fnmatch
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -21,6 +21,7 @@ from dynamo.db.tables import (
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, DatasetStatus, RequestKind, RequestState, SiteStatus
 from dynamo.services.tools import Tools
+from dynamo.settings import Dealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Target:
     id: int
     name: str
     ready: bool
+    given_up: bool
+    """Copies that may as well be elsewhere wait for it no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +43,37 @@ class Wish:
     who: int
     dataset: Any
     sites: tuple[Target, ...]
-    """Those that are meant; where `copies` of them are still to be chosen, all that may be."""
+    """Where the data are wanted: those that are meant, or as many of them as are chosen."""
+    others: tuple[Target, ...]
+    """Those of which the sites that are `missing` are still to be chosen."""
     blocks: tuple[str, ...] | None
     group: str | None
     """Who shall own the copies; None = whoever owns the dataset."""
     group_id: int | None
     copies: int | None
-    """Of each block among the sites; None = one at each site."""
+    """Of each block among the sites that are meant; None = one at each."""
     consolidate: bool
     spread: bool
 
     @property
-    def undecided(self) -> bool:
-        """Tell whether the Dealer has still to choose among the sites."""
+    def by_choice(self) -> bool:
+        """Tell whether the Dealer chooses the sites."""
         return self.copies is not None and not self.spread
+
+    @property
+    def missing(self) -> int:
+        """Return how many sites are still to be chosen."""
+        return self.n_copies - len(self.sites) if self.by_choice else 0
+
+    @property
+    def meant(self) -> tuple[Target, ...]:
+        """Return all sites that may get data."""
+        return self.sites + self.others
 
     @property
     def n_copies(self) -> int:
         """Return how many copies of each block there shall be."""
-        return len(self.sites) if self.copies is None else min(self.copies, len(self.sites))
+        return len(self.sites) if self.copies is None else min(self.copies, len(self.meant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +85,15 @@ class Directory:
     groups: dict[str, int]
 
     @classmethod
-    def read(cls, work: Work) -> "Directory":
+    def read(cls, work: Work, wanted: Dealer) -> "Directory":
         """Look everything up."""
-        rows = work.rows(select(Site.id, Site.name, Site.status).order_by(Site.name))
+        columns = (Site.id, Site.name, Site.status, Site.since, Site.created)
+        patience = timedelta(hours=wanted.patience_hours)
         return cls(
-            tuple(Target(row.id, row.name, row.status == SiteStatus.READY) for row in rows),
+            tuple(
+                _target(row, work.now - patience)
+                for row in work.rows(select(*columns).order_by(Site.name))
+            ),
             dict(work.rows(select(Group.name, Group.id))),
         )
 
@@ -85,6 +104,13 @@ class Directory:
             fits = re.compile(fnmatch.translate(text)).match
             found |= {one.name: one for one in self.sites if one.name == text or fits(one.name)}
         return tuple(found.values())
+
+
+def _target(row: Any, latest: datetime) -> Target:
+    """Look at a site; what is not ready is given up if it has been so since before a moment."""
+    ready = row.status == SiteStatus.READY
+    away = not ready and (row.since or row.created) <= latest
+    return Target(row.id, row.name, ready, away or row.status == SiteStatus.MORGUE)
 
 
 @retried
@@ -103,16 +129,16 @@ def read(use: Tools, request_id: int) -> Wish | None:
             removed = "the dataset was removed"
             requests.end(work, request_id, RequestState.FAILED, "not-found", removed)
             return None
-        wish = made(request, dataset, Directory.read(work))
-        if not wish.sites:
+        wish = made(request, dataset, Directory.read(work, use.settings.dealer))
+        if not wish.meant:
             _wait(work, request_id, again, "site-not-ready", "no site can take the data now")
             return None
         return wish
 
 
-def every(work: Work) -> list[Wish]:
+def every(work: Work, settings: Dealer) -> list[Wish]:
     """Return what all open requests want whose datasets exist, oldest first."""
-    known = Directory.read(work)
+    known = Directory.read(work, settings)
     columns = (
         *Request.__table__.columns,
         Dataset.id.label("dataset_id"),
@@ -126,7 +152,7 @@ def every(work: Work) -> list[Wish]:
         .order_by(Request.id)
     )
     found = [made(row, _of_dataset(row), known) for row in rows]
-    return [wish for wish in found if wish.sites]
+    return [wish for wish in found if wish.meant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +172,26 @@ def _of_dataset(row: Any) -> _Named:
 def made(request: Any, dataset: Any, known: Directory) -> Wish:
     """Say what a request wants, in keys."""
     body = request.body
-    chosen = body.get("chosen")
     group = body.get("group")
     blocks = body.get("blocks")
     spread = bool(body.get("spread"))
     copies = body.get("copies") or (1 if spread else None)
+    copies = None if body.get("consolidate") else copies
+    sites, others = known.meant(body["sites"]), tuple[Target, ...]()
+    if copies is not None and not spread:
+        chosen = [one for one in known.meant(body.get("chosen") or ()) if not one.given_up]
+        others = tuple(site for site in sites if site not in chosen)
+        sites = tuple(chosen)
     return Wish(
         request_id=request.id,
         who=request.owner_id,
         dataset=dataset,
-        sites=known.meant(body["sites"] if chosen is None else chosen),
+        sites=sites,
+        others=others,
         blocks=tuple(name.partition("#")[2] for name in blocks) if blocks else None,
         group=group,
         group_id=known.groups.get(group) if group else dataset.group_id,
-        copies=copies if chosen is None and not body.get("consolidate") else None,
+        copies=copies,
         consolidate=bool(body.get("consolidate")),
         spread=spread,
     )
@@ -177,16 +209,18 @@ def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str
 
 
 @retried
-def choose(use: Tools, request_id: int, names: Collection[str]) -> bool:
-    """Keep at which of the sites the copies are from now on; False = others were chosen before."""
+def choose(use: Tools, wish: Wish, names: Collection[str]) -> bool:
+    """Keep at which other sites copies are from now on; False = others were chosen meanwhile."""
     with use.begin() as work:
-        request = requests.locked(work, request_id)
+        request = requests.locked(work, wish.request_id)
         if request is None or request.state in ENDED:
             return False
-        before = request.body.get("chosen")
-        if before is not None:
-            return sorted(before) == sorted(names)
-        return requests.put(work, request_id, body={**request.body, "chosen": sorted(names)})
+        now = made(request, wish.dataset, Directory.read(work, use.settings.dealer))
+        here, before = ({site.name for site in one.sites} for one in (now, wish))
+        if here != before:
+            return here == before | set(names)
+        chosen = sorted(before | set(names))
+        return requests.put(work, wish.request_id, body={**request.body, "chosen": chosen})
 
 
 def of_wish(wish: Wish) -> tuple[Any, ...]:

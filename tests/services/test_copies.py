@@ -11,9 +11,10 @@ from dynamo.db.tables import BlockReplica, Deletion, Incident, Quota, Site, Tran
 from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import closures, copies, requests
+from dynamo.operations.life import OPEN
+from dynamo.services import closures, copies, requests, sites
 from tests.conftest import Clock
-from tests.services.world import ALICE, BOB, TASKS, World, lfn
+from tests.services.world import ALICE, BOB, OPERATOR, TASKS, World, lfn
 
 
 def complete_at(world: World, site: str) -> list[int]:
@@ -27,6 +28,20 @@ def told(world: World, request: int) -> tuple[object, object, object]:
     """Return how a copy is, and why."""
     shown = world.request("copy", request)
     return shown["state"], shown.get("reason"), shown.get("detail")
+
+
+def chosen(world: World, request: int) -> list[str]:
+    """Return the sites that were chosen for a copy."""
+    found = world.request("copy", request)["chosen"]
+    assert isinstance(found, list)
+    return found
+
+
+def open_transfers(world: World, site: str) -> int:
+    """Count what is still to come to a site."""
+    here = select(Transfer.id).join(Site, Site.id == Transfer.site_id)
+    with world.use.begin.reading() as work:
+        return len(work.scalars(here.where(Site.name == site, Transfer.state.in_(OPEN))))
 
 
 def test_an_open_block_is_not_copied_until_it_closes(world: World, clock: Clock):
@@ -77,6 +92,99 @@ def test_globs_choose_as_many_sites_as_copies_are_wanted(world: World):
     assert shown["state"] == "done"
     assert sorted(len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")) == [0, 5, 5]
     assert "T2_A" in shown["chosen"]  # it holds the data already
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_another_site_is_chosen_for_one_that_is_given_up(world: World, clock: Clock, begun: bool):
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    world.use = world.with_settings(work={"batch": 3}, block={"max_files": 5})
+    request = world.copy(["T2_B", "T2_C"], copies=1, consolidate=False)
+    world.step("plan")
+    (lost,) = chosen(world, request)
+    (other,) = {"T2_B", "T2_C"} - {lost}
+    if begun:
+        for _ in range(2):
+            world.step("copy")
+    sites.put(world.use, lost, asked.SiteBody(status="morgue"), OPERATOR)
+    world.published.clear()
+    for _ in range(3):
+        clock.forward(minutes=2)
+        world.sweep()
+
+    assert chosen(world, request) == [other]
+    assert told(world, request)[0] == "done"
+    assert len(world.on_disk(other)) == 10
+    assert open_transfers(world, lost) == 0
+
+    sites.put(world.use, lost, asked.SiteBody(status="ready"), OPERATOR)
+    for _ in range(3):
+        clock.forward(hours=13)
+        world.sweep()
+    assert len(world.on_disk(lost)) == (5 if begun else 0)  # a block that is whole may stay
+
+
+def test_a_site_that_is_away_is_waited_for_some_hours(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    request = world.copy(["T2_B", "T2_C"], copies=1, consolidate=False)
+    world.step("plan")
+    (away,) = chosen(world, request)
+    (other,) = {"T2_B", "T2_C"} - {away}
+    sites.put(world.use, away, asked.SiteBody(status="waitroom"), OPERATOR)
+    clock.forward(hours=5)
+    world.sweep()
+    assert chosen(world, request) == [away]
+    assert world.on_disk(other) == {}
+
+    clock.forward(hours=1)
+    world.sweep()
+    assert chosen(world, request) == [other]
+    assert told(world, request)[0] == "done"
+    assert len(world.on_disk(other)) == 5
+
+
+def test_of_several_chosen_sites_only_the_lost_one_is_replaced(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.work()
+    world.site("T2_D")
+    request = world.copy(["T2_[BCD]"], copies=2, consolidate=False)
+    world.work()
+    lost, kept = chosen(world, request)
+    (other,) = {"T2_B", "T2_C", "T2_D"} - {lost, kept}
+    sites.put(world.use, lost, asked.SiteBody(status="morgue"), OPERATOR)
+    world.many("T2_A", 5, start=5)
+    world.close()
+    world.work()
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert chosen(world, request) == sorted([kept, other])
+    assert told(world, request)[0] == "done"
+    assert [len(world.on_disk(site)) for site in (kept, other)] == [10, 10]
+
+
+def test_where_no_other_site_can_be_chosen_those_that_were_stay_wanted(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.work()
+    request = world.copy(["T2_B", "T2_C"], copies=2, consolidate=False)
+    world.work()
+    sites.put(world.use, "T2_B", asked.SiteBody(status="waitroom"), OPERATOR)
+    clock.forward(hours=7)
+    world.many("T2_A", 5, start=5)
+    world.close()
+    world.work()
+
+    assert len(world.on_disk("T2_C")) == 10
+    assert told(world, request) == ("held", "site-not-ready", "T2_B takes nothing now")
+
+    sites.put(world.use, "T2_B", asked.SiteBody(status="ready"), OPERATOR)
+    clock.forward(minutes=2)
+    world.sweep()
+    assert told(world, request)[0] == "done"
+    assert len(world.on_disk("T2_B")) == 10
 
 
 def test_gathering_again_elsewhere_moves_everything_there(world: World):
