@@ -28,10 +28,19 @@ def tell(session: Session, request: Json) -> None:
             ("bytes", f"{output.size(size['done'])} of {output.size(size['total'])}"),
             ("asked", output.moment(request["created"])),
             ("changed", output.moment(request["updated"])),
+            *_copied(request),
             *_why(request),
         )
     )
     problems(request["problems"])
+
+
+def _copied(request: Json) -> Iterable[tuple[str, object]]:
+    """Say of a copy where it goes, and when it will be done as far as one knows."""
+    if request.get("chosen"):
+        yield "chosen", ", ".join(request["chosen"])
+    if request.get("expected_end"):
+        yield "expected end", output.moment(request["expected_end"])
 
 
 def _why(request: Json) -> Iterable[tuple[str, object]]:

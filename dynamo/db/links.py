@@ -50,7 +50,9 @@ def rates(
 ) -> dict[Pair, float]:
     """Return what one stream brings on links, in bytes a second, as far as it is known."""
     rows = _of(work, source_ids, site_ids)
-    return {pair: row.bytes / row.seconds for pair, row in rows.items() if row.seconds > 0}
+    return {
+        pair: row.bytes / row.seconds for pair, row in rows.items() if row.bytes > 0 < row.seconds
+    }
 
 
 def _of(

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from dynamo.clock import rfc3339
-from dynamo.db import evacuation, hindrances, incidents, links
+from dynamo.db import evacuation, hindrances, incidents
 from dynamo.db.hindrances import Looked
 from dynamo.db.reads import sites
-from dynamo.db.tables import Incident, Stream
+from dynamo.db.tables import Incident
 from dynamo.db.work import Work
 from dynamo.errors import NotFound
 from dynamo.inventory import names
 from dynamo.inventory.states import SiteKind
+from dynamo.services import forecasts
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 
@@ -193,21 +194,6 @@ def _lost_of(work: Work, site_id: int) -> dict[str, str | None]:
 
 
 def _end(work: Work, site_id: int) -> timedelta | None:
-    """Guess how long what is under way takes, by the speed of the links and who works on them."""
+    """Guess how long what is under way takes."""
     under_way = evacuation.to_move(work, site_id)
-    speeds = links.rates(work, [site_id], list(under_way))
-    streams = dict(
-        work.rows(
-            select(Stream.site_id, func.count())
-            .where(Stream.source_id == site_id, Stream.until > work.now)
-            .group_by(Stream.site_id)
-        )
-    )
-    if not speeds:
-        return None
-    usual = sum(speeds.values()) / len(speeds)
-    seconds = [
-        size / (speeds.get((site_id, site), usual) * max(streams.get(site, 0), 1))
-        for site, size in under_way.items()
-    ]
-    return timedelta(seconds=max(seconds, default=0.0))
+    return forecasts.lasting(work, {(site_id, to): size for to, size in under_way.items()})

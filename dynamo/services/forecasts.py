@@ -1,12 +1,14 @@
-"""Forecasts: when a request will be done, by what the links have carried lately."""
+"""Forecasts: when what is on its way will be there, by what the links have carried lately."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 
 from dynamo.db import links
-from dynamo.db.tables import BlockReplica, File, Transfer
+from dynamo.db.links import Pair
+from dynamo.db.tables import BlockReplica, File, Stream, Transfer
 from dynamo.db.work import Work
 from dynamo.inventory.states import ENDED
 from dynamo.operations.life import State
@@ -17,25 +19,51 @@ _LONGEST = timedelta(days=3650)
 def expected_end(work: Work, request: Any) -> datetime | None:
     """Return when a copy request will be done; None = done, or nobody knows.
 
-    Each link carries its part at its own speed, the slowest is last; what is not on its way yet
-    will go as what is.
+    What is not on its way yet will go as what is.
     """
     if request.state in ENDED:
         return None
     waits = _waits(work, request.id)
-    speeds = links.rates(work, {source for source, _, _ in waits}, {site for _, site, _ in waits})
+    lasts = lasting(work, waits)
+    if lasts is None:
+        return None
+    under_way = sum(waits.values())
+    left = max(request.bytes - request.bytes_done, under_way)
+    share: float = left / max(under_way, 1)
+    return work.now + min(lasts * share, _LONGEST)
+
+
+def lasting(work: Work, waits: Mapping[Pair, int]) -> timedelta | None:
+    """Return how long bytes that wait on links take to arrive; None = nobody knows.
+
+    Each link carries its part at its own speed, with as many streams as work on it now; the
+    slowest is last.
+    """
+    sources, sites = {source for source, _ in waits}, {site for _, site in waits}
+    speeds = links.rates(work, sources, sites)
     if not speeds:
         return None
     usual = sum(speeds.values()) / len(speeds)
-    lasting = [size / speeds.get((source, site), usual) for source, site, size in waits]
-    under_way = sum(size for _, _, size in waits)
-    left = max(request.bytes - request.bytes_done, under_way)
-    seconds = max(lasting) * left / under_way if under_way else 0.0
-    return work.now + min(timedelta(seconds=seconds), _LONGEST)
+    streams = _streams(work, sources, sites)
+    seconds = [
+        size / (speeds.get(pair, usual) * streams.get(pair, 1)) for pair, size in waits.items()
+    ]
+    return timedelta(seconds=min(max(seconds), _LONGEST.total_seconds()))
 
 
-def _waits(work: Work, request_id: int) -> list[tuple[int, int, int]]:
-    """Return what is on its way: source site, destination site, bytes."""
+def _streams(work: Work, source_ids: Collection[int], site_ids: Collection[int]) -> dict[Pair, int]:
+    """Count who works on links now, where anybody does."""
+    here = (Stream.source_id.in_(source_ids), Stream.site_id.in_(site_ids))
+    rows = work.rows(
+        select(Stream.source_id, Stream.site_id, func.count())
+        .where(*here, Stream.until > work.now)
+        .group_by(Stream.source_id, Stream.site_id)
+    )
+    return {(row[0], row[1]): int(row[2]) for row in rows}
+
+
+def _waits(work: Work, request_id: int) -> dict[Pair, int]:
+    """Return the bytes of a request that are on their way, by link."""
     source = BlockReplica.__table__.alias("source")
     rows = work.rows(
         select(source.c.site_id, Transfer.site_id, func.sum(File.size))
@@ -47,4 +75,4 @@ def _waits(work: Work, request_id: int) -> list[tuple[int, int, int]]:
         )
         .group_by(source.c.site_id, Transfer.site_id)
     )
-    return [(int(row[0]), int(row[1]), int(row[2] or 0)) for row in rows]
+    return {(row[0], row[1]): int(row[2] or 0) for row in rows}

@@ -1,0 +1,97 @@
+"""When things will be done: guessed by what the links have carried, and how many work on them."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.clock import rfc3339
+from dynamo.db import links
+from dynamo.db.links import Moved
+from dynamo.db.tables import Site, Stream
+from dynamo.inventory import asked
+from dynamo.services import evacuations, sites
+from tests.conftest import Clock
+from tests.services.test_dealing import run
+from tests.services.world import OPERATOR, World
+
+
+@pytest.fixture
+def filled(world: World) -> World:
+    """Ten files in two blocks at T2_A."""
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    return world
+
+
+def learn(world: World, site: str, seconds: float) -> None:
+    """Let one stream take so long to bring all that lies at T2_A to a site."""
+    moved = Moved(world.projected("T2_A"), seconds)
+    with world.use.begin() as work:
+        ids = dict(work.rows(select(Site.name, Site.id)))
+        links.learn(work, {(ids["T2_A"], ids[site]): moved}, timedelta(hours=1))
+
+
+def streams(world: World, site: str, n: int, *, minutes: float = 5) -> None:
+    """Let so many streams work on the link from T2_A for so long."""
+    with world.use.begin() as work:
+        ids = dict(work.rows(select(Site.name, Site.id)))
+        ends = {"source_id": ids["T2_A"], "site_id": ids[site]}
+        until = work.now + timedelta(minutes=minutes)
+        for number in range(n):
+            owner = f"{site} {minutes} {number}"
+            work.add(Stream, owner=owner, user_id=0, until=until, **ends)
+
+
+def in_seconds(clock: Clock, seconds: float) -> str:
+    return rfc3339(clock.now + timedelta(seconds=seconds))
+
+
+def test_a_copy_ends_when_its_slowest_link_has_carried_its_part(filled: World, clock: Clock):
+    request = filled.copy(["T2_B", "T2_C"])
+    filled.step("plan")
+    assert filled.request("copy", request)["expected_end"] is None  # nothing is known of any link
+
+    learn(filled, "T2_B", 100)
+    # of the other link nothing is known: it is taken for as fast
+    assert filled.request("copy", request)["expected_end"] == in_seconds(clock, 100)
+    learn(filled, "T2_C", 400)
+    assert filled.request("copy", request)["expected_end"] == in_seconds(clock, 400)
+    streams(filled, "T2_C", 2)
+    streams(filled, "T2_C", 2, minutes=-1)
+    assert filled.request("copy", request)["expected_end"] == in_seconds(clock, 200)
+
+
+def test_what_is_not_on_its_way_yet_counts_as_well(filled: World, clock: Clock):
+    filled.use = filled.with_settings(dealer={"pending": 0.1, "pending_bytes": 0})
+    size = filled.projected("T2_A")
+    filled.site_quota("T2_B", 6 * size)  # one of two blocks may be on its way
+    learn(filled, "T2_B", 100)
+    request = filled.copy("T2_B", consolidate=False)
+    filled.step("plan")
+
+    assert 0 < filled.projected("T2_B") < size
+    assert filled.request("copy", request)["expected_end"] == in_seconds(clock, 100)
+
+
+def test_what_brought_no_byte_tells_nothing_of_a_link(filled: World, clock: Clock):
+    with filled.use.begin() as work:
+        ids = dict(work.rows(select(Site.name, Site.id)))
+        here = (ids["T2_A"], ids["T2_B"])
+        links.learn(work, {here: Moved(0, 1.0)}, timedelta(hours=1))
+    request = filled.copy("T2_B", consolidate=False)
+    filled.step("plan")
+
+    assert filled.request("copy", request)["expected_end"] is None
+
+
+def test_an_evacuation_ends_when_its_slowest_link_has_carried_its_part(filled: World, clock: Clock):
+    filled.site_quota("T2_C", 10)
+    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
+    learn(filled, "T2_B", 100)
+    run(filled)
+
+    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 100)
+    streams(filled, "T2_B", 2)
+    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 50)
