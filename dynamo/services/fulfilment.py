@@ -16,10 +16,12 @@ from dynamo.db.tables import (
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, ReplicaState, RequestState
 from dynamo.operations.life import OPEN, State
-from dynamo.services.excusing import Excuse
+from dynamo.services.excusing import WAITING, Excuse
 from dynamo.services.gathering import leftovers
 from dynamo.services.tools import Tools
 from dynamo.services.wishes import Wish, at_its_sites, of_wish, wanted
+
+_STILL_FILLED = Excuse(WAITING, "what is still being filled is copied when it is closed")
 
 
 @retried
@@ -52,7 +54,8 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
                 said = (given_up.reason, given_up.error)
                 requests.end(work, wish.request_id, RequestState.FAILED, *said)
                 return
-        why = _why(work, wish, excuse if waiting else None)
+        still_filled = _STILL_FILLED if more else None
+        why = _why(work, wish, excuse if waiting else still_filled)
         state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
         requests.put(
             work,

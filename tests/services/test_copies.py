@@ -586,7 +586,8 @@ def test_a_copy_of_a_block_that_is_still_open_follows_when_it_closes(world: Worl
     world.work()
     request = world.copy("T2_B", blocks=tuple(world.block_names()), consolidate=False)
     world.work()
-    assert world.request("copy", request)["state"] == "running"
+    why = "what is still being filled is copied when it is closed"
+    assert told(world, request) == ("running", "waiting", why)
 
     world.close()
     world.work()
