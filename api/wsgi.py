@@ -11,7 +11,10 @@ from dynamo.services.tools import Tools, storages
 from dynamo.settings import load
 
 STORAGE_SECONDS = 5
-"""How long a call may wait for a storage: a job can make the folder of its upload as well."""
+"""How long a thread beside waits for a storage."""
+
+PATIENCE = 0.5
+"""Seconds that an answer may wait for one: a job can make the folder of its upload as well."""
 
 
 def make() -> Flask:
@@ -21,7 +24,8 @@ def make() -> Flask:
     queues = quick_app()
     engine = connect(settings.database_url, settings.database.pool)
     begin = UnitOfWork(engine, publish=publisher(queues))
-    return create_app(Tools(begin, settings, storages(settings, STORAGE_SECONDS)), Depths(queues))
+    hasty = storages(settings, STORAGE_SECONDS, PATIENCE)
+    return create_app(Tools(begin, settings, hasty), Depths(queues))
 
 
 app = make()

@@ -84,7 +84,7 @@ def _prepared(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | No
         site, name = filed.registered.site, next(iter(filed.registered.uploads.values()))
         # a storage that is away now does not undo the booking: the job can make its folder as well
         with suppress(DynamoError):
-            use.storages.at(site.url, site.rules).prepare(name)
+            use.storages.prepare(site.url, site.rules, name)
     return filed
 
 

@@ -12,13 +12,18 @@ from dynamo.storage.limits import Limits
 from dynamo.storage.registry import Storages
 
 
-def storages(settings: Settings, answer_seconds: float | None = None) -> Storages:
-    """Make the storages as the settings want them; who cannot wait says for how long."""
+def storages(
+    settings: Settings, answer_seconds: float | None = None, patience: float | None = None
+) -> Storages:
+    """Make the storages as the settings want them; who cannot wait says for how long.
+
+    `answer_seconds`: for a storage's answer; `patience`: for it to prepare an upload.
+    """
     work = settings.work
     limits = Limits(
         answer_seconds or work.answer_seconds, work.call_seconds, work.third_party_bytes
     )
-    return Storages(settings.injection.area, limits)
+    return Storages(settings.injection.area, limits, patience)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from dynamo.errors import Invalid
 from dynamo.storage.addresses import Addresses
+from dynamo.storage.haste import Haste
 from dynamo.storage.limits import Limits
 from dynamo.storage.posix import PosixStorage
 from dynamo.storage.protocol import Storage
@@ -25,11 +26,15 @@ BACKENDS: dict[str, Callable[[Addresses, str, Limits], Storage]] = {
 class Storages:
     """The storages of all sites; one object per URL and rules."""
 
-    def __init__(self, area: str, limits: Limits = _LIMITS) -> None:
-        """Take the incoming area, the same at each site, and the limits of what is far away."""
+    def __init__(self, area: str, limits: Limits = _LIMITS, patience: float | None = None) -> None:
+        """Take the incoming area, the same at each site, and the limits of what is far away.
+
+        `patience`: the seconds that whoever prepares an upload has, where they are fewer.
+        """
         self.area = area.rstrip("/")
         self.limits = limits
         self._open = functools.cache(self._new)
+        self._haste = Haste(limits.answer if patience is None else patience)
 
     def at(self, url: str, rules: Mapping[str, object]) -> Storage:
         """Return the storage of a site with this endpoint and these rules. Raises Invalid."""
@@ -38,6 +43,11 @@ class Storages:
     def pfn(self, url: str, rules: Mapping[str, object], lfn: str) -> str:
         """Return the address of a name at a site. Raises Invalid."""
         return self.at(url, rules).pfn(lfn)
+
+    def prepare(self, url: str, rules: Mapping[str, object], temporary: str) -> None:
+        """Make room for a job's upload, as far as the site answers in time. Raises StorageError."""
+        storage = self.at(url, rules)
+        self._haste.call(url, lambda: storage.prepare(temporary))
 
     def check(self, url: str, rules: Mapping[str, object]) -> None:
         """Refuse a site that nobody could speak to. Raises Invalid."""

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy import Engine
 
 from dynamo.db.work import UnitOfWork
 from dynamo.operations.hints import Hint
+from dynamo.services.tools import storages
 from tests.conftest import Clock
 from tests.servers_xrootd import XRootD, xrootd_servers
 from tests.services.world import lfn
@@ -173,3 +176,43 @@ def test_a_source_that_falls_silent_is_not_taken_for_the_destination(grid: Grid,
     grid.later(clock)
 
     assert grid.request("copy", copy)["state"] == "done"
+
+
+def test_bookings_at_a_silent_site_are_answered_at_once_and_leave_few_threads_waiting(grid: Grid):
+    use = grid.use
+    patience = 0.5
+    grid.use = replace(use, storages=storages(use.settings, LIMITS["answer_seconds"], patience))
+    grid.book("T2_A", "first.root", b"events")
+    grid.servers["T2_A"].freeze()
+    before = threading.active_count()
+
+    def timed(n: int) -> float:
+        began = time.monotonic()
+        grid.book("T2_A", f"{n}.root", b"events")
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(4) as callers:
+        taken = list(callers.map(timed, range(24)))
+
+    assert max(taken) < LIMITS["answer_seconds"] - 1
+    assert sum(one > patience for one in taken) <= 4
+    assert threading.active_count() - before <= 4
+    began = time.monotonic()
+    grid.book("T2_B", "other.root", b"events")
+    assert time.monotonic() - began < patience
+    assert (grid.servers["T2_B"].root / "store/temp/dynamo/alice").is_dir()
+
+
+def test_a_site_that_answers_again_is_prepared_again(grid: Grid):
+    use = grid.use
+    grid.use = replace(use, storages=storages(use.settings, LIMITS["answer_seconds"], 0.5))
+    folder = grid.servers["T2_A"].root / "store/temp/dynamo/alice"
+    grid.servers["T2_A"].freeze()
+    grid.book("T2_A", "first.root", b"events")
+    grid.servers["T2_A"].thaw()
+    time.sleep(LIMITS["answer_seconds"] + AWAY)
+    folder.rmdir()
+
+    grid.book("T2_A", "second.root", b"events")
+
+    assert folder.is_dir()
