@@ -47,6 +47,10 @@ _KNOWN = (
         Transfer.site_id,
         Transfer.confirmed,
         Transfer.request_id,
+        Transfer.source_url,
+        Transfer.reason,
+        Transfer.not_before,
+        Transfer.updated,
     )
     .outerjoin(Block, Block.id == File.block_id)
     .outerjoin(Transfer, (Transfer.file_id == File.id) & (Transfer.kind != "copy"))

@@ -80,7 +80,7 @@ def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
     n = scheduling.placed(work, File.id.in_(ids), order, quiet, whole=False) + scheduling.unplaced(
         work, ids, order, quiet
     )
-    _take_out(work, ids)
+    take_out(work, ids)
     work.changed(update(File).where(File.id.in_(ids)).values(condemned_by=order.request_id))
     for dataset_id, owner_id in sorted({(file.dataset_id, file.owner_id or 0) for file in files}):
         # a size that was read but found no room in the quotas was never booked
@@ -180,7 +180,7 @@ def _condemnable(work: Work, replica_ids: Collection[int]) -> Sequence[Any]:
     return work.rows(placing.described().where(*free))
 
 
-def _take_out(work: Work, file_ids: Collection[int]) -> None:
+def take_out(work: Work, file_ids: Collection[int]) -> None:
     """Take files out of the counts of their blocks and of the replicas that hold them."""
     blocks = work.rows(
         select(File.block_id, func.count(), func.coalesce(func.sum(File.size), 0))

@@ -47,6 +47,9 @@ KINDS: dict[str, Kind] = {
 }
 """Reasons that are more than bad luck with one file; all others are tried again soon."""
 
+NOTHING_UPLOADED = frozenset({"not-uploaded", "checksum-mismatch"})
+"""What proves that the right bytes were not uploaded; a storage that fails proves nothing."""
+
 
 def kind_of(reason: str) -> Kind:
     """Return what is done about a failure. Raises ValueError for what is no reason."""

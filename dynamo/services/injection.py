@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import registry, requests, switches
-from dynamo.db.requests import Filed, Tallies
+from dynamo.db.requests import Filed
 from dynamo.db.tables import Group, Partition, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.errors import (
@@ -28,13 +28,10 @@ from dynamo.operations.life import State
 from dynamo.services import admission, answers, users
 from dynamo.services import requests as shown
 from dynamo.services.answers import Key
-from dynamo.services.choosing import candidate_at
-from dynamo.services.registering import Batch, Registered, Transfers, register
+from dynamo.services.choosing import Candidate
+from dynamo.services.rebooking import Rebooked, rebook
+from dynamo.services.registering import Batch, Registered, register
 from dynamo.services.tools import Tools
-
-_OVERTAKEN = frozenset({State.HELD, State.FAILED, State.CANCELLED})
-_COUNTED = frozenset({State.FAILED, State.CANCELLED})
-"""Files in these states count as failed in the request that was to bring them."""
 
 
 def file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None = None) -> int:
@@ -74,14 +71,22 @@ class _Done:
     request_id: int
     told: dict[str, object]
     registered: Registered | None
+    rebooked: Rebooked
+
+    @property
+    def uploads(self) -> list[tuple[Candidate, str]]:
+        """Return where jobs will write: one address of each site."""
+        if self.registered is None or not self.registered.uploads:
+            return list(self.rebooked.uploads)
+        first = next(iter(self.registered.uploads.values()))
+        return [(self.registered.site, first), *self.rebooked.uploads]
 
 
 def _prepared(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) -> _Done:
     admission.check_shape(wanted, use.settings)
     admission.check_scopes([new.lfn for new in wanted.files], caller, "/files/{}/lfn")
     filed = _file(use, wanted, caller, key)
-    if filed.registered is not None and filed.registered.uploads:
-        site, name = filed.registered.site, next(iter(filed.registered.uploads.values()))
+    for site, name in filed.uploads:
         # a storage that is away now does not undo the booking: the job can make its folder as well
         with suppress(DynamoError):
             use.storages.prepare(site.url, site.rules, name)
@@ -93,7 +98,7 @@ def _file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) 
     with use.begin() as work:
         caller_id = users.ensure(work, caller.name, use.settings)
         if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
-            return _Done(answered, {}, None)
+            return _Done(answered, {}, None, Rebooked())
         if switches.stopped(work, switches.INJECTION):
             raise Conflict(
                 "injection is switched off by an operator; try again later", "switched-off"
@@ -109,15 +114,15 @@ def _file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) 
         fresh = [new for new in wanted.files if new.lfn not in known]
         batch = Batch(dataset, caller, wanted)
         filed = _request(work, batch, caller_id, known, use.again)
+        rebooked = rebook(work, use, batch, known)
         registered = register(work, use, batch, fresh, filed) if fresh else None
         request_id = registered.request_id if registered else requests.add(work, filed)
-        earlier = _queue_again(work, use, batch, known)
         if key is not None:
             answers.claim(work, caller.name, key, request_id)
         text = f"inject {len(fresh)} files, request {request_id}"
-        work.hint(Hint("inject", (request_id, *sorted(earlier)), text))
+        work.hint(Hint("inject", (request_id, *sorted(rebooked.requests)), text))
         told = shown.as_filed(filed, request_id, caller.name, work.now)
-        return _Done(request_id, told, registered)
+        return _Done(request_id, told, registered, rebooked)
 
 
 @retried
@@ -205,37 +210,3 @@ def _request(
         not_before=work.now + again if pending else None,
         state=RequestState.DONE if everything else RequestState.RUNNING,
     )
-
-
-def _queue_again(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> set[int]:
-    """Queue known files that were held or had failed, with the source that the caller names now.
-
-    Return the requests that they belong to: those that first brought them.
-    """
-    earlier: set[int] = set()
-    tallies = Tallies()
-    for n, new in enumerate(batch.wanted.files):
-        row = known.get(new.lfn)
-        if row is None or row.transfer_id is None:
-            continue
-        unconfirmed = row.state == State.QUEUED and not row.confirmed and new.source is not None
-        if row.state not in _OVERTAKEN and not unconfirmed:
-            continue
-        site = candidate_at(work, row.site_id)
-        if site.name not in batch.sites:
-            raise Conflict(
-                f"{new.lfn} waits at {site.name}; inject it again there, "
-                "or drop it by a deletion first",
-                "name-conflict",
-            )
-        admission.check_sources([(n, new)], site)
-        transfers = Transfers(work, use.settings, 0, site, batch.caller.name)
-        values = transfers.fresh(pull=new.source is not None)
-        values |= {"source_url": new.source, "reason": None, "error": None}
-        values["upload"] = transfers.upload() if new.source is None else None
-        again = update(Transfer).where(Transfer.id == row.transfer_id, Transfer.state == row.state)
-        if work.changed(again.values(values)) and row.state in _COUNTED:
-            tallies[row.request_id].failed -= 1
-        earlier.add(row.request_id)
-    requests.count(work, tallies)
-    return earlier

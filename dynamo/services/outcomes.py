@@ -22,14 +22,12 @@ from dynamo.db.tables import Block, Dataset, Request, Site, Transfer
 from dynamo.db.transfers import Claimed
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import RequestKind, TransferKind
-from dynamo.operations.failures import Blame, kind_of
+from dynamo.operations.failures import NOTHING_UPLOADED, Blame, kind_of
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
 from dynamo.services import guard
 from dynamo.services.tools import Tools
 
-_NOTHING_THERE = frozenset({"not-uploaded", "checksum-mismatch"})
-"""What proves that the right bytes were not uploaded; a storage that fails proves nothing."""
 _ALL_ENDED = {
     "not_before": None,
     "lease_owner": None,
@@ -161,7 +159,7 @@ def _end_transfers(work: Work, arrived: Sequence[Arrived]) -> None:
 def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
     claimed = failed.claimed
     expired = claimed.expires is not None and claimed.expires <= work.now
-    if expired and failed.reason in _NOTHING_THERE:
+    if expired and failed.reason in NOTHING_UPLOADED:
         order = Order(claimed.request_id, "booking-expired", "dynamo")
         requests.put(
             work,

@@ -91,7 +91,7 @@ def register(
         added.append((None, _add_files(work, dataset.id, None, unsized)))
     if not accounts.book(work, (site.id, dataset.partition_id), size):
         raise Again("the site filled up meanwhile")
-    _charge(work, dataset.owner_id, len(fresh), size)
+    charge(work, dataset.owner_id, len(fresh), size)
     request_id = requests.add(work, filed)
     transfers = Transfers(work, use.settings, request_id, site, batch.caller.name)
     uploads = {new.lfn: transfers.upload() for new in fresh if new.source is None}
@@ -110,7 +110,8 @@ def register(
     return Registered(request_id, site, [*sized, *unsized], uploads)
 
 
-def _charge(work: Work, owner_id: int | None, n_files: int, size: int) -> None:
+def charge(work: Work, owner_id: int | None, n_files: int, size: int) -> None:
+    """Charge an owner with unique bytes. Raises Full, with the figures."""
     if not accounts.charge(work, owner_id, n_files, size):
         standing = users.standing(work, owner_id) if owner_id is not None else None
         raise Full(

@@ -1,0 +1,331 @@
+"""Jobs that come again, perhaps at another site, while what they registered first has not come."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db import claims
+from dynamo.db.claims import Holder
+from dynamo.db.tables import Block, BlockReplica, History, Transfer
+from dynamo.errors import Conflict, Forbidden, Full
+from dynamo.inventory import asked
+from dynamo.services import scans
+from tests.conftest import Clock
+from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
+
+OUT = lfn("out.root")
+EVENTS = b"events"
+
+
+def described(source: str) -> asked.InjectedFile:
+    """Describe the output that lies at a source."""
+    return asked.InjectedFile(lfn=OUT, size=len(EVENTS), adler32=adler32(EVENTS), source=source)
+
+
+def lost(world: World, site: str, content: bytes = EVENTS) -> asked.InjectedFile:
+    """Describe an output whose scratch folder went with its job."""
+    file = world.pulled(site, "out.root", content)
+    world.output_path(site, "out.root").unlink()
+    return file
+
+
+def address(world: World, request: int) -> str:
+    """Return where a request's only file is to be written."""
+    [file] = world.request("injection", request)["files"]  # type: ignore[misc]
+    return str(file["upload_url"])
+
+
+def place(world: World) -> tuple[int, int]:
+    """Return the bytes that are booked at A and at B."""
+    return world.projected("T2_A"), world.projected("T2_B")
+
+
+@pytest.mark.parametrize("tried", [False, True])
+def test_an_output_that_a_job_hands_over_again_at_another_site_is_fetched_there(
+    world: World, clock: Clock, tried: bool
+):
+    first = world.inject("T2_A", [lost(world, "T2_A")])
+    if tried:
+        world.work()
+        for _ in range(8):
+            clock.forward(minutes=50)
+            world.sweep()
+        assert world.request("injection", first)["state"] == "held"
+
+    again = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    assert place(world) == (0, len(EVENTS))
+    assert world.used("alice") == len(EVENTS)
+    world.work()
+
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+    assert world.on_disk("T2_A") == {}
+    assert world.request("injection", again)["state"] == "done"
+    assert world.request("injection", first)["state"] == "done"
+
+
+def test_a_new_source_at_the_same_site_replaces_the_one_that_waits(world: World):
+    world.inject("T2_A", [lost(world, "T2_A")])
+    source = world.output("T2_A", "second-life.root", EVENTS)
+
+    again = world.inject("T2_A", [described(source)])
+    world.work()
+
+    assert world.request("injection", again)["state"] == "done"
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+
+
+def test_a_booking_that_a_job_makes_again_at_another_site_is_written_there(
+    world: World, clock: Clock
+):
+    first = world.book("T2_A", "out.root", EVENTS)
+    before = address(world, first)
+    world.upload(first, b"half of")
+
+    again = world.book("T2_B", "out.root", EVENTS)
+    assert address(world, again) != before
+    assert str(world.folder / "T2_B") in address(world, again)
+    assert Path(address(world, again).removeprefix("file://")).parent.is_dir()
+    world.upload(again, EVENTS)
+    world.confirm(again)
+    world.work()
+
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+    assert world.request("injection", first)["state"] == "done"
+    assert place(world) == (0, len(EVENTS))
+    clock.forward(days=30)
+    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    world.work()
+    assert world.on_disk("T2_A") == {}, "what the first life has left is cleaned up"
+
+
+def test_bytes_that_were_confirmed_are_awaited_and_the_second_life_is_told(
+    world: World, clock: Clock
+):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.upload(first, EVENTS)
+    world.confirm(first)
+    root, away = world.folder / "T2_A", world.folder / "unmounted"
+    root.rename(away)
+    world.work()
+
+    again = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    world.work()
+    assert place(world) == (len(EVENTS), 0)
+    assert address(world, again) == address(world, first)
+    away.rename(root)
+    clock.forward(hours=2)
+    world.sweep()
+
+    assert world.request("injection", again)["state"] == "done"
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_who_comes_again_to_a_site_that_was_away_keeps_what_was_uploaded(
+    world: World, clock: Clock, confirmed: bool
+):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.upload(first, EVENTS)
+    if confirmed:
+        world.confirm(first)
+    root, away = world.folder / "T2_A", world.folder / "unmounted"
+    root.rename(away)
+    clock.forward(hours=23)
+    for _ in range(15):
+        clock.forward(hours=2)
+        world.sweep()
+        if world.request("injection", first)["state"] == "held":
+            break
+    before = address(world, first)
+
+    again = world.book("T2_A", "out.root", EVENTS)
+    assert address(world, again) == before
+    away.rename(root)
+    clock.forward(hours=25)
+    world.sweep()
+
+    assert world.request("injection", again)["state"] == "done"
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+
+
+def test_a_confirmation_of_nothing_does_not_bind_the_second_life(world: World):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.confirm(first)
+    world.work()
+    assert world.problems("injection", first)[0]["reason"] == "not-uploaded"
+
+    again = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    world.work()
+
+    assert world.request("injection", again)["state"] == "done"
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+
+
+def test_what_is_there_already_is_told_wherever_the_job_comes_again(world: World):
+    world.inject("T2_A", [world.pulled("T2_A", "out.root", EVENTS)])
+    world.work()
+
+    again = world.inject("T2_B", [lost(world, "T2_B")])
+
+    shown = world.request("injection", again)
+    assert shown["state"] == "done"
+    assert [(f["site"], f["safe_to_delete"]) for f in shown["files"]] == [("T2_A", True)]  # type: ignore[attr-defined]
+
+
+def test_what_a_worker_has_in_hand_is_refused_at_once_and_may_be_asked_again(world: World):
+    file = world.pulled("T2_A", "out.root", EVENTS)
+    first = world.inject("T2_A", [file])
+    with world.use.begin() as work:
+        ids = work.scalars(select(Transfer.id))
+        assert claims.claim(work, Transfer, ids, Holder("a worker", 30))
+
+    with pytest.raises(Conflict) as refused:
+        world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    assert (refused.value.reason, refused.value.retryable) == ("in-use", True)
+    assert refused.value.faults[0].lfn == OUT
+    assert world.inject("T2_A", [file]) != first, "the same call again is no error"
+
+
+def test_a_closed_dataset_still_takes_what_was_registered_before_at_another_site(world: World):
+    kept = world.pulled("T2_A", "kept.root", b"kept")
+    world.inject("T2_A", [lost(world, "T2_A"), kept])
+    closure = world.close()
+    world.work()
+    assert world.request("closure", closure)["state"] != "done"
+
+    world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    world.work()
+    world.sweep()
+    world.work()
+
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+    assert world.request("closure", closure)["state"] == "done"
+    assert world.blocks() == [(1, True), (1, True)]
+    assert world.count(BlockReplica, BlockReplica.complete.is_(False)) == 0
+
+
+def test_a_closed_block_that_its_only_file_leaves_is_forgotten(world: World):
+    world.inject("T2_A", [lost(world, "T2_A")])
+    world.close()
+    world.work()
+
+    world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    world.work()
+
+    assert world.count(Block) == 1
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+
+
+def test_a_copy_that_waits_for_the_file_does_not_wait_for_it_in_its_old_block(
+    world: World, clock: Clock
+):
+    world.inject("T2_A", [lost(world, "T2_A"), world.pulled("T2_A", "kept.root", b"kept")])
+    world.close()
+    copy = world.copy("T2_B")
+    world.work()
+
+    world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    for _ in range(5):
+        world.work()
+        clock.forward(minutes=5)
+        world.sweep()
+
+    assert world.request("copy", copy)["state"] == "done"
+    assert world.on_disk("T2_B") == {OUT: EVENTS, lfn("kept.root"): b"kept"}
+    assert world.on_disk("T2_A") == {}
+
+
+def test_a_full_site_refuses_the_second_life_and_the_first_stays_as_it_was(world: World):
+    world.inject("T2_A", [lost(world, "T2_A")])
+    world.site_quota("T2_B", 5)
+
+    with pytest.raises(Full) as refused:
+        world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+
+    assert refused.value.alternatives == ["T2_C", "T2_A"]
+    assert place(world) == (len(EVENTS), 0)
+
+
+def test_a_source_of_the_second_life_is_checked_against_its_site(world: World):
+    world.inject("T2_A", [lost(world, "T2_A")])
+
+    with pytest.raises(Forbidden) as refused:
+        world.inject("T2_B", [world.pulled("T2_A", "out.root", EVENTS)])
+
+    assert refused.value.reason == "source-not-allowed"
+    assert place(world) == (len(EVENTS), 0)
+
+
+@pytest.mark.parametrize("second", ["T2_A", "T2_B"])
+def test_a_file_of_unknown_size_may_be_uploaded_by_the_second_life(world: World, second: str):
+    unsized = asked.InjectedFile(lfn=OUT, source=world.output("T2_A", "out.root", EVENTS))
+    world.output_path("T2_A", "out.root").unlink()
+    world.inject("T2_A", [unsized])
+    world.work()
+    assert world.used("alice") == 0
+
+    again = world.book(second, "out.root", EVENTS)
+    assert world.used("alice") == world.projected(second) == len(EVENTS)
+    world.upload(again, EVENTS)
+    world.confirm(again)
+    world.work()
+
+    assert world.request("injection", again)["state"] == "done"
+    assert world.on_disk(second) == {OUT: EVENTS}
+
+
+def test_a_file_of_unknown_size_is_read_at_the_source_of_the_second_life(world: World):
+    source = world.output("T2_A", "out.root", b"other events")
+    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
+    here = world.output("T2_B", "out.root", EVENTS)
+
+    again = world.inject("T2_B", [asked.InjectedFile(lfn=OUT, source=here)])
+    world.work()
+
+    assert world.request("injection", again)["state"] == "done"
+    assert place(world) == (0, len(EVENTS))
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+
+
+def test_a_call_may_name_new_files_and_such_of_an_earlier_life(world: World):
+    world.inject("T2_A", [lost(world, "T2_A"), world.pulled("T2_A", "there.root", b"there")])
+    world.work()
+    new = [world.pulled("T2_B", "out.root", EVENTS), world.pulled("T2_B", "new.root", b"new")]
+
+    again = world.inject("T2_B", [*new, world.pulled("T2_B", "there.root", b"there")])
+    world.work()
+
+    shown = world.request("injection", again)
+    assert shown["progress"]["files"] == {"total": 3, "done": 3, "failed": 0}  # type: ignore[index]
+    assert world.on_disk("T2_B") == {OUT: EVENTS, lfn("new.root"): b"new"}
+    with world.use.begin.reading() as work:
+        told = work.rows(select(History.site, History.who).where(History.what == "rebooked"))
+    assert told == [("T2_B", ALICE.name)]
+
+
+def test_a_confirmation_that_came_after_a_failure_is_believed(world: World, clock: Clock):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.confirm(first)
+    world.work()
+    world.upload(first, EVENTS)
+    clock.forward(seconds=5)
+    world.confirm(first)
+
+    world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    world.work()
+
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+    assert world.on_disk("T2_B") == {}
+
+
+def test_what_leaves_a_site_is_not_rebooked_into_its_deletion(world: World):
+    world.inject("T2_A", [lost(world, "T2_A"), world.pulled("T2_A", "kept.root", b"kept")])
+    world.close()
+    world.work()
+    world.delete(site="T2_A", last_copy=True)
+    world.step("condemn")
+
+    with pytest.raises(Conflict) as refused:
+        world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    assert refused.value.reason == "being-deleted"
