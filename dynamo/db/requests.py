@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from dynamo.db.tables import Request, Transfer
 from dynamo.db.work import Work
-from dynamo.inventory.states import ENDED, RequestKind, RequestState
+from dynamo.inventory.states import ENDED, RequestKind, RequestState, TransferKind
 from dynamo.logs import trace
 from dynamo.operations.life import State
 
@@ -138,7 +138,14 @@ def more(work: Work, request_id: int | None, n_files: int, size: int) -> None:
 def settle_injections(work: Work, request_ids: Collection[int]) -> None:
     """Bring the state of injections in line with their counts and transfers."""
     open_ones = work.rows(
-        select(Request.id, Request.state, Request.n_files, Request.n_done, Request.n_failed)
+        select(
+            Request.id,
+            Request.state,
+            Request.body,
+            Request.n_files,
+            Request.n_done,
+            Request.n_failed,
+        )
         .where(
             Request.id.in_(request_ids),
             Request.kind == RequestKind.INJECTION,
@@ -160,13 +167,19 @@ def settle_injections(work: Work, request_ids: Collection[int]) -> None:
         if left <= 0:
             end(work, row.id, RequestState.FAILED if row.n_failed else RequestState.DONE)
         else:
-            put(work, row.id, **_standing(work, row, rests=held.get(row.id, 0) >= left))
+            put(work, row.id, **_standing(work, row, left, held.get(row.id, 0)))
 
 
-def _standing(work: Work, row: Any, *, rests: bool) -> dict[str, Any]:
-    """Return how an injection stands: it rests when all that is left of it is held."""
-    if rests:
-        why = work.row(_HELD, {"of_request": row.id})
+def _standing(work: Work, row: Any, left: int, held: int) -> dict[str, Any]:
+    """Return how an injection stands: it rests when all that is left of it is held.
+
+    Also what earlier ones are to bring.
+    """
+    pending = row.body.get("pending", [])
+    if pending and held + len(pending) >= left:
+        held += len(_held_files(work, pending))
+    if held >= left:
+        why = work.row(_HELD, {"of_request": row.id}) or _held_files(work, pending)[0]
         return {"state": RequestState.HELD, "reason": why.reason, "detail": why.error}
     cause_is_gone = {"reason": None, "detail": None} if row.state == RequestState.HELD else {}
     return {"state": RequestState.RUNNING, **cause_is_gone}
@@ -178,6 +191,19 @@ _HELD = (
     .order_by(Transfer.id)
     .limit(1)
 )
+
+
+def _held_files(work: Work, file_ids: Sequence[int]) -> Sequence[Any]:
+    """Return why those of these files rest that were to come and are held."""
+    return work.rows(
+        select(Transfer.file_id, Transfer.reason, Transfer.error)
+        .where(
+            Transfer.file_id.in_(file_ids),
+            Transfer.kind != TransferKind.COPY,
+            Transfer.state == State.HELD,
+        )
+        .order_by(Transfer.id)
+    )
 
 
 def concerning(

@@ -253,10 +253,10 @@ def _queue(make: Transfers, one: _Waiting, replicas: dict[int, int]) -> str | No
         values |= {"confirmed": one.row.confirmed, "not_before": work.now}
     else:
         values |= {"source_url": one.new.source, "site_id": make.site.id}
+        values |= {"reason": None, "error": None}
         values["upload"] = make.upload() if one.new.source is None else None
     if one.row.id in replicas:
         values["replica_id"] = replicas[one.row.id]
-    values |= {"reason": None, "error": None}
     work.changed(update(Transfer).where(Transfer.id == one.row.transfer_id).values(values))
     address: str | None = values.get("upload")
     return address

@@ -3,7 +3,7 @@
 State, progress, and for what is not done yet, why and when it is tried next.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from types import SimpleNamespace
@@ -30,7 +30,8 @@ __all__ = ["RequestFilter", "cancel", "page", "refresh", "show"]
 PROBLEMS = 100
 """Problems that a request object lists at most."""
 
-_AHEAD = frozenset({State.HELD, State.FAILED})
+_CHUNK = 1000
+_SETTLED = frozenset({"available", "failed"})
 _FILE_STATES = {
     State.QUEUED: "expected",
     State.ACTIVE: "copying",
@@ -87,6 +88,28 @@ def _troubled(table: type[Transfer] | type[Deletion]) -> Any:
 
 
 _TROUBLED = (_troubled(Transfer), _troubled(Deletion))
+_KNOWN_TROUBLED = (
+    select(
+        Transfer.file_id,
+        File.lfn,
+        Site.name,
+        Transfer.reason,
+        Transfer.error,
+        Transfer.attempts,
+        Transfer.not_before,
+    )
+    .join(File, File.id == Transfer.file_id)
+    .join(Site, Site.id == Transfer.site_id)
+    .where(
+        Transfer.file_id.in_(bindparam("by_ids", expanding=True)),
+        Transfer.kind != "copy",
+        Transfer.reason.is_not(None),
+        Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)),
+    )
+    .order_by(Transfer.id)
+    .limit(PROBLEMS)
+)
+"""What injections wait for that found their files registered: earlier ones have trouble with it."""
 _AWAITED = (
     select(
         Request.id.label("request_id"),
@@ -130,7 +153,7 @@ def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
         row = work.row(_ONE, {"by_id": request_id, "by_kind": kind})
         if row is None:
             raise NotFound(f"there is no {kind} {request_id}")
-        problems = _problems(work, kind, [request_id])
+        problems = _problems(work, kind, [row])
         shown = _object(row, problems.get(request_id, []))
         if kind == RequestKind.INJECTION:
             files = _files(work, use, row)
@@ -166,7 +189,7 @@ def page(
         if cursor is not None:
             wanted = wanted.where(Request.id < cursor)
         found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
-        problems = _problems(work, kind, [row.id for row in found[:limit]])
+        problems = _problems(work, kind, found[:limit])
         items = [_object(row, problems.get(row.id, [])) for row in found[:limit]]
         return items, found[limit - 1].id if len(found) > limit else None
 
@@ -244,23 +267,46 @@ _SHOWN = {
 
 
 def _problems(
-    work: Work, kind: RequestKind, request_ids: Collection[int]
+    work: Work, kind: RequestKind, requests: Sequence[Any]
 ) -> dict[int, list[dict[str, object]]]:
     """List, by request, what did not go well so far and when it is tried next."""
     found: dict[int, list[dict[str, object]]] = {}
     for troubled in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
-        for row in work.rows(troubled, {"by_ids": list(request_ids)}):
-            found.setdefault(row.request_id, []).append(
-                {
-                    "lfn": row.lfn,
-                    "site": row.name,
-                    "reason": row.reason,
-                    "detail": row.error,
-                    "attempts": row.attempts,
-                    "next_try": rfc3339(row.not_before) if row.not_before else None,
-                }
-            )
+        for row in work.rows(troubled, {"by_ids": [request.id for request in requests]}):
+            found.setdefault(row.request_id, []).append(_problem(row))
+    if kind == RequestKind.INJECTION:
+        for request_id, problem in _problems_of_known(work, requests):
+            found.setdefault(request_id, []).append(problem)
     return found
+
+
+def _problems_of_known(
+    work: Work, injections: Sequence[Any]
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield what did not go well with files that were registered when an injection came."""
+    waiting: dict[int, list[int]] = {}
+    for injection in injections:
+        if injection.state not in ENDED:
+            for file in injection.body.get("pending", []):
+                waiting.setdefault(file, []).append(injection.id)
+    ids, n = list(waiting), 0
+    for start in range(0, len(ids), _CHUNK):
+        rows = work.rows(_KNOWN_TROUBLED, {"by_ids": ids[start : start + _CHUNK]})
+        yield from ((key, _problem(row)) for row in rows for key in waiting[row.file_id])
+        n += len(rows)
+        if n >= PROBLEMS:
+            return
+
+
+def _problem(row: Any) -> dict[str, object]:
+    return {
+        "lfn": row.lfn,
+        "site": row.name,
+        "reason": row.reason,
+        "detail": row.error,
+        "attempts": row.attempts,
+        "next_try": rfc3339(row.not_before) if row.not_before else None,
+    }
 
 
 def _files(work: Work, use: Tools, row: Any) -> list[dict[str, object]]:
@@ -293,7 +339,7 @@ def file_object(
     }
 
 
-def _count_known(shown: dict[str, object], row: Any, files: Sequence[dict[str, object]]) -> None:
+def _count_known(shown: dict[str, Any], row: Any, files: Sequence[dict[str, object]]) -> None:
     """Count files of earlier injections as they are at this moment.
 
     Not as they were last looked at.
@@ -301,8 +347,17 @@ def _count_known(shown: dict[str, object], row: Any, files: Sequence[dict[str, o
     if not row.body.get("pending") or row.state in ENDED:
         return
     available = sum(file["state"] == "available" for file in files)
-    progress = shown["progress"]
-    assert isinstance(progress, dict)  # noqa: S101 - made above
-    progress["files"]["done"] = max(progress["files"]["done"], available)
+    done = shown["progress"]["files"]
+    done["done"] = max(done["done"], available)
     if available == row.n_files:
         shown["state"] = RequestState.DONE
+        return
+    left = {file["lfn"]: file["state"] for file in files if file["state"] not in _SETTLED}
+    if not left or set(left.values()) != {"held"}:
+        shown["state"] = RequestState.RUNNING
+        for name in ("reason", "detail"):
+            shown.pop(name, None)
+        return
+    why = next((one for one in shown["problems"] if one["lfn"] in left), None)
+    if why is not None:
+        shown |= {"state": RequestState.HELD, "reason": why["reason"], "detail": why["detail"]}

@@ -5,8 +5,16 @@ import pytest
 from dynamo.db.tables import File
 from dynamo.errors import Conflict, Forbidden, Full, Invalid
 from dynamo.inventory import asked
+from dynamo.inventory.states import RequestKind
+from dynamo.services import requests
 from tests.conftest import Clock
 from tests.services.world import BOB, World, lfn
+
+
+def pages(world: World, state: str) -> list[dict[str, object]]:
+    """List the injections in a state, newest first."""
+    wanted = requests.RequestFilter(state)
+    return requests.page(world.use, RequestKind.INJECTION, wanted, None, 10)[0]
 
 
 def test_a_job_hands_its_output_over_with_one_call(world: World):
@@ -214,6 +222,56 @@ def test_a_repeated_injection_of_a_file_that_its_owner_drops_has_failed(world: W
     shown = world.request("injection", again)
     assert shown["state"] == "failed"
     assert shown["progress"]["files"] == {"total": 2, "done": 1, "failed": 1}  # type: ignore[index]
+
+
+def test_a_repeated_injection_says_that_a_known_file_is_held_and_why(world: World, clock: Clock):
+    file = world.pulled("T2_A", "out.root", b"events")
+    world.output_path("T2_A", "out.root").unlink()
+    first = world.inject("T2_A", [file])
+    again = world.inject("T2_A", [file, world.pulled("T2_A", "other.root", b"x")])
+    world.work()
+    assert world.request("injection", again)["state"] == "running"
+    assert [one["reason"] for one in world.problems("injection", again)] == ["source-missing"]
+    for _ in range(10):
+        clock.forward(minutes=50)
+        world.sweep()
+
+    earlier, shown = world.request("injection", first), world.request("injection", again)
+    assert (shown["state"], shown["reason"]) == (earlier["state"], "source-missing")
+    assert shown["state"] == "held"
+    assert shown["problems"] == earlier["problems"]
+    assert [(one["id"], one["problems"]) for one in pages(world, "held")] == [
+        (again, shown["problems"]),
+        (first, shown["problems"]),
+    ]
+    world.output("T2_A", "out.root", b"events")
+    clock.forward(days=1)
+    world.sweep()
+    assert world.request("injection", again)["state"] == "done"
+
+
+def test_an_injection_of_what_waits_for_an_ill_site_says_so_at_once(world: World, clock: Clock):
+    first = world.book("T2_A", "out.root", b"events")
+    world.upload(first, b"events")
+    world.confirm(first)
+    world.status("T2_A", "waitroom")
+    world.work()
+    assert world.request("injection", first)["state"] == "held"
+
+    again = world.inject("T2_B", [world.pulled("T2_B", "out.root", b"events")])
+    assert world.problems("injection", again)[0]["reason"] == "site-not-ready"
+    world.work()
+
+    shown = world.request("injection", again)
+    assert (shown["state"], shown["reason"]) == ("held", "site-not-ready")
+    clock.forward(minutes=2)
+    world.sweep()
+    assert [one["id"] for one in pages(world, "held")] == [again, first]
+    world.status("T2_A", "ready")
+    clock.forward(minutes=2)
+    world.sweep()
+    assert world.request("injection", again)["state"] == "done"
+    assert "reason" not in world.request("injection", again)
 
 
 def test_a_closure_names_the_files_that_it_waits_for(world: World):
