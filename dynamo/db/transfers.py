@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.orm import aliased
 
 from dynamo.db.switches import stopped_sites
-from dynamo.db.tables import BlockReplica, Dataset, File, Quota, Site, Transfer, User
+from dynamo.db.tables import BlockReplica, Dataset, File, Incident, Quota, Site, Transfer, User
 from dynamo.db.work import Work
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.operations.hints import Hint
@@ -51,6 +51,8 @@ class Claimed:
     confirmed: bool
     expires: datetime | None
     attempts: int
+    is_known_bad: bool
+    """What lies at the destination under its name is a copy of which something bad is known."""
 
 
 _ENDED = (State.DONE, State.FAILED, State.CANCELLED)
@@ -75,8 +77,16 @@ _CLAIMED = (
         Transfer.expires,
         Transfer.attempts,
         _SOURCE.site_id.label("source_site_id"),
+        exists()
+        .where(
+            Incident.lfn == File.lfn,
+            Incident.ended.is_(None),
+            Incident.site.in_(("", Site.name)),
+        )
+        .label("is_known_bad"),
     )
     .join(File, File.id == Transfer.file_id)
+    .join(Site, Site.id == Transfer.site_id)
     .outerjoin(_SOURCE, _SOURCE.id == Transfer.source_id)
     .where(Transfer.id.in_(bindparam("by_ids", expanding=True)))
     .order_by(Transfer.id)
@@ -114,6 +124,7 @@ def load(work: Work, claims: dict[int, int]) -> list[Claimed]:
             confirmed=row.confirmed,
             expires=row.expires,
             attempts=row.attempts,
+            is_known_bad=bool(row.is_known_bad),
         )
         for row in rows
     ]

@@ -43,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "quota-exceeded": Kind(Again.DAILY),
     "worker-lost": Kind(Again.DAILY),
     "source-not-allowed": Kind(Again.DAILY),
+    "name-conflict": Kind(Again.DAILY),
     "needs-decision": Kind(Again.BY_HAND),
 }
 """Reasons that are more than bad luck with one file; all others are tried again soon."""

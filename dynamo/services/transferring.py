@@ -15,6 +15,7 @@ from dynamo.db.tables import Transfer
 from dynamo.db.transfers import Claimed
 from dynamo.db.work import Work, retried
 from dynamo.errors import DynamoError
+from dynamo.inventory.names import within
 from dynamo.inventory.states import TransferKind
 from dynamo.logs import logger
 from dynamo.operations.breakers import TRIAL_FILES
@@ -168,7 +169,7 @@ class _Carrier:
 
     def _bring(self, storage: Storage, transfer: Claimed) -> tuple[Claimed, Copied]:
         area = self.use.settings.injection.area
-        expected = Expected(transfer.size, transfer.adler32)
+        expected = self._expected(transfer)
 
         def alive() -> None:
             self.heartbeat.check(transfer.id)
@@ -181,7 +182,7 @@ class _Carrier:
         source = self._source(transfer)
         if transfer.block_id is None or transfer.adler32 is None:
             transfer = self._book(transfer, source)
-            expected = Expected(transfer.size, transfer.adler32)
+            expected = self._expected(transfer)
         if transfer.lease_no > 1:
             earlier = _earlier(storage, area, transfer.id)
             there = copying.resume(storage, earlier, transfer.lfn, expected, alive)
@@ -189,6 +190,15 @@ class _Carrier:
                 return transfer, there
         temporary = temporaries.own(area, transfer.id, transfer.lease_no)
         return transfer, copying.copy(source, storage, temporary, transfer.lfn, expected, alive)
+
+    def _expected(self, transfer: Claimed) -> Expected:
+        """Return what must arrive.
+
+        In the reserved namespace only Dynamo writes; elsewhere what lies in the place of a file is
+        somebody else's, unless it was ours and went bad.
+        """
+        reserved = within(transfer.lfn, self.use.settings.user.namespace)
+        return Expected(transfer.size, transfer.adler32, reserved or transfer.is_known_bad)
 
     def _book(self, transfer: Claimed, source: Source) -> Claimed:
         """Fix size and checksum of a file whose caller named none, and book its bytes."""

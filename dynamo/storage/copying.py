@@ -35,7 +35,7 @@ def copy(
         written = _bring(source, destination, temporary, expected, alive)
         reached(Point.WRITTEN)
         alive()
-        _place(destination, temporary, lfn, written)
+        _place(destination, temporary, lfn, written, expected)
     except BaseException as failed:
         if not getattr(failed, "unknown", False):  # what may be whole is for `resume` to judge
             with suppress(StorageError):  # the first failure is the one to tell
@@ -58,7 +58,7 @@ def resume(
             destination.discard(temporary)
         else:
             alive()
-            _place(destination, temporary, lfn, whole)
+            _place(destination, temporary, lfn, whole, expected)
             there = whole
     return there
 
@@ -96,15 +96,24 @@ def accept(
         destination.give_back(own, upload)
         raise _mismatch("the upload", expected, result, corrupt_source=True)
     alive()
-    _place(destination, own, lfn, result)
+    _place(destination, own, lfn, result, expected)
     return result
 
 
 def find(destination: Storage, lfn: str, expected: Expected) -> Copied | None:
-    """Return what lies in a file's place if it has the right size and checksum, made durable."""
+    """Return what lies in a file's place if it has the right size and checksum, made durable.
+
+    Raises StorageError where something else lies there that is not Dynamo's.
+    """
     there = _whole(destination, lfn, expected)
     if there is not None:
         destination.persist(lfn)
+    elif not expected.ours and (found := destination.stat(lfn)) is not None:
+        raise StorageError(
+            "name-conflict",
+            f"another file of {found.size} bytes lies at {lfn}, which Dynamo has not written:"
+            " move it away, and the copy goes on by itself",
+        )
     return there
 
 
@@ -117,8 +126,13 @@ def _whole(destination: Storage, name: str, expected: Expected) -> Copied | None
     return there if expected.fits(there.size, there.adler32) else None
 
 
-def _place(destination: Storage, temporary: str, lfn: str, written: Copied) -> None:
+def _place(
+    destination: Storage, temporary: str, lfn: str, written: Copied, expected: Expected
+) -> None:
     """Rename; a failure may hide a success, as when an answer got lost on its way."""
+    if not expected.ours and find(destination, lfn, expected) is not None:
+        destination.discard(temporary)
+        return
     try:
         destination.rename(temporary, lfn)
     except StorageError as failed:

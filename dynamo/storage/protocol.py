@@ -46,6 +46,8 @@ class Expected:
 
     size: int | None
     adler32: str | None
+    ours: bool = True
+    """What lies in its place with other bytes is Dynamo's own, and may be replaced."""
 
     def fits(self, size: int, adler32: str) -> bool:
         """Tell whether these are the right bytes, as far as it is known."""

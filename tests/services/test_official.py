@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, update
 
+from dynamo.db import incidents
+from dynamo.db.incidents import Report
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -19,8 +21,9 @@ from dynamo.db.tables import (
 from dynamo.errors import Conflict, DynamoError, Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.services import copies, datasets, deletions, sites, switches
+from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, files, names, register
-from tests.services.world import ALICE, DATASET, OPERATOR, TB, World
+from tests.services.world import ALICE, DATASET, OPERATOR, TB, World, adler32
 
 NOTHING = {
     "datasets": 0,
@@ -359,3 +362,30 @@ def test_a_dataset_is_not_deleted_by_a_word(world: World) -> None:
         change(world, status="valid")
     with world.use.begin() as work:
         work.changed(update(Dataset).values(status="valid"))
+
+
+@pytest.mark.parametrize("known_bad", [False, True])
+def test_a_file_that_others_have_put_where_official_data_come_is_not_overwritten(
+    world: World, clock: Clock, known_bad: bool
+) -> None:
+    [name] = names("b1", 1)
+    source = world.output("T2_A", "raw.root", b"events")
+    wanted = asked.InjectedFile(lfn=name, size=6, adler32=adler32(b"events"), source=source)
+    stranger = world.path("T2_A", name)
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"others")
+    request = world.inject("T2_A", [wanted], RAW, PROD)
+    if known_bad:
+        with world.use.begin() as work:
+            incidents.report(work, Report(name, "T2_A", "corrupt", "it was ours and went bad"))
+    world.work()
+
+    if not known_bad:
+        shown = world.request("injection", request)
+        assert (shown["state"], shown["reason"]) == ("held", "name-conflict")
+        assert world.on_disk("T2_A") == {name: b"others"}
+        stranger.unlink()
+        clock.forward(days=1, minutes=1)
+        world.sweep()
+    assert world.request("injection", request)["state"] == "done"
+    assert world.on_disk("T2_A") == {name: b"events"}

@@ -4,6 +4,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -292,6 +293,33 @@ class StorageContract:
         plant(LFN, foreign)
         copy(Bytes(b"right"), storage, OWN, LFN, expected(b"right"), alive)
         assert look() == {LFN: b"right"}
+
+    @pytest.mark.parametrize("foreign", [b"", b"wrong", b"right and longer"])
+    def test_where_others_write_too_a_foreign_file_stops_the_copy_and_stays(
+        self, storage, plant, look, foreign: bytes
+    ):
+        plant(LFN, foreign)
+        wanted = Expected(5, adler32(b"right"), ours=False)
+        with pytest.raises(StorageError) as failed:
+            copy(Broken(b"right"), storage, OWN, LFN, wanted, alive)
+        assert failed.value.reason == "name-conflict"
+        assert look() == {LFN: foreign}
+
+    @pytest.mark.parametrize("foreign", [b"wrong", b"right"])
+    def test_where_others_write_too_a_file_that_comes_during_the_copy_stays(
+        self, storage, plant, look, foreign: bytes
+    ):
+        wanted = Expected(5, adler32(b"right"), ours=False)
+        calls = iter(range(1000))
+
+        def planting() -> None:
+            if next(calls) == 0:
+                plant(LFN, foreign)
+
+        with suppress(StorageError):
+            copy(Bytes(b"right"), storage, OWN, LFN, wanted, planting)
+        assert next(calls) > 1
+        assert look() == {LFN: foreign}
 
     @pytest.mark.parametrize("data", [b"", b"righ", b"wrong", b"right!"])
     def test_a_corrupt_source_is_told_from_a_bad_destination(self, storage, look, data: bytes):
