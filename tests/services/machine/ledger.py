@@ -4,8 +4,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from dynamo.operations.life import OPEN
+from dynamo.storage.temporaries import adopted
 from tests.services.machine.picture import ENDED, Picture
 from tests.services.world import adler32, lfn
+
+AREA = "/store/temp/dynamo"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Right bytes that a job has written to its address."""
+
+    transfer: Any
+
+    @property
+    def is_bound(self) -> bool:
+        """Tell whether the job has confirmed it, after the last look that found nothing right."""
+        row = self.transfer
+        refuted = row.reason in ("not-uploaded", "checksum-mismatch")
+        return row.confirmed and not (refuted and row.not_before > row.updated)
 
 
 @dataclass
@@ -22,6 +40,8 @@ class Ledger:
     """Open deletion -> the names that its owner gave up with it."""
     frozen: dict[int, set[str]] = field(default_factory=dict)
     """Closed dataset -> all the names it may ever have."""
+    uploads: dict[str, Upload] = field(default_factory=dict)
+    """Names whose right bytes lay at their upload address and that nobody has given up since."""
     _requests: set[int] = field(default_factory=set)
 
     def content(self, name: str) -> bytes:
@@ -39,9 +59,12 @@ class Ledger:
             if request.kind == "deletion":
                 self.given_up[request.id] = _named(before, request) | _named(now, request)
         for key in [key for key in self.given_up if now.requests[key].state in ENDED]:
-            self.safe -= self.given_up.pop(key) - now.available
+            gone = self.given_up.pop(key) - now.available
+            self.safe -= gone
+            self.uploads = {name: one for name, one in self.uploads.items() if name not in gone}
         yield from self._names(now)
         yield from self._closures(now)
+        yield from self._uploads(now)
         self.safe -= set().union(*self.given_up.values())
         for name in sorted(self.safe):
             if name not in now.available:
@@ -58,6 +81,46 @@ class Ledger:
             bytes_ = self.contents.setdefault(name, self.content(name))
             if row.size not in (None, len(bytes_)) or row.adler32 not in (None, adler32(bytes_)):
                 yield f"{name} is registered with {row.size} bytes, {row.adler32}"
+
+    def spoil(self, name: str) -> None:
+        """Take back what is expected of an upload: its job has written other bytes over it."""
+        self.uploads.pop(name, None)
+
+    def owed(self, now: Picture) -> Iterator[str]:
+        """Yield, once everything runs, which right uploads are not available."""
+        for name in sorted(set(self.uploads) - now.available):
+            address = self.uploads[name].transfer.upload
+            yield f"the right bytes of {name} lay at {address} and it is not available"
+
+    def _uploads(self, now: Picture) -> Iterator[str]:
+        rows = {now.by_id[row.file_id].lfn: row for row in now.transfers if row.kind != "copy"}
+        for name in [name for name in self.uploads if self._is_given_up(now, name)]:
+            del self.uploads[name]
+        for name, upload in list(self.uploads.items()):
+            row, address = rows.get(name), upload.transfer.upload
+            if name in now.available:  # it is safe from now on
+                del self.uploads[name]
+            elif row is not None and row.upload != address:
+                if upload.is_bound:
+                    yield f"{name} was confirmed at {address} and is awaited elsewhere"
+                del self.uploads[name]  # booked elsewhere by its job
+            elif row is not None and row.state == "failed":
+                del self.uploads[name]  # tried for a month in vain
+        for name, row in rows.items():
+            if row.upload is not None and self._lies_right(now, name, row):
+                self.uploads[name] = Upload(row)
+                if self._is_given_up(now, name):
+                    del self.uploads[name]
+
+    def _lies_right(self, now: Picture, name: str, row: Any) -> bool:
+        here = now.disks[now.sites[row.site_id].name]
+        found = (here.get(row.upload), here.get(adopted(AREA, row.upload)))
+        wanted = row.state in OPEN and now.is_alive(now.files[name])
+        return wanted and self.content(name) in found
+
+    def _is_given_up(self, now: Picture, name: str) -> bool:
+        request = now.requests[self.uploads[name].transfer.request_id]
+        return request.state == "cancelled" or name in set().union(*self.given_up.values())
 
     def _closures(self, now: Picture) -> Iterator[str]:
         for key in set(self.frozen) - set(now.datasets):

@@ -134,6 +134,8 @@ class Play:
             content = self.ledger.content(file["lfn"])
             if path.parent.is_dir():
                 path.write_bytes(content if good else b"?" * len(content))
+                if not good:
+                    self.ledger.spoil(file["lfn"])
 
     def confirm(self, pick: int) -> None:
         """Let a job say that its uploads are there."""
@@ -275,6 +277,8 @@ class Play:
         for dataset in range(len(DATASETS)):
             self.close(dataset)
         self._rest()
+        owed = list(self.ledger.owed(self.seen))
+        assert not owed, owed
         for dataset in range(len(DATASETS)):
             self._drop_what_never_came(dataset)
         self._rest()
