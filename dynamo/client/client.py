@@ -294,9 +294,13 @@ def upload(output: Output, url: str, command: Optional[str] = None) -> None:
 
 
 def _upload_locally(output: Output, target: str) -> None:
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        # the service made it: whoever makes it here writes to the own disk instead of the storage
+        detail = f"{output.lfn}: there is no {folder}; the storage is not mounted on this machine"
+        raise Problem.passing("destination-error", detail)
     size, value = 0, 1
     try:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(output.path, "rb") as source, open(target, "wb") as file:
             for chunk in _read(source, _ignore):
                 size, value = size + len(chunk), zlib.adler32(chunk, value)

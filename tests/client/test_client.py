@@ -347,11 +347,22 @@ def test_a_file_that_changed_after_booking_is_not_confirmed(tmp_path: Path) -> N
     (tmp_path / "out").write_bytes(b"before")
     output = client.describe(str(tmp_path / "out"), "/store/out")
     (tmp_path / "out").write_bytes(b"after!")
+    (tmp_path / "incoming").mkdir()
 
     with pytest.raises(Problem) as caught:
         client.upload(output, f"file://{tmp_path}/incoming/x")
 
     assert caught.value.reason == "checksum-mismatch"
+
+
+def test_a_storage_that_is_not_mounted_here_is_not_imitated_on_the_own_disk(tmp_path: Path) -> None:
+    (tmp_path / "mounted").mkdir()
+
+    with pytest.raises(Problem, match="not mounted on this machine") as caught:
+        client.upload(output_of(tmp_path), f"file://{tmp_path}/mounted/store/temp/alice/1")
+
+    assert (caught.value.reason, caught.value.exit_code) == ("destination-error", 4)
+    assert list((tmp_path / "mounted").iterdir()) == []
 
 
 def test_other_storages_are_written_by_a_command(tmp_path: Path) -> None:
@@ -380,6 +391,7 @@ def output_of(tmp_path: Path) -> Output:
 
 
 def booking(tmp_path: Path) -> Answer:
+    (tmp_path / "incoming").mkdir(exist_ok=True)
     lfn, url = "/store/user/dynamo/alice/out.root", f"file://{tmp_path}/incoming/t1"
     return Answer(202, REQUEST | {"files": [{"lfn": lfn, "upload_url": url, "state": "expected"}]})
 
