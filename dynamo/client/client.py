@@ -1,4 +1,4 @@
-# ruff: noqa: UP006, UP007, UP028, UP035, UP045, PTH100, PTH103, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: UP006, UP007, UP028, UP035, UP045, PTH100, PTH112, PTH118, PTH119, PTH120, PTH123
 # Python 3.6 reads this file, so types and paths are written as it knows them.
 """The client of a job wrapper: hand output over, ask for copies and closures, see where files are.
 
@@ -302,6 +302,7 @@ def _upload_locally(output: Output, target: str) -> None:
     size, value = 0, 1
     try:
         with open(output.path, "rb") as source, open(target, "wb") as file:
+            os.fchmod(file.fileno(), 0o644)  # the service reads it under an identity of its own
             for chunk in _read(source, _ignore):
                 size, value = size + len(chunk), zlib.adler32(chunk, value)
                 file.write(chunk)

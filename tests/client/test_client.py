@@ -365,6 +365,17 @@ def test_a_storage_that_is_not_mounted_here_is_not_imitated_on_the_own_disk(tmp_
     assert list((tmp_path / "mounted").iterdir()) == []
 
 
+def test_the_service_can_read_an_upload_whatever_the_mask_of_the_job(tmp_path: Path) -> None:
+    (tmp_path / "incoming").mkdir()
+    mask = os.umask(0o077)
+    try:
+        client.upload(output_of(tmp_path), f"file://{tmp_path}/incoming/x")
+    finally:
+        os.umask(mask)
+
+    assert (tmp_path / "incoming/x").stat().st_mode & 0o777 == 0o644
+
+
 def test_other_storages_are_written_by_a_command(tmp_path: Path) -> None:
     (tmp_path / "a b").write_bytes(b"data")
     output = client.describe(str(tmp_path / "a b"), "/store/ab")
