@@ -37,7 +37,7 @@ RETRYABLE: dict[str, bool] = {
     "volume-limit": True,
     "service-busy": True,
     "not-uploaded": True,
-    "booking-expired": False,
+    "booking-expired": True,
     "source-missing": True,
     "source-error": True,
     "destination-error": True,

@@ -73,6 +73,7 @@ CMS_CODES = {
     "name-conflict": 60307,
     "service-busy": 60320,
     "stageout-timeout": 60317,
+    "booking-expired": 60317,
 }
 """What CMS calls a reason; whatever else goes wrong is 60307, a failed stage-out."""
 
@@ -619,9 +620,31 @@ def push(
 ) -> Json:
     """Book, upload and confirm: two calls and a copy in between.
 
-    Where a site is full or closed the alternatives that the service names are taken.
+    Where a site is full or closed the alternatives that the service names are taken. A booking that
+    ended while the files were copied is made once more.
     """
     outputs = list(outputs)
+    try:
+        return _pushed(service, dataset, site, outputs, command, progress)
+    except Problem as problem:
+        if problem.reason != "booking-expired":
+            raise
+        expired = problem
+    try:
+        return _pushed(service, dataset, site, outputs, command, _ignore)
+    except Problem as problem:
+        # the names of the booking that ended are free only when all of it is gone
+        raise (expired if problem.reason == "being-deleted" else problem) from None
+
+
+def _pushed(
+    service: Dynamo,
+    dataset: str,
+    site: Sites,
+    outputs: List[Output],
+    command: Optional[str],
+    progress: Progress,
+) -> Json:
     request = _anywhere(lambda where: service.book(dataset, where, outputs), site)
     booked = {one["lfn"]: one for one in request["files"]}
     for output in outputs:

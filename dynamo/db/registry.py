@@ -127,15 +127,22 @@ def add_files(
     return bulk.insert(work, File, shared, ("lfn", "lfn_hash", "size", "adler32"), rows)
 
 
-def uploads(work: Work, request_id: int, known: Sequence[int]) -> dict[str, int]:
-    """Return the uploads that an injection booked, or found booked: LFN → key of the transfer."""
-    booked = (Transfer.request_id == request_id) | Transfer.file_id.in_(known)
-    rows = (
-        select(File.lfn, Transfer.id)
+def arrivals(work: Work, request_id: int, known: Sequence[int]) -> Sequence[Any]:
+    """Return the transfers that bring files of an injection, its own and known ones.
+
+    `id`, `lfn`, `kind` and `state`; those that are forgotten or whose files are gone are absent.
+    """
+    among = (Transfer.request_id == request_id) | Transfer.file_id.in_(known)
+    return work.rows(
+        select(File.lfn, Transfer.id, Transfer.kind, Transfer.state)
         .join(File, File.id == Transfer.file_id)
-        .where(booked, Transfer.kind == "upload")
+        .where(among, Transfer.kind != "copy")
     )
-    return {row.lfn: row.id for row in work.rows(rows)}
+
+
+def still_there(work: Work, file_ids: Sequence[int]) -> int:
+    """Return how many of some files are registered still."""
+    return int(work.scalar(select(func.count()).where(File.id.in_(file_ids))))
 
 
 def arrival_states(work: Work, file_ids: Sequence[int]) -> dict[int, str]:

@@ -22,7 +22,7 @@ from dynamo.errors import (
 )
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
-from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState
+from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState, TransferKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State
 from dynamo.services import admission, answers, users
@@ -133,7 +133,13 @@ def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Ca
         if request is None or request.kind != RequestKind.INJECTION:
             raise NotFound(f"there is no injection {request_id}")
         admission.check_owner(work, request.owner_id, caller)
-        booked = registry.uploads(work, request_id, request.body.get("known", []))
+        rows = registry.arrivals(work, request_id, request.body.get("known", []))
+        booked = {row.lfn: row.id for row in rows if row.kind == TransferKind.UPLOAD}
+        if _booking_has_ended(work, request, rows, lfns):
+            raise Conflict(
+                "what was booked here has expired, was cancelled or given up: book again",
+                "booking-expired",
+            )
         if lfns is not None and (unknown := [lfn for lfn in lfns if lfn not in booked]):
             faults = [
                 Fault(f"/lfns/{list(lfns).index(lfn)}", "not booked by this injection", lfn)
@@ -156,6 +162,27 @@ def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Ca
         first = work.scalars(select(Transfer.request_id).where(Transfer.id.in_(ids)).distinct())
         text = f"verify {len(ids)} uploads, request {request_id}"
         work.hint(Hint("inject", tuple(sorted({request_id, *first})), text))
+
+
+def _booking_has_ended(
+    work: Work, request: Any, rows: Sequence[Any], lfns: Sequence[str] | None
+) -> bool:
+    """Tell whether a file that is to be confirmed will not be taken any more.
+
+    Transfers of files that were dropped go with their names. Those of files that arrived long ago
+    are forgotten too, but then the injection is done, or the file is among the known ones.
+    """
+    if request.state == RequestState.DONE:
+        return False
+    named = None if lfns is None else frozenset(lfns)
+    concerned = [row for row in rows if named is None or row.lfn in named]
+    if any(row.kind == TransferKind.UPLOAD and row.state in _COUNTED for row in concerned):
+        return True
+    if len(concerned) >= (request.n_files if named is None else len(named)):
+        return False
+    known = request.body.get("known", [])
+    failed = request.state in (RequestState.FAILED, RequestState.CANCELLED)
+    return failed or (bool(known) and registry.still_there(work, known) < len(known))
 
 
 def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) -> Any:

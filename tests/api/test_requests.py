@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api.web import Web, booking, problem
+from tests.conftest import Clock
 from tests.services.world import DATASET, lfn
 
 
@@ -111,6 +112,47 @@ def test_uploads_are_confirmed_with_or_without_names(web: Web) -> None:
     ]
     problem(web.post(f"{where}/uploaded", {}, by="bob"), 403)
     problem(web.post(f"{where}/uploaded", {"lfn": []}), 422)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["leaving", "gone"])
+def test_confirming_a_cancelled_booking_says_book_again(web: Web, gone: bool) -> None:
+    where = web.post("/v1/injections", booking("a", "b")).headers["Location"]
+    assert web.call("DELETE", where).status_code == 200
+    if gone:
+        web.world.work()
+        web.world.sweep()
+
+    for body in ({}, {"lfns": [lfn("a")]}):
+        told = problem(web.post(f"{where}/uploaded", body), 409, "booking-expired")
+        assert told["retryable"] is True
+        assert "book again" in told["detail"]
+
+
+def test_confirming_a_booking_that_expired_says_book_again(web: Web, clock: Clock) -> None:
+    first = web.post("/v1/injections", booking("a")).headers["Location"]
+    second = web.post("/v1/injections", booking("a")).headers["Location"]
+    clock.forward(hours=25)
+    web.world.sweep()
+    clock.forward(minutes=2)
+    web.world.sweep()
+
+    for where in (first, second):
+        problem(web.post(f"{where}/uploaded", {}), 409, "booking-expired")
+    again = web.post("/v1/injections", booking("a"))
+    assert again.status_code == 202
+    assert web.post(f"{again.headers['Location']}/uploaded", {}).status_code == 202
+
+
+def test_confirming_what_has_arrived_is_harmless_for_ever(web: Web, clock: Clock) -> None:
+    request = web.world.book("T2_A", "out.root", b"events")
+    web.world.upload(request, b"events")
+    web.world.confirm(request)
+    web.world.work()
+    clock.forward(days=60)
+    web.world.sweep()
+
+    told = web.post(f"/v1/injections/{request}/uploaded", {})
+    assert (told.status_code, told.get_json()["state"]) == (202, "done")
 
 
 def test_copies_closures_and_deletions_are_filed_too(web: Web) -> None:

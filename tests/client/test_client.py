@@ -432,6 +432,32 @@ def test_pushing_is_booking_copying_and_confirming(tmp_path: Path) -> None:
     assert zlib.adler32((tmp_path / "incoming/t1").read_bytes()) == 0x11E60398
 
 
+EXPIRED = problem(409, "booking-expired", retryable=True)
+
+
+def test_a_booking_that_ended_before_the_confirmation_is_made_once_more(tmp_path: Path) -> None:
+    with scripted(booking(tmp_path), EXPIRED, booking(tmp_path), Answer(200, REQUEST)) as service:
+        client.push(quick(service.address), DATASET, "T2_US_MIT", [output_of(tmp_path)])
+
+    paths = ["/v1/injections", "/v1/injections/7/uploaded"]
+    assert [call.path for call in service.calls] == paths * 2
+    first, _, second, _ = (call.headers["Idempotency-Key"] for call in service.calls)
+    assert first != second
+
+
+@pytest.mark.parametrize("again", ["booking-expired", "being-deleted"])
+def test_a_booking_that_cannot_be_made_once_more_is_temporary(tmp_path: Path, again: str) -> None:
+    refused = EXPIRED if again == "booking-expired" else problem(409, again)
+    script = [booking(tmp_path), EXPIRED, booking(tmp_path), refused]
+    if again == "being-deleted":
+        del script[2]
+    with scripted(*script) as service, pytest.raises(Problem) as caught:
+        client.push(quick(service.address), DATASET, "T2_US_MIT", [output_of(tmp_path)])
+
+    assert (caught.value.reason, caught.value.exit_code) == ("booking-expired", 4)
+    assert len(service.calls) == len(script)
+
+
 def test_a_full_site_s_alternatives_are_taken(tmp_path: Path) -> None:
     full = problem(507, "storage-full", alternatives=["T2_US_MIT", "T2_DE_DESY"])
     with scripted(full, booking(tmp_path), Answer(200, REQUEST)) as service:
