@@ -75,6 +75,7 @@ RULES: dict[tuple[str, str], Rule] = {
         (f"v1.{name}", "GET"): anybody
         for name in (*_LISTS, *_SHOWN, *_COLLECTIONS, *_CYCLES, *_SCANS, *_OF_SITES)
     },
+    ("v1.me", "GET"): anybody,
     **{(f"v1.{name}", method): anybody for name in _REQUESTS for method in ("GET", "POST")},
     **{(f"v1.{name}_one", method): anybody for name in _REQUESTS for method in ("GET", "DELETE")},
     ("v1.uploaded", "POST"): anybody,

@@ -55,17 +55,15 @@ def inject(  # noqa: PLR0913 - one for each field of the call
     way = Way.PULL if pull else Way.PUSH if push else Way.EITHER
     service = session.service(patience=patience)
     where: Sites = site[0] if len(site) == 1 else site
-    outputs = _described(files, dataset, lfn_prefix, client.subject(service.token))
+    outputs = _described(files, client.folder_of(service, dataset, lfn_prefix))
     handed = _Handed(service, dataset, where, way)
     for bulk in client.bulks(outputs):
         handed.over(bulk, wait=wait)
     handed.tell(as_json=session.json)
 
 
-def _described(
-    files: list[Path], dataset: str, prefix: str | None, owner: str | None
-) -> list[Output]:
-    names = [client.lfn_of(str(path), dataset, prefix, owner) for path in files]
+def _described(files: list[Path], folder: str) -> list[Output]:
+    names = [client.lfn_of(str(path), folder) for path in files]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise typer.BadParameter(f"two files would be called {min(twice)}")

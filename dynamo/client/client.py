@@ -15,8 +15,6 @@ code that CMS gives to its reason.
 """
 
 import argparse
-import base64
-import binascii
 import http.client
 import json
 import os
@@ -218,19 +216,6 @@ def _read_token(path: str) -> str:
         except (OSError, ValueError) as error:
             detail = f"the token file {path} holds no text that could be a token"
             raise Problem.final("unauthenticated", detail) from error
-
-
-def subject(token: Optional[str]) -> Optional[str]:
-    """Return whose token it is; unverified, only to propose names."""
-    try:
-        middle = (token or "").split(".")[1]
-        claims = json.loads(
-            base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)).decode("utf-8")
-        )
-        found = claims["sub"]
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        return None
-    return found if isinstance(found, str) else None
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -480,6 +465,10 @@ class Dynamo:
 
     # reading
 
+    def me(self) -> Json:
+        """Return who calls: `user`, and `namespace`, below which that user's files are named."""
+        return self.get("/v1/me")
+
     def dataset(self, name: str) -> Json:
         """Return a dataset, by its name with the first slash."""
         return self.get("/v1/datasets/" + urllib.parse.quote(name.lstrip("/")))
@@ -699,16 +688,16 @@ def _patiently(copy: Callable[[], None], tries: int = 3, pause: float = 5.0) -> 
     return None
 
 
-def lfn_of(path: str, dataset: str, prefix: Optional[str], owner: Optional[str]) -> str:
-    """Return a file's name: below `prefix`, or in the owner's namespace below the dataset's."""
-    if prefix is None:
-        if owner is None:
-            raise Problem.final(
-                "name-invalid", "the token names nobody: say where with --lfn-prefix"
-            )
-        parts = dataset.strip("/").split("/")[:2]
-        prefix = "/".join(["/store/user/dynamo", owner, *parts])
-    return prefix.rstrip("/") + "/" + os.path.basename(path)
+def folder_of(service: Dynamo, dataset: str, prefix: Optional[str] = None) -> str:
+    """Return where a dataset's files are named: below `prefix`, or in the caller's namespace."""
+    if prefix is not None:
+        return prefix
+    return "/".join([service.me()["namespace"], *dataset.strip("/").split("/")[:2]])
+
+
+def lfn_of(path: str, folder: str) -> str:
+    """Return the name of a file below a folder of names."""
+    return folder.rstrip("/") + "/" + os.path.basename(path)
 
 
 def bulks(outputs: List[Output]) -> Iterator[List[Output]]:
@@ -793,10 +782,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inject(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
-    owner = subject(service.token)
-    outputs = [
-        describe(path, lfn_of(path, given.dataset, given.lfn_prefix, owner)) for path in given.files
-    ]
+    found = [describe(path, "") for path in given.files]
+    folder = folder_of(service, given.dataset, given.lfn_prefix)
+    outputs = [one._replace(lfn=lfn_of(one.path, folder)) for one in found]
     site = given.site[0] if len(given.site) == 1 else given.site
     codes, requests, problems = [], [], []  # type: List[int], List[Json], List[Json]
     for bulk in bulks(outputs):

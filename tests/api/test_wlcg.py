@@ -224,6 +224,12 @@ def test_a_subject_is_the_user_that_the_settings_say(web: Web, subject: str, use
     assert _owner(web, subject) == user
 
 
+def test_a_subject_is_told_the_namespace_of_the_user_that_it_stands_for(web: Web) -> None:
+    told = call(web, "GET", "/v1/me", token(sub="11-22")).get_json()
+
+    assert (told["user"], told["namespace"]) == ("alice", HOME)
+
+
 @pytest.mark.parametrize("subject", ["alice", "robert", "99-99", "../alice", "Carol"])
 def test_nobody_takes_a_name_that_was_given_to_another_subject(web: Web, subject: str) -> None:
     problem(call(web, "GET", "/v1/sites", token(sub=subject)), 403, "permission-denied")

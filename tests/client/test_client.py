@@ -498,11 +498,13 @@ def script(address: str, *words: str, **environment: str) -> "subprocess.Complet
 
 
 ALICE = "e30.eyJzdWIiOiJhbGljZSJ9.x"
+ME = Answer(200, {"user": "al", "namespace": "/data/al", "datasets": "/*/al-*/USER"})
+NAMED = ("--lfn-prefix", "/store/user/dynamo/alice")
 
 
-def test_the_script_names_files_below_the_owner_and_the_dataset(tmp_path: Path) -> None:
+def test_the_script_names_files_below_what_the_service_says_is_the_caller_s(tmp_path: Path) -> None:
     path = output_of(tmp_path).path
-    with scripted(Answer(202, REQUEST)) as service:
+    with scripted(ME, Answer(202, REQUEST)) as service:
         ran = script(
             service.address,
             "inject",
@@ -515,9 +517,19 @@ def test_the_script_names_files_below_the_owner_and_the_dataset(tmp_path: Path) 
 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout == "injection 7 queued: 0 of 1 files\n"
-    [call] = service.calls
-    assert call.body["files"][0]["lfn"] == "/store/user/dynamo/alice/Higgs/alice-v1/out.root"
+    asked, call = service.calls
+    assert asked.path == "/v1/me"
+    assert call.body["files"][0]["lfn"] == "/data/al/Higgs/alice-v1/out.root"
     assert call.headers["Authorization"] == f"Bearer {ALICE}"
+
+
+def test_a_folder_that_is_named_needs_no_question(tmp_path: Path) -> None:
+    words = ["inject", DATASET, "--site", "A", output_of(tmp_path).path, *NAMED]
+    with scripted(Answer(202, REQUEST)) as service:
+        script(service.address, *words, BEARER_TOKEN="a.token.of-any-kind")
+
+    [call] = service.calls
+    assert call.body["files"][0]["lfn"] == "/store/user/dynamo/alice/out.root"
 
 
 @pytest.mark.parametrize(
@@ -534,7 +546,7 @@ def test_the_script_names_files_below_the_owner_and_the_dataset(tmp_path: Path) 
 def test_the_script_ends_with_a_code_that_says_what_to_do(
     tmp_path: Path, answer: Answer, code: int, cms: int
 ) -> None:
-    words = ["inject", DATASET, "--site", "A", output_of(tmp_path).path]
+    words = ["inject", DATASET, "--site", "A", output_of(tmp_path).path, *NAMED]
     with scripted(answer) as service:
         plain = script(service.address, "--json", *words, BEARER_TOKEN=ALICE)
         of_cms = script(service.address, "--cms", *words, BEARER_TOKEN=ALICE)
@@ -563,7 +575,7 @@ def test_a_copy_command_with_other_braces_is_refused_in_words(tmp_path: Path) ->
 
 def test_the_script_waits_and_tells_how_it_ended(tmp_path: Path) -> None:
     failed = REQUEST | {"state": "failed", "problems": [{"lfn": "/x", "reason": "source-missing"}]}
-    words = ["inject", DATASET, "--site", "A", output_of(tmp_path).path, "--wait"]
+    words = ["inject", DATASET, "--site", "A", output_of(tmp_path).path, "--wait", *NAMED]
     with scripted(Answer(202, REQUEST), Answer(200, failed)) as service:
         ran = script(service.address, "--json", *words, BEARER_TOKEN=ALICE)
 
