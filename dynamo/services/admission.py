@@ -60,9 +60,8 @@ def _check_files(files: Sequence[asked.InjectedFile]) -> None:
             faults.append(Fault(f"/files/{n}/lfn", "stands twice in this call", new.lfn))
         seen.add(new.lfn)
         if new.adler32 is not None and not names.is_adler32(new.adler32):
-            faults.append(
-                Fault(f"/files/{n}/adler32", "is not eight lower-case hex digits", new.lfn)
-            )
+            what = "is not eight lower-case hex digits, as 0a1b2c3d"
+            faults.append(Fault(f"/files/{n}/adler32", what, new.lfn))
         if new.source is None and (new.size is None or new.adler32 is None):
             faults.append(
                 Fault(f"/files/{n}", "size and adler32 may only be left out with a source", new.lfn)

@@ -101,6 +101,15 @@ def test_the_same_call_from_many_threads_has_one_effect(web: Web) -> None:
     assert len(web.items("/v1/injections")) == 1
 
 
+@pytest.mark.parametrize("spelled", ["0A1B2C3D", "a1b2c3d", "0x0a1b2c3d", "0a1b2c3d ", ""])
+def test_a_checksum_that_is_spelled_otherwise_is_refused_in_words(web: Web, spelled: str) -> None:
+    told = problem(web.post("/v1/injections", booking("a", adler32=spelled)), 422, "invalid")
+
+    [fault] = told["errors"]
+    assert fault["pointer"] == "/files/0/adler32"
+    assert fault["detail"] == "is not eight lower-case hex digits, as 0a1b2c3d"
+
+
 def test_uploads_are_confirmed_with_or_without_names(web: Web) -> None:
     where = web.post("/v1/injections", booking("a", "b")).headers["Location"]
     assert web.post(f"{where}/uploaded", {"lfns": [lfn("a")]}).status_code == 202
