@@ -93,10 +93,10 @@ class _Handed:
             with output.progress("files", sum(one.size for one in outputs), in_bytes=True) as step:
                 request = self._hand(outputs, step)
             output.say(f"{request['kind']} {request['id']} is {request['state']}")
-            if wait:
-                request = requests.settled(self._service, request)
-            self._codes.append(client.outcome(request))
             self._requests.append(request)
+            if wait:
+                self._requests[-1] = requests.settled(self._service, request)
+            self._codes.append(client.outcome(self._requests[-1]))
         except Problem as problem:
             self._codes.append(problem.exit_code)
             self._problems.append(problem)

@@ -6,8 +6,9 @@ One file, standard library only, Python 3.6 and later; a module and a script at 
 
     python3 client.py inject /Higgs/alice-v1/USER --site T2_US_MIT out_1.root out_2.root --wait
 
-Every call may be repeated, and is: connection errors and the statuses 429, 500, 502, 503 and 504
-are tried again for `patience` seconds. Dying at any point is harmless: run the same line again.
+Every call may be repeated, and is: connection errors, answers that are none of the service's, and
+the statuses 408, 425, 429, 500, 502, 503 and 504 are tried again for `patience` seconds. Dying at
+any point is harmless: run the same line again.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused (permission or quota), 4 temporary (run the
 same line again later), 5 partial. With `--cms` a failure ends with the low eight bits of the exit
@@ -37,6 +38,7 @@ from typing import (
     Any,
     Callable,
     Dict,
+    FrozenSet,
     Iterable,
     Iterator,
     List,
@@ -49,6 +51,7 @@ from typing import (
 Json = Dict[str, Any]
 Progress = Callable[[int], None]
 Sites = Union[str, List[str]]
+Fits = Callable[[Any], bool]
 
 OK, FAILED, USAGE, REFUSED, TEMPORARY, PARTIAL = range(6)
 """The exit codes."""
@@ -100,7 +103,9 @@ COLLECTIONS = {
     "staging": "stagings",
 }
 
-REPEATED = frozenset([429, 500, 502, 503, 504])
+REPEATED = frozenset([408, 425, 429, 500, 502, 503, 504])
+OWN_WORD = frozenset([401, 413])
+"""Refusals that count whoever makes them; others must carry the service's reason."""
 BULK = 1000
 """Files in one call: more makes the call slower, not faster."""
 CHUNK = 4 * 1024 * 1024
@@ -119,10 +124,12 @@ class Problem(Exception):
         self.reason = reason
         self.retryable = retryable
         self.detail = detail
-        self.errors = said.get("errors") or []  # type: List[Json]
-        self.alternatives = said.get("alternatives") or []  # type: List[str]
+        self.errors = _all(dict, said.get("errors"))  # type: List[Json]
+        self.alternatives = _all(str, said.get("alternatives"))  # type: List[str]
         self.trace = said.get("trace")  # type: Optional[str]
         """The X-Request-ID, under which the service's logs know the call."""
+        self.request = None  # type: Optional[Json]
+        """The request that was waited for: it has been taken, only looking at it went wrong."""
 
     @classmethod
     def final(cls, reason: str, detail: str) -> "Problem":
@@ -137,14 +144,10 @@ class Problem(Exception):
     @classmethod
     def read(cls, status: int, headers: Any, body: bytes) -> "Problem":
         """Understand an answer that is no success, whoever gave it."""
-        try:
-            said = json.loads(body.decode("utf-8", "replace"))
-        except ValueError:
-            said = None
-        if not isinstance(said, dict):
-            said = {}
-        said["trace"] = headers.get("X-Request-ID")
+        said = dict(_object(body), trace=headers.get("X-Request-ID"))
         known = "service-busy" if status in REPEATED else "bad-request"
+        if status == 401:
+            known = "unauthenticated"
         detail = said.get("detail") or said.get("title") or f"the service answered {status}"
         reason, retryable = said.get("reason") or known, said.get("retryable", status in REPEATED)
         return cls(status, str(reason), str(detail), retryable=bool(retryable), said=said)
@@ -152,6 +155,8 @@ class Problem(Exception):
     @property
     def exit_code(self) -> int:
         """Return what a command ends with."""
+        if self.request is not None and self.reason == "unauthenticated":
+            return TEMPORARY  # whoever runs the line again may have a new token
         if self.status in (401, 403, 507) or self.reason in REFUSALS:
             return REFUSED
         return TEMPORARY if self.retryable else FAILED
@@ -171,9 +176,77 @@ class Problem(Exception):
             "errors": self.errors,
             "alternatives": self.alternatives,
             "trace": self.trace,
+            "request": self.request,
             "exit_code": self.exit_code,
             "cms_code": self.cms_code,
         }
+
+
+# --- what answers must look like -----------------------------------------------------------------
+
+
+def _all(kind: Any, found: Any) -> List[Any]:
+    return [one for one in found if isinstance(one, kind)] if isinstance(found, list) else []
+
+
+def _object(body: bytes) -> Json:
+    """Read a JSON object; what is none is read as an empty one."""
+    try:
+        said = json.loads(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _is_object(said: Any) -> bool:
+    return isinstance(said, dict)
+
+
+def _is_list(said: Any) -> bool:
+    return isinstance(said, list) and all(isinstance(one, dict) for one in said)
+
+
+def _is_request(said: Any) -> bool:
+    try:
+        files = said["progress"]["files"]
+        numbers, texts = (said["id"], files["done"], files["total"]), (said["kind"], said["state"])
+        listed = _is_list(said["problems"])
+    except (KeyError, TypeError):
+        return False
+    return (
+        listed
+        and all(isinstance(one, int) for one in numbers)
+        and all(isinstance(one, str) for one in texts)
+    )
+
+
+def _is_me(said: Any) -> bool:
+    return isinstance(said, dict) and isinstance(said.get("namespace"), str)
+
+
+def _is_page(said: Any) -> bool:
+    return isinstance(said, dict) and _is_list(said.get("items"))
+
+
+def _is_file(said: Json) -> bool:
+    replicas = said.get("replicas")
+    return _is_list(replicas) and all(
+        {"site", "state", "pfn"} <= set(one) for one in replicas or ()
+    )
+
+
+def _books(lfns: Iterable[str]) -> Fits:
+    """Look whether an answer books all of these names."""
+    wanted = frozenset(lfns)
+
+    def fits(said: Any) -> bool:
+        if not _is_request(said) or not _is_list(said.get("files")):
+            return False
+        urls = {one.get("lfn"): one.get("upload_url") for one in said["files"]}
+        texts = all(one is None or isinstance(one, str) for one in urls.values())
+        return texts and wanted <= set(urls)
+
+    return fits
 
 
 # --- tokens --------------------------------------------------------------------------------------
@@ -186,17 +259,25 @@ SHARED = "/tmp"  # noqa: S108 - by the standard
 def find_token() -> Optional[str]:
     """Look for a bearer token where the WLCG bearer-token discovery says.
 
-    A file that others can read, or that belongs to somebody else, is refused: it is no secret.
+    A file that others can read, or that belongs to somebody else, is refused: it is no secret. An
+    empty one says nothing, and the next place is looked at.
     """
     if os.environ.get("BEARER_TOKEN", "").strip():
         return os.environ["BEARER_TOKEN"].strip()
+    for path in _token_files():
+        token = _read_token(path)
+        if token:
+            return token
+    return None
+
+
+def _token_files() -> Iterator[str]:
     if os.environ.get("BEARER_TOKEN_FILE"):
-        return _read_token(os.environ["BEARER_TOKEN_FILE"])
+        yield os.environ["BEARER_TOKEN_FILE"]
     name = f"bt_u{os.geteuid()}"
     for folder in (os.environ.get("XDG_RUNTIME_DIR"), SHARED):
         if folder and os.path.lexists(os.path.join(folder, name)):
-            return _read_token(os.path.join(folder, name))
-    return None
+            yield os.path.join(folder, name)
 
 
 def _read_token(path: str) -> str:
@@ -230,6 +311,10 @@ class Output(NamedTuple):
     adler32: str
 
 
+def _announced(output: Output) -> Json:
+    return {"lfn": output.lfn, "size": output.size, "adler32": padded(output.adler32)}
+
+
 def _ignore(_n: int) -> None:
     pass
 
@@ -241,6 +326,14 @@ def _read(file: IO[bytes], progress: Progress) -> Iterator[bytes]:
             return
         yield chunk
         progress(len(chunk))
+
+
+def padded(adler32: str) -> str:
+    """Write an Adler-32 as the service does: eight lower-case hex digits. Raises Problem."""
+    digits = adler32.strip().lower()
+    if not re.match(r"[0-9a-f]{1,8}\Z", digits):
+        raise Problem.final("name-invalid", f"{adler32!r} is no Adler-32 in hex digits")
+    return digits.zfill(8)
 
 
 def describe(path: str, lfn: str, progress: Progress = _ignore) -> Output:
@@ -295,7 +388,7 @@ def _upload_locally(output: Output, target: str) -> None:
     except OSError as error:
         reason = "source-error" if error.filename == output.path else "destination-error"
         raise Problem.passing(reason, f"{output.lfn} could not be written: {error}") from error
-    if (size, "%08x" % (value & 0xFFFFFFFF)) != (output.size, output.adler32):
+    if (size, "%08x" % (value & 0xFFFFFFFF)) != (output.size, padded(output.adler32)):
         raise Problem.final("checksum-mismatch", f"{output.path} changed while it was copied")
 
 
@@ -371,6 +464,7 @@ class Dynamo:
         token, one is looked for at each call, as it may be renewed.
         """
         parts = urllib.parse.urlsplit(address)
+        _ = parts.port  # raises ValueError where it is no number
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(
                 f"{address!r} is not an address; write for example https://dynamo.example.org"
@@ -397,39 +491,39 @@ class Dynamo:
         self, dataset: str, site: Sites, files: Iterable[Json], key: Optional[str] = None
     ) -> Json:
         """Hand files over: Dynamo pulls those with a `source`; others are booked, see `book`."""
-        return self.post(
-            "/v1/injections", {"dataset": dataset, "site": site, "files": list(files)}, key
-        )
+        body = {"dataset": dataset, "site": site, "files": list(files)}
+        return self.post("/v1/injections", body, key, _is_request)
 
     def book(
         self, dataset: str, site: Sites, outputs: Iterable[Output], key: Optional[str] = None
     ) -> Json:
         """Reserve names and space; the answer says where to `upload` each before `confirm`."""
-        files = [{"lfn": one.lfn, "size": one.size, "adler32": one.adler32} for one in outputs]
-        return self.inject(dataset, site, files, key)
+        files = [_announced(one) for one in outputs]
+        body = {"dataset": dataset, "site": site, "files": files}
+        return self.post("/v1/injections", body, key, _books(one["lfn"] for one in files))
 
     def confirm(self, request_id: int, lfns: Optional[Iterable[str]] = None) -> Json:
         """Say that booked files (all, or those named) have been uploaded."""
         body = {} if lfns is None else {"lfns": list(lfns)}  # type: Json
-        return self.post(f"/v1/injections/{request_id}/uploaded", body)
+        return self.post(f"/v1/injections/{request_id}/uploaded", body, None, _is_request)
 
     def copy(self, dataset: str, site: Sites, key: Optional[str] = None, **wishes: Any) -> Json:
         """Ask that a dataset be at a site; wishes: blocks, consolidate, copies, group, spread."""
-        return self.post("/v1/copies", dict(wishes, dataset=dataset, site=site), key)
+        return self.post("/v1/copies", dict(wishes, dataset=dataset, site=site), key, _is_request)
 
     def close(self, dataset: str, key: Optional[str] = None) -> Json:
         """Say that a dataset takes no more files."""
-        return self.post("/v1/closures", {"dataset": dataset}, key)
+        return self.post("/v1/closures", {"dataset": dataset}, key, _is_request)
 
     def delete(self, dataset: str, key: Optional[str] = None, **what: Any) -> Json:
         """Remove data: all, or what blocks, lfns and site say."""
-        return self.post("/v1/deletions", dict(what, dataset=dataset), key)
+        return self.post("/v1/deletions", dict(what, dataset=dataset), key, _is_request)
 
     # what became of it
 
     def request(self, kind: str, request_id: int) -> Json:
         """Return a request; `kind` is injection, copy, closure, deletion or staging."""
-        return self.get(f"/v1/{COLLECTIONS[kind]}/{request_id}")
+        return self.get(f"/v1/{COLLECTIONS[kind]}/{request_id}", fits=_is_request)
 
     def requests(self, kind: str, **filters: Any) -> Iterator[Json]:
         """Yield requests of a kind, filtered by state, dataset or owner."""
@@ -448,17 +542,33 @@ class Dynamo:
     ) -> Json:
         """Look at a request until it is in one of the states, and return it.
 
-        `seen` is shown each look. Raises Problem `stageout-timeout` when the time is over.
+        `seen` is shown each look. Raises Problem `stageout-timeout` when the time is over; this one
+        and all others name the request.
         """
-        end, pause, wanted = time.monotonic() + seconds, 0.2, frozenset(states)
+        try:
+            return self._settled(request["kind"], request["id"], seconds, frozenset(states), seen)
+        except Problem as problem:
+            problem.request = {"kind": request["kind"], "id": request["id"]}
+            problem.retryable = problem.retryable or problem.reason == "unauthenticated"
+            raise
+
+    def _settled(
+        self,
+        kind: str,
+        request_id: int,
+        seconds: float,
+        states: FrozenSet[str],
+        seen: Optional[Callable[[Json], None]],
+    ) -> Json:
+        end, pause = time.monotonic() + seconds, 0.2
         while True:
-            request = self.request(request["kind"], request["id"])
+            request = self.request(kind, request_id)
             if seen is not None:
                 seen(request)
-            if request["state"] in wanted:
+            if request["state"] in states:
                 return request
             if time.monotonic() + pause > end:
-                told = "{kind} {id} is still {state}".format(**request)
+                told = f"{kind} {request_id} is still {request['state']}"
                 raise Problem.passing("stageout-timeout", f"{told} after {seconds:.0f} s")
             time.sleep(pause)
             pause = min(pause * 1.3, 15.0)
@@ -467,7 +577,7 @@ class Dynamo:
 
     def me(self) -> Json:
         """Return who calls: `user`, and `namespace`, below which that user's files are named."""
-        return self.get("/v1/me")
+        return self.get("/v1/me", fits=_is_me)
 
     def dataset(self, name: str) -> Json:
         """Return a dataset, by its name with the first slash."""
@@ -478,7 +588,7 @@ class Dynamo:
         query = {name: value for name, value in filters.items() if value is not None}
         query.setdefault("limit", 1000)
         while True:
-            page = self.get(collection, query)
+            page = self.get(collection, query, _is_page)
             for item in page["items"]:
                 yield item
             if not page.get("next"):
@@ -487,28 +597,43 @@ class Dynamo:
 
     # the calls themselves
 
-    def get(self, path: str, query: Optional[Json] = None) -> Json:
+    def get(self, path: str, query: Optional[Json] = None, fits: Fits = _is_object) -> Json:
         """Read."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
-        return self.call("GET", path + ("?" + urllib.parse.urlencode(given) if given else ""))
+        asked = path + ("?" + urllib.parse.urlencode(given) if given else "")
+        return self.call("GET", asked, fits=fits)
 
     def put(self, path: str, body: Json) -> Json:
         """Set; doing it twice is doing it once."""
         return self.call("PUT", path, body)
 
-    def post(self, path: str, body: Any, key: Optional[str] = None) -> Json:
+    def post(
+        self, path: str, body: Any, key: Optional[str] = None, fits: Fits = _is_object
+    ) -> Json:
         """Ask for something once, however often the call has to be repeated."""
-        return self.call("POST", path, body, {"Idempotency-Key": key or uuid.uuid4().hex})
+        return self.call("POST", path, body, {"Idempotency-Key": key or uuid.uuid4().hex}, fits)
 
     def call(
-        self, method: str, path: str, body: Any = None, headers: Optional[Dict[str, str]] = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Optional[Dict[str, str]] = None,
+        fits: Fits = _is_object,
     ) -> Json:
-        """Make a call, again and again while that can help, and return the JSON of the answer."""
+        """Make a call, again and again while that can help, and return the JSON of the answer.
+
+        A success that does not fit is none of the service's, and counts as no answer.
+        """
         end, pause, renewed = time.monotonic() + self._patience, self._pause, False
         while True:
             token = self.token
             try:
-                return self._once(method, path, body, dict(headers or {}, **_bearer(token)))
+                said = self._once(method, path, body, dict(headers or {}, **_bearer(token)))
+                if fits(said):
+                    return said  # type: ignore[no-any-return]
+                strange = ValueError("what came back is none of its answers")
+                raise _Failed.unanswered(self.address, strange)
             except _Failed as failed:
                 if failed.problem.status == 401 and not renewed and self.token != token:
                     renewed = True  # the token file was renewed between reading and asking
@@ -519,7 +644,7 @@ class Dynamo:
             time.sleep(wait)
             pause = min(pause * 2, 60.0)
 
-    def _once(self, method: str, path: str, body: Any, headers: Dict[str, str]) -> Json:
+    def _once(self, method: str, path: str, body: Any, headers: Dict[str, str]) -> Any:
         data = None if body is None else json.dumps(body).encode("utf-8")
         asked = urllib.request.Request(  # noqa: S310 - only http(s), see __init__
             self.address + path, data=data, headers=headers, method=method
@@ -530,12 +655,11 @@ class Dynamo:
             asked.add_header("Content-Type", "application/json")
         try:
             with self._opener.open(asked, timeout=self._timeout) as answer:
-                said = json.loads(answer.read().decode("utf-8"))
+                return json.loads(answer.read().decode("utf-8"))
         except urllib.error.HTTPError as error:
-            raise _Failed.answered(error) from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _Failed.answered(self.address, error) from None
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             raise _Failed.unanswered(self.address, error) from None
-        return said  # type: ignore[no-any-return]
 
 
 class _Failed(Exception):
@@ -548,13 +672,20 @@ class _Failed(Exception):
         self.after = after
 
     @classmethod
-    def answered(cls, error: urllib.error.HTTPError) -> "_Failed":
-        """Take what the service, or a proxy in front of it, said."""
+    def answered(cls, address: str, error: urllib.error.HTTPError) -> "_Failed":
+        """Take what the service, or a proxy in front of it, said.
+
+        Only the service refuses for good: a proxy's page may be another one next time.
+        """
         with error:
             try:
                 body = error.read()
             except (OSError, http.client.HTTPException):
                 body = b""
+        refused = 400 <= error.code < 500 and error.code not in REPEATED | OWN_WORD
+        if refused and not isinstance(_object(body).get("reason"), str):
+            strange = ValueError(f"{error.code} by somebody in between")
+            return cls.unanswered(address, strange)
         problem = Problem.read(error.code, error.headers, body)
         after = _seconds(error.headers.get("Retry-After"))
         return cls(problem, again=error.code in REPEATED, after=after)
@@ -592,10 +723,7 @@ def _seconds(text: Optional[str]) -> float:
 
 def pull(service: Dynamo, dataset: str, site: Sites, outputs: Iterable[Output]) -> Json:
     """Let Dynamo fetch the files from where they are: one call."""
-    files = [
-        {"lfn": one.lfn, "size": one.size, "adler32": one.adler32, "source": source_url(one.path)}
-        for one in outputs
-    ]
+    files = [dict(_announced(one), source=source_url(one.path)) for one in outputs]
     return service.inject(dataset, site, files)
 
 
@@ -790,14 +918,28 @@ def _inject(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
     for bulk in bulks(outputs):
         try:
             request = _one_way(service, given, site, bulk)
-            if given.wait is not None:
-                request = service.wait(request, given.wait, SETTLED)
-            codes.append(outcome(request))
-            requests.append(request)
         except Problem as problem:
             codes.append(problem.exit_code)
             problems.append(problem.describe())
+            continue
+        requests.append(request)
+        if given.wait is None:
+            codes.append(outcome(request))
+            continue
+        code, requests[-1], failed = _awaited(service, request, given.wait)
+        codes.append(code)
+        problems += failed
     return together(codes), {"requests": requests, "problems": problems}
+
+
+def _awaited(service: Dynamo, request: Json, seconds: float) -> Tuple[int, Json, List[Json]]:
+    """Wait; return the exit code, the request as it was seen last, and what went wrong."""
+    looks = [request]
+    try:
+        service.wait(request, seconds, SETTLED, lambda look: looks.__setitem__(0, look))
+    except Problem as problem:
+        return problem.exit_code, looks[0], [problem.describe()]
+    return outcome(looks[0]), looks[0], []
 
 
 def _one_way(
@@ -811,14 +953,17 @@ def _one_way(
 
 
 def _wait(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
-    request = service.wait({"kind": given.kind, "id": given.id}, given.seconds, SETTLED)
-    return outcome(request), {"requests": [request]}
+    asked = {"kind": given.kind, "id": given.id}
+    code, seen, problems = _awaited(service, asked, given.seconds)
+    return code, {"requests": [seen] if seen is not asked else [], "problems": problems}
 
 
 def _where(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
     found = list(service.items("/v1/files", lfn=given.lfn))
     if not found:
         raise Problem.final("file-unknown", f"no file is called {given.lfn}")
+    if not all(_is_file(one) for one in found):
+        raise Problem.passing("service-busy", "what came back is none of the service's answers")
     return OK, {"files": found}
 
 
@@ -846,23 +991,30 @@ def _cms_code(said: Json) -> int:
         return int(problem["cms_code"])
     for request in said.get("requests", ()):
         for problem in request.get("problems", ()):
-            return CMS_CODES.get(problem["reason"], 60307)
+            return CMS_CODES.get(str(problem.get("reason")), 60307)
     return 60307
+
+
+def _misused(detail: str) -> Tuple[int, Json]:
+    told = Problem.final("bad-request", detail).describe()
+    return USAGE, {"problems": [dict(told, exit_code=USAGE)]}
+
+
+def _run(given: argparse.Namespace) -> Tuple[int, Json]:
+    if not given.address:
+        return _misused("say where the service is: --address or DYNAMO_URL")
+    try:
+        return _COMMANDS[given.command](Dynamo(given.address, patience=given.patience), given)
+    except Problem as problem:
+        return problem.exit_code, {"problems": [problem.describe()]}
+    except (OSError, ValueError) as error:
+        return _misused(str(error))
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the script and return its exit code."""
     given = _parser().parse_args(arguments)
-    if not given.address:
-        sys.stderr.write("say where the service is: --address or DYNAMO_URL\n")
-        return USAGE
-    try:
-        code, said = _COMMANDS[given.command](Dynamo(given.address, patience=given.patience), given)
-    except Problem as problem:
-        code, said = problem.exit_code, {"problems": [problem.describe()]}
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return USAGE
+    code, said = _run(given)
     said.update(exit_code=code, cms_code=_cms_code(said) if code else 0)
     if given.json:
         sys.stdout.write(json.dumps(said, indent=1, sort_keys=True) + "\n")

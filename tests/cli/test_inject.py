@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from dynamo.cli.main import app
 from tests.cli.conftest import House
+from tests.client.service import Answer, problem, scripted
 from tests.services.world import DATASET, lfn
 
 INJECT = ("inject", DATASET, "--site", "T2_A")
@@ -77,6 +80,25 @@ def test_what_is_refused_is_said_in_words_and_by_the_exit_code(
     assert ran.exit_code == code, ran.stderr
     assert said in ran.stderr
     assert ran.stdout == ""
+
+
+def test_what_was_handed_over_is_told_though_waiting_for_it_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out.root").write_bytes(b"events")
+    files = {"total": 1, "done": 0, "failed": 0}
+    request = {"id": 7, "kind": "injection", "state": "queued", "problems": []}
+    taken = Answer(202, {**request, "progress": {"files": files}})
+    words = [*INJECT, "--json", "--wait", "--lfn-prefix", "/store/x", str(tmp_path / "out.root")]
+    monkeypatch.setenv("BEARER_TOKEN", "some.token.here")
+    with scripted(taken, problem(401, "unauthenticated")) as service:
+        monkeypatch.setenv("DYNAMO_URL", service.address)
+        ran = CliRunner().invoke(app, words)
+
+    said = json.loads(ran.stdout)
+    assert ran.exit_code == 4
+    assert [one["id"] for one in said["requests"]] == [7]
+    assert [one["reason"] for one in said["problems"]] == ["unauthenticated"]
 
 
 def test_a_quota_that_is_used_up_is_a_refusal(house: House) -> None:

@@ -30,6 +30,22 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Raw:
+    """What somebody else says in the service's place."""
+
+    status: int
+    body: bytes
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer with these bytes."""
+        handler.send_response(self.status)
+        handler.send_header("Content-Length", str(len(self.body)))
+        handler.end_headers()
+        handler.wfile.write(self.body)
+        handler.wfile.flush()
+
+
 def problem(status: int, reason: str, **more: object) -> Answer:
     """Refuse as the API does."""
     retryable = bool(more.pop("retryable", False))

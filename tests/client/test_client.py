@@ -14,7 +14,7 @@ import pytest
 
 from dynamo.client import client
 from dynamo.client.client import Dynamo, Output, Problem
-from tests.client.service import Answer, Scripted, cut, half, problem, scripted
+from tests.client.service import Answer, Raw, Scripted, cut, half, problem, scripted
 
 DATASET = "/Higgs/alice-v1/USER"
 SOURCE = Path(client.__file__)
@@ -87,13 +87,15 @@ def test_exit_codes_of_cms_stay_apart_in_eight_bits() -> None:
     [
         cut,
         half,
+        Answer(408),
+        Answer(425),
         Answer(429),
         Answer(500),
         Answer(502, "<html>"),
         Answer(504),
         problem(503, "service-busy", retryable=True),
     ],
-    ids=["cut", "half", "429", "500", "502", "504", "503"],
+    ids=["cut", "half", "408", "425", "429", "500", "502", "504", "503"],
 )
 def test_a_call_is_repeated_until_it_is_answered(fault: Scripted) -> None:
     with scripted(fault, fault, Answer(202, REQUEST)) as service:
@@ -101,6 +103,71 @@ def test_a_call_is_repeated_until_it_is_answered(fault: Scripted) -> None:
 
     assert [call.body for call in service.calls] == [{"dataset": DATASET}] * 3
     assert len({call.headers["Idempotency-Key"] for call in service.calls}) == 1
+
+
+NESTED = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        Raw(200, b"<html>log in to the hotel</html>"),
+        Raw(200, b"\xff\xfe"),
+        Raw(200, NESTED.encode()),
+        Raw(204, b""),
+        Answer(200, ["no", "object"]),
+        Answer(200, "text"),
+        Answer(200, {"status": "ok"}),
+        Answer(200, REQUEST | {"id": "7"}),
+        Answer(200, REQUEST | {"progress": None}),
+        Answer(200, REQUEST | {"problems": [7]}),
+        Raw(403, b"<html>the proxy does not know you</html>"),
+        Raw(404, b"no backend"),
+        Answer(404, {"message": "no Route matched with those values"}),
+        Answer(404, ["no", "object"]),
+    ],
+)
+def test_an_answer_that_is_none_of_the_service_s_counts_as_no_answer(strange: Scripted) -> None:
+    with scripted(strange, Answer(202, REQUEST)) as service:
+        assert quick(service.address).close(DATASET) == REQUEST
+    with scripted(strange) as service, pytest.raises(Problem) as caught:
+        quick(service.address, patience=0.1).close(DATASET)
+
+    told = (caught.value.status, caught.value.reason, caught.value.exit_code)
+    assert told == (0, "service-busy", 4)
+    assert len(caught.value.detail) < 500
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inject", DATASET, "--site", "A", "--push"],
+        ["inject", DATASET, "--site", "A", "--pull"],
+        ["wait", "injection", "7"],
+        ["where", "/store/x"],
+    ],
+    ids=["push", "pull", "wait", "where"],
+)
+@pytest.mark.parametrize(
+    "strange", [Answer(200, {"items": [{}], "files": [{}], "namespace": 7}), Answer(200, None)]
+)
+def test_strange_answers_end_no_command_with_a_traceback(
+    tmp_path: Path, words: list[str], strange: Answer
+) -> None:
+    files = [output_of(tmp_path).path] if words[0] == "inject" else []
+    with scripted(strange) as service:
+        ran = script(service.address, "--patience", "0.1", "--json", *words, *files)
+
+    assert (ran.returncode, ran.stderr) == (4, "")
+    assert json.loads(ran.stdout)["problems"][0]["reason"] == "service-busy"
+
+
+def test_what_a_problem_lists_in_a_strange_shape_is_left_out() -> None:
+    strange = problem(409, "name-conflict", errors={"a": 1}, alternatives=[7, "T2_B", None])
+    with scripted(strange) as service, pytest.raises(Problem) as caught:
+        quick(service.address).close(DATASET)
+
+    assert (caught.value.errors, caught.value.alternatives) == ([], ["T2_B"])
 
 
 def test_two_calls_carry_two_idempotency_keys() -> None:
@@ -254,6 +321,22 @@ def test_the_shared_folder_is_the_last_place_where_a_token_is_looked_for(
     assert client.find_token() == "runtime"
 
 
+def test_an_empty_token_file_says_nothing_and_the_next_place_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(client, "SHARED", str(shared))
+    name = f"bt_u{os.geteuid()}"
+    monkeypatch.setenv("BEARER_TOKEN_FILE", str(written(tmp_path / "mine", " \n")))
+    assert client.find_token() is None
+    written(shared / name, "shared")
+    written(tmp_path / name, "")
+    assert client.find_token() == "shared"
+    written(tmp_path / name, "runtime")
+    assert client.find_token() == "runtime"
+
+
 def test_a_token_file_of_somebody_else_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -341,6 +424,29 @@ def test_the_adler32_of_nothing_is_written_in_full(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
 
     assert client.describe(str(tmp_path / "empty"), "/store/empty").adler32 == "00000001"
+
+
+@pytest.mark.parametrize("spelled", ["11E60398", " 11e60398 "])
+def test_a_checksum_is_announced_as_the_service_writes_it(tmp_path: Path, spelled: str) -> None:
+    output = output_of(tmp_path)._replace(adler32=spelled)
+    with scripted(booking(tmp_path), Answer(200, REQUEST)) as service:
+        client.push(quick(service.address), DATASET, "T2_US_MIT", [output])
+    with scripted(Answer(202, REQUEST)) as other:
+        client.pull(quick(other.address), DATASET, "T2_US_MIT", [output])
+
+    for call in (service.calls[0], other.calls[0]):
+        assert call.body["files"][0]["adler32"] == "11e60398"
+
+
+def test_a_checksum_without_its_leading_zeros_is_filled_up() -> None:
+    assert client.padded("1") == "00000001"
+    assert client.padded("ABC") == "00000abc"
+
+
+@pytest.mark.parametrize("spelled", ["", "no hex", "123456789"])
+def test_what_is_no_checksum_is_refused_before_anything_is_sent(spelled: str) -> None:
+    with pytest.raises(Problem, match="is no Adler-32"):
+        client.padded(spelled)
 
 
 def test_a_file_that_changed_after_booking_is_not_confirmed(tmp_path: Path) -> None:
@@ -581,6 +687,43 @@ def test_the_script_waits_and_tells_how_it_ended(tmp_path: Path) -> None:
 
     assert ran.returncode == 1
     assert json.loads(ran.stdout)["cms_code"] == 60302
+
+
+@pytest.mark.parametrize("command", ["inject", "wait"])
+def test_who_waited_in_vain_is_told_what_for(tmp_path: Path, command: str) -> None:
+    running = Answer(200, REQUEST | {"state": "running"})
+    inject = ["inject", DATASET, "--site", "A", output_of(tmp_path).path, *NAMED, "--wait", "0.3"]
+    wait = ["wait", "injection", "7", "--seconds", "0.3"]
+    script_of = {"inject": [Answer(202, REQUEST), running], "wait": [running]}
+    with scripted(*script_of[command]) as service:
+        ran = script(service.address, "--json", *(inject if command == "inject" else wait))
+
+    assert ran.returncode == 4
+    said = json.loads(ran.stdout)
+    assert [(one["id"], one["state"]) for one in said["requests"]] == [(7, "running")]
+    assert [one["reason"] for one in said["problems"]] == ["stageout-timeout"]
+    assert said["problems"][0]["request"] == {"kind": "injection", "id": 7}
+
+
+def test_a_token_that_ends_while_the_job_waits_is_temporary(tmp_path: Path) -> None:
+    words = ["inject", DATASET, "--site", "A", output_of(tmp_path).path, *NAMED, "--wait"]
+    with scripted(Answer(202, REQUEST), problem(401, "unauthenticated")) as service:
+        ran = script(service.address, "--json", *words, BEARER_TOKEN=ALICE)
+
+    said = json.loads(ran.stdout)
+    assert (ran.returncode, said["exit_code"]) == (4, 4)
+    assert [one["id"] for one in said["requests"]] == [7]
+    [told] = said["problems"]
+    assert (told["reason"], told["retryable"], told["exit_code"]) == ("unauthenticated", True, 4)
+
+
+@pytest.mark.parametrize("address", ["dynamo.example.org", "http://[x", "http://x:port", ""])
+def test_a_malformed_address_is_told_as_json_too(address: str) -> None:
+    ran = script(address, "--json", "where", "/store/x")
+
+    assert (ran.returncode, ran.stderr) == (2, "")
+    said = json.loads(ran.stdout)
+    assert said["exit_code"] == said["problems"][0]["exit_code"] == 2
 
 
 def test_the_script_needs_to_know_where(tmp_path: Path) -> None:
