@@ -25,11 +25,11 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState, TransferKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State
-from dynamo.services import admission, answers, users
+from dynamo.services import admission, answers, rebooking, users
 from dynamo.services import requests as shown
 from dynamo.services.answers import Key
 from dynamo.services.choosing import Candidate
-from dynamo.services.rebooking import Rebooked, rebook
+from dynamo.services.rebooking import GIVEN_UP, Rebooked
 from dynamo.services.registering import Batch, Registered, register
 from dynamo.services.tools import Tools
 
@@ -87,7 +87,7 @@ def _prepared(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | No
     admission.check_scopes([new.lfn for new in wanted.files], caller, "/files/{}/lfn")
     filed = _file(use, wanted, caller, key)
     for site, name in filed.uploads:
-        # a storage that is away now does not undo the booking: the job can make its folder as well
+        # a storage that is away now does not undo the booking: booking again makes its folder
         with suppress(DynamoError):
             use.storages.prepare(site.url, site.rules, name)
     return filed
@@ -114,9 +114,10 @@ def _file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) 
         fresh = [new for new in wanted.files if new.lfn not in known]
         batch = Batch(dataset, caller, wanted)
         filed = _request(work, batch, caller_id, known, use.again)
-        rebooked = rebook(work, use, batch, known)
+        rebooked = rebooking.rebook(work, use, batch, known)
         registered = register(work, use, batch, fresh, filed) if fresh else None
         request_id = registered.request_id if registered else requests.add(work, filed)
+        rebooking.sign(work, rebooked, request_id)
         if key is not None:
             answers.claim(work, caller.name, key, request_id)
         text = f"inject {len(fresh)} files, request {request_id}"
@@ -137,7 +138,8 @@ def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Ca
         booked = {row.lfn: row.id for row in rows if row.kind == TransferKind.UPLOAD}
         if _booking_has_ended(work, request, rows, lfns):
             raise Conflict(
-                "what was booked here has expired, was cancelled or given up: book again",
+                "what was booked here has expired, was cancelled or given up, or was booked anew"
+                " by another run of the job: book again",
                 "booking-expired",
             )
         if lfns is not None and (unknown := [lfn for lfn in lfns if lfn not in booked]):
@@ -176,7 +178,9 @@ def _booking_has_ended(
         return False
     named = None if lfns is None else frozenset(lfns)
     concerned = [row for row in rows if named is None or row.lfn in named]
-    if any(row.kind == TransferKind.UPLOAD and row.state in _COUNTED for row in concerned):
+    if any(row.rebooked is not None and row.rebooked > request.id for row in concerned):
+        return True
+    if any(row.kind == TransferKind.UPLOAD and row.state in GIVEN_UP for row in concerned):
         return True
     if len(concerned) >= (request.n_files if named is None else len(named)):
         return False

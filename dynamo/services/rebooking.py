@@ -27,16 +27,20 @@ from dynamo.services.choosing import Candidate, candidate_at, choose
 from dynamo.services.registering import Batch, Transfers, charge, limit
 from dynamo.services.tools import Tools
 
-_GIVEN_UP = frozenset({State.FAILED, State.CANCELLED})
+GIVEN_UP = frozenset({State.FAILED, State.CANCELLED})
 """Files in these states count as failed in the request that was to bring them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rebooked:
-    """Which requests have work again, and where jobs will write: site -> one of the addresses."""
+    """What has been queued anew."""
 
     requests: frozenset[int] = frozenset()
+    """Those that have work again."""
     uploads: Sequence[tuple[Candidate, str]] = ()
+    """Where jobs will write: one of the addresses at each site."""
+    elsewhere: Sequence[int] = ()
+    """The transfers whose old address, or source, is not looked at any more."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class _Waiting:
         Unless the job has said so, only who would write to the same site has use for them.
         """
         row = self.row
-        if row.kind != TransferKind.UPLOAD or row.state in _GIVEN_UP:
+        if row.kind != TransferKind.UPLOAD or row.state in GIVEN_UP:
             return False
         # a confirmation that came after the failure is due at once
         refuted = row.reason in NOTHING_UPLOADED and row.not_before > row.updated
@@ -69,7 +73,7 @@ class _Waiting:
     @cached_property
     def changes(self) -> bool:
         """Tell whether it is to be queued anew: it rests, or the caller names another way."""
-        if self.row.state in {State.HELD, *_GIVEN_UP}:
+        if self.row.state in {State.HELD, *GIVEN_UP}:
             return True
         other = self.is_elsewhere or self.new.source != self.row.source_url
         return other and not self.keeps_its_address
@@ -94,13 +98,14 @@ class _Waiting:
 
 def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Rebooked:
     """Let known files that have not come be brought as the caller says now."""
-    changing = [one for one in _waiting(work, batch, known) if one.changes]
+    waiting = _waiting(work, batch, known)
+    changing = [one for one in waiting if one.changes]
     if not changing:
-        return Rebooked()
+        return Rebooked(uploads=_kept(waiting))
     _check_idle(changing)
     _lock(work, batch, changing)
     places = _destinations(work, use, batch, changing)
-    uploads: list[tuple[Candidate, str]] = []
+    uploads = _kept([one for one in waiting if not one.changes])
     for site, some in places:
         make = Transfers(work, use.settings, 0, site, batch.caller.name)
         replicas = _place(work, use, batch, site, [one for one in some if one.is_placed_anew])
@@ -109,7 +114,14 @@ def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Reboo
         _tell(work, batch, site, [one for one in some if one.moves])
     _count(work, changing)
     _leave(work, {one.row.block_id for one in changing if one.moves} - {None})
-    return Rebooked(frozenset(one.row.request_id for one in changing), uploads)
+    elsewhere = [one.row.transfer_id for one in changing if not one.keeps_its_address]
+    return Rebooked(frozenset(one.row.request_id for one in changing), uploads, elsewhere)
+
+
+def sign(work: Work, rebooked: Rebooked, request_id: int) -> None:
+    """Note which injection was told the new addresses: who knows an older one cannot confirm it."""
+    again = update(Transfer).where(Transfer.id.in_(rebooked.elsewhere))
+    work.changed(again.values(rebooked_by=request_id))
 
 
 def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
@@ -124,6 +136,12 @@ def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
         _Waiting(n, new, row, site := sites[row.site_id], site.name not in batch.sites)
         for n, new, row in open_ones
     ]
+
+
+def _kept(waiting: Sequence[_Waiting]) -> list[tuple[Candidate, str]]:
+    """Return where jobs write on: a storage that was away when it was booked has no folder yet."""
+    kept = [one for one in waiting if one.row.upload is not None and one.keeps_its_address]
+    return list({one.site.id: (one.site, one.row.upload) for one in kept}.values())
 
 
 def _check_idle(changing: Sequence[_Waiting]) -> None:
@@ -265,7 +283,7 @@ def _queue(make: Transfers, one: _Waiting, replicas: dict[int, int]) -> str | No
 def _count(work: Work, changing: Sequence[_Waiting]) -> None:
     tallies = Tallies()
     for one in changing:
-        if one.row.state in _GIVEN_UP:
+        if one.row.state in GIVEN_UP:
             tallies[one.row.request_id].failed -= 1
     requests.count(work, tallies)
 

@@ -10,7 +10,7 @@ from dynamo.db.claims import Holder
 from dynamo.db.tables import Block, BlockReplica, History, Transfer
 from dynamo.errors import Conflict, Forbidden, Full
 from dynamo.inventory import asked
-from dynamo.services import scans
+from dynamo.services import injection, scans
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
 
@@ -97,6 +97,46 @@ def test_a_booking_that_a_job_makes_again_at_another_site_is_written_there(
     scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
     world.work()
     assert world.on_disk("T2_A") == {}, "what the first life has left is cleaned up"
+
+
+def test_a_first_life_cannot_confirm_what_a_second_was_told_to_write_elsewhere(world: World):
+    first = world.book("T2_A", "out.root", EVENTS)
+    second = world.book("T2_B", "out.root", EVENTS)
+
+    for lfns in (None, [OUT]):
+        with pytest.raises(Conflict, match="booked anew by another run") as refused:
+            injection.uploaded(world.use, first, lfns, ALICE)
+        assert refused.value.reason == "booking-expired"
+
+    third = world.book("T2_A", "out.root", EVENTS)
+    world.upload(third, EVENTS)
+    world.confirm(third)
+    world.work()
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+    with pytest.raises(Conflict):
+        world.confirm(second)
+
+
+def test_a_second_life_that_was_told_the_same_address_leaves_the_first_one_its_own(world: World):
+    first = world.book("T2_A", "out.root", EVENTS)
+    second = world.book("T2_A", "out.root", EVENTS)
+    assert address(world, second) == address(world, first)
+    world.upload(first, EVENTS)
+    world.confirm(first)
+    world.work()
+
+    assert world.request("injection", second)["state"] == "done"
+
+
+def test_booking_again_makes_the_folder_that_a_storage_that_was_away_did_not(world: World):
+    root, away = world.folder / "T2_A", world.folder / "unmounted"
+    root.rename(away)
+    world.book("T2_A", "out.root", EVENTS)
+    away.rename(root)
+
+    again = world.book("T2_A", "out.root", EVENTS)
+
+    assert Path(address(world, again).removeprefix("file://")).parent.is_dir()
 
 
 def test_bytes_that_were_confirmed_are_awaited_and_the_second_life_is_told(

@@ -100,6 +100,8 @@ class Transfer(Lease, Base):
     """What is read, for pulls."""
     upload: Mapped[Lfn | None]
     """The temporary name in the incoming area that the job writes to, for uploads."""
+    rebooked_by: Mapped[Reference | None]
+    """The injection that was told this name; earlier ones were told another. None = the first."""
     confirmed: Mapped[bool]
     """False for an upload that the job has not confirmed yet."""
     expires: Mapped[Moment | None]
