@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,17 +154,25 @@ def xrootd_servers(count: int, does: Sequence[str] = USUAL) -> Iterator[list[XRo
 class Wire:
     """Stands between clients and a server; it can lose every answer while all that is asked passes.
 
-    `mute_after` names bytes: once they have passed to the server, nothing comes back.
+    `mute_after` names bytes: once they have passed to the server, nothing comes back. `when` lets
+    something happen in the middle of a copy, which no watcher from outside can be sure to meet.
     """
 
     def __init__(self, server: XRootD) -> None:
         self.server = server
         self.asked = 0
+        self.answered = 0
+        self._trap: tuple[int, Callable[[], None]] | None = None
         self.mute_after: bytes | None = None
         self.mute = False
+        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"root://127.0.0.1:{self._listener.getsockname()[1]}/"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def when(self, passed: int, act: Callable[[], None]) -> None:
+        """Act once, as soon as so many more bytes have come from either side, before they go on."""
+        self._trap = (self.asked + self.answered + passed, act)
 
     def heal(self) -> None:
         """Let all answers pass again."""
@@ -188,12 +196,22 @@ class Wire:
                         target=self._carry, args=(source, target, ask), daemon=True
                     ).start()
 
+    def _spring(self) -> None:
+        with self._lock:
+            if self._trap is None or self.asked + self.answered < self._trap[0]:
+                return
+            act, self._trap = self._trap[1], None
+        act()
+
     def _carry(self, source: socket.socket, target: socket.socket, ask: bool) -> None:
         with suppress(OSError):  # either side may have gone
             while data := source.recv(2**20):
                 if ask:
                     self.asked += len(data)
                     self.mute |= self.mute_after is not None and self.mute_after in data
+                else:
+                    self.answered += len(data)
+                self._spring()
                 if ask or not self.mute:
                     target.sendall(data)
         for end in (source, target):
