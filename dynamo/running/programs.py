@@ -9,7 +9,8 @@ from pathlib import Path
 
 from dynamo.running.ports import LOOPBACK
 
-_CELERY = (sys.executable, "-m", "celery", "-A", "workers.app")
+_APP = ("-A", "workers.app")
+_CELERY = (sys.executable, "-m", "celery", *_APP)
 
 
 class Stage(IntEnum):
@@ -80,7 +81,10 @@ def beat(schedule: Path) -> Program:
 
 def flower(port: int, password: str, address: str = LOOPBACK) -> Program:
     """Return the operators' view of the queues, closed to all without the password."""
-    command = (*_CELERY, "flower", f"--address={address}", f"--port={port}")
+    command = (
+        *(sys.executable, "-m", "dynamo.running.flower", *_APP),
+        *("flower", f"--address={address}", f"--port={port}"),
+    )
     return Program("flower", command, env={"FLOWER_BASIC_AUTH": f"dynamo:{password}"})
 
 

@@ -8,9 +8,13 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flower.urls import handlers
+from tornado.routing import URLSpec
 
 from dynamo.running import record
 from tests.servers import Broker, free_port
@@ -21,8 +25,8 @@ pytestmark = pytest.mark.slow
 PROGRAMS = {"api", "broker", "beat", "flower", "transfer", "deletion", "policy", "consistency"}
 
 
-def status(url: str, password: str | None = None) -> int:
-    request = urllib.request.Request(url)
+def status(url: str, password: str | None = None, method: str = "GET") -> int:
+    request = urllib.request.Request(url, method=method)
     if password is not None:
         login = b64encode(f"dynamo:{password}".encode()).decode()
         request.add_header("Authorization", f"Basic {login}")
@@ -56,13 +60,33 @@ def test_no_secret_stands_on_a_command_line_or_where_others_can_read_it(system: 
         assert stat.S_IMODE((system.data / name).stat().st_mode) == 0o600
 
 
-def test_flower_shows_and_changes_nothing_without_the_password(system: System) -> None:
-    flower = system.running.flower
+SHOWN = ("/", "/tasks", "/api/workers", "/api/tasks", "/metrics", "/healthcheck")
+
+
+@pytest.mark.parametrize("path", [*SHOWN, "/static/js/flower.js"])
+def test_flower_shows_what_it_has_to_who_knows_the_password(system: System, path: str) -> None:
     password = (system.data / "keys" / "flower").read_text().strip()
-    for path in ("/", "/api/workers", "/api/tasks"):
-        assert status(flower + path) == 401
-        assert status(flower + path, "guessed") == 401
-        eventually(lambda path=path: status(flower + path, password) == 200)  # type: ignore[misc]
+    eventually(lambda: status(system.running.flower + path, password) == 200)
+
+
+def test_flower_shows_and_changes_nothing_without_the_password(system: System) -> None:
+    paths = [*SHOWN, *(example(route) for route in handlers), "/none", "/favicon.ico"]
+    for path, method in product(paths, ("GET", "POST", "HEAD", "OPTIONS")):
+        for password in (None, "guessed", ""):
+            found = status(system.running.flower + path, password, method)
+            assert found in (401, 403), (method, path, password)
+
+
+def example(route: Any) -> str:
+    """Return an address that one of Flower's routes, however it was declared, serves."""
+    pattern = str(route.regex.pattern if isinstance(route, URLSpec) else route[0])
+    return (
+        pattern.rstrip("$")
+        .replace("/?", "")
+        .replace("(.+)", "x")
+        .replace("(.*)", "x")
+        .replace(".*", "/x")
+    )
 
 
 def test_a_second_one_on_the_same_data_is_refused(system: System) -> None:
