@@ -145,13 +145,6 @@ class Course:
         ours = {name: {pid} | family(pid) for name, pid in self.system.running.pids.items()}
         return {**ours, **self.servers}
 
-    def round(self, number: int) -> None:
-        """Take one set of files through all."""
-        calls = self._outputs(number)
-        self._inject(number, calls)
-        self._copy(number, calls)
-        shutil.rmtree(self.folder / "scratch")
-
     def memory(self, names: Sequence[str]) -> dict[str, int]:
         """Return the bytes that some of the programs hold."""
         return {name: resident(self._processes()[name]) for name in names}
