@@ -33,7 +33,7 @@ class Transport(redis.Transport):
 
     Channel = Channel
 
-    def on_readable(self, fileno: int) -> None:
+    def on_readable(self, fileno: int) -> None:  # type: ignore[override] # as Kombu's own
         """Hand over what has come; what nobody can read is told and left.
 
         It is out of its queue by then. Celery looks only at messages that are well-formed; any
