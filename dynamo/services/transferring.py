@@ -89,10 +89,11 @@ def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
     reached(Point.ADMITTED)
     known = Experience(way)
     claimed: list[Claimed] = []
+    concerned: set[int] = set()
     try:
         claimed = _claim(use, ids[:TRIAL_FILES] if admission.trial else ids, holder)
-        if admission.trial:
-            _later(use, ids[TRIAL_FILES:])
+        concerned = {transfer.request_id for transfer in claimed}
+        concerned |= _later(use, set(ids) - {transfer.id for transfer in claimed})
         if not claimed:
             return 0
         reached(Point.CLAIMED)
@@ -100,13 +101,21 @@ def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
             heartbeat.start([transfer.id for transfer in claimed])
             return _Carrier(use, holder, heartbeat, known).carry(claimed)
     finally:
-        traffic.leave(use, known, holder, {transfer.request_id for transfer in claimed})
+        traffic.leave(use, known, holder, concerned)
 
 
 @retried
-def _later(use: Tools, ids: Sequence[int]) -> None:
+def _later(use: Tools, ids: Collection[int]) -> set[int]:
+    """Let what was not claimed be sent again when it is its turn; return whose it is.
+
+    The rest of a trial, and what was passed over as somebody changed its rows at that moment: its
+    message is used up, and without this it would wait until that is taken for lost.
+    """
+    if not ids:
+        return set()
     with use.begin() as work:
         streams.unsend(work, ids)
+        return {row.id for row in streams.owners(work, ids)}
 
 
 @retried

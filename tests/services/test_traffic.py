@@ -1,7 +1,7 @@
 """Who may bring files where: limits, turns, and sites that keep failing."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 
@@ -46,6 +46,23 @@ def waiting(world: World, request: int) -> list[int]:
     with world.use.begin.reading() as work:
         wanted = (Transfer.request_id == request, Transfer.state == "queued")
         return work.scalars(select(Transfer.id).where(*wanted).order_by(Transfer.id))
+
+
+def test_what_a_worker_finds_locked_is_sent_again_without_waiting_for_a_sweep(world: World) -> None:
+    """The message is used up when the claim passes over rows that somebody changes just then."""
+    request = world.many("T2_A", 5)
+    ids = waiting(world, request)
+    world.published.clear()
+    with ThreadPoolExecutor(1) as pool:
+        with world.use.begin() as work:
+            work.rows(select(Transfer.id).where(Transfer.id.in_(ids)).with_for_update())
+            worker = pool.submit(transferring.carry, world.use, ids)
+            wait([worker], 1)  # where a claim does not pass over locked rows, it waits as well
+        worker.result()
+
+    world.work()
+
+    assert world.request("injection", request)["state"] == "done"
 
 
 def test_no_limit_is_passed_however_many_workers_come_at_once(world: World) -> None:
