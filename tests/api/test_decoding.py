@@ -53,11 +53,11 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_within_a_second_and_in_flat_memory(name: str) -> None:
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()  # what others do on the machine is not the decoder's fault
     try:
         with pytest.raises((Malformed, TooLarge)):
             decode(BOMBS[name], object)
-        assert time.perf_counter() - began < 1
+        assert time.process_time() - began < 1
         assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
     finally:
         tracemalloc.stop()
