@@ -14,10 +14,11 @@ if os.environ.get("NIGHTLY") == "1":  # these start whole systems, or build larg
     NAMES += ["path", "detox", "dealer", "silent", "memory"]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", NAMES)
 def test_each_figure_is_a_line_of_json(name: str) -> None:
     command = [sys.executable, "-m", "tests.bench", "--quick", name]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=150)
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=360)
     assert ran.returncode == 0, ran.stderr[-3000:]
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert lines

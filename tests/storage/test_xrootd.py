@@ -34,6 +34,8 @@ from tests.storage.suite import (
 )
 
 QUICK = Limits(answer=4, silence=4, third_party=2**20)
+BUSY = 20
+"""Seconds that a busy machine may add; whoever forgot a limit waits for minutes."""
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +227,7 @@ def test_a_server_that_is_away_is_told_at_once(server: XRootD):
     began = time.monotonic()
     with pytest.raises(StorageError):
         storage.stat(LFN)
-    assert time.monotonic() - began < QUICK.answer + 2
+    assert time.monotonic() - began < QUICK.answer + BUSY
 
 
 def test_whoever_does_not_speak_xrootd_does_not_load_its_library():
@@ -371,7 +373,7 @@ def test_a_frozen_server_costs_the_deadline_and_nobody_else_waits(storage, serve
     finally:
         server.thaw()
     assert (failed.value.reason, failed.value.unknown) == ("queue-timeout", True)
-    assert took < QUICK.answer + 2
+    assert took < QUICK.answer + BUSY
     assert storage.stat(LFN) is None
 
 
@@ -409,5 +411,5 @@ def test_a_write_to_a_server_that_falls_silent_ends_as_unknown_and_is_left(
     finally:
         server.thaw()
     assert (failed.value.reason, failed.value.unknown) == ("queue-timeout", True)
-    assert time.monotonic() - began < QUICK.silence + QUICK.answer + 6
+    assert time.monotonic() - began < QUICK.silence + QUICK.answer + BUSY
     assert LFN not in look()
