@@ -24,6 +24,7 @@ class Rows:
     """Which rows are wanted; words of the schema only, never of a caller."""
 
     table: str
+    """Or a subquery with a name."""
     columns: Sequence[str]
     """Expressions that are never NULL: whole numbers, for `texts` the last one a name."""
     where: str = "1 = 1"

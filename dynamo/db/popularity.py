@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Date, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import mysql, sqlite
 
+from dynamo.db.columns import Rows, numbers, seconds
 from dynamo.db.tables import Access, Base, Demand
 from dynamo.db.work import Work
 from dynamo.inventory.snapshot import Amounts, Column, Numbers, Snapshot
@@ -86,19 +87,14 @@ def purge(work: Work) -> int:
 
 def accessed(work: Work) -> Accessed:
     """Sum up what was read within the last two years, over all sites and days."""
-    first = (work.now - ACCESSES_KEPT).date()
-    rows = work.rows(
-        select(Access.dataset_id, func.sum(Access.accesses), func.max(Access.day, type_=Date()))
-        .where(Access.day >= first, Access.accesses > 0)
-        .group_by(Access.dataset_id)
-        .order_by(Access.dataset_id)
+    first = (work.now - ACCESSES_KEPT).date().isoformat()
+    read = (
+        "(SELECT dataset_id, SUM(accesses) AS number, MAX(day) AS day FROM accesses"  # noqa: S608 - no caller's words
+        f" WHERE day >= '{first}' AND accesses > 0 GROUP BY dataset_id) AS accessed"
     )
-    days = np.array([row[2] for row in rows], "datetime64[s]")
-    return Accessed(
-        np.fromiter((row[0] for row in rows), np.int64, len(rows)),
-        np.fromiter((row[1] for row in rows), np.float64, len(rows)),
-        days.astype(np.int64),
-    )
+    wanted = ("dataset_id", "number", seconds(work, "day"))
+    ids, number, last = numbers(work, Rows(read, wanted, key="dataset_id"))
+    return Accessed(ids, number.astype(np.float64), last)
 
 
 def waiting(work: Work) -> Waiting:

@@ -57,6 +57,12 @@ def locked(work: Work, request_id: int) -> Any:
     )
 
 
+def all_locked(work: Work, request_ids: Collection[int]) -> Sequence[Any]:
+    """Lock requests, in one order, and return the rows of those that there are."""
+    mine = select(*Request.__table__.columns).where(Request.id.in_(request_ids))
+    return work.rows(mine.order_by(Request.id).with_for_update())
+
+
 def get(work: Work, request_id: int) -> Any:
     """Return a request's row, or None."""
     return work.row(select(*Request.__table__.columns).where(Request.id == request_id))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from dynamo.dealer.globs import chosen
 from dynamo.dealer.question import Filled, Limits, Question, Veto
 from dynamo.dealer.wishes import Subscription, Wanted
 from dynamo.dealer.wishes import Wish as Asked
+from dynamo.inventory.arranging import Keys
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import NOBODY, Amounts, Codes, Flags, Numbers, Snapshot
 from dynamo.policy.homes import NOWHERE, Imagined, homes
@@ -22,8 +24,11 @@ from dynamo.policy.partitions import Partitions, read_partitions
 from dynamo.services.wishes import Target, Wish
 from dynamo.settings import Dealer, Settings
 
+_AT_ONCE = 20
+"""Requests whose blocks are looked up together."""
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class Ground:
     """What was read in one unit of work."""
 
@@ -51,13 +56,23 @@ class Ground:
         """Return the partition that holds replicas that are still to be made."""
         return homes(self.snapshot, self.partitions, some, self.moment)
 
+    @cached_property
+    def datasets(self) -> Keys:
+        """Tell the places of datasets by key."""
+        return Keys.of(self.snapshot.datasets.ids)
+
+    @cached_property
+    def sites(self) -> Keys:
+        """Tell the places of sites by key."""
+        return Keys.of(self.snapshot.sites.ids)
+
     def dataset(self, key: int) -> int:
         """Return the place of a dataset."""
-        return int(np.flatnonzero(self.snapshot.datasets.ids == key)[0])
+        return int(self.datasets([key])[0])
 
     def site(self, key: int) -> int:
         """Return the place of a site."""
-        return int(np.flatnonzero(self.snapshot.sites.ids == key)[0])
+        return int(self.sites([key])[0])
 
 
 def everything(work: Work, protected_sites: Collection[str]) -> Ground:
@@ -140,26 +155,45 @@ def voiced(work: Work, ground: Ground, wishes: Sequence[Wish], settings: Setting
     labels = ground.snapshot.groups.labels
     keys = ground.snapshot.groups.ids.tolist()
     names = {key: labels[place] for place, key in enumerate(keys) if place != NOBODY}
-    closed = set(ground.snapshot.blocks.ids[~ground.open_blocks].tolist())
-    begun = set(ground.snapshot.blocks.dataset[~ground.open_blocks].tolist())
+    blocks_of = _named_blocks(work, ground, [wish for wish in wishes if wish.blocks is not None])
+    begun = np.zeros(len(ground.snapshot.datasets.ids), np.bool_)
+    begun[ground.snapshot.blocks.dataset[~ground.open_blocks]] = True
     for wish in wishes:
-        blocks = None
-        if wish.blocks is not None:
-            mine = (Block.dataset_id == wish.dataset.id, Block.uuid.in_(wish.blocks))
-            blocks = [key for key in work.scalars(select(Block.id).where(*mine)) if key in closed]
-        if (blocks is None or blocks) and ground.dataset(wish.dataset.id) in begun:
+        blocks = None if wish.blocks is None else blocks_of[wish.request_id]
+        if (blocks is None or blocks) and begun[ground.dataset(wish.dataset.id)]:
             found.add(wish, blocks, names.get(wish.group_id or 0, settings.user.group))
     return found
 
 
+def _named_blocks(work: Work, ground: Ground, wishes: Sequence[Wish]) -> dict[int, list[int]]:
+    """Return by request the keys of the blocks that it names, of those that are closed."""
+    known: dict[tuple[int, str], int] = {}
+    for start in range(0, len(wishes), _AT_ONCE):
+        some = wishes[start : start + _AT_ONCE]
+        named = {uuid for wish in some for uuid in wish.blocks or ()}
+        of = Block.dataset_id.in_({wish.dataset.id for wish in some})
+        rows = work.rows(
+            select(Block.dataset_id, Block.uuid, Block.id).where(of, Block.uuid.in_(named))
+        )
+        known |= {(dataset_id, uuid): key for dataset_id, uuid, key in rows}
+    keys = np.fromiter(known.values(), np.int64, len(known))
+    closed = set(keys[np.isin(keys, ground.snapshot.blocks.ids[~ground.open_blocks])].tolist())
+    return {
+        wish.request_id: sorted(
+            {known.get((wish.dataset.id, uuid), 0) for uuid in wish.blocks or ()} & closed
+        )
+        for wish in wishes
+    }
+
+
 def home_of(ground: Ground, wishes: Sequence[Wish]) -> list[str]:
     """Return for each request the partition that its copies come to lie in."""
-    group = {int(key): place for place, key in enumerate(ground.snapshot.groups.ids)}
+    group = Keys.of(ground.snapshot.groups.ids)
     found = ground.homes(
         Imagined(
-            np.array([ground.dataset(wish.dataset.id) for wish in wishes], np.int32),
-            np.array([ground.site(wish.meant[0].id) for wish in wishes], np.int32),
-            np.array([group[wish.group_id or 0] for wish in wishes], np.int32),
+            ground.datasets([wish.dataset.id for wish in wishes]),
+            ground.sites([wish.meant[0].id for wish in wishes]),
+            group([wish.group_id or 0 for wish in wishes]),
         )
     )
     named = {key: name for name, key in ground.keys.items()}

@@ -10,12 +10,15 @@ from dynamo.db.work import retried
 from dynamo.dealer.plan import Plan
 from dynamo.dealer.wishes import Verdict, WishState
 from dynamo.inventory.states import ENDED
+from dynamo.operations.hints import batches
 from dynamo.services import cancelling, wishes
 from dynamo.services.asking import Ground, Voiced
 from dynamo.services.tools import Tools
-from dynamo.services.wishes import Wish
+from dynamo.services.wishes import Choice, Wish
 
 SYSTEM = "dynamo"
+AT_ONCE = 100
+"""Requests whose sites are kept in one transaction."""
 
 
 def choose(use: Tools, plan: Plan, ground: Ground, said: Voiced) -> dict[int, Wish | None]:
@@ -25,13 +28,17 @@ def choose(use: Tools, plan: Plan, ground: Ground, said: Voiced) -> dict[int, Wi
     """
     verdicts: Mapping[int, Verdict] = {verdict.key: verdict for verdict in plan.verdicts}
     found: dict[int, Wish | None] = {wish.request_id: wish for wish, _ in said.of.values()}
+    chosen: dict[int, Choice] = {}
     for key, (wish, sites) in said.of.items():
         if not wish.missing or sites != wish.others:
             continue
         names = _chosen(plan, ground, said, verdicts.get(key), wish)
         if names:
-            kept = wishes.choose(use, wish, names)
-            found[wish.request_id] = _decided(wish, names) if kept else None
+            chosen[wish.request_id] = Choice(wish, frozenset(names))
+            found[wish.request_id] = _decided(wish, names)
+    for some in batches(list(chosen), AT_ONCE):
+        lost = wishes.choose(use, {request_id: chosen[request_id] for request_id in some})
+        found |= dict.fromkeys(lost)
     return found
 
 
@@ -64,21 +71,27 @@ def _chosen(
     if verdict is None or verdict.state is WishState.REJECTED:
         return []
     going = {action.site for action in verdict.actions}
+    having = _having(ground, wish, said.blocks[wish.request_id])
     open_to = [
         site.name
         for site in wish.others
-        if site.name not in going
-        and plan.targets[ground.site(site.id)]
-        and _has(ground, wish, site.id, said.blocks[wish.request_id])
+        if site.name not in going and (place := ground.site(site.id)) in having
+        if plan.targets[place]
     ]
     return [*sorted(going), *open_to[: wish.missing - len(going)]]
 
 
-def _has(ground: Ground, wish: Wish, site_id: int, blocks_named: Sequence[int] | None) -> bool:
-    """Tell whether a site has all that is wanted, or will have."""
-    blocks, rows = ground.snapshot.blocks, ground.snapshot.block_replicas
-    dataset, site = ground.dataset(wish.dataset.id), ground.site(site_id)
-    wanted = np.flatnonzero((blocks.dataset == dataset) & ~ground.open_blocks)
-    here = rows.block[ground.snapshot.replicas.site[rows.replica] == site]
-    named = wanted if blocks_named is None else wanted[np.isin(blocks.ids[wanted], blocks_named)]
-    return bool(np.isin(named, here).all())
+def _having(ground: Ground, wish: Wish, blocks_named: Sequence[int] | None) -> frozenset[int]:
+    """Return the places of the sites that have all that is wanted, or will have."""
+    blocks, replicas = ground.snapshot.blocks, ground.snapshot.replicas
+    rows, first = ground.snapshot.block_replicas, replicas.first
+    mine = [ground.dataset(wish.dataset.id) + end for end in (0, 1)]
+    wanted = np.arange(*np.searchsorted(blocks.dataset, mine))
+    wanted = wanted[~ground.open_blocks[wanted]]
+    if blocks_named is not None:
+        wanted = wanted[np.isin(blocks.ids[wanted], blocks_named)]
+    return frozenset(
+        int(replicas.site[replica])
+        for replica in range(*np.searchsorted(replicas.dataset, mine).tolist())
+        if np.isin(wanted, rows.block[first[replica] : first[replica + 1]]).all()
+    )

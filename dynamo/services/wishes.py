@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -208,19 +208,35 @@ def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Other sites that a request's copies shall be at, beside those that it had."""
+
+    wish: Wish
+    names: frozenset[str]
+
+
 @retried
-def choose(use: Tools, wish: Wish, names: Collection[str]) -> bool:
-    """Keep at which other sites copies are from now on; False = others were chosen meanwhile."""
+def choose(use: Tools, chosen: Mapping[int, Choice]) -> set[int]:
+    """Keep at which other sites the copies of requests are from now on.
+
+    Return the requests for which others were chosen meanwhile, and those that have ended.
+    """
+    lost = set(chosen)
     with use.begin() as work:
-        request = requests.locked(work, wish.request_id)
-        if request is None or request.state in ENDED:
-            return False
-        now = made(request, wish.dataset, Directory.read(work, use.settings.dealer))
-        here, before = ({site.name for site in one.sites} for one in (now, wish))
-        if here != before:
-            return here == before | set(names)
-        chosen = sorted(before | set(names))
-        return requests.put(work, wish.request_id, body={**request.body, "chosen": chosen})
+        known = Directory.read(work, use.settings.dealer)
+        for request in requests.all_locked(work, chosen):
+            if request.state in ENDED:
+                continue
+            wish, names = chosen[request.id].wish, chosen[request.id].names
+            now = made(request, wish.dataset, known)
+            here, before = ({site.name for site in one.sites} for one in (now, wish))
+            if here == before:
+                body = {**request.body, "chosen": sorted(before | names)}
+                requests.put(work, request.id, body=body)
+            if here in (before, before | names):
+                lost.remove(request.id)
+    return lost
 
 
 def of_wish(wish: Wish) -> tuple[Any, ...]:

@@ -629,6 +629,23 @@ def test_a_copy_of_blocks_that_are_removed_meanwhile_fails(world: World):
     assert shown["detail"] == "nothing is left of what was asked for"
 
 
+def test_a_site_that_has_the_wanted_blocks_is_chosen_although_it_lacks_others(world: World):
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    first, second = world.block_names()
+    world.copy("T2_B", blocks=(first,), consolidate=False)
+    world.work()
+
+    had = world.copy(["T2_B", "T2_C"], blocks=(first,), copies=1)
+    lacked = world.copy("T2_B", blocks=(second, first), consolidate=False)
+    world.work()
+
+    assert world.request("copy", had)["chosen"] == ["T2_B"]
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")] == [10, 10, 0]
+    assert world.request("copy", lacked)["state"] == "done"
+
+
 def test_the_closure_names_files_that_cannot_arrive_and_goes_on_when_they_are_dropped(
     world: World, clock: Clock
 ):
