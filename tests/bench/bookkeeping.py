@@ -1,7 +1,8 @@
 """What is written about transfers: claimed, recorded, block complete, without moving a byte.
 
 A worker's own units of work are called with arrivals that nobody checked: a stream begins, a batch
-is claimed and recorded, the stream ends, as `carry` calls them before and after storages.
+is claimed and recorded, the stream ends, as `carry` calls them before and after storages. What was
+injected is copied to another site then, until all its block replicas are complete there too.
 """
 
 import time
@@ -10,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from dynamo.db import claims, streams, transfers
-from dynamo.db.tables import Transfer
+from dynamo.db.tables import Block, BlockReplica, Dataset, Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services import injection, outcomes, traffic
+from dynamo.services import closures, copies, injection, outcomes, planning, traffic
 from dynamo.services.leases import new_holder
 from dynamo.services.outcomes import Arrived
 from dynamo.services.tools import Tools
@@ -28,7 +29,7 @@ from tests.bench.bare import Bare, bare
 from tests.bench.figures import Figure
 from tests.bench.machine import Meter
 from tests.bench.scale import Scale
-from tests.bench.stack import SITE, fresh, production_mariadb
+from tests.bench.stack import SECOND, SITE, fresh, production_mariadb, register_site
 
 _BATCH = 100
 _ALICE = Caller("alice", frozenset({Role.USER}))
@@ -39,42 +40,80 @@ def run(folder: Path, scale: Scale) -> Iterator[Figure]:
     settings = Settings(data=folder)
     with production_mariadb(folder / "mariadb") as server, bare(server, folder) as floor:
         use = fresh(server.create("dynamo_bench"), settings, folder)
+        with use.begin() as work:
+            register_site(work, SECOND, folder)
         desk = _Desk(use, floor, folder / "scratch", scale.small_files)
         for threads in (1, 4):
-            rates, floors = [], []
-            meter = Meter({"database": {server.process.pid}})
+            floors: list[float] = []
+            rates: dict[str, list[float]] = {"injections": [], "copies": []}
+            cpu = dict.fromkeys(rates, 0.0)
             for _ in range(scale.runs):
                 floors.append(desk.bare())
-                rates.append(desk.work(threads))
-            more = {
-                "baseline_is": "two UPDATEs of the same rows and the INSERT of their presence",
-                "files": desk.files,
-                "database_cpu_s": meter.used()["database"],
-            }
-            yield Figure("bookkeeping", f"{threads} threads", "files/s", rates, floors, more)
+                for kind, begin in (("injections", desk.injected), ("copies", desk.copied)):
+                    ids = begin()
+                    meter = Meter({"database": {server.process.pid}})
+                    rates[kind].append(desk.work(threads, ids))
+                    cpu[kind] += meter.used()["database"]
+                desk.check()
+            for kind, values in rates.items():
+                more = {
+                    "baseline_is": "two UPDATEs of the same rows and the INSERT of their presence",
+                    "files": desk.files,
+                    "database_cpu_s": cpu[kind],
+                }
+                label = f"{kind}, {threads} threads"
+                yield Figure("bookkeeping", label, "files/s", values, floors, more)
         use.begin.engine.dispose()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Desk:
     use: Tools
     floor: Bare
     scratch: Path
     files: int
+    number: int = 0
 
-    def work(self, threads: int) -> float:
-        """Take new files through their states; return how many a second."""
+    @property
+    def dataset(self) -> str:
+        """Return the name of this run's dataset."""
+        return files.DATASET.format(n=self.number)
+
+    def injected(self) -> list[int]:
+        """Register new files; return their transfers."""
+        self.number += 1
         for start in range(0, self.files, 5000):
-            some = files.fresh(min(5000, self.files - start), self.scratch)
-            self._register([asked.InjectedFile(**dict(file)) for file in some])
-        with self.use.begin.reading() as work:
-            ids = work.scalars(select(Transfer.id).where(Transfer.state == "queued"))
+            some = files.fresh(min(5000, self.files - start), self.scratch, self.number)
+            made = tuple(asked.InjectedFile(**dict(file)) for file in some)
+            wanted = asked.Injection(dataset=self.dataset, site=SITE, files=made)
+            injection.file(self.use, wanted, _ALICE)
+        return self._queued()
+
+    def copied(self) -> list[int]:
+        """Ask for what was injected at another site, and plan it; return the transfers."""
+        closed = closures.file(self.use, asked.Closure(dataset=self.dataset), _ALICE)
+        closures.close(self.use, [closed])
+        wanted = asked.Copy(dataset=self.dataset, site=SECOND, consolidate=False)
+        planning.plan(self.use, [copies.file(self.use, wanted, _ALICE)])
+        return self._queued()
+
+    def work(self, threads: int, ids: Sequence[int]) -> float:
+        """Take transfers through their states; return how many a second."""
+        assert len(ids) == self.files
         batches = [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
         began = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
             done = sum(pool.map(self._batch, batches))
         assert done == self.files
         return self.files / (time.perf_counter() - began)
+
+    def check(self) -> None:
+        """See that every block is complete at both sites."""
+        mine = select(Dataset.id).where(Dataset.name == self.dataset).scalar_subquery()
+        replicas = select(BlockReplica.complete).where(BlockReplica.dataset_id == mine)
+        blocks = select(func.count()).select_from(Block).where(Block.dataset_id == mine)
+        with self.use.begin.reading() as work:
+            assert work.scalars(replicas) == [True] * 2 * work.scalar(blocks)
 
     def bare(self) -> float:
         """Write the same changes with the driver alone."""
@@ -96,10 +135,9 @@ class _Desk:
                 cursor.execute("COMMIT")
         return len(rows) / (time.perf_counter() - began)
 
-    def _register(self, some: Sequence[asked.InjectedFile]) -> None:
-        dataset = files.DATASET.format(n=1)
-        wanted = asked.Injection(dataset=dataset, site=SITE, files=tuple(some))
-        injection.file(self.use, wanted, _ALICE)
+    def _queued(self) -> list[int]:
+        with self.use.begin.reading() as work:
+            return work.scalars(select(Transfer.id).where(Transfer.state == "queued"))
 
     def _batch(self, ids: Sequence[int]) -> int:
         holder = new_holder(self.use.settings.lease)

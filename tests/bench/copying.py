@@ -91,7 +91,7 @@ class _Hall:
         source = open_source(f"file://{self.source}", (str(self.folder / "scratch"),), ())
         lfn, own = f"/store/library{number}", temporaries.own("/store/temp/dynamo", number, 1)
         expected = Expected(self.source.stat().st_size, self.adler32)
-        (self.folder / "site").mkdir(exist_ok=True)
+        (self.folder / SITE).mkdir(exist_ok=True)
         began = time.perf_counter()
         copying.copy(source, destination, own, lfn, expected, lambda: None)
         seconds = time.perf_counter() - began
@@ -114,7 +114,7 @@ class _Hall:
         began = time.perf_counter()
         assert transferring.carry(self.use, ids) == 1
         seconds = time.perf_counter() - began
-        (self.folder / "site" / lfn.lstrip("/")).unlink()
+        (self.folder / SITE / lfn.lstrip("/")).unlink()
         return seconds
 
 

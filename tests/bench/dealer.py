@@ -1,65 +1,111 @@
-"""The Dealer: a cycle at a hundred sites, from MariaDB to the copies, beside reading alone."""
+"""The Dealer: a cycle at a hundred sites as the policy pool runs it, beside reading alone."""
 
 import time
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+from dynamo.db import cycles
+from dynamo.db.cycles import Filed, Held
 from dynamo.db.tables import Base
 from dynamo.db.work import UnitOfWork, connect
-from dynamo.dealer.engine import decide
-from tests.bench import synthetic
-from tests.bench.detox import fill, load, read
+from dynamo.services import dealing
+from dynamo.services.tools import Tools
+from dynamo.settings import Settings
+from dynamo.storage.registry import Storages
+from tests.bench import synthetic, synthetic_dealer
+from tests.bench.detox import load, read
 from tests.bench.figures import Figure
+from tests.bench.filling import fill, write
 from tests.bench.scale import Scale
 from tests.bench.stack import production_mariadb
-from tests.bench.synthetic_dealer import question, voices
+from tests.servers import MariaDB
 
 _SITES = 100
-_SEED = 1
-_VOLUME = 200e12
-"""Bytes that may be on their way."""
-_WANTED = 0.17
-"""Share of the datasets that waiting jobs want: together a hundred thousand proposals."""
+_ANALYSIS = 1
+"""The partition that is copied into, by key."""
+_HOLD = {"dealer": timedelta(hours=1)}
 
 
 def run(folder: Path, scale: Scale) -> Iterator[Figure]:
-    """Measure on MariaDB: reading the snapshot, as columns alone and whole; then deciding."""
+    """Measure on MariaDB: reading; looking, deciding, keeping; then one plan carried out."""
     n_datasets = max(200, scale.million // 5)
     made = synthetic.snapshot(synthetic.Shape(_SITES, n_datasets, max(1000, scale.million)))
     with production_mariadb(folder / "mariadb") as server:
         engine = connect(server.create("dynamo_bench"))
         Base.metadata.create_all(engine)
         fill(server, made, folder)
-        begin = UnitOfWork(engine)
-        bare, loading, deciding, cpu = [], [], [], []
-        proposals = copies = 0
-        for _ in range(min(3, scale.runs)):
-            moments = [time.perf_counter()]
-            read(begin)
-            moments.append(time.perf_counter())
-            found = load(begin)
-            moments.append(time.perf_counter())
-            asked = question(found, _SEED, _VOLUME, _WANTED)
-            moments.append(time.perf_counter())
-            busy = time.process_time()
-            plan = decide(asked, voices())
-            cpu.append(time.process_time() - busy)
-            moments.append(time.perf_counter())
-            taken = [1000 * (end - start) for start, end in pairwise(moments)]
-            bare.append(taken[0])
-            loading.append(taken[1])
-            deciding.append(taken[3])
-            proposals, copies = len(plan.outcomes.voice), len(plan.copies)
+        write(server, synthetic_dealer.tables(made), folder)
+        use = Tools(UnitOfWork(engine), Settings(data=folder), Storages("/store/temp/dynamo"))
+        with use.begin() as work:
+            work.execute(synthetic_dealer.FULL)
+        desk = _Desk(use, server, folder, {"block_replicas": len(made.block_replicas.ids)})
+        yield from desk.cycles(min(3, scale.runs))
+        yield from desk.carried_out()
         engine.dispose()
-    more = {
-        "block_replicas": len(made.block_replicas.ids),
-        "proposals": proposals,
-        "copies": copies,
-        "deciding_cpu_s": min(cpu),
-    }
-    named = {"baseline_is": "reading the snapshot", **more}
-    yield Figure("dealer", "deciding", "ms", deciding, loading, named)
-    whole = [one + other for one, other in zip(loading, deciding, strict=True)]
-    named = {"baseline_is": "reading the same columns by the driver alone", **more}
-    yield Figure("dealer", "from MariaDB to copies", "ms", whole, bare, named)
+
+
+@dataclass
+class _Desk:
+    use: Tools
+    server: MariaDB
+    folder: Path
+    more: dict[str, object]
+    loading: list[float] = field(default_factory=list)
+    kept: list[float] = field(default_factory=list)
+
+    def cycles(self, runs: int) -> Iterator[Figure]:
+        """Measure cycles that carry nothing out."""
+        bare, looking, deciding, cpu = [], [], [], []
+        for _ in range(runs):
+            bare.append(_milliseconds(lambda: read(self.use.begin)))
+            self.loading.append(_milliseconds(lambda: load(self.use.begin)))
+            held = self._held(dry_run=True)
+            looking.append(_milliseconds(lambda: dealing.look(self.use, held)))  # noqa: B023
+            seen = dealing.look(self.use, held)
+            busy, started = time.process_time(), time.perf_counter()
+            plan = dealing.decided(self.use.settings, seen)
+            deciding.append(1000 * (time.perf_counter() - started))
+            cpu.append(time.process_time() - busy)
+            self.more |= {"proposals": len(plan.outcomes.voice), "copies": len(plan.copies)}
+            self.more["requests"] = len(seen.said.blocks)
+            del seen, plan
+            self.kept.append(_milliseconds(lambda: dealing.run(self.use, held)))  # noqa: B023
+        beside = {"baseline_is": "reading the snapshot", **self.more}
+        yield Figure("dealer", "looking, wishes included", "ms", looking, self.loading, beside)
+        named = {**beside, "deciding_cpu_s": min(cpu)}
+        yield Figure("dealer", "deciding", "ms", deciding, self.loading, named)
+        yield Figure("dealer", "a cycle, nothing sent", "ms", self.kept, self.loading, beside)
+        named = {"baseline_is": "reading the same columns by the driver alone", **self.more}
+        yield Figure("dealer", "from MariaDB to kept decisions", "ms", self.kept, bare, named)
+
+    def carried_out(self) -> Iterator[Figure]:
+        """Measure a cycle that sends all that it decided."""
+        held = self._held(dry_run=False)
+        plan = dealing.decided(self.use.settings, dealing.look(self.use, held))
+        write(self.server, [synthetic_dealer.files(plan)], self.folder)
+        del plan
+        started = time.perf_counter()
+        summary = dealing.run(self.use, held)
+        taken = 1000 * (time.perf_counter() - started)
+        done = summary["done"]
+        sending = taken - min(self.kept)
+        told = {"sent_blocks": done["blocks"], "sent_files": done["files"], "sending_ms": sending}
+        named = {"baseline_is": "reading the snapshot", **self.more, **told}
+        yield Figure("dealer", "a whole cycle", "ms", [taken], self.loading, named)
+        rate = done["files"] / sending * 1000
+        yield Figure("dealer", "sending what was decided", "files/s", [rate], (), told)
+
+    def _held(self, *, dry_run: bool) -> Held:
+        filed = Filed("dealer", _ANALYSIS, "bench", None, dry_run=dry_run)
+        with self.use.begin() as work:
+            held = cycles.claim(work, cycles.file(work, filed), "bench", _HOLD)
+        assert held is not None
+        return held
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000

@@ -5,7 +5,7 @@ The inventory is synthetic: the shape of the first Dynamo's largest partition an
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import pymysql
 from sqlalchemy import func, select
 
 from dynamo.cli import cases, replay
@@ -25,7 +24,7 @@ from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Plan
 from dynamo.detox.records import records
-from dynamo.inventory.snapshot import DATASET_STATUSES, SITE_KINDS, SITE_STATUSES, Snapshot
+from dynamo.inventory.snapshot import Snapshot
 from dynamo.policy.advice import check_policy
 from dynamo.policy.partitions import read_partitions
 from dynamo.services import detoxing
@@ -35,6 +34,7 @@ from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
 from tests.bench import plainly, synthetic
 from tests.bench.figures import Figure
+from tests.bench.filling import fill
 from tests.bench.machine import Meter, resident
 from tests.bench.scale import Scale
 from tests.bench.stack import production_mariadb
@@ -53,9 +53,6 @@ _NUMBERS = {
     "dataset_replicas": ("dataset_id", "site_id", "growing", "COALESCE(group_id, 0)"),
 }
 """What a cycle needs to know of the large tables, besides the datasets' names."""
-_NOW = "2026-11-22 12:00:00"
-
-
 _CAMPAIGN = 4_000
 _SMALLEST = 2_000
 """Block replicas of the first inventory that the naive evaluator decides about."""
@@ -222,120 +219,3 @@ def _plan(found: Snapshot, text: str = synthetic.POLICY) -> Plan:
     policy = check_policy(text).policy
     partitions = read_partitions(found.partitions)
     return decide(Question(found, partitions, policy, float(synthetic.NOW)), Limits())
-
-
-# --- filling -------------------------------------------------------------------------------------
-
-
-def fill(server: MariaDB, made: Snapshot, folder: Path) -> None:
-    """Write a snapshot into the tables, as fast as the server takes it."""
-    account = {"user": "admin", "password": "admin", "database": "dynamo_bench"}
-    with (
-        pymysql.connect(
-            host="127.0.0.1", port=server.port, local_infile=True, autocommit=True, **account
-        ) as link,
-        link.cursor() as cursor,
-    ):
-        cursor.execute("SET foreign_key_checks = 0, unique_checks = 0")
-        for table, names, rows in _tables(made):
-            path = folder / f"{table}.tsv"
-            with path.open("w") as file:
-                file.writelines("\t".join(map(str, row)) + "\n" for row in rows)
-            cursor.execute(
-                f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE `{table}` ({', '.join(names)})"
-            )
-            path.unlink()
-        for table in ("datasets", "blocks", "block_replicas", "dataset_replicas"):
-            cursor.execute(f"ANALYZE TABLE {table}")
-
-
-def _tables(made: Snapshot) -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[object]]]]:
-    """Yield tables, their columns and rows; keys begin at 1."""
-    yield "groups", ("id", "name", "level"), _groups(made)
-    yield "sites", _SITE, _sites(made)
-    partitions = enumerate(made.partitions, 1)
-    yield (
-        "partitions",
-        ("id", "name", "definition"),
-        ((n, one.name, one.text) for n, one in partitions),
-    )
-    yield "quotas", ("site_id", "partition_id", "max_bytes", "projected", "used"), _quotas(made)
-    yield "datasets", _DATASET, _datasets(made)
-    yield "blocks", _BLOCK, _blocks(made)
-    yield "dataset_replicas", _WHOLE, _whole(made)
-    yield "block_replicas", _REPLICA, _replicas(made)
-
-
-_SITE = ("id", "name", "kind", "status", "url", "rules", "scratch", "sources", "created")
-_DATASET = (
-    *("id", "name", "partition_id", "status", "type", "is_open", "n_files", "bytes"),
-    *("created", "updated"),
-)
-_BLOCK = (
-    *("id", "dataset_id", "uuid", "closed", "n_files", "bytes", "created", "last_file"),
-    "closed_at",
-)
-_WHOLE = ("dataset_id", "site_id", "group_id", "growing", "created")
-_REPLICA = (
-    *("id", "block_id", "dataset_id", "site_id", "group_id", "partition_id", "custodial", "state"),
-    *("n_files", "bytes", "complete", "in_use", "created", "updated"),
-)
-
-
-def _groups(made: Snapshot) -> Iterator[Sequence[object]]:
-    for place in range(1, len(made.groups.labels)):
-        level = "dataset" if made.groups.whole[place] else "block"
-        yield place, made.groups.labels[place], level
-
-
-def _sites(made: Snapshot) -> Iterator[Sequence[object]]:
-    for place, name in enumerate(made.sites.labels):
-        kind = SITE_KINDS[made.sites.kind[place]]
-        status = SITE_STATUSES[made.sites.status[place]]
-        yield place + 1, name, kind, status, "file:///x", "{}", "[]", "[]", _NOW
-
-
-def _quotas(made: Snapshot) -> Iterator[Sequence[object]]:
-    for partition, row in enumerate(made.quotas.tolist(), 1):
-        for site, quota in enumerate(row, 1):
-            if quota == quota:
-                yield site, partition, int(quota), 0, 0
-
-
-def _datasets(made: Snapshot) -> Iterator[Sequence[object]]:
-    known = made.datasets
-    for place, name in enumerate(known.labels):
-        status, at = DATASET_STATUSES[known.status[place]], _moment(known.updated[place])
-        yield place + 1, name, 1, status, "mc", 0, 0, int(known.size[place]), at, at
-
-
-def _blocks(made: Snapshot) -> Iterator[Sequence[object]]:
-    known = made.blocks
-    columns_of = (known.dataset.tolist(), known.n_files.tolist(), known.size.tolist())
-    for key, (dataset, files, size) in enumerate(zip(*columns_of, strict=True), 1):
-        yield key, dataset + 1, f"b{key}", 1, files, size, _NOW, _NOW, _NOW
-
-
-def _whole(made: Snapshot) -> Iterator[Sequence[object]]:
-    known = made.replicas
-    columns_of = (known.dataset, known.site, known.group, known.growing)
-    for dataset, site, group, growing in zip(*(one.tolist() for one in columns_of), strict=True):
-        yield dataset + 1, site + 1, group or "\\N", int(growing), _NOW
-
-
-def _replicas(made: Snapshot) -> Iterator[Sequence[object]]:
-    known, of = made.block_replicas, made.replicas
-    columns_of = (
-        *(known.block, of.dataset[known.replica], of.site[known.replica], known.group),
-        *(known.custodial, known.n_files, known.size, known.complete, known.updated),
-    )
-    rows = zip(*(one.tolist() for one in columns_of), strict=True)
-    for key, (block, dataset, site, group, custodial, files, size, complete, at) in enumerate(
-        rows, 1
-    ):
-        head = (key, block + 1, dataset + 1, site + 1, group or "\\N", 1, int(custodial))
-        yield *head, "valid", files, size, int(complete), 0, _NOW, _moment(at)
-
-
-def _moment(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(seconds)))

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from dynamo import tokens
 from dynamo.db import schema, users
 from dynamo.db.tables import Partition, Quota, Site
-from dynamo.db.work import UnitOfWork, connect
+from dynamo.db.work import UnitOfWork, Work, connect
 from dynamo.running.process import spawn, stop
 from dynamo.services.tools import Tools
 from dynamo.settings import Settings
@@ -35,7 +35,7 @@ DURABLE = (
 )
 """Every commit is on the disk when it returns; memory as a small server has it."""
 
-SITE = "T2_US_MIT"
+SITE, SECOND = "T2_US_MIT", "T2_DE_DESY"
 _CACHE = Path(__file__).parents[2] / ".cache" / "bench"
 _ONE = "from dynamo.running import web; web.PROCESSES = 1; web.main()"
 """The program that `dynamo up` starts, with one process."""
@@ -104,22 +104,27 @@ def fresh(url: str, settings: Settings, folder: Path) -> Tools:
     begin = UnitOfWork(engine)
     with begin() as work:
         schema.seed(work)
-        key = work.add(
-            Site,
-            name=SITE,
-            kind="disk",
-            status="ready",
-            url=f"file://{folder / 'site'}",
-            rules={},
-            scratch=[str(folder / "scratch")],
-            sources=[],
-            created=work.now,
-        )
-        partition = work.scalar(select(Partition.id).where(Partition.name == "User"))
-        quota = {"site_id": key, "partition_id": partition, "projected": 0, "used": 0}
-        work.add(Quota, max_bytes=10**17, **quota)
+        register_site(work, SITE, folder)
         users.register(work, "alice", None)
     return Tools(begin, settings, Storages(settings.injection.area))
+
+
+def register_site(work: Work, name: str, folder: Path) -> None:
+    """Add a site with a scratch folder and no limits."""
+    key = work.add(
+        Site,
+        name=name,
+        kind="disk",
+        status="ready",
+        url=f"file://{folder / name}",
+        rules={},
+        scratch=[str(folder / "scratch")],
+        sources=[],
+        created=work.now,
+    )
+    partition = work.scalar(select(Partition.id).where(Partition.name == "User"))
+    quota = {"site_id": key, "partition_id": partition, "projected": 0, "used": 0}
+    work.add(Quota, max_bytes=10**17, **quota)
 
 
 def _wait(address: str, log: Path) -> None:
