@@ -225,11 +225,11 @@ def _condemn_files(use: Tools, request: _Open, file_ids: Collection[int]) -> Non
         )
         placing.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
         if files and not switches.stopped(work, switches.DELETIONS):
-            _count(
-                work,
-                request.id,
-                removal.drop(work, [row.id for row in files], _order(use, request)),
-            )
+            ids = [row.id for row in files]
+            late = guard.files_beyond(work, ids, use.settings.deletion.site_bytes)
+            _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
+            going = sorted(set(ids) - set(late))
+            _count(work, request.id, removal.drop(work, going, _order(use, request)))
         guard.announce(work, use, request.id)
 
 

@@ -4,19 +4,21 @@ It stands below requests, consolidation and every other cause; only data that ar
 pass it by. All functions expect the blocks' rows locked by the caller.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import func, select
 
 from dynamo.db import evacuation, placing, removal, switches
 from dynamo.db.scheduling import Order
-from dynamo.db.tables import BlockReplica, Deletion, Site
+from dynamo.db.tables import BlockReplica, Deletion, File, ReplicaFile, Site
 from dynamo.db.work import Work
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import hints
-from dynamo.operations.life import State
+from dynamo.operations.life import OPEN, State
 from dynamo.services.tools import Tools
 
 
@@ -94,21 +96,60 @@ def beyond(work: Work, replicas: Collection[Any], most: int | None) -> list[int]
     """
     if most is None or not replicas:
         return []
-    here = BlockReplica.site_id.in_({replica.site_id for replica in replicas})
-    going = (
-        select(BlockReplica.site_id, func.sum(BlockReplica.bytes))
-        .where(here, BlockReplica.state == ReplicaState.CONDEMNED)
-        .group_by(BlockReplica.site_id)
+    leaving = _leaving(work, {replica.site_id for replica in replicas})
+    return [
+        replica.id
+        for replica in replicas
+        if not _passes(leaving, [replica.site_id], replica.bytes, most)
+    ]
+
+
+def files_beyond(work: Work, file_ids: Collection[int], most: int | None) -> list[int]:
+    """Return the single files that would leave although enough is leaving one of their sites."""
+    if most is None or not file_ids:
+        return []
+    listed = (ReplicaFile.replica_id == BlockReplica.id) & (ReplicaFile.file_id == File.id)
+    rows = work.rows(
+        select(File.id, BlockReplica.site_id, File.size)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .outerjoin(ReplicaFile, listed)
+        .where(
+            File.id.in_(file_ids),
+            BlockReplica.state == ReplicaState.VALID,
+            BlockReplica.complete.is_(True) | ReplicaFile.file_id.is_not(None),
+        )
+        .order_by(File.id)
     )
-    leaving: dict[int, int] = {site: int(size) for site, size in work.rows(going)}
-    late = []
-    for replica in replicas:
-        before = leaving.get(replica.site_id, 0)
-        if before and before + replica.bytes > most:
-            late.append(replica.id)
-        else:
-            leaving[replica.site_id] = before + replica.bytes
-    return late
+    leaving = _leaving(work, {row.site_id for row in rows})
+    return [
+        file_id
+        for (file_id, size), some in groupby(rows, lambda row: (row.id, int(row.size or 0)))
+        if not _passes(leaving, [row.site_id for row in some], size, most)
+    ]
+
+
+def _passes(leaving: dict[int, int], sites: Sequence[int], size: int, most: int) -> bool:
+    """Tell whether something may leave its sites now; if so it is counted there."""
+    if any(leaving.get(site, 0) and leaving[site] + size > most for site in sites):
+        return False
+    leaving |= {site: leaving.get(site, 0) + size for site in sites}
+    return True
+
+
+def _leaving(work: Work, site_ids: Collection[int]) -> dict[int, int]:
+    """Return the bytes that are leaving sites, with their block replicas or file by file."""
+    replicas = select(BlockReplica.site_id, func.sum(BlockReplica.bytes)).where(
+        BlockReplica.site_id.in_(site_ids), BlockReplica.state == ReplicaState.CONDEMNED
+    )
+    files = select(Deletion.site_id, func.sum(Deletion.bytes)).where(
+        Deletion.replica_id.is_(None), Deletion.state.in_(OPEN), Deletion.site_id.in_(site_ids)
+    )
+    found: Counter[int] = Counter()
+    for row in work.rows(replicas.group_by(BlockReplica.site_id)):
+        found[row[0]] += int(row[1])
+    for row in work.rows(files.group_by(Deletion.site_id)):
+        found[row[0]] += int(row[1])
+    return dict(found)
 
 
 def _last(work: Work, replicas: Collection[Any], emptied: Collection[str]) -> list[int]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.tables import BlockReplica
+from dynamo.db.tables import BlockReplica, Deletion, File
 from dynamo.inventory import asked
 from dynamo.inventory.states import ReplicaState
 from dynamo.services import checks, cycles, policies
 from tests.conftest import Clock
-from tests.services.world import OPERATOR, World
+from tests.services.world import OPERATOR, World, lfn
 
 ALL_BUT_THE_LAST = """Partition User
 On site.name == *
@@ -62,6 +62,44 @@ def test_a_users_deletion_waits_for_what_is_leaving_and_then_goes_on(
     assert placed.on_disk("T2_A") == {}
     assert len(placed.on_disk("T2_B")) == (7 if where else 0)
     assert checks.check(placed.use) == []
+
+
+def test_single_files_wait_for_what_is_leaving_their_sites_too(placed: World, clock: Clock) -> None:
+    request = placed.delete(lfns=tuple(lfn(f"T2_A_{number}.root") for number in range(3)))
+    placed.work()
+
+    shown = placed.request("deletion", request)
+    assert (shown["state"], shown["reason"]) == ("running", "volume-limit")
+    assert [placed.count(Deletion), placed.count(File, File.condemned_by.is_not(None))] == [2, 1]
+
+    for _ in range(3):
+        clock.forward(hours=25)
+        placed.sweep()
+        clock.forward(minutes=5)
+        placed.sweep()
+    shown = placed.request("deletion", request)
+    assert (shown["state"], shown.get("reason")) == ("done", None)
+    assert [len(placed.on_disk(site)) for site in ("T2_A", "T2_B")] == [4, 4]
+    assert checks.check(placed.use) == []
+
+
+def test_replicas_wait_for_single_files_that_are_leaving(placed: World, clock: Clock) -> None:
+    placed.delete(lfns=(lfn("T2_A_0.root"),))
+    placed.work()
+    request = placed.delete(site="T2_A")
+    placed.work()
+
+    shown = placed.request("deletion", request)
+    assert (shown["state"], shown["reason"]) == ("held", "volume-limit")
+    assert leaving(placed) == 0
+
+    for _ in range(4):
+        clock.forward(hours=25)
+        placed.sweep()
+        clock.forward(minutes=5)
+        placed.sweep()
+    assert placed.request("deletion", request)["state"] == "done"
+    assert [len(placed.on_disk(site)) for site in ("T2_A", "T2_B")] == [0, 6]
 
 
 def test_a_cycle_names_what_it_leaves_for_the_next_one(placed: World) -> None:
