@@ -144,6 +144,27 @@ def test_a_campaign_that_does_not_fit_a_live_inventory_is_named(tmp_path, begin:
     assert rows(world) == before
 
 
+def test_data_are_written_where_there_is_room_and_wait_where_there_is_none(tmp_path):
+    told = tmp_path / "plan.toml"
+    told.write_text(
+        '[[campaign]]\nname = "/Run4/Big-{n}/AOD"\ndatasets = 12\nbytes = "3TB"\n'
+        'sites = ["T2_*"]\nper_day = 12\n'
+    )
+    full = replace(SMALL, fill=0.88, failures=0.0, faults=0.0)
+
+    outcome = simulate(
+        full,
+        Configuration("it", settings(tmp_path)),
+        lambda _: None,
+        campaigns=campaigns.read(told),
+    )
+
+    assert max(day.fullest for day in outcome.days) <= 1
+    assert 0 < len(outcome.unfit) < 12
+    for one in outcome.unfit:
+        assert (one.since, one.bytes, one.reasons) == (1, 3 * TB, {"storage-full": 1})
+
+
 def rows(world: World) -> object:
     with world.use.begin.reading() as work:
         return {

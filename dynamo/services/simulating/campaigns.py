@@ -2,7 +2,8 @@
 
 import tomllib
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import msgspec
 from dynamo.errors import Invalid
 from dynamo.inventory import asked
 from dynamo.services import copies
-from dynamo.services.simulating.life import PRODUCER, Life, place
-from dynamo.services.simulating.scenario import SimulatedDataset
+from dynamo.services.simulating.life import PRODUCER, Life
 from dynamo.units import parse_bytes
 
 BLOCK = 10**12
 """Bytes of a block of a campaign at most."""
+RETRY = timedelta(hours=6)
+"""How long production waits where no disk has room."""
 
 
 class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,27 +53,36 @@ def read(path: Path) -> list[Campaign]:
     return found["campaign"]
 
 
-def plan(life: Life, campaigns: Sequence[Campaign]) -> list[str]:
-    """Put campaigns into the agenda; return the names of their datasets."""
-    names = []
+@dataclass(slots=True)
+class Planned:
+    """Datasets of campaigns."""
+
+    names: list[str] = field(default_factory=list)
+    waiting: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+    """Those that no disk has had room for yet: since when, and how large they are."""
+
+
+def plan(life: Life, campaigns: Sequence[Campaign]) -> Planned:
+    """Put campaigns into the agenda; return what there is of them as days go by."""
+    planned = Planned()
     for one in campaigns:
         for number in range(one.datasets):
             name = one.name.replace("{n}", str(number))
             days = one.first_day - 1 + number / one.per_day
             moment = life.agenda.now + timedelta(days=days)
-            life.agenda.at(moment, partial(_make, life, one, name))
-            names.append(name)
-    return names
+            life.agenda.at(moment, partial(_make, life, one, name, planned))
+            planned.names.append(name)
+    return planned
 
 
-def _make(life: Life, one: Campaign, name: str) -> None:
-    """Let a dataset be written where the campaign wants it, or at any disk, and be copied."""
+def _make(life: Life, one: Campaign, name: str, planned: Planned) -> None:
+    """Let a dataset be written at a disk that has room, today or later, and be copied."""
     size = parse_bytes(one.bytes)
     parts = max(1, -(-size // BLOCK))
-    sizes = tuple(size // parts for _ in range(parts))
-    here = str(life.random.choice(life.disks()))
-    place(life.use, life.network, [SimulatedDataset(name, sizes, (here,))])
-    life.names.append(name)
-    life.interest.add(1)
+    if not life.write(name, tuple(size // parts for _ in range(parts))):
+        planned.waiting.setdefault(name, (life.agenda.now, size))
+        life.agenda.at(life.agenda.now + RETRY, partial(_make, life, one, name, planned))
+        return
+    planned.waiting.pop(name, None)
     wanted = asked.Copy(dataset=name, site=one.sites, copies=one.copies)
     copies.file(life.use, wanted, PRODUCER)

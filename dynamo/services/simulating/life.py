@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
+from dynamo.db import accounts
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site
+from dynamo.db.work import Work
 from dynamo.errors import DynamoError
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
-from dynamo.inventory.states import ReplicaState, RequestKind, Role
+from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, Role
 from dynamo.services import accesses, closures, copies, demands, injection, requests
 from dynamo.services.official import registering
+from dynamo.services.official.directory import directory, homes
 from dynamo.services.simulating import scenario as drawing
 from dynamo.services.simulating.agenda import Agenda
 from dynamo.services.simulating.imagined import MARK, Network
@@ -29,6 +32,10 @@ USERS = 10
 OUTPUT = 5 * 10**9
 """Bytes of a job's output file."""
 SUM = "00000001"
+GROUP = "analysis"
+"""Who owns official data on disk."""
+NO_ROOM = "storage-full"
+"""Why data are not written."""
 AT_ONCE = 200
 """Datasets, and reports, in one call."""
 DAY = timedelta(days=1)
@@ -50,7 +57,7 @@ class Life:
     n_read: int = 0
     n_found: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    """Output that no site took, by reason."""
+    """Output that no site took, and data for which no disk had room, by reason."""
     _made: int = 0
 
     def day(self) -> None:
@@ -76,20 +83,52 @@ class Life:
 
     def produce(self) -> None:
         """Let a new dataset be written at a disk site, and ask for its copy on tape."""
-        disks, tapes = self.disks(), self._ready("tape")
-        if not disks:
-            return
         self._made += 1
         name = f"/Primary{self._made % 50}/New{self._made:05d}-v1/AOD"
-        here = str(self.random.choice(disks))
-        place(
-            self.use, self.network, [SimulatedDataset(name, drawing.blocks(self.random), (here,))]
-        )
-        self.names.append(name)
-        self.interest.add(1)
-        if tapes:
+        if not self.write(name, drawing.blocks(self.random)):
+            self.refused[NO_ROOM] = self.refused.get(NO_ROOM, 0) + 1
+            return
+        if tapes := self._ready("tape"):
             there = str(self.random.choice(tapes))
             copies.file(self.use, asked.Copy(dataset=name, site=there), PRODUCER)
+
+    def write(self, name: str, sizes: tuple[int, ...]) -> bool:
+        """Write official data at a disk that has room for them; False = none has."""
+        room = self._room(name, sum(sizes))
+        if not room:
+            return False
+        share = np.array(list(room.values()))
+        here = str(self.random.choice(list(room), p=share / share.sum()))
+        place(self.use, self.network, [SimulatedDataset(name, sizes, (here,))])
+        self.names.append(name)
+        self.interest.add(1)
+        return True
+
+    def _room(self, name: str, size: int) -> dict[str, float]:
+        """Return the disks that have room for a dataset, and how much, as production looks it up.
+
+        Nothing refuses data that are registered where they lie: a quota would be passed by them.
+        """
+        disks = self.disks()
+        with self.use.begin.reading() as work:
+            known = directory(work, self.use.settings, ())
+            group_id = known.group(GROUP)
+            there = {site: (name, known.sites[site], group_id) for site in disks}
+            lies = homes(work, known, dict.fromkeys(there.values(), DatasetStatus.VALID))
+            left = {
+                site: self._left(work, (whose[1], lies[whose])) for site, whose in there.items()
+            }
+        if np.inf in left.values():  # no limit: there it goes
+            return {site: 1.0 for site, room in left.items() if room == np.inf}
+        return {site: room for site, room in left.items() if room >= max(size, 1)}
+
+    def _left(self, work: Work, at: accounts.Place) -> float:
+        """Return the bytes up to where the Dealer would stop as well."""
+        known, quota = accounts.limit(work, at)
+        room = accounts.room(work, at)
+        if quota is None or room is None:
+            return np.inf if known else 0.0
+        return room - quota * max(0.0, 1 - self.use.settings.dealer.occupancy)
 
     def hand_over(self) -> None:
         """Let a user's job write its output and confirm it; two days later it is gathered."""
@@ -247,7 +286,7 @@ def _stated(one: SimulatedDataset) -> asked.OfficialDataset:
         )
         for number, size in enumerate(one.sizes)
     )
-    return asked.OfficialDataset(name=one.name, group="analysis", blocks=blocks, open=False)
+    return asked.OfficialDataset(name=one.name, group=GROUP, blocks=blocks, open=False)
 
 
 def _lfn(one: SimulatedDataset, number: int) -> str:

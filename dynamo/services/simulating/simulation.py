@@ -15,16 +15,16 @@ from dynamo.db.tables import Partition
 from dynamo.db.work import UnitOfWork, connect
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
-from dynamo.inventory.states import Role
+from dynamo.inventory.states import RequestState, Role
 from dynamo.services import policies
 from dynamo.services import sites as site_service
 from dynamo.services.simulating import figures, inherited
 from dynamo.services.simulating import scenario as drawing
 from dynamo.services.simulating.agenda import Agenda
-from dynamo.services.simulating.campaigns import Campaign, plan
+from dynamo.services.simulating.campaigns import Campaign, Planned, plan
 from dynamo.services.simulating.figures import Day, Left, Traffic, Unfit
 from dynamo.services.simulating.imagined import Imagination, Network
-from dynamo.services.simulating.life import Life, place
+from dynamo.services.simulating.life import NO_ROOM, Life, place
 from dynamo.services.simulating.pools import Pools, beats
 from dynamo.services.simulating.scenario import Interest, Scenario
 from dynamo.services.tools import Tools
@@ -61,7 +61,7 @@ class Outcome:
     unfit: Sequence[Unfit]
     """Copies of the campaigns that have not come to their end."""
     refused: Mapping[str, int]
-    """Output of jobs that no site took, by reason."""
+    """Output of jobs that no site took, and data that found no room, by reason."""
     operator_actions: int
     """What operators had to do once it had begun."""
 
@@ -175,9 +175,7 @@ def _drawn(
     return Interest.drawn(len(data), random), [one.name for one in data]
 
 
-def _live(
-    life: Life, pools: Pools, progress: Progress, name: str, campaign: Sequence[str]
-) -> Outcome:
+def _live(life: Life, pools: Pools, progress: Progress, name: str, planned: Planned) -> Outcome:
     agenda, network = life.agenda, life.network
     begun = agenda.now
     for act, period in beats(pools.use).items():
@@ -195,6 +193,10 @@ def _live(
             gone += figures.left(work, began, day)
         progress(1)
     with pools.use.begin.reading() as work:
-        unfit = figures.unfit(work, campaign, begun)
+        unfit = figures.unfit(work, planned.names, begun)
         done = figures.actions(work, OPERATOR.name, begun)
+    unfit += [
+        Unfit(name, 1 + (since - begun).days, size, 0, RequestState.QUEUED, {NO_ROOM: 1})
+        for name, (since, size) in planned.waiting.items()
+    ]
     return Outcome(name, days, gone, unfit, dict(life.refused), done)
