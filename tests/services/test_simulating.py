@@ -13,12 +13,15 @@ from dynamo.cli.main import app
 from dynamo.db.tables import Base
 from dynamo.db.work import UnitOfWork
 from dynamo.errors import Invalid
+from dynamo.inventory import asked
 from dynamo.logs import silence
+from dynamo.services import sites
 from dynamo.services.simulating import campaigns
 from dynamo.services.simulating.scenario import Scenario
 from dynamo.services.simulating.simulation import Configuration, Outcome, simulate
 from dynamo.settings import Settings
-from tests.services.world import TB, World, build
+from tests.services.official import dataset, register
+from tests.services.world import OPERATOR, TB, World, build
 
 SMALL = Scenario(days=2, sites=5, tape=1, datasets=25, jobs=3, failures=0.2, faults=0.05)
 NIGHTLY = os.environ.get("NIGHTLY") == "1"
@@ -43,6 +46,10 @@ RARELY: dict[str, dict[str, float]] = {
     "site": {"probe_minutes": 480, "evacuate_minutes": 480},
 }
 """So that a day takes a second."""
+CONFIGURED = "".join(
+    f"[{name}]\n" + "".join(f"{field} = {value}\n" for field, value in fields.items())
+    for name, fields in RARELY.items()
+)
 KEEP = """Partition Analysis
 On site.storage_type == DISK
 When site.occupancy > 0.99
@@ -144,6 +151,71 @@ def test_a_campaign_that_does_not_fit_a_live_inventory_is_named(tmp_path, begin:
     assert rows(world) == before
 
 
+LIVE = """
+[[campaign]]
+name = "/Run4/Next-{n}/AOD"
+datasets = 2
+bytes = "2TB"
+sites = ["T2_A"]
+first_day = 2
+per_day = 2
+
+[[campaign]]
+name = "/Run4/Huge-{n}/AOD"
+datasets = 1
+bytes = "30TB"
+sites = ["T2_*"]
+first_day = 3
+"""
+
+
+def test_a_live_inventory_tells_what_leaves_disk_what_does_not_fit_and_when(
+    tmp_path, begin: UnitOfWork
+):
+    """Eight datasets of 2 TB fill T2_A, 18.9 TB, to 0.85, and lie at T2_B too, which has room.
+
+    Detox begins above 0.90: the first of the campaign that comes to T2_A brings it to 0.95.
+    """
+    world = build(begin, tmp_path, [])
+    old = [f"/Run3/Old{number}/AOD" for number in range(8)]
+    for site, quota in (("T2_A", 18.9 * TB), ("T2_B", 25 * TB)):
+        world.site(site)
+        limit = asked.QuotaBody(limit=int(quota))
+        sites.set_quota(world.use, site, "Analysis", limit, OPERATOR)
+    for name in old:
+        file = {"lfn": f"/store{name}/1.root", "size": 2 * TB, "adler32": "00000001"}
+        lies = [{"site": site} for site in ("T2_A", "T2_B")]
+        one = {"name": "b", "files": [file], "replicas": lies, "open": False}
+        register(world, dataset(one, name=name, group="analysis", open=False))
+    (tmp_path / "dynamo.toml").write_text(
+        f'[database]\nurl = "{begin.engine.url.render_as_string(hide_password=False)}"\n'
+        + CONFIGURED
+    )
+    planned = tmp_path / "plan.toml"
+    planned.write_text(LIVE)
+    before = rows(world)
+
+    words = ["simulate", "--from", str(tmp_path), "--campaign", str(planned)]
+    words += ["--failures", "0"]
+    found = CliRunner().invoke(app, [*words, "--days", "5", "--json"])
+    told = CliRunner().invoke(app, [*words, "--days", "3"])
+
+    assert found.exit_code == 0, found.output
+    [lived] = json.loads(found.stdout)["runs"]
+    first = lived["left"][0]
+    assert (first["day"], first["site"], first["bytes"]) == (2, "T2_A", 2 * TB)
+    assert {one["dataset"] for one in lived["left"] if one["site"] == "T2_A"} <= set(old)
+    assert all("detox, line" in one["why"] for one in lived["left"])
+    huge = ("/Run4/Huge-0/AOD", 3, 30 * TB, {"storage-full": 1})
+    assert [
+        (one["dataset"], one["since"], one["bytes"], one["reasons"]) for one in lived["unfit"]
+    ] == [huge]
+    lines = [line.split() for line in told.stdout.splitlines()]
+    assert any(line[:3] == ["2", "T2_A", first["dataset"]] for line in lines)
+    assert any(line[:2] == ["/Run4/Huge-0/AOD", "3"] for line in lines)
+    assert rows(world) == before
+
+
 def test_data_are_written_where_there_is_room_and_wait_where_there_is_none(tmp_path):
     told = tmp_path / "plan.toml"
     told.write_text(
@@ -195,12 +267,7 @@ def test_a_campaign_that_cannot_be_meant_is_refused(tmp_path, text, named):
 def test_the_command_compares_two_policies(tmp_path):
     policy = tmp_path / "keep.txt"
     policy.write_text(KEEP)
-    (tmp_path / "dynamo.toml").write_text(
-        "".join(
-            f"[{name}]\n" + "".join(f"{field} = {value}\n" for field, value in fields.items())
-            for name, fields in RARELY.items()
-        )
-    )
+    (tmp_path / "dynamo.toml").write_text(CONFIGURED)
     words = ["simulate", "--settings", str(tmp_path), "--days", "1", "--datasets", "5"]
     words += ["--sites", "3", "--tape", "0", "--against", f"Analysis={policy}"]
     compared = CliRunner().invoke(app, words)

@@ -22,6 +22,7 @@ from dynamo.db.work import Work
 from dynamo.inventory.states import RequestKind, RequestState
 from dynamo.operations.life import OPEN, State
 from dynamo.services import checks
+from dynamo.services.cycles import DETOX
 from dynamo.services.tools import Tools
 
 
@@ -170,7 +171,10 @@ def actions(work: Work, who: str, since: datetime) -> int:
 
 
 def left(work: Work, since: datetime, day: int) -> list[Left]:
-    """Return what policies have removed from disks since a moment, a dataset and site each."""
+    """Return what policies have removed from disks since a moment, a dataset and site each.
+
+    User data that were gathered elsewhere left no disk for want of room.
+    """
     rows = work.rows(
         select(
             History.dataset,
@@ -178,7 +182,7 @@ def left(work: Work, since: datetime, day: int) -> list[Left]:
             func.sum(History.bytes).label("bytes"),
             func.max(History.why).label("why"),
         )
-        .where(History.what == "condemned", History.who == "dynamo", History.at >= since)
+        .where(History.what == "condemned", History.why.startswith(DETOX), History.at >= since)
         .group_by(History.dataset, History.site)
         .order_by(History.dataset, History.site)
     )
