@@ -130,12 +130,14 @@ def _record_arrivals(work: Work, arrived: Sequence[Arrived]) -> Sequence[Any]:
             ).items()
         },
     )
-    _end_transfers(work, arrived)
     places = transfers.partition_of(work, files)
     used: Counter[tuple[int, int]] = Counter()
     for replica, members in files.items():
         used[places[replica]] += sum(size for _, size in members)
     accounts.shift(work, {place: (0, size) for place, size in used.items()})
+    # InnoDB locks a transfer's request for reading when its state changes: two batches that both
+    # did so and then count in the request would be a deadlock, if the quota did not come first
+    _end_transfers(work, arrived)
     requests.count(work, tallies)
     _write_arrivals(work, arrived)
     complete = placing.settle(

@@ -1,10 +1,12 @@
 """The Dealer: a cycle at a hundred sites as the policy pool runs it, beside reading alone."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 
 from dynamo.db import cycles
 from dynamo.db.cycles import Filed, Held
@@ -18,6 +20,7 @@ from tests.bench import synthetic, synthetic_dealer
 from tests.bench.detox import load, read
 from tests.bench.figures import Figure
 from tests.bench.filling import fill, write
+from tests.bench.machine import Meter
 from tests.bench.scale import Scale
 from tests.bench.stack import production_mariadb
 from tests.servers import MariaDB
@@ -54,13 +57,17 @@ class _Desk:
     more: dict[str, object]
     loading: list[float] = field(default_factory=list)
     kept: list[float] = field(default_factory=list)
+    reading_cpu: list[float] = field(default_factory=list)
+    """Seconds of processors, here and in the database, for reading the snapshot."""
 
     def cycles(self, runs: int) -> Iterator[Figure]:
         """Measure cycles that carry nothing out."""
-        bare, looking, deciding, cpu = [], [], [], []
+        bare, looking, deciding, cpu, whole_cpu = [], [], [], [], []
         for _ in range(runs):
             bare.append(_milliseconds(lambda: read(self.use.begin)))
+            meter = self._meter()
             self.loading.append(_milliseconds(lambda: load(self.use.begin)))
+            self.reading_cpu.append(meter.used()["all"])
             held = self._held(dry_run=True)
             looking.append(_milliseconds(lambda: dealing.look(self.use, held)))  # noqa: B023
             seen = dealing.look(self.use, held)
@@ -71,12 +78,15 @@ class _Desk:
             self.more |= {"proposals": len(plan.outcomes.voice), "copies": len(plan.copies)}
             self.more["requests"] = len(seen.said.blocks)
             del seen, plan
+            meter = self._meter()
             self.kept.append(_milliseconds(lambda: dealing.run(self.use, held)))  # noqa: B023
+            whole_cpu.append(meter.used()["all"])
         beside = {"baseline_is": "reading the snapshot", **self.more}
         yield Figure("dealer", "looking, wishes included", "ms", looking, self.loading, beside)
         named = {**beside, "deciding_cpu_s": min(cpu)}
         yield Figure("dealer", "deciding", "ms", deciding, self.loading, named)
-        yield Figure("dealer", "a cycle, nothing sent", "ms", self.kept, self.loading, beside)
+        named = {**beside, "cpu_ratio": self._beside_reading(median(whole_cpu))}
+        yield Figure("dealer", "a cycle, nothing sent", "ms", self.kept, self.loading, named)
         named = {"baseline_is": "reading the same columns by the driver alone", **self.more}
         yield Figure("dealer", "from MariaDB to kept decisions", "ms", self.kept, bare, named)
 
@@ -86,16 +96,23 @@ class _Desk:
         plan = dealing.decided(self.use.settings, dealing.look(self.use, held))
         write(self.server, [synthetic_dealer.files(plan)], self.folder)
         del plan
-        started = time.perf_counter()
+        meter, started = self._meter(), time.perf_counter()
         summary = dealing.run(self.use, held)
-        taken = 1000 * (time.perf_counter() - started)
+        taken, used = 1000 * (time.perf_counter() - started), meter.used()["all"]
         done = summary["done"]
         sending = taken - min(self.kept)
         told = {"sent_blocks": done["blocks"], "sent_files": done["files"], "sending_ms": sending}
-        named = {"baseline_is": "reading the snapshot", **self.more, **told}
+        ratio = self._beside_reading(used)
+        named = {"baseline_is": "reading the snapshot", **self.more, **told, "cpu_ratio": ratio}
         yield Figure("dealer", "a whole cycle", "ms", [taken], self.loading, named)
         rate = done["files"] / sending * 1000
         yield Figure("dealer", "sending what was decided", "files/s", [rate], (), told)
+
+    def _meter(self) -> Meter:
+        return Meter({"all": {os.getpid(), self.server.process.pid}})
+
+    def _beside_reading(self, seconds: float) -> float:
+        return seconds / max(0.01, median(self.reading_cpu))
 
     def _held(self, *, dry_run: bool) -> Held:
         filed = Filed("dealer", _ANALYSIS, "bench", None, dry_run=dry_run)
