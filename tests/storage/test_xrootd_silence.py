@@ -1,5 +1,6 @@
 """Servers that fall silent under the path of user data: look again, and never copy twice."""
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
