@@ -87,7 +87,7 @@ class _Hall:
         return seconds
 
     def library(self, number: int) -> float:
-        destination = self.use.storages.at(f"file://{self.folder / 'site'}", {})
+        destination = self.use.storages.at(f"file://{self.folder / SITE}", {})
         source = open_source(f"file://{self.source}", (str(self.folder / "scratch"),), ())
         lfn, own = f"/store/library{number}", temporaries.own("/store/temp/dynamo", number, 1)
         expected = Expected(self.source.stat().st_size, self.adler32)
