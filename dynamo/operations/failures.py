@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from dynamo.errors import RETRYABLE
@@ -50,6 +51,16 @@ KINDS: dict[str, Kind] = {
 
 NOTHING_UPLOADED = frozenset({"not-uploaded", "checksum-mismatch"})
 """What proves that the right bytes were not uploaded; a storage that fails proves nothing."""
+
+
+def proves_nothing_uploaded(
+    reason: str | None, not_before: datetime | None, updated: datetime
+) -> bool:
+    """Tell whether the last look at an upload address found nothing right.
+
+    A confirmation that came after it is due at once, and not looked at yet.
+    """
+    return reason in NOTHING_UPLOADED and not_before is not None and not_before > updated
 
 
 def kind_of(reason: str) -> Kind:

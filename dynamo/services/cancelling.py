@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, or_, select, update
 
 from dynamo.db import placing, registry, removal, requests
 from dynamo.db.history_log import Event, record
@@ -53,7 +53,10 @@ def _check_caller(work: Work, request: Any, dataset: Any, caller: Caller) -> Non
 
 def _cancel_injection(work: Work, use: Tools, request: Any, caller: Caller) -> None:
     """Drop files that have not arrived; their bytes are given back at once."""
-    pending = (Transfer.request_id == request.id, Transfer.state.in_((*OPEN, State.FAILED)))
+    # what a later call has booked anew is that one's
+    booked_by = func.coalesce(Transfer.rebooked_by, Transfer.request_id)
+    mine = or_(Transfer.request_id == request.id, Transfer.rebooked_by == request.id)
+    pending = (mine, booked_by == request.id, Transfer.state.in_((*OPEN, State.FAILED)))
     files = work.rows(
         select(File.id, File.block_id).join(Transfer, Transfer.file_id == File.id).where(*pending)
     )

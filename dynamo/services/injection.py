@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from dynamo.db import registry, requests, switches
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Group, Partition, Transfer
-from dynamo.db.work import Work, retried
+from dynamo.db.work import Again, Work, retried
 from dynamo.errors import (
     Conflict,
     DynamoError,
@@ -151,6 +151,7 @@ def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Ca
         confirmed = list(booked) if lfns is None else lfns
         admission.check_scopes(confirmed, caller, "/lfns/{}")
         ids = [booked[lfn] for lfn in confirmed]
+        _lock(work, request_id, ids)
         waiting = (Transfer.id.in_(ids), Transfer.state.in_((State.QUEUED, State.HELD)))
         values = {
             "confirmed": True,
@@ -160,10 +161,22 @@ def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Ca
             "updated": work.now,
         }
         work.changed(update(Transfer).where(*waiting).values(values))
+        looked_at = (Transfer.id.in_(ids), Transfer.state == State.ACTIVE)
+        # no moment tells who looks there now to look again: he may have come before the bytes
+        again = {"confirmed": True, "not_before": None}
+        work.changed(update(Transfer).where(*looked_at).values(again))
         # a job that repeats its line confirms what its first life booked: that request brings it
         first = work.scalars(select(Transfer.request_id).where(Transfer.id.in_(ids)).distinct())
         text = f"verify {len(ids)} uploads, request {request_id}"
         work.hint(Hint("inject", tuple(sorted({request_id, *first})), text))
+
+
+def _lock(work: Work, request_id: int, ids: Sequence[int]) -> None:
+    """Lock transfers; raises Again where a later call has got another address meanwhile."""
+    columns = select(Transfer.id, Transfer.rebooked_by).where(Transfer.id.in_(ids))
+    rows = work.rows(columns.order_by(Transfer.id).with_for_update())
+    if any(row.rebooked_by is not None and row.rebooked_by > request_id for row in rows):
+        raise Again("a transfer was booked anew meanwhile")
 
 
 def _booking_has_ended(

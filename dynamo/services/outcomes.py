@@ -160,6 +160,10 @@ def _end_transfers(work: Work, arrived: Sequence[Arrived]) -> None:
 
 def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
     claimed = failed.claimed
+    if failed.reason in NOTHING_UPLOADED and _confirmed_meanwhile(work, claimed):
+        at_once = Verdict(State.QUEUED, work.now)
+        claims.put_back(work, Transfer, claimed.id, at_once, failed.reason, failed.text)
+        return
     expired = claimed.expires is not None and claimed.expires <= work.now
     if expired and failed.reason in NOTHING_UPLOADED:
         order = Order(claimed.request_id, "booking-expired", "dynamo")
@@ -183,6 +187,16 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
         requests.count(work, tallies)
         _unpin(work, claimed)
     claims.put_back(work, Transfer, claimed.id, verdict, reason, failed.text)
+
+
+def _confirmed_meanwhile(work: Work, claimed: Claimed) -> bool:
+    """Tell whether the job has said since the claim that the bytes are there."""
+    if claimed.kind != TransferKind.UPLOAD:
+        return False
+    # as it is now, not as this transaction first saw it
+    mine = select(Transfer.confirmed, Transfer.not_before).where(Transfer.id == claimed.id)
+    row = work.row(mine.with_for_update())
+    return bool(row.confirmed) and row.not_before is None
 
 
 def _has_source(work: Work, failed: Failed) -> bool:

@@ -20,7 +20,7 @@ from dynamo.db.work import Again, Work
 from dynamo.errors import Conflict, Fault
 from dynamo.inventory import asked
 from dynamo.inventory.states import TransferKind
-from dynamo.operations.failures import NOTHING_UPLOADED
+from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.life import State
 from dynamo.services import admission, watch
 from dynamo.services.choosing import Candidate, candidate_at, choose
@@ -65,8 +65,7 @@ class _Waiting:
         row = self.row
         if row.kind != TransferKind.UPLOAD or row.state in GIVEN_UP:
             return False
-        # a confirmation that came after the failure is due at once
-        refuted = row.reason in NOTHING_UPLOADED and row.not_before > row.updated
+        refuted = proves_nothing_uploaded(row.reason, row.not_before, row.updated)
         here = not self.is_elsewhere and self.new.source is None
         return not refuted and (row.confirmed or here)
 
@@ -77,6 +76,12 @@ class _Waiting:
             return True
         other = self.is_elsewhere or self.new.source != self.row.source_url
         return other and not self.keeps_its_address
+
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether a job is told again to write where nobody has written for certain."""
+        kept = self.row.kind == TransferKind.UPLOAD and self.keeps_its_address
+        return kept and not (self.changes or self.row.confirmed)
 
     @property
     def moves(self) -> bool:
@@ -100,12 +105,14 @@ def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Reboo
     """Let known files that have not come be brought as the caller says now."""
     waiting = _waiting(work, batch, known)
     changing = [one for one in waiting if one.changes]
+    going_on = [one for one in waiting if one.goes_on]
+    _check_idle([*changing, *going_on])
+    if changing:
+        _lock(work, batch, changing)
+    uploads = _go_on(work, use, batch, going_on)
     if not changing:
-        return Rebooked(uploads=_kept(waiting))
-    _check_idle(changing)
-    _lock(work, batch, changing)
+        return Rebooked(uploads=uploads)
     places = _destinations(work, use, batch, changing)
-    uploads = _kept([one for one in waiting if not one.changes])
     for site, some in places:
         make = Transfers(work, use.settings, 0, site, batch.caller.name)
         replicas = _place(work, use, batch, site, [one for one in some if one.is_placed_anew])
@@ -138,10 +145,20 @@ def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
     ]
 
 
-def _kept(waiting: Sequence[_Waiting]) -> list[tuple[Candidate, str]]:
-    """Return where jobs write on: a storage that was away when it was booked has no folder yet."""
-    kept = [one for one in waiting if one.row.upload is not None and one.keeps_its_address]
-    return list({one.site.id: (one.site, one.row.upload) for one in kept}.values())
+def _go_on(
+    work: Work, use: Tools, batch: Batch, some: Sequence[_Waiting]
+) -> list[tuple[Candidate, str]]:
+    """Book upload addresses for the whole time again, and return one at each site."""
+    found = {one.site.id: (one.site, one.row.upload) for one in some}
+    for site, _ in found.values():
+        ids = [one.row.transfer_id for one in some if one.site.id == site.id]
+        fresh = Transfers(work, use.settings, 0, site, batch.caller.name).fresh(pull=False)
+        unconfirmed = (Transfer.state == State.QUEUED, Transfer.confirmed.is_(False))
+        again = update(Transfer).where(Transfer.id.in_(ids), *unconfirmed)
+        times = {name: fresh[name] for name in ("expires", "not_before", "updated")}
+        if work.changed(again.values(times)) != len(ids):
+            raise Again("a transfer changed meanwhile")
+    return list(found.values())
 
 
 def _check_idle(changing: Sequence[_Waiting]) -> None:

@@ -20,6 +20,7 @@ from dynamo.db.work import Work, retried
 from dynamo.errors import NotFound
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
+from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.life import OPEN, State
 from dynamo.services import forecasts
 from dynamo.services.cancelling import cancel
@@ -52,6 +53,10 @@ _FILES = (
         Transfer.state,
         Transfer.upload,
         Transfer.site_id,
+        Transfer.confirmed,
+        Transfer.reason,
+        Transfer.not_before,
+        Transfer.updated,
     )
     .join(Transfer, Transfer.file_id == File.id)
     .where(Transfer.kind != "copy")
@@ -321,7 +326,14 @@ def _files(work: Work, use: Tools, row: Any) -> list[dict[str, object]]:
         site.id: (site.name, use.storages.at(site.url, site.rules).pfn)
         for site in work.rows(_SITES, {"by_ids": list({file.site_id for file in found})})
     }
-    return [file_object(*sites[site], lfn, state, upload) for lfn, state, upload, site in found]
+    return [file_object(*sites[row.site_id], row.lfn, row.state, _address(row)) for row in found]
+
+
+def _address(row: Any) -> str | None:
+    """Return where a job shall write; what is confirmed must not be written over any more."""
+    refuted = proves_nothing_uploaded(row.reason, row.not_before, row.updated)
+    name: str | None = row.upload
+    return name if refuted or not row.confirmed else None
 
 
 def file_object(

@@ -1,6 +1,10 @@
 """Jobs that come again, perhaps at another site, while what they registered first has not come."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -10,7 +14,9 @@ from dynamo.db.claims import Holder
 from dynamo.db.tables import Block, BlockReplica, History, Transfer
 from dynamo.errors import Conflict, Forbidden, Full
 from dynamo.inventory import asked
-from dynamo.services import injection, scans
+from dynamo.inventory.states import RequestKind
+from dynamo.services import cancelling, injection, rebooking, scans
+from dynamo.storage import copying
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
 
@@ -34,6 +40,12 @@ def address(world: World, request: int) -> str:
     """Return where a request's only file is to be written."""
     [file] = world.request("injection", request)["files"]  # type: ignore[misc]
     return str(file["upload_url"])
+
+
+def told(world: World, request: int) -> str | None:
+    """Return the address that a request names for its only file, if it names one."""
+    [file] = world.request("injection", request)["files"]  # type: ignore[misc]
+    return file["upload_url"]  # type: ignore[no-any-return]
 
 
 def place(world: World) -> tuple[int, int]:
@@ -152,7 +164,7 @@ def test_bytes_that_were_confirmed_are_awaited_and_the_second_life_is_told(
     again = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
     world.work()
     assert place(world) == (len(EVENTS), 0)
-    assert address(world, again) == address(world, first)
+    assert told(world, again) is None
     away.rename(root)
     clock.forward(hours=2)
     world.sweep()
@@ -369,3 +381,135 @@ def test_what_leaves_a_site_is_not_rebooked_into_its_deletion(world: World):
     with pytest.raises(Conflict) as refused:
         world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
     assert refused.value.reason == "being-deleted"
+
+
+# --- confirmed, cancelled, nearly expired --------------------------------------------------------
+
+
+@pytest.mark.parametrize("site", ["T2_A", "T2_B"])
+def test_nobody_is_told_to_write_over_what_was_confirmed(world: World, site: str):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.upload(first, EVENTS)
+    world.confirm(first)
+
+    second = world.book(site, "out.root", EVENTS)
+    assert told(world, second) is None
+    world.confirm(second)
+    world.work()
+
+    assert world.request("injection", second)["state"] == "done"
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+
+
+def test_what_was_confirmed_and_is_wrong_may_be_written_again(world: World):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.upload(first, b"evenTS")
+    world.confirm(first)
+    assert told(world, first) is None
+    world.work()
+    assert told(world, first) is not None
+
+    world.upload(first, EVENTS)
+    world.confirm(first)
+    assert told(world, first) is None
+    world.work()
+
+    assert world.request("injection", first)["state"] == "done"
+
+
+def test_a_first_life_that_is_cancelled_leaves_what_a_second_one_booked_anew(world: World):
+    first = world.book("T2_A", "out.root", EVENTS)
+    second = world.book("T2_B", "out.root", EVENTS)
+    world.upload(second, EVENTS)
+    world.confirm(second)
+
+    cancelling.cancel(world.use, RequestKind.INJECTION, first, ALICE)
+    world.work()
+
+    assert world.request("injection", second)["state"] == "done"
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+    assert world.used("alice") == len(EVENTS)
+
+
+def test_a_second_life_that_is_cancelled_brings_nothing_more(world: World):
+    first = world.inject("T2_A", [lost(world, "T2_A")])
+    second = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+
+    cancelling.cancel(world.use, RequestKind.INJECTION, second, ALICE)
+    world.work()
+
+    assert world.on_disk("T2_B") == {}
+    assert place(world) == (0, 0)
+    assert world.used("alice") == 0
+    assert world.request("injection", first)["state"] == "failed"
+
+
+def test_a_booking_that_is_made_again_is_kept_for_the_whole_time_again(world: World, clock: Clock):
+    first = world.book("T2_A", "out.root", EVENTS)
+    clock.forward(hours=23, minutes=58)
+    second = world.book("T2_A", "out.root", EVENTS)
+    assert address(world, second) == address(world, first)
+
+    clock.forward(hours=20)
+    world.sweep()
+    world.upload(second, EVENTS)
+    world.confirm(second)
+    world.work()
+
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_confirmation_while_a_worker_looks_is_not_lost(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, is_late: bool
+):
+    first = world.book("T2_A", "out.root", EVENTS)
+    target = Path(address(world, first).removeprefix("file://"))
+    if is_late:
+        clock.forward(hours=24, seconds=1)
+    else:
+        world.upload(first, b"evenTS")
+        world.confirm(first)
+    accept = copying.accept
+
+    def then_confirmed(*asked: Any) -> Any:
+        try:
+            return accept(*asked)
+        finally:
+            monkeypatch.undo()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(EVENTS)
+            world.confirm(first)
+
+    monkeypatch.setattr(copying, "accept", then_confirmed)
+    world.sweep()
+    world.work()
+    world.sweep()
+
+    assert world.request("injection", first)["state"] == "done"
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+
+
+def test_a_confirmation_that_comes_while_another_life_books_anew_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.upload(first, EVENTS)
+    inside, go_on = Event(), Event()
+    sign = rebooking.sign
+
+    def slowly(*asked: Any) -> None:
+        sign(*asked)
+        inside.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(rebooking, "sign", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        second = pool.submit(world.book, "T2_B", "out.root", EVENTS)
+        assert inside.wait(10)
+        confirmed = pool.submit(world.confirm, first)
+        time.sleep(0.5)  # it waits for the locks by now
+        go_on.set()
+        second.result()
+        with pytest.raises(Conflict, match="booked anew"):
+            confirmed.result()
