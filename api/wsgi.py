@@ -14,7 +14,7 @@ STORAGE_SECONDS = 5
 """How long a thread beside waits for a storage."""
 
 PATIENCE = 0.5
-"""Seconds that an answer may wait for one: a job can make the folder of its upload as well."""
+"""Seconds that an answer may wait for one: booking again makes the folder that is missing."""
 
 
 def make() -> Flask:

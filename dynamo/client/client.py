@@ -376,7 +376,8 @@ def _upload_locally(output: Output, target: str) -> None:
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         # the service made it: whoever makes it here writes to the own disk instead of the storage
-        detail = f"{output.lfn}: there is no {folder}; the storage is not mounted on this machine"
+        why = "the storage is not mounted on this machine, or was away when this was booked"
+        detail = f"{output.lfn}: there is no {folder}; {why}"
         raise Problem.passing("destination-error", detail)
     size, value = 0, 1
     try:
