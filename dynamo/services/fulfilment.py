@@ -4,13 +4,14 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
-from dynamo.db import registry, requests
+from dynamo.db import registry, requests, switches
 from dynamo.db.streams import UNSENT
 from dynamo.db.tables import (
     Block,
     BlockReplica,
     Deletion,
     File,
+    Site,
     Transfer,
 )
 from dynamo.db.work import Work, retried
@@ -25,10 +26,11 @@ _STILL_FILLED = Excuse(WAITING, "what is still being filled is copied when it is
 
 
 @retried
-def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
+def judge(use: Tools, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -> None:
     """Say how far the request is.
 
-    It has ended when nothing more can come and all is where it should be.
+    It has ended when nothing more can come and all is where it should be. `stays` says why old
+    copies are not deleted behind it.
     """
     with use.begin() as work:
         dataset = registry.dataset(work, wish.dataset.name)
@@ -55,7 +57,7 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None) -> None:
                 requests.end(work, wish.request_id, RequestState.FAILED, *said)
                 return
         still_filled = _STILL_FILLED if more else None
-        why = _why(work, wish, excuse if waiting else still_filled)
+        why = _why(work, wish, excuse if waiting else still_filled, stays if scattered else None)
         state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
         requests.put(
             work,
@@ -153,18 +155,50 @@ def _given_up(work: Work, wish: Wish) -> Any:
     return found if work.scalar(tried.limit(1)) is None else None
 
 
-def _why(work: Work, wish: Wish, excuse: Excuse | None) -> Excuse | None:
+def _why(work: Work, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -> Excuse | None:
+    """Return what is said of a request: first what a person or a site must change."""
     if excuse is not None and excuse.holds:
         return excuse
-    mine = Transfer.request_id == wish.request_id
-    said = select(Transfer.reason, Transfer.error)
-    queued, rests = Transfer.state == State.QUEUED, Transfer.reason == "site-failing"
-    others = queued & (Transfer.hinted > UNSENT) & (Transfer.reason.is_(None) | ~rests)
-    going = select(Transfer.id).where(mine, others | (Transfer.state == State.ACTIVE))
-    if work.scalar(going.limit(1)) is not None:
+    if work.scalar(_going(wish)) is not None:
         return excuse
-    waits = work.row(said.where(mine, queued, rests).limit(1))
+    said = (_held(work, wish), _left(work, wish), stays, excuse)
+    return min((one for one in said if one), key=lambda one: not one.holds, default=None)
+
+
+def _going(wish: Wish) -> Any:
+    """Select copies that are on their way."""
+    others = (Transfer.state == State.QUEUED) & (Transfer.hinted > UNSENT) & ~_RESTS
+    mine = Transfer.request_id == wish.request_id
+    return select(Transfer.id).where(mine, others | (Transfer.state == State.ACTIVE)).limit(1)
+
+
+_RESTS = Transfer.reason.is_not(None) & (Transfer.reason == "site-failing")
+
+
+def _held(work: Work, wish: Wish) -> Excuse | None:
+    """Say why copies do not come."""
+    mine = Transfer.request_id == wish.request_id
+    said = select(Transfer.reason, Transfer.error).where(mine).limit(1)
+    waits = work.row(said.where(Transfer.state == State.QUEUED, _RESTS))
     if waits is not None:
         return Excuse("site-failing", f"waiting: {waits.error}"[:1000])
-    held = work.row(said.where(mine, Transfer.state == State.HELD))
-    return excuse if held is None else Excuse(held.reason, held.error)
+    held = work.row(said.where(Transfer.state == State.HELD))
+    return None if held is None else Excuse(held.reason, held.error)
+
+
+def _left(work: Work, wish: Wish) -> Excuse | None:
+    """Say why what is leaving behind the request does not go, where none of it does."""
+    mine = Deletion.request_id == wish.request_id
+    here = select(Site.name).join(Deletion, Deletion.site_id == Site.id).where(mine)
+    idle = switches.stopped_sites(work)
+    names = set(work.scalars(here.distinct()))
+    if names and (switches.stopped(work, switches.DELETIONS) or names.issubset(idle)):
+        return Excuse("switched-off", "an operator has stopped the deletion of the old copies")
+    going = select(Deletion.id).where(mine, Deletion.reason.is_(None))
+    if not names or work.scalar(going.limit(1)) is not None:
+        return None
+    first = (Deletion.state != State.HELD, Deletion.id)
+    failing = work.row(
+        select(Deletion.reason, Deletion.error).where(mine).order_by(*first).limit(1)
+    )
+    return Excuse(failing.reason, f"an old copy cannot be deleted yet: {failing.error}"[:1000])

@@ -1,6 +1,7 @@
 """Gathering: the scattered replicas leave behind a consolidation, block by block."""
 
 from collections.abc import Collection
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import select
@@ -17,18 +18,39 @@ from dynamo.inventory.states import ReplicaState, RequestState
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
 from dynamo.services import guard
+from dynamo.services.excusing import WAITING, Excuse
+from dynamo.services.guard import Refusals
 from dynamo.services.tools import Tools
 from dynamo.services.wishes import Wish, wanted
 
 BLOCKS_AT_ONCE = 20
 """Blocks cleaned up behind in one transaction."""
 
+_STAYS = {
+    "switched_off": ("switched-off", "an operator has stopped the deletion of the old copies"),
+    "last_copy": ("last-copy", "the old copies stay while {site} is not ready or to be emptied"),
+    "in_use": (WAITING, "the old copies are still read from"),
+    "too_much": (WAITING, "the old copies follow when less is leaving their sites"),
+}
+"""By refusal of the guard; first what a person or a site must change."""
 
-def clean_up(use: Tools, wish: Wish) -> None:
-    """Remove the scattered replicas of blocks that are complete at their new place."""
+
+def clean_up(use: Tools, wish: Wish) -> Excuse | None:
+    """Remove the scattered replicas of blocks that are complete at their new place.
+
+    Say why some of them stay, where they do.
+    """
+    refused = set[str]()
     for batch in batches(_scattered(use, wish), BLOCKS_AT_ONCE):
-        _remove_scattered(use, wish, batch)
+        stays = _remove_scattered(use, wish, batch)
+        refused |= {field.name for field in fields(stays) if getattr(stays, field.name)}
         reached(Point.GATHERED)
+    return next((_stays(name, wish) for name in _STAYS if name in refused), None)
+
+
+def _stays(refusal: str, wish: Wish) -> Excuse:
+    reason, text = _STAYS[refusal]
+    return Excuse(reason, text.format(site=wish.sites[0].name))
 
 
 @retried
@@ -65,11 +87,12 @@ def leftovers(wish: Wish) -> Any:
 
 
 @retried
-def _remove_scattered(use: Tools, wish: Wish, block_ids: Collection[int]) -> None:
+def _remove_scattered(use: Tools, wish: Wish, block_ids: Collection[int]) -> Refusals:
     with use.begin() as work:
         placing.lock_blocks(work, block_ids)
         replicas = work.rows(leftovers(wish).where(BlockReplica.block_id.in_(block_ids)))
         most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
         order = Order(wish.request_id, "consolidation", "dynamo", most=most, leaving=leaving)
-        guard.condemn(work, [row.id for row in replicas], order)
+        condemned = guard.condemn(work, [row.id for row in replicas], order)
         guard.announce(work, use, wish.request_id)
+        return condemned.refused

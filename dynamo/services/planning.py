@@ -97,9 +97,8 @@ def _pass(use: Tools, look: _Look) -> None:
             choices.call_off(use, wish)
             lacking = completing.complete(use, wish)
             excuse = excuse or lacking
-        if wish.consolidate:
-            gathering.clean_up(use, wish)
-        fulfilment.judge(use, wish, excuse)
+        stays = gathering.clean_up(use, wish) if wish.consolidate else None
+        fulfilment.judge(use, wish, excuse, stays)
 
 
 def _carry_out(use: Tools, look: _Look, decided: Plan, now: Mapping[int, Wish | None]) -> Sent:

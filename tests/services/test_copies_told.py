@@ -1,0 +1,158 @@
+"""Copies that do not go on: each says why, and goes on as long as it is wanted."""
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db.tables import Deletion
+from dynamo.inventory import asked
+from dynamo.services import switches
+from tests.conftest import Clock
+from tests.services.test_copies import told
+from tests.services.test_traffic import break_site, mend_site
+from tests.services.world import OPERATOR, World
+
+
+def later(world: World, clock: Clock, times: int, hours: float = 13) -> None:
+    """Let time pass, and the pools find what is due."""
+    for _ in range(times):
+        clock.forward(hours=hours)
+        world.sweep()
+
+
+def stop(world: World, name: str, *, stopped: bool = True) -> None:
+    """Turn a switch."""
+    switches.put(world.use, name, asked.SwitchBody(stopped=stopped), OPERATOR)
+
+
+@pytest.fixture
+def scattered(world: World) -> World:
+    """Two blocks, one at T2_A and one at T2_B, of a dataset that is closed."""
+    world.many("T2_A", 5)
+    world.many("T2_B", 5)
+    world.close()
+    world.work()
+    return world
+
+
+def copy_only(world: World) -> None:
+    """Let the pools do all but delete."""
+    while others := [hint.task for hint in world.published if hint.task != "delete"]:
+        world.step(others[0])
+
+
+def test_a_gathering_that_may_delete_nothing_says_who_has_stopped_it(
+    scattered: World, clock: Clock
+):
+    stop(scattered, "deletions")
+    request = scattered.copy("T2_C")
+    scattered.work()
+
+    why = "an operator has stopped the deletion of the old copies"
+    assert told(scattered, request) == ("held", "switched-off", why)
+    stop(scattered, "deletions", stopped=False)
+    later(scattered, clock, 1)
+    assert told(scattered, request) == ("done", None, None)
+
+
+def test_a_gathering_whose_new_site_went_away_says_that_the_old_copies_are_the_last(
+    scattered: World, clock: Clock
+):
+    stop(scattered, "deletions")
+    request = scattered.copy("T2_C")
+    scattered.work()
+    scattered.status("T2_C", "waitroom")
+    stop(scattered, "deletions", stopped=False)
+    later(scattered, clock, 1)
+
+    why = "the old copies stay while T2_C is not ready or to be emptied"
+    assert told(scattered, request) == ("held", "last-copy", why)
+    scattered.status("T2_C", "ready")
+    later(scattered, clock, 1)
+    assert told(scattered, request)[0] == "done"
+
+
+def test_a_gathering_at_a_site_that_the_settings_want_emptied_says_so(
+    scattered: World, clock: Clock
+):
+    stop(scattered, "deletions")
+    request = scattered.copy("T2_C")
+    scattered.work()
+    scattered.use = scattered.with_settings(block={"max_files": 5}, dealer={"leaving": ["T2_C"]})
+    stop(scattered, "deletions", stopped=False)
+    later(scattered, clock, 1)
+
+    assert told(scattered, request)[:2] == ("held", "last-copy")
+
+
+def test_a_gathering_waits_its_turn_where_much_is_leaving_already(world: World, clock: Clock):
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    world.use = world.with_settings(block={"max_files": 5}, deletion={"site_bytes": 1})
+    request = world.copy("T2_C")
+    copy_only(world)
+
+    why = "the old copies follow when less is leaving their sites"
+    assert told(world, request) == ("running", "waiting", why)
+    world.work()
+    later(world, clock, 3)
+    assert told(world, request)[0] == "done"
+    assert world.on_disk("T2_A") == {}
+
+
+def test_a_gathering_waits_for_copies_that_read_what_it_gathers(world: World, clock: Clock):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    break_site(world, "T2_B")
+    other = world.copy("T2_B", consolidate=False)
+    request = world.copy("T2_C")
+    world.work()
+
+    why = "the old copies are still read from"
+    assert told(world, request) == ("running", "waiting", why)
+    mend_site(world, "T2_B")
+    later(world, clock, 3)
+    assert [told(world, one)[0] for one in (request, other)] == ["done", "done"]
+    assert world.on_disk("T2_A") == {}
+
+
+def test_a_gathering_says_why_the_old_copies_cannot_be_deleted(scattered: World, clock: Clock):
+    scattered.use = scattered.with_settings(
+        block={"max_files": 5}, retry={"first_seconds": 1}, deletion={"grace_hours": 0}
+    )
+    request = scattered.copy("T2_C")
+    copy_only(scattered)
+    break_site(scattered, "T2_A")
+    scattered.work()
+    later(scattered, clock, 8)
+
+    state, reason, detail = told(scattered, request)
+    with scattered.use.begin.reading() as work:
+        failing = work.rows(select(Deletion.reason, Deletion.error))
+    assert len(failing) == 5
+    assert state == "held"
+    assert reason in {row.reason for row in failing}
+    start = "an old copy cannot be deleted yet: "
+    assert str(detail).removeprefix(start) in {row.error for row in failing}
+    mend_site(scattered, "T2_A")
+    later(scattered, clock, 4)
+    assert told(scattered, request) == ("done", None, None)
+
+
+@pytest.mark.parametrize("switches_off", [("deletions",), ("site:T2_A", "site:T2_B")])
+def test_a_gathering_that_is_stopped_while_it_deletes_says_so(
+    scattered: World, clock: Clock, switches_off: tuple[str, ...]
+):
+    request = scattered.copy("T2_C")
+    copy_only(scattered)
+    for name in switches_off:
+        stop(scattered, name)
+    scattered.work()
+    later(scattered, clock, 1)
+
+    assert told(scattered, request)[:2] == ("held", "switched-off")
+    for name in switches_off:
+        stop(scattered, name, stopped=False)
+    later(scattered, clock, 1)
+    assert told(scattered, request) == ("done", None, None)
