@@ -12,18 +12,21 @@ from dynamo.db.tables import BlockReplica, File, Stream, Transfer
 from dynamo.db.work import Work
 from dynamo.inventory.states import ENDED
 from dynamo.operations.life import State
+from dynamo.services.wishes import Wish, filling
 
 _LONGEST = timedelta(days=3650)
 
 
-def expected_end(work: Work, request: Any) -> datetime | None:
+def expected_end(work: Work, request: Any, wish: Wish | None) -> datetime | None:
     """Return when a copy request will be done; None = done, or nobody knows.
 
-    What is not on its way yet will go as what is.
+    What is not on its way yet will go as what is, and others may have sent for it. What the Dealer
+    copies by itself is nobody's wish.
     """
     if request.state in ENDED:
         return None
-    waits = _waits(work, request.id)
+    mine = Transfer.request_id == request.id if wish is None else filling(wish)
+    waits = _waits(work, mine)
     lasts = lasting(work, waits)
     if lasts is None:
         return None
@@ -62,15 +65,15 @@ def _streams(work: Work, source_ids: Collection[int], site_ids: Collection[int])
     return {(row[0], row[1]): int(row[2]) for row in rows}
 
 
-def _waits(work: Work, request_id: int) -> dict[Pair, int]:
-    """Return the bytes of a request that are on their way, by link."""
+def _waits(work: Work, which: Any) -> dict[Pair, int]:
+    """Return the bytes of some transfers that are on their way, by link."""
     source = BlockReplica.__table__.alias("source")
     rows = work.rows(
         select(source.c.site_id, Transfer.site_id, func.sum(File.size))
         .join(File, File.id == Transfer.file_id)
         .join(source, source.c.id == Transfer.source_id)
         .where(
-            Transfer.request_id == request_id,
+            which,
             Transfer.state.in_((State.QUEUED, State.ACTIVE)),
         )
         .group_by(source.c.site_id, Transfer.site_id)

@@ -20,7 +20,7 @@ from dynamo.operations.life import OPEN, State
 from dynamo.services.excusing import WAITING, Excuse
 from dynamo.services.gathering import leftovers
 from dynamo.services.tools import Tools
-from dynamo.services.wishes import Wish, at_its_sites, of_wish, wanted
+from dynamo.services.wishes import Wish, at_its_sites, filling, of_wish, wanted
 
 _STILL_FILLED = Excuse(WAITING, "what is still being filled is copied when it is closed")
 
@@ -168,8 +168,8 @@ def _why(work: Work, wish: Wish, excuse: Excuse | None, stays: Excuse | None) ->
 def _going(wish: Wish) -> Any:
     """Select copies that are on their way."""
     others = (Transfer.state == State.QUEUED) & (Transfer.hinted > UNSENT) & ~_RESTS
-    mine = Transfer.request_id == wish.request_id
-    return select(Transfer.id).where(mine, others | (Transfer.state == State.ACTIVE)).limit(1)
+    under_way = others | (Transfer.state == State.ACTIVE)
+    return select(Transfer.id).where(filling(wish), under_way).limit(1)
 
 
 _RESTS = Transfer.reason.is_not(None) & (Transfer.reason == "site-failing")
@@ -177,8 +177,7 @@ _RESTS = Transfer.reason.is_not(None) & (Transfer.reason == "site-failing")
 
 def _held(work: Work, wish: Wish) -> Excuse | None:
     """Say why copies do not come."""
-    mine = Transfer.request_id == wish.request_id
-    said = select(Transfer.reason, Transfer.error).where(mine).limit(1)
+    said = select(Transfer.reason, Transfer.error).where(filling(wish)).limit(1)
     waits = work.row(said.where(Transfer.state == State.QUEUED, _RESTS))
     if waits is not None:
         return Excuse("site-failing", f"waiting: {waits.error}"[:1000])

@@ -3,7 +3,7 @@
 State, progress, and for what is not done yet, why and when it is tried next.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from types import SimpleNamespace
@@ -22,9 +22,10 @@ from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.life import OPEN, State
-from dynamo.services import forecasts
+from dynamo.services import awaiting, forecasts, wishes
 from dynamo.services.cancelling import cancel
 from dynamo.services.tools import Tools
+from dynamo.services.wishes import Wish
 
 __all__ = ["RequestFilter", "cancel", "page", "refresh", "show"]
 
@@ -158,14 +159,15 @@ def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
         row = work.row(_ONE, {"by_id": request_id, "by_kind": kind})
         if row is None:
             raise NotFound(f"there is no {kind} {request_id}")
-        problems = _problems(work, kind, [row])
+        wanted = _wishes(work, use, kind, [row])
+        problems = _problems(work, kind, [row], wanted)
         shown = _object(row, problems.get(request_id, []))
         if kind == RequestKind.INJECTION:
             files = _files(work, use, row)
             shown["files"] = files
             _count_known(shown, row, files)
         if kind == RequestKind.COPY:
-            end = forecasts.expected_end(work, row)
+            end = forecasts.expected_end(work, row, wanted.get(request_id))
             shown["expected_end"] = None if end is None else rfc3339(end)
         return shown
 
@@ -194,8 +196,9 @@ def page(
         if cursor is not None:
             wanted = wanted.where(Request.id < cursor)
         found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
-        problems = _problems(work, kind, found[:limit])
-        items = [_object(row, problems.get(row.id, [])) for row in found[:limit]]
+        shown = found[:limit]
+        problems = _problems(work, kind, shown, _wishes(work, use, kind, shown))
+        items = [_object(row, problems.get(row.id, [])) for row in shown]
         return items, found[limit - 1].id if len(found) > limit else None
 
 
@@ -271,14 +274,24 @@ _SHOWN = {
 }
 
 
+def _wishes(
+    work: Work, use: Tools, kind: RequestKind, requests: Sequence[Any]
+) -> Mapping[int, Wish]:
+    """Return what those of the requests want that are copies."""
+    ids = [request.id for request in requests] if kind == RequestKind.COPY else ()
+    return wishes.among(work, use.settings.dealer, ids)
+
+
 def _problems(
-    work: Work, kind: RequestKind, requests: Sequence[Any]
+    work: Work, kind: RequestKind, requests: Sequence[Any], wanted: Mapping[int, Wish]
 ) -> dict[int, list[dict[str, object]]]:
     """List, by request, what did not go well so far and when it is tried next."""
     found: dict[int, list[dict[str, object]]] = {}
     for troubled in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
         for row in work.rows(troubled, {"by_ids": [request.id for request in requests]}):
             found.setdefault(row.request_id, []).append(_problem(row))
+    for request_id, row in awaiting.troubles(work, list(wanted.values()), PROBLEMS):
+        found.setdefault(request_id, []).append(_problem(row))
     if kind == RequestKind.INJECTION:
         for request_id, problem in _problems_of_known(work, requests):
             found.setdefault(request_id, []).append(problem)

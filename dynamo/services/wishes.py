@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from dynamo.db.tables import (
     Group,
     Request,
     Site,
+    Transfer,
 )
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, DatasetStatus, RequestKind, RequestState, SiteStatus
@@ -138,6 +139,18 @@ def read(use: Tools, request_id: int) -> Wish | None:
 
 def every(work: Work, settings: Dealer) -> list[Wish]:
     """Return what all open requests want whose datasets exist, oldest first."""
+    return _standing(work, settings)
+
+
+def among(work: Work, settings: Dealer, request_ids: Collection[int]) -> dict[int, Wish]:
+    """Return what those of the requests want that are open, by request."""
+    if not request_ids:
+        return {}
+    found = _standing(work, settings, Request.id.in_(request_ids))
+    return {wish.request_id: wish for wish in found}
+
+
+def _standing(work: Work, settings: Dealer, *which: Any) -> list[Wish]:
     known = Directory.read(work, settings)
     columns = (
         *Request.__table__.columns,
@@ -148,7 +161,7 @@ def every(work: Work, settings: Dealer) -> list[Wish]:
     rows = work.rows(
         select(*columns)
         .join(Dataset, Dataset.name == Request.dataset)
-        .where(Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
+        .where(Request.kind == RequestKind.COPY, Request.state.not_in(ENDED), *which)
         .order_by(Request.id)
     )
     found = [made(row, _of_dataset(row), known) for row in rows]
@@ -253,3 +266,10 @@ def wanted(wish: Wish) -> tuple[Any, ...]:
 def at_its_sites(wish: Wish) -> tuple[Any, ...]:
     """Return the conditions for such blocks, and their replicas at the sites that are meant."""
     return (*wanted(wish), BlockReplica.site_id.in_([site.id for site in wish.sites]))
+
+
+def filling(wish: Wish) -> Any:
+    """Return the condition for transfers that fill what a request wants, whoever sent for them."""
+    parts = select(BlockReplica.id).join(Block, Block.id == BlockReplica.block_id)
+    unfinished = BlockReplica.complete.is_(False)
+    return Transfer.replica_id.in_(parts.where(*at_its_sites(wish), unfinished))

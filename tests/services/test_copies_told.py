@@ -8,6 +8,7 @@ from dynamo.inventory import asked
 from dynamo.services import switches
 from tests.conftest import Clock
 from tests.services.test_copies import told
+from tests.services.test_forecasts import learn
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import OPERATOR, World
 
@@ -30,6 +31,16 @@ def scattered(world: World) -> World:
     world.many("T2_A", 5)
     world.many("T2_B", 5)
     world.close()
+    world.work()
+    return world
+
+
+@pytest.fixture
+def impatient(world: World) -> World:
+    """Ten files at T2_A; what fails is tried again soon, and held when it fails again."""
+    retry = {"first_seconds": 1, "attempts": 2}
+    world.use = world.with_settings(block={"max_files": 5}, retry=retry)
+    world.many("T2_A", 10)
     world.work()
     return world
 
@@ -156,3 +167,49 @@ def test_a_gathering_that_is_stopped_while_it_deletes_says_so(
         stop(scattered, name, stopped=False)
     later(scattered, clock, 1)
     assert told(scattered, request) == ("done", None, None)
+
+
+def test_a_second_request_for_the_same_copy_says_what_the_first_one_waits_for(
+    impatient: World, clock: Clock
+):
+    impatient.close()
+    impatient.work()
+    learn(impatient, "T2_B", 100)
+    first = impatient.copy("T2_B", consolidate=False)
+    impatient.step("plan")
+    second = impatient.copy("T2_B", consolidate=False, by=OPERATOR)
+    impatient.step("plan")
+    ends = [impatient.request("copy", one)["expected_end"] for one in (first, second)]
+    assert ends[0] is not None
+    assert ends[0] == ends[1]
+
+    break_site(impatient, "T2_B")
+    impatient.work()
+    later(impatient, clock, 8, hours=3)
+    assert told(impatient, first)[0] == "held"
+    assert told(impatient, second) == told(impatient, first)
+    assert len(impatient.problems("copy", first)) == 10
+    assert impatient.problems("copy", second) == impatient.problems("copy", first)
+
+    mend_site(impatient, "T2_B")
+    later(impatient, clock, 4)
+    for one in (first, second):
+        assert told(impatient, one) == ("done", None, None)
+        assert impatient.problems("copy", one) == []
+
+
+def test_a_request_for_one_block_says_nothing_of_what_others_wait_for(
+    impatient: World, clock: Clock
+):
+    break_site(impatient, "T2_B")
+    impatient.copy("T2_B", consolidate=False)
+    impatient.work()
+    block = impatient.block_names()[0]
+    one = impatient.copy("T2_B", blocks=(block,), consolidate=False)
+    elsewhere = impatient.copy("T2_C", consolidate=False)
+    impatient.work()
+    later(impatient, clock, 4, hours=3)
+
+    assert len(impatient.problems("copy", one)) == 5
+    assert impatient.problems("copy", elsewhere) == []
+    mend_site(impatient, "T2_B")
