@@ -154,7 +154,10 @@ class Retry(Section):
     attempts: int = Field(6, ge=1, description="attempts until the operation is held")
     daily_seconds: float = Field(86400, gt=0, description="pause of a held operation")
     give_up_days: float = Field(
-        30, gt=0, description="days after which a held operation has failed"
+        30,
+        gt=0,
+        description="days after which a held operation has failed, unless its request is for "
+        "a dataset that still grows",
     )
 
 

@@ -181,7 +181,7 @@ def _held(work: Work, wish: Wish) -> Excuse | None:
     waits = work.row(said.where(Transfer.state == State.QUEUED, _RESTS))
     if waits is not None:
         return Excuse("site-failing", f"waiting: {waits.error}"[:1000])
-    held = work.row(said.where(Transfer.state == State.HELD))
+    held = work.row(said.where(Transfer.state.in_((State.HELD, State.FAILED))))
     return None if held is None else Excuse(held.reason, held.error)
 
 

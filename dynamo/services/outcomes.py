@@ -21,7 +21,7 @@ from dynamo.db.scheduling import Order
 from dynamo.db.tables import Block, Dataset, Request, Site, Transfer
 from dynamo.db.transfers import Claimed
 from dynamo.db.work import Work, retried
-from dynamo.inventory.states import RequestKind, TransferKind
+from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.failures import NOTHING_UPLOADED, Blame, kind_of
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
@@ -213,7 +213,22 @@ def _has_source(work: Work, failed: Failed) -> bool:
 
 def _given_up(work: Work, use: Tools, claimed: Claimed) -> bool:
     created = work.scalar(select(Transfer.created).where(Transfer.id == claimed.id))
-    return bool((work.now - created).total_seconds() > use.settings.retry.give_up_days * 86400)
+    old = bool((work.now - created).total_seconds() > use.settings.retry.give_up_days * 86400)
+    return old and not _stands(work, claimed.request_id)
+
+
+def _stands(work: Work, request_id: int) -> bool:
+    """Tell whether a copy is wanted as long as its dataset grows.
+
+    Its request cannot end before, and nobody else would try it again.
+    """
+    open_one = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
+    body = work.scalar(
+        select(Request.body)
+        .join(Dataset, Dataset.name == Request.dataset)
+        .where(Request.id == request_id, *open_one, Dataset.is_open.is_(True))
+    )
+    return body is not None and body.get("blocks") is None and body.get("cycle") is None
 
 
 def _unpin(work: Work, claimed: Claimed) -> None:

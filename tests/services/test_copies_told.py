@@ -7,7 +7,7 @@ from dynamo.db.tables import Deletion
 from dynamo.inventory import asked
 from dynamo.services import switches
 from tests.conftest import Clock
-from tests.services.test_copies import told
+from tests.services.test_copies import complete_at, told
 from tests.services.test_forecasts import learn
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import OPERATOR, World
@@ -212,4 +212,43 @@ def test_a_request_for_one_block_says_nothing_of_what_others_wait_for(
 
     assert len(impatient.problems("copy", one)) == 5
     assert impatient.problems("copy", elsewhere) == []
+    mend_site(impatient, "T2_B")
+
+
+def test_a_growing_dataset_that_cannot_be_copied_says_so_and_is_copied_when_it_can(
+    impatient: World, clock: Clock
+):
+    break_site(impatient, "T2_B")
+    request = impatient.copy("T2_B", consolidate=False)
+    impatient.work()
+    later(impatient, clock, 40, hours=20)
+
+    state, reason, detail = told(impatient, request)
+    problems = impatient.problems("copy", request)
+    assert state == "held"
+    assert reason in {"site-failing", *(one["reason"] for one in problems)}
+    assert detail is not None
+    mend_site(impatient, "T2_B")
+    later(impatient, clock, 4, hours=20)
+    assert len(impatient.on_disk("T2_B")) == 10
+    assert len(complete_at(impatient, "T2_B")) == 2
+    impatient.close()
+    impatient.work()
+    assert told(impatient, request)[0] == "done"
+
+
+def test_what_cannot_be_copied_is_given_up_once_the_dataset_is_closed(
+    impatient: World, clock: Clock
+):
+    break_site(impatient, "T2_B")
+    request = impatient.copy("T2_B", consolidate=False)
+    impatient.work()
+    later(impatient, clock, 40, hours=20)
+    assert told(impatient, request)[0] == "held"
+    impatient.close()
+    impatient.work()
+    later(impatient, clock, 10, hours=20)
+
+    assert told(impatient, request)[0] == "failed"
+    assert impatient.problems("copy", request)
     mend_site(impatient, "T2_B")
