@@ -212,10 +212,14 @@ def clear_dead(work: Work) -> int:
     return work.changed(delete(Stream).where(Stream.until < work.now - timedelta(minutes=5)))
 
 
-def unsend(work: Work, ids: Collection[int]) -> None:
-    """Note that nobody knows of these any more: they are sent again when it is their turn."""
-    work.changed(
-        update(Transfer)
-        .where(Transfer.id.in_(ids), Transfer.state == State.QUEUED)
-        .values(hinted=UNSENT)
-    )
+def unsend(work: Work, ids: Collection[int]) -> set[int]:
+    """Note that nobody knows of these any more: they are sent again when it is their turn.
+
+    What somebody else holds locked is passed over, not waited for, as he may be silent. It is
+    returned.
+    """
+    mine = select(Transfer.id).where(Transfer.id.in_(ids), Transfer.state == State.QUEUED)
+    free = work.scalars(work.skip_locked(mine.order_by(Transfer.id)))
+    if free:
+        work.changed(update(Transfer).where(Transfer.id.in_(free)).values(hinted=UNSENT))
+    return set(work.scalars(mine)).difference(free)

@@ -35,6 +35,8 @@ log = logger("transfers")
 FLUSH_SECONDS = 2.0
 """What has arrived is recorded at least this often, so that a long batch shows its progress."""
 
+SHORT = 2.0
+"""So long somebody may hold rows who is only changing them; who holds them longer is silent."""
 
 AT_ONCE = 10_000
 
@@ -93,29 +95,42 @@ def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
     try:
         claimed = _claim(use, ids[:TRIAL_FILES] if admission.trial else ids, holder)
         concerned = {transfer.request_id for transfer in claimed}
+        arrived = _work_on(use, holder, known, claimed) if claimed else 0
         concerned |= _later(use, set(ids) - {transfer.id for transfer in claimed})
-        if not claimed:
-            return 0
-        reached(Point.CLAIMED)
-        with keeping(use.begin, Transfer, holder, use.settings.lease) as heartbeat:
-            heartbeat.start([transfer.id for transfer in claimed])
-            return _Carrier(use, holder, heartbeat, known).carry(claimed)
+        return arrived
     finally:
         traffic.leave(use, known, holder, concerned)
 
 
-@retried
+def _work_on(use: Tools, holder: Holder, known: Experience, claimed: Sequence[Claimed]) -> int:
+    reached(Point.CLAIMED)
+    with keeping(use.begin, Transfer, holder, use.settings.lease) as heartbeat:
+        heartbeat.start([transfer.id for transfer in claimed])
+        return _Carrier(use, holder, heartbeat, known).carry(claimed)
+
+
 def _later(use: Tools, ids: Collection[int]) -> set[int]:
     """Let what was not claimed be sent again when it is its turn; return whose it is.
 
     The rest of a trial, and what was passed over as somebody changed its rows at that moment: its
-    message is used up, and without this it would wait until that is taken for lost.
+    message is used up, and without this it would wait until that is taken for lost. So it does
+    where its rows stay locked: who holds them may be silent, and nobody waits for him.
     """
+    whose, left = _noted(use, ids)
+    until = time.monotonic() + SHORT
+    while left and time.monotonic() < until:
+        time.sleep(SHORT / 20)
+        _, left = _noted(use, left)
+    return whose
+
+
+@retried
+def _noted(use: Tools, ids: Collection[int]) -> tuple[set[int], set[int]]:
+    """Note what is to be sent again; return whose it is, and what somebody holds locked."""
     if not ids:
-        return set()
+        return set(), set()
     with use.begin() as work:
-        streams.unsend(work, ids)
-        return {row.id for row in streams.owners(work, ids)}
+        return {row.id for row in streams.owners(work, ids)}, streams.unsend(work, ids)
 
 
 @retried

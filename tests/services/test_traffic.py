@@ -65,6 +65,28 @@ def test_what_a_worker_finds_locked_is_sent_again_without_waiting_for_a_sweep(wo
     assert world.request("injection", request)["state"] == "done"
 
 
+@pytest.mark.parametrize("engine", ["mariadb"], indirect=True)  # SQLite knows no locks of rows
+def test_a_row_that_somebody_silent_holds_stalls_none_of_its_batch(
+    world: World, clock: Clock
+) -> None:
+    """The server takes longer to end the silent transaction than a lease lasts."""
+    request = world.many("T2_A", 3)
+    ids = waiting(world, request)
+    world.published.clear()
+    with ThreadPoolExecutor(1) as pool, world.use.begin() as silent:
+        silent.rows(select(Transfer.id).where(Transfer.id == ids[0]).with_for_update())
+        worker = pool.submit(transferring.carry, world.use, ids)
+        assert worker.result(20) == 2, "the others are brought, and the worker is free again"
+        assert len(world.on_disk("T2_A")) == 2
+        assert waiting(world, request) == ids[:1]
+
+    clock.forward(minutes=2)  # as long as a message is waited for
+    world.sweep()
+
+    assert world.request("injection", request)["state"] == "done"
+    assert len(world.on_disk("T2_A")) == 3
+
+
 def test_no_limit_is_passed_however_many_workers_come_at_once(world: World) -> None:
     request = world.many("T2_A", 4)
     ids = waiting(world, request)
