@@ -155,6 +155,7 @@ def tell(outcomes: Sequence[Outcome]) -> None:
         output.heading(title)
         _draw(outcomes, figure)
     for one in outcomes:
+        _tell_needs(one)
         _tell_changes(one)
 
 
@@ -188,7 +189,7 @@ def _summary(outcomes: Sequence[Outcome]) -> Iterator[tuple[object, ...]]:
         "output that no site took": lambda one: _reasons(one.refused),
         "waiting without a reason": lambda one: max(day.unexplained for day in one.days),
         "invariants broken": lambda one: sum(len(day.broken) for day in one.days),
-        "operator actions": lambda one: one.operator_actions,
+        "operator actions needed": lambda one: one.operator_actions,
     }
     for title, figure in rows.items():
         yield (title, *map(figure, outcomes))
@@ -225,6 +226,17 @@ def _draw(outcomes: Sequence[Outcome], figure: Callable[[Day], float]) -> None:
         )
     drawn = plotext.build()
     typer.echo(drawn if sys.stdout.isatty() else plotext.uncolorize(drawn))
+
+
+def _tell_needs(one: Outcome) -> None:
+    first: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for day in one.days:
+        for need in day.needs:
+            first.setdefault(need.matter, (day.day, need.n))
+    if first:
+        output.heading(f"{one.name}: what a person is needed for")
+        rows = ((day, n, what, where, words(why)) for (what, where, why), (day, n) in first.items())
+        output.table(("since day>", "how many>", "of what", "where", "why"), rows)
 
 
 def _tell_changes(one: Outcome) -> None:

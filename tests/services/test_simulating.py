@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,14 @@ from dynamo.errors import Invalid
 from dynamo.inventory import asked
 from dynamo.logs import silence
 from dynamo.services import sites
-from dynamo.services.simulating import campaigns
-from dynamo.services.simulating.scenario import Scenario
+from dynamo.services.simulating import campaigns, life
+from dynamo.services.simulating.imagined import Network
+from dynamo.services.simulating.life import Life, place
+from dynamo.services.simulating.scenario import Scenario, SimulatedDataset
 from dynamo.services.simulating.simulation import Configuration, Outcome, simulate
-from dynamo.settings import Settings
+from dynamo.services.tools import Tools
+from dynamo.settings import Settings, Site
+from dynamo.storage.protocol import Copied
 from tests.services.official import dataset, register
 from tests.services.world import OPERATOR, TB, World, build
 
@@ -55,6 +60,14 @@ On site.storage_type == DISK
 When site.occupancy > 0.99
 Until site.occupancy < 0.98
 Protect
+Order none
+"""
+
+GREEDY = """Partition Analysis
+On site.storage_type == DISK
+When site.occupancy > 0.90
+Until site.occupancy < 0.40
+Dismiss
 Order none
 """
 
@@ -97,13 +110,63 @@ def test_a_collaboration_lives_for_weeks_without_a_person(tmp_path):
     days = outcome.days
     assert not [broken for day in days for broken in day.broken]
     assert [day.unexplained for day in days] == [0] * len(days)
+    assert [need for day in days for need in day.needs] == []
     assert outcome.operator_actions == 0
     assert not outcome.unfit, "the campaign has come"
     # the Dealer fills up to 0.93, Detox begins at 0.90, and what it condemns has a day
     assert max(day.fullest for day in days[2:]) <= 0.95
+    # Detox stops once it is under 0.85; what it does not touch may be emptier
+    relieved = [day.relieved for day in days if day.relieved is not None]
+    assert relieved, "Detox made room"
+    assert min(relieved) >= 0.85
     assert any(day.sites.get("waitroom") for day in days), "sites fell silent"
     assert sum(day.deleted for day in days) > TB
     assert days[-1].found / days[-1].accesses > days[0].found / days[0].accesses
+
+
+def test_a_file_that_only_a_person_can_move_away_is_an_action(tmp_path, monkeypatch):
+    """Others have put files under the names of new data wherever those are not written."""
+
+    def spoilt(use: Tools, network: Network, data: Sequence[SimulatedDataset]) -> None:
+        place(use, network, data)
+        lfns = {lfn for at in network.places.values() for lfn in at.files if "/New00" in lfn}
+        for at in network.places.values():
+            for lfn in lfns:
+                at.files.setdefault(lfn, Copied(7, "00000007"))
+
+    monkeypatch.setattr(life, "place", spoilt)
+    usual = replace(SMALL, failures=0.0, faults=0.0)
+
+    spoiled = lived(replace(usual, growth=0.2), tmp_path)
+    unspoiled = lived(replace(usual, growth=0.0), tmp_path)
+
+    met = {(need.what, need.reason) for need in spoiled.days[-1].needs}
+    assert ("transfer", "name-conflict") in met
+    assert spoiled.operator_actions >= 2, "the tape, and the requests"
+    assert (unspoiled.operator_actions, unspoiled.days[-1].needs) == (0, [])
+
+
+def test_a_site_that_is_silent_for_good_is_emptied_and_needs_nobody(tmp_path, monkeypatch):
+    """No job writes there what nobody else has."""
+
+    had: list[int] = []
+
+    def fall_silent(one: Life) -> None:
+        gone = one.network.at(max(url for url in one.network.places if "disk" in url))
+        gone.down = True
+        had.append(len(gone.files))
+
+    monkeypatch.setattr(Life, "fail", fall_silent)
+    soon = Settings(data=tmp_path, site=Site(morgue_days=0.5))
+    scenario = replace(SMALL, days=5, sites=6, datasets=40, jobs=0, fill=0.6)
+
+    outcome = simulate(scenario, Configuration("it", soon), lambda _: None)
+
+    days = outcome.days
+    assert days[-1].sites["morgue"] == 1
+    assert had[0] > 10
+    assert days[-1].dying == 0, "all is safe elsewhere"
+    assert outcome.operator_actions == 0
 
 
 def test_the_same_seed_is_the_same_life(tmp_path):
@@ -118,6 +181,16 @@ def test_two_policies_are_told_apart(tmp_path):
     assert {left.site for left in usual.left}
     assert all("detox, line" in (left.why or "") for left in usual.left)
     assert not keeping.left
+
+
+def test_detox_that_goes_on_below_the_lower_watermark_is_seen(tmp_path):
+    full = replace(SMALL, fill=0.93, days=1, datasets=60, sites=4, jobs=0, failures=0.0)
+    usual, greedy = lived(full, tmp_path), lived(full, tmp_path, GREEDY)
+
+    [low], [lower] = ([day.relieved for day in one.days] for one in (usual, greedy))
+    assert low is not None
+    assert lower is not None
+    assert low >= 0.85 > lower
 
 
 def test_a_policy_with_an_error_is_refused(tmp_path):

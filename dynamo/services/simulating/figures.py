@@ -1,6 +1,6 @@
 """What an operator wants to know of each simulated day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,10 @@ from typing import Any
 from sqlalchemy import exists, func, select
 
 from dynamo.db.tables import (
+    BlockReplica,
+    Cycle,
     Dataset,
+    Decision,
     Deletion,
     File,
     History,
@@ -19,10 +22,12 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.work import Work
-from dynamo.inventory.states import RequestKind, RequestState
+from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
 from dynamo.operations.life import OPEN, State
 from dynamo.services import checks
 from dynamo.services.cycles import DETOX
+from dynamo.services.simulating import needs
+from dynamo.services.simulating.needs import Look, Need, Standing
 from dynamo.services.tools import Tools
 
 
@@ -37,6 +42,9 @@ class Day:
     """The same of the fullest partition at any ready site: what watermarks are about."""
     emptiest: float
     """The same of the emptiest ready site."""
+    relieved: float | None
+    """The same of the emptiest partition in which Detox made room today, had its largest item
+    stayed: never under the lower watermark. None where it did nothing."""
     accesses: int
     found: int
     """Accesses whose data were complete on the disk of a ready site."""
@@ -49,10 +57,14 @@ class Day:
     """Transfers that are held, by reason."""
     sites: Mapping[str, int]
     """Sites by status."""
+    dying: int
+    """Bytes at sites in the morgue that are not condemned yet."""
     lost: int
     """Files that are declared lost and not had again."""
     unexplained: int
     """Transfers and requests that are held or wait and do not say for what, or until when."""
+    needs: Sequence[Need]
+    """What goes no further without a person."""
     broken: Sequence[str]
     """Invariants that do not hold."""
 
@@ -68,6 +80,17 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Evening:
+    """What a look at a day's end is compared with."""
+
+    began: datetime
+    """When the day did."""
+    standing: Standing
+    silent: Collection[str]
+    """Endpoints that do not answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """A dataset that left a disk."""
 
@@ -78,7 +101,7 @@ class Left:
     why: str | None
 
 
-def measure(use: Tools, day: int, traffic: Traffic) -> Day:
+def measure(use: Tools, day: int, traffic: Traffic, evening: Evening) -> Day:
     """Look at the end of a day."""
     violations = [one for one in checks.check(use) if not one.is_warning]
     with use.begin.snapshot() as work:
@@ -89,6 +112,7 @@ def measure(use: Tools, day: int, traffic: Traffic) -> Day:
             used / quota if quota else 0.0,
             _fullest(work),
             min((used / quota for used, quota in shares), default=0.0),
+            _relieved(work, evening.began),
             traffic.accesses,
             traffic.found,
             traffic.moved,
@@ -96,16 +120,24 @@ def measure(use: Tools, day: int, traffic: Traffic) -> Day:
             _waiting(work),
             _held(work),
             _counted(work, select(Site.status, func.count()).group_by(Site.status)),
+            _dying(work),
             int(work.scalar(select(func.count()).where(*_LOST)) or 0),
             _unexplained(work),
+            needs.needs(_look(use, work, evening)),
             [f"{one.name}: {one.subject} {one.sentence}" for one in violations],
         )
+
+
+def _look(use: Tools, work: Work, evening: Evening) -> Look:
+    waits = timedelta(days=use.settings.site.morgue_days)
+    return Look(work, evening.standing, evening.silent, waits)
 
 
 _LOST = (Incident.kind == "lost", Incident.ended.is_(None))
 
 
-_LIMITED = (Site.kind == "disk", Site.status == "ready", Quota.max_bytes > 0)
+_READY = (Site.kind == "disk", Site.status == "ready")
+_LIMITED = (*_READY, Quota.max_bytes > 0)
 
 
 def _shares(work: Work) -> list[tuple[int, int]]:
@@ -120,6 +152,34 @@ def _fullest(work: Work) -> float:
     return float(work.scalar(shares.join(Site, Site.id == Quota.site_id).where(*_LIMITED)) or 0.0)
 
 
+def _relieved(work: Work, since: datetime) -> float | None:
+    """Return how full the emptiest partition is in which Detox has made room since a moment.
+
+    Its largest item counts as if it was still there: with the last one it goes below the lower
+    watermark. What is condemned is gone.
+    """
+    items = (
+        select(Site.id.label("site_id"), Cycle.partition_id, func.sum(Decision.bytes).label("item"))
+        .join(Cycle, Cycle.id == Decision.cycle_id)
+        .join(Site, Site.name == Decision.site)
+        .where(Cycle.kind == "detox", Cycle.dry_run.is_(False), Cycle.created >= since)
+        .where(Decision.action == "delete", Decision.refused.is_(None), *_READY)
+        .group_by(Site.id, Cycle.partition_id, Cycle.id, Decision.dataset)
+        .subquery()
+    )
+    here = (BlockReplica.site_id == Quota.site_id, BlockReplica.partition_id == Quota.partition_id)
+    lies = select(func.coalesce(func.sum(BlockReplica.bytes), 0))
+    lies = lies.where(*here, BlockReplica.state == ReplicaState.VALID)
+    rows = work.rows(
+        select(func.max(items.c.item), lies.scalar_subquery(), Quota.max_bytes)
+        .select_from(items)
+        .join(Quota, Quota.site_id == items.c.site_id)
+        .where(Quota.partition_id == items.c.partition_id, Quota.max_bytes > 0)
+        .group_by(Quota.site_id, Quota.partition_id, Quota.max_bytes)
+    )
+    return min(((int(item) + int(used)) / quota for item, used, quota in rows), default=None)
+
+
 def _waiting(work: Work) -> int:
     coming = Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD))
     joined = select(func.sum(File.size)).join(Transfer, Transfer.file_id == File.id)
@@ -129,6 +189,12 @@ def _waiting(work: Work) -> int:
 def _held(work: Work) -> dict[str, int]:
     columns = select(func.coalesce(Transfer.reason, "none"), func.count())
     return _counted(work, columns.where(Transfer.state == State.HELD).group_by(Transfer.reason))
+
+
+def _dying(work: Work) -> int:
+    left = (Site.status == SiteStatus.MORGUE, BlockReplica.state == ReplicaState.VALID)
+    joined = select(func.sum(BlockReplica.bytes)).join(Site, Site.id == BlockReplica.site_id)
+    return int(work.scalar(joined.where(*left)) or 0)
 
 
 def _counted(work: Work, wanted: Any) -> dict[str, int]:
@@ -162,12 +228,6 @@ def _unexplained(work: Work) -> int:
         select(func.count(Request.id)).where(*asleep),
     )
     return sum(int(work.scalar(one) or 0) for one in counted)
-
-
-def actions(work: Work, who: str, since: datetime) -> int:
-    """Count what somebody has done since a moment."""
-    done = (History.who == who, History.at > since)
-    return int(work.scalar(select(func.count()).select_from(History).where(*done)) or 0)
 
 
 def left(work: Work, since: datetime, day: int) -> list[Left]:

@@ -56,6 +56,10 @@ class Network:
         """Return the storage at an endpoint."""
         return self.places.setdefault(url, Place(url))
 
+    def silent(self) -> frozenset[str]:
+        """Return the endpoints that do not answer now."""
+        return frozenset(url for url, place in self.places.items() if place.down)
+
 
 @dataclass(slots=True)
 class ImaginedStorage:

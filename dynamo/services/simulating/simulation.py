@@ -22,9 +22,10 @@ from dynamo.services.simulating import figures, inherited
 from dynamo.services.simulating import scenario as drawing
 from dynamo.services.simulating.agenda import Agenda
 from dynamo.services.simulating.campaigns import Campaign, Planned, plan
-from dynamo.services.simulating.figures import Day, Left, Traffic, Unfit
+from dynamo.services.simulating.figures import Day, Evening, Left, Traffic, Unfit
 from dynamo.services.simulating.imagined import Imagination, Network
 from dynamo.services.simulating.life import NO_ROOM, Life, place
+from dynamo.services.simulating.needs import Standing
 from dynamo.services.simulating.pools import Pools, beats
 from dynamo.services.simulating.scenario import Interest, Scenario
 from dynamo.services.tools import Tools
@@ -63,7 +64,7 @@ class Outcome:
     refused: Mapping[str, int]
     """Output of jobs that no site took, and data that found no room, by reason."""
     operator_actions: int
-    """What operators had to do once it had begun."""
+    """How many things a person had to look at: sites, each with a reason, and the like."""
 
 
 Progress = Callable[[int], None]
@@ -182,21 +183,23 @@ def _live(life: Life, pools: Pools, progress: Progress, name: str, planned: Plan
         agenda.every(period, lambda act=act: act(pools.use))  # type: ignore[misc]
     days: list[Day] = []
     gone: list[Left] = []
+    standing = Standing()
     for day in range(1, life.scenario.days + 1):
         began = agenda.now
         life.day()
         agenda.until(began + timedelta(days=1))
         traffic = Traffic(life.n_read, life.n_found, network.moved, network.deleted)
         life.n_read = life.n_found = network.moved = network.deleted = 0
-        days.append(figures.measure(pools.use, day, traffic))
+        evening = Evening(began, standing, network.silent())
+        days.append(figures.measure(pools.use, day, traffic, evening))
         with pools.use.begin.reading() as work:
             gone += figures.left(work, began, day)
         progress(1)
     with pools.use.begin.reading() as work:
         unfit = figures.unfit(work, planned.names, begun)
-        done = figures.actions(work, OPERATOR.name, begun)
     unfit += [
         Unfit(name, 1 + (since - begun).days, size, 0, RequestState.QUEUED, {NO_ROOM: 1})
         for name, (since, size) in planned.waiting.items()
     ]
-    return Outcome(name, days, gone, unfit, dict(life.refused), done)
+    matters = {need.matter for day in days for need in day.needs}
+    return Outcome(name, days, gone, unfit, dict(life.refused), len(matters))
