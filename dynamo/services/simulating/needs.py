@@ -183,7 +183,8 @@ def _held(work: Work, what: str, wanted: Any) -> Iterator[Need]:
 def _requests(look: Look) -> Iterator[Need]:
     """Find requests that are held for a person, or of which nothing has come for long.
 
-    Copies of data that are still being written go on with them.
+    Copies of data that are still being written go on with them, and deletions at a storage that is
+    gone hinder nobody.
     """
     work = look.work
     mine = (Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
@@ -194,7 +195,7 @@ def _requests(look: Look) -> Iterator[Need]:
     rows = work.rows(
         select(*columns)
         .outerjoin(Dataset, Dataset.name == Request.dataset)
-        .where(Request.state.not_in(tuple(ENDED)), ~growing)
+        .where(Request.state.not_in(tuple(ENDED)), ~growing, Request.id.not_in(_unheard(look)))
     )
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
@@ -205,6 +206,12 @@ def _requests(look: Look) -> Iterator[Need]:
         if personal or still[row.id] >= most:
             counted[row.kind, row.reason] = counted.get((row.kind, row.reason), 0) + 1
     return (Need("request", kind, reason, n) for (kind, reason), n in counted.items())
+
+
+def _unheard(look: Look) -> Any:
+    """Return the requests of which something is to be deleted at a storage that is gone."""
+    joined = select(Deletion.request_id).join(Site, Site.id == Deletion.site_id)
+    return joined.where(Deletion.state.in_(OPEN), Site.url.in_(look.silent))
 
 
 def _sites(look: Look) -> Iterator[Need]:
