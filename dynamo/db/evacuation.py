@@ -24,7 +24,7 @@ from dynamo.db.work import Work
 from dynamo.dealer.globs import chosen
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.states import ReplicaState, SiteStatus
-from dynamo.operations.life import State
+from dynamo.operations.life import OPEN, State
 
 _OTHER = aliased(BlockReplica)
 _HOME = aliased(Site)
@@ -55,8 +55,30 @@ def safe(dying: Collection[int]) -> Any:
 
 
 def moving(dying: Collection[int]) -> Any:
-    """Tell whether anything of it is at, or on its way to, a site that stays."""
-    return _elsewhere(_stays(dying))
+    """Tell whether anything of it is on its way to another site, one that stays."""
+    return _elsewhere(_stays(dying), _coming(_OTHER.id))
+
+
+def _coming(replica_id: Any) -> Any:
+    return exists().where(Transfer.replica_id == replica_id, Transfer.state.in_(OPEN))
+
+
+def stalled(dying: Collection[int]) -> tuple[Any, ...]:
+    """Return the conditions for parts at sites that stay to which nothing is on its way."""
+    staying = select(Site.id).where(Site.status == SiteStatus.READY, Site.id.not_in(dying))
+    return (
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.complete.is_(False),
+        BlockReplica.site_id.in_(staying),
+        ~_coming(BlockReplica.id).correlate(BlockReplica),
+    )
+
+
+def stalled_ids(work: Work, dying: Collection[int]) -> list[int]:
+    """Return such parts of blocks that dying sites have as well."""
+    at_stake = exists().where(_OTHER.block_id == BlockReplica.block_id, _OTHER.site_id.in_(dying))
+    wanted = (*stalled(dying), at_stake.correlate(BlockReplica))
+    return work.scalars(select(BlockReplica.id).where(*wanted))
 
 
 def dying(work: Work, leaving: Collection[str]) -> list[Any]:

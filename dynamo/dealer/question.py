@@ -70,6 +70,8 @@ class Question:
     endangered: Flags | None = None
     """Block replicas that sites being emptied take down with them unless they are copied into the
     partition, whatever Detox says; None = what it protects."""
+    stalled: Flags | None = None
+    """Block replicas that lack files which nobody brings: they rescue nothing; None = none is."""
     enforcer: Enforcer | None = None
     free: Numbers | None = None
     """Measured free bytes per site; NaN where unknown."""

@@ -5,14 +5,17 @@ blocks count against the quota already.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
+from sqlalchemy.orm import aliased
 
-from dynamo.db import bulk, placing, sources, transfers
+from dynamo.db import bulk, evacuation, placing, requests, sources, transfers
 from dynamo.db.streams import UNSENT
-from dynamo.db.tables import Block, BlockReplica, File, ReplicaFile, Site, Transfer
+from dynamo.db.switches import stopped_sites
+from dynamo.db.tables import Block, BlockReplica, File, Incident, ReplicaFile, Site, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ReplicaState, SiteStatus, TransferKind
 from dynamo.operations.hints import batches
@@ -28,8 +31,50 @@ _ENDED = (State.FAILED, State.CANCELLED)
 
 def complete(use: Tools, wish: Wish) -> Excuse | None:
     """Send for what parts at the sites of a request lack; say why not, where it cannot be had."""
-    lost = sum(_complete(use, wish, batch) for batch in batches(_parts(use, wish), PARTS_AT_ONCE))
+    parts, key = batches(_parts(use, wish), PARTS_AT_ONCE), wish.request_id
+    lost = sum(_complete(use, key, batch).nowhere for batch in parts)
     return Excuse("no-source", f"{lost} files can be read nowhere else now") if lost else None
+
+
+def abandoned(work: Work, site_id: int, dying: Collection[int], most: int) -> list[int]:
+    """Return parts at sites that stay whose blocks a dying site takes down with it, one of each.
+
+    Nobody brings what they lack, though it can be read.
+    """
+    here = aliased(BlockReplica)
+    lacked = (File.block_id == BlockReplica.block_id, *_lacks(0), _readable(stopped_sites(work)))
+    rows = work.rows(
+        select(BlockReplica.id, BlockReplica.block_id)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .join(here, here.block_id == BlockReplica.block_id)
+        .where(
+            here.site_id == site_id,
+            here.state == ReplicaState.VALID,
+            Block.closed.is_(True),
+            Block.condemned_by.is_(None),
+            *evacuation.stalled(dying),
+            ~evacuation.safe(dying),
+            ~evacuation.moving(dying),
+            exists().where(*lacked),
+        )
+        .order_by(BlockReplica.n_files, BlockReplica.id.desc())
+        .limit(most)
+    )
+    # of several parts of a block the fullest comes last
+    return sorted({row.block_id: row.id for row in rows}.values())
+
+
+def bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+    """Send for what parts lack, whoever gave it up before."""
+    for batch in batches(replica_ids, PARTS_AT_ONCE):
+        _bring(use, request_id, batch)
+
+
+@retried
+def _bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+    with use.begin() as work:
+        found = _filled(work, use, request_id, replica_ids)
+        requests.more(work, request_id, found.sent, found.bytes)
 
 
 @retried
@@ -43,30 +88,44 @@ def _parts(use: Tools, wish: Wish) -> Sequence[int]:
                 *at_its_sites(wish),
                 *_PART,
                 Site.status == SiteStatus.READY,
-                exists().where(File.block_id == BlockReplica.block_id, *_lacks(wish)),
+                exists().where(File.block_id == BlockReplica.block_id, *_lacks(wish.request_id)),
             )
             .order_by(BlockReplica.id)
         )
 
 
 @retried
-def _complete(use: Tools, wish: Wish, replica_ids: Sequence[int]) -> int:
-    """Send for what some parts lack; return how many files nobody has."""
+def _complete(use: Tools, request_id: int, replica_ids: Sequence[int]) -> "_Filled":
     with use.begin() as work:
-        here = select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
-        wanted_ones = here.where(BlockReplica.id.in_(replica_ids), *_PART)
-        blocks = {row.block_id for row in work.rows(wanted_ones)}
-        placing.lock_blocks(work, blocks)
-        n = sum(_fill_up(work, wish, part) for part in work.rows(wanted_ones))
-        traffic.refill(work, use, [wish.request_id])
-        return n
+        return _filled(work, use, request_id, replica_ids)
 
 
-def _fill_up(work: Work, wish: Wish, part: Any) -> int:
+@dataclass(slots=True)
+class _Filled:
+    """What was sent for, and how many files nobody has."""
+
+    sent: int = 0
+    bytes: int = 0
+    nowhere: int = 0
+
+
+def _filled(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) -> _Filled:
+    """Send for what some parts lack."""
+    here = select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
+    wanted_ones = here.where(BlockReplica.id.in_(replica_ids), *_PART)
+    placing.lock_blocks(work, {row.block_id for row in work.rows(wanted_ones)})
+    found = _Filled()
+    for part in work.rows(wanted_ones):
+        _fill_up(work, request_id, part, found)
+    traffic.refill(work, use, [request_id])
+    return found
+
+
+def _fill_up(work: Work, request_id: int, part: Any, filled: _Filled) -> None:
     files = work.rows(
-        select(File.id, File.lfn)
+        select(File.id, File.lfn, File.size)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .where(BlockReplica.id == part.id, *_lacks(wish))
+        .where(BlockReplica.id == part.id, *_lacks(request_id))
         .order_by(File.id)
     )
     whole = sources.best(work, [part.block_id], [part.site_id], to=part.site_id).get(part.block_id)
@@ -80,7 +139,7 @@ def _fill_up(work: Work, wish: Wish, part: Any) -> int:
         placing.pin(work, Counter(readable.values()))
         shared = {
             "kind": TransferKind.COPY,
-            "request_id": wish.request_id,
+            "request_id": request_id,
             "site_id": part.site_id,
             "replica_id": part.id,
             "confirmed": True,
@@ -90,23 +149,48 @@ def _fill_up(work: Work, wish: Wish, part: Any) -> int:
             **transfers.untried(work),
         }
         bulk.insert(work, Transfer, shared, ("file_id", "source_id"), list(readable.items()))
-    return len(found) - len(readable)
+    filled.sent += len(readable)
+    filled.bytes += sum(file.size for file in files if file.id in readable)
+    filled.nowhere += len(found) - len(readable)
 
 
 _PART = (BlockReplica.state == ReplicaState.VALID, BlockReplica.complete.is_(False))
 
 
-def _lacks(wish: Wish) -> tuple[Any, ...]:
+def _lacks(request_id: int) -> tuple[Any, ...]:
     """Return the conditions for files that a part lacks and nobody is about to bring.
 
     What this request has given up stays so; another may try again.
     """
     listed = (ReplicaFile.replica_id == BlockReplica.id, ReplicaFile.file_id == File.id)
-    other = Transfer.request_id != wish.request_id
+    other = Transfer.request_id != request_id
     again = (Transfer.kind == TransferKind.COPY) & Transfer.state.in_(_ENDED) & other
     known = (Transfer.file_id == File.id, Transfer.site_id == BlockReplica.site_id, ~again)
     return (
         File.condemned_by.is_(None),
         ~exists().where(*listed).correlate_except(ReplicaFile),
         ~exists().where(*known).correlate_except(Transfer),
+    )
+
+
+def _readable(stopped: Collection[str]) -> Any:
+    """Tell whether another replica holds the file and nothing bad is known of it there."""
+    other, home = aliased(BlockReplica), aliased(Site)
+    listed = exists().where(ReplicaFile.replica_id == other.id, ReplicaFile.file_id == File.id)
+    bad = exists().where(
+        Incident.lfn == File.lfn, Incident.site == home.name, Incident.ended.is_(None)
+    )
+    return (
+        exists()
+        .where(
+            other.block_id == File.block_id,
+            other.id != BlockReplica.id,
+            other.state == ReplicaState.VALID,
+            home.id == other.site_id,
+            home.status != SiteStatus.UNKNOWN,
+            home.name.not_in(stopped),
+            or_(other.complete.is_(True), listed.correlate(other, File)),
+            ~bad.correlate(home, File),
+        )
+        .correlate(File, BlockReplica)
     )

@@ -72,6 +72,7 @@ def look(use: Tools, held: Held) -> Seen:
         said = _said(work, ground, cycle.partition, settings)
         last = protections.latest(work, cycle.partition_id, ground.snapshot)
         endangered = _endangered(work, ground, cycle.partition, settings)
+        stalled = _stalled(work, ground, settings)
     ground = _at_home(ground, cycle.partition, settings)
     question = asking.question(
         settings,
@@ -80,6 +81,7 @@ def look(use: Tools, held: Held) -> Seen:
         said,
         protections=last,
         endangered=endangered,
+        stalled=stalled,
         enforcer=of_partition(ground.snapshot, cycle.partition),
     )
     return Seen(ground, question, said, cycle.dry_run)
@@ -94,6 +96,13 @@ def _endangered(work: Work, ground: Ground, partition: str, settings: Settings) 
     keys = [ground.keys[leaf.name] for leaf in ground.partitions.leaves(partition)]
     dying = evacuation.dying_ids(work, settings.dealer.leaving)
     ids = evacuation.endangered(work, dying, keys) if dying else []
+    return np.isin(ground.snapshot.block_replicas.ids, ids)
+
+
+def _stalled(work: Work, ground: Ground, settings: Settings) -> Flags:
+    """Tell which parts at sites that stay save nothing of what dying sites have."""
+    dying = evacuation.dying_ids(work, settings.dealer.leaving)
+    ids = evacuation.stalled_ids(work, dying) if dying else []
     return np.isin(ground.snapshot.block_replicas.ids, ids)
 
 

@@ -1,8 +1,9 @@
 """Evacuating: what lies at dying sites leaves them once it is safe elsewhere.
 
-The Dealer's undertaker copies; here the blocks are closed, so that they can be copied, and what has
-a complete copy at a site that stays is condemned through the guard. It goes by what is there, so it
-may run as often as anybody likes.
+The Dealer's undertaker copies; here the blocks are closed and what nobody has is taken out of them,
+so that they can be copied, parts at sites that stay are completed, and what has a complete copy at
+such a site is condemned through the guard. It goes by what is there, so it may run as often as
+anybody likes.
 """
 
 from collections.abc import Sequence
@@ -20,8 +21,9 @@ from dynamo.inventory.states import ReplicaState, RequestKind, RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
-from dynamo.services import closures, condemning, guard, mending
+from dynamo.services import closures, completing, condemning, guard, mending, parting
 from dynamo.services.mending import Bad
+from dynamo.services.sending import DEALER
 from dynamo.services.tools import Tools
 
 log = logger("evacuation")
@@ -38,6 +40,8 @@ def evacuate(use: Tools) -> None:
     for site in _dying(use):
         for block_id in _open_blocks(use, site.id):
             closures.close_block(use, block_id)
+        parting.part(use, site, MOST)
+        _complete_parts(use, site)
         going = _dispensable(use, site.id)
         if going:
             request_id = _request(use, site.name)
@@ -47,6 +51,37 @@ def evacuate(use: Tools) -> None:
                 reached(Point.EVACUATION_CONDEMNED)
             _judge(use, request_id)
         _mend(use, site)
+
+
+def _complete_parts(use: Tools, site: Any) -> None:
+    """Bring the rest where a site that stays has a part: no cycle sends a block there again."""
+    parts = _parts(use, site.id)
+    if parts:
+        completing.bring(use, _copy(use, site.name), parts)
+
+
+@retried
+def _parts(use: Tools, site_id: int) -> list[int]:
+    with use.begin.reading() as work:
+        if switches.stopped(work, DEALER):
+            return []
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        return completing.abandoned(work, site_id, dying, MOST)
+
+
+@retried
+def _copy(use: Tools, site: str) -> int:
+    """File the copy under which the rest of parts comes, which is watched like those of cycles."""
+    with use.begin() as work:
+        filed = requests.Filed(
+            RequestKind.COPY,
+            users.register(work, SYSTEM, 0),
+            "",
+            {"cycle": 0, "sites": [], "consolidate": False, CAUSE: site},
+            not_before=work.now + use.again,
+            state=RequestState.RUNNING,
+        )
+        return requests.add(work, filed)
 
 
 def _mend(use: Tools, site: Any) -> None:

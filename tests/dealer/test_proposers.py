@@ -149,6 +149,14 @@ def test_what_is_named_as_endangered_is_saved_whatever_detox_protects():
     assert proposed(named, Undertaker(additional_sites=("T2_Wait",))) == ["/A/B/F#b1", "/A/B/G"]
 
 
+def test_a_part_that_nobody_completes_rescues_nothing():
+    asked = question("dataset T2_Dead T2_A\n/A/B/C full part")
+    rows = asked.snapshot.block_replicas
+
+    assert proposed(asked, Undertaker()) == ["/A/B/C#b2"], "the other block is on its way"
+    assert proposed(replace(asked, stalled=~rows.complete), Undertaker()) == ["/A/B/C"]
+
+
 def test_a_waitroom_keeps_its_data_unless_an_operator_names_it():
     asked = question("dataset T2_Wait T2_A\n/A/B/C full -", status=WAIT)
 

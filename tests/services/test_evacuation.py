@@ -1,10 +1,12 @@
 """Evacuations, end to end: a site dies, and what lay there is elsewhere, or named with a reason."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from dynamo.db import placing
 from dynamo.db.switches import of_site
 from dynamo.db.tables import BlockReplica, Dataset, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, NotFound
@@ -14,12 +16,15 @@ from dynamo.services import (
     declaring,
     evacuating,
     evacuations,
+    mending,
     policies,
     releases,
     sites,
     switches,
 )
+from dynamo.services.mending import Bad
 from tests.conftest import Clock
+from tests.services.test_completing import lay_out
 from tests.services.test_placement import detox
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE, BOB, DATASET, OPERATOR, World, lfn
@@ -73,6 +78,107 @@ def test_a_dying_site_empties_itself(dying: World) -> None:
     assert left(dying)["left"] == {"blocks": 0, "files": 0, "bytes": 0}
     assert dying.count(Deletion) == 0
     assert evacuations.losses(dying.use, "T2_A")["owners"] == []
+
+
+def rounds(world: World, clock: Clock, n: int, *partitions: str) -> None:
+    """Let cycles and all that is due go on, half a day at a time."""
+    for _ in range(n):
+        for partition in partitions or ("User",):
+            body = asked.CycleBody(kind="dealer", partition=partition, dry_run=False)
+            cycles.file(world.use, body, OPERATOR)
+        world.work()
+        evacuating.evacuate(world.use)
+        world.work()
+        clock.forward(hours=13)
+        world.sweep()
+
+
+@pytest.mark.parametrize("first", ["cycle", "sweep"])
+@pytest.mark.parametrize(
+    "at",
+    [{"T2_A": [0, 1, 2], "T2_B": [1]}, {"T2_A": [0, 1], "T2_B": [2]}],
+    ids=["of-a-whole-copy", "of-parts"],
+)
+def test_a_part_at_a_site_that_stays_keeps_no_block_at_a_dying_one(
+    world: World, clock: Clock, at: dict[str, list[int]], first: str
+) -> None:
+    world.use = world.with_settings(deletion={"grace_hours": 0})
+    lay_out(world, at)
+    world.work()
+    give_up(world)
+    assert "moving" not in left(world)["by_fate"], "nothing is on its way"
+    if first == "sweep":
+        evacuating.evacuate(world.use)
+        assert left(world)["by_fate"].keys() == {"moving"}
+    rounds(world, clock, 3, "Production")
+
+    assert world.on_disk("T2_A") == {}
+    assert left(world)["left"]["blocks"] == 0
+    held = [len(world.on_disk(site)) for site in ("T2_B", "T2_C")]
+    assert held in ([3, 0], [1, 3]), "one whole copy is made"
+    assert world.count(Transfer) == 0
+
+
+def test_the_other_files_leave_where_one_is_lost(dying: World, clock: Clock) -> None:
+    with dying.use.begin() as work:
+        site = work.row(select(Site.id, Site.name).where(Site.name == "T2_A"))
+        file = mending.still_there(work, site.id, lfn("T2_A_0.root"))
+        placing.lock_blocks(work, [file.block_id])
+        mending.mend(work, dying.use, Bad(file, site.id, site.name, "missing", "scan"))
+    dying.path("T2_A", lfn("T2_A_0.root")).unlink()
+    give_up(dying)
+    rounds(dying, clock, 3)
+
+    assert dying.on_disk("T2_A") == {}
+    assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 9
+    told = left(dying)
+    assert told["left"]["files"] == 0
+    assert [(one["lfn"], one["reason"]) for one in told["problems"]] == [
+        (lfn("T2_A_0.root"), "lost")
+    ]
+    assert lost(dying) == [lfn("T2_A_0.root")]
+
+    dying.delete(lfns=(lfn("T2_A_0.root"),))
+    dying.work()
+    assert left(dying)["left"]["blocks"] == 0
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_the_other_files_leave_where_one_never_came(
+    world: World, clock: Clock, saved: bool
+) -> None:
+    world.use = world.with_settings(
+        block={"max_files": 5}, deletion={"grace_hours": 0}, retry={"first_seconds": 1}
+    )
+    files = [world.pulled("T2_A", f"T2_A_{n}.root", b"x%d" % n) for n in range(5)]
+    source = Path((files[2].source or "").removeprefix("file://"))
+    content = source.read_bytes()
+    source.unlink()
+    request = world.inject("T2_A", files)
+    world.close()
+    world.work()
+    for _ in range(8):
+        clock.forward(hours=2)
+        world.sweep()
+    give_up(world)
+    rounds(world, clock, 3)
+
+    assert world.on_disk("T2_A") == {}
+    assert len(world.on_disk("T2_B")) + len(world.on_disk("T2_C")) == 4
+    told = left(world)
+    assert told["by_fate"].keys() == {"arriving"}
+    assert told["left"]["files"] == 0
+    assert [one["lfn"] for one in told["problems"]] == [lfn("T2_A_2.root")]
+
+    source.write_bytes(content)
+    if saved:
+        sites.put(world.use, "T2_A", asked.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+    else:
+        world.inject("T2_B", [world.pulled("T2_B", "T2_A_2.root", content)])
+    rounds(world, clock, 3)
+    assert world.request("injection", request)["state"] == "done"
+    assert sum(len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")) == 5
+    assert left(world)["left"]["files"] == int(saved)
 
 
 def test_an_open_block_leaves_a_dying_site_too(dying: World) -> None:

@@ -54,7 +54,10 @@ def _unsafe(scene: Scene, dying: Flags) -> Flags:
     """Tell which block replicas at dying sites have no other, nor one on its way, in safety."""
     rows = scene.snapshot.block_replicas
     rescued = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
-    rescued[rows.block[_safe(scene, dying)[scene.row_site]]] = True
+    counts = _safe(scene, dying)[scene.row_site]
+    if scene.asked.stalled is not None:
+        counts &= ~scene.asked.stalled
+    rescued[rows.block[counts]] = True
     return dying[scene.row_site] & ~rescued[rows.block]
 
 
