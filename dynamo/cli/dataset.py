@@ -113,7 +113,7 @@ def delete(  # noqa: PLR0913 - as many as the API's fields
     if dry_run:
         return
     if not yes:
-        _confirm(count)
+        confirm(count, "delete them", "nothing was deleted")
     what: Json = {"site": site, "blocks": block, "lfns": lfn, "last_copy": last_copy or None}
     given = {field: value for field, value in what.items() if value}
     requests.accepted(service, service.delete(name, **given), wait=wait)
@@ -193,11 +193,12 @@ def _files(service: Dynamo, name: str, blocks: list[str] | None, site: str | Non
     return sum(r["files"] for one in found for r in one["replicas"] if r["site"] == site)
 
 
-def _confirm(count: int) -> None:
+def confirm(count: int, what: str, otherwise: str) -> None:
+    """Have somebody type how many files something is done to; else it is not done."""
     if not somebody_is_there():
         raise typer.BadParameter("nobody is there to be asked; say --yes")
-    if typer.prompt("type the number of files to delete them", err=True).strip() != str(count):
-        output.say("nothing was deleted")
+    if typer.prompt(f"type the number of files to {what}", err=True).strip() != str(count):
+        output.say(otherwise)
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
-from dynamo.cli import conditions, consistency, output, requests
+from dynamo.cli import conditions, consistency, dataset, output, requests
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import Json
 from dynamo.inventory.states import SiteKind, SiteStatus
@@ -153,20 +153,41 @@ def losses(
             "--declare", help="Give up what could not be read there and lies nowhere else."
         ),
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - as of `dataset delete`
 ) -> None:
     """Show what would be lost with a site, by owner, and from where the rest can be had again."""
     if declare:
-        _declare(session, name)
+        _declare(session, name, yes=yes)
     conditions.losses(session, session.service().get(f"{_path(name)}/losses"))
 
 
-def _declare(session: Session, name: str) -> None:
-    service, lost, more = session.service("operator"), 0, True
+_NAMED = 10
+
+
+def _declare(session: Session, name: str, *, yes: bool) -> None:
+    service, lost, kept, more = session.service("operator"), 0, 0, True
+    count = _preview(name, service.get(f"{_path(name)}/losses")["unread"])
+    if count and not yes:
+        dataset.confirm(count, "declare them lost", "nothing was declared lost")
     while more:
         told = service.post(f"{_path(name)}/losses", {})
-        lost += told["lost"]
-        more = told["more"] and told["lost"] > 0
+        lost, kept = lost + told["lost"], kept + told["kept"]
+        more = told["more"] and told["lost"] + told["kept"] > 0
     output.say(f"{lost} files are declared lost to their owners")
+    if kept:
+        output.say(f"{kept} can be read again: they are tried now")
+
+
+def _preview(name: str, unread: Json) -> int:
+    """Say what would be given up."""
+    count, shown = int(unread["files"]), unread["lfns"][:_NAMED]
+    size = output.size(unread["bytes"])
+    output.say(f"{count} files ({size}) could not be read at {name} for long and lie nowhere else")
+    for lfn in shown:
+        output.say(f"  {lfn}")
+    if count > len(shown):
+        output.say(f"  and {count - len(shown)} more")
+    return count
 
 
 @app.command()

@@ -36,6 +36,8 @@ class Rest:
     until: datetime
     reason: str | None
     detail: str | None
+    since: datetime | None
+    """When it first failed so, without a success in between."""
 
 
 _ROW = tables.Breaker.__table__.columns
@@ -88,7 +90,7 @@ def _place(row: Any) -> Place:
 
 
 def _breaker(row: Any) -> Breaker:
-    return Breaker(row.counted, row.failed, row.done, row.until, row.trips)
+    return Breaker(row.counted, row.failed, row.done, row.until, row.trips, row.since)
 
 
 def resting(
@@ -101,7 +103,14 @@ def resting(
     if operations:
         wanted = wanted.where(tables.Breaker.operation.in_([one.value for one in operations]))
     return [
-        Rest(*_place(row), _breaker(row).position(work.now), row.until, row.reason, row.detail)
+        Rest(
+            *_place(row),
+            _breaker(row).position(work.now),
+            row.until,
+            row.reason,
+            row.detail,
+            row.since,
+        )
         for row in work.rows(wanted)
     ]
 
@@ -150,7 +159,8 @@ def _weigh(work: Work, place: Place, breaker: Breaker, result: Result, rules: Ru
 
 def close(work: Work, site_ids: Collection[int]) -> int:
     """Close all breakers of sites, as an operator says; return how many were not."""
-    closed = {"failed": 0.0, "done": 0.0, "until": None, "trips": 0, "reason": None, "detail": None}
+    closed = {"failed": 0.0, "done": 0.0, "until": None, "trips": 0}
+    closed |= {"since": None, "reason": None, "detail": None}
     here = (tables.Breaker.site_id.in_(site_ids), tables.Breaker.until.is_not(None))
     return work.changed(update(tables.Breaker).where(*here).values(closed))
 
@@ -166,6 +176,7 @@ def _put(work: Work, place: Place, breaker: Breaker, said: Mapping[str, str | No
             done=breaker.done,
             until=breaker.until,
             trips=breaker.trips,
+            since=breaker.since,
             **said,
         )
     )

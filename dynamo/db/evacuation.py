@@ -13,6 +13,7 @@ from dynamo.db.tables import (
     Block,
     BlockReplica,
     Dataset,
+    Deletion,
     File,
     Group,
     Incident,
@@ -149,6 +150,13 @@ def to_move(work: Work, site_id: int) -> dict[int, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
+def last_deletion(work: Work, site_id: int) -> datetime | None:
+    """Return when the last file that is condemned at a site may be deleted."""
+    here = (Deletion.site_id == site_id, Deletion.state == State.QUEUED)
+    latest: datetime | None = work.scalar(select(func.max(Deletion.not_before)).where(*here))
+    return latest
+
+
 def held_here(work: Work, site_id: int) -> Sequence[Any]:
     """Return all block replicas at a site with their owners, the largest first."""
     columns = (
@@ -254,41 +262,67 @@ class Unread:
 
     file_id: int
     lfn: str
+    size: int
     block_id: int
     replica_id: int
     reason: str
     error: str | None
+    corrupt: bool
+    """Its bytes were read and are the wrong ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Since when something must have failed for somebody to give up."""
+
+    before: datetime
+    site_fails: bool
+    """Nothing could be read at the site since then."""
 
 
 _OF_THE_SOURCE = ("source-error", "source-missing", "checksum-mismatch", "no-source")
 
 
 def unread(
-    work: Work, site: Any, dying: Collection[int], most: int, *, fails: bool
+    work: Work, site: Any, dying: Collection[int], patience: Patience, most: int
 ) -> list[Unread]:
-    """Return such files; `fails` says that none is tried, as reading at the site fails."""
-    reasons = (*_OF_THE_SOURCE, "site-failing") if fails else _OF_THE_SOURCE
-    here = BlockReplica.id == Transfer.source_id
-    bad = exists().where(
-        Incident.lfn == File.lfn, Incident.site == site.name, Incident.ended.is_(None)
-    )
-    # without an incident the source may be one that an operator has stopped
-    awaited = and_(Transfer.source_id.is_(None), bad)
-    waits = (
-        Transfer.site_id != site.id,
-        Transfer.state.in_((State.QUEUED, State.HELD)),
-        Transfer.reason.in_(reasons),
-        or_(here, awaited),
-    )
+    """Return such files for which copies have tried long enough."""
     elsewhere = _elsewhere(_OTHER.complete.is_(True), _HOME.id.not_in(dying))
-    columns = (File.id, File.lfn, File.block_id, BlockReplica.id.label("replica_id"))
+    waits = (Transfer.site_id != site.id, Transfer.state.in_((State.QUEUED, State.HELD)))
+    corrupt = _known_bad(site, patience, Incident.kind == "corrupt")
+    columns = (File.id, File.lfn, File.size, File.block_id, BlockReplica.id.label("replica_id"))
     rows = work.rows(
-        select(*columns, Transfer.reason, Transfer.error)
+        select(*columns, Transfer.reason, Transfer.error, corrupt.label("corrupt"))
         .join(Transfer, Transfer.file_id == File.id)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .where(BlockReplica.site_id == site.id, BlockReplica.state == ReplicaState.VALID)
-        .where(*waits, ~elsewhere, File.condemned_by.is_(None))
-        .order_by(Transfer.id)
+        .where(*waits, _failed_long(site, patience), ~elsewhere, File.condemned_by.is_(None))
+        .order_by(File.id, Transfer.id)
         .limit(most)
     )
-    return [Unread(*row) for row in rows]
+    return list({row.id: Unread(*row) for row in rows}.values())
+
+
+def _failed_long(site: Any, patience: Patience) -> Any:
+    """Tell of a transfer that its file could not be read for long, or nothing at the site.
+
+    Without an incident and without a source it may be one that an operator has stopped.
+    """
+    reads = BlockReplica.id == Transfer.source_id
+    tried = or_(Transfer.attempts > 1, Transfer.state == State.HELD)
+    failed = and_(reads, tried, Transfer.created <= patience.before)
+    of_file = and_(
+        or_(reads, Transfer.source_id.is_(None)),
+        Transfer.reason.in_(_OF_THE_SOURCE),
+        _known_bad(site, patience),
+    )
+    if patience.site_fails:
+        failing = Transfer.reason.in_((*_OF_THE_SOURCE, "site-failing"))
+        return or_(of_file, and_(reads, failing))
+    return or_(of_file, and_(failed, Transfer.reason == "source-error"))
+
+
+def _known_bad(site: Any, patience: Patience, *more: Any) -> Any:
+    """Tell whether the file is known to be bad at the site since long."""
+    told = (Incident.lfn == File.lfn, Incident.site == site.name, Incident.ended.is_(None))
+    return exists().where(*told, Incident.at <= patience.before, *more).correlate(File)

@@ -274,6 +274,17 @@ def without_source(work: Work, file_id: int, replica_id: int, again: timedelta) 
     return work.changed(update(Transfer).where(*waiting).values(source_id=None, **values))
 
 
+def try_again(work: Work, file_id: int) -> None:
+    """Let waiting copies of a file be tried now, as if they never had been."""
+    waiting = (
+        Transfer.file_id == file_id,
+        Transfer.kind == TransferKind.COPY,
+        Transfer.state.in_((State.QUEUED, State.HELD)),
+    )
+    values = {"state": State.QUEUED, "not_before": work.now, "attempts": 0, "hinted": work.now}
+    work.changed(update(Transfer).where(*waiting).values(reason=None, error=None, **values))
+
+
 def partition_of(work: Work, replica_ids: Collection[int]) -> dict[int, tuple[int, int]]:
     """Return the account (site, partition) of replicas."""
     rows = work.rows(

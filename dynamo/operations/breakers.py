@@ -59,6 +59,8 @@ class Breaker:
     done: float = 0.0
     until: datetime | None = None
     trips: int = 0
+    since: datetime | None = None
+    """When it opened first without a success since."""
 
     def position(self, now: datetime) -> Position:
         """Tell how it stands."""
@@ -75,7 +77,8 @@ class Breaker:
         """Weigh new results; `opened` says whether it is enough."""
         if done and self.until is not None:
             # it works again: what failed beside it is counted as at the beginning
-            return replace(self, counted=now, failed=float(failed), done=0.0, until=None, trips=0)
+            fresh = replace(self, counted=now, failed=float(failed), done=0.0)
+            return replace(fresh, until=None, trips=0, since=None)
         weight = 0.5 ** (max(now - self.counted, timedelta()) / rules.half_life)
         return replace(
             self, counted=now, failed=self.failed * weight + failed, done=self.done * weight + done
@@ -92,4 +95,5 @@ class Breaker:
 
     def opened(self, now: datetime, rules: Rules, draw: random.Random) -> Self:
         """Return it open, for longer each time."""
-        return replace(self, until=now + rules.pause(self.trips, draw), trips=self.trips + 1)
+        until, since = now + rules.pause(self.trips, draw), self.since or now
+        return replace(self, until=until, trips=self.trips + 1, since=since)

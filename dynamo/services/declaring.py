@@ -1,14 +1,17 @@
 """Declaring: an operator confirms that what could not be read at a dying site is lost.
 
 Many files that seem bad at once are more often a site that is not mounted, so that nobody but a
-person gives them up. Their owners are told as of any lost file.
+person gives them up, and only what copies could not read for long. Each is looked for once more: a
+site may have come back. Their owners are told as of any lost file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from dynamo.db import breakers, evacuation, placing, transfers
-from dynamo.db.evacuation import Unread
+from dynamo.db import breakers, evacuation, incidents, placing, transfers
+from dynamo.db.evacuation import Patience, Unread
 from dynamo.db.history_log import Event, record
 from dynamo.db.reads import sites
 from dynamo.db.work import Work, retried
@@ -20,6 +23,7 @@ from dynamo.services import mending
 from dynamo.services.mending import Bad
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
+from dynamo.storage.protocol import Storage, StorageError
 
 MOST = 200
 """Files that one call gives up at most: each is a transaction of its own."""
@@ -28,46 +32,111 @@ MOST = 200
 def declare(use: Tools, name: str, caller: Caller) -> Item:
     """Declare files lost that only a dying site has, where they could not be read.
 
-    Return how many, and whether there may be more. Raises NotFound, and Conflict for a site that
-    is not being emptied.
+    Return how many, how many can be read again after all, and whether there may be more. Raises
+    NotFound, and Conflict for a site that is not being emptied.
     """
-    site, unread = _unread(use, name, caller)
-    lost = sum(_give_up(use, site, one) for one in unread)
-    return {"site": name, "lost": lost, "more": len(unread) == MOST}
+    site, found, fails = _unread(use, name)
+    look = _Look(storage=use.storages.at(site.url, site.rules), fails=fails)
+    gone, back = list[Unread](), list[Unread]()
+    for one in found:
+        (back if look.reads(one) else gone).append(one)
+    for one in back:
+        _try_again(use, site, one)
+    if gone:
+        _note(use, name, caller, len(gone))
+    lost = sum(_give_up(use, site, one) for one in gone)
+    return {"site": name, "lost": lost, "kept": len(back), "more": len(found) == MOST}
+
+
+def unread(
+    work: Work, use: Tools, site: Any, dying: Collection[int], most: int
+) -> tuple[Sequence[Unread], bool]:
+    """Return what could be given up, and whether nothing at the site could be read for long."""
+    before = work.now - timedelta(hours=use.settings.consistency.apart_hours)
+    resting = breakers.resting(work, [site.id], Operation.READ)
+    fails = any(rest.since is not None and rest.since <= before for rest in resting)
+    return evacuation.unread(work, site, dying, Patience(before, fails), most), fails
+
+
+_FIRST = 1 << 16
+_SILENT = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class _Look:
+    """Looks for files once more."""
+
+    storage: Storage
+    fails: bool
+    """Nothing could be read there for long."""
+    silent: int = 0
+    """Looks in a row that found no storage."""
+
+    def reads(self, one: Unread) -> bool:
+        """Tell whether a file can be read after all; a site that is known to fail is not begged."""
+        if self.fails and self.silent >= _SILENT:
+            return False
+        try:
+            found = self.storage.stat(one.lfn)
+        except StorageError:
+            self.silent += 1
+            return False
+        self.silent = 0
+        if found is None or found.size != one.size or one.corrupt:
+            return False
+        return self._begins(one)
+
+    def _begins(self, one: Unread) -> bool:
+        try:
+            with self.storage.read(one.lfn) as stream:
+                return not one.size or stream.readinto(memoryview(bytearray(_FIRST))) > 0
+        except (StorageError, OSError):
+            return False
 
 
 @retried
-def _unread(use: Tools, name: str, caller: Caller) -> tuple[Any, Sequence[Unread]]:
-    with use.begin() as work:
+def _unread(use: Tools, name: str) -> tuple[Any, Sequence[Unread], bool]:
+    with use.begin.reading() as work:
         site = sites.one(work, name) if names.is_site(name) else None
         if site is None:
             raise NotFound(f"there is no site {name!r}", "site-unknown")
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
         if site.id not in dying:
             raise Conflict(f"{name} is not being emptied: nothing there is given up", "in-use")
-        fails = bool(breakers.resting(work, [site.id], Operation.READ))
-        found = evacuation.unread(work, site, dying, MOST, fails=fails)
-        if found:
-            why = f"losses declared: {len(found)} files that could not be read"
-            record(work, [Event("site-changed", caller.name, site=name, why=why)])
-        return site, found
+        return site, *unread(work, use, site, dying, MOST)
 
 
 @retried
-def _give_up(use: Tools, site: Any, unread: Unread) -> bool:
+def _note(use: Tools, name: str, caller: Caller, n_files: int) -> None:
     with use.begin() as work:
-        placing.lock_blocks(work, [unread.block_id])
-        _let_go(work, use, unread)
-        file = mending.still_there(work, site.id, unread.lfn)
+        why = f"losses declared: {n_files} files that could not be read"
+        record(work, [Event("site-changed", caller.name, site=name, why=why)])
+
+
+@retried
+def _try_again(use: Tools, site: Any, one: Unread) -> None:
+    """Let copies read it now, as nothing bad is known of it any more."""
+    with use.begin() as work:
+        placing.lock_blocks(work, [one.block_id])
+        incidents.end_at(work, site.name, [one.lfn])
+        transfers.try_again(work, one.file_id)
+
+
+@retried
+def _give_up(use: Tools, site: Any, one: Unread) -> bool:
+    with use.begin() as work:
+        placing.lock_blocks(work, [one.block_id])
+        _let_go(work, use, one)
+        file = mending.still_there(work, site.id, one.lfn)
         if file is None:
             return False
-        why = f"{unread.reason}: {unread.error}"
+        why = f"{one.reason}: {one.error}"
         mending.mend(work, use, Bad(file, site.id, site.name, "missing", why))
         mending.give_up_hopeless(work, use)
         return True
 
 
-def _let_go(work: Work, use: Tools, unread: Unread) -> None:
+def _let_go(work: Work, use: Tools, one: Unread) -> None:
     """Let copies that read the file here wait for another source, as they would after a while."""
-    pinned = transfers.without_source(work, unread.file_id, unread.replica_id, use.again)
-    placing.pin(work, {unread.replica_id: -pinned})
+    pinned = transfers.without_source(work, one.file_id, one.replica_id, use.again)
+    placing.pin(work, {one.replica_id: -pinned})

@@ -3,14 +3,14 @@
 And what would be lost with a site: whose it is, and what can be had again from where.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
 from dynamo.clock import rfc3339
-from dynamo.db import evacuation, hindrances, incidents
+from dynamo.db import evacuation, hindrances, incidents, switches
 from dynamo.db.hindrances import Looked
 from dynamo.db.reads import sites
 from dynamo.db.tables import Incident
@@ -18,12 +18,14 @@ from dynamo.db.work import Work
 from dynamo.errors import NotFound
 from dynamo.inventory import names
 from dynamo.inventory.states import SiteKind
-from dynamo.services import forecasts
+from dynamo.services import declaring, forecasts
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 
 SHOWN = 100
 """What is stuck, of each kind, and blocks of one owner that would be lost: so many are named."""
+COUNTED = 1_000_000
+"""Transfers of files that could not be read are counted up to so many."""
 _SENTENCES = {
     "stuck": "some of their files cannot be moved or deleted now: see why below",
     "refused": "the last cycle of the Dealer sent no copy: see why below",
@@ -46,7 +48,7 @@ def show(use: Tools, name: str) -> Item:
         sums = hindrances.summed(work, looked)
         n_files, size = hindrances.resting(work, looked)
         refused = sums.get(hindrances.REFUSED, (0, 0, 0))
-        end = _end(work, site.id)
+        end = _end(work, use, site.id, sums)
         left = _sum(list(sums.values()))
         return {
             "site": site.name,
@@ -61,7 +63,7 @@ def show(use: Tools, name: str) -> Item:
             },
             "stuck": {"files": n_files + refused[1], "bytes": size + refused[2]},
             "problems": [*_refused(work, looked), *_files(work, looked)],
-            "expected_end": None if end is None or not left["bytes"] else rfc3339(work.now + end),
+            "expected_end": None if end is None or not left["bytes"] else rfc3339(end),
         }
 
 
@@ -79,7 +81,21 @@ def losses(use: Tools, name: str) -> Item:
         for row in _lost_files(work, site.id):
             whose = row.owner or "official data"
             owners.setdefault(whose, _Owner(whose)).lost_files.append(row.lfn)
-        return {"site": site.name, "owners": [owners[key].item() for key in sorted(owners)]}
+        return {
+            "site": site.name,
+            "owners": [owners[key].item() for key in sorted(owners)],
+            "unread": _unread(work, use, site, dying),
+        }
+
+
+def _unread(work: Work, use: Tools, site: Any, dying: Collection[int]) -> Item:
+    """Tell what `declaring` would give up, as far as is known without looking at the site."""
+    found = declaring.unread(work, use, site, dying, COUNTED)[0] if site.id in dying else ()
+    return {
+        "files": len(found),
+        "bytes": sum(one.size for one in found),
+        "lfns": [one.lfn for one in found[:SHOWN]],
+    }
 
 
 class _Owner:
@@ -193,7 +209,34 @@ def _lost_of(work: Work, site_id: int) -> dict[str, str | None]:
     return {row.lfn: row.detail for row in _lost_files(work, site_id)}
 
 
-def _end(work: Work, site_id: int) -> timedelta | None:
-    """Guess how long what is under way takes."""
+def _end(
+    work: Work, use: Tools, site_id: int, sums: Mapping[str, Sequence[int]]
+) -> datetime | None:
+    """Guess when the site is empty; None = nobody knows, as something does not go on by itself."""
+    if any(sums.get(fate, (0, 0, 0))[2] for fate in _NOT_BY_ITSELF):
+        return None
+    if switches.stopped(work, switches.DELETIONS):
+        return None
+    waiting, moving = (sums.get(fate, (0, 0, 0))[2] for fate in ("waiting", "moving"))
+    brought = _brought(work, site_id, waiting, moving)
+    if brought is None:
+        return None
+    numbers = use.settings.deletion
+    gone = evacuation.last_deletion(work, site_id) or work.now
+    if any(fate in sums for fate in ("waiting", "moving", "safe")):
+        gone = max(gone, work.now + brought + timedelta(hours=numbers.grace_hours))
+    return gone
+
+
+def _brought(work: Work, site_id: int, waiting: int, moving: int) -> timedelta | None:
+    """Guess how long it takes to bring all away; what is not on its way yet will go as what is."""
     under_way = evacuation.to_move(work, site_id)
-    return forecasts.lasting(work, {(site_id, to): size for to, size in under_way.items()})
+    size = sum(under_way.values())
+    if not size:
+        return None if waiting or moving else timedelta()
+    whole = size + waiting
+    parts = {(site_id, to): part * whole // size for to, part in under_way.items()}
+    return forecasts.lasting(work, parts)
+
+
+_NOT_BY_ITSELF = ("stuck", hindrances.REFUSED, "arriving")

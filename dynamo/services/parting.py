@@ -7,11 +7,12 @@ injected again or dropped as before; what is left of its old block is complete a
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from dynamo.db import accounts, evacuation, filling, forgetting, placing, removal
 from dynamo.db.history_log import Event, record
+from dynamo.db.incidents import LOST
 from dynamo.db.placing import Home
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.db.work import Work, retried
@@ -48,7 +49,7 @@ def _part(use: Tools, site: Any, block_ids: Sequence[int]) -> None:
             return
         _lock(work, block_ids)
         here = File.block_id.in_(block_ids)
-        files = work.rows(_missing(site.id, dying, *_COLUMNS).where(here).order_by(File.id))
+        files = _once(work, work.rows(_missing(site.id, dying, *_COLUMNS).where(here)), site.id)
         homes: dict[Home, list[Any]] = {}
         for file in files:
             homes.setdefault(_home(file), []).append(file)
@@ -114,6 +115,17 @@ def _lock(work: Work, block_ids: Sequence[int]) -> None:
     ids = work.scalars(select(Transfer.id).where(Transfer.file_id.in_(files)))
     locked = select(Transfer.id).where(Transfer.id.in_(ids)).order_by(Transfer.id)
     work.rows(locked.with_for_update())
+
+
+def _once(work: Work, rows: Sequence[Any], site_id: int) -> list[Any]:
+    """Keep of each file one row: it may have been declared lost at several sites, here at best."""
+    found: dict[int, Any] = {}
+    for row in sorted(rows, key=lambda row: (row.id, row.site_id != site_id)):
+        found.setdefault(row.id, row)
+    kept = {row.transfer_id for row in found.values()}
+    others = Transfer.id.in_({row.transfer_id for row in rows} - kept)
+    work.changed(delete(Transfer).where(others, Transfer.reason == LOST))
+    return list(found.values())
 
 
 def _home(file: Any) -> Home:

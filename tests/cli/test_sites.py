@@ -1,5 +1,10 @@
 """What the command shows of sites that are ill or dying, and what one can do about it."""
 
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from dynamo.db.tables import Incident
 from tests.cli.conftest import House
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import lfn
@@ -54,8 +59,16 @@ def test_an_operator_gives_up_what_could_not_be_read_at_a_dying_site(house: Hous
     assert house.run("site", "set", "T2_A", "--status", "morgue").exit_code == 0
     house.world.copy("T2_B", consolidate=False)
     house.world.work()
+    assert "0 files (0 B) could not" in house.run("site", "losses", "T2_A", "--declare").stderr
+    with house.world.use.begin() as work:
+        work.changed(update(Incident).values(at=work.now - timedelta(days=1)))
 
-    ran = house.run("site", "losses", "T2_A", "--declare")
+    asked = house.run("site", "losses", "T2_A", "--declare")
+    assert asked.exit_code != 0
+    assert "1 files" in asked.stderr
+    assert lfn("T2_A_2.root") in asked.stderr
+    assert "say --yes" in asked.stderr
+    ran = house.run("site", "losses", "T2_A", "--declare", "--yes")
 
     assert "1 files are declared lost" in ran.stderr, ran.stderr
     assert f"of alice: {lfn('T2_A_2.root')}" in ran.stderr

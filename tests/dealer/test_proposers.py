@@ -150,11 +150,13 @@ def test_what_is_named_as_endangered_is_saved_whatever_detox_protects():
 
 
 def test_a_part_that_nobody_completes_rescues_nothing():
-    asked = question("dataset T2_Dead T2_A\n/A/B/C full part")
-    rows = asked.snapshot.block_replicas
+    asked = question("dataset T2_Dead T2_A\n/A/B/C full full")
+    rows, site = asked.snapshot.block_replicas, asked.snapshot.sites.labels.find("T2_A")
+    part = np.flatnonzero(asked.snapshot.replicas.site[rows.replica] == site)[0]
+    rows.complete[part] = False
 
-    assert proposed(asked, Undertaker()) == ["/A/B/C#b2"], "the other block is on its way"
-    assert proposed(replace(asked, stalled=~rows.complete), Undertaker()) == ["/A/B/C"]
+    assert proposed(asked, Undertaker()) == [], "the rest of the part is on its way"
+    assert proposed(replace(asked, stalled=~rows.complete), Undertaker()) == ["/A/B/C#b1"]
 
 
 def test_a_waitroom_keeps_its_data_unless_an_operator_names_it():

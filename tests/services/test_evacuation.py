@@ -1,5 +1,6 @@
 """Evacuations, end to end: a site dies, and what lay there is elsewhere, or named with a reason."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -518,3 +519,51 @@ def test_what_an_operator_has_stopped_is_not_lost(dying: World, clock: Clock) ->
     dying.sweep()
     assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
     assert lost(dying) == []
+
+
+def test_a_site_that_failed_for_a_moment_loses_nothing(dying: World) -> None:
+    dying.use = dying.with_settings(retry={"first_seconds": 20}, work={"batch": 3})
+    give_up(dying)
+    cycles.file(
+        dying.use, asked.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+    )
+    break_site(dying, "T2_A")
+    dying.work()
+
+    assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+
+    mend_site(dying, "T2_A")
+    assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+
+
+@pytest.mark.parametrize("fault", ["site", "files"])
+def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fault: str) -> None:
+    root = dying.folder / "T2_A"
+    give_up(dying)
+    cycles.file(
+        dying.use, asked.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+    )
+    if fault == "site":
+        break_site(dying, "T2_A")
+    else:
+        root.rename(root.with_name("not-mounted"))
+        root.mkdir()
+    dying.work()
+    for _ in range(16):
+        clock.forward(hours=1)
+        dying.sweep()
+    assert evacuations.losses(dying.use, "T2_A")["unread"]["files"] == 10
+
+    if fault == "site":
+        mend_site(dying, "T2_A")
+    else:
+        shutil.rmtree(root)
+        root.with_name("not-mounted").rename(root)
+    dying.path("T2_A", lfn("T2_A_3.root")).unlink()
+    told = declaring.declare(dying.use, "T2_A", OPERATOR)
+
+    assert (told["lost"], told["kept"]) == (1, 9)
+    assert lost(dying) == [lfn("T2_A_3.root")]
+    rounds(dying, clock, 4)
+    assert dying.on_disk("T2_A") == {}
+    assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 9

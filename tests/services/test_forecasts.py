@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from dynamo.clock import rfc3339
 from dynamo.db import links
 from dynamo.db.links import Moved
-from dynamo.db.tables import Site, Stream
+from dynamo.db.tables import Site, Stream, Transfer
 from dynamo.inventory import asked
-from dynamo.services import evacuations, sites
+from dynamo.services import evacuating, evacuations, sites
 from tests.conftest import Clock
 from tests.services.test_dealing import run
 from tests.services.world import OPERATOR, World
@@ -92,6 +92,53 @@ def test_an_evacuation_ends_when_its_slowest_link_has_carried_its_part(filled: W
     learn(filled, "T2_B", 100)
     run(filled)
 
-    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 100)
+    grace = 24 * 3600
+    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, grace + 100)
     streams(filled, "T2_B", 2)
-    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 50)
+    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, grace + 50)
+
+
+def test_what_of_a_dying_site_waits_will_go_as_what_is_on_its_way(world: World, clock: Clock):
+    world.use = world.with_settings(
+        block={"max_files": 5}, dealer={"pending": 0.1, "pending_bytes": 0}
+    )
+    world.many("T2_A", 50)
+    world.close()
+    world.work()
+    world.site_quota("T2_B", 2 * world.projected("T2_A"))
+    world.site_quota("T2_C", 10)
+    learn(world, "T2_B", 100)
+    sites.put(world.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
+    assert evacuations.show(world.use, "T2_A")["expected_end"] is None, "nothing is on its way"
+    run(world)
+
+    told = evacuations.show(world.use, "T2_A")
+    fates = {fate: one["files"] for fate, one in told["by_fate"].items()}
+    assert fates == {"moving": 10, "waiting": 40}
+    assert told["expected_end"] == in_seconds(clock, 24 * 3600 + 100)
+
+
+def test_an_evacuation_of_which_something_is_stuck_has_no_end(filled: World):
+    filled.site_quota("T2_C", 10)
+    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
+    learn(filled, "T2_B", 100)
+    run(filled)
+    with filled.use.begin() as work:
+        one = work.scalar(select(func.min(Transfer.id)).where(Transfer.kind == "copy"))
+        work.changed(
+            update(Transfer).where(Transfer.id == one).values(state="held", reason="no-source")
+        )
+
+    told = evacuations.show(filled.use, "T2_A")
+    assert told["by_fate"].keys() == {"moving", "stuck"}
+    assert told["expected_end"] is None
+
+
+def test_what_is_only_deleted_ends_with_its_grace(filled: World, clock: Clock):
+    filled.copy("T2_B", consolidate=False)
+    filled.work()
+    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
+    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 24 * 3600)
+    evacuating.evacuate(filled.use)
+    clock.forward(hours=5)
+    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 19 * 3600)

@@ -37,6 +37,8 @@ class Breaker(Base):
     """None = closed; open until then, afterwards tried with few files."""
     trips: Mapped[Count]
     """How often it opened without a success in between."""
+    since: Mapped[Moment | None]
+    """When it did so first; None = closed, or nobody noted it."""
     reason: Mapped[Word | None]
     detail: Mapped[Sentence | None]
 
