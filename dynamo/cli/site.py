@@ -165,17 +165,19 @@ _NAMED = 10
 
 
 def _declare(session: Session, name: str, *, yes: bool) -> None:
-    service, lost, kept, more = session.service("operator"), 0, 0, True
+    service, lost, kept, unsure, more = session.service("operator"), 0, 0, 0, True
     count = _preview(name, service.get(f"{_path(name)}/losses")["unread"])
     if count and not yes:
         dataset.confirm(count, "declare them lost", "nothing was declared lost")
     while more:
         told = service.post(f"{_path(name)}/losses", {})
-        lost, kept = lost + told["lost"], kept + told["kept"]
+        lost, kept, unsure = lost + told["lost"], kept + told["kept"], told["unsure"]
         more = told["more"] and told["lost"] + told["kept"] > 0
     output.say(f"{lost} files are declared lost to their owners")
     if kept:
         output.say(f"{kept} can be read again: they are tried now")
+    if unsure:
+        output.say(f"of {unsure} nobody can tell now, as the storage does not answer: try again")
 
 
 def _preview(name: str, unread: Json) -> int:

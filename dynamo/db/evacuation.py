@@ -263,12 +263,15 @@ class Unread:
     file_id: int
     lfn: str
     size: int
+    adler32: str
     block_id: int
     replica_id: int
     reason: str
     error: str | None
     corrupt: bool
     """Its bytes were read and are the wrong ones."""
+    settled: bool
+    """It was tried so often that it is tried only daily now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,8 @@ class Patience:
     """Nothing could be read at the site since then."""
 
 
+_COPIES = 5
+"""As many sites may wait for the same file."""
 _OF_THE_SOURCE = ("source-error", "source-missing", "checksum-mismatch", "no-source")
 
 
@@ -290,17 +295,19 @@ def unread(
     elsewhere = _elsewhere(_OTHER.complete.is_(True), _HOME.id.not_in(dying))
     waits = (Transfer.site_id != site.id, Transfer.state.in_((State.QUEUED, State.HELD)))
     corrupt = _known_bad(site, patience, Incident.kind == "corrupt")
-    columns = (File.id, File.lfn, File.size, File.block_id, BlockReplica.id.label("replica_id"))
+    held = (Transfer.state == State.HELD).label("settled")
+    here = BlockReplica.id.label("replica_id")
+    columns = (File.id, File.lfn, File.size, File.adler32, File.block_id, here)
     rows = work.rows(
-        select(*columns, Transfer.reason, Transfer.error, corrupt.label("corrupt"))
+        select(*columns, Transfer.reason, Transfer.error, corrupt.label("corrupt"), held)
         .join(Transfer, Transfer.file_id == File.id)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .where(BlockReplica.site_id == site.id, BlockReplica.state == ReplicaState.VALID)
         .where(*waits, _failed_long(site, patience), ~elsewhere, File.condemned_by.is_(None))
         .order_by(File.id, Transfer.id)
-        .limit(most)
+        .limit(most * _COPIES)
     )
-    return list({row.id: Unread(*row) for row in rows}.values())
+    return list({row.id: Unread(*row) for row in rows}.values())[:most]
 
 
 def _failed_long(site: Any, patience: Patience) -> Any:

@@ -105,6 +105,12 @@ def open_blocks(work: Work, dataset_id: int) -> list[int]:
     )
 
 
+def open_at(work: Work, dataset_id: int, site_id: int) -> list[int]:
+    """Return the open block of a dataset at a site, if there is one."""
+    here = (Block.dataset_id == dataset_id, Block.site_id == site_id, Block.closed.is_(False))
+    return work.scalars(select(Block.id).where(*here))
+
+
 def idle_blocks(work: Work, before: datetime, limit: int) -> list[int]:
     """Return open blocks that took no file since a moment."""
     idle = select(Block.id).where(Block.open_key.is_not(None), Block.last_file < before)

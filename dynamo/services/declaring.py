@@ -5,8 +5,9 @@ person gives them up, and only what copies could not read for long. Each is look
 site may have come back. Their owners are told as of any lost file.
 """
 
+import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -32,20 +33,22 @@ MOST = 200
 def declare(use: Tools, name: str, caller: Caller) -> Item:
     """Declare files lost that only a dying site has, where they could not be read.
 
-    Return how many, how many can be read again after all, and whether there may be more. Raises
-    NotFound, and Conflict for a site that is not being emptied.
+    Return how many, how many can be read again after all, of how many nobody can tell now, and
+    whether there may be more. Raises NotFound, and Conflict for a site that is not being emptied.
     """
     site, found, fails = _unread(use, name)
     look = _Look(storage=use.storages.at(site.url, site.rules), fails=fails)
-    gone, back = list[Unread](), list[Unread]()
-    for one in found:
-        (back if look.reads(one) else gone).append(one)
+    seen = [(one, look.reads(one)) for one in found]
+    gone = [one for one, reads in seen if reads is False]
+    back = [one for one, reads in seen if reads]
     for one in back:
         _try_again(use, site, one)
     if gone:
         _note(use, name, caller, len(gone))
     lost = sum(_give_up(use, site, one) for one in gone)
-    return {"site": name, "lost": lost, "kept": len(back), "more": len(found) == MOST}
+    unsure = len(found) - len(gone) - len(back)
+    more = len(found) == MOST
+    return {"site": name, "lost": lost, "kept": len(back), "unsure": unsure, "more": more}
 
 
 def unread(
@@ -58,8 +61,9 @@ def unread(
     return evacuation.unread(work, site, dying, Patience(before, fails), most), fails
 
 
-_FIRST = 1 << 16
 _SILENT = 3
+_SECONDS = 20
+"""How long one call reads files to their ends."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,27 +75,34 @@ class _Look:
     """Nothing could be read there for long."""
     silent: int = 0
     """Looks in a row that found no storage."""
+    until: float = field(default_factory=lambda: time.monotonic() + _SECONDS)
 
-    def reads(self, one: Unread) -> bool:
-        """Tell whether a file can be read after all; a site that is known to fail is not begged."""
-        if self.fails and self.silent >= _SILENT:
-            return False
+    def reads(self, one: Unread) -> bool | None:
+        """Tell whether a file can be read after all; None = nobody can tell now.
+
+        Where the storage does not answer, only what has failed for long is gone with it.
+        """
+        silence = False if self.fails or one.settled else None
+        if self.silent >= _SILENT:
+            return silence
         try:
             found = self.storage.stat(one.lfn)
         except StorageError:
             self.silent += 1
-            return False
+            return silence
         self.silent = 0
         if found is None or found.size != one.size or one.corrupt:
             return False
-        return self._begins(one)
+        return self._whole(one)
 
-    def _begins(self, one: Unread) -> bool:
+    def _whole(self, one: Unread) -> bool | None:
+        """Read to the end: what breaks off there would be tried again for ever."""
+        if time.monotonic() > self.until:
+            return None
         try:
-            with self.storage.read(one.lfn) as stream:
-                return not one.size or stream.readinto(memoryview(bytearray(_FIRST))) > 0
-        except (StorageError, OSError):
-            return False
+            return self.storage.adler32(one.lfn) == one.adler32
+        except StorageError as error:
+            return None if error.reason == "queue-timeout" else False
 
 
 @retried

@@ -200,4 +200,6 @@ def _left(work: Work, wish: Wish) -> Excuse | None:
     failing = work.row(
         select(Deletion.reason, Deletion.error).where(mine).order_by(*first).limit(1)
     )
+    if failing is None:  # gone between the two looks
+        return None
     return Excuse(failing.reason, f"an old copy cannot be deleted yet: {failing.error}"[:1000])

@@ -18,7 +18,7 @@ from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Repli
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
-from dynamo.operations.life import State
+from dynamo.operations.life import OPEN, State
 from dynamo.services.registering import limit
 from dynamo.services.tools import Tools
 
@@ -62,6 +62,7 @@ def _part(use: Tools, site: Any, block_ids: Sequence[int]) -> None:
 
 
 _COMING = aliased(BlockReplica)
+_ARRIVAL = aliased(Transfer)
 _COLUMNS = (
     File.id,
     File.size,
@@ -81,6 +82,14 @@ def _missing(site_id: int, dying: Collection[int], *columns: Any) -> Any:
     """
     whole = exists().where(_COMING.block_id == File.block_id, _COMING.complete.is_(True))
     held = and_(Transfer.state == State.HELD, Transfer.site_id.in_(dying))
+    waits_there = and_(_ARRIVAL.state == State.HELD, _ARRIVAL.site_id.in_(dying))
+    # lost at two sites and injected again at one of them: it comes to its old place
+    comes = exists().where(
+        _ARRIVAL.file_id == File.id,
+        _ARRIVAL.kind != TransferKind.COPY,
+        _ARRIVAL.state.in_(OPEN),
+        ~waits_there,
+    )
     return (
         select(*columns)
         .select_from(BlockReplica)
@@ -99,6 +108,7 @@ def _missing(site_id: int, dying: Collection[int], *columns: Any) -> Any:
             Transfer.kind != TransferKind.COPY,
             or_(Transfer.state == State.FAILED, held),
             ~whole.correlate(File),
+            ~comes.correlate(File),
             ~exists().where(ReplicaFile.file_id == File.id).correlate(File),
             ~exists().where(Deletion.file_id == File.id).correlate(File),
         )
@@ -140,7 +150,8 @@ def _take_out(work: Work, ids: Sequence[int]) -> None:
 
 
 def _put_in(work: Work, use: Tools, home: Home, files: Sequence[Any]) -> None:
-    """Give files a place where they were to come to, beside all that is there."""
+    """Give files a place where they were to come to, in blocks that nothing else is in."""
+    filling.close(work, filling.open_at(work, home.dataset_id, home.site_id))
     for share in filling.fill(work, home, [file.size for file in files], limit(use.settings)):
         filling.close(work, [share.block_id])
         members = files[share.start : share.stop]

@@ -65,16 +65,23 @@ class _Waiting:
         row = self.row
         if row.kind != TransferKind.UPLOAD or row.state in GIVEN_UP:
             return False
-        refuted = proves_nothing_uploaded(row.reason, row.not_before, row.updated)
         here = not self.is_elsewhere and self.new.source is None
-        return not refuted and (row.confirmed or here)
+        return not self.is_refuted and (row.confirmed or here)
+
+    @property
+    def is_refuted(self) -> bool:
+        """Tell whether nothing right lay at its upload address when somebody looked."""
+        row = self.row
+        if row.kind != TransferKind.UPLOAD:
+            return False
+        return proves_nothing_uploaded(row.reason, row.not_before, row.updated)
 
     @cached_property
     def changes(self) -> bool:
         """Tell whether it is to be queued anew: it rests, or the caller names another way."""
         if self.row.state in {State.HELD, *GIVEN_UP}:
             return True
-        other = self.is_elsewhere or self.new.source != self.row.source_url
+        other = self.is_elsewhere or self.new.source != self.row.source_url or self.is_refuted
         return other and not self.keeps_its_address
 
     @property
@@ -104,6 +111,7 @@ class _Waiting:
 def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Rebooked:
     """Let known files that have not come be brought as the caller says now."""
     waiting = _waiting(work, batch, known)
+    _learn(work, waiting)
     changing = [one for one in waiting if one.changes]
     going_on = [one for one in waiting if one.goes_on]
     _check_idle([*changing, *going_on])
@@ -143,6 +151,14 @@ def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
         _Waiting(n, new, row, site := sites[row.site_id], site.name not in batch.sites)
         for n, new, row in open_ones
     ]
+
+
+def _learn(work: Work, waiting: Sequence[_Waiting]) -> None:
+    """Keep checksums that are told only now: else whatever the source holds would be taken."""
+    for one in waiting:
+        if one.row.adler32 is None and one.new.adler32 is not None:
+            unknown = (File.id == one.row.id, File.adler32.is_(None))
+            work.changed(update(File).where(*unknown).values(adler32=one.new.adler32))
 
 
 def _go_on(

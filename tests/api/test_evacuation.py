@@ -34,7 +34,7 @@ def test_a_dying_site_tells_what_is_left_and_what_would_be_lost(web: Web) -> Non
     assert web.get("/v1/sites/T2_A/evacuation")["by_fate"].keys() == {"leaving"}
     problem(web.post("/v1/sites/T2_A/losses", {}), 403, "permission-denied")
     answer = web.post("/v1/sites/T2_A/losses", {}, by="op", roles=("operator",))
-    assert answer.get_json() == {"site": "T2_A", "lost": 0, "kept": 0, "more": False}
+    assert answer.get_json() == {"site": "T2_A", "lost": 0, "kept": 0, "unsure": 0, "more": False}
     answer = web.post("/v1/sites/T2_B/losses", {}, by="op", roles=("operator",))
     problem(answer, 409, "in-use")
     problem(web.call("GET", "/v1/sites/T2_X/evacuation"), 404, "site-unknown")

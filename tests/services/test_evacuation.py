@@ -536,6 +536,28 @@ def test_a_site_that_failed_for_a_moment_loses_nothing(dying: World) -> None:
     assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
 
 
+def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
+    dying: World, clock: Clock
+) -> None:
+    give_up(dying)
+    cycles.file(
+        dying.use, asked.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+    )
+    root = dying.folder / "T2_A"
+    root.rename(root.with_name("not-mounted"))
+    root.mkdir()
+    dying.work()
+    clock.forward(hours=13)
+    dying.sweep()
+    assert evacuations.losses(dying.use, "T2_A")["unread"]["files"] == 10
+    root.rmdir()
+
+    told = declaring.declare(dying.use, "T2_A", OPERATOR)
+
+    assert (told["lost"], told["unsure"]) == (0, 10)
+    assert lost(dying) == []
+
+
 @pytest.mark.parametrize("fault", ["site", "files"])
 def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fault: str) -> None:
     root = dying.folder / "T2_A"

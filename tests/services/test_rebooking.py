@@ -417,6 +417,38 @@ def test_what_was_confirmed_and_is_wrong_may_be_written_again(world: World):
     assert world.request("injection", first)["state"] == "done"
 
 
+def test_a_checksum_that_is_told_only_by_the_second_life_is_checked(world: World):
+    source = world.output("T2_A", "first.root", EVENTS)
+    world.output_path("T2_A", "first.root").unlink()
+    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
+    wrong = world.output("T2_B", "second.root", b"evenTS")
+
+    again = world.inject("T2_B", [described(wrong)])
+    world.work()
+
+    assert world.request("injection", again)["state"] != "done"
+    assert OUT not in world.on_disk("T2_B")
+
+
+def test_what_was_found_wrong_is_booked_anew_for_the_whole_time(world: World, clock: Clock):
+    first = world.book("T2_A", "out.root", EVENTS)
+    world.upload(first, b"evenTS")
+    world.confirm(first)
+    world.work()
+    clock.forward(hours=23)
+    second = world.book("T2_A", "out.root", EVENTS)
+    assert told(world, second) is not None
+
+    clock.forward(hours=20)
+    world.sweep()
+    world.upload(second, EVENTS)
+    world.confirm(second)
+    world.work()
+
+    assert world.request("injection", second)["state"] == "done"
+    assert world.on_disk("T2_A")[OUT] == EVENTS
+
+
 def test_a_first_life_that_is_cancelled_leaves_what_a_second_one_booked_anew(world: World):
     first = world.book("T2_A", "out.root", EVENTS)
     second = world.book("T2_B", "out.root", EVENTS)
