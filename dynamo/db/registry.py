@@ -131,13 +131,12 @@ def add_files(
 def arrivals(work: Work, request_id: int, known: Sequence[int]) -> Sequence[Any]:
     """Return the transfers that bring files of an injection, its own and known ones.
 
-    `id`, `lfn`, `kind`, `state`, and who has `rebooked` them; those that are forgotten or whose
+    `id`, `lfn`, `kind`, `state`, and `rebooked_by`; those that are forgotten or whose
     files are gone are absent.
     """
     among = (Transfer.request_id == request_id) | Transfer.file_id.in_(known)
-    rebooked = Transfer.rebooked_by.label("rebooked")
     return work.rows(
-        select(File.lfn, Transfer.id, Transfer.kind, Transfer.state, rebooked)
+        select(File.lfn, Transfer.id, Transfer.kind, Transfer.state, Transfer.rebooked_by)
         .join(File, File.id == Transfer.file_id)
         .where(among, Transfer.kind != "copy")
     )

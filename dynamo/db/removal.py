@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, select, update
 
 from dynamo.db import accounts, placing, requests, scheduling
 from dynamo.db.history_log import Event, record
@@ -80,7 +80,7 @@ def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
     n = scheduling.placed(work, File.id.in_(ids), order, quiet, whole=False) + scheduling.unplaced(
         work, ids, order, quiet
     )
-    take_out(work, ids)
+    _take_out(work, ids)
     work.changed(update(File).where(File.id.in_(ids)).values(condemned_by=order.request_id))
     for dataset_id, owner_id in sorted({(file.dataset_id, file.owner_id or 0) for file in files}):
         # a size that was read but found no room in the quotas was never booked
@@ -109,6 +109,13 @@ def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
         ],
     )
     return n
+
+
+def displace(work: Work, file_ids: Collection[int]) -> None:
+    """Take files out of their blocks without dropping them; nobody copies them any more."""
+    copies = and_(Transfer.file_id.in_(file_ids), Transfer.kind == TransferKind.COPY)
+    cancel_transfers(work, copies)
+    _take_out(work, file_ids)
 
 
 def cancel_transfers(work: Work, which: Any) -> datetime:
@@ -180,7 +187,7 @@ def _condemnable(work: Work, replica_ids: Collection[int]) -> Sequence[Any]:
     return work.rows(placing.described().where(*free))
 
 
-def take_out(work: Work, file_ids: Collection[int]) -> None:
+def _take_out(work: Work, file_ids: Collection[int]) -> None:
     """Take files out of the counts of their blocks and of the replicas that hold them."""
     blocks = work.rows(
         select(File.block_id, func.count(), func.coalesce(func.sum(File.size), 0))

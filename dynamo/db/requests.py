@@ -182,10 +182,9 @@ def _standing(work: Work, row: Any, left: int, held: int) -> dict[str, Any]:
     Also what earlier ones are to bring.
     """
     pending = row.body.get("pending", [])
-    if pending and held + len(pending) >= left:
-        held += len(_held_files(work, pending))
-    if held >= left:
-        why = work.row(_HELD, {"of_request": row.id}) or _held_files(work, pending)[0]
+    resting = _held_files(work, pending) if pending and held + len(pending) >= left else ()
+    if held + len(resting) >= left:
+        why = work.row(_HELD, {"of_request": row.id}) or resting[0]
         return {"state": RequestState.HELD, "reason": why.reason, "detail": why.error}
     cause_is_gone = {"reason": None, "detail": None} if row.state == RequestState.HELD else {}
     return {"state": RequestState.RUNNING, **cause_is_gone}

@@ -3,54 +3,35 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_
 
-from dynamo.db.tables import Block, BlockReplica, File, Site, Transfer
+from dynamo.db.tables import Block, BlockReplica, Transfer
 from dynamo.db.work import Work
-from dynamo.operations.life import State
+from dynamo.services.problems import troubled
 from dynamo.services.wishes import Wish, at_its_sites
 
 _AT_ONCE = 50
 """Wishes that one statement asks for."""
-_TROUBLED = (
-    BlockReplica.complete.is_(False),
-    Transfer.reason.is_not(None),
-    Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)),
-)
 _OTHERS = (
-    select(
-        Transfer.request_id,
-        File.lfn,
-        Site.name,
-        Transfer.reason,
-        Transfer.error,
-        Transfer.attempts,
-        Transfer.not_before,
-        Block.dataset_id,
-        Block.uuid,
-        BlockReplica.site_id,
-    )
-    .join(File, File.id == Transfer.file_id)
+    troubled(Transfer, Transfer.request_id, Block.dataset_id, Block.uuid, BlockReplica.site_id)
     .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
     .join(Block, Block.id == BlockReplica.block_id)
-    .join(Site, Site.id == BlockReplica.site_id)
-    .where(*_TROUBLED)
-    .order_by(Transfer.id)
+    .where(BlockReplica.complete.is_(False))
 )
 
 
-def troubles(work: Work, wishes: Sequence[Wish], most: int) -> Iterator[tuple[int, Any]]:
+def troubles(work: Work, wishes: Sequence[Wish]) -> Iterator[tuple[int, Any]]:
     """Yield, by request, the transfers of others that fill what it wants and did not go well."""
     for start in range(0, len(wishes), _AT_ONCE):
         some = wishes[start : start + _AT_ONCE]
-        for row in _of_any(work, some, most):
+        for row in _of_any(work, some):
             yield from ((wish.request_id, row) for wish in some if _awaits(wish, row))
 
 
-def _of_any(work: Work, wishes: Sequence[Wish], most: int) -> Sequence[Any]:
+def _of_any(work: Work, wishes: Sequence[Wish]) -> Sequence[Any]:
     datasets = {wish.dataset.id for wish in wishes}  # said once more, as an index is found by it
     wanted = or_(*(and_(*at_its_sites(wish)) for wish in wishes))
-    return work.rows(_OTHERS.where(Block.dataset_id.in_(datasets), wanted).limit(most))
+    return work.rows(_OTHERS.where(Block.dataset_id.in_(datasets), wanted))
 
 
 def _awaits(wish: Wish, row: Any) -> bool:

@@ -14,9 +14,9 @@ from dynamo.operations.hints import batches
 from dynamo.services import cancelling, wishes
 from dynamo.services.asking import Ground, Voiced
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 from dynamo.services.wishes import Choice, Wish
 
-SYSTEM = "dynamo"
 AT_ONCE = 100
 """Requests whose sites are kept in one transaction."""
 

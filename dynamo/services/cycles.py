@@ -24,14 +24,12 @@ from dynamo.services.enacting import CycleLost
 from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.policies import read
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 
 log = logger("cycles")
 DETOX, DEALER = "detox", "dealer"
 RUNS: Mapping[str, Callable[[Tools, Held], Item]] = {DETOX: detoxing.run, DEALER: dealing.run}
 """What a cycle of each kind does; it returns what it is remembered by."""
-SYSTEM = "dynamo"
-"""Who runs the cycles that beat files."""
-
 
 # --- filed ---------------------------------------------------------------------------------------
 

@@ -1,13 +1,13 @@
 """One cycle of the Dealer: what it looks at, the plan that is kept with reasons, what is done."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from dynamo.db import cycles, decisions, evacuation, protections, requests, users
+from dynamo.db import cycles, decisions, evacuation, protections
 from dynamo.db.cycles import Held
 from dynamo.db.work import Work, retried
 from dynamo.dealer.engine import decide
@@ -16,11 +16,11 @@ from dynamo.dealer.proposers.popularity import ATTRIBUTE
 from dynamo.dealer.question import Question
 from dynamo.dealer.wishes import Subscription
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
-from dynamo.inventory.states import RequestKind, RequestState
+from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import hints
 from dynamo.policy.enforcer import of_partition
 from dynamo.policy.homes import Imagined
-from dynamo.services import asking, choices, enlisting, reckoning, sending, wishes
+from dynamo.services import asking, choices, enlisting, reckoning, sending, unasked, wishes
 from dynamo.services.asking import Aim, Ground, Voiced
 from dynamo.services.enacting import CycleLost
 from dynamo.services.enlisting import NOBODYS, Wanting
@@ -30,7 +30,6 @@ from dynamo.services.tools import Tools
 from dynamo.services.voices import voices
 from dynamo.settings import Settings
 
-SYSTEM = "dynamo"
 ROWS_AT_ONCE = 10_000
 
 
@@ -71,8 +70,9 @@ def look(use: Tools, held: Held) -> Seen:
         ground = asking.everything(work, settings.detox.protected_sites)
         said = _said(work, ground, cycle.partition, settings)
         last = protections.latest(work, cycle.partition_id, ground.snapshot)
-        endangered = _endangered(work, ground, cycle.partition, settings)
-        stalled = _stalled(work, ground, settings)
+        dying = evacuation.dying_ids(work, settings.dealer.leaving)
+        endangered = _endangered(work, ground, cycle.partition, dying)
+        stalled = _stalled(work, ground, dying)
     ground = _at_home(ground, cycle.partition, settings)
     question = asking.question(
         settings,
@@ -87,21 +87,19 @@ def look(use: Tools, held: Held) -> Seen:
     return Seen(ground, question, said, cycle.dry_run)
 
 
-def _endangered(work: Work, ground: Ground, partition: str, settings: Settings) -> Flags:
+def _endangered(work: Work, ground: Ground, partition: str, dying: Collection[int]) -> Flags:
     """Tell which block replicas of the partition are lost with sites that are being emptied.
 
     They are those that count against it, wherever they lie: a policy that does not look at such
     sites, or dismisses what is there, keeps nothing from being saved.
     """
     keys = [ground.keys[leaf.name] for leaf in ground.partitions.leaves(partition)]
-    dying = evacuation.dying_ids(work, settings.dealer.leaving)
     ids = evacuation.endangered(work, dying, keys) if dying else []
     return np.isin(ground.snapshot.block_replicas.ids, ids)
 
 
-def _stalled(work: Work, ground: Ground, settings: Settings) -> Flags:
+def _stalled(work: Work, ground: Ground, dying: Collection[int]) -> Flags:
     """Tell which parts at sites that stay save nothing of what dying sites have."""
-    dying = evacuation.dying_ids(work, settings.dealer.leaving)
     ids = evacuation.stalled_ids(work, dying) if dying else []
     return np.isin(ground.snapshot.block_replicas.ids, ids)
 
@@ -214,15 +212,7 @@ def _carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting)
 def _request(use: Tools, held: Held) -> int:
     """File the copy under which all this goes that nobody asked for, so that it is watched."""
     with use.begin() as work:
-        filed = requests.Filed(
-            RequestKind.COPY,
-            users.register(work, SYSTEM, 0),
-            "",
-            {"cycle": held.id, "sites": [], "consolidate": False},
-            not_before=work.now + use.again,
-            state=RequestState.RUNNING,
-        )
-        request_id = requests.add(work, filed)
+        request_id = unasked.file(work, use, RequestKind.COPY, cycle=held.id)
         _fence(work, held, request_id=request_id)
         return request_id
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import cycles, decisions, placing, requests, switches, users
+from dynamo.db import cycles, decisions, placing, switches
 from dynamo.db.cycles import Held
 from dynamo.db.scheduling import Order
 from dynamo.db.tables import (
@@ -26,17 +26,17 @@ from dynamo.db.work import Work, retried
 from dynamo.detox.plan import Plan
 from dynamo.detox.records import ACTIONS, DELETE, Records
 from dynamo.inventory.snapshot import Lock
-from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
+from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
-from dynamo.services import condemning, guard, handing, latecomers
+from dynamo.services import condemning, guard, handing, latecomers, unasked
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 
 BLOCKS_AT_ONCE = 20
 DETOX = "detox"
-SYSTEM = "dynamo"
 _BAD = (DatasetStatus.DEPRECATED, DatasetStatus.INVALID)
 """What nobody needs the last copy of."""
 
@@ -152,22 +152,7 @@ def _batches(going: Sequence[Piece]) -> Iterator[list[Piece]]:
 def _request(use: Tools, held: Held) -> int:
     """File the deletion under which all this goes, so that it is watched and rescued like any."""
     with use.begin() as work:
-        body: dict[str, Any] = {
-            "files": None,
-            "blocks": [],
-            "whole": False,
-            "site": None,
-            "last_copy": False,
-        }
-        filed = requests.Filed(
-            RequestKind.DELETION,
-            users.register(work, SYSTEM, 0),
-            "",
-            {**body, "cycle": held.id},
-            not_before=work.now + use.again,
-            state=RequestState.RUNNING,
-        )
-        request_id = requests.add(work, filed)
+        request_id = unasked.file(work, use, RequestKind.DELETION, cycle=held.id)
         _fence(work, held, request_id=request_id)
         return request_id
 

@@ -12,23 +12,23 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import evacuation, placing, requests, switches, users
+from dynamo.db import evacuation, placing, switches
 from dynamo.db.evacuation import Unreadable
 from dynamo.db.scheduling import Order
 from dynamo.db.tables import BlockReplica, Request
 from dynamo.db.work import retried
-from dynamo.inventory.states import ReplicaState, RequestKind, RequestState
+from dynamo.inventory.states import ReplicaState, RequestKind
 from dynamo.logs import logger
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
-from dynamo.services import closures, completing, condemning, guard, mending, parting
+from dynamo.services import closures, completing, condemning, guard, mending, parting, unasked
 from dynamo.services.mending import Bad
 from dynamo.services.sending import DEALER
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 
 log = logger("evacuation")
 
-SYSTEM = "dynamo"
 CAUSE = "evacuation"
 BLOCKS_AT_ONCE = 20
 MOST = 10_000
@@ -73,15 +73,7 @@ def _parts(use: Tools, site_id: int) -> list[int]:
 def _copy(use: Tools, site: str) -> int:
     """File the copy under which the rest of parts comes, which is watched like those of cycles."""
     with use.begin() as work:
-        filed = requests.Filed(
-            RequestKind.COPY,
-            users.register(work, SYSTEM, 0),
-            "",
-            {"cycle": 0, "sites": [], "consolidate": False, CAUSE: site},
-            not_before=work.now + use.again,
-            state=RequestState.RUNNING,
-        )
-        return requests.add(work, filed)
+        return unasked.file(work, use, RequestKind.COPY, cycle=0, **{CAUSE: site})
 
 
 def _mend(use: Tools, site: Any) -> None:
@@ -141,23 +133,8 @@ def _dispensable(use: Tools, site_id: int) -> Sequence[Any]:
 @retried
 def _request(use: Tools, site: str) -> int:
     """File the deletion under which all this goes, so that it is watched and rescued like any."""
-    body: dict[str, Any] = {
-        "files": None,
-        "blocks": [],
-        "whole": False,
-        "site": None,
-        "last_copy": False,
-    }
     with use.begin() as work:
-        filed = requests.Filed(
-            RequestKind.DELETION,
-            users.register(work, SYSTEM, 0),
-            "",
-            {**body, CAUSE: site},
-            not_before=work.now + use.again,
-            state=RequestState.RUNNING,
-        )
-        return requests.add(work, filed)
+        return unasked.file(work, use, RequestKind.DELETION, **{CAUSE: site})
 
 
 @retried

@@ -175,7 +175,7 @@ def _lock(work: Work, request_id: int, ids: Sequence[int]) -> None:
     """Lock transfers; raises Again where a later call has got another address meanwhile."""
     columns = select(Transfer.id, Transfer.rebooked_by).where(Transfer.id.in_(ids))
     rows = work.rows(columns.order_by(Transfer.id).with_for_update())
-    if any(row.rebooked_by is not None and row.rebooked_by > request_id for row in rows):
+    if any(rebooking.is_overtaken(row, request_id) for row in rows):
         raise Again("a transfer was booked anew meanwhile")
 
 
@@ -191,7 +191,7 @@ def _booking_has_ended(
         return False
     named = None if lfns is None else frozenset(lfns)
     concerned = [row for row in rows if named is None or row.lfn in named]
-    if any(row.rebooked is not None and row.rebooked > request.id for row in concerned):
+    if any(rebooking.is_overtaken(row, request.id) for row in concerned):
         return True
     if any(row.kind == TransferKind.UPLOAD and row.state in GIVEN_UP for row in concerned):
         return True

@@ -17,8 +17,8 @@ from dynamo.db.work import Work
 from dynamo.inventory.states import RequestKind, RequestState, TransferKind
 from dynamo.operations.life import State
 from dynamo.services import condemning, rescue
-from dynamo.services.scans import SYSTEM
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 
 _AT_ONCE = 100
 

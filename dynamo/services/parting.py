@@ -21,8 +21,8 @@ from dynamo.operations.hints import batches
 from dynamo.operations.life import OPEN, State
 from dynamo.services.registering import limit
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 
-SYSTEM = "dynamo"
 BLOCKS_AT_ONCE = 20
 
 
@@ -53,7 +53,7 @@ def _part(use: Tools, site: Any, block_ids: Sequence[int]) -> None:
         homes: dict[Home, list[Any]] = {}
         for file in files:
             homes.setdefault(_home(file), []).append(file)
-        _take_out(work, [file.id for file in files])
+        removal.displace(work, [file.id for file in files])
         for home, members in homes.items():
             _put_in(work, use, home, members)
         _tell(work, site, files)
@@ -140,13 +140,6 @@ def _once(work: Work, rows: Sequence[Any], site_id: int) -> list[Any]:
 
 def _home(file: Any) -> Home:
     return Home(file.dataset_id, file.site_id, file.partition_id, file.group_id)
-
-
-def _take_out(work: Work, ids: Sequence[int]) -> None:
-    """Take files out of their blocks; copies that wait for them anywhere wait no more."""
-    copies = and_(Transfer.file_id.in_(ids), Transfer.kind == TransferKind.COPY)
-    removal.cancel_transfers(work, copies)
-    removal.take_out(work, ids)
 
 
 def _put_in(work: Work, use: Tools, home: Home, files: Sequence[Any]) -> None:

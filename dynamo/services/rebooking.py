@@ -87,8 +87,7 @@ class _Waiting:
     @property
     def goes_on(self) -> bool:
         """Tell whether a job is told again to write where nobody has written for certain."""
-        kept = self.row.kind == TransferKind.UPLOAD and self.keeps_its_address
-        return kept and not (self.changes or self.row.confirmed)
+        return self.keeps_its_address and not (self.changes or self.row.confirmed)
 
     @property
     def moves(self) -> bool:
@@ -137,6 +136,11 @@ def sign(work: Work, rebooked: Rebooked, request_id: int) -> None:
     """Note which injection was told the new addresses: who knows an older one cannot confirm it."""
     again = update(Transfer).where(Transfer.id.in_(rebooked.elsewhere))
     work.changed(again.values(rebooked_by=request_id))
+
+
+def is_overtaken(row: Any, request_id: int) -> bool:
+    """Tell of a transfer whether a later injection than this was told another address."""
+    return row.rebooked_by is not None and row.rebooked_by > request_id
 
 
 def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
@@ -272,9 +276,8 @@ def _place(
 def _take_out(work: Work, site: Candidate, files: Sequence[Any]) -> None:
     """Take files out of their blocks; nobody waits at other sites for what comes to this one."""
     ids = [file.id for file in files]
-    removal.cancel_transfers(work, Transfer.file_id.in_(ids) & (Transfer.kind == TransferKind.COPY))
+    removal.displace(work, ids)
     transfers.forget_ended(work, site.id, ids)
-    removal.take_out(work, ids)
 
 
 def _put_in(work: Work, block_id: int, members: Sequence[_Waiting]) -> None:
@@ -283,8 +286,7 @@ def _put_in(work: Work, block_id: int, members: Sequence[_Waiting]) -> None:
     work.changed(update(File).where(File.id.in_(ids)).values(placed))
     for one in members:
         if one.row.block_id is None:
-            told = {"size": one.size, "adler32": one.row.adler32 or one.new.adler32}
-            work.changed(update(File).where(File.id == one.row.id).values(told))
+            work.changed(update(File).where(File.id == one.row.id).values(size=one.size))
 
 
 def _leave(work: Work, block_ids: Collection[int]) -> None:

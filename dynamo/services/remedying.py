@@ -27,8 +27,8 @@ from dynamo.services import mending, removing
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.mending import Bad
 from dynamo.services.scanning import CONSISTENCY
-from dynamo.services.scans import SYSTEM
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 from dynamo.storage.protocol import Stat, Storage, StorageError
 
 log = logger("consistency")

@@ -24,13 +24,11 @@ from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.life import OPEN, State
 from dynamo.services import awaiting, forecasts, wishes
 from dynamo.services.cancelling import cancel
+from dynamo.services.problems import MOST, troubled
 from dynamo.services.tools import Tools
 from dynamo.services.wishes import Wish
 
 __all__ = ["RequestFilter", "cancel", "page", "refresh", "show"]
-
-PROBLEMS = 100
-"""Problems that a request object lists at most."""
 
 _CHUNK = 1000
 _SETTLED = frozenset({"available", "failed"})
@@ -69,77 +67,26 @@ _SITES = select(Site.id, Site.name, Site.url, Site.rules).where(
 )
 
 
-def _troubled(table: type[Transfer] | type[Deletion]) -> Any:
-    """Select what did not go well so far, by request."""
-    return (
-        select(
-            table.request_id,
-            File.lfn,
-            Site.name,
-            table.reason,
-            table.error,
-            table.attempts,
-            table.not_before,
-        )
-        .join(File, File.id == table.file_id)
-        .join(Site, Site.id == table.site_id)
-        .where(
-            table.request_id.in_(bindparam("by_ids", expanding=True)),
-            table.reason.is_not(None),
-            table.state.in_((State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)),
-        )
-        .order_by(table.id)
-        .limit(PROBLEMS)
+_TROUBLED = tuple(
+    troubled(table, table.request_id).where(
+        table.request_id.in_(bindparam("by_ids", expanding=True))
     )
-
-
-_TROUBLED = (_troubled(Transfer), _troubled(Deletion))
-_KNOWN_TROUBLED = (
-    select(
-        Transfer.file_id,
-        File.lfn,
-        Site.name,
-        Transfer.reason,
-        Transfer.error,
-        Transfer.attempts,
-        Transfer.not_before,
-    )
-    .join(File, File.id == Transfer.file_id)
-    .join(Site, Site.id == Transfer.site_id)
-    .where(
-        Transfer.file_id.in_(bindparam("by_ids", expanding=True)),
-        Transfer.kind != "copy",
-        Transfer.reason.is_not(None),
-        Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)),
-    )
-    .order_by(Transfer.id)
-    .limit(PROBLEMS)
+    for table in (Transfer, Deletion)
+)
+_KNOWN_TROUBLED = troubled(Transfer, Transfer.file_id).where(
+    Transfer.file_id.in_(bindparam("by_ids", expanding=True)), Transfer.kind != "copy"
 )
 """What injections wait for that found their files registered: earlier ones have trouble with it."""
 _AWAITED = (
-    select(
-        Request.id.label("request_id"),
-        File.lfn,
-        Site.name,
-        Transfer.reason,
-        Transfer.error,
-        Transfer.attempts,
-        Transfer.not_before,
-    )
-    .join(Dataset, Dataset.name == Request.dataset)
-    .join(File, File.dataset_id == Dataset.id)
-    .join(Transfer, Transfer.file_id == File.id)
-    .join(Site, Site.id == Transfer.site_id)
+    troubled(Transfer, Request.id.label("request_id"))
+    .join(Dataset, Dataset.id == File.dataset_id)
+    .join(Request, Request.dataset == Dataset.name)
     .where(
         Request.id.in_(bindparam("by_ids", expanding=True)),
         Request.state.not_in(tuple(ENDED)),
         File.condemned_by.is_(None),
         Transfer.kind != "copy",
-        Transfer.reason.is_not(None),
-        Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)),
     )
-    .order_by(Transfer.id)
-    .limit(PROBLEMS)
 )
 """What closures wait for: files that injections of the same dataset have trouble with."""
 
@@ -287,10 +234,10 @@ def _problems(
 ) -> dict[int, list[dict[str, object]]]:
     """List, by request, what did not go well so far and when it is tried next."""
     found: dict[int, list[dict[str, object]]] = {}
-    for troubled in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
-        for row in work.rows(troubled, {"by_ids": [request.id for request in requests]}):
+    for statement in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
+        for row in work.rows(statement, {"by_ids": [request.id for request in requests]}):
             found.setdefault(row.request_id, []).append(_problem(row))
-    for request_id, row in awaiting.troubles(work, list(wanted.values()), PROBLEMS):
+    for request_id, row in awaiting.troubles(work, list(wanted.values())):
         found.setdefault(request_id, []).append(_problem(row))
     if kind == RequestKind.INJECTION:
         for request_id, problem in _problems_of_known(work, requests):
@@ -312,7 +259,7 @@ def _problems_of_known(
         rows = work.rows(_KNOWN_TROUBLED, {"by_ids": ids[start : start + _CHUNK]})
         yield from ((key, _problem(row)) for row in rows for key in waiting[row.file_id])
         n += len(rows)
-        if n >= PROBLEMS:
+        if n >= MOST:
             return
 
 

@@ -23,8 +23,8 @@ from dynamo.operations.hints import hints
 from dynamo.points import Point, reached
 from dynamo.services.cleaning import clean
 from dynamo.services.looking import Result, look
-from dynamo.services.scans import SYSTEM
 from dynamo.services.tools import Tools
+from dynamo.services.unasked import SYSTEM
 from dynamo.settings import Settings
 
 log = logger("consistency")

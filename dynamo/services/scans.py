@@ -14,9 +14,7 @@ from dynamo.inventory.states import RequestState
 from dynamo.operations.hints import Hint
 from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.tools import Tools
-
-SYSTEM = "dynamo"
-"""Who runs the scans that beat files."""
+from dynamo.services.unasked import SYSTEM
 
 
 @retried
