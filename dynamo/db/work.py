@@ -5,6 +5,7 @@ Where a transaction begins and ends, which moment it lives in, what it announces
 
 import functools
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -49,6 +50,8 @@ TRIES = 12
 _SILENCE = 60
 """Seconds without a statement after which the server ends a unit of work: whoever
 is frozen in the middle of one must not keep its locks. Waking up, he runs the unit again."""
+_BUSY = 30
+"""Seconds that a SQLite connection waits for others at most."""
 _RETRIED = {1213, 1205, 1020, 2006, 2013}
 """Deadlock, lock wait, changed row, server gone, connection lost: the whole unit runs again."""
 _AWAY = {1040, 1045, 1053, 1129, 1130, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 3118, 4151}
@@ -275,7 +278,7 @@ def connect(url: str, pool: int = 20) -> Engine:
             pool_size=pool,
             max_overflow=pool,
             pool_reset_on_return=None,
-            connect_args={"check_same_thread": False, "timeout": 30},
+            connect_args={"check_same_thread": False, "timeout": _BUSY},
             execution_options={"turns": Turns(_file(url))},
         )
         event.listen(engine, "connect", _prepare_sqlite)
@@ -308,13 +311,23 @@ def _file(url: str) -> Path | None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "busy_timeout=30000",
-        "foreign_keys=ON",
-    ):
+    _write_ahead(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Turn the log on; SQLite itself does not wait for another process that turns it on now."""
+    end = time.monotonic() + _BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "database is locked" not in str(error) or time.monotonic() > end:
+                raise
+        else:
+            return
+        time.sleep(random.random() * 0.02)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,5 +1,7 @@
 """What migrations build: on both databases what the tables say, and harmless a second time."""
 
+import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from dynamo.db import policies, schema
@@ -80,6 +82,24 @@ def test_a_partition_that_an_operator_redefined_is_left_alone(inventory: UnitOfW
         schema.seed(work)
     with inventory.reading() as work:
         assert work.scalar(select(Partition.definition).where(Partition.name == "User")) == "always"
+
+
+def test_a_process_that_starts_while_another_makes_the_database_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    """SQLite's own patience does not hold for turning the log on: it is refused at once."""
+    maker = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+    maker.execute("BEGIN IMMEDIATE")
+    maker.execute("CREATE TABLE made (id INTEGER)")
+    after_a_while = threading.Timer(0.3, maker.execute, ["COMMIT"])
+    after_a_while.start()
+    engine = connect(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM made")).scalar_one() == 0
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+    after_a_while.join()
+    engine.dispose()
+    maker.close()
 
 
 def test_a_policy_that_an_operator_put_in_force_is_left_alone(inventory: UnitOfWork) -> None:
