@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import output
-from dynamo.cli.detox import MOST, bar, carry_out
+from dynamo.cli import cycles, output
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
 from dynamo.client.client import Dynamo, Json
@@ -24,7 +23,7 @@ def run(
 ) -> None:
     """Run a cycle now and show what it decides."""
     body: Json = {"kind": "dealer", "partition": partition, "dry_run": dry_run}
-    carry_out(session, body, patience, tell)
+    cycles.run(session, body, patience, tell)
 
 
 @app.command("list")
@@ -34,48 +33,25 @@ def list_(
     partition: Annotated[str | None, typer.Option(help="Only this partition.")] = None,
 ) -> None:
     """List the last cycles, newest first."""
-    page = session.service().get("/v1/cycles", {"kind": "dealer", "partition": partition})
-    if session.json:
-        output.show_json(page)
-        return
-    rows = (
-        (
-            one["id"],
-            one["partition"],
-            one["state"],
-            one["dry_run"],
-            output.moment(one["created"]),
-            one["summary"].get("copies", 0),
-            output.size(one["summary"].get("bytes", 0)),
-            words(one["reason"]),
-        )
-        for one in page["items"]
-    )
-    titles = ("cycle>", "partition", "state", "dry run", "when", "copies>", "to copy>", "why")
-    output.table(titles, rows)
+    coming = {
+        "copies>": lambda did: did.get("copies", 0),
+        "to copy>": lambda did: output.size(did.get("bytes", 0)),
+    }
+    cycles.listed(session, "dealer", partition, coming)
 
 
 @app.command()
 @reading
 def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number.")]) -> None:
     """Show a cycle: sites before and after, what goes where for whom, what does not and why."""
-    service = session.service()
-    found = service.get(f"/v1/cycles/{cycle}")
-    if session.json:
-        output.show_json(found)
-    else:
-        tell(service, found)
+    cycles.shown(session, cycle, tell)
 
 
 def tell(service: Dynamo, cycle: Json) -> None:
     """Print a cycle."""
-    dry = ", a dry run: nothing is done" if cycle["dry_run"] else ""
-    output.say(f"cycle {cycle['id']} of {cycle['partition']} is {cycle['state']}{dry}")
-    if cycle["reason"]:
-        output.say(f"{words(cycle['reason'])}: {cycle['detail']}")
-    summary = cycle["summary"]
-    if "sites" not in summary:
+    if not cycles.tell_state(cycle):
         return
+    summary = cycle["summary"]
     output.table(
         ("site", "before", "before>", "after", "after>", "sent>"), map(_site, summary["sites"])
     )
@@ -89,9 +65,9 @@ def _site(one: Json) -> tuple[object, ...]:
     quota = one["quota"]
     return (
         one["site"],
-        bar(one["projected"], quota),
+        cycles.bar(one["projected"], quota),
         output.share(one["projected"], quota),
-        bar(one["after"], quota),
+        cycles.bar(one["after"], quota),
         output.share(one["after"], quota),
         output.size(one["sent"]),
     )
@@ -109,7 +85,7 @@ def _tell_proposers(proposers: Json) -> None:
 
 
 def _tell_copies(service: Dynamo, cycle: Json) -> None:
-    page = service.get(cycle["links"]["decisions"], {"limit": MOST})
+    page = service.get(cycle["links"]["decisions"], {"limit": cycles.MOST})
     if not page["items"]:
         output.say("nothing is to be copied")
         return
@@ -126,5 +102,6 @@ def _tell_copies(service: Dynamo, cycle: Json) -> None:
         for one in page["items"]
     )
     output.table(("what", "site", "dataset", "size>", "why", "but"), rows)
-    if len(page["items"]) == MOST:
-        output.say(f"… these are the first {MOST}; all of them at {cycle['links']['decisions']}")
+    if len(page["items"]) == cycles.MOST:
+        everything = cycle["links"]["decisions"]
+        output.say(f"… these are the first {cycles.MOST}; all of them at {everything}")

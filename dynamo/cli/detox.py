@@ -1,23 +1,17 @@
 """`dynamo detox`: cycles that free what is too full: run now, tried dry, looked at."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import cycles, output
 from dynamo.cli.reasons import words
 from dynamo.cli.session import AsJson, Session, reading
 from dynamo.client.client import Dynamo, Json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Cycles of Detox.")
 
-PAUSE = 0.5
-BAR = 20
-MOST = 50
-"""Decisions that are shown; all of them with --json."""
 Policy = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, help="Instead of the one in force; dry only."),
@@ -45,7 +39,7 @@ def run(
         for name, file in (("policy", policy), ("compare", compare))
         if file is not None
     }
-    carry_out(session, body, patience, tell)
+    cycles.run(session, body, patience, tell)
 
 
 @app.command("list")
@@ -55,35 +49,15 @@ def list_(
     partition: Annotated[str | None, typer.Option(help="Only this partition.")] = None,
 ) -> None:
     """List the last cycles, newest first."""
-    page = session.service().get("/v1/cycles", {"kind": "detox", "partition": partition})
-    if session.json:
-        output.show_json(page)
-        return
-    rows = (
-        (
-            one["id"],
-            one["partition"],
-            one["state"],
-            one["dry_run"],
-            output.moment(one["created"]),
-            output.size(one["summary"].get("delete", {}).get("bytes", 0)),
-            words(one["reason"]),
-        )
-        for one in page["items"]
-    )
-    output.table(("cycle>", "partition", "state", "dry run", "when", "to delete>", "why"), rows)
+    going = {"to delete>": lambda did: output.size(did.get("delete", {}).get("bytes", 0))}
+    cycles.listed(session, "detox", partition, going)
 
 
 @app.command()
 @reading
 def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number.")]) -> None:
     """Show a cycle: sites before and after, and what goes by which line."""
-    service = session.service()
-    found = service.get(f"/v1/cycles/{cycle}")
-    if session.json:
-        output.show_json(found)
-    else:
-        tell(service, found)
+    cycles.shown(session, cycle, tell)
 
 
 @app.command()
@@ -106,39 +80,12 @@ def replay(
     _tell_plan(found["summary"], found["decisions"])
 
 
-def carry_out(
-    session: Session, body: Json, patience: float, tell: Callable[[Dynamo, Json], None]
-) -> None:
-    """File a cycle, wait for its end and tell of it; exits with 1 if it failed, 4 if it goes on."""
-    service = session.service("operator")
-    cycle = ended(service, service.post("/v1/cycles", body), patience)
-    if session.json:
-        output.show_json(cycle)
-    else:
-        tell(service, cycle)
-    if cycle["state"] != "done":
-        raise typer.Exit(4 if cycle["ended"] is None else 1)
-
-
-def ended(service: Dynamo, cycle: Json, patience: float) -> Json:
-    """Wait for the end of a cycle, as long as there is patience; return it as it is then."""
-    end = time.monotonic() + patience
-    while cycle["ended"] is None and time.monotonic() < end:
-        time.sleep(PAUSE)
-        cycle = service.get(cycle["links"]["self"])
-    return cycle
-
-
 def tell(service: Dynamo, cycle: Json) -> None:
     """Print a cycle."""
-    dry = ", a dry run: nothing is done" if cycle["dry_run"] else ""
-    output.say(f"cycle {cycle['id']} of {cycle['partition']} is {cycle['state']}{dry}")
-    if cycle["reason"]:
-        output.say(f"{words(cycle['reason'])}: {cycle['detail']}")
-    summary = cycle["summary"]
-    if "sites" not in summary:
+    if not cycles.tell_state(cycle):
         return
-    decisions = service.get(cycle["links"]["decisions"], {"limit": MOST})["items"]
+    summary = cycle["summary"]
+    decisions = service.get(cycle["links"]["decisions"], {"limit": cycles.MOST})["items"]
     _tell_plan(summary, decisions)
     _tell_comparison(summary.get("comparison"))
     for reason, count in summary.get("refused", {}).items():
@@ -158,23 +105,19 @@ def _site(one: Json) -> tuple[object, ...]:
     quota = one["quota"]
     return (
         one["site"],
-        bar(one["used_before"], quota),
+        cycles.bar(one["used_before"], quota),
         output.share(one["used_before"], quota),
-        bar(one["used_after"], quota),
+        cycles.bar(one["used_after"], quota),
         output.share(one["used_after"], quota),
         output.size(one["protected"]),
     )
 
 
-def bar(used: int, quota: int | None) -> str:
-    """Draw how full a site is; one without limit is never full."""
-    filled = 0 if quota is None else BAR if not quota else min(BAR, round(BAR * used / quota))
-    return "█" * filled + "░" * (BAR - filled)
-
-
 def _tell_decisions(decisions: list[Json]) -> None:
     going = [
-        one for one in decisions[:MOST] if one["action"] in ("delete", "held-back", "hand-over")
+        one
+        for one in decisions[: cycles.MOST]
+        if one["action"] in ("delete", "held-back", "hand-over")
     ]
     if not going:
         output.say("nothing goes")
@@ -193,8 +136,8 @@ def _tell_decisions(decisions: list[Json]) -> None:
         for one in going
     )
     output.table(("what", "site", "dataset", "size>", "line>", "its text", "but"), rows)
-    if len(going) == MOST:
-        output.say(f"… these are the first {MOST}; all of them with --json")
+    if len(going) == cycles.MOST:
+        output.say(f"… these are the first {cycles.MOST}; all of them with --json")
 
 
 def _tell_comparison(found: Json | None) -> None:
@@ -204,6 +147,6 @@ def _tell_comparison(found: Json | None) -> None:
             output.heading(f"what {title} policy would delete: {size}")
             rows = (
                 (one["site"], one["dataset"], one["blocks"], output.size(one["bytes"]))
-                for one in found[name]["items"][:MOST]
+                for one in found[name]["items"][: cycles.MOST]
             )
             output.table(("site", "dataset", "blocks>", "size>"), rows)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.cli.detox import bar
+from dynamo.cli.cycles import bar
 from tests.cli.conftest import House
 from tests.services.world import DATASET
 
