@@ -1,6 +1,5 @@
 """`dynamo site scan`, `site check`, `quarantine`, `incident`: is all where it should be."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -9,9 +8,9 @@ import typer
 from dynamo.cli import output
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, acting, reading
+from dynamo.cli.waiting import carry_out
 from dynamo.client.client import Dynamo, Json
 
-PAUSE = 0.5
 KINDS = ("dark", "missing", "wrong", "corrupt")
 
 quarantine = typer.Typer(
@@ -31,26 +30,10 @@ def scan(
     patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for its end.")] = 600,
 ) -> None:
     """Compare what lies at a site with what should: dark, missing and bad files."""
-    service = session.service("operator")
-    filed = service.post("/v1/scans", {"site": name, "dry_run": dry_run})
-    found = _ended(service, filed, patience)
-    if session.json:
-        output.show_json(found)
-    else:
-        _tell(found)
-    if found["state"] != "done":
-        raise typer.Exit(4 if found["ended"] is None else 1)
+    carry_out(session, "/v1/scans", {"site": name, "dry_run": dry_run}, patience, _tell)
 
 
-def _ended(service: Dynamo, scan: Json, patience: float) -> Json:
-    until = time.monotonic() + patience
-    while scan["ended"] is None and time.monotonic() < until:
-        time.sleep(PAUSE)
-        scan = service.get(scan["links"]["self"])
-    return scan
-
-
-def _tell(scan: Json) -> None:
+def _tell(_service: Dynamo, scan: Json) -> None:
     summary = scan["summary"]
     facts = [(name, scan[name]) for name in ("id", "site", "state", "dry_run")]
     if scan["reason"]:

@@ -1,42 +1,21 @@
 """What `dynamo detox` and `dynamo dealer` have in common: cycles run, listed and shown."""
 
-import time
 from collections.abc import Callable, Mapping
-
-import typer
 
 from dynamo.cli import output
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session
-from dynamo.client.client import Dynamo, Json
+from dynamo.cli.waiting import Tell, carry_out
+from dynamo.client.client import Json
 
-PAUSE = 0.5
 BAR = 20
 MOST = 50
 """Decisions that are shown; all of them with --json."""
-Tell = Callable[[Dynamo, Json], None]
-"""Prints a cycle."""
 
 
 def run(session: Session, body: Json, patience: float, tell: Tell) -> None:
-    """File a cycle, wait for its end and tell of it; exits with 1 if it failed, 4 if it goes on."""
-    service = session.service("operator")
-    cycle = _ended(service, service.post("/v1/cycles", body), patience)
-    if session.json:
-        output.show_json(cycle)
-    else:
-        tell(service, cycle)
-    if cycle["state"] != "done":
-        raise typer.Exit(4 if cycle["ended"] is None else 1)
-
-
-def _ended(service: Dynamo, cycle: Json, patience: float) -> Json:
-    """Wait for the end of a cycle, as long as there is patience; return it as it is then."""
-    end = time.monotonic() + patience
-    while cycle["ended"] is None and time.monotonic() < end:
-        time.sleep(PAUSE)
-        cycle = service.get(cycle["links"]["self"])
-    return cycle
+    """File a cycle, wait for its end and tell of it."""
+    carry_out(session, "/v1/cycles", body, patience, tell)
 
 
 def listed(
