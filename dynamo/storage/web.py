@@ -26,7 +26,9 @@ TIMEOUT = 60.0
 """Longest silence of a server in seconds."""
 
 MAX_REDIRECTS = 5
-_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", re.ASCII)
+_LABEL = r"[a-z0-9_-]{1,63}"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\]", re.ASCII)
+_SIZE = re.compile(r"[0-9]{1,18}", re.ASCII)
 PORTS = {"http": 80, "https": 443, "davs": 443}
 _REASONS = {
     401: "permission-denied",
@@ -138,7 +140,8 @@ def _answer(
                 return
             scheme = "https" if address.scheme == "davs" else address.scheme
             base = f"{scheme}://{_shown(address.host)}:{address.port}{address.target}"
-            address = _next(urllib.parse.urljoin(base, place), address, allowed)
+            with _network():
+                address = _next(urllib.parse.urljoin(base, place), address, allowed)
         raise StorageError(
             "source-error", f"the server of the source redirects more than {MAX_REDIRECTS} times"
         )
@@ -177,6 +180,8 @@ def _network() -> Iterator[None]:
         ) from error
     except OSError as error:
         raise storage_error(error, "source-error", "the server of the source") from error
+    except ValueError as error:
+        raise StorageError("source-error", f"the source has an odd address: {error}") from error
 
 
 def _connection(address: Address) -> http.client.HTTPConnection:
@@ -263,7 +268,7 @@ def _check_status(answer: http.client.HTTPResponse, address: Address) -> None:
 
 def _length(answer: http.client.HTTPResponse) -> int:
     text = answer.getheader("Content-Length") or ""
-    if not text.isdecimal():
+    if not _SIZE.fullmatch(text):
         raise StorageError(
             "source-error", "the server of the source does not tell the size of the file"
         )
@@ -275,5 +280,5 @@ def _modified(answer: http.client.HTTPResponse) -> datetime | None:
         return email.utils.parsedate_to_datetime(
             answer.getheader("Last-Modified") or ""
         ).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

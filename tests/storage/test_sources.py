@@ -206,6 +206,12 @@ def test_hosts_on_the_list_of_the_site_pass(url: str):
         "http://224.0.0.1/x",
         "http://metadata.google.internal/x",
         "http://[/x",
+        f"https://{'a' * 64}.cern.ch/x",
+        f"https://{'a.' * 128}cern.ch/x",
+        "https://a..cern.ch/x",
+        "https://.cern.ch/x",
+        "http://./x",
+        f"root://{'a' * 64}.cern.ch//x",
     ],
 )
 def test_other_hosts_inner_addresses_and_tricks_are_refused(url: str):
@@ -284,13 +290,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "/hop": "/file",
             "/loop": "/loop",
             "/file-url": "file:///etc/passwd",
+            "/no-url": "http://[/x",
+            "/no-port": "//127.0.0.1:x/x",
+            "/no-ascii": "/caf\u00e9",
         }.get(self.path)
         status = {"/none": 404, "/mine": 403, "/broken": 500}.get(self.path, 302 if place else 200)
         self.send_response(status)
         if place:
             self.send_header("Location", place)
-        if self.path != "/endless":
-            self.send_header("Content-Length", str(len(DATA) if status == 200 else 0))
+        size = {"/endless": None, "/huge": "9" * 5000}.get(self.path, str(len(DATA)))
+        if size is not None:
+            self.send_header("Content-Length", size if status == 200 else "0")
+        if self.path == "/old":
+            self.send_header("Last-Modified", "Fri, 31 Dec 9999 23:59:59 -2300")
         self.end_headers()
         if body and status == 200:
             with contextlib.suppress(ConnectionError):  # the reader may have left
@@ -332,12 +344,22 @@ def test_a_file_on_a_web_server_is_copied(server: str, tmp_path: Path, path: str
         ("/endless", "source-error"),
         ("/inner", "source-not-allowed"),
         ("/file-url", "source-not-allowed"),
+        ("/no-url", "source-error"),
+        ("/no-port", "source-not-allowed"),
+        ("/no-ascii", "source-error"),
+        ("/huge", "source-error"),
     ],
 )
 def test_a_web_server_that_does_not_give_the_file_is_told_why(server: str, path: str, reason: str):
     with pytest.raises(DynamoError) as failed:
         open_source(server + path, [], [server]).adler32()
     assert failed.value.reason == reason
+
+
+def test_an_age_that_no_calendar_has_is_unknown(server: str):
+    stat = open_source(server + "/old", [], [server]).stat()
+    assert stat is not None
+    assert (stat.size, stat.modified) == (len(DATA), None)
 
 
 def test_a_missing_file_on_a_web_server_is_none(server: str):
