@@ -38,6 +38,7 @@ class Issuers:
 
     def __init__(self, expected: Token, now: Callable[[], float] = time.monotonic) -> None:
         self._known = {one.issuer: (one, Keyset(one.jwks, now)) for one in expected.issuers}
+        self._given = frozenset(name for one in expected.issuers for name in one.users.values())
 
     def meant(self, token: str) -> bool:
         """Tell whether a token says, without proof yet, that one of these has issued it."""
@@ -52,9 +53,20 @@ class Issuers:
             held = scopes.parse(_text(claims.get("scope")))
         except ValueError as error:
             raise Unauthenticated(f"the scope {error}") from None
-        return Proof(
-            _user(claims["sub"], issuer), () if held is not None else _roles(claims, issuer), held
-        )
+        roles = () if held is not None else _roles(claims, issuer)
+        return Proof(self._user(claims["sub"], issuer), roles, held)
+
+    def _user(self, subject: str, issuer: Issuer) -> str:
+        """Return the user of a subject.
+
+        A name that was given to one is never taken by another, nor by one of another issuer.
+        """
+        known = issuer.users.get(subject)
+        if known is not None:
+            return known
+        if issuer.name_users and names.is_user(subject) and subject not in self._given:
+            return subject
+        raise Forbidden("the subject of the token is no user here; an operator can make it one")
 
 
 def _said(token: str) -> dict[str, Any]:
@@ -103,16 +115,6 @@ def _text(scope: object) -> str:
     if scope is not None and not isinstance(scope, str):
         raise Unauthenticated("the scope of the token is no text")
     return scope or ""
-
-
-def _user(subject: str, issuer: Issuer) -> str:
-    """Return the user of a subject; a name that was given to one is never taken by another."""
-    known = issuer.users.get(subject)
-    if known is not None:
-        return known
-    if issuer.name_users and names.is_user(subject) and subject not in issuer.users.values():
-        return subject
-    raise Forbidden("the subject of the token is no user here; an operator can make it one")
 
 
 def _roles(claims: Mapping[str, Any], issuer: Issuer) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from api.app import create_app
 from dynamo import tokens
 from dynamo.db.tables import User
 from dynamo.db.work import UnitOfWork
+from dynamo.errors import Forbidden
 from dynamo.operations.hints import Hint
 from dynamo.settings import FILE, Issuer, Token, load
 from tests.api import issuer
@@ -99,7 +100,7 @@ def _swapped() -> str:
     return f"{head}.{_part(claims(sub='33-44'))}.{signature}"
 
 
-def _by(key: Any, algorithm: str, **headers: str) -> str:
+def _by(key: Any, algorithm: str, **headers: object) -> str:
     return jwt.encode(claims(), key, algorithm=algorithm, headers=headers)
 
 
@@ -116,6 +117,9 @@ BAD: dict[str, Callable[[], str]] = {
     "a key of nobody": lambda: token(ec.generate_private_key(ec.SECP256R1())),
     "a key that it brings along": _own_key_in_header,
     "the key of another algorithm": lambda: token(RSA_KEY, "e1"),
+    "a header that must be understood": lambda: _by(
+        RSA_KEY, "RS256", kid="r1", crit=["exp"], exp="1"
+    ),
     "an unknown key": lambda: token(key_id="e9"),
     "no name of a key": lambda: token(key_id=None),
     "RS512": lambda: _by(RSA_KEY, "RS512", kid="r1"),
@@ -233,6 +237,21 @@ def test_a_subject_is_told_the_namespace_of_the_user_that_it_stands_for(web: Web
 @pytest.mark.parametrize("subject", ["alice", "robert", "99-99", "../alice", "Carol"])
 def test_nobody_takes_a_name_that_was_given_to_another_subject(web: Web, subject: str) -> None:
     problem(call(web, "GET", "/v1/sites", token(sub=subject)), 403, "permission-denied")
+
+
+def test_nobody_takes_a_name_that_another_issuer_s_subject_was_given(keys: Keys) -> None:
+    common = {"audience": issuer.AUDIENCE, "jwks": keys.address, "local": True}
+    first = Issuer(issuer=issuer.NAME, users={"11-22": "alice"}, **common)
+    second = Issuer(issuer=OTHER, name_users=True, users={"bob": "bob"}, **common)
+    issuers = wlcg.Issuers(Token(issuers=(first, second)))
+
+    assert issuers.proof(token(sub="11-22")).user == "alice"
+    assert [issuers.proof(token(iss=OTHER, sub=one)).user for one in ("bob", "carol")] == [
+        "bob",
+        "carol",
+    ]
+    with pytest.raises(Forbidden):
+        issuers.proof(token(iss=OTHER, sub="alice"))
 
 
 # --- groups ---------------------------------------------------------------------------------------
