@@ -6,7 +6,7 @@ import stat
 from dynamo.storage.tree import Path, Tree
 
 _NEAREST = 2
-"""Folders above a file in which nobody else may even make new names."""
+"""Folders above a file that are Dynamo's own: nobody else may even make new names in them."""
 
 
 def open_to_others(tree: Tree, path: Path) -> bool:
@@ -26,5 +26,7 @@ def _is_open(tree: Tree, parts: Path, *, may_be_shared: bool) -> bool:
         found = os.fstat(number)
     if may_be_shared and found.st_mode & stat.S_ISVTX:
         return False
+    # its owner may do anything in a folder, whatever its modes are now
+    owned = not may_be_shared and found.st_uid not in {0, os.geteuid()}
     strangers = bool(found.st_mode & stat.S_IWGRP) and found.st_gid != os.getegid()
-    return strangers or bool(found.st_mode & stat.S_IWOTH)
+    return owned or strangers or bool(found.st_mode & stat.S_IWOTH)

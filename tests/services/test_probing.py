@@ -1,5 +1,6 @@
 """Probing a site: each step on real storage, what fails is named, nothing is left behind."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,18 @@ def test_a_namespace_that_others_can_write_to_is_told(real: World, folder: str, 
 
     assert outcomes(steps)["namespace"] == "failed"
     assert is_usable(steps)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+@pytest.mark.parametrize(("folder", "said"), [("store/user/dynamo", "failed"), ("store", "ok")])
+def test_a_namespace_that_belongs_to_somebody_else_is_told(
+    real: World, folder: str, said: str
+) -> None:
+    path = real.path("T2_A", folder)
+    path.mkdir(parents=True)
+    os.chown(path, 12345, -1)
+
+    assert outcomes(probing.probe(real.use, site_id(real)))["namespace"] == said
 
 
 def test_a_shared_folder_above_in_which_ours_cannot_be_moved_is_fine(real: World) -> None:
