@@ -6,7 +6,7 @@ import os
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 
 from dynamo.errors import Invalid
@@ -14,6 +14,7 @@ from dynamo.storage import access, sealing
 from dynamo.storage.addresses import Addresses
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.cleaning import Needed, clean
+from dynamo.storage.moments import moment
 from dynamo.storage.protocol import Copied, Folder, Stat, StorageError
 from dynamo.storage.reasons import told
 from dynamo.storage.temporaries import check_any, check_final, check_temporary
@@ -44,7 +45,7 @@ class PosixStorage:
         path = self._path(lfn)
         with told(lfn, "destination-error"):
             found = self.tree.look(path)
-        return found and Stat(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        return found and Stat(found.st_size, moment(found.st_mtime))
 
     def adler32(self, lfn: str) -> str:
         """Read the file and sum it up."""

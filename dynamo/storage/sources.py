@@ -7,13 +7,13 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NoReturn
 
 from dynamo.errors import Forbidden
 from dynamo.storage import web, xrootd_file
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.limits import Limits
+from dynamo.storage.moments import moment
 from dynamo.storage.protocol import Readable as Stream
 from dynamo.storage.protocol import Source, Stat, Storage
 from dynamo.storage.reasons import at_source, told
@@ -61,7 +61,7 @@ class ScratchFile:
         """Return size and age; None where there is no such file."""
         with told("/".join(self.path), "source-error"):
             found = self.folder.look(self.path)
-        return found and Stat(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        return found and Stat(found.st_size, moment(found.st_mtime))
 
     def adler32(self) -> str:
         """Read the file and sum it up."""

@@ -3,8 +3,8 @@
 import os
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
+from dynamo.storage.moments import moment
 from dynamo.storage.protocol import Entry, Folder
 from dynamo.storage.tree import Path, Tree
 
@@ -42,4 +42,4 @@ def _sort(item: os.DirEntry[str], name: str, entries: list[Entry], below: list[s
         below.append(item.name)
         return
     size = known.st_size if stat.S_ISREG(known.st_mode) else None
-    entries.append(Entry(f"{name}/{item.name}", size, datetime.fromtimestamp(known.st_mtime, UTC)))
+    entries.append(Entry(f"{name}/{item.name}", size, moment(known.st_mtime)))

@@ -11,10 +11,11 @@ import posixpath
 import re
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dynamo.storage.limits import Limits
+from dynamo.storage.moments import moment
 from dynamo.storage.protocol import Stat, StorageError
 from dynamo.storage.xrootd_errors import EXISTS, NOT_FOUND, failure, number
 
@@ -95,7 +96,7 @@ class Server:
             raise failure(status, path, "destination-error")
         if found.flags & (_IS_FOLDER | _IS_OTHER):
             raise StorageError("destination-error", f"{path} is not a file")
-        return Stat(int(found.size), _moment(found.modtime))
+        return Stat(int(found.size), moment(int(found.modtime)))
 
     def is_folder(self, path: str) -> bool:
         """Tell whether there is a folder of that name."""
@@ -185,7 +186,7 @@ class Server:
                 return None
             if not status.ok:
                 raise failure(status, f"{path}/{name}", "destination-error")
-        modified = _moment(info.modtime)
+        modified = moment(int(info.modtime))
         is_file = not info.flags & (_IS_FOLDER | _IS_OTHER)
         stat = Stat(int(info.size), modified) if is_file else None
         return Found(name, bool(info.flags & _IS_FOLDER), stat, modified)
@@ -193,7 +194,3 @@ class Server:
     @property
     def _answer(self) -> int:
         return seconds(self.limits.answer)
-
-
-def _moment(stamp: int) -> datetime:
-    return datetime.fromtimestamp(int(stamp), UTC)

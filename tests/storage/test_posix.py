@@ -20,7 +20,7 @@ from dynamo.storage.copying import accept, copy
 from dynamo.storage.posix import PosixStorage
 from dynamo.storage.protocol import Storage, StorageError
 from dynamo.storage.registry import Storages
-from dynamo.storage.sources import SiteFile
+from dynamo.storage.sources import SiteFile, open_source
 from tests.storage.suite import (
     AREA,
     LFN,
@@ -286,6 +286,22 @@ def test_a_full_disk_is_told_and_nothing_of_the_copy_stays(small_disk: Path):
     small = some_bytes(1000)
     copy(Bytes(small), storage, OWN, LFN, expected(small), alive)
     assert tree(small_disk) == {LFN: small}
+
+
+@pytest.mark.parametrize("seconds", [2**40, -(2**40)])
+def test_a_file_of_an_age_that_no_calendar_has_comes_and_is_listed(small_disk: Path, seconds: int):
+    storage = Storages(AREA).at(f"file://{small_disk}", {})
+    upload = small_disk / UPLOAD.lstrip("/")
+    upload.parent.mkdir(parents=True)
+    upload.write_bytes(b"right")
+    os.utime(upload, (seconds, seconds))
+    source = open_source(f"file://{upload}", [str(upload.parent)], [])
+
+    assert source.stat() is not None
+    accept(storage, UPLOAD, LFN, expected(b"right"), alive, AREA)
+    assert storage.stat(LFN) is not None
+    listed = [entry for folder in storage.listing("/store") for entry in folder.entries]
+    assert [(entry.lfn, entry.size) for entry in listed] == [(LFN, 5)]
 
 
 def test_a_missing_root_is_an_error_and_not_an_empty_site(tmp_path: Path):
