@@ -30,12 +30,14 @@ class Holder:
 def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> dict[int, int]:
     """Claim those that are still free and due; return id → fencing number.
 
-    What somebody else holds locked at this moment is passed over, not waited for.
+    What somebody else holds locked at this moment is passed over, not waited for. What a worker
+    has died over comes last and alone: the caller sees to the others again.
     """
-    due = select(table.id, table.lease_no).where(
+    due = select(table.id, table.lease_no, table.lost).where(
         table.id.in_(ids), table.state == State.QUEUED, table.not_before <= work.now
     )
-    free = {row.id: row.lease_no + 1 for row in work.rows(work.skip_locked(due.order_by(table.id)))}
+    found = _together(work.rows(work.skip_locked(due.order_by(table.id))))
+    free = {row.id: row.lease_no + 1 for row in found}
     if free:
         work.changed(
             update(table)
@@ -50,6 +52,11 @@ def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) ->
             )
         )
     return free
+
+
+def _together(found: Sequence[Any]) -> Sequence[Any]:
+    """Choose what may be held at once: a file that kills its worker must not take others along."""
+    return [row for row in found if not row.lost] or found[:1]
 
 
 def renew(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> set[int]:

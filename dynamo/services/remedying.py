@@ -4,7 +4,7 @@ Everything is looked at once more before a file is touched, and once more when i
 has come into the catalogue meanwhile is brought back to where it lay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,10 +48,14 @@ class _Done:
 
 def remedy(use: Tools, ids: Sequence[int]) -> int:
     """Work on those remedies that are free and due; return how many steps were done."""
-    holder = new_holder(use.settings.lease)
-    claimed = _claim(use, ids, holder)
-    if not claimed:
-        return 0
+    left, done = set(ids), 0
+    while claimed := _claim(use, left, holder := new_holder(use.settings.lease)):
+        left -= {one.id for one in claimed}
+        done += _remedy(use, holder, claimed)
+    return done
+
+
+def _remedy(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:
     reached(Point.REMEDY_CLAIMED)
     with keeping(use.begin, Remedy, holder, use.settings.lease) as heartbeat:
         heartbeat.start([one.id for one in claimed])
@@ -59,7 +63,7 @@ def remedy(use: Tools, ids: Sequence[int]) -> int:
 
 
 @retried
-def _claim(use: Tools, ids: Sequence[int], holder: Holder) -> list[Claimed]:
+def _claim(use: Tools, ids: Collection[int], holder: Holder) -> list[Claimed]:
     with use.begin() as work:
         if switches.stopped(work, CONSISTENCY):
             return []

@@ -1,6 +1,6 @@
 """Deletions at work: the only place that calls a storage's delete."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import Random
@@ -45,10 +45,14 @@ SWITCHED_OFF = "switched-off"
 
 def remove(use: Tools, ids: Sequence[int]) -> int:
     """Delete those files that are due and free; return how many have gone."""
-    holder = new_holder(use.settings.lease)
-    claimed = _claim(use, ids, holder)
-    if not claimed:
-        return 0
+    left, gone = set(ids), 0
+    while claimed := _claim(use, left, holder := new_holder(use.settings.lease)):
+        left -= {deletion.id for deletion in claimed}
+        gone += _remove(use, holder, claimed)
+    return gone
+
+
+def _remove(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:
     reached(Point.DELETION_CLAIMED)
     with keeping(use.begin, Deletion, holder, use.settings.lease) as heartbeat:
         heartbeat.start([deletion.id for deletion in claimed])
@@ -65,7 +69,7 @@ class _Result:
 
 
 @retried
-def _claim(use: Tools, ids: Sequence[int], holder: Holder) -> list[Claimed]:
+def _claim(use: Tools, ids: Collection[int], holder: Holder) -> list[Claimed]:
     with use.begin() as work:
         if switches.stopped(work, switches.DELETIONS):
             return []

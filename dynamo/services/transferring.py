@@ -112,9 +112,10 @@ def _work_on(use: Tools, holder: Holder, known: Experience, claimed: Sequence[Cl
 def _later(use: Tools, ids: Collection[int]) -> set[int]:
     """Let what was not claimed be sent again when it is its turn; return whose it is.
 
-    The rest of a trial, and what was passed over as somebody changed its rows at that moment: its
-    message is used up, and without this it would wait until that is taken for lost. So it does
-    where its rows stay locked: who holds them may be silent, and nobody waits for him.
+    The rest of a trial, what waits until it is claimed alone as a worker has died over it, and what
+    was passed over as somebody changed its rows at that moment: its message is used up, and without
+    this it would wait until that is taken for lost. So it does where its rows stay locked: who
+    holds them may be silent, and nobody waits for him.
     """
     whose, left = _noted(use, ids)
     until = time.monotonic() + SHORT

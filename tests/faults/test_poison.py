@@ -1,6 +1,8 @@
 """Work that costs one worker after the other: it is held, told, and tried again much later."""
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -11,9 +13,11 @@ from dynamo.db.tables import Deletion, Transfer
 from dynamo.db.work import UnitOfWork
 from dynamo.operations.hints import Hint
 from dynamo.services import sweeps
+from dynamo.storage import copying
 from tests.conftest import Clock
 from tests.faults import scenario
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
+from tests.services.machine.stage import Died
 from tests.services.world import World, lfn
 
 CONTENT = b"events"
@@ -66,6 +70,51 @@ def test_a_transfer_that_costs_three_workers_is_held_with_its_reason(world: Worl
     world.work()
     assert world.request("injection", request)["state"] == "done"
     assert seen(world.folder / "T2_A") == described({lfn("out.root"): CONTENT})
+    assert_all_ended(world)
+
+
+def test_a_file_that_kills_its_workers_does_not_take_along_those_of_its_batch(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    copy = copying.copy
+
+    def deadly(source: Any, destination: Any, temporary: str, name: str, *more: Any) -> Any:
+        if name == lfn("5.root"):
+            raise Died
+        return copy(source, destination, temporary, name, *more)
+
+    monkeypatch.setattr(copying, "copy", deadly)
+    names = [f"{n}.root" for n in range(10)]
+    request = world.inject("T2_A", [world.pulled("T2_A", name, CONTENT) for name in names])
+    for _ in range(5):
+        while world.published:
+            with suppress(Died):
+                world.work()
+        clock.forward(minutes=2)
+        sweeps.sweep(world.use)
+
+    [problem] = world.problems("injection", request)
+    assert (problem["lfn"], problem["reason"]) == (lfn("5.root"), "worker-lost")
+    assert len(seen(world.folder / "T2_A")) == 9
+    assert_well(world)
+
+
+def test_deletions_that_a_worker_died_over_are_done_one_by_one(world: World, clock: Clock):
+    world.inject("T2_A", [world.pulled("T2_A", f"{n}.root", CONTENT) for n in range(10)])
+    world.work()
+    world.close()
+    world.work()
+    request = world.delete()
+    world.step("condemn")
+    world.published.clear()
+    die(world, clock, Deletion)
+    with world.use.begin() as work:
+        due = work.scalars(select(Deletion.id))
+        assert list(claims.claim(work, Deletion, due, Holder("another", 30))) == due[:1]
+    clock.forward(minutes=2)
+    world.sweep()
+
+    assert world.request("deletion", request)["state"] == "done"
     assert_all_ended(world)
 
 
