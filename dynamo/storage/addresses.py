@@ -3,19 +3,27 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import re2
 
 from dynamo.errors import Invalid
 
 MAX_STEPS = 8
 MAX_LENGTH = 4000
 _PLACE = re.compile(r"\{([0-9]{1,2})\}", re.ASCII)
+_QUIET = re2.Options()
+_QUIET.log_errors = False
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rewriting: the whole name must match, the captured groups fill the template."""
+    """One rewriting: the whole name must match, the captured groups fill the template.
 
-    pattern: re.Pattern[str]
+    Names come from anybody, and RE2 takes time in proportion to them whatever the pattern.
+    """
+
+    pattern: Any
     template: str
 
     def apply(self, text: str) -> str | None:
@@ -35,9 +43,10 @@ def _step(item: object) -> Step:
     ):
         raise Invalid("a rule is a list of two texts: a regular expression and a template")
     try:
-        pattern = re.compile(item[0], re.ASCII)
-    except re.error as error:
-        raise Invalid(f"{item[0]!r} is not a regular expression: {error}") from error
+        pattern = re2.compile(item[0], _QUIET)
+    except re2.error as error:
+        why = error.args[0].decode(errors="replace")
+        raise Invalid(f"{item[0]!r} is no regular expression that RE2 knows: {why}") from error
     if any(int(number) >= pattern.groups for number in _PLACE.findall(item[1])):
         raise Invalid(f"the template {item[1]!r} names a group that {item[0]!r} does not capture")
     return Step(pattern, item[1])

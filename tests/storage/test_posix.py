@@ -454,6 +454,7 @@ def test_a_name_is_refused_or_lies_below_the_root(text: str):
         {"rules": "x"},
         {"rules": [["a"]]},
         {"rules": [["(", "x"]]},
+        {"rules": [["(?=/store)(.*)", "{0}"]]},
         {"rules": [["a", "{0}"]]},
         {"rules": [["a", "b"]] * 9},
         {"other": []},
@@ -470,6 +471,13 @@ def test_rules_that_cannot_work_are_refused(rules):
 def test_endpoints_that_nobody_can_speak_to_are_refused(url: str):
     with pytest.raises(Invalid):
         Storages(AREA).check(url, {})
+
+
+def test_a_name_does_not_make_a_rule_try_every_way_to_read_it():
+    """With twenty letters more, an engine that tries all takes a million times as long."""
+    addresses = Addresses.of("file:///site", {"rules": [["(/([a-z]+)+)+x", "file:///site{0}"]]})
+    with pytest.raises(Invalid):
+        addresses.pfn("/" + "a" * 250)
 
 
 def test_rules_that_lead_out_of_the_root_are_an_error(root):
