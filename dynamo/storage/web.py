@@ -29,6 +29,7 @@ MAX_REDIRECTS = 5
 _LABEL = r"[a-z0-9_-]{1,63}"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\]", re.ASCII)
 _SIZE = re.compile(r"[0-9]{1,18}", re.ASCII)
+_FREE = 1024
 PORTS = {"http": 80, "https": 443, "davs": 443}
 _REASONS = {
     401: "permission-denied",
@@ -52,7 +53,9 @@ class Address:
 def allow(url: str, allowed: Sequence[str], ports: Mapping[str, int] = PORTS) -> Address:
     """Take a URL apart if one of the `scheme://host` globs lets it pass. Raises Forbidden.
 
-    `ports` are the schemes that the caller speaks, and their usual ports.
+    `ports` are the schemes that the caller speaks, and their usual ports. A glob without a port
+    means the usual one and those that storages choose for themselves, from 1024 on: below it other
+    services listen.
     """
     parts = urllib.parse.urlsplit(url)
     host = (
@@ -67,9 +70,11 @@ def allow(url: str, allowed: Sequence[str], ports: Mapping[str, int] = PORTS) ->
     except ValueError as error:
         raise Forbidden("the source has no valid port", "source-not-allowed") from error
     shown = f"{parts.scheme}://{host}"
-    names = {shown, f"{shown}:{port}"}
+    names = {f"{shown}:{port}"}
+    if port == ports[parts.scheme] or port >= _FREE:
+        names.add(shown)
     if not any(fnmatch.fnmatchcase(name, glob.lower()) for name in names for glob in allowed):
-        raise Forbidden(f"{shown} is not among the sources of the site", "source-not-allowed")
+        raise Forbidden(f"{shown}:{port} is not among the site's sources", "source-not-allowed")
     named = bool(names & {glob.lower() for glob in allowed})
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     address = Address(parts.scheme, host.strip("[]"), port, target.replace(" ", "%20"), named)

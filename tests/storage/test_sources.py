@@ -141,6 +141,7 @@ def test_hosts_on_the_list_of_the_site_pass(url: str):
         "https://user:pass@eos.cern.ch/x",
         "https://eos.cern.ch:99999/x",
         "https://eos.cern.ch:x/x",
+        "https://eos.cern.ch:22/x",
         "https:///x",
         "https:eos.cern.ch",
         "davs://store.desy.de/x",
