@@ -55,8 +55,9 @@ class Keyset:
         return self._read is None or self._now() - self._read >= seconds
 
     def _renew(self) -> None:
-        # one reads, the others go on with what is there; without keys they have to wait
-        if not self._reading.acquire(blocking=self._older(KEPT)):
+        # one reads, the others go on with what is there; without keys they have to wait a little,
+        # but not for an issuer that speaks without end
+        if not self._reading.acquire(timeout=_SECONDS if self._older(KEPT) else 0):
             return
         try:
             if self._tried is not None and self._now() - self._tried < PAUSE:

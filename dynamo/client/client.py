@@ -281,8 +281,10 @@ def _token_files() -> Iterator[str]:
 
 
 def _read_token(path: str) -> str:
+    # in a folder that all share, anybody may plant a link to another secret of ours
+    shared = os.O_NOFOLLOW if os.path.dirname(path) == SHARED else 0
     try:
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | shared)
     except OSError as error:
         detail = f"the token file {path} cannot be read: {error.strerror}"
         raise Problem.final("unauthenticated", detail) from error

@@ -1,5 +1,7 @@
 """Keys of an issuer: read when needed, kept when it is away, given up in time."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from api import keyset
 from api.keyset import FRESH, KEPT, MOST_BYTES, PAUSE, Keyset
 from dynamo.errors import Unavailable
 from tests.api import issuer
@@ -121,6 +124,38 @@ def test_without_keys_nobody_is_believed(keys: Keys, clock: Clock, tmp_path: Pat
     ):
         with pytest.raises(Unavailable):
             Keyset(address, clock).key("e1", "ES256")
+
+
+def test_an_issuer_that_speaks_without_end_holds_one_caller_alone(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyset, "_SECONDS", 0.5)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(2) as both:
+        dripping = both.submit(drip, server, over)
+        known = Keyset(f"http://127.0.0.1:{server.getsockname()[1]}/", clock)
+        first = both.submit(known.key, "e1", "ES256")
+        try:
+            dripping.result()
+            with pytest.raises(Unavailable):
+                known.key("e1", "ES256")
+            assert not first.done()
+        finally:
+            over.set()
+        with pytest.raises(Unavailable):
+            first.result()
+
+
+def drip(server: socket.socket, over: threading.Event) -> None:
+    """Take a caller, and answer him one byte after the other."""
+    caller, _ = server.accept()
+
+    def speak() -> None:
+        with caller:
+            while not over.wait(0.05):
+                caller.send(b"H")
+
+    threading.Thread(target=speak).start()
 
 
 def test_keys_may_lie_in_a_file(clock: Clock, tmp_path: Path) -> None:

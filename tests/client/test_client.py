@@ -321,6 +321,19 @@ def test_the_shared_folder_is_the_last_place_where_a_token_is_looked_for(
     assert client.find_token() == "runtime"
 
 
+def test_a_link_in_the_shared_folder_is_not_followed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr(client, "SHARED", str(shared))
+    secret = written(tmp_path / "another_secret_of_mine", "secret")
+    (shared / f"bt_u{os.geteuid()}").symlink_to(secret)
+    with pytest.raises(client.Problem) as refused:
+        client.find_token()
+    assert refused.value.reason == "unauthenticated"
+
+
 def test_an_empty_token_file_says_nothing_and_the_next_place_is_looked_at(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
