@@ -5,7 +5,7 @@ Files whose size was read at the source get their place in a block and in the qu
 
 from dataclasses import replace
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from dynamo.db import accounts, filling, requests
 from dynamo.db.placing import Home
@@ -16,10 +16,12 @@ from dynamo.db.work import Work, retried
 from dynamo.errors import Full
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
+from dynamo.operations.life import State
 from dynamo.points import Point, reached
 from dynamo.services.leases import LeaseLost
 from dynamo.services.registering import limit
 from dynamo.services.tools import Tools
+from dynamo.storage.protocol import StorageError
 
 
 def fix(use: Tools, claimed: Claimed, size: int, adler32: str) -> Claimed:
@@ -28,7 +30,7 @@ def fix(use: Tools, claimed: Claimed, size: int, adler32: str) -> Claimed:
     Return it with its place.
 
     Raises Full where a quota has no room: the size stays known, so that the sweep sees when there
-    is some.
+    is some. Raises StorageError where the job has told of other bytes since the claim.
     """
     _note(use, claimed, size, adler32)
     if claimed.block_id is not None:
@@ -43,9 +45,29 @@ def fix(use: Tools, claimed: Claimed, size: int, adler32: str) -> Claimed:
 @retried
 def _note(use: Tools, claimed: Claimed, size: int, adler32: str) -> None:
     with use.begin() as work:
-        work.changed(
-            update(File).where(File.id == claimed.file_id).values(size=size, adler32=adler32)
+        mine = select(Transfer.id).where(*_own(claimed)).with_for_update()
+        if work.scalar(mine) is None:  # another may have read another source by now
+            raise LeaseLost(f"transfer {claimed.id}")
+        same = (
+            File.id == claimed.file_id,
+            or_(File.size.is_(None), File.size == size),
+            or_(File.adler32.is_(None), File.adler32 == adler32),
         )
+        read = update(File).where(*same).values(size=size, adler32=adler32)
+        if work.changed(read) != 1:
+            raise StorageError(
+                "checksum-mismatch",
+                f"the source has {size} bytes, adler32 {adler32}; the job has told of others since",
+            )
+
+
+def _own(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
+    """Tell of a transfer whether it is still the one that was claimed, and its claim ours."""
+    return (
+        Transfer.id == claimed.id,
+        Transfer.lease_no == claimed.lease_no,
+        Transfer.state == State.ACTIVE,
+    )
 
 
 @retried
@@ -63,12 +85,8 @@ def _book(use: Tools, claimed: Claimed, size: int) -> filling.Share:
         if not dataset.is_open:
             # registered before the closure: it still gets its place, in a block that closes with it
             filling.close(work, [share.block_id])
-        own = (
-            Transfer.id == claimed.id,
-            Transfer.lease_no == claimed.lease_no,
-            Transfer.state == "active",
-        )
-        if work.changed(update(Transfer).where(*own).values(replica_id=share.replica_id)) != 1:
+        own = update(Transfer).where(*_own(claimed))
+        if work.changed(own.values(replica_id=share.replica_id)) != 1:
             raise LeaseLost(f"transfer {claimed.id}")
         place = update(File).where(File.id == claimed.file_id, File.block_id.is_(None))
         work.changed(place.values(block_id=share.block_id, added=work.now))

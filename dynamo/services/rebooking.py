@@ -110,12 +110,12 @@ class _Waiting:
 def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Rebooked:
     """Let known files that have not come be brought as the caller says now."""
     waiting = _waiting(work, batch, known)
-    _learn(work, waiting)
     changing = [one for one in waiting if one.changes]
     going_on = [one for one in waiting if one.goes_on]
     _check_idle([*changing, *going_on])
     if changing:
         _lock(work, batch, changing)
+    _learn(work, waiting)
     uploads = _go_on(work, use, batch, going_on)
     if not changing:
         return Rebooked(uploads=uploads)
@@ -158,11 +158,18 @@ def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
 
 
 def _learn(work: Work, waiting: Sequence[_Waiting]) -> None:
-    """Keep checksums that are told only now: else whatever the source holds would be taken."""
+    """Keep sizes and checksums that are told only now: else whatever the source holds is taken."""
     for one in waiting:
-        if one.row.adler32 is None and one.new.adler32 is not None:
-            unknown = (File.id == one.row.id, File.adler32.is_(None))
-            work.changed(update(File).where(*unknown).values(adler32=one.new.adler32))
+        told = {"size": one.new.size, "adler32": one.new.adler32}
+        news = {
+            name: value
+            for name, value in told.items()
+            if value is not None and getattr(one.row, name) is None
+        }
+        unknown = (getattr(File, name).is_(None) for name in news)
+        learned = update(File).where(File.id == one.row.id, *unknown).values(**news)
+        if news and work.changed(learned) != 1:
+            raise Again("the source was read meanwhile")
 
 
 def _go_on(
@@ -284,9 +291,6 @@ def _put_in(work: Work, block_id: int, members: Sequence[_Waiting]) -> None:
     ids = [one.row.id for one in members]
     placed = {"block_id": block_id, "added": work.now}
     work.changed(update(File).where(File.id.in_(ids)).values(placed))
-    for one in members:
-        if one.row.block_id is None:
-            work.changed(update(File).where(File.id == one.row.id).values(size=one.size))
 
 
 def _leave(work: Work, block_ids: Collection[int]) -> None:

@@ -226,7 +226,10 @@ class _Carrier:
         return Expected(transfer.size, transfer.adler32, reserved or transfer.is_known_bad)
 
     def _book(self, transfer: Claimed, source: Source) -> Claimed:
-        """Fix size and checksum of a file whose caller named none, and book its bytes."""
+        """Fix size and checksum of a file whose caller left them out, and book its bytes.
+
+        What was told is compared first: the size of a wrong source must not stand for the file's.
+        """
         found = source.stat()
         if found is None:
             raise StorageError("source-missing", f"there is nothing at {transfer.source_url}")
@@ -235,7 +238,13 @@ class _Carrier:
                 "checksum-mismatch",
                 f"the source has {found.size} bytes, {transfer.size} were announced",
             )
-        checksum = transfer.adler32 or source.adler32()
+        known = None if transfer.size is None else transfer.adler32  # then the copy compares it
+        checksum = known or source.adler32()
+        if transfer.adler32 not in (None, checksum):
+            raise StorageError(
+                "checksum-mismatch",
+                f"the source has adler32 {checksum}, {transfer.adler32} was announced",
+            )
         return booking.fix(self.use, transfer, found.size, checksum)
 
     def _source(self, transfer: Claimed) -> Source:

@@ -15,7 +15,7 @@ from dynamo.db.tables import Block, BlockReplica, History, Transfer
 from dynamo.errors import Conflict, Forbidden, Full
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import cancelling, injection, rebooking, scans
+from dynamo.services import booking, cancelling, injection, rebooking, scans, sweeps
 from dynamo.storage import copying
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
@@ -34,6 +34,13 @@ def lost(world: World, site: str, content: bytes = EVENTS) -> asked.InjectedFile
     file = world.pulled(site, "out.root", content)
     world.output_path(site, "out.root").unlink()
     return file
+
+
+def nothing_told(world: World) -> asked.InjectedFile:
+    """Describe an output of unknown size whose scratch folder went with its job."""
+    source = world.output("T2_A", "first.root", EVENTS)
+    world.output_path("T2_A", "first.root").unlink()
+    return asked.InjectedFile(lfn=OUT, source=source)
 
 
 def address(world: World, request: int) -> str:
@@ -311,9 +318,7 @@ def test_a_source_of_the_second_life_is_checked_against_its_site(world: World):
 
 @pytest.mark.parametrize("second", ["T2_A", "T2_B"])
 def test_a_file_of_unknown_size_may_be_uploaded_by_the_second_life(world: World, second: str):
-    unsized = asked.InjectedFile(lfn=OUT, source=world.output("T2_A", "out.root", EVENTS))
-    world.output_path("T2_A", "out.root").unlink()
-    world.inject("T2_A", [unsized])
+    world.inject("T2_A", [nothing_told(world)])
     world.work()
     assert world.used("alice") == 0
 
@@ -418,9 +423,7 @@ def test_what_was_confirmed_and_is_wrong_may_be_written_again(world: World):
 
 
 def test_a_checksum_that_is_told_only_by_the_second_life_is_checked(world: World):
-    source = world.output("T2_A", "first.root", EVENTS)
-    world.output_path("T2_A", "first.root").unlink()
-    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
+    world.inject("T2_A", [nothing_told(world)])
     wrong = world.output("T2_B", "second.root", b"evenTS")
 
     again = world.inject("T2_B", [described(wrong)])
@@ -428,6 +431,73 @@ def test_a_checksum_that_is_told_only_by_the_second_life_is_checked(world: World
 
     assert world.request("injection", again)["state"] != "done"
     assert OUT not in world.on_disk("T2_B")
+
+
+def test_a_size_that_is_told_only_by_the_second_life_is_checked(world: World):
+    world.inject("T2_A", [nothing_told(world)])
+    here = world.output("T2_A", "second.root", b"more events")
+
+    again = world.inject("T2_A", [asked.InjectedFile(lfn=OUT, size=len(EVENTS), source=here)])
+    world.work()
+
+    assert world.request("injection", again)["state"] != "done"
+    assert OUT not in world.on_disk("T2_A")
+
+
+def test_the_size_of_a_wrong_source_is_not_registered(world: World, clock: Clock):
+    wrong = world.output("T2_A", "wrong.root", b"more events")
+    sum_alone = asked.InjectedFile(lfn=OUT, adler32=adler32(EVENTS), source=wrong)
+    world.inject("T2_A", [sum_alone])
+    world.work()
+
+    again = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
+    world.work()
+
+    assert world.request("injection", again)["state"] == "done"
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
+
+
+def test_what_is_told_while_a_worker_reads_another_source_stands(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    source = world.output("T2_A", "out.root", b"evenTS")
+    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
+    fix = booking.fix
+
+    def told_meanwhile(*read: Any) -> Any:
+        monkeypatch.undo()
+        world.inject("T2_A", [described(source)])
+        return fix(*read)
+
+    monkeypatch.setattr(booking, "fix", told_meanwhile)
+    world.work()
+    assert OUT not in world.on_disk("T2_A")
+
+    world.output("T2_A", "out.root", EVENTS)
+    clock.forward(minutes=5)
+    world.sweep()
+    assert world.on_disk("T2_A") == {OUT: EVENTS}
+
+
+def test_who_was_taken_for_dead_does_not_register_what_its_old_source_holds(
+    world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    source = world.output("T2_A", "out.root", b"older events")
+    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
+    here = world.output("T2_B", "out.root", EVENTS)
+    fix = booking.fix
+
+    def wakes_up(*read: Any) -> Any:
+        monkeypatch.undo()
+        clock.forward(hours=1)
+        sweeps.sweep(world.use)
+        world.inject("T2_B", [asked.InjectedFile(lfn=OUT, source=here)])
+        return fix(*read)
+
+    monkeypatch.setattr(booking, "fix", wakes_up)
+    world.work()
+
+    assert world.on_disk("T2_B") == {OUT: EVENTS}
 
 
 def test_what_was_found_wrong_is_booked_anew_for_the_whole_time(world: World, clock: Clock):
