@@ -29,7 +29,7 @@ def cancel(use: Tools, kind: RequestKind, request_id: int, caller: Caller) -> No
         dataset = registry.dataset(work, request.dataset)
         _check_caller(work, request, dataset, caller)
         if kind == RequestKind.DELETION:
-            rescue.rescue(work, request, dataset)
+            rescue.rescue(work, use, request, dataset)
         elif request.state in ENDED:
             raise Conflict(f"{kind} {request_id} is {request.state} already", "already-ended")
         requests.end(work, request_id, RequestState.CANCELLED)

@@ -73,8 +73,13 @@ def bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
 @retried
 def _bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
     with use.begin() as work:
-        found = _filled(work, use, request_id, replica_ids)
-        requests.more(work, request_id, found.sent, found.bytes)
+        send(work, use, request_id, replica_ids)
+
+
+def send(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+    """Send for what parts lack within a unit of work, and count it to the request."""
+    found = _filled(work, use, request_id, replica_ids)
+    requests.more(work, request_id, found.sent, found.bytes)
 
 
 @retried

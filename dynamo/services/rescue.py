@@ -1,23 +1,26 @@
 """Rescue: what is condemned and not yet touched is given back, whole replicas and whole files."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
 
 from dynamo.db import accounts, placing, removal, requests
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.db.work import Work
 from dynamo.errors import Conflict, Full
-from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestState
+from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
 from dynamo.operations.life import State
+from dynamo.services import completing, unasked
+from dynamo.services.tools import Tools
 
 _TOUCHED = or_(Deletion.state != State.QUEUED, Deletion.lease_no > 0)
 """Once claimed, a file may be gone also where its worker died and it is queued again."""
 
 
-def rescue(work: Work, request: Any, dataset: Any) -> None:
+def rescue(work: Work, use: Tools, request: Any, dataset: Any) -> None:
     """Give back what a deletion has condemned; refused when nothing of it can be saved."""
     if request.state in (RequestState.DONE, RequestState.CANCELLED):
         raise Conflict(f"deletion {request.id} is {request.state} already", "already-ended")
@@ -36,7 +39,10 @@ def rescue(work: Work, request: Any, dataset: Any) -> None:
     if replicas:
         _revive_replicas(work, request, replicas)
     if files:
-        _revive_files(work, dataset, files)
+        parts = _revive_files(work, dataset, files)
+        if parts:
+            copy = unasked.file(work, use, RequestKind.COPY, cycle=0, rescue=request.id)
+            completing.send(work, use, copy, parts)
     if request.body["whole"] and dataset is not None:
         status = {
             "status": DatasetStatus.VALID,
@@ -149,61 +155,104 @@ def _whole_files(work: Work, request_id: int) -> list[int]:
     return work.scalars(select(File.id).where(*wanted).order_by(File.id))
 
 
-def _revive_files(work: Work, dataset: Any, file_ids: Collection[int]) -> None:
-    done = select(Transfer.id).where(
-        Transfer.file_id == File.id,
-        Transfer.site_id == BlockReplica.site_id,
-        Transfer.state == State.DONE,
-    )
-    lay = work.rows(
-        select(
-            File.id,
-            File.size,
-            File.block_id,
-            BlockReplica.id.label("replica_id"),
-            BlockReplica.complete,
-        )
-        .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .join(Deletion, (Deletion.file_id == File.id) & (Deletion.site_id == BlockReplica.site_id))
-        .where(
-            File.id.in_(file_ids),
-            BlockReplica.complete.is_(True) | (Deletion.bytes > 0) | done.exists(),
-        )
-    )
+def _revive_files(work: Work, dataset: Any, file_ids: Collection[int]) -> list[int]:
+    """Give files back to their block and to the replicas that hold them.
+
+    Return the replicas that were completed without a file that can be copied to them now.
+    """
+    lying = set(work.rows(_lying(file_ids)))
+    files = work.rows(select(File.id, File.block_id, File.size).where(File.id.in_(file_ids)))
+    replicas = [_Revived.of(row, files, lying) for row in _replicas(work, files)]
+    reopened = [one for one in replicas if one.complete and one.lacks]
+    for one in reopened:
+        _reopen(work, one)
     work.changed(delete(Deletion).where(Deletion.file_id.in_(file_ids)))
     work.changed(update(File).where(File.id.in_(file_ids)).values(condemned_by=None))
-    files = work.rows(select(File.id, File.block_id, File.size).where(File.id.in_(file_ids)))
     for file in files:
         grown = {"n_files": Block.n_files + 1, "bytes": Block.bytes + file.size}
         work.changed(update(Block).where(Block.id == file.block_id).values(grown))
-    for row in lay:
-        grown = {"n_files": BlockReplica.n_files + 1, "bytes": BlockReplica.bytes + row.size}
-        work.changed(update(BlockReplica).where(BlockReplica.id == row.replica_id).values(grown))
-    listed = [{"replica_id": row.replica_id, "file_id": row.id} for row in lay if not row.complete]
-    work.insert(ReplicaFile, listed)
-    _book_missing(work, files, {(row.id, row.replica_id) for row in lay})
+    for one in replicas:
+        _give_back(work, one)
+    for one in replicas:
+        accounts.shift(work, {one.place: (sum(file.size for file in one.lacks), 0)})
     removal.revive_transfers(work, Transfer.file_id.in_(file_ids))
-    size = sum(file.size or 0 for file in files)
+    size = sum(file.size for file in files)
     _charge(work, (dataset.id, dataset.owner_id), len(files), size)
+    readable = {file for file, _ in lying}
+    return [one.id for one in reopened if any(file.id in readable for file in one.lacks)]
 
 
-def _book_missing(work: Work, files: Sequence[Any], present: Collection[tuple[int, int]]) -> None:
-    """Book the bytes of revived files again at sites where they have not arrived."""
-    blocks = {file.block_id for file in files}
-    replicas = work.rows(
-        select(
-            BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id, BlockReplica.partition_id
+@dataclass(frozen=True, slots=True)
+class _Revived:
+    """A valid replica of a block that gets files back."""
+
+    id: int
+    block_id: int
+    complete: bool
+    place: tuple[int, int]
+    """The site and the partition that pays."""
+    holds: Sequence[Any]
+    """The files that lie there."""
+    lacks: Sequence[Any]
+
+    @classmethod
+    def of(cls, row: Any, files: Sequence[Any], lying: Collection[tuple[int, int]]) -> Self:
+        """Sort the files of its block by whether they lie there, as (file, replica) says."""
+        mine = [file for file in files if file.block_id == row.block_id]
+        holds = [file for file in mine if (file.id, row.id) in lying]
+        lacks = [file for file in mine if (file.id, row.id) not in lying]
+        place = (row.site_id, row.partition_id)
+        return cls(row.id, row.block_id, bool(row.complete), place, holds, lacks)
+
+
+def _replicas(work: Work, files: Sequence[Any]) -> Sequence[Any]:
+    return work.rows(
+        select(*BlockReplica.__table__.columns)
+        .where(
+            BlockReplica.block_id.in_({file.block_id for file in files}),
+            BlockReplica.state == ReplicaState.VALID,
         )
-        .where(BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
         .order_by(BlockReplica.id)
     )
-    for replica in replicas:
-        missing = [
-            f.size or 0
-            for f in files
-            if f.block_id == replica.block_id and (f.id, replica.id) not in present
-        ]
-        accounts.shift(work, {(replica.site_id, replica.partition_id): (sum(missing), 0)})
+
+
+def _lying(file_ids: Collection[int]) -> Any:
+    """Select (file, replica) where a condemned file lies.
+
+    That a replica is complete says little: what never came was not waited for once it had left.
+    Of a file without bytes nothing else may tell.
+    """
+    arrival = (Transfer.file_id == File.id, Transfer.site_id == BlockReplica.site_id)
+    came = select(Transfer.id).where(*arrival, Transfer.state == State.DONE)
+    awaited = select(Transfer.id).where(*arrival, Transfer.state == State.CANCELLED)
+    empty = and_(File.size == 0, BlockReplica.complete.is_(True), ~awaited.exists())
+    return (
+        select(File.id, BlockReplica.id)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .join(Deletion, (Deletion.file_id == File.id) & (Deletion.site_id == BlockReplica.site_id))
+        .where(File.id.in_(file_ids), or_(Deletion.bytes > 0, came.exists(), empty))
+    )
+
+
+def _reopen(work: Work, replica: _Revived) -> None:
+    """Let a complete replica list its files, as one does that waits for more."""
+    there = (File.block_id == replica.block_id, File.condemned_by.is_(None))
+    rows = select(literal(replica.id), File.id).where(*there)
+    work.changed(insert(ReplicaFile).from_select(["replica_id", "file_id"], rows))
+    waits = {"complete": False, "updated": work.now}
+    work.changed(update(BlockReplica).where(BlockReplica.id == replica.id).values(waits))
+
+
+def _give_back(work: Work, replica: _Revived) -> None:
+    """Count the files that lie in a replica to it again; only a whole one lists none."""
+    grown = {
+        "n_files": BlockReplica.n_files + len(replica.holds),
+        "bytes": BlockReplica.bytes + sum(file.size for file in replica.holds),
+    }
+    work.changed(update(BlockReplica).where(BlockReplica.id == replica.id).values(grown))
+    if not replica.complete or replica.lacks:
+        listed = [{"replica_id": replica.id, "file_id": file.id} for file in replica.holds]
+        work.insert(ReplicaFile, listed)
 
 
 def _charge(work: Work, place: tuple[int, int | None], n_files: int, size: int) -> None:

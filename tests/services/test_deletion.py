@@ -229,6 +229,70 @@ def test_a_dropped_file_can_be_rescued(placed: World, clock: Clock):
     assert sorted(placed.blocks()) == [(2, True), (5, True)]
 
 
+def test_a_file_that_had_not_come_when_it_was_dropped_is_still_awaited_once_rescued(
+    world: World, clock: Clock
+):
+    world.many("T2_A", 2)
+    source = world.output_path("T2_A", "T2_A_0.root")
+    content = source.read_bytes()
+    source.unlink()
+    world.close()
+    world.work()
+    deletion = world.delete(lfns=(lfn("T2_A_0.root"),))
+    world.step("condemn")
+    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    assert world.replicas() == [("T2_A", 1, False)]
+    assert world.projected("T2_A") == world.used("alice") == 2 * len(content)
+
+    source.write_bytes(content)
+    clock.forward(hours=2)
+    world.sweep()
+
+    assert world.replicas() == [("T2_A", 2, True)]
+    assert len(world.on_disk("T2_A")) == 2
+    assert [str(one) for one in checks.check(world.use)] == []
+
+
+def test_a_copy_that_was_completed_without_a_dropped_file_gets_it_once_it_is_rescued(
+    world: World, clock: Clock
+):
+    world.many("T2_A", 2)
+    world.close()
+    world.work()
+    name = lfn("T2_A_0.root")
+    content = world.path("T2_A", name).read_bytes()
+    world.path("T2_A", name).write_bytes(b"unreadable")
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    deletion = world.delete(lfns=(name,))
+    world.step("condemn")
+    assert world.replicas() == [("T2_A", 1, True), ("T2_B", 1, True)]
+
+    world.path("T2_A", name).write_bytes(content)
+    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    assert world.replicas() == [("T2_A", 2, True), ("T2_B", 1, False)]
+    clock.forward(hours=25)
+    world.sweep()
+
+    assert world.replicas() == [("T2_A", 2, True), ("T2_B", 2, True)]
+    assert world.on_disk("T2_B") == world.on_disk("T2_A")
+    assert [str(one) for one in checks.check(world.use)] == []
+
+
+def test_an_empty_file_that_lay_there_lies_there_once_it_is_rescued(world: World):
+    world.inject("T2_A", [world.pulled("T2_A", "empty.root", b"")])
+    world.close()
+    world.work()
+    world.copy("T2_B", consolidate=False)
+    world.work()
+    deletion = world.delete(lfns=(lfn("empty.root"),))
+    world.step("condemn")
+
+    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+
+    assert world.replicas() == [("T2_A", 1, True), ("T2_B", 1, True)]
+
+
 def test_only_the_owner_deletes(placed: World):
     with pytest.raises(Forbidden):
         placed.delete(by=BOB)

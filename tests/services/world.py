@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, func, select, update
 
 from dynamo.db import schema
-from dynamo.db.tables import Base, Block, Partition, Quota, Site, User
+from dynamo.db.tables import Base, Block, BlockReplica, Partition, Quota, Site, User
 from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
@@ -186,6 +186,13 @@ class World:
             return [
                 (row.n_files, row.closed) for row in work.rows(select(Block.n_files, Block.closed))
             ]
+
+    def replicas(self) -> list[tuple[str, int, bool]]:
+        """Return site, files and completeness of all block replicas, by site."""
+        columns = (Site.name, BlockReplica.n_files, BlockReplica.complete)
+        sites = select(*columns).join(Site, Site.id == BlockReplica.site_id)
+        with self.use.begin.reading() as work:
+            return [(r.name, r.n_files, r.complete) for r in work.rows(sites.order_by(Site.name))]
 
     def used(self, user: str) -> int:
         """Return a user's unique bytes."""
