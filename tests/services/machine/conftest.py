@@ -58,6 +58,7 @@ def playing(_no_chance: Clock, tmp_path: Path) -> Callable[[Engine], Play]:
             published,
             block={"max_files": 3, "max_bytes": 100},
             user={"quota": ROOM},
+            lease={"heartbeat": 10**6},  # a real one would beat only on a machine that is slow
         )
         world.use = replace(
             world.use,
