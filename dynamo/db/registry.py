@@ -56,7 +56,9 @@ _KNOWN = (
     .outerjoin(Block, Block.id == File.block_id)
     .outerjoin(Transfer, (Transfer.file_id == File.id) & (Transfer.kind != "copy"))
     .where(File.lfn_hash.in_(bindparam("by_hash", expanding=True)))
+    .order_by(Transfer.id)
 )
+"""What was lost at several sites has a row for each: the last one counts."""
 
 
 def lfn_hash(lfn: str) -> bytes:

@@ -1,6 +1,6 @@
 """Transfers in rows: what a worker must know of those it claimed, and what it found out."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -316,6 +316,20 @@ def forget_ended(work: Work, site_id: int, file_ids: Collection[int]) -> None:
     """Forget how files came to a site, or did not, so that they can be sent there again."""
     here = (Transfer.file_id.in_(file_ids), Transfer.site_id == site_id)
     work.changed(delete(Transfer).where(*here, Transfer.state.in_(_ENDED)))
+
+
+def forget_losses(work: Work, kept: Mapping[int, int]) -> None:
+    """Forget where else files were lost that come again, each by one transfer that is kept."""
+    lost = work.rows(
+        select(Transfer.id, Transfer.file_id).where(
+            Transfer.file_id.in_(kept),
+            Transfer.kind != TransferKind.COPY,
+            Transfer.state == State.FAILED,
+        )
+    )
+    others = [row.id for row in lost if row.id != kept[row.file_id]]
+    if others:
+        work.changed(delete(Transfer).where(Transfer.id.in_(others)))
 
 
 def untried(work: Work) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dynamo.db.incidents import LOST, Report
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
 from dynamo.db.work import Work
 from dynamo.inventory.states import RequestKind, RequestState, TransferKind
-from dynamo.operations.life import State
+from dynamo.operations.life import OPEN, State
 from dynamo.services import condemning, rescue
 from dynamo.services.tools import Tools
 from dynamo.services.unasked import SYSTEM
@@ -181,12 +181,19 @@ def give_up_hopeless(work: Work, use: Tools) -> int:
 
 def _give_up(work: Work, use: Tools, row: Any, waiting: tuple[Any, ...]) -> bool:
     file = expected.expected_at(work, row.site_id, row.lfn)
-    if file is None or has_other_copy(work, file):
+    if file is None or has_other_copy(work, file) or _comes(work, file):
         return False
     if not work.changed(delete(Transfer).where(Transfer.id == row.id, *waiting)):
         return False
     _declare_lost(work, use, Bad(file, row.site_id, row.name, "missing", "no copy is left"))
     return True
+
+
+def _comes(work: Work, file: Any) -> bool:
+    """Tell whether a job has handed the file over again, and it is on its way."""
+    again = (Transfer.file_id == file.id, Transfer.kind != TransferKind.COPY)
+    coming = select(Transfer.id).where(*again, Transfer.state.in_(OPEN)).limit(1)
+    return work.scalar(coming) is not None
 
 
 def still_there(work: Work, site_id: int, lfn: str) -> Any:

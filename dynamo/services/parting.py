@@ -18,7 +18,7 @@ from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Repli
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.life import State
 from dynamo.services.registering import limit
 from dynamo.services.tools import Tools
 from dynamo.services.unasked import SYSTEM
@@ -62,7 +62,6 @@ def _part(use: Tools, site: Any, block_ids: Sequence[int]) -> None:
 
 
 _COMING = aliased(BlockReplica)
-_ARRIVAL = aliased(Transfer)
 _COLUMNS = (
     File.id,
     File.size,
@@ -82,14 +81,6 @@ def _missing(site_id: int, dying: Collection[int], *columns: Any) -> Any:
     """
     whole = exists().where(_COMING.block_id == File.block_id, _COMING.complete.is_(True))
     held = and_(Transfer.state == State.HELD, Transfer.site_id.in_(dying))
-    waits_there = and_(_ARRIVAL.state == State.HELD, _ARRIVAL.site_id.in_(dying))
-    # lost at two sites and injected again at one of them: it comes to its old place
-    comes = exists().where(
-        _ARRIVAL.file_id == File.id,
-        _ARRIVAL.kind != TransferKind.COPY,
-        _ARRIVAL.state.in_(OPEN),
-        ~waits_there,
-    )
     return (
         select(*columns)
         .select_from(BlockReplica)
@@ -108,7 +99,6 @@ def _missing(site_id: int, dying: Collection[int], *columns: Any) -> Any:
             Transfer.kind != TransferKind.COPY,
             or_(Transfer.state == State.FAILED, held),
             ~whole.correlate(File),
-            ~comes.correlate(File),
             ~exists().where(ReplicaFile.file_id == File.id).correlate(File),
             ~exists().where(Deletion.file_id == File.id).correlate(File),
         )

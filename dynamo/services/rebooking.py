@@ -119,6 +119,7 @@ def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Reboo
     uploads = _go_on(work, use, batch, going_on)
     if not changing:
         return Rebooked(uploads=uploads)
+    transfers.forget_losses(work, {one.row.id: one.row.transfer_id for one in changing})
     places = _destinations(work, use, batch, changing)
     for site, some in places:
         make = Transfers(work, use.settings, 0, site, batch.caller.name)
