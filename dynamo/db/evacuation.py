@@ -25,6 +25,7 @@ from dynamo.db.work import Work
 from dynamo.dealer.globs import chosen
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.states import ReplicaState, SiteStatus
+from dynamo.operations.failures import REFUSED_THERE
 from dynamo.operations.life import OPEN, State
 
 _OTHER = aliased(BlockReplica)
@@ -61,7 +62,12 @@ def moving(dying: Collection[int]) -> Any:
 
 
 def _coming(replica_id: Any) -> Any:
-    return exists().where(Transfer.replica_id == replica_id, Transfer.state.in_(OPEN))
+    """Tell whether anything comes to a replica, or waits for what another site waits for as well.
+
+    What is held as the site does not take it may go to another.
+    """
+    refused = and_(Transfer.state == State.HELD, Transfer.reason.in_(REFUSED_THERE))
+    return exists().where(Transfer.replica_id == replica_id, Transfer.state.in_(OPEN), ~refused)
 
 
 def stalled(dying: Collection[int]) -> tuple[Any, ...]:

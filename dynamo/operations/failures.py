@@ -49,6 +49,17 @@ KINDS: dict[str, Kind] = {
 }
 """Reasons that are more than bad luck with one file; all others are tried again soon."""
 
+REFUSED_THERE = frozenset(
+    {
+        *(reason for reason, kind in KINDS.items() if kind.blame is Blame.DESTINATION),
+        "storage-full",
+        "name-conflict",
+        "site-not-ready",
+        "switched-off",
+    }
+)
+"""What keeps a file from one site, and perhaps from no other."""
+
 NOTHING_UPLOADED = frozenset({"not-uploaded", "checksum-mismatch"})
 """What proves that the right bytes were not uploaded; a storage that fails proves nothing."""
 

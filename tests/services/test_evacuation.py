@@ -25,6 +25,7 @@ from dynamo.services import (
 )
 from dynamo.services.mending import Bad
 from tests.conftest import Clock
+from tests.services.official import names
 from tests.services.test_completing import lay_out
 from tests.services.test_placement import detox
 from tests.services.test_traffic import break_site, mend_site
@@ -118,6 +119,48 @@ def test_a_part_at_a_site_that_stays_keeps_no_block_at_a_dying_one(
     held = [len(world.on_disk(site)) for site in ("T2_B", "T2_C")]
     assert held in ([3, 0], [1, 3]), "one whole copy is made"
     assert world.count(Transfer) == 0
+
+
+def test_a_site_that_refuses_one_file_of_a_block_keeps_it_from_no_other_site(
+    world: World, clock: Clock
+) -> None:
+    world.use = world.with_settings(deletion={"grace_hours": 0})
+    lay_out(world, {"T2_A": [0, 1, 2]})
+    foreign = world.path("T2_B", names("b1", 3)[1])
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"somebody else's")
+    world.status("T2_C", "waitroom")
+    give_up(world)
+    rounds(world, clock, 1, "Production")
+    assert [one["reason"] for one in left(world)["problems"]] == ["name-conflict"]
+
+    world.status("T2_C", "ready")
+    rounds(world, clock, 3, "Production")
+
+    assert len(world.on_disk("T2_C")) == 3
+    assert world.on_disk("T2_A") == {}
+    assert foreign.read_bytes() == b"somebody else's"
+
+
+def test_a_block_with_a_file_that_cannot_be_read_is_not_sent_to_one_site_after_another(
+    world: World, clock: Clock
+) -> None:
+    world.use = world.with_settings(retry={"first_seconds": 1})
+    lay_out(world, {"T2_A": [0, 1, 2]})
+    world.path("T2_A", names("b1", 3)[1]).write_bytes(b"rotten")
+    world.status("T2_C", "waitroom")
+    give_up(world)
+    for _ in range(8):
+        clock.forward(minutes=70)
+        world.sweep()
+    rounds(world, clock, 1, "Production")
+    world.status("T2_C", "ready")
+    assert {one["reason"] for one in left(world)["problems"]} == {"no-source"}
+
+    body = asked.CycleBody(kind="dealer", partition="Production", dry_run=False)
+    cycles.file(world.use, body, OPERATOR)
+    world.work()
+    assert world.on_disk("T2_C") == {}
 
 
 def test_the_other_files_leave_where_one_is_lost(dying: World, clock: Clock) -> None:
