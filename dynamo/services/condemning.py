@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from dynamo.db import accounts, forgetting, placing, registry, removal, requests, switches
 from dynamo.db.scheduling import Order
@@ -29,8 +29,11 @@ from dynamo.services import guard, users
 from dynamo.services.tools import Tools
 
 BLOCKS_AT_ONCE = 20
+LAST_COPY = "last-copy"
 WAITS = "volume-limit"
 """Why a deletion goes on later."""
+_NOT_CONDEMNED = (LAST_COPY, WAITS)
+"""What is said of a deletion until its end: it tells of what was not condemned."""
 
 
 def condemn(use: Tools, request_ids: Sequence[int]) -> None:
@@ -241,7 +244,7 @@ def _count(work: Work, request_id: int, n_files: int) -> None:
 def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None:
     if refused.last_copy:
         detail = f"{len(refused.last_copy)} blocks have no other complete copy at a ready site"
-        requests.put(work, request_id, reason="last-copy", detail=detail)
+        requests.put(work, request_id, reason=LAST_COPY, detail=detail)
     elif refused.too_much:
         detail = "as much as may is leaving these sites; the rest follows when others are gone"
         requests.put(work, request_id, reason=WAITS, detail=detail)
@@ -275,15 +278,35 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
     )
     left = dict(work.rows(counted))
     undone = _undone(work, request)
-    if not left and (not undone or request.reason == "last-copy"):
-        state = RequestState.FAILED if request.reason == "last-copy" else RequestState.DONE
-        said = (None, None) if request.reason == WAITS else (request.reason, request.detail)
+    refused = request.reason == LAST_COPY
+    if not left and (not undone or refused):
+        state = RequestState.FAILED if refused else RequestState.DONE
+        said = (request.reason, request.detail) if refused else (None, None)
         requests.end(work, request_id, state, *said)
         return
-    waits = bool(undone) and request.reason == WAITS
-    held = set(left) == {State.HELD} or (waits and not left)
-    state = RequestState.HELD if held else RequestState.RUNNING
-    requests.put(work, request_id, state=state, not_before=work.now + again if undone else None)
+    due = work.now + again if undone else None
+    standing = _standing(work, request, rests=set(left) == {State.HELD})
+    if undone and request.reason == WAITS and not left:
+        standing["state"] = RequestState.HELD
+    requests.put(work, request_id, not_before=due, **standing)
+
+
+def _standing(work: Work, request: Any, *, rests: bool) -> dict[str, Any]:
+    """Return how a deletion stands: it rests, and says why, when all that is left of it is held."""
+    state = RequestState.HELD if rests else RequestState.RUNNING
+    if request.reason in _NOT_CONDEMNED:
+        return {"state": state}
+    why = work.row(_HELD, {"of_request": request.id}) if rests else None
+    said = (None, None) if why is None else (why.reason, why.error)
+    return {"state": state, "reason": said[0], "detail": said[1]}
+
+
+_HELD = (
+    select(Deletion.reason, Deletion.error)
+    .where(Deletion.request_id == bindparam("of_request"), Deletion.state == State.HELD)
+    .order_by(Deletion.id)
+    .limit(1)
+)
 
 
 def _undone(work: Work, request: Any) -> int:

@@ -1,15 +1,18 @@
 """How data leave: condemned under the guard, rescuable for a while, then gone."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select, update
 
 from dynamo.db import claims
 from dynamo.db.claims import Holder
-from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Site, Switch
+from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Request, Site, Switch
 from dynamo.errors import Conflict, Forbidden
 from dynamo.inventory.states import RequestKind
 from dynamo.services import checks, requests, sweeps
 from tests.conftest import Clock
+from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE, BOB, DATASET, World, lfn
 
 
@@ -368,3 +371,29 @@ def test_the_name_of_removed_data_is_free_again(placed: World, clock: Clock):
     placed.work()
 
     assert placed.on_disk("T2_B") == {lfn("T2_A_0.root"): b"anew"}
+
+
+def test_a_deletion_of_which_all_that_is_left_is_held_says_why(world: World, clock: Clock):
+    world.many("T2_A", 1)
+    world.close()
+    world.work()
+    request = world.delete()
+    world.work()
+    break_site(world, "T2_A")
+    for _ in range(8):
+        clock.forward(hours=25)
+        world.sweep()
+    assert told(world, request)[:2] == ("held", "destination-error")
+    assert told(world, request).detail
+
+    mend_site(world, "T2_A")
+    clock.forward(hours=25)
+    world.sweep()
+    assert world.on_disk("T2_A") == {}
+    assert told(world, request)[:2] == ("done", None)
+
+
+def told(world: World, request: int) -> Any:
+    with world.use.begin.reading() as work:
+        columns = (Request.state, Request.reason, Request.detail)
+        return work.row(select(*columns).where(Request.id == request))
