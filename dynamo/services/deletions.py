@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import evacuation, placing, registry, requests
+from dynamo.db import evacuation, filling, placing, registry, requests
 from dynamo.db.history_log import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site
@@ -39,9 +39,12 @@ def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = N
         targets = _targets(work, dataset, wanted)
         if wanted.site is not None and not wanted.last_copy:
             _check_last(work, targets, use.settings.dealer.leaving)
+        blocks = list(wanted.blocks) if wanted.blocks is not None else None
+        if targets.site_id is not None and blocks is None:
+            blocks = _lying_there(work, dataset, targets.site_id)
         body: dict[str, Any] = {
             "site": wanted.site,
-            "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
+            "blocks": blocks,
             "files": targets.files,
             "last_copy": wanted.last_copy,
             "whole": wanted.site is None and wanted.blocks is None and wanted.lfns is None,
@@ -113,6 +116,18 @@ def _targets(work: Work, dataset: Any, wanted: asked.Deletion) -> _Targets:
     blocks = _named_blocks(work, dataset, wanted.blocks) if wanted.blocks is not None else None
     files = _named_files(work, dataset, wanted.lfns) if wanted.lfns is not None else None
     return _Targets(dataset.id, site_id, blocks, files)
+
+
+def _lying_there(work: Work, dataset: Any, site_id: int) -> list[str]:
+    """Name the blocks at a site now; what comes there later was not given up and is kept apart."""
+    filling.close(work, placing.lock_blocks(work, filling.open_at(work, dataset.id, site_id)))
+    here = (BlockReplica.dataset_id == dataset.id, BlockReplica.site_id == site_id)
+    uuids = (
+        select(Block.uuid)
+        .join(BlockReplica, BlockReplica.block_id == Block.id)
+        .where(*here, BlockReplica.state == ReplicaState.VALID)
+    )
+    return [f"{dataset.name}#{uuid}" for uuid in work.scalars(uuids.order_by(Block.id))]
 
 
 def _named_blocks(work: Work, dataset: Any, named: Sequence[str]) -> tuple[str, ...]:

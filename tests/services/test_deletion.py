@@ -296,6 +296,25 @@ def test_an_empty_file_that_lay_there_lies_there_once_it_is_rescued(world: World
     assert world.replicas() == [("T2_A", 1, True), ("T2_B", 1, True)]
 
 
+@pytest.mark.parametrize("condemned", [False, True])
+def test_what_comes_to_a_site_after_its_data_were_given_up_there_stays(
+    world: World, clock: Clock, condemned: bool
+):
+    world.many("T2_A", 1)
+    world.work()
+    request = world.delete(site="T2_A", last_copy=True)
+    if condemned:
+        world.work()
+    world.inject("T2_A", [world.pulled("T2_A", "later.root", b"later")])
+    world.work()
+    for _ in range(3):
+        clock.forward(hours=13)
+        world.sweep()
+
+    assert world.on_disk("T2_A") == {lfn("later.root"): b"later"}
+    assert world.request("deletion", request)["state"] == "done"
+
+
 def test_only_the_owner_deletes(placed: World):
     with pytest.raises(Forbidden):
         placed.delete(by=BOB)
