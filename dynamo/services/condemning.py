@@ -94,18 +94,29 @@ def _blocks(use: Tools, request: _Open) -> list[int]:
     if request.dataset is None:
         return []
     with use.begin.reading() as work:
-        wanted = select(Block.id).where(
-            Block.dataset_id == request.dataset.id, Block.condemned_by.is_(None)
-        )
-        if request.body["blocks"] is not None:
-            wanted = wanted.where(
-                Block.uuid.in_([name.partition("#")[2] for name in request.body["blocks"]])
-            )
-        if request.site_id is not None:
-            here = (BlockReplica.block_id == Block.id, BlockReplica.site_id == request.site_id)
-            valid = select(BlockReplica.id).where(*here, BlockReplica.state == ReplicaState.VALID)
-            wanted = wanted.where(valid.exists())
-        return work.scalars(wanted.order_by(Block.id))
+        return _standing_blocks(work, request.dataset.id, request.body)
+
+
+def _standing_blocks(work: Work, dataset_id: int, body: Mapping[str, Any]) -> list[int]:
+    """Return the blocks that a deletion means and nobody has condemned yet."""
+    wanted = select(Block.id, Block.uuid).where(
+        Block.dataset_id == dataset_id, Block.condemned_by.is_(None)
+    )
+    if body["site"] is not None:
+        here = (BlockReplica.block_id == Block.id, BlockReplica.state == ReplicaState.VALID)
+        replicas = select(BlockReplica.id).join(Site, Site.id == BlockReplica.site_id)
+        wanted = wanted.where(replicas.where(*here, Site.name == body["site"]).exists())
+    meant = _meant(body)
+    rows = work.rows(wanted.order_by(Block.id))
+    return [row.id for row in rows if meant is None or row.uuid in meant]
+
+
+def _meant(body: Mapping[str, Any]) -> set[str] | None:
+    """Return the blocks that were named, or that lay at the site at the call; None means all."""
+    if body["blocks"] is not None:
+        return {name.partition("#")[2] for name in body["blocks"]}
+    lay = body.get("lay")
+    return None if lay is None else set(lay)
 
 
 @retried
@@ -330,17 +341,6 @@ def _undone(work: Work, request: Any) -> int:
         )
         files = select(func.count()).select_from(File).outerjoin(Block, Block.id == File.block_id)
         return int(work.scalar(files.where(*named)))
-    blocks = (
-        select(func.count())
-        .select_from(Block)
-        .where(Block.dataset_id == dataset.id, Block.condemned_by.is_(None))
-    )
-    if body["blocks"] is not None:
-        blocks = blocks.where(Block.uuid.in_([name.partition("#")[2] for name in body["blocks"]]))
-    if body["site"] is not None:
-        blocks = blocks.join(BlockReplica, BlockReplica.block_id == Block.id).join(
-            Site, Site.id == BlockReplica.site_id
-        )
-        blocks = blocks.where(Site.name == body["site"], BlockReplica.state == ReplicaState.VALID)
+    blocks = len(_standing_blocks(work, dataset.id, body))
     loose = select(func.count()).select_from(File).where(*_loose(dataset.id))
-    return int(work.scalar(blocks)) + (int(work.scalar(loose)) if body["whole"] else 0)
+    return blocks + (int(work.scalar(loose)) if body["whole"] else 0)

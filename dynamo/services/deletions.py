@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, select, update
 
 from dynamo.db import evacuation, filling, placing, registry, requests
 from dynamo.db.history_log import Event, record
@@ -39,12 +39,10 @@ def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = N
         targets = _targets(work, dataset, wanted)
         if wanted.site is not None and not wanted.last_copy:
             _check_last(work, targets, use.settings.dealer.leaving)
-        blocks = list(wanted.blocks) if wanted.blocks is not None else None
-        if targets.site_id is not None and blocks is None:
-            blocks = _lying_there(work, dataset, targets.site_id)
         body: dict[str, Any] = {
             "site": wanted.site,
-            "blocks": blocks,
+            "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
+            "lay": _set_apart(work, targets),
             "files": targets.files,
             "last_copy": wanted.last_copy,
             "whole": wanted.site is None and wanted.blocks is None and wanted.lfns is None,
@@ -118,16 +116,27 @@ def _targets(work: Work, dataset: Any, wanted: asked.Deletion) -> _Targets:
     return _Targets(dataset.id, site_id, blocks, files)
 
 
-def _lying_there(work: Work, dataset: Any, site_id: int) -> list[str]:
-    """Name the blocks at a site now; what comes there later was not given up and is kept apart."""
-    filling.close(work, placing.lock_blocks(work, filling.open_at(work, dataset.id, site_id)))
-    here = (BlockReplica.dataset_id == dataset.id, BlockReplica.site_id == site_id)
-    uuids = (
-        select(Block.uuid)
-        .join(BlockReplica, BlockReplica.block_id == Block.id)
-        .where(*here, BlockReplica.state == ReplicaState.VALID)
+def _set_apart(work: Work, targets: _Targets) -> list[str] | None:
+    """Close the blocks that are given up, so that what comes later is none of them.
+
+    Return those that lie at a site that is given up, where no blocks are named.
+    """
+    if targets.blocks is not None:
+        _close(work, targets.dataset_id, Block.uuid.in_(targets.blocks))
+        return None
+    if targets.site_id is None:
+        return None
+    _close(work, targets.dataset_id, Block.site_id == targets.site_id)
+    here = (BlockReplica.dataset_id == targets.dataset_id, BlockReplica.site_id == targets.site_id)
+    lying = (BlockReplica.block_id == Block.id, BlockReplica.state == ReplicaState.VALID)
+    return work.scalars(select(Block.uuid).join(BlockReplica, and_(*lying)).where(*here))
+
+
+def _close(work: Work, dataset_id: int, *which: ColumnElement[bool]) -> None:
+    still_filled = (Block.dataset_id == dataset_id, Block.closed.is_(False), *which)
+    filling.close(
+        work, placing.lock_blocks(work, work.scalars(select(Block.id).where(*still_filled)))
     )
-    return [f"{dataset.name}#{uuid}" for uuid in work.scalars(uuids.order_by(Block.id))]
 
 
 def _named_blocks(work: Work, dataset: Any, named: Sequence[str]) -> tuple[str, ...]:

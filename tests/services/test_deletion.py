@@ -297,12 +297,14 @@ def test_an_empty_file_that_lay_there_lies_there_once_it_is_rescued(world: World
 
 
 @pytest.mark.parametrize("condemned", [False, True])
+@pytest.mark.parametrize("named", [False, True])
 def test_what_comes_to_a_site_after_its_data_were_given_up_there_stays(
-    world: World, clock: Clock, condemned: bool
+    world: World, clock: Clock, condemned: bool, named: bool
 ):
     world.many("T2_A", 1)
     world.work()
-    request = world.delete(site="T2_A", last_copy=True)
+    blocks = tuple(world.block_names()) if named else None
+    request = world.delete(site="T2_A", last_copy=True, blocks=blocks)
     if condemned:
         world.work()
     world.inject("T2_A", [world.pulled("T2_A", "later.root", b"later")])
