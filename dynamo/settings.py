@@ -217,6 +217,12 @@ class Site(Section):
     morgue_days: float = Field(
         14, ge=0, description="days in the waitroom after which a site is given up; 0 = never"
     )
+    lost_days: float = Field(
+        14,
+        ge=0,
+        description="days for which a site in the morgue is watched until what could not be read "
+        "there, and lies nowhere else, is declared lost by itself; 0 = never",
+    )
     evacuate_minutes: float = Field(
         5, gt=0, description="minutes between two looks at what can leave dying sites"
     )

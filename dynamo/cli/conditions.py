@@ -47,6 +47,7 @@ def evacuation(session: Session, told: Json) -> None:
             ("left", f"{left['files']} files, {output.size(left['bytes'])}"),
             ("stuck", f"{stuck['files']} files, {output.size(stuck['bytes'])}"),
             ("expected end", output.moment(told["expected_end"])),
+            *_given_up(told.get("given_up")),
         )
     )
     if not told["evacuated"]:
@@ -73,6 +74,13 @@ def evacuation(session: Session, told: Json) -> None:
                 for one in told["problems"]
             ),
         )
+
+
+def _given_up(told: Json | None) -> Iterator[tuple[str, str]]:
+    """Say when what cannot be read there and lies nowhere else is declared lost."""
+    if told is not None:
+        on = f"from {output.moment(told['at'])} on, " if told["at"] else ""
+        yield "unreadable files", f"given up {on}{told['detail']}"
 
 
 def losses(session: Session, told: Json) -> None:

@@ -90,7 +90,8 @@ def stalled_ids(work: Work, dying: Collection[int]) -> list[int]:
 
 def dying(work: Work, leaving: Collection[str]) -> list[Any]:
     """Return the sites that are to be emptied: those in the morgue, and those `leaving`."""
-    rows = work.rows(select(Site.id, Site.name, Site.status).order_by(Site.id))
+    columns = (Site.id, Site.name, Site.status, Site.url, Site.rules)
+    rows = work.rows(select(*columns).order_by(Site.id))
     named = chosen(leaving, Labels([row.name for row in rows]))
     return [
         row
@@ -215,53 +216,6 @@ def datasets_at(work: Work, site_id: int) -> list[str]:
     return work.scalars(select(Dataset.name).where(Dataset.id.in_(here)).order_by(Dataset.name))
 
 
-def unreadable(work: Work, site: Any, before: datetime) -> list[Any]:
-    """Return files that could not be read at a site since a moment, and that copies wait for."""
-    told = (
-        Incident.site == site.name,
-        Incident.kind.in_(("missing", "corrupt")),
-        Incident.ended.is_(None),
-        Incident.at <= before,
-    )
-    incidents = work.rows(
-        select(Incident.lfn, Incident.kind, Incident.detail).where(*told).order_by(Incident.id)
-    )
-    found: list[Any] = []
-    for start in range(0, len(incidents), 1000):
-        some = {lfn_hash(row.lfn): row for row in incidents[start : start + 1000]}
-        rows = work.rows(_awaited(site.id).where(File.lfn_hash.in_(list(some))))
-        found += [Unreadable(some[row.lfn_hash], row.block_id) for row in rows]
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A file that could not be read where it should lie."""
-
-    incident: Any
-    block_id: int
-
-
-def _awaited(site_id: int) -> Any:
-    """Select files at a site that copies elsewhere wait for, as there is nothing to read."""
-    waiting = (
-        exists()
-        .where(
-            Transfer.file_id == File.id,
-            Transfer.site_id != site_id,
-            Transfer.state == State.HELD,
-            Transfer.reason == "no-source",
-        )
-        .correlate(File)
-    )
-    here = (BlockReplica.site_id == site_id, BlockReplica.state == ReplicaState.VALID)
-    return (
-        select(File.lfn_hash, File.block_id)
-        .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .where(*here, waiting)
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A file that copies could not read at a dying site, and that no site that stays has."""
@@ -279,6 +233,68 @@ class Unread:
     settled: bool
     """It was tried so often that it is tried only daily now."""
 
+    @property
+    def is_known(self) -> bool:
+        """Tell whether something bad is known of this file, and not only of its site."""
+        return self.corrupt or self.reason in _OF_THE_FILE
+
+
+def unreadable(work: Work, site: Any) -> list[Any]:
+    """Return files that could not be read at a site where they should lie."""
+    told = (
+        Incident.site == site.name,
+        Incident.kind.in_(("missing", "corrupt")),
+        Incident.ended.is_(None),
+    )
+    incidents = work.rows(
+        select(Incident.lfn, Incident.kind, Incident.detail, Incident.at)
+        .where(*told)
+        .order_by(Incident.id)
+    )
+    found: list[Any] = []
+    for start in range(0, len(incidents), 1000):
+        some = {lfn_hash(row.lfn): row for row in incidents[start : start + 1000]}
+        rows = work.rows(_awaited(site.id).where(File.lfn_hash.in_(list(some))))
+        found += [_unreadable(some[row.lfn_hash], row) for row in rows]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that could not be read where it should lie."""
+
+    incident: Any
+    file: Unread
+    awaited: bool
+    """Copies elsewhere wait for it, as there is nothing to read."""
+
+
+def _unreadable(told: Any, row: Any) -> Unreadable:
+    which = (row.id, row.lfn, row.size, row.adler32, row.block_id, row.replica_id)
+    file = Unread(*which, told.kind, told.detail, corrupt=told.kind == "corrupt", settled=False)
+    return Unreadable(told, file, row.awaited)
+
+
+def _awaited(site_id: int) -> Any:
+    """Select files at a site, and whether copies elsewhere wait for something to read."""
+    waiting = (
+        exists()
+        .where(
+            Transfer.file_id == File.id,
+            Transfer.site_id != site_id,
+            Transfer.state == State.HELD,
+            Transfer.reason == "no-source",
+        )
+        .correlate(File)
+    )
+    here = (BlockReplica.site_id == site_id, BlockReplica.state == ReplicaState.VALID)
+    columns = (File.id, File.lfn, File.lfn_hash, File.size, File.adler32, File.block_id)
+    return (
+        select(*columns, BlockReplica.id.label("replica_id"), waiting.label("awaited"))
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .where(*here)
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -287,19 +303,27 @@ class Patience:
     before: datetime
     site_fails: bool
     """Nothing could be read at the site since then."""
+    asked: datetime
+    """Copies that were sent for later say nothing yet of a site that fails."""
+    attempts: int = 0
+    """So often must a file have been tried where others can be read."""
 
 
 _COPIES = 5
 """As many sites may wait for the same file."""
-_OF_THE_SOURCE = ("source-error", "source-missing", "checksum-mismatch", "no-source")
+_OF_THE_FILE = ("source-missing", "checksum-mismatch", "no-source")
+_OF_THE_SOURCE = ("source-error", *_OF_THE_FILE)
 
 
 def unread(
-    work: Work, site: Any, dying: Collection[int], patience: Patience, most: int
+    work: Work, site: Any, dying: Collection[int], patience: Patience, most: int, *more: Any
 ) -> list[Unread]:
-    """Return such files for which copies have tried long enough."""
+    """Return such files for which copies have tried long enough, and which none reads just now."""
     elsewhere = _elsewhere(_OTHER.complete.is_(True), _HOME.id.not_in(dying))
     waits = (Transfer.site_id != site.id, Transfer.state.in_((State.QUEUED, State.HELD)))
+    reader = aliased(Transfer)
+    read = exists().where(reader.source_id == BlockReplica.id, reader.file_id == File.id)
+    read = read.where(reader.state == State.ACTIVE).correlate(BlockReplica, File)
     corrupt = _known_bad(site, patience, Incident.kind == "corrupt")
     held = (Transfer.state == State.HELD).label("settled")
     here = BlockReplica.id.label("replica_id")
@@ -310,6 +334,7 @@ def unread(
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .where(BlockReplica.site_id == site.id, BlockReplica.state == ReplicaState.VALID)
         .where(*waits, _failed_long(site, patience), ~elsewhere, File.condemned_by.is_(None))
+        .where(~read, *more)
         .order_by(File.id, Transfer.id)
         .limit(most * _COPIES)
     )
@@ -323,7 +348,8 @@ def _failed_long(site: Any, patience: Patience) -> Any:
     """
     reads = BlockReplica.id == Transfer.source_id
     tried = or_(Transfer.attempts > 1, Transfer.state == State.HELD)
-    failed = and_(reads, tried, Transfer.created <= patience.before)
+    often = Transfer.attempts >= patience.attempts
+    failed = and_(reads, tried, often, Transfer.created <= patience.before)
     of_file = and_(
         or_(reads, Transfer.source_id.is_(None)),
         Transfer.reason.in_(_OF_THE_SOURCE),
@@ -331,7 +357,7 @@ def _failed_long(site: Any, patience: Patience) -> Any:
     )
     if patience.site_fails:
         failing = Transfer.reason.in_((*_OF_THE_SOURCE, "site-failing"))
-        return or_(of_file, and_(reads, failing))
+        return or_(of_file, and_(reads, failing, Transfer.created <= patience.asked))
     return or_(of_file, and_(failed, Transfer.reason == "source-error"))
 
 

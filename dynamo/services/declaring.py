@@ -1,14 +1,14 @@
-"""Declaring: an operator confirms that what could not be read at a dying site is lost.
+"""Declaring: what could not be read at a dying site is looked for once more, then declared lost.
 
-Many files that seem bad at once are more often a site that is not mounted, so that nobody but a
-person gives them up, and only what copies could not read for long. Each is looked for once more: a
-site may have come back. Their owners are told as of any lost file.
+Many files that seem bad at once are more often a site that is not mounted, so that a person gives
+them up, or `forsaking` after a long time, and only what copies could not read for long. A site may
+have come back: what can be read after all is copied. Owners are told as of any lost file.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from dynamo.db import breakers, evacuation, incidents, placing, transfers
@@ -20,7 +20,7 @@ from dynamo.errors import Conflict, NotFound
 from dynamo.inventory import names
 from dynamo.inventory.callers import Caller
 from dynamo.operations.breakers import Operation
-from dynamo.services import mending
+from dynamo.services import mending, traffic
 from dynamo.services.mending import Bad
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
@@ -37,18 +37,11 @@ def declare(use: Tools, name: str, caller: Caller) -> Item:
     whether there may be more. Raises NotFound, and Conflict for a site that is not being emptied.
     """
     site, found, fails = _unread(use, name)
-    look = _Look(storage=use.storages.at(site.url, site.rules), fails=fails)
-    seen = [(one, look.reads(one)) for one in found]
-    gone = [one for one, reads in seen if reads is False]
-    back = [one for one, reads in seen if reads]
-    for one in back:
-        _try_again(use, site, one)
-    if gone:
-        _note(use, name, caller, len(gone))
-    lost = sum(_give_up(use, site, one) for one in gone)
-    unsure = len(found) - len(gone) - len(back)
+    seen = look(use, site, found, fails=fails)
+    save(use, site, seen.back)
+    lost = lose(use, site, seen.gone, By(caller.name, lambda work, _: _is_dying(work, use, site)))
     more = len(found) == MOST
-    return {"site": name, "lost": lost, "kept": len(back), "unsure": unsure, "more": more}
+    return {"site": name, "lost": lost, "kept": len(seen.back), "unsure": seen.unsure, "more": more}
 
 
 def unread(
@@ -56,9 +49,71 @@ def unread(
 ) -> tuple[Sequence[Unread], bool]:
     """Return what could be given up, and whether nothing at the site could be read for long."""
     before = work.now - timedelta(hours=use.settings.consistency.apart_hours)
-    resting = breakers.resting(work, [site.id], Operation.READ)
-    fails = any(rest.since is not None and rest.since <= before for rest in resting)
-    return evacuation.unread(work, site, dying, Patience(before, fails), most), fails
+    fails = fails_since(work, site.id, before)
+    return evacuation.unread(work, site, dying, Patience(before, fails, work.now), most), fails
+
+
+def fails_since(work: Work, site_id: int, before: datetime) -> bool:
+    """Tell whether nothing could be read at a site since a moment."""
+    since = failing_since(work, site_id)
+    return since is not None and since <= before
+
+
+def failing_since(work: Work, site_id: int) -> datetime | None:
+    """Return since when nothing can be read at a site; None = something can, or nobody knows."""
+    resting = breakers.resting(work, [site_id], Operation.READ)
+    return next((rest.since for rest in resting), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a last look has shown."""
+
+    gone: Sequence[Unread]
+    back: Sequence[Unread]
+    unsure: int
+    """Files of which nobody can tell now."""
+    answers: bool
+    """The storage says that a file is not there, or another, of which nothing was known so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who gives files up, and what must still hold when it is done."""
+
+    who: str
+    still: Callable[[Work, Unread], bool]
+
+
+def look(use: Tools, site: Any, found: Sequence[Unread], *, fails: bool) -> Seen:
+    """Look for files once more; `fails` = nothing could be read there for long."""
+    looks = _Look(storage=use.storages.at(site.url, site.rules), fails=fails)
+    seen = [(one, looks.reads(one)) for one in found]
+    gone = [one for one, reads in seen if reads is False]
+    back = [one for one, reads in seen if reads]
+    return Seen(gone, back, len(seen) - len(gone) - len(back), looks.answers)
+
+
+def save(use: Tools, site: Any, back: Sequence[Unread]) -> None:
+    """Let copies read what can be read again."""
+    for one in back:
+        _try_again(use, site, one)
+    if back:
+        revive(use, site)
+
+
+@retried
+def revive(use: Tools, site: Any) -> None:
+    """Note that a site is not silent any more: what waited for it is tried now."""
+    with use.begin() as work:
+        traffic.works(work, use, (site.id, Operation.READ))
+
+
+def lose(use: Tools, site: Any, gone: Sequence[Unread], by: By) -> int:
+    """Declare files lost; return how many were."""
+    if gone:
+        _note(use, site.name, by.who, len(gone))
+    return sum(_give_up(use, site, one, by) for one in gone)
 
 
 _SILENT = 3
@@ -75,6 +130,8 @@ class _Look:
     """Nothing could be read there for long."""
     silent: int = 0
     """Looks in a row that found no storage."""
+    answers: bool = False
+    """See `Seen`."""
     until: float = field(default_factory=lambda: time.monotonic() + _SECONDS)
 
     def reads(self, one: Unread) -> bool | None:
@@ -92,6 +149,7 @@ class _Look:
             return silence
         self.silent = 0
         if found is None or found.size != one.size or one.corrupt:
+            self.answers |= not one.is_known
             return False
         return self._whole(one)
 
@@ -117,11 +175,15 @@ def _unread(use: Tools, name: str) -> tuple[Any, Sequence[Unread], bool]:
         return site, *unread(work, use, site, dying, MOST)
 
 
+def _is_dying(work: Work, use: Tools, site: Any) -> bool:
+    return site.id in evacuation.dying_ids(work, use.settings.dealer.leaving)
+
+
 @retried
-def _note(use: Tools, name: str, caller: Caller, n_files: int) -> None:
+def _note(use: Tools, name: str, who: str, n_files: int) -> None:
     with use.begin() as work:
         why = f"losses declared: {n_files} files that could not be read"
-        record(work, [Event("site-changed", caller.name, site=name, why=why)])
+        record(work, [Event("site-changed", who, site=name, why=why)])
 
 
 @retried
@@ -134,9 +196,11 @@ def _try_again(use: Tools, site: Any, one: Unread) -> None:
 
 
 @retried
-def _give_up(use: Tools, site: Any, one: Unread) -> bool:
+def _give_up(use: Tools, site: Any, one: Unread, by: By) -> bool:
     with use.begin() as work:
         placing.lock_blocks(work, [one.block_id])
+        if not by.still(work, one):
+            return False
         _let_go(work, use, one)
         file = mending.still_there(work, site.id, one.lfn)
         if file is None:

@@ -21,7 +21,17 @@ from dynamo.inventory.states import ReplicaState, RequestKind
 from dynamo.logs import logger
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
-from dynamo.services import closures, completing, condemning, guard, mending, parting, unasked
+from dynamo.services import (
+    closures,
+    completing,
+    condemning,
+    declaring,
+    forsaking,
+    guard,
+    mending,
+    parting,
+    unasked,
+)
 from dynamo.services.mending import Bad
 from dynamo.services.sending import DEALER
 from dynamo.services.tools import Tools
@@ -37,7 +47,8 @@ MOST = 10_000
 
 def evacuate(use: Tools) -> None:
     """Bring the evacuation of all dying sites forward."""
-    for site in _dying(use):
+    sites = _dying(use)
+    for site in sites:
         for block_id in _open_blocks(use, site.id):
             closures.close_block(use, block_id)
         parting.part(use, site, MOST)
@@ -51,6 +62,8 @@ def evacuate(use: Tools) -> None:
                 reached(Point.EVACUATION_CONDEMNED)
             _judge(use, request_id)
         _mend(use, site)
+    for site in sites:  # storages are asked here, and some are silent: all else comes first
+        forsaking.forsake(use, site.name)
 
 
 def _complete_parts(use: Tools, site: Any) -> None:
@@ -79,29 +92,34 @@ def _copy(use: Tools, site: str) -> int:
 def _mend(use: Tools, site: Any) -> None:
     """Take files out of a dying site that could not be read there for long and lie nowhere else.
 
-    A site that is not mounted lacks all its files: where too many seem bad nothing is believed.
+    They are looked for once more. A site that is not mounted lacks all its files: where too many
+    seem bad, some of them only since this moment, nothing is believed.
     """
     numbers = use.settings.consistency
-    bad, n_files = _bad(use, site, timedelta(hours=numbers.apart_hours))
+    bad, n_bad, n_files = _bad(use, site, timedelta(hours=numbers.apart_hours))
     most = max(numbers.few, int(numbers.max_share * n_files))
-    if len(bad) > min(most, numbers.max_files):
-        log.warning("too many files are bad at a dying site", site=site.name, files=len(bad))
+    if n_bad > min(most, numbers.max_files):
+        log.warning("too many files are bad at a dying site", site=site.name, files=n_bad)
         return
+    seen = declaring.look(use, site, [one.file for one in bad], fails=False)
+    declaring.save(use, site, seen.back)
     for one in bad:
-        _mend_one(use, site, one)
+        if one.file in seen.gone:
+            _mend_one(use, site, one)
 
 
 @retried
-def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Unreadable], int]:
+def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Unreadable], int, int]:
     with use.begin.reading() as work:
-        found = evacuation.unreadable(work, site, work.now - patience)
-        return found, evacuation.n_files(work, site.id)
+        found = evacuation.unreadable(work, site)
+        old = [one for one in found if one.awaited and one.incident.at <= work.now - patience]
+        return old, len(found), evacuation.n_files(work, site.id)
 
 
 @retried
 def _mend_one(use: Tools, site: Any, bad: Unreadable) -> None:
     with use.begin() as work:
-        placing.lock_blocks(work, [bad.block_id])
+        placing.lock_blocks(work, [bad.file.block_id])
         told = bad.incident
         file = mending.still_there(work, site.id, told.lfn)
         if file is not None:

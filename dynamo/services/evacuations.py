@@ -18,7 +18,7 @@ from dynamo.db.work import Work
 from dynamo.errors import NotFound
 from dynamo.inventory import names
 from dynamo.inventory.states import SiteKind
-from dynamo.services import declaring, forecasts
+from dynamo.services import declaring, forecasts, forsaking
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 
@@ -63,6 +63,7 @@ def show(use: Tools, name: str) -> Item:
             },
             "stuck": {"files": n_files + refused[1], "bytes": size + refused[2]},
             "problems": [*_refused(work, looked), *_files(work, looked)],
+            "given_up": forsaking.prospect(work, use, site, dying),
             "expected_end": None if end is None or not left["bytes"] else rfc3339(end),
         }
 

@@ -124,9 +124,9 @@ def _declare_lost(work: Work, use: Tools, bad: Bad) -> None:
         reason=LOST,
         error=why[:1000],
     )
-    incidents.report(work, Report(file.lfn, "", LOST, why))
-    event = Event("lost", SYSTEM, file.dataset, file.uuid, file.lfn, bad.site, 1, file.size)
-    record(work, [event])
+    if incidents.report(work, Report(file.lfn, "", LOST, why)):  # else it was told already
+        event = Event("lost", SYSTEM, file.dataset, file.uuid, file.lfn, bad.site, 1, file.size)
+        record(work, [event])
 
 
 def _request(work: Work, use: Tools, bad: Bad, state: RequestState) -> int:

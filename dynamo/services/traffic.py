@@ -4,7 +4,7 @@ Limits and breakers are looked at when a worker begins, under locks; when it end
 called. Nothing is decided by the order of messages alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -132,10 +132,19 @@ def tell(use: Tools, known: Experience) -> None:
     known.forget()
 
 
-def _learn(work: Work, use: Tools, known: Experience) -> None:
-    again = breakers.count(work, known.results, rules(use))
+def works(work: Work, use: Tools, place: Place) -> None:
+    """Note that an operation succeeds at a site: what waited for its breaker goes on."""
+    _weigh(work, use, {place: Result(done=1)})
+
+
+def _weigh(work: Work, use: Tools, results: Mapping[Place, Result]) -> None:
+    again = breakers.count(work, results, rules(use))
     if again:
         fairness.wake(work, again)
+
+
+def _learn(work: Work, use: Tools, known: Experience) -> None:
+    _weigh(work, use, known.results)
     if known.way.source_id != streams.OUTSIDE and known.moved.seconds > 0:
         half_life = timedelta(hours=use.settings.transfer.rate_half_life_hours)
         links.learn(work, {(known.way.source_id, known.way.site_id): known.moved}, half_life)

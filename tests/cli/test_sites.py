@@ -62,6 +62,8 @@ def test_an_operator_gives_up_what_could_not_be_read_at_a_dying_site(house: Hous
     assert "0 files (0 B) could not" in house.run("site", "losses", "T2_A", "--declare").stderr
     with house.world.use.begin() as work:
         work.changed(update(Incident).values(at=work.now - timedelta(days=1)))
+    shown = house.run("site", "evacuation", "T2_A").stdout
+    assert "given up not now: most other sites do not answer their probes either" in shown
 
     asked = house.run("site", "losses", "T2_A", "--declare")
     assert asked.exit_code != 0

@@ -19,6 +19,7 @@ from tests.conftest import Clock
 from tests.services.world import World, build
 
 GIVEN_UP = timedelta(days=14)
+NEVER = timedelta()
 NOTHING: list[tuple[str, str, str]] = []
 
 
@@ -29,13 +30,14 @@ class Evenings:
     world: World
     clock: Clock
     standing: Standing = field(default_factory=Standing)
+    lost: timedelta = NEVER
 
     def after(self, days: float = 1, silent: Collection[str] = ()) -> list[tuple[str, str, str]]:
         """Let days pass; return what a person is needed for then."""
         for _ in range(int(days)):
             self.clock.forward(days=1)
             with self.world.use.begin.reading() as work:
-                found = needs(Look(work, self.standing, silent, GIVEN_UP))
+                found = needs(Look(work, self.standing, silent, GIVEN_UP, self.lost))
         return [need.matter for need in found]
 
     def change(self, table: type, **values: object) -> None:
@@ -77,6 +79,18 @@ def test_what_only_a_storage_has_that_is_gone_for_good_is_a_persons_to_give_up(e
 
     assert evenings.after(3, silent=[url]) == NOTHING
     assert evenings.after(1, silent=[url]) == [("site", "T2_A", "not-emptied-silent")]
+
+
+def test_it_is_nobodys_where_it_is_declared_lost_by_itself_unless_it_is_not(evenings):
+    url = evenings.become("T2_A", status="morgue")
+    evenings.lost = timedelta(days=10)
+    evenings.change(Transfer, state="held", reason="source-error")
+
+    assert evenings.after(13, silent=[url]) == NOTHING
+    assert evenings.after(1, silent=[url]) == [
+        ("site", "T2_A", "not-emptied-silent"),
+        ("transfer", "T2_A", "source-error"),
+    ]
 
 
 def test_a_dying_site_that_is_empty_needs_nobody(evenings):
@@ -134,6 +148,21 @@ def test_a_request_of_which_nothing_comes_counts_after_a_while(evenings, reason,
     assert evenings.after(1) == [("request", "injection", reason)]
     evenings.change(Request, n_done=2)
     assert evenings.after(days) == NOTHING, "it goes on"
+
+
+def test_what_waited_for_a_site_has_its_days_when_that_is_over(evenings):
+    evenings.change(Request, state="running", reason="source-error")
+    assert evenings.after(10) == NOTHING
+    evenings.change(Request, reason="waiting")
+    assert evenings.after(3) == NOTHING
+    assert evenings.after(1) == [("request", "injection", "waiting")]
+
+
+def test_a_request_that_says_something_else_each_day_is_found_too(evenings):
+    for day in range(17):
+        evenings.change(Request, state="running", reason=("source-error", "waiting")[day % 2])
+        assert evenings.after(1) == NOTHING
+    assert evenings.after(1) != NOTHING
 
 
 def test_a_lost_file_counts_unless_its_storage_is_gone(evenings):

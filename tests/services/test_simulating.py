@@ -146,8 +146,9 @@ def test_a_file_that_only_a_person_can_move_away_is_an_action(tmp_path, monkeypa
     assert (unspoiled.operator_actions, unspoiled.days[-1].needs) == (0, [])
 
 
-def test_a_site_that_is_silent_for_good_is_emptied_and_needs_nobody(tmp_path, monkeypatch):
-    """No job writes there what nobody else has."""
+@pytest.mark.parametrize("tape", [1, 0], ids=["copies", "only"])
+def test_a_site_that_is_silent_for_good_is_emptied_and_needs_nobody(tmp_path, monkeypatch, tape):
+    """What others have is copied; what nobody else has is declared lost in time."""
 
     had: list[int] = []
 
@@ -157,15 +158,16 @@ def test_a_site_that_is_silent_for_good_is_emptied_and_needs_nobody(tmp_path, mo
         had.append(len(gone.files))
 
     monkeypatch.setattr(Life, "fail", fall_silent)
-    soon = Settings(data=tmp_path, site=Site(morgue_days=0.5))
-    scenario = replace(SMALL, days=5, sites=6, datasets=40, jobs=0, fill=0.6)
+    soon = Settings(data=tmp_path, site=Site(morgue_days=0.5, lost_days=1.5))
+    scenario = replace(SMALL, days=6, sites=6, tape=tape, datasets=40, jobs=0, fill=0.6)
 
     outcome = simulate(scenario, Configuration("it", soon), lambda _: None)
 
     days = outcome.days
     assert days[-1].sites["morgue"] == 1
     assert had[0] > 10
-    assert days[-1].dying == 0, "all is safe elsewhere"
+    assert days[-1].dying == 0, "all is safe elsewhere, or given up"
+    assert (days[-1].lost > 0) == (tape == 0)
     assert outcome.operator_actions == 0
 
 

@@ -22,7 +22,7 @@ from dynamo.db.tables.decisions import (
 from dynamo.db.tables.memory import Answer, History, Incident, Pulse, Switch
 from dynamo.db.tables.operations import Deletion, Lease, Request, Transfer
 from dynamo.db.tables.places import Group, Partition, Quota, Site, User
-from dynamo.db.tables.traffic import Breaker, Downtime, Feed, Link, Parked, Probe, Stream
+from dynamo.db.tables.traffic import Breaker, Downtime, Feed, Link, Parked, Probe, Stream, Vigil
 
 __all__ = [
     "Access",
@@ -63,4 +63,5 @@ __all__ = [
     "Switch",
     "Transfer",
     "User",
+    "Vigil",
 ]

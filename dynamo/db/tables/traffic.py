@@ -122,6 +122,21 @@ class Feed(Base):
     detail: Mapped[Sentence | None]
 
 
+class Vigil(Base):
+    """For how long a dying site has been watched."""
+
+    __tablename__ = "vigils"
+    __table_args__ = (INNODB,)
+
+    site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True)
+    begun: Mapped[Moment]
+    """Since when the site is dying: who dies anew is watched anew."""
+    at: Mapped[Moment]
+    """When somebody looked last."""
+    watched: Mapped[Seconds]
+    """Seconds, without those in which nobody could have told whether it lives."""
+
+
 class Probe(Base):
     """How a site's last probes ended."""
 

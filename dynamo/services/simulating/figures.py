@@ -129,8 +129,9 @@ def measure(use: Tools, day: int, traffic: Traffic, evening: Evening) -> Day:
 
 
 def _look(use: Tools, work: Work, evening: Evening) -> Look:
-    waits = timedelta(days=use.settings.site.morgue_days)
-    return Look(work, evening.standing, evening.silent, waits)
+    times = use.settings.site
+    waits, lost = timedelta(days=times.morgue_days), timedelta(days=times.lost_days)
+    return Look(work, evening.standing, evening.silent, waits, lost)
 
 
 _LOST = (Incident.kind == "lost", Incident.ended.is_(None))

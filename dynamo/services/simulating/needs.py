@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.incidents import LOST
@@ -102,6 +102,8 @@ class Look:
     """Endpoints that do not answer, as was wanted of them: only a simulation knows."""
     given_up: timedelta
     """How long a site that is away is waited for."""
+    lost: timedelta = timedelta()
+    """How long what only a dying site has is waited for then; no time = until a person says so."""
 
     @property
     def edge(self) -> datetime:
@@ -123,9 +125,11 @@ def needs(look: Look) -> list[Need]:
     return sorted(found, key=lambda need: need.matter)
 
 
-def _settled(site: Any, edge: datetime) -> Any:
+def _settled(site: Any, look: Look) -> Any:
     """Tell whether nobody waits for a site to come back, and has not for a while."""
     since = func.coalesce(site.since, site.created)
+    waited = and_(site.status == SiteStatus.MORGUE, site.url.in_(look.silent))
+    edge = case((waited, look.edge - look.lost), else_=look.edge)
     return and_(site.status != SiteStatus.WAITROOM, since < edge)
 
 
@@ -137,10 +141,10 @@ def _transfers(look: Look) -> Iterator[Need]:
     home = aliased(Site)
     edge, work = look.edge, look.work
     unread = and_(Transfer.kind == TransferKind.COPY, Transfer.source_id.is_(None))
-    known = or_(home.id.is_(None), _settled(home, edge))
+    known = or_(home.id.is_(None), _settled(home, look))
     late = or_(
-        and_(~unread, Transfer.created < edge, _settled(Site, edge), known),
-        and_(unread, Transfer.created < edge - look.given_up),
+        and_(~unread, Transfer.created < edge, _settled(Site, look), known),
+        and_(unread, Transfer.created < edge - look.given_up - look.lost),
     )
     yield from _held(
         work,
@@ -163,7 +167,7 @@ def _removals(look: Look) -> Iterator[Need]:
     tables: tuple[tuple[Any, str], ...] = ((Deletion, "deletion"), (Remedy, "remedy"))
     for table, what in tables:
         answers = Site.url.not_in(look.silent)
-        late = and_(table.created < look.edge, _settled(Site, look.edge), answers)
+        late = and_(table.created < look.edge, _settled(Site, look), answers)
         yield from _held(
             look.work,
             what,
@@ -184,7 +188,7 @@ def _requests(look: Look) -> Iterator[Need]:
     """Find requests that are held for a person, or of which nothing has come for long.
 
     Copies of data that are still being written go on with them, and deletions at a storage that is
-    gone hinder nobody.
+    gone hinder nobody. What waited for a site has its three days when that is over.
     """
     work = look.work
     mine = (Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
@@ -199,11 +203,14 @@ def _requests(look: Look) -> Iterator[Need]:
     )
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
+    waits = {row.id: row.reason in ABSENT for row in rows}
+    alike = look.standing.still("request that waits", work.now, waits)
+    longest = PATIENCE + look.given_up + look.lost
     counted: dict[tuple[str, str], int] = {}
     for row in rows:
         personal = row.state == RequestState.HELD and row.reason in PERSONAL
-        most = PATIENCE + (look.given_up if row.reason in ABSENT else timedelta())
-        if personal or still[row.id] >= most:
+        late = not waits[row.id] and min(still[row.id], alike[row.id]) >= PATIENCE
+        if personal or late or still[row.id] >= longest:
             counted[row.kind, row.reason] = counted.get((row.kind, row.reason), 0) + 1
     return (Need("request", kind, reason, n) for (kind, reason), n in counted.items())
 
@@ -218,7 +225,7 @@ def _sites(look: Look) -> Iterator[Need]:
     """Find sites that are being emptied and do not become emptier, and such as do not come back.
 
     What is condemned at a site is safe elsewhere, so only the rest counts: at a storage that is
-    gone those are files that nobody else has, which an operator declares lost.
+    gone those are files that nobody else has, which are declared lost after a while.
     """
     work = look.work
     valid = (BlockReplica.site_id == Site.id, BlockReplica.state == ReplicaState.VALID)
@@ -229,7 +236,8 @@ def _sites(look: Look) -> Iterator[Need]:
     still = look.standing.still("site", work.now, marks)
     for row in rows:
         reason = _of_site(row, look.silent)
-        if reason is not None and still[row.name] >= PATIENCE:
+        waits = look.lost if reason == UNREADABLE else timedelta()
+        if reason is not None and still[row.name] >= PATIENCE + waits:
             yield Need("site", row.name, reason, 1)
 
 
