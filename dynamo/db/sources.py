@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from dynamo.db import breakers, downtimes, links
@@ -71,7 +71,7 @@ def of_file(
     """Return the replica from which a site reads one file best, if nothing bad is known of it.
 
     It need not be complete, as long as it holds the file. `but` is taken only where all else is
-    on tape.
+    on tape, and not even then where its site is set aside.
     """
     bad = select(Incident.site).where(Incident.lfn == lfn, Incident.ended.is_(None))
     listed = exists().where(
@@ -86,20 +86,36 @@ def of_file(
         or_(BlockReplica.complete.is_(True), listed),
     )
     rows = work.rows(others)
-    preferred = [row for row in rows if row.id != but and row.kind == SiteKind.DISK] or rows
+    preferred = _preferred(rows, but)
     return int(_Choice(work, preferred, site_id).of(preferred).id) if preferred else None
+
+
+def _preferred(rows: Sequence[Any], but: int | None) -> Sequence[Any]:
+    """Return the replicas to choose from when one has failed."""
+    others = [row for row in rows if row.id != but]
+    if any(row.id == but and row.status != SiteStatus.READY for row in rows):
+        ready = [row for row in others if row.status == SiteStatus.READY]
+        if ready:
+            return _disks(ready) or ready
+    return _disks(others) or rows
+
+
+def _disks(rows: Sequence[Any]) -> list[Any]:
+    return [row for row in rows if row.kind == SiteKind.DISK]
 
 
 def stranded(work: Work, most: int) -> Sequence[Any]:
     """Return replicas at ill sites from which transfers wait to read what lies at a well one too.
 
-    Each row is a block, the replica, and a site that wants it.
+    Each row is a block, the replica, and a site that wants it. A disk is waited for rather than
+    tape is read, but not one that is given up.
     """
-    well = _well(work)
+    well, tapes = _well(work, SiteKind.DISK), _well(work, SiteKind.TAPE)
     other = aliased(BlockReplica)
+    given_up = and_(Site.status == SiteStatus.MORGUE, other.site_id.in_(tapes))
     elsewhere = exists().where(
         other.block_id == BlockReplica.block_id,
-        other.site_id.in_(well),
+        or_(other.site_id.in_(well), given_up),
         other.site_id != Transfer.site_id,
         other.state == ReplicaState.VALID,
         other.complete.is_(True),
@@ -121,7 +137,7 @@ def stranded(work: Work, most: int) -> Sequence[Any]:
 
 def reroute(work: Work, some: Collection[Any]) -> None:
     """Let what waits for such replicas be read at well sites; what waited for that goes on now."""
-    well = _well(work)
+    well = _well(work, SiteKind.DISK) | _well(work, SiteKind.TAPE)
     ill = set(work.scalars(select(Site.id).where(Site.id.not_in(well))))
     wanted: dict[int, list[Any]] = {}
     for row in some:
@@ -156,9 +172,9 @@ _WAITS = Transfer.state.in_((State.QUEUED, State.HELD))
 _AS_SOURCE_IS_ILL = ("source-error", "site-failing")
 
 
-def _well(work: Work) -> set[int]:
-    """Return the ready disk sites that can be read: no breaker is open, nothing is stopped."""
-    ready = (Site.kind == SiteKind.DISK, Site.status == SiteStatus.READY)
+def _well(work: Work, kind: SiteKind) -> set[int]:
+    """Return the ready sites that can be read: no breaker is open, nothing is stopped."""
+    ready = (Site.kind == kind, Site.status == SiteStatus.READY)
     named = select(Site.id).where(*ready, Site.name.not_in(stopped_sites(work)))
     return set(work.scalars(named)) - _ill(work)
 

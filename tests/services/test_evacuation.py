@@ -554,6 +554,29 @@ def test_a_dead_site_is_given_up_when_an_operator_says_so(dying: World, clock: C
     mend_site(dying, "T2_A")
 
 
+@pytest.mark.parametrize("n", [1, 10], ids=["file", "site"])
+def test_what_cannot_be_read_at_a_dying_site_comes_from_tape(
+    world: World, clock: Clock, n: int
+) -> None:
+    world.site("T1_TAPE", kind="tape")
+    world.many("T2_A", n)
+    world.close()
+    world.work()
+    world.copy("T1_TAPE", consolidate=False)
+    world.work()
+    request = world.copy("T2_B", consolidate=False)
+    break_site(world, "T2_A")
+    give_up(world)
+    world.work()
+    for _ in range(4):
+        clock.forward(hours=2)
+        world.sweep()
+
+    assert world.request("copy", request)["state"] == "done"
+    assert len(world.on_disk("T2_B")) == n
+    mend_site(world, "T2_A")
+
+
 def test_what_an_operator_has_stopped_is_not_lost(dying: World, clock: Clock) -> None:
     give_up(dying)
     switches.put(dying.use, of_site("T2_A"), asked.SwitchBody(stopped=True), OPERATOR)
