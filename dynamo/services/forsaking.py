@@ -9,16 +9,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from dynamo.clock import rfc3339
-from dynamo.db import downtimes, evacuation, switches, vigils
+from dynamo.db import downtimes, evacuation, requests, switches, vigils
 from dynamo.db.evacuation import Patience, Unread
 from dynamo.db.reads import sites
-from dynamo.db.tables import File, Probe, Site
+from dynamo.db.requests import Tallies
+from dynamo.db.tables import File, Probe, Site, Transfer
 from dynamo.db.work import Work, retried
-from dynamo.inventory.states import SiteStatus
+from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
+from dynamo.operations.life import State
 from dynamo.services import declaring
 from dynamo.services.declaring import By
 from dynamo.services.pages import Item
@@ -41,6 +43,9 @@ def forsake(use: Tools, name: str) -> None:
     """Declare lost what a dying site could not give out in all the time that it was watched."""
     if not use.settings.site.lost_days or not _is_due(use, name):
         return
+    for _ in range(ROUNDS):
+        if not _fail_arrivals(use, name):
+            break
     for _ in range(ROUNDS):
         if not _give_up_some(use, name):
             return
@@ -71,6 +76,37 @@ def _is_due(use: Tools, name: str) -> bool:
         hindered = _hindrance(work, use, site) is not None
         watched = vigils.keep(work, site.id, _begun(site), timedelta() if hindered else _DAY)
         return not hindered and watched >= _time(use)
+
+
+@retried
+def _fail_arrivals(use: Tools, name: str) -> bool:
+    """Give up some of what was to arrive there and waits for the site; tell whether there is more.
+
+    Its owner is told: it can be injected again elsewhere.
+    """
+    with use.begin() as work:
+        site = sites.one(work, name)
+        if _hindrance(work, use, site) is not None:
+            return False
+        waiting = (
+            Transfer.site_id == site.id,
+            Transfer.kind != TransferKind.COPY,
+            Transfer.state == State.HELD,
+            Transfer.reason == "site-not-ready",
+            Transfer.created <= work.now - _time(use),
+        )
+        wanted = select(Transfer.id, Transfer.request_id).where(*waiting).order_by(Transfer.id)
+        rows = work.rows(wanted.limit(AT_ONCE).with_for_update())
+        given_up = {"state": State.FAILED, "not_before": None, "updated": work.now}
+        told = f"{name} does not come back: inject it again at another site"
+        here = Transfer.id.in_([row.id for row in rows])
+        work.changed(update(Transfer).where(here).values(error=told, **given_up))
+        tallies = Tallies()
+        for row in rows:
+            tallies[row.request_id].failed += 1
+        requests.count(work, tallies)
+        requests.settle_injections(work, {row.request_id for row in rows})
+        return len(rows) == AT_ONCE
 
 
 @retried

@@ -348,6 +348,30 @@ def test_a_site_that_an_operator_takes_back_at_the_last_moment_loses_nothing(
     assert lost(due) == []
 
 
+def test_what_was_to_arrive_at_a_site_that_does_not_come_back_fails_and_can_come_elsewhere(
+    doomed: World, clock: Clock
+) -> None:
+    set_status(doomed, "T2_A", "ready")
+    content = b"not there yet"
+    file = doomed.pulled("T2_A", "late.root", content)
+    request = doomed.inject("T2_A", [file], dataset="/Higgs/alice-v2/USER")
+    set_status(doomed, "T2_A", "morgue")
+    doomed.work()
+    pass_by(doomed, clock, 3.5)
+    assert doomed.request("injection", request)["state"] == "held"
+    pass_by(doomed, clock, 0.5)
+
+    assert doomed.request("injection", request)["state"] == "failed"
+    [problem] = doomed.problems("injection", request)
+    assert problem["reason"] == "site-not-ready"
+    assert "inject it again at another site" in str(problem["detail"])
+
+    again = doomed.pulled("T2_B", "late.root", content)
+    request = doomed.inject("T2_B", [again], dataset="/Higgs/alice-v2/USER")
+    doomed.work()
+    assert doomed.request("injection", request)["state"] == "done"
+
+
 def test_two_beats_at_once_declare_each_file_lost_once(due: World) -> None:
     with ThreadPoolExecutor() as both:
         list(both.map(lambda _: forsaking.forsake(due.use, "T2_A"), range(2)))

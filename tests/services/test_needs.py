@@ -165,6 +165,11 @@ def test_a_request_that_says_something_else_each_day_is_found_too(evenings):
     assert evenings.after(1) != NOTHING
 
 
+def test_what_waits_for_a_lost_file_is_its_owners(evenings):
+    evenings.change(Request, state="held", reason="lost")
+    assert evenings.after(30) == NOTHING
+
+
 def test_a_lost_file_counts_unless_its_storage_is_gone(evenings):
     url = evenings.become("T2_A", status="ready")
     with evenings.world.use.begin() as work:

@@ -37,8 +37,12 @@ from dynamo.operations.life import OPEN, State
 
 PATIENCE = timedelta(days=3)
 """How long something may stand still, with all that it needs up, until an operator looks at it."""
-PERSONAL = frozenset(reason for reason, again in RETRYABLE.items() if not again) - {"being-deleted"}
-"""Reasons that do not pass by themselves: what is held for them waits for a person at once."""
+PERSONAL = frozenset(reason for reason, again in RETRYABLE.items() if not again)
+PERSONAL -= {"being-deleted", LOST}
+"""Reasons that do not pass by themselves: what is held for them waits for a person at once.
+
+What waits for files that are lost is their owner's, who injects them again or drops them.
+"""
 ABSENT = frozenset(
     {
         "site-not-ready",
@@ -200,6 +204,7 @@ def _requests(look: Look) -> Iterator[Need]:
         select(*columns)
         .outerjoin(Dataset, Dataset.name == Request.dataset)
         .where(Request.state.not_in(tuple(ENDED)), ~growing, Request.id.not_in(_unheard(look)))
+        .where(func.coalesce(Request.reason, WAITING) != LOST)
     )
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
