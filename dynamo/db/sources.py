@@ -22,7 +22,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.work import Work
-from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus
+from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus, TransferKind
 from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.life import State
 
@@ -168,6 +168,59 @@ def _move(work: Work, row: Any, after: int) -> int:
     return moved
 
 
+def read_elsewhere(work: Work, here: Any) -> Any:
+    """Tell whether a file can be read at another site than `here`, one where it is not known bad.
+
+    It is what `of_file` looks for.
+    """
+    other, home = aliased(BlockReplica), aliased(Site)
+    listed = exists().where(ReplicaFile.replica_id == other.id, ReplicaFile.file_id == File.id)
+    bad = exists().where(
+        Incident.lfn == File.lfn, Incident.site == home.name, Incident.ended.is_(None)
+    )
+    return (
+        exists()
+        .where(
+            other.block_id == File.block_id,
+            other.site_id != here,
+            other.state == ReplicaState.VALID,
+            home.id == other.site_id,
+            home.status != SiteStatus.UNKNOWN,
+            home.name.not_in(stopped_sites(work)),
+            or_(other.complete.is_(True), listed.correlate(other, File)),
+            ~bad.correlate(home, File),
+        )
+        .correlate_except(other, home)
+    )
+
+
+def found_again(work: Work, most: int) -> Sequence[Any]:
+    """Return copies that are held as there was nothing to read, and whose files can be read now."""
+    columns = (Transfer.id, Transfer.site_id, File.block_id, File.lfn)
+    held = select(*columns).join(File, File.id == Transfer.file_id).where(*_UNFED)
+    return work.rows(held.where(read_elsewhere(work, Transfer.site_id)).limit(most))
+
+
+def feed(work: Work, some: Collection[Any]) -> None:
+    """Let such copies be read where they can be, as if nobody had tried them."""
+    ids = select(Transfer.id).where(Transfer.id.in_([row.id for row in some]), *_UNFED)
+    still = set(work.scalars(ids.order_by(Transfer.id).with_for_update()))
+    fed = [
+        row.id
+        for row in some
+        if row.id in still and change(work, row.id, row.block_id, row.lfn, row.site_id)
+    ]
+    goes_on = {"state": State.QUEUED, "not_before": work.now, "attempts": 0, "hinted": UNSENT}
+    said = {"reason": None, "error": None, "updated": work.now}
+    work.changed(update(Transfer).where(Transfer.id.in_(fed)).values(**goes_on, **said))
+
+
+_UNFED = (
+    Transfer.kind == TransferKind.COPY,
+    Transfer.state == State.HELD,
+    Transfer.reason == "no-source",
+    Transfer.source_id.is_(None),
+)
 _WAITS = Transfer.state.in_((State.QUEUED, State.HELD))
 _AS_SOURCE_IS_ILL = ("source-error", "site-failing")
 

@@ -104,7 +104,10 @@ def withdraw(work: Work, use: Tools, request: Any, kept: Collection[int], who: s
 
 
 def _bequeath(work: Work, use: Tools, request: Any, unfinished: Sequence[Any]) -> None:
-    """Give what another open request wants as well to that one."""
+    """Give what another open request wants as well to that one.
+
+    But not what was given up: that is nobody's any more, and the heir tries it anew.
+    """
     dataset = registry.dataset(work, request.dataset)
     copies = requests.concerning(work, [request.dataset], [RequestKind.COPY])[RequestKind.COPY]
     if dataset is None or not copies:
@@ -128,7 +131,11 @@ def _bequeath(work: Work, use: Tools, request: Any, unfinished: Sequence[Any]) -
         work.changed(update(BlockReplica).where(*mine).values(new))
         work.changed(
             update(Transfer)
-            .where(Transfer.replica_id.in_(ids), Transfer.request_id == request.id)
+            .where(
+                Transfer.replica_id.in_(ids),
+                Transfer.request_id == request.id,
+                Transfer.state.in_(OPEN),
+            )
             .values(new)
         )
 

@@ -7,17 +7,17 @@ blocks count against the quota already.
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db import bulk, evacuation, placing, requests, sources, transfers
 from dynamo.db.streams import UNSENT
-from dynamo.db.switches import stopped_sites
-from dynamo.db.tables import Block, BlockReplica, File, Incident, ReplicaFile, Site, Transfer
+from dynamo.db.tables import Block, BlockReplica, File, ReplicaFile, Request, Site, Transfer
 from dynamo.db.work import Work, retried
-from dynamo.inventory.states import ReplicaState, SiteStatus, TransferKind
+from dynamo.inventory.states import ENDED, ReplicaState, SiteStatus, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.life import State
 from dynamo.services import traffic
@@ -26,7 +26,7 @@ from dynamo.services.tools import Tools
 from dynamo.services.wishes import Wish, at_its_sites
 
 PARTS_AT_ONCE = 20
-_ENDED = (State.FAILED, State.CANCELLED)
+_ENDED = (Transfer.kind == TransferKind.COPY) & Transfer.state.in_((State.FAILED, State.CANCELLED))
 
 
 def complete(use: Tools, wish: Wish) -> Excuse | None:
@@ -42,7 +42,8 @@ def abandoned(work: Work, site_id: int, dying: Collection[int], most: int) -> li
     Nobody brings what they lack, though it can be read.
     """
     here = aliased(BlockReplica)
-    lacked = (File.block_id == BlockReplica.block_id, *_lacks(0), _readable(stopped_sites(work)))
+    readable = sources.read_elsewhere(work, BlockReplica.site_id)
+    lacked = (File.block_id == BlockReplica.block_id, *_lacks(_ENDED), readable)
     rows = work.rows(
         select(BlockReplica.id, BlockReplica.block_id)
         .join(Block, Block.id == BlockReplica.block_id)
@@ -78,13 +79,14 @@ def _bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
 
 def send(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
     """Send for what parts lack within a unit of work, and count it to the request."""
-    found = _filled(work, use, request_id, replica_ids)
+    found = _filled(work, use, _Errand(request_id, _ENDED), replica_ids)
     requests.more(work, request_id, found.sent, found.bytes)
 
 
 @retried
 def _parts(use: Tools, wish: Wish) -> Sequence[int]:
     with use.begin.reading() as work:
+        again = _not_tried_by(work, use, wish.request_id)
         return work.scalars(
             select(BlockReplica.id)
             .join(Block, Block.id == BlockReplica.block_id)
@@ -93,7 +95,7 @@ def _parts(use: Tools, wish: Wish) -> Sequence[int]:
                 *at_its_sites(wish),
                 *_PART,
                 Site.status == SiteStatus.READY,
-                exists().where(File.block_id == BlockReplica.block_id, *_lacks(wish.request_id)),
+                exists().where(File.block_id == BlockReplica.block_id, *_lacks(again)),
             )
             .order_by(BlockReplica.id)
         )
@@ -102,7 +104,16 @@ def _parts(use: Tools, wish: Wish) -> Sequence[int]:
 @retried
 def _complete(use: Tools, request_id: int, replica_ids: Sequence[int]) -> "_Filled":
     with use.begin() as work:
-        return _filled(work, use, request_id, replica_ids)
+        errand = _Errand(request_id, _not_tried_by(work, use, request_id))
+        return _filled(work, use, errand, replica_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """For which request parts are filled, and which ended copies it tries again."""
+
+    request_id: int
+    again: Any
 
 
 @dataclass(slots=True)
@@ -114,23 +125,23 @@ class _Filled:
     nowhere: int = 0
 
 
-def _filled(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) -> _Filled:
+def _filled(work: Work, use: Tools, errand: _Errand, replica_ids: Sequence[int]) -> _Filled:
     """Send for what some parts lack."""
     here = select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
     wanted_ones = here.where(BlockReplica.id.in_(replica_ids), *_PART)
     placing.lock_blocks(work, {row.block_id for row in work.rows(wanted_ones)})
     found = _Filled()
     for part in work.rows(wanted_ones):
-        _fill_up(work, request_id, part, found)
-    traffic.refill(work, use, [request_id])
+        _fill_up(work, errand, part, found)
+    traffic.refill(work, use, [errand.request_id])
     return found
 
 
-def _fill_up(work: Work, request_id: int, part: Any, filled: _Filled) -> None:
+def _fill_up(work: Work, errand: _Errand, part: Any, filled: _Filled) -> None:
     files = work.rows(
         select(File.id, File.lfn, File.size)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .where(BlockReplica.id == part.id, *_lacks(request_id))
+        .where(BlockReplica.id == part.id, *_lacks(errand.again))
         .order_by(File.id)
     )
     whole = sources.best(work, [part.block_id], [part.site_id], to=part.site_id).get(part.block_id)
@@ -144,7 +155,7 @@ def _fill_up(work: Work, request_id: int, part: Any, filled: _Filled) -> None:
         placing.pin(work, Counter(readable.values()))
         shared = {
             "kind": TransferKind.COPY,
-            "request_id": request_id,
+            "request_id": errand.request_id,
             "site_id": part.site_id,
             "replica_id": part.id,
             "confirmed": True,
@@ -162,14 +173,12 @@ def _fill_up(work: Work, request_id: int, part: Any, filled: _Filled) -> None:
 _PART = (BlockReplica.state == ReplicaState.VALID, BlockReplica.complete.is_(False))
 
 
-def _lacks(request_id: int) -> tuple[Any, ...]:
+def _lacks(again: Any) -> tuple[Any, ...]:
     """Return the conditions for files that a part lacks and nobody is about to bring.
 
-    What this request has given up stays so; another may try again.
+    `again` says which copies that have ended may be tried again.
     """
     listed = (ReplicaFile.replica_id == BlockReplica.id, ReplicaFile.file_id == File.id)
-    other = Transfer.request_id != request_id
-    again = (Transfer.kind == TransferKind.COPY) & Transfer.state.in_(_ENDED) & other
     known = (Transfer.file_id == File.id, Transfer.site_id == BlockReplica.site_id, ~again)
     return (
         File.condemned_by.is_(None),
@@ -178,24 +187,19 @@ def _lacks(request_id: int) -> tuple[Any, ...]:
     )
 
 
-def _readable(stopped: Collection[str]) -> Any:
-    """Tell whether another replica holds the file and nothing bad is known of it there."""
-    other, home = aliased(BlockReplica), aliased(Site)
-    listed = exists().where(ReplicaFile.replica_id == other.id, ReplicaFile.file_id == File.id)
-    bad = exists().where(
-        Incident.lfn == File.lfn, Incident.site == home.name, Incident.ended.is_(None)
-    )
-    return (
+def _not_tried_by(work: Work, use: Tools, request_id: int) -> Any:
+    """Tell which ended copies a request tries again: none that it has given up itself.
+
+    Of those that others have given up it leaves alone what an open one ends with, unless it was
+    filed later: two requests that try again what the other gave up would never end.
+    """
+    filed = work.scalar(select(Request.created).where(Request.id == request_id)) or work.now
+    long_ago = work.now - timedelta(days=use.settings.retry.give_up_days)
+    over = (
         exists()
-        .where(
-            other.block_id == File.block_id,
-            other.id != BlockReplica.id,
-            other.state == ReplicaState.VALID,
-            home.id == other.site_id,
-            home.status != SiteStatus.UNKNOWN,
-            home.name.not_in(stopped),
-            or_(other.complete.is_(True), listed.correlate(other, File)),
-            ~bad.correlate(home, File),
-        )
-        .correlate(File, BlockReplica)
+        .where(Request.id == Transfer.request_id, Request.state.in_(ENDED))
+        .correlate(Transfer)
     )
+    old = Transfer.updated <= max(filed, long_ago)
+    free = or_(Transfer.state == State.CANCELLED, old, over)
+    return and_(_ENDED, Transfer.request_id != request_id, free)

@@ -63,9 +63,11 @@ def _begin(use: Tools) -> bool:
 
 
 def _reroute(use: Tools) -> None:
-    """Let what waits to be read at an ill site be read elsewhere."""
+    """Let what waits to be read, at an ill site or at none, be read where it can be."""
     for batch in batches(_stranded(use), BLOCKS_AT_ONCE):
         _reroute_some(use, batch)
+    for batch in batches(_found_again(use), BLOCKS_AT_ONCE):
+        _feed_some(use, batch)
 
 
 @retried
@@ -79,6 +81,19 @@ def _reroute_some(use: Tools, some: Sequence[Any]) -> None:
     with use.begin() as work:
         placing.lock_blocks(work, {row.block_id for row in some})
         sources.reroute(work, some)
+
+
+@retried
+def _found_again(use: Tools) -> Sequence[Any]:
+    with use.begin.reading() as work:
+        return sources.found_again(work, AT_ONCE)
+
+
+@retried
+def _feed_some(use: Tools, some: Sequence[Any]) -> None:
+    with use.begin() as work:
+        placing.lock_blocks(work, {row.block_id for row in some})
+        sources.feed(work, some)
 
 
 @retried

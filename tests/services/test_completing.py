@@ -6,9 +6,11 @@ from sqlalchemy import select
 from dynamo.db.tables import BlockReplica, Site, Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
+from dynamo.operations.life import State
 from dynamo.services import cancelling, copies, sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, names, register
+from tests.services.spoiling import scan
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import OPERATOR, TB, World, adler32
 
@@ -108,3 +110,37 @@ def test_copies_that_are_given_up_say_why_and_may_be_asked_for_again(world: Worl
         clock.forward(hours=1)
     assert world.request("copy", again)["state"] == "done"
     assert whole(world) == ["T2_A", "T2_B"]
+
+
+@pytest.mark.parametrize("again", ["there", "elsewhere"])
+def test_copies_that_had_nothing_to_read_go_on_as_soon_as_there_is_something(
+    world: World, clock: Clock, again: str
+):
+    world.use = world.with_settings(
+        retry={"first_seconds": 1, "attempts": 2}, consistency={"areas": ["/store/Cosmics"]}
+    )
+    lay_out(world, {"T2_A": [0, 1, 2]})
+    lfn = names("b1", 3)[1]
+    world.path("T2_A", lfn).unlink()
+    request = copy_to(world, "T2_B")
+    for _ in range(4):
+        world.work()
+        clock.forward(minutes=1)
+        world.sweep()
+    assert world.request("copy", request)["reason"] == "no-source"
+    assert world.count(Transfer, Transfer.state == State.HELD) == 1
+
+    site = {"there": "T2_A", "elsewhere": "T2_C"}[again]
+    path = world.path(site, lfn)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENT)
+    if again == "there":
+        scan(world, site)
+    else:
+        register(world, dataset({"name": "b1", "replicas": [{"site": site, "files": [lfn]}]}))
+    clock.forward(minutes=2)
+    world.sweep()
+    assert "T2_B" in whole(world)
+    clock.forward(minutes=2)
+    world.sweep()
+    assert world.request("copy", request)["state"] == "done"

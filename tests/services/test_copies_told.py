@@ -3,14 +3,16 @@
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.tables import Deletion
+from dynamo.db.tables import Deletion, Transfer
 from dynamo.inventory import asked
-from dynamo.services import switches
+from dynamo.inventory.states import RequestKind
+from dynamo.operations.life import State
+from dynamo.services import cancelling, switches
 from tests.conftest import Clock
 from tests.services.test_copies import complete_at, told
 from tests.services.test_forecasts import learn
 from tests.services.test_traffic import break_site, mend_site
-from tests.services.world import OPERATOR, World
+from tests.services.world import ALICE, OPERATOR, World
 
 
 def later(world: World, clock: Clock, times: int, hours: float = 13) -> None:
@@ -252,3 +254,54 @@ def test_what_cannot_be_copied_is_given_up_once_the_dataset_is_closed(
     assert told(impatient, request)[0] == "failed"
     assert impatient.problems("copy", request)
     mend_site(impatient, "T2_B")
+
+
+def test_two_requests_for_what_cannot_be_copied_both_end(impatient: World, clock: Clock):
+    retry = {"first_seconds": 1, "attempts": 2, "give_up_days": 5}
+    impatient.use = impatient.with_settings(block={"max_files": 5}, retry=retry)
+    impatient.close()
+    impatient.work()
+    break_site(impatient, "T2_B")
+    first = impatient.copy("T2_B", consolidate=False)
+    impatient.work()
+    later(impatient, clock, 5, hours=20)
+    second = impatient.copy("T2_B", consolidate=False, by=OPERATOR)
+    impatient.work()
+
+    later(impatient, clock, 8, hours=20)
+    state, reason, detail = told(impatient, first)
+    assert (state, reason) == ("failed", "destination-error")
+    assert detail is not None
+    assert told(impatient, second)[0] in {"running", "held"}, "it tries as long as any other"
+    assert impatient.problems("copy", second)
+    later(impatient, clock, 12, hours=20)
+    assert told(impatient, second) == (state, reason, detail)
+
+    mend_site(impatient, "T2_B")
+    again = impatient.copy("T2_B", consolidate=False)
+    impatient.work()
+    later(impatient, clock, 3, hours=1)
+    assert told(impatient, again)[0] == "done"
+
+
+def test_a_growing_dataset_is_copied_although_the_request_that_was_cancelled_had_given_up(
+    impatient: World, clock: Clock
+):
+    retry = {"first_seconds": 1, "attempts": 2, "give_up_days": 5}
+    impatient.use = impatient.with_settings(block={"max_files": 5}, retry=retry)
+    impatient.many("T2_A", 2, start=10)
+    impatient.work()
+    break_site(impatient, "T2_B")
+    blocks = impatient.block_names()
+    first = impatient.copy("T2_B", blocks=(blocks[0], blocks[2]), consolidate=False)
+    impatient.work()
+    later(impatient, clock, 12, hours=20)
+    assert impatient.count(Transfer, Transfer.state == State.FAILED) == 5
+    second = impatient.copy("T2_B", consolidate=False)
+    cancelling.cancel(impatient.use, RequestKind.COPY, first, ALICE)
+    mend_site(impatient, "T2_B")
+    impatient.work()
+
+    later(impatient, clock, 3, hours=1)
+    assert len(complete_at(impatient, "T2_B")) == 2
+    assert told(impatient, second)[1] == "waiting", "for the block that is still filled"
