@@ -4,10 +4,11 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import Deletion, Transfer
+from dynamo.errors import Forbidden
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.life import State
-from dynamo.services import cancelling, switches
+from dynamo.services import cancelling, releases, switches
 from tests.conftest import Clock
 from tests.services.test_copies import complete_at, told
 from tests.services.test_forecasts import learn
@@ -305,3 +306,52 @@ def test_a_growing_dataset_is_copied_although_the_request_that_was_cancelled_had
     later(impatient, clock, 3, hours=1)
     assert len(complete_at(impatient, "T2_B")) == 2
     assert told(impatient, second)[1] == "waiting", "for the block that is still filled"
+
+
+def test_a_release_frees_what_another_request_carries_for_it(impatient: World, clock: Clock):
+    impatient.close()
+    impatient.work()
+    first = impatient.copy("T2_B", consolidate=False, by=OPERATOR)
+    impatient.step("plan")
+    elsewhere = impatient.copy("T2_C", consolidate=False, by=OPERATOR)
+    impatient.step("plan")
+    second = impatient.copy("T2_B", consolidate=False)
+    break_site(impatient, "T2_B")
+    break_site(impatient, "T2_C")
+    impatient.work()
+    later(impatient, clock, 8, hours=3)
+    assert told(impatient, second)[0] == "held"
+    mend_site(impatient, "T2_B")
+    mend_site(impatient, "T2_C")
+
+    with pytest.raises(Forbidden):
+        releases.release(impatient.use, asked.Release(request=first), ALICE)
+    freed = releases.release(impatient.use, asked.Release(request=second), ALICE)
+    later(impatient, clock, 3, hours=1)
+
+    assert freed["transfers"] == 10
+    assert [told(impatient, one)[0] for one in (first, second)] == ["done", "done"]
+    assert told(impatient, elsewhere)[0] != "done", "nobody has released it"
+
+
+@pytest.mark.parametrize("kind", ["injection", "closure"])
+def test_a_release_frees_the_files_of_an_earlier_injection(world: World, clock: Clock, kind: str):
+    world.use = world.with_settings(retry={"first_seconds": 1, "attempts": 2})
+    file = world.pulled("T2_A", "out.root", b"events")
+    world.output_path("T2_A", "out.root").unlink()
+    first = world.inject("T2_A", [file])
+    waiting = world.close() if kind == "closure" else world.inject("T2_A", [file])
+    world.work()
+    later(world, clock, 3, hours=1)
+    assert [one["reason"] for one in world.problems(kind, waiting)] == ["source-missing"]
+    world.output("T2_A", "out.root", b"events")
+
+    freed = releases.release(world.use, asked.Release(request=waiting), ALICE)
+    world.work()
+    later(world, clock, 1, hours=1)
+
+    assert freed["transfers"] == 1
+    assert [world.request("injection", first)["state"], world.request(kind, waiting)["state"]] == [
+        "done",
+        "done",
+    ]
