@@ -13,6 +13,7 @@ from dynamo.inventory.states import ENDED
 from dynamo.operations.hints import batches
 from dynamo.services import cancelling, wishes
 from dynamo.services.asking import Ground, Voiced
+from dynamo.services.sending import Fence
 from dynamo.services.tools import Tools
 from dynamo.services.unasked import SYSTEM
 from dynamo.services.wishes import Choice, Wish
@@ -21,7 +22,9 @@ AT_ONCE = 100
 """Requests whose sites are kept in one transaction."""
 
 
-def choose(use: Tools, plan: Plan, ground: Ground, said: Voiced) -> dict[int, Wish | None]:
+def choose(
+    use: Tools, plan: Plan, ground: Ground, said: Voiced, fence: Fence
+) -> dict[int, Wish | None]:
     """Keep what was chosen; return by request what it wants now.
 
     None = another plan was faster: what this one has for the request is not to be carried out.
@@ -37,7 +40,7 @@ def choose(use: Tools, plan: Plan, ground: Ground, said: Voiced) -> dict[int, Wi
             chosen[wish.request_id] = Choice(wish, frozenset(names))
             found[wish.request_id] = _decided(wish, names)
     for some in batches(list(chosen), AT_ONCE):
-        lost = wishes.choose(use, {request_id: chosen[request_id] for request_id in some})
+        lost = wishes.choose(use, {key: chosen[key] for key in some}, fence)
         found |= dict.fromkeys(lost)
     return found
 

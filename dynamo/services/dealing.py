@@ -51,7 +51,7 @@ def run(use: Tools, held: Held) -> Item:
     _keep(use, held, plan, wanting)
     found = reckoning.summary(plan)
     if not seen.dry_run:
-        sent = _carry_out(use, held, seen, plan, wanting)
+        sent = carry_out(use, held, seen, plan, wanting)
         found["done"] = {"blocks": sent.blocks, "files": sent.files, "bytes": sent.bytes}
     return {**found, "refused": _refusals(use, held)}
 
@@ -192,16 +192,17 @@ def _refusals(use: Tools, held: Held) -> dict[str, int]:
 # --- done ----------------------------------------------------------------------------------------
 
 
-def _carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) -> Sent:
-    now = choices.choose(use, plan, seen.ground, seen.said)
-    lost = [key for key, wish in now.items() if wish is None]
-    enlisted = enlisting.enlist(plan, seen.ground, wanting.without(lost))
-    if any(one.home.request_id == NOBODYS for one in enlisted.errands):
-        enlisted = enlisted.under(_request(use, held))
+def carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) -> Sent:
+    """Choose sites, send and change as it was decided. Raises CycleLost."""
 
     def fence(work: Work) -> None:
         _fence(work, held)
 
+    now = choices.choose(use, plan, seen.ground, seen.said, fence)
+    lost = [key for key, wish in now.items() if wish is None]
+    enlisted = enlisting.enlist(plan, seen.ground, wanting.without(lost))
+    if any(one.home.request_id == NOBODYS for one in enlisted.errands):
+        enlisted = enlisted.under(_request(use, held))
     sent = sending.send(use, enlisted.errands, fence)
     sending.change(use, enlisted.changes, fence)
     _end(use, held, seen.said, sent)

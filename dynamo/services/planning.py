@@ -86,7 +86,7 @@ def _pass(use: Tools, look: _Look) -> None:
     now: dict[int, Wish | None] = {wish.request_id: wish for wish in look.wishes}
     sent = None
     if not look.stopped:
-        now |= choices.choose(use, decided, ground, look.said)
+        now |= choices.choose(use, decided, ground, look.said, sending.nobody)
         sent = _carry_out(use, look, decided, now)
     why = excusing.excuses(decided, ground, look.said, sent)
     for request_id, wish in now.items():

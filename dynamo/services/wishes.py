@@ -21,6 +21,7 @@ from dynamo.db.tables import (
 )
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, DatasetStatus, RequestKind, RequestState, SiteStatus
+from dynamo.services.sending import Fence
 from dynamo.services.tools import Tools
 from dynamo.settings import Dealer
 
@@ -230,13 +231,14 @@ class Choice:
 
 
 @retried
-def choose(use: Tools, chosen: Mapping[int, Choice]) -> set[int]:
+def choose(use: Tools, chosen: Mapping[int, Choice], fence: Fence) -> set[int]:
     """Keep at which other sites the copies of requests are from now on.
 
     Return the requests for which others were chosen meanwhile, and those that have ended.
     """
     lost = set(chosen)
     with use.begin() as work:
+        fence(work)
         known = Directory.read(work, use.settings.dealer)
         for request in requests.all_locked(work, chosen):
             if request.state in ENDED:

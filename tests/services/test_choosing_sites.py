@@ -1,0 +1,77 @@
+"""Which of several sites a copy goes to is decided once, and by nobody who has lost the lease."""
+
+from datetime import timedelta
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import select
+
+from dynamo.db import cycles
+from dynamo.db.cycles import Filed, Held
+from dynamo.db.tables import Partition, Request
+from dynamo.services import dealing, sending, wishes
+from dynamo.services.enacting import CycleLost
+from dynamo.services.enlisting import Wanting
+from dynamo.services.wishes import Choice
+from tests.services.world import World
+
+
+@pytest.fixture
+def request_id(world: World) -> int:
+    """A copy that is wanted at one of two sites, and that nobody has looked at."""
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    key = world.copy(["T2_B", "T2_C"], copies=1, consolidate=False)
+    world.published.clear()
+    return key
+
+
+def chosen(world: World, request_id: int) -> object:
+    """Return the sites that were chosen, if any."""
+    with world.use.begin.reading() as work:
+        return work.scalar(select(Request.body).where(Request.id == request_id)).get("chosen")
+
+
+def cycle(world: World) -> Held:
+    """Let somebody begin a cycle of the Dealer."""
+    with world.use.begin() as work:
+        partition = work.scalar(select(Partition.id).where(Partition.name == "User"))
+        key = cycles.file(work, Filed("dealer", partition, "test", None))
+        held = cycles.claim(work, key, "test", {"dealer": timedelta(minutes=5)})
+    assert held is not None
+    return held
+
+
+def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None:
+    wish = wishes.read(world.use, request_id)
+    assert wish is not None
+    together = Barrier(2)
+    lost: dict[str, set[int]] = {}
+
+    def choose(site: str) -> None:
+        together.wait()
+        choice = {request_id: Choice(wish, frozenset({site}))}
+        lost[site] = wishes.choose(world.use, choice, sending.nobody)
+
+    threads = [Thread(target=choose, args=(site,)) for site in ("T2_B", "T2_C")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    (winner,) = (site for site, ids in lost.items() if not ids)
+    assert chosen(world, request_id) == [winner]
+
+
+def test_a_cycle_that_has_lost_its_lease_chooses_nothing(world: World, request_id: int) -> None:
+    held = cycle(world)
+    seen = dealing.look(world.use, held)
+    plan = dealing.decided(world.use.settings, seen)
+    with world.use.begin() as work:
+        cycles.give_up(work, held.id)
+
+    with pytest.raises(CycleLost):
+        dealing.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
+
+    assert chosen(world, request_id) is None
