@@ -132,10 +132,16 @@ def requests_unsent(work: Work) -> list[int]:
     return sorted(work.scalars(wanted.distinct()), reverse=True)
 
 
-def sent(work: Work, ids: Collection[int]) -> None:
-    """Note that a message for these is on its way."""
-    if ids:
-        work.changed(update(Transfer).where(Transfer.id.in_(ids)).values(hinted=work.now))
+def sent(work: Work, ids: Collection[int]) -> list[int]:
+    """Note that a message for these is on its way; return those that nobody holds locked.
+
+    Who holds a row may be silent: waiting for him would hold all that this transaction has locked.
+    """
+    mine = select(Transfer.id).where(Transfer.id.in_(ids)).order_by(Transfer.id)
+    free: list[int] = work.scalars(work.skip_locked(mine)) if ids else []
+    if free:
+        work.changed(update(Transfer).where(Transfer.id.in_(free)).values(hinted=work.now))
+    return free
 
 
 def forget_lost(work: Work, patience: timedelta, most: int) -> int:

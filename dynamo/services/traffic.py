@@ -160,8 +160,11 @@ def refill(work: Work, use: Tools, request_ids: Collection[int]) -> None:
 
 
 def _send(work: Work, use: Tools, ids: Sequence[int]) -> None:
+    _tell(work, use, fairness.sent(work, ids))
+
+
+def _tell(work: Work, use: Tools, ids: Sequence[int]) -> None:
     if ids:
-        fairness.sent(work, ids)
         work.hint(*transfers.described(work, ids, use.settings.work.batch))
 
 
@@ -178,7 +181,6 @@ def sweep(work: Work, use: Tools) -> None:
     called: list[int] = []
     for turn in fairness.turns(work, limits(use), None, _MOST // use.settings.work.batch):
         ids = fairness.next_of(work, turn, use.settings.work.batch)
-        fairness.sent(work, ids)
-        called += ids
-    _send(work, use, called)
+        called += fairness.sent(work, ids)
+    _tell(work, use, called)
     refill(work, use, fairness.requests_unsent(work)[:_MOST])

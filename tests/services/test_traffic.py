@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from dynamo.db import links, sources
+from dynamo.db import links, sources, streams
 from dynamo.db.breakers import Result
 from dynamo.db.claims import Holder
 from dynamo.db.links import Moved
@@ -83,6 +83,31 @@ def test_a_row_that_somebody_silent_holds_stalls_none_of_its_batch(
     clock.forward(minutes=2)  # as long as a message is waited for
     world.sweep()
 
+    assert world.request("injection", request)["state"] == "done"
+    assert len(world.on_disk("T2_A")) == 3
+
+
+@pytest.mark.parametrize("engine", ["mariadb"], indirect=True)  # SQLite knows no locks of rows
+def test_a_row_that_somebody_silent_holds_keeps_nobody_from_sending_the_others(
+    world: World, clock: Clock
+) -> None:
+    """Who ends a stream sends what comes next, with the breakers of its sites locked."""
+    request = world.many("T2_A", 3)
+    ids = waiting(world, request)
+    world.published.clear()
+    with world.use.begin() as work:
+        streams.unsend(work, ids)
+
+    def refill() -> None:
+        with world.use.begin() as work:
+            traffic.refill(work, world.use, [request])
+
+    with ThreadPoolExecutor(1) as pool, world.use.begin() as silent:
+        silent.rows(select(Transfer.id).where(Transfer.id == ids[0]).with_for_update())
+        pool.submit(refill).result(20)
+        assert [hint.ids for hint in world.published] == [tuple(ids[1:])]
+
+    world.sweep()
     assert world.request("injection", request)["state"] == "done"
     assert len(world.on_disk("T2_A")) == 3
 
