@@ -12,11 +12,13 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.clock import rfc3339
-from dynamo.db import downtimes, evacuation, requests, switches, vigils
+from dynamo.db import downtimes, evacuation, incidents, requests, switches, vigils
 from dynamo.db.evacuation import Patience, Unread
+from dynamo.db.history_log import Event, record
+from dynamo.db.incidents import LOST, Report
 from dynamo.db.reads import sites
 from dynamo.db.requests import Tallies
-from dynamo.db.tables import File, Probe, Site, Transfer
+from dynamo.db.tables import Dataset, File, Probe, Site, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
@@ -82,7 +84,7 @@ def _is_due(use: Tools, name: str) -> bool:
 def _fail_arrivals(use: Tools, name: str) -> bool:
     """Give up some of what was to arrive there and waits for the site; tell whether there is more.
 
-    Its owner is told: it can be injected again elsewhere.
+    What a job has left there is lost with the site; it can be injected again elsewhere.
     """
     with use.begin() as work:
         site = sites.one(work, name)
@@ -95,12 +97,22 @@ def _fail_arrivals(use: Tools, name: str) -> bool:
             Transfer.reason == "site-not-ready",
             Transfer.created <= work.now - _time(use),
         )
-        wanted = select(Transfer.id, Transfer.request_id).where(*waiting).order_by(Transfer.id)
-        rows = work.rows(wanted.limit(AT_ONCE).with_for_update())
-        given_up = {"state": State.FAILED, "not_before": None, "updated": work.now}
-        told = f"{name} does not come back: inject it again at another site"
+        columns = (Transfer.id, Transfer.request_id, File.lfn, File.size, Dataset.name)
+        rows = work.rows(
+            select(*columns)
+            .join(File, File.id == Transfer.file_id)
+            .join(Dataset, Dataset.id == File.dataset_id)
+            .where(*waiting)
+            .order_by(Transfer.id)
+            .limit(AT_ONCE)
+        )
+        why = f"{name} does not come back: inject it again at another site"
+        failed = {"state": State.FAILED, "not_before": None, "reason": LOST, "error": why}
         here = Transfer.id.in_([row.id for row in rows])
-        work.changed(update(Transfer).where(here).values(error=told, **given_up))
+        work.changed(update(Transfer).where(here, *waiting).values(updated=work.now, **failed))
+        for row in rows:
+            if incidents.report(work, Report(row.lfn, "", LOST, why)):
+                record(work, [Event("lost", SYSTEM, row.name, None, row.lfn, name, 1, row.size)])
         tallies = Tallies()
         for row in rows:
             tallies[row.request_id].failed += 1

@@ -21,6 +21,7 @@ from dynamo.services import (
     sites,
     switches,
     tending,
+    tidying,
 )
 from tests.conftest import Clock
 from tests.services.test_traffic import break_site, mend_site
@@ -363,13 +364,16 @@ def test_what_was_to_arrive_at_a_site_that_does_not_come_back_fails_and_can_come
 
     assert doomed.request("injection", request)["state"] == "failed"
     [problem] = doomed.problems("injection", request)
-    assert problem["reason"] == "site-not-ready"
+    assert problem["reason"] == "lost"
     assert "inject it again at another site" in str(problem["detail"])
 
     again = doomed.pulled("T2_B", "late.root", content)
     request = doomed.inject("T2_B", [again], dataset="/Higgs/alice-v2/USER")
     doomed.work()
     assert doomed.request("injection", request)["state"] == "done"
+    assert file.lfn in lost(doomed), "until somebody looks whether it is there again"
+    tidying.tidy(doomed.use)
+    assert file.lfn not in lost(doomed)
 
 
 def test_two_beats_at_once_declare_each_file_lost_once(due: World) -> None:

@@ -16,7 +16,7 @@ from dynamo.db.work import UnitOfWork
 from dynamo.operations.hints import Hint
 from dynamo.services.simulating.needs import Look, Standing, needs
 from tests.conftest import Clock
-from tests.services.world import World, build
+from tests.services.world import World, build, lfn
 
 GIVEN_UP = timedelta(days=14)
 NEVER = timedelta()
@@ -168,6 +168,13 @@ def test_a_request_that_says_something_else_each_day_is_found_too(evenings):
 def test_what_waits_for_a_lost_file_is_its_owners(evenings):
     evenings.change(Request, state="held", reason="lost")
     assert evenings.after(30) == NOTHING
+
+    evenings.change(Request, reason="no-source")
+    with evenings.world.use.begin() as work:
+        incidents.report(work, Report(lfn("T2_A_0.root"), "", "lost", "the only copy"))
+    assert evenings.after(30) == NOTHING
+    evenings.change(Request, reason="waiting")
+    assert evenings.after(4) != NOTHING, "others may wait for something else"
 
 
 def test_a_lost_file_counts_unless_its_storage_is_gone(evenings):

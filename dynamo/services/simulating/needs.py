@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.incidents import LOST
@@ -204,7 +204,7 @@ def _requests(look: Look) -> Iterator[Need]:
         select(*columns)
         .outerjoin(Dataset, Dataset.name == Request.dataset)
         .where(Request.state.not_in(tuple(ENDED)), ~growing, Request.id.not_in(_unheard(look)))
-        .where(func.coalesce(Request.reason, WAITING) != LOST)
+        .where(~_of_lost_files())
     )
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
@@ -218,6 +218,15 @@ def _requests(look: Look) -> Iterator[Need]:
         if personal or late or still[row.id] >= longest:
             counted[row.kind, row.reason] = counted.get((row.kind, row.reason), 0) + 1
     return (Need("request", kind, reason, n) for (kind, reason), n in counted.items())
+
+
+def _of_lost_files() -> Any:
+    """Tell whether a request waits for files that are lost."""
+    lost = exists().where(
+        Incident.dataset == Request.dataset, Incident.kind == LOST, Incident.ended.is_(None)
+    )
+    reason = func.coalesce(Request.reason, WAITING)
+    return or_(reason == LOST, and_(reason.in_(ABSENT), lost))
 
 
 def _unheard(look: Look) -> Any:
