@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -119,7 +120,10 @@ def template(cache: Callable[[str], Path]) -> Path:
         install = program(("mariadb-install-db", "mysql_install_db"), "mariadb-server")
         command = [install, "--no-defaults", *_as_root(), f"--datadir={making}", "--skip-test-db"]
         command += ["--auth-root-authentication-method=normal", *_SMALL]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        # each clears its folder for temporary tables at its start, and with it those of others
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            command += [f"--tmpdir={own}"]
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
         try:
             making.rename(done)
         except OSError:  # somebody else was faster

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from dynamo.db.switches import stopped_sites
@@ -138,13 +138,25 @@ def _ends(work: Work, site_ids: Collection[int | None]) -> dict[int, End]:
     }
 
 
+_LIES_THERE = and_(
+    Site.status == SiteStatus.MORGUE,
+    Transfer.kind == TransferKind.UPLOAD,
+    Transfer.confirmed.is_(True),
+)
+"""What a job has brought and confirmed lies at the site, and needs but a look and its name there.
+
+Nobody else has it: it leaves a site that is emptied like all that lies there.
+"""
+_TAKEN = or_(Site.status == SiteStatus.READY, _LIES_THERE)
+
+
 def unusable(work: Work, ids: Collection[int]) -> dict[int, str]:
     """Return transfers whose destination takes nothing now, with the reason."""
     idle = stopped_sites(work)
     rows = work.rows(
         select(Transfer.id, Site.name, Site.status)
         .join(Site, Site.id == Transfer.site_id)
-        .where(Transfer.id.in_(ids), (Site.status != SiteStatus.READY) | Site.name.in_(idle))
+        .where(Transfer.id.in_(ids), ~_TAKEN | Site.name.in_(idle))
     )
     return {row.id: "switched-off" if row.name in idle else "site-not-ready" for row in rows}
 
@@ -200,12 +212,14 @@ def described(work: Work, ids: Collection[int], size: int) -> list[Hint]:
 def wake_where_the_cause_is_gone(work: Work) -> int:
     """Queue held transfers whose site is back or whose quota has room again."""
     idle = stopped_sites(work)
-    back = select(Site.id).where(Site.status == SiteStatus.READY, Site.name.not_in(idle))
     ids = work.scalars(
-        select(Transfer.id).where(
+        select(Transfer.id)
+        .join(Site, Site.id == Transfer.site_id)
+        .where(
             Transfer.state == State.HELD,
             Transfer.reason.in_(("site-not-ready", "switched-off")),
-            Transfer.site_id.in_(back),
+            _TAKEN,
+            Site.name.not_in(idle),
         )
     )
     ids += work.scalars(

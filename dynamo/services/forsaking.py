@@ -22,6 +22,7 @@ from dynamo.db.tables import Dataset, File, Probe, Site, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
+from dynamo.operations.failures import REFUSED_THERE
 from dynamo.operations.life import State
 from dynamo.services import declaring
 from dynamo.services.declaring import By
@@ -94,22 +95,23 @@ def _fail_arrivals(use: Tools, name: str) -> bool:
             Transfer.site_id == site.id,
             Transfer.kind != TransferKind.COPY,
             Transfer.state == State.HELD,
-            Transfer.reason == "site-not-ready",
+            Transfer.reason.in_(REFUSED_THERE),
             Transfer.created <= work.now - _time(use),
         )
-        columns = (Transfer.id, Transfer.request_id, File.lfn, File.size, Dataset.name)
+        locked = select(Transfer.id).where(*waiting).order_by(Transfer.id).limit(AT_ONCE)
+        ids = work.scalars(locked.with_for_update())
+        columns = (Transfer.request_id, File.lfn, File.size, Dataset.name)
         rows = work.rows(
             select(*columns)
             .join(File, File.id == Transfer.file_id)
             .join(Dataset, Dataset.id == File.dataset_id)
-            .where(*waiting)
+            .where(Transfer.id.in_(ids))
             .order_by(Transfer.id)
-            .limit(AT_ONCE)
         )
         why = f"{name} does not come back: inject it again at another site"
         failed = {"state": State.FAILED, "not_before": None, "reason": LOST, "error": why}
-        here = Transfer.id.in_([row.id for row in rows])
-        work.changed(update(Transfer).where(here, *waiting).values(updated=work.now, **failed))
+        here = Transfer.id.in_(ids)
+        work.changed(update(Transfer).where(here).values(updated=work.now, **failed))
         for row in rows:
             if incidents.report(work, Report(row.lfn, "", LOST, why)):
                 record(work, [Event("lost", SYSTEM, row.name, None, row.lfn, name, 1, row.size)])
@@ -118,7 +120,7 @@ def _fail_arrivals(use: Tools, name: str) -> bool:
             tallies[row.request_id].failed += 1
         requests.count(work, tallies)
         requests.settle_injections(work, {row.request_id for row in rows})
-        return len(rows) == AT_ONCE
+        return len(ids) == AT_ONCE
 
 
 @retried

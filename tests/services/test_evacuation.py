@@ -554,6 +554,25 @@ def test_a_dead_site_is_given_up_when_an_operator_says_so(dying: World, clock: C
     mend_site(dying, "T2_A")
 
 
+@pytest.mark.parametrize("first", ["waitroom", "morgue"])
+def test_what_a_job_has_confirmed_leaves_a_dying_site_too(
+    world: World, clock: Clock, first: str
+) -> None:
+    """It lies at the upload address alone: nobody else has it."""
+    request = world.book("T2_A", "out.root", b"events")
+    world.upload(request, b"events")
+    world.status("T2_A", first)
+    world.confirm(request)
+    world.work()
+    give_up(world)
+    world.sweep()
+    assert world.request("injection", request)["state"] == "done"
+    rounds(world, clock, 4)
+
+    assert world.on_disk("T2_A") == {}
+    assert list({**world.on_disk("T2_B"), **world.on_disk("T2_C")}.values()) == [b"events"]
+
+
 @pytest.mark.parametrize("n", [1, 10], ids=["file", "site"])
 def test_what_cannot_be_read_at_a_dying_site_comes_from_tape(
     world: World, clock: Clock, n: int

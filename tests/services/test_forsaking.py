@@ -376,6 +376,22 @@ def test_what_was_to_arrive_at_a_site_that_does_not_come_back_fails_and_can_come
     assert file.lfn not in lost(doomed)
 
 
+def test_of_two_beats_at_once_one_fails_what_was_to_arrive(doomed: World, clock: Clock) -> None:
+    set_status(doomed, "T2_A", "ready")
+    file = doomed.pulled("T2_A", "late.root", b"not there yet")
+    request = doomed.inject("T2_A", [file], dataset="/Higgs/alice-v2/USER")
+    set_status(doomed, "T2_A", "morgue")
+    pass_by(doomed, clock, 3.5)
+    clock.forward(**HALF_A_DAY)
+    tending.send(doomed.use)
+    doomed.work()
+    with ThreadPoolExecutor() as both:
+        list(both.map(lambda _: forsaking.forsake(doomed.use, "T2_A"), range(2)))
+
+    told = doomed.request("injection", request)
+    assert (told["state"], told["progress"]["files"]["failed"]) == ("failed", 1)  # type: ignore[index]
+
+
 def test_two_beats_at_once_declare_each_file_lost_once(due: World) -> None:
     with ThreadPoolExecutor() as both:
         list(both.map(lambda _: forsaking.forsake(due.use, "T2_A"), range(2)))

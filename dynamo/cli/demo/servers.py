@@ -42,8 +42,11 @@ def mariadb(folder: Path) -> Iterator[str]:
     port, data, log = _free_port(), folder / "data", folder / "log"
     as_root = ("--user=root",) if os.geteuid() == 0 else ()
     install = _program("mariadb-install-db", "mariadb-server")
+    # of its own: who clears it at its start clears it of what others have there
+    temporary = f"--tmpdir={folder}"
+    command = [install, "--no-defaults", *as_root, f"--datadir={data}", temporary, "--skip-test-db"]
     made = subprocess.run(  # noqa: S603 - a program of the system, our own words
-        [install, "--no-defaults", *as_root, f"--datadir={data}", "--skip-test-db", *_SMALL],
+        [*command, *_SMALL],
         check=False,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -59,7 +62,7 @@ def mariadb(folder: Path) -> Iterator[str]:
     )
     command = [
         *(_program("mariadbd", "mariadb-server"), "--no-defaults", *as_root),
-        *(f"--datadir={data}", f"--tmpdir={folder}", "--socket=s.sock", f"--pid-file={folder}/pid"),
+        *(f"--datadir={data}", temporary, "--socket=s.sock", f"--pid-file={folder}/pid"),
         *(f"--port={port}", "--bind-address=127.0.0.1", f"--init-file={folder}/init.sql", *_SMALL),
     ]
 
