@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from io import BufferedReader
 from urllib.parse import unquote, urlsplit
 
 from dynamo.errors import Unavailable
@@ -25,7 +25,8 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
     size = 0
     try:
         with _opened(url, seconds) as stream:
-            while piece := stream.read(_CHUNK):
+            # what has come, not what is wanted: who sends a byte at a time is left in time
+            while piece := stream.read1(_CHUNK):
                 pieces.append(piece)
                 size += len(piece)
                 if size > most:
@@ -41,7 +42,7 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
 
 
 @contextmanager
-def _opened(url: str, seconds: float) -> Iterator[IO[bytes]]:
+def _opened(url: str, seconds: float) -> Iterator[BufferedReader | http.client.HTTPResponse]:
     parts = urlsplit(url)
     if parts.scheme == "file":
         with open(unquote(parts.path), "rb") as file:  # noqa: PTH123 - a URL's path, as it stands
