@@ -1,16 +1,17 @@
 """What feeds look like: one JSON document each, with the moment that it describes."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from dynamo.errors import Invalid
-from dynamo.inventory.asked import AccessReport, Asked, DemandReport
+from dynamo.inventory.asked import AccessReport, Asked, DemandReport, Text
 
-_Text = Annotated[str, Meta(min_length=1, max_length=500)]
 _Moment = Annotated[datetime, Meta(tz=True)]
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+"""Between these a moment of any zone is one in UTC, and in any database."""
 
 
 class Downtime(Asked, frozen=True, kw_only=True):
@@ -20,11 +21,19 @@ class Downtime(Asked, frozen=True, kw_only=True):
     ends: _Moment
     why: Annotated[str, Meta(max_length=1000)] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what ends before it begins. Raises ValueError."""
+        if self.ends <= self.begins:
+            raise ValueError("a downtime ends before it begins")
+        for moment in (self.begins, self.ends):
+            if not _FIRST <= moment <= _LAST:
+                raise ValueError("a downtime is beyond all calendars")
+
 
 class SiteTold(Asked, frozen=True, kw_only=True):
     """What is told of a site; without a status only its downtimes count."""
 
-    name: _Text
+    name: Text
     status: Literal["ready", "waitroom"] | None = None
     downtimes: tuple[Downtime, ...] = ()
 

@@ -52,7 +52,9 @@ def _said(error: DynamoError) -> str:
 def _due(use: Tools) -> list[Feed]:
     sources = use.settings.feeds.sources
     with use.begin() as work:
-        feeds.forget(work, [feed.name for feed in sources])
+        names = [feed.name for feed in sources]
+        feeds.forget(work, names)
+        downtimes.forget_sources(work, names)
         before = feeds.known(work)
         return [
             feed
@@ -79,7 +81,7 @@ def _take(use: Tools, feed: Feed, said: Document) -> None:
             log.warning("feed not believed", feed=feed.name, reason=STALE, detail=doubt)
             feeds.refused(work, feed.name, STALE, doubt)
             return
-        detail = _TAKE[feed.kind](work, feed, said)
+        detail = _TAKE[feed.kind](work, use, feed, said)
         feeds.taken(work, feed.name, said.generated, detail)
 
 
@@ -95,14 +97,12 @@ def _doubt(work: Work, feed: Feed, generated: datetime, before: datetime | None)
     return None
 
 
-def _sites(work: Work, feed: Feed, said: Any) -> str | None:
+def _sites(work: Work, use: Tools, feed: Feed, said: Any) -> str | None:
     """Set downtimes and statuses; what an operator has said of a site stays."""
-    wrong = [one.name for one in said.sites for time in one.downtimes if time.ends <= time.begins]
-    if wrong:
-        raise Invalid(f"a downtime of {wrong[0]} ends before it begins")
     if len({one.name for one in said.sites}) < len(said.sites):
         raise Invalid("a site stands twice")
     there = downtimes.known_sites(work, [one.name for one in said.sites])
+    # of several that begin together the longest counts
     rows = {
         (there[one.name].id, time.begins): {
             "site_id": there[one.name].id,
@@ -112,16 +112,16 @@ def _sites(work: Work, feed: Feed, said: Any) -> str | None:
         }
         for one in said.sites
         if one.name in there
-        for time in one.downtimes
+        for time in sorted(one.downtimes, key=lambda time: time.ends)
     }
     downtimes.replace(work, feed.name, list(rows.values()))
     for one in said.sites:
         if one.name in there and one.status is not None:
-            tending.told(work, there[one.name].id, SiteStatus(one.status), feed.name)
+            tending.told(work, use, there[one.name].id, SiteStatus(one.status), feed.name)
     return _unknown([one.name for one in said.sites if one.name not in there], "sites")
 
 
-def _accesses(work: Work, _feed: Feed, said: Any) -> str | None:
+def _accesses(work: Work, _use: Tools, _feed: Feed, said: Any) -> str | None:
     known = keys.sites(work, (one.site for one in said.accesses))
     datasets = keys.datasets(work, (one.dataset for one in said.accesses))
     ours = [one for one in said.accesses if one.site in known and one.dataset in datasets]
@@ -130,7 +130,7 @@ def _accesses(work: Work, _feed: Feed, said: Any) -> str | None:
     return _left_out(len(said.accesses) - len(ours))
 
 
-def _demands(work: Work, feed: Feed, said: Any) -> str | None:
+def _demands(work: Work, _use: Tools, feed: Feed, said: Any) -> str | None:
     datasets = keys.datasets(work, (one.dataset for one in said.demands))
     ours = [one for one in said.demands if one.dataset in datasets]
     if ours:
@@ -138,7 +138,7 @@ def _demands(work: Work, feed: Feed, said: Any) -> str | None:
     return _left_out(len(said.demands) - len(ours))
 
 
-_TAKE: dict[str, Callable[[Work, Feed, Any], str | None]] = {
+_TAKE: dict[str, Callable[[Work, Tools, Feed, Any], str | None]] = {
     "sites": _sites,
     "accesses": _accesses,
     "demands": _demands,

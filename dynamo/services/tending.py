@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import breakers, downtimes, feeds, fillings, sites
+from dynamo.db import breakers, downtimes, fillings, sites
 from dynamo.db.history_log import Event, record
 from dynamo.db.tables import Probe, Site
 from dynamo.db.work import Work, retried
@@ -101,9 +101,9 @@ class _Change:
 
 
 def tend(use: Tools) -> None:
-    """Follow downtimes, and give up sites that are aside for too long."""
+    """Follow downtimes, and give up sites that fail their probes for too long."""
     _follow_downtimes(use)
-    _give_up(use)
+    _give_up_failing(use)
 
 
 @retried
@@ -120,42 +120,41 @@ def _follow_downtimes(use: Tools) -> None:
                 _set(work, _locked(work, site.id), _Change(SiteStatus.READY, None, "it is over"))
 
 
-def told(work: Work, site_id: int, status: SiteStatus, feed: str) -> None:
-    """Follow what a feed says of a site, except where an operator, or a probe, has put it aside."""
+def told(work: Work, use: Tools, site_id: int, status: SiteStatus, feed: str) -> None:
+    """Follow what a feed says of a site, except where an operator, or a probe, has put it aside.
+
+    A site that a feed has put aside is given up only while one says so: not for what nobody says
+    of it any more.
+    """
     site = _locked(work, site_id)
     if status == SiteStatus.WAITROOM and site.status == SiteStatus.READY:
         _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
     elif status == SiteStatus.READY and site.status == SiteStatus.WAITROOM and site.set_by == FEED:
         _set(work, site, _Change(SiteStatus.READY, None, f"the feed {feed} says so"))
+    elif status == SiteStatus.WAITROOM:
+        _give_up(work, use, (Site.id == site_id, Site.set_by == FEED))
 
 
 @retried
-def _give_up(use: Tools) -> None:
-    """Give up sites that probes, or feeds that still speak, have kept aside for too long."""
+def _give_up_failing(use: Tools) -> None:
+    with use.begin() as work:
+        _give_up(work, use, (Site.set_by == PROBES,))
+
+
+def _give_up(work: Work, use: Tools, which: Sequence[Any]) -> None:
+    """Give up those of the sites that are aside for too long, unless they are down."""
     days = use.settings.site.morgue_days
     if days == 0:
         return
-    with use.begin() as work:
-        tellers = [PROBES, *([FEED] if _feeds_speak(work, use) else [])]
-        aside = (
-            Site.status == SiteStatus.WAITROOM,
-            Site.since <= work.now - timedelta(days=days),
-            Site.set_by.in_(tellers),
-            Site.id.not_in(downtimes.under_way(work)),
-        )
-        for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
-            why = f"it was in the waitroom for {days:g} days"
-            _set(work, _locked(work, key), _Change(SiteStatus.MORGUE, TIME, why))
-
-
-def _feeds_speak(work: Work, use: Tools) -> bool:
-    """Tell whether what is said of sites is still believed."""
-    last = {name: row.generated for name, row in feeds.known(work).items() if row.generated}
-    return any(
-        feed.name in last and feed.believes(last[feed.name], work.now)
-        for feed in use.settings.feeds.sources
-        if feed.kind == "sites"
+    aside = (
+        *which,
+        Site.status == SiteStatus.WAITROOM,
+        Site.since <= work.now - timedelta(days=days),
+        Site.id.not_in(downtimes.under_way(work)),
     )
+    for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
+        why = f"it was in the waitroom for {days:g} days"
+        _set(work, _locked(work, key), _Change(SiteStatus.MORGUE, TIME, why))
 
 
 def _locked(work: Work, site_id: int) -> Any:

@@ -1,6 +1,7 @@
 """Feeds: what others tell is taken in whole, or it changes nothing."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -104,6 +105,44 @@ def test_a_downtime_puts_a_site_aside_for_its_time(world: World, clock: Clock, w
     assert warnings(world) == []
 
 
+def test_a_site_is_aside_for_the_longest_of_the_downtimes_that_overlap(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    page = tmp_path / "sites.json"
+    feeds(world, {"name": "downtimes", "kind": "sites", "url": f"file://{page}"})
+
+    def time(first: float, last: float) -> dict[str, str]:
+        begins, ends = (clock.now + timedelta(hours=hours) for hours in (first, last))
+        return {"begins": rfc3339(begins), "ends": rfc3339(ends)}
+
+    times = [time(0.5, 3.5), time(1.5, 5.5), time(1.5, 2.5)]
+    page.write_bytes(document(clock, sites=[{"name": "T2_B", "downtimes": times}]))
+    feeding.read(world.use)
+
+    seen = []
+    for _ in range(8):
+        tending.tend(world.use)
+        seen.append(statuses(world)["T2_B"][0])
+        clock.forward(hours=1)
+
+    assert seen == ["ready", *["waitroom"] * 5, "ready", "ready"]
+
+
+def test_downtimes_of_a_feed_that_is_read_no_more_are_over(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    page = tmp_path / "sites.json"
+    feeds(world, {"name": "old", "kind": "sites", "url": f"file://{page}"})
+    time = {"begins": rfc3339(clock.now), "ends": rfc3339(clock.now + timedelta(days=20))}
+    page.write_bytes(document(clock, sites=[{"name": "T2_B", "downtimes": [time]}]))
+    feeding.read(world.use)
+
+    feeds(world)
+    feeding.read(world.use)
+
+    assert world.count(Downtime) == 0
+
+
 def test_a_site_follows_a_feed_but_not_against_its_operator(
     world: World, clock: Clock, tmp_path: Path
 ) -> None:
@@ -142,6 +181,28 @@ def test_a_site_is_given_up_for_a_feed_only_while_that_speaks(
     assert statuses(world)["T2_A"] == ("morgue", "time")
 
 
+@pytest.mark.parametrize("others", ["that feed", "another feed"])
+def test_a_site_is_not_given_up_for_what_is_not_told_of_it_any_more(
+    world: World, clock: Clock, tmp_path: Path, others: str
+) -> None:
+    page, second = tmp_path / "sites.json", tmp_path / "more.json"
+    feeds(
+        world,
+        {"name": "ssb", "kind": "sites", "url": f"file://{page}"},
+        {"name": "more", "kind": "sites", "url": f"file://{second}"},
+    )
+    page.write_bytes(document(clock, sites=[{"name": "T2_A", "status": "waitroom"}]))
+    feeding.read(world.use)
+
+    clock.forward(days=15)
+    speaking = page if others == "that feed" else second
+    speaking.write_bytes(document(clock, sites=[{"name": "T2_B", "status": "ready"}]))
+    feeding.read(world.use)
+    tending.tend(world.use)
+
+    assert statuses(world)["T2_A"] == ("waitroom", "feed")
+
+
 def test_accesses_and_demands_come_by_feed(world: World, clock: Clock, web: Pages) -> None:
     world.many("T2_A", 1)
     world.work()
@@ -170,6 +231,8 @@ def test_accesses_and_demands_come_by_feed(world: World, clock: Clock, web: Page
 def bad(clock: Clock) -> dict[str, tuple[int, bytes, dict[str, str]]]:
     """Documents that are not to be believed, by what health calls them."""
     later = {"begins": rfc3339(clock.now), "ends": rfc3339(clock.now - timedelta(hours=1))}
+    first = {"begins": "0001-01-01T00:00:00+14:00", "ends": rfc3339(clock.now)}
+    last = {"begins": rfc3339(clock.now), "ends": "9999-12-31T23:59:59-12:00"}
     old = {"generated": rfc3339(clock.now - timedelta(hours=7)), "sites": []}
     future = {"generated": rfc3339(clock.now + timedelta(hours=1)), "sites": []}
     return {
@@ -183,9 +246,24 @@ def bad(clock: Clock) -> dict[str, tuple[int, bytes, dict[str, str]]]:
             document(clock, sites=[{"name": "T2_A", "status": "morgue"}]),
             {},
         ),
+        "odd letters malformed": (
+            200,
+            document(clock, sites=[{"name": "T2_Ü", "status": "ready"}, {"name": "T2_A"}]),
+            {},
+        ),
         "backwards malformed": (
             200,
             document(clock, sites=[{"name": "T2_A", "downtimes": [later]}]),
+            {},
+        ),
+        "before all calendars malformed": (
+            200,
+            document(clock, sites=[{"name": "T2_A", "downtimes": [first]}]),
+            {},
+        ),
+        "after all calendars malformed": (
+            200,
+            document(clock, sites=[{"name": "T2_A", "downtimes": [last]}]),
             {},
         ),
         "old stale": (200, json.dumps(old).encode(), {}),
@@ -228,3 +306,27 @@ def test_a_document_that_is_too_large_is_not_read(tmp_path: Path, web: Pages) ->
         assert len(reading.fetch(url, 5000, 10)) == 5000
         with pytest.raises(Unavailable, match="larger"):
             reading.fetch(url, 4999, 10)
+
+
+def test_who_sends_a_byte_at_a_time_is_left_in_time() -> None:
+    left, sent = threading.Event(), []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(9999)
+                caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                for _ in range(50):
+                    caller.sendall(b" ")
+                    sent.append(b" ")
+                    if left.wait(0.1):
+                        return
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(Unavailable, match="was not there within"):
+            reading.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/", 5000, 0.5)
+        left.set()
+        thread.join()
+    assert len(sent) < 50
