@@ -33,6 +33,8 @@ class _Decided:
     """What comes of one request: parts and sites."""
 
     group: int
+    in_part: bool
+    """What has no room takes nothing from the rest."""
     open: list[tuple[Part, int]] = field(default_factory=list)
     """To be copied."""
     shared: list[tuple[Part, int]] = field(default_factory=list)
@@ -125,7 +127,7 @@ class Judge:
         return action
 
     def _decide(self, wish: Wish) -> _Decided:
-        decided = _Decided(self._group(wish))
+        decided = _Decided(self._group(wish), wish.in_part)
         parts = self._parts.of(wish.items)
         sites = self._sites(wish.sites)
         for part in parts:
@@ -190,8 +192,10 @@ class Judge:
         for number in range(missing):
             site = draw_site(self._scene, self._parts.size(part), free, self._rng)
             if site < 0:
-                name = self._parts.name(part)
-                raise Refused(f"Destination {number} for {name} not available")
+                decided.short = f"Destination {number} for {self._parts.name(part)} not available"
+                if not decided.in_part:
+                    raise Refused(decided.short)
+                return
             free[site] = False
             decided.open.append((part, site))
 

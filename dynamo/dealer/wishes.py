@@ -66,6 +66,8 @@ class Wish:
     group: str | None = None
     spread: bool = False
     """Share the blocks out over the sites, `copies` of each, instead of copying datasets."""
+    in_part: bool = False
+    """Of so many copies make those that can be made, instead of none."""
     activated: bool = False
     """It was accepted in an earlier cycle; its actions say what is left to do."""
     actions: tuple[Action, ...] = ()

@@ -137,6 +137,7 @@ class Voiced:
                     copies=copies,
                     group=owner,
                     spread=wish.spread,
+                    in_part=True,
                 )
             )
 

@@ -68,13 +68,19 @@ def excuses(plan: Plan, ground: Ground, said: Voiced, sent: Sent | None) -> dict
         return {wish.request_id: halted for wish, _ in said.of.values()}
     heard = _Heard(plan, ground, Scene(plan.asked), _refused(plan), _unsent(plan, sent))
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
-    found: dict[int, Excuse] = {}
+    found: dict[int, list[Excuse]] = {}
     for key, (wish, sites) in said.of.items():
         excuse = heard.excuse(verdicts.get(key), wish, sites)
-        before = found.get(wish.request_id)
-        if excuse is not None and (before is None or not before.holds):
-            found[wish.request_id] = excuse
-    return found
+        if excuse is not None:
+            found.setdefault(wish.request_id, []).append(excuse)
+    return {request_id: _together(some) for request_id, some in found.items()}
+
+
+def _together(some: Sequence[Excuse]) -> Excuse:
+    """Say all that holds a request up at its sites, or what it waits for where nothing does."""
+    holding = [one for one in some if one.holds] or some[:1]
+    details = dict.fromkeys(one.detail for one in holding)
+    return Excuse(holding[0].reason, "; ".join(details)[:1000])
 
 
 def _refused(plan: Plan) -> dict[tuple[int, int], Reason]:
@@ -109,7 +115,9 @@ class _Heard:
         if not self.plan.targets.any():  # then nobody was asked
             return self._closed(dataset, sites)
         if verdict is not None and verdict.reason is not None:
-            return self._rejection(verdict.reason, dataset, sites)
+            going = {action.site for action in verdict.actions} if wish.by_choice else set()
+            rest = [site for site in sites if site.name not in going]
+            return self._rejection(verdict.reason, dataset, rest)
         for site in sites:
             here = (dataset, self.ground.site(site.id))
             reason, unsent = self.refused.get(here), self.unsent.get(here)

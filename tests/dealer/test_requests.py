@@ -89,6 +89,16 @@ def test_more_copies_than_sites_are_refused():
     )
 
 
+def test_of_copies_that_cannot_all_be_made_those_that_can_are_where_that_will_do():
+    short = wish("/A/B/D", sites=("T2_B", "T2_C"), copies=3, in_part=True)
+
+    assert told(judged(short)) == (
+        "activated",
+        "Destination 2 for /A/B/D not available",
+        ["/A/B/D > T2_B: queued", "/A/B/D > T2_C: queued"],
+    )
+
+
 def test_a_site_that_could_never_take_it_refuses_the_request():
     plan = judged(wish("/A/B/D", sites=("T2_B",)), quota={"T2_A": 9, "T2_B": 2})
 

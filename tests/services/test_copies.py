@@ -277,6 +277,31 @@ def test_copies_at_several_sites_do_not_wait_for_one_that_is_full(world: World, 
     assert world.request("copy", request)["state"] == "done"
 
 
+def test_copies_at_some_of_several_sites_do_not_wait_until_all_of_them_can_be_made(
+    world: World, clock: Clock
+):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.site("T2_D")
+    world.site_quota("T2_B", 10)
+    world.status("T2_D", "waitroom")
+    request = world.copy(["T2_B", "T2_C", "T2_D"], copies=2)
+    world.work()
+
+    assert chosen(world, request) == ["T2_C"]
+    assert [len(world.on_disk(site)) for site in ("T2_B", "T2_C", "T2_D")] == [0, 5, 0]
+    why = "no room for more at T2_B; T2_D takes nothing now"
+    assert told(world, request) == ("held", "storage-full", why)
+
+    world.status("T2_D", "ready")
+    clock.forward(minutes=2)
+    world.sweep()
+    assert chosen(world, request) == ["T2_C", "T2_D"]
+    assert [len(world.on_disk(site)) for site in ("T2_B", "T2_C", "T2_D")] == [0, 5, 5]
+    assert told(world, request) == ("done", None, None)
+
+
 def test_blocks_are_shared_out_and_those_that_come_later_as_well(world: World):
     for start in (0, 5):
         world.many("T2_A", 5, start=start)
@@ -513,6 +538,21 @@ def test_a_copy_to_some_of_several_sites_names_what_each_lacks(world: World):
 
     why = "no room for more at T2_C; T2_B takes nothing now"
     assert told(world, request) == ("held", "storage-full", why)
+
+
+def test_a_copy_to_several_sites_names_what_each_lacks(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.site("T2_D")
+    world.site_quota("T2_B", 10)
+    world.status("T2_C", "morgue")
+    request = world.copy(["T2_B", "T2_C", "T2_D"])
+    world.work()
+
+    why = "no room for more at T2_B; T2_C takes nothing now"
+    assert told(world, request) == ("held", "storage-full", why)
+    assert len(world.on_disk("T2_D")) == 5
 
 
 def test_a_foreign_file_at_the_destination_is_replaced_not_trusted(world: World):
