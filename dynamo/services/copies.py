@@ -84,6 +84,8 @@ def _check_shape(wanted: asked.Copy, sites: Sequence[str]) -> None:
         raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
     if not sites:
         raise Invalid("name a site", faults=[Fault("/site", "name at least one site")])
+    if wanted.blocks == ():
+        raise Invalid("an empty list copies nothing; leave it out to mean the whole dataset")
     globs = [site for site in sites if _is_glob(site)]
     alone = len(sites) == 1 and not globs
     if globs and wanted.copies is None and not wanted.spread:

@@ -602,6 +602,8 @@ def test_what_makes_no_sense_is_refused(world: World):
         world.copy(["T2_B", "T2_B"], copies=2)
     with pytest.raises(Invalid, match="means 0 of those"):
         world.copy(["T9_*"], copies=1)
+    with pytest.raises(Invalid, match="empty list"):
+        world.copy("T2_B", blocks=())
     with pytest.raises(NotFound):
         world.copy("T9_X")
     with pytest.raises(Forbidden):
