@@ -8,7 +8,7 @@ import numpy as np
 from dynamo.db import requests
 from dynamo.db.work import retried
 from dynamo.dealer.plan import Plan
-from dynamo.dealer.wishes import Verdict, WishState
+from dynamo.dealer.wishes import Verdict
 from dynamo.inventory.states import ENDED
 from dynamo.operations.hints import batches
 from dynamo.services import cancelling, wishes
@@ -67,11 +67,11 @@ def call_off(use: Tools, wish: Wish) -> None:
 def _chosen(
     plan: Plan, ground: Ground, said: Voiced, verdict: Verdict | None, wish: Wish
 ) -> list[str]:
-    """Return the sites that get copies and those that have one; none if it could not be met.
+    """Return the sites that get copies and those that have one.
 
     Where no site takes copies at all nobody was asked, and there is no verdict.
     """
-    if verdict is None or verdict.state is WishState.REJECTED:
+    if verdict is None:
         return []
     going = {action.site for action in verdict.actions}
     having = _having(ground, wish, said.blocks[wish.request_id])

@@ -58,10 +58,17 @@ _OF_SHUT: Mapping[Shut, tuple[str, str]] = {
 }
 
 
-def excuses(plan: Plan, ground: Ground, said: Voiced, sent: Sent | None) -> dict[int, Excuse]:
+def excuses(
+    plan: Plan,
+    ground: Ground,
+    said: Voiced,
+    now: Mapping[int, Wish | None],
+    sent: Sent | None,
+) -> dict[int, Excuse]:
     """Return by request why it is not met; for those that go on, nothing.
 
-    What was sent is None where an operator has stopped all copying.
+    `now` is what requests want since sites were chosen for them. What was sent is None where an
+    operator has stopped all copying.
     """
     if sent is None:
         halted = Excuse(*_OF_SENDING["switched-off"])
@@ -70,7 +77,9 @@ def excuses(plan: Plan, ground: Ground, said: Voiced, sent: Sent | None) -> dict
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
     found: dict[int, list[Excuse]] = {}
     for key, (wish, sites) in said.of.items():
-        excuse = heard.excuse(verdicts.get(key), wish, sites)
+        after = now.get(wish.request_id) or wish
+        open_to = after.others if sites == wish.others and after.others else sites
+        excuse = heard.excuse(verdicts.get(key), wish, sites, open_to)
         if excuse is not None:
             found.setdefault(wish.request_id, []).append(excuse)
     return {request_id: _together(some) for request_id, some in found.items()}
@@ -110,14 +119,19 @@ class _Heard:
     refused: Mapping[tuple[int, int], Reason]
     unsent: Mapping[tuple[int, int], str]
 
-    def excuse(self, verdict: Verdict | None, wish: Wish, sites: Sequence[Target]) -> Excuse | None:
+    def excuse(
+        self,
+        verdict: Verdict | None,
+        wish: Wish,
+        sites: Sequence[Target],
+        open_to: Sequence[Target],
+    ) -> Excuse | None:
+        """Say why sites do not get what is wanted; `open_to` are those that were not chosen."""
         dataset = self.ground.dataset(wish.dataset.id)
         if not self.plan.targets.any():  # then nobody was asked
             return self._closed(dataset, sites)
         if verdict is not None and verdict.reason is not None:
-            going = {action.site for action in verdict.actions} if wish.by_choice else set()
-            rest = [site for site in sites if site.name not in going]
-            return self._rejection(verdict.reason, dataset, rest)
+            return self._rejection(verdict.reason, dataset, open_to)
         for site in sites:
             here = (dataset, self.ground.site(site.id))
             reason, unsent = self.refused.get(here), self.unsent.get(here)

@@ -88,7 +88,7 @@ def _pass(use: Tools, look: _Look) -> None:
     if not look.stopped:
         now |= choices.choose(use, decided, ground, look.said, sending.nobody)
         sent = _carry_out(use, look, decided, now)
-    why = excusing.excuses(decided, ground, look.said, sent)
+    why = excusing.excuses(decided, ground, look.said, now, sent)
     for request_id, wish in now.items():
         if wish is None:
             continue

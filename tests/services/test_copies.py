@@ -302,6 +302,20 @@ def test_copies_at_some_of_several_sites_do_not_wait_until_all_of_them_can_be_ma
     assert told(world, request) == ("done", None, None)
 
 
+def test_a_copy_that_exists_counts_where_the_others_cannot_be_made(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    world.status("T2_B", "waitroom")
+    request = world.copy(["T2_A", "T2_B"], copies=2)
+    world.work()
+
+    assert chosen(world, request) == ["T2_A"]
+    assert told(world, request) == ("held", "site-not-ready", "T2_B takes nothing now")
+    progress = world.request("copy", request)["progress"]
+    assert progress["files"] == {"total": 10, "done": 5, "failed": 0}  # type: ignore[index]
+
+
 def test_blocks_are_shared_out_and_those_that_come_later_as_well(world: World):
     for start in (0, 5):
         world.many("T2_A", 5, start=start)
