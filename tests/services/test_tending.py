@@ -55,6 +55,28 @@ def test_a_site_that_fails_its_probes_steps_aside_and_comes_back(
     assert world.on_disk("T2_B") == {}, "probes leave nothing behind"
 
 
+def test_what_is_shared_out_to_a_site_that_breaks_comes_to_lie_at_the_others_by_itself(
+    world: World, clock: Clock
+) -> None:
+    for start in range(0, 60, 5):
+        world.many("T2_A", 5, start=start)
+    world.close()
+    world.work()
+    world.site("T2_D")
+    break_site(world, "T2_C")
+    request = world.copy(["T2_B", "T2_C", "T2_D"], spread=True)
+    world.work(rounds=1000)
+    assert [len(world.on_disk(site)) for site in ("T2_B", "T2_D")] == [20, 20]
+
+    probe(world, clock, 3)
+    clock.forward(minutes=10)
+    world.sweep()
+
+    assert world.request("copy", request)["state"] == "done"
+    assert [len(world.on_disk(site)) for site in ("T2_B", "T2_D")] == [30, 30]
+    mend_site(world, "T2_C")
+
+
 def test_copies_that_were_held_as_their_source_was_silent_go_on_when_it_is_back(
     world: World, clock: Clock
 ) -> None:

@@ -26,11 +26,11 @@ from dynamo.db.tables import (
 )
 from dynamo.inventory import asked
 from dynamo.operations.breakers import Operation
-from dynamo.services import sweeps, switches, traffic, transferring
+from dynamo.services import copies, sweeps, switches, traffic, transferring
 from dynamo.services.traffic import Experience
 from tests.conftest import Clock
 from tests.services.spoiling import at_two_sites
-from tests.services.world import OPERATOR, TASKS, World, lfn
+from tests.services.world import ALICE, DATASET, OPERATOR, TASKS, World, lfn
 
 HALF_LIFE = timedelta(days=1)
 
@@ -191,6 +191,32 @@ def test_a_large_request_does_not_starve_a_small_one(world: World) -> None:
 
     world.work(rounds=1000)
     assert world.request("injection", large)["state"] == "done", "and nothing of it is forgotten"
+
+
+def test_a_large_copy_does_not_starve_a_small_one(world: World) -> None:
+    other = "/Higgs/alice-small/USER"
+    world.use = world.with_settings(
+        work={"batch": 5}, transfer={"window": 2, "site_streams": 1}, block={"max_files": 50}
+    )
+    world.many("T2_A", 200)
+    world.many("T2_A", 5, start=500, dataset=other)
+    for dataset in (DATASET, other):
+        world.close(dataset)
+    world.work(rounds=1000)
+    large = world.copy("T2_B", consolidate=False)
+    world.step("plan")
+    wish = asked.Copy(dataset=other, site="T2_B", consolidate=False)
+    small = copies.file(world.use, wish, ALICE)
+    rounds = 0
+    while world.request("copy", small)["state"] != "done":
+        hint = world.published.pop(0)
+        TASKS[hint.task](world.use, hint.ids)
+        rounds += 1
+        assert rounds < 15, "it is not behind all of the large one"
+    assert world.request("copy", large)["state"] == "running"
+
+    world.work(rounds=1000)
+    assert world.request("copy", large)["state"] == "done", "and nothing of it is forgotten"
 
 
 def test_a_message_that_was_lost_costs_a_sweep(world: World, clock: Clock) -> None:
