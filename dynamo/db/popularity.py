@@ -15,12 +15,16 @@ from dynamo.db.work import Work
 from dynamo.inventory.snapshot import Amounts, Column, Numbers, Snapshot
 from dynamo.policy.popularity import request_weight, usage_rank
 
-PRODUCED = frozenset({"last_access", "num_access", "usage_rank", "request_weight"})
+PRODUCED = frozenset(
+    {"last_access", "num_access", "usage_rank", "request_weight", "recent_accesses"}
+)
 """The attributes of datasets that are found out here."""
 
 ACCESSES_KEPT = timedelta(days=730)
 DEMANDS_KEPT = timedelta(days=365)
 """After that long a report says nothing any more."""
+RECENT = timedelta(days=7)
+"""For so long accesses tell what is wanted now."""
 _CHUNK = 1000
 
 
@@ -30,6 +34,8 @@ class Accessed:
 
     dataset_ids: Amounts
     num_access: Numbers
+    recent: Numbers
+    """How often of late."""
     last_access: Amounts
 
 
@@ -88,13 +94,15 @@ def purge(work: Work) -> int:
 def accessed(work: Work) -> Accessed:
     """Sum up what was read within the last two years, over all sites and days."""
     first = (work.now - ACCESSES_KEPT).date().isoformat()
+    lately = (work.now - RECENT).date().isoformat()
     read = (
-        "(SELECT dataset_id, SUM(accesses) AS number, MAX(day) AS day FROM accesses"  # noqa: S608 - no caller's words
+        "(SELECT dataset_id, SUM(accesses) AS number, MAX(day) AS day,"  # noqa: S608 - no caller's words
+        f" SUM(CASE WHEN day >= '{lately}' THEN accesses ELSE 0 END) AS recent FROM accesses"
         f" WHERE day >= '{first}' AND accesses > 0 GROUP BY dataset_id) AS accessed"
     )
-    wanted = ("dataset_id", "number", seconds(work, "day"))
-    ids, number, last = numbers(work, Rows(read, wanted, key="dataset_id"))
-    return Accessed(ids, number.astype(np.float64), last)
+    wanted = ("dataset_id", "number", "recent", seconds(work, "day"))
+    ids, number, recent, last = numbers(work, Rows(read, wanted, key="dataset_id"))
+    return Accessed(ids, number.astype(np.float64), recent.astype(np.float64), last)
 
 
 def waiting(work: Work) -> Waiting:
@@ -116,13 +124,20 @@ def waiting(work: Work) -> Waiting:
 def columns(work: Work, dataset_ids: Amounts, now: float) -> dict[str, Column]:
     """Return what is known of these datasets, one value for each, at a moment (seconds)."""
     read, jobs = accessed(work), waiting(work)
-    num_access, last_access = np.zeros(len(dataset_ids)), np.zeros(len(dataset_ids), np.int64)
+    num_access, recent = np.zeros(len(dataset_ids)), np.zeros(len(dataset_ids))
+    last_access = np.zeros(len(dataset_ids), np.int64)
     places, known = _places(dataset_ids, read.dataset_ids)
     num_access[places] = read.num_access[known]
+    recent[places] = read.recent[known]
     last_access[places] = read.last_access[known]
     wanted, asked = _places(dataset_ids, jobs.dataset_ids)
     weight = request_weight(wanted, jobs.since[asked], len(dataset_ids), now, jobs=jobs.jobs[asked])
-    return {"num_access": num_access, "last_access": last_access, "request_weight": weight}
+    return {
+        "num_access": num_access,
+        "recent_accesses": recent,
+        "last_access": last_access,
+        "request_weight": weight,
+    }
 
 
 def attributes(work: Work, snapshot: Snapshot, now: float) -> dict[str, Column]:

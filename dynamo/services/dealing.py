@@ -12,7 +12,7 @@ from dynamo.db.cycles import Held
 from dynamo.db.work import Work, retried
 from dynamo.dealer.engine import decide
 from dynamo.dealer.plan import Plan
-from dynamo.dealer.proposers.popularity import ATTRIBUTE
+from dynamo.dealer.proposers.popularity import SIGNS
 from dynamo.dealer.question import Question
 from dynamo.dealer.wishes import Subscription
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
@@ -148,12 +148,12 @@ def _growing(ground: Ground, partition: str, settings: Settings) -> list[Subscri
 
 
 def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
-    """Let demand make copies only of datasets whose copies would lie in the partition."""
+    """Let popularity make copies only of datasets whose copies would lie in the partition."""
     snapshot = ground.snapshot
-    weight = np.asarray(snapshot.attributes[ATTRIBUTE], np.float64)
+    signs = {name: np.asarray(snapshot.attributes[name], np.float64) for name in SIGNS}
     quota = ground.partitions.quota(snapshot, partition)
     sites = np.flatnonzero(~np.isnan(quota) & (snapshot.sites.kind == DISK))
-    wanted = np.flatnonzero(weight > 0).astype(np.int32)
+    wanted = np.flatnonzero(sum(signs.values()) > 0).astype(np.int32)
     if not len(sites) or not len(wanted):
         return ground
     usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
@@ -161,10 +161,10 @@ def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
     found = ground.homes(Imagined(wanted, same * sites[0], same * usual))
     leaves = {leaf.name for leaf in ground.partitions.leaves(partition)}
     inside = [place for place, one in enumerate(snapshot.partitions) if one.name in leaves]
-    ours = np.zeros(len(weight))
-    mine = wanted[np.isin(found, inside)]
-    ours[mine] = weight[mine]
-    return replace(ground, snapshot=snapshot.with_attributes(**{ATTRIBUTE: ours}))
+    ours = np.zeros(len(snapshot.datasets.ids), np.bool_)
+    ours[wanted[np.isin(found, inside)]] = True
+    at_home = {name: np.where(ours, sign, 0.0) for name, sign in signs.items()}
+    return replace(ground, snapshot=snapshot.with_attributes(**at_home))
 
 
 # --- kept ----------------------------------------------------------------------------------------

@@ -57,6 +57,18 @@ def test_the_most_wanted_come_first_and_each_gets_one_copy_before_any_gets_two()
     assert proposed(asked, Popularity(source_groups=("B",))) == []
 
 
+def test_what_is_read_is_copied_as_what_is_waited_for():
+    asked = question("dataset T2_A T2_B\n/A/B/C full -\n/A/B/D full -")
+    read = asked.snapshot.with_attributes(recent_accesses=np.array([176.0, 90.0]))
+    asked = replace(asked, snapshot=read)
+    assert proposed(asked, Popularity()) == ["/A/B/C"]
+    assert proposed(asked, Popularity(access_worth=0.02)) == ["/A/B/C", "/A/B/D", "/A/B/C"]
+    assert proposed(asked, Popularity(access_worth=0)) == []
+
+    both = read.with_attributes(request_weight=np.array([0.0, 1.0]))
+    assert proposed(replace(asked, snapshot=both), Popularity()) == ["/A/B/D", "/A/B/C"]
+
+
 def test_without_demand_nothing_is_popular():
     assert proposed(question("dataset T2_A T2_B\n/A/B/C full -"), Popularity()) == []
 

@@ -129,8 +129,18 @@ def test_policies_see_it_dataset_by_dataset(world: World, clock: Clock) -> None:
         keys = np.array([7, 2, 1])
         found = popularity.columns(work, keys, clock.now.timestamp())
     assert found["num_access"].tolist() == [0, 0, 3]
+    assert found["recent_accesses"].tolist() == [0, 0, 3]
     assert found["last_access"].tolist() == [0, 0, datetime(2026, 11, 21, tzinfo=UTC).timestamp()]
     assert found["request_weight"].tolist() == [0, 1, 5]
+
+
+def test_accesses_of_the_last_seven_days_are_recent(world: World, clock: Clock) -> None:
+    for days, times in ((1, 2), (7, 8), (8, 9), (400, 401)):
+        read(world, times, TODAY - timedelta(days=days))
+    with world.use.begin.snapshot() as work:
+        found = popularity.columns(work, np.array([1]), clock.now.timestamp())
+    assert found["recent_accesses"].tolist() == [2 + 8]
+    assert found["num_access"].tolist() == [2 + 8 + 9 + 401]
 
 
 def test_a_job_is_worth_half_after_four_days(world: World, clock: Clock) -> None:

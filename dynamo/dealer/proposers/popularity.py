@@ -1,4 +1,4 @@
-"""Copies what waiting jobs want: the more they are, the more copies."""
+"""Copies what waiting jobs want and what is read: the more, the more copies."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,10 @@ from dynamo.inventory.snapshot import Amounts, Flags, Numbers
 from dynamo.policy.reading import read_condition
 from dynamo.policy.variables import Scope
 
-ATTRIBUTE = "request_weight"
+WAITING = "request_weight"
+READ = "recent_accesses"
+SIGNS = (WAITING, READ)
+"""The attributes that tell what is wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +27,14 @@ class Popularity:
     max_replication: int = 10
     threshold: float = 1.75
     """Weight of waiting jobs that makes one copy."""
+    access_worth: float = 0.01
+    """What an access of the last days counts for, in waiting jobs; 0 = only who waits counts."""
     condition: str | None = None
     """A policy condition that one of the dataset's replicas must fit."""
 
     def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose a first copy of each, then a second of those that need one, and so on."""
-        weight = scene.snapshot.attributes.get(ATTRIBUTE)
-        if weight is None:
-            return Proposals.of_datasets(np.zeros(0, np.int32))
-        wanted = weight.astype(np.float64)
+        wanted = self._wanted(scene)
         lacking = np.where(self._eligible(scene, wanted), self._lacking(scene, wanted), 0)
         datasets = np.flatnonzero(lacking > 0)
         datasets = datasets[np.argsort(-wanted[datasets], kind="stable")]
@@ -40,6 +42,14 @@ class Popularity:
         rank = np.repeat(np.arange(len(datasets)), turns)
         turn = np.arange(len(rank)) - np.repeat(np.cumsum(turns) - turns, turns)
         return Proposals.of_datasets(datasets[rank[np.lexsort((rank, turn))]])
+
+    def _wanted(self, scene: Scene) -> Numbers:
+        """Return how much each dataset is wanted, in waiting jobs; what nobody tells is nothing."""
+        nothing = np.zeros(scene.n_datasets)
+        waiting, read = (
+            scene.snapshot.attributes.get(name, nothing).astype(np.float64) for name in SIGNS
+        )
+        return waiting + self.access_worth * read
 
     def _lacking(self, scene: Scene, wanted: Numbers) -> Amounts:
         """Return how many copies more there should be; those on their way and on tape count."""
