@@ -5,6 +5,7 @@ Sites in folders, jobs that write files, and pools that work when they are told 
 
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -248,13 +249,17 @@ class World:
             ]
 
     def on_disk(self, site: str) -> dict[str, bytes]:
-        """Look at what really lies at a site: every file below its root."""
+        """Look at what really lies at a site: every file below its root.
+
+        What a pool moves while it is looked at lies at neither place.
+        """
         root = self.folder / site
-        return {
-            f"/{path.relative_to(root)}": path.read_bytes()
-            for path in root.rglob("*")
-            if path.is_file()
-        }
+        found = {}
+        for path in root.rglob("*"):
+            if path.is_file():
+                with suppress(FileNotFoundError):
+                    found[f"/{path.relative_to(root)}"] = path.read_bytes()
+        return found
 
 
 def lfn(name: str, user: str = "alice") -> str:
