@@ -55,6 +55,8 @@ def _due(use: Tools) -> list[Feed]:
         names = [feed.name for feed in sources]
         feeds.forget(work, names)
         downtimes.forget_sources(work, names)
+        if not _tellers(use):
+            tending.untold(work)
         before = feeds.known(work)
         return [
             feed
@@ -62,6 +64,10 @@ def _due(use: Tools) -> list[Feed]:
             if feed.name not in before
             or before[feed.name].tried <= work.now - timedelta(minutes=feed.every_minutes)
         ]
+
+
+def _tellers(use: Tools) -> list[str]:
+    return [feed.name for feed in use.settings.feeds.sources if feed.kind == "sites"]
 
 
 @retried
@@ -115,9 +121,15 @@ def _sites(work: Work, use: Tools, feed: Feed, said: Any) -> str | None:
         for time in sorted(one.downtimes, key=lambda time: time.ends)
     }
     downtimes.replace(work, feed.name, list(rows.values()))
-    for one in said.sites:
-        if one.name in there and one.status is not None:
-            tending.told(work, use, there[one.name].id, SiteStatus(one.status), feed.name)
+    told = {
+        there[one.name].id: SiteStatus(one.status)
+        for one in said.sites
+        if one.name in there and one.status is not None
+    }
+    for site_id, status in told.items():
+        tending.told(work, use, site_id, status, feed.name)
+    if _tellers(use) == [feed.name]:  # with others beside it nobody knows whose word is meant
+        tending.untold(work, told)
     return _unknown([one.name for one in said.sites if one.name not in there], "sites")
 
 

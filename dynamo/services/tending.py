@@ -3,7 +3,7 @@
 A site that an operator has put aside stays there; one that is aside for too long is given up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -133,6 +133,14 @@ def told(work: Work, use: Tools, site_id: int, status: SiteStatus, feed: str) ->
         _set(work, site, _Change(SiteStatus.READY, None, f"the feed {feed} says so"))
     elif status == SiteStatus.WAITROOM:
         _give_up(work, use, (Site.id == site_id, Site.set_by == FEED))
+
+
+def untold(work: Work, told_ids: Collection[int] = ()) -> None:
+    """Let probes judge the sites that a feed has put aside and of which none speaks any more."""
+    aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == FEED, Site.id.not_in(told_ids))
+    for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
+        change = _Change(SiteStatus.WAITROOM, PROBES, "no feed says so any more: its probes do")
+        _set(work, _locked(work, key), change)
 
 
 @retried

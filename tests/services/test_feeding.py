@@ -18,7 +18,7 @@ from dynamo.errors import Unavailable
 from dynamo.feeds import reading
 from dynamo.services import feeding, health, sites, tending
 from tests.conftest import Clock
-from tests.services.test_tending import statuses
+from tests.services.test_tending import probe, statuses
 from tests.services.world import DATASET, World
 
 
@@ -201,6 +201,28 @@ def test_a_site_is_not_given_up_for_what_is_not_told_of_it_any_more(
     tending.tend(world.use)
 
     assert statuses(world)["T2_A"] == ("waitroom", "feed")
+
+
+@pytest.mark.parametrize("how", ["the feed is gone", "the feed is silent of it"])
+def test_a_site_of_which_no_feed_speaks_any_more_follows_its_probes(
+    world: World, clock: Clock, tmp_path: Path, how: str
+) -> None:
+    page = tmp_path / "sites.json"
+    source = {"name": "ssb", "kind": "sites", "url": f"file://{page}"}
+    feeds(world, source)
+    page.write_bytes(document(clock, sites=[{"name": "T2_A", "status": "waitroom"}]))
+    feeding.read(world.use)
+    probe(world, clock)
+    assert statuses(world)["T2_A"] == ("waitroom", "feed")
+
+    if how == "the feed is gone":
+        feeds(world)
+    else:
+        page.write_bytes(document(clock, sites=[{"name": "T2_A"}]))
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("waitroom", "probes")
+    probe(world, clock)
+    assert statuses(world)["T2_A"] == ("ready", None)
 
 
 def test_accesses_and_demands_come_by_feed(world: World, clock: Clock, web: Pages) -> None:
