@@ -88,7 +88,7 @@ def test_a_popular_dataset_spreads_one_that_grows_is_followed_and_a_copy_stops(
     quick.until(lambda: not world.count(Deletion))
     assert quick.state("copy", stops) == "cancelled"
     assert 0 < named(quick, "T2_C", 100, 700) < 600
-    assert named(quick, "T2_C", 100, 700) % 5 == 0, "whole blocks stay, parts leave"
+    quick.until(lambda: named(quick, "T2_C", 100, 700) % 5 == 0)  # whole blocks stay, parts leave
     assert [str(found) for found in checks.check(world.use) if not found.is_warning] == []
 
 
@@ -122,7 +122,7 @@ def test_a_site_dies_while_another_is_ill_and_nobody_has_to_help(quick: Plant) -
     told = evacuations.show(world.use, "T2_A")
     assert sorted(one["lfn"] for one in told["problems"]) == bad
     assert all(one["reason"] == "no-source" for one in told["problems"])
-    assert len(world.on_disk("T2_B")) == 58
+    assert named(quick, "T2_B", 0, 60) == 58, "probes may lie beside them"
     assert most <= 1, "no more streams than the site takes"
 
     mend_site(world, "T2_C")
