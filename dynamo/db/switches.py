@@ -7,6 +7,7 @@ from dynamo.db.work import Work
 
 DELETIONS = "deletions"
 INJECTION = "injection"
+CONSISTENCY = "consistency"
 
 
 _STOPPED = select(Switch.name).where(Switch.stopped.is_(True))

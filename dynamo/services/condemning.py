@@ -94,10 +94,10 @@ def _blocks(use: Tools, request: _Open) -> list[int]:
     if request.dataset is None:
         return []
     with use.begin.reading() as work:
-        return _standing_blocks(work, request.dataset.id, request.body)
+        return _uncondemned(work, request.dataset.id, request.body)
 
 
-def _standing_blocks(work: Work, dataset_id: int, body: Mapping[str, Any]) -> list[int]:
+def _uncondemned(work: Work, dataset_id: int, body: Mapping[str, Any]) -> list[int]:
     """Return the blocks that a deletion means and nobody has condemned yet."""
     wanted = select(Block.id, Block.uuid).where(
         Block.dataset_id == dataset_id, Block.condemned_by.is_(None)
@@ -341,6 +341,6 @@ def _undone(work: Work, request: Any) -> int:
         )
         files = select(func.count()).select_from(File).outerjoin(Block, Block.id == File.block_id)
         return int(work.scalar(files.where(*named)))
-    blocks = len(_standing_blocks(work, dataset.id, body))
+    blocks = len(_uncondemned(work, dataset.id, body))
     loose = select(func.count()).select_from(File).where(*_loose(dataset.id))
     return blocks + (int(work.scalar(loose)) if body["whole"] else 0)

@@ -12,10 +12,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.clock import rfc3339
-from dynamo.db import downtimes, evacuation, incidents, requests, switches, vigils
+from dynamo.db import downtimes, evacuation, requests, switches, vigils
 from dynamo.db.evacuation import Patience, Unread
-from dynamo.db.history_log import Event, record
-from dynamo.db.incidents import LOST, Report
+from dynamo.db.incidents import LOST
 from dynamo.db.reads import sites
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Dataset, File, Probe, Site, Transfer
@@ -24,7 +23,7 @@ from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
 from dynamo.operations.failures import REFUSED_THERE
 from dynamo.operations.life import State
-from dynamo.services import declaring
+from dynamo.services import declaring, mending
 from dynamo.services.declaring import By
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
@@ -38,7 +37,7 @@ ROUNDS = 10
 """So often in one round of an evacuation; the next goes on."""
 _DAY = timedelta(days=1)
 """Copies that were held are tried once in it: a longer pause proves no more than that."""
-_STOPS = (switches.DELETIONS, "consistency")
+_STOPS = (switches.DELETIONS, switches.CONSISTENCY)
 """Switches that stop it, beside that of the site."""
 
 
@@ -113,8 +112,7 @@ def _fail_arrivals(use: Tools, name: str) -> bool:
         here = Transfer.id.in_(ids)
         work.changed(update(Transfer).where(here).values(updated=work.now, **failed))
         for row in rows:
-            if incidents.report(work, Report(row.lfn, "", LOST, why)):
-                record(work, [Event("lost", SYSTEM, row.name, None, row.lfn, name, 1, row.size)])
+            mending.tell_lost(work, row.lfn, why, dataset=row.name, site=name, bytes=row.size)
         tallies = Tallies()
         for row in rows:
             tallies[row.request_id].failed += 1

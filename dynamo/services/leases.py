@@ -6,8 +6,9 @@ A claim is kept alive while the remote work goes on, and given up the moment it 
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 from dynamo.db import claims, streams
 from dynamo.db.claims import Claimable, Holder
@@ -17,6 +18,15 @@ from dynamo.logs import logger
 from dynamo.settings import Lease
 
 log = logger("leases")
+
+
+class _Claimed(Protocol):
+    @property
+    def id(self) -> int:
+        """Its key."""
+
+
+C = TypeVar("C", bound=_Claimed)
 
 
 class LeaseLost(Exception):
@@ -91,3 +101,20 @@ def keeping(
 def new_holder(settings: Lease) -> Holder:
     """Return a holder that no other claim has."""
     return Holder(secrets.token_hex(12), settings.seconds)
+
+
+def by_turns(
+    ids: Collection[int],
+    settings: Lease,
+    claim: Callable[[Collection[int], Holder], Sequence[C]],
+    carry: Callable[[Holder, Sequence[C]], int],
+) -> int:
+    """Claim and carry out until nothing of it is free; return what that comes to.
+
+    What a worker has died over is claimed last and alone, so that one claim may not be enough.
+    """
+    left, done = set(ids), 0
+    while claimed := claim(left, holder := new_holder(settings)):
+        left -= {one.id for one in claimed}
+        done += carry(holder, claimed)
+    return done

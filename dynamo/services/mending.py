@@ -124,9 +124,14 @@ def _declare_lost(work: Work, use: Tools, bad: Bad) -> None:
         reason=LOST,
         error=why[:1000],
     )
-    if incidents.report(work, Report(file.lfn, "", LOST, why)):  # else it was told already
-        event = Event("lost", SYSTEM, file.dataset, file.uuid, file.lfn, bad.site, 1, file.size)
-        record(work, [event])
+    about = {"dataset": file.dataset, "block": file.uuid, "site": bad.site, "bytes": file.size}
+    tell_lost(work, file.lfn, why, **about)
+
+
+def tell_lost(work: Work, lfn: str, why: str, **about: Any) -> None:
+    """Tell the owner of a file that it is lost, once; the history keeps what else is known."""
+    if incidents.report(work, Report(lfn, "", LOST, why)):
+        record(work, [Event("lost", SYSTEM, lfn=lfn, n_files=1, **about)])
 
 
 def _request(work: Work, use: Tools, bad: Bad, state: RequestState) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -24,9 +25,8 @@ from dynamo.operations.hints import Hint
 from dynamo.operations.life import State, Verdict, after_failure
 from dynamo.points import Point, reached
 from dynamo.services import mending, removing
-from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
+from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
 from dynamo.services.mending import Bad
-from dynamo.services.scanning import CONSISTENCY
 from dynamo.services.tools import Tools
 from dynamo.services.unasked import SYSTEM
 from dynamo.storage.protocol import Stat, Storage, StorageError
@@ -48,11 +48,7 @@ class _Done:
 
 def remedy(use: Tools, ids: Sequence[int]) -> int:
     """Work on those remedies that are free and due; return how many steps were done."""
-    left, done = set(ids), 0
-    while claimed := _claim(use, left, holder := new_holder(use.settings.lease)):
-        left -= {one.id for one in claimed}
-        done += _remedy(use, holder, claimed)
-    return done
+    return by_turns(ids, use.settings.lease, partial(_claim, use), partial(_remedy, use))
 
 
 def _remedy(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:
@@ -65,7 +61,7 @@ def _remedy(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:
 @retried
 def _claim(use: Tools, ids: Collection[int], holder: Holder) -> list[Claimed]:
     with use.begin() as work:
-        if switches.stopped(work, CONSISTENCY):
+        if switches.stopped(work, switches.CONSISTENCY):
             return []
         halted = bool(switches.stopped(work, switches.DELETIONS))
         free = remedies.workable(work, ids, without=[Act.REMOVE] if halted else [])
@@ -108,7 +104,7 @@ def _each(use: Tools, holder: Holder, heartbeat: Heartbeat, claimed: Claimed) ->
 @retried
 def _check_switches(use: Tools, claimed: Claimed) -> None:
     """Stop in the midst of a batch. Raises Unavailable."""
-    names = [CONSISTENCY, switches.of_site(claimed.site)]
+    names = [switches.CONSISTENCY, switches.of_site(claimed.site)]
     names += [switches.DELETIONS] if claimed.kind is Act.REMOVE else []
     with use.begin.reading() as work:
         if switches.stopped(work, *names):

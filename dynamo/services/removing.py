@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 from sqlalchemy import select
@@ -33,7 +34,7 @@ from dynamo.operations.hints import Hint
 from dynamo.operations.life import after_failure
 from dynamo.points import Point, reached
 from dynamo.services import condemning, traffic
-from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
+from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
 from dynamo.services.tools import Tools
 from dynamo.storage import probing, temporaries
 from dynamo.storage.protocol import Storage
@@ -45,11 +46,7 @@ SWITCHED_OFF = "switched-off"
 
 def remove(use: Tools, ids: Sequence[int]) -> int:
     """Delete those files that are due and free; return how many have gone."""
-    left, gone = set(ids), 0
-    while claimed := _claim(use, left, holder := new_holder(use.settings.lease)):
-        left -= {deletion.id for deletion in claimed}
-        gone += _remove(use, holder, claimed)
-    return gone
+    return by_turns(ids, use.settings.lease, partial(_claim, use), partial(_remove, use))
 
 
 def _remove(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:

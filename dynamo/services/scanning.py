@@ -29,7 +29,6 @@ from dynamo.settings import Settings
 
 log = logger("consistency")
 
-CONSISTENCY = "consistency"
 _SHOWN = 100
 """Names of each kind that a scan shows."""
 _REMEMBERED = 10_000
@@ -124,7 +123,7 @@ def _record(use: Tools, held: Held, result: Result) -> None:
             limits(use.settings),
             work.now,
         )
-        stopped = bool(switches.stopped(work, CONSISTENCY))
+        stopped = bool(switches.stopped(work, switches.CONSISTENCY))
         filed = 0
         if not held.dry_run:
             filed = 0 if stopped else _act(work, use, held, verdict)

@@ -1,7 +1,7 @@
 """Sweeps: work whose message was lost or whose worker fell silent is found and sent again."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -64,36 +64,25 @@ def _begin(use: Tools) -> bool:
 
 def _reroute(use: Tools) -> None:
     """Let what waits to be read, at an ill site or at none, be read where it can be."""
-    for batch in batches(_stranded(use), BLOCKS_AT_ONCE):
-        _reroute_some(use, batch)
-    for batch in batches(_found_again(use), BLOCKS_AT_ONCE):
-        _feed_some(use, batch)
+    for find, change in (
+        (sources.stranded, sources.reroute),
+        (sources.found_again, sources.feed),
+    ):
+        for batch in batches(_waiting(use, find), BLOCKS_AT_ONCE):
+            _change(use, change, batch)
 
 
 @retried
-def _stranded(use: Tools) -> Sequence[Any]:
+def _waiting(use: Tools, find: Callable[[Work, int], Sequence[Any]]) -> Sequence[Any]:
     with use.begin.reading() as work:
-        return sources.stranded(work, AT_ONCE)
+        return find(work, AT_ONCE)
 
 
 @retried
-def _reroute_some(use: Tools, some: Sequence[Any]) -> None:
+def _change(use: Tools, change: Callable[[Work, Sequence[Any]], None], some: Sequence[Any]) -> None:
     with use.begin() as work:
         placing.lock_blocks(work, {row.block_id for row in some})
-        sources.reroute(work, some)
-
-
-@retried
-def _found_again(use: Tools) -> Sequence[Any]:
-    with use.begin.reading() as work:
-        return sources.found_again(work, AT_ONCE)
-
-
-@retried
-def _feed_some(use: Tools, some: Sequence[Any]) -> None:
-    with use.begin() as work:
-        placing.lock_blocks(work, {row.block_id for row in some})
-        sources.feed(work, some)
+        change(work, some)
 
 
 @retried

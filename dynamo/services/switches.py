@@ -12,7 +12,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 
-NAMES = (switches.DELETIONS, "detox", "dealer", "consistency", switches.INJECTION)
+NAMES = (switches.DELETIONS, "detox", "dealer", switches.CONSISTENCY, switches.INJECTION)
 """What can be stopped besides single sites."""
 
 

@@ -308,12 +308,18 @@ def test_tokens_are_found_in_the_order_of_the_discovery(
     assert client.find_token() == "environment"
 
 
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder in which everybody's tokens may lie, an empty one."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    monkeypatch.setattr(client, "SHARED", str(folder))
+    return folder
+
+
 def test_the_shared_folder_is_the_last_place_where_a_token_is_looked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path, shared: Path
 ) -> None:
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    monkeypatch.setattr(client, "SHARED", str(shared))
     assert client.find_token() is None
     token = written(shared / f"bt_u{os.geteuid()}", "shared\n")
     assert client.find_token() == "shared"
@@ -321,12 +327,7 @@ def test_the_shared_folder_is_the_last_place_where_a_token_is_looked_for(
     assert client.find_token() == "runtime"
 
 
-def test_a_link_in_the_shared_folder_is_not_followed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    monkeypatch.setattr(client, "SHARED", str(shared))
+def test_a_link_in_the_shared_folder_is_not_followed(tmp_path: Path, shared: Path) -> None:
     secret = written(tmp_path / "another_secret_of_mine", "secret")
     (shared / f"bt_u{os.geteuid()}").symlink_to(secret)
     with pytest.raises(client.Problem) as refused:
@@ -335,11 +336,8 @@ def test_a_link_in_the_shared_folder_is_not_followed(
 
 
 def test_an_empty_token_file_says_nothing_and_the_next_place_is_looked_at(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shared: Path
 ) -> None:
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    monkeypatch.setattr(client, "SHARED", str(shared))
     name = f"bt_u{os.geteuid()}"
     monkeypatch.setenv("BEARER_TOKEN_FILE", str(written(tmp_path / "mine", " \n")))
     assert client.find_token() is None

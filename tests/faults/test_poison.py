@@ -51,6 +51,17 @@ def state(world: World, table: Operation) -> tuple[str, str | None, int]:
     return (row.state, row.reason, row.lost)
 
 
+def condemned(world: World) -> int:
+    """Let all that is handed over come and be condemned, and nobody hear of the deletions yet."""
+    world.work()
+    world.close()
+    world.work()
+    request = world.delete()
+    world.step("condemn")
+    world.published.clear()
+    return request
+
+
 def test_a_transfer_that_costs_three_workers_is_held_with_its_reason(world: World, clock: Clock):
     request = world.inject("T2_A", [world.pulled("T2_A", "out.root", CONTENT)])
     world.published.clear()
@@ -101,12 +112,7 @@ def test_a_file_that_kills_its_workers_does_not_take_along_those_of_its_batch(
 
 def test_deletions_that_a_worker_died_over_are_done_one_by_one(world: World, clock: Clock):
     world.inject("T2_A", [world.pulled("T2_A", f"{n}.root", CONTENT) for n in range(10)])
-    world.work()
-    world.close()
-    world.work()
-    request = world.delete()
-    world.step("condemn")
-    world.published.clear()
+    request = condemned(world)
     die(world, clock, Deletion)
     with world.use.begin() as work:
         due = work.scalars(select(Deletion.id))
@@ -120,12 +126,7 @@ def test_deletions_that_a_worker_died_over_are_done_one_by_one(world: World, clo
 
 def test_a_deletion_that_costs_three_workers_is_held_with_its_reason(world: World, clock: Clock):
     world.inject("T2_A", [world.pulled("T2_A", "out.root", CONTENT)])
-    world.work()
-    world.close()
-    world.work()
-    request = world.delete()
-    world.step("condemn")
-    world.published.clear()
+    request = condemned(world)
     for _ in range(3):
         die(world, clock, Deletion)
 
