@@ -15,13 +15,6 @@ def under_way(work: Work) -> set[int]:
     return set(work.scalars(select(Downtime.site_id).where(*now)))
 
 
-def to_come(work: Work, site_id: int) -> Sequence[Any]:
-    """Return a site's downtimes that are not over, the next first."""
-    wanted = (Downtime.site_id == site_id, Downtime.ends > work.now)
-    columns = (Downtime.begins, Downtime.ends, Downtime.why, Downtime.source)
-    return work.rows(select(*columns).where(*wanted).order_by(Downtime.begins))
-
-
 def replace(work: Work, source: str, rows: Sequence[dict[str, Any]]) -> None:
     """Take what one source says now instead of all that it said before."""
     work.changed(delete(Downtime).where(Downtime.source == source))

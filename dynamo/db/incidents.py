@@ -81,14 +81,6 @@ def settle(work: Work) -> int:
     return len(over)
 
 
-def of_files(work: Work, lfns: Collection[str]) -> set[str]:
-    """Return those of these names that are known to be lost."""
-    if not lfns:
-        return set()
-    lost = (Incident.kind == LOST, Incident.site == "", Incident.ended.is_(None))
-    return set(work.scalars(select(Incident.lfn).where(Incident.lfn.in_(lfns), *lost)))
-
-
 def some(work: Work, wheres: Collection[Any], span: Span) -> Rows:
     """Return a page of incidents that fit all conditions, newest first."""
     wanted = select(*Incident.__table__.columns).where(*wheres)

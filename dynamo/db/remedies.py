@@ -26,10 +26,6 @@ class Act(StrEnum):
     RELEASE = "release"
 
 
-FIRST = (Act.QUARANTINE, Act.MEND)
-"""The first steps; the others concern what lies in quarantine."""
-
-
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A remedy that is ours for now."""

@@ -208,14 +208,6 @@ class Scene:
         rows = np.arange(int(first[replica]), int(first[replica + 1]))
         return rows if self.counted is None else rows[self.counted[rows]]
 
-    def row_at(self, block: int, replica: int) -> int:
-        """Return the block replica of a block in a dataset replica, -1 where it has none."""
-        first = self.snapshot.replicas.first
-        begin, end = int(first[replica]), int(first[replica + 1])
-        column = self.snapshot.block_replicas.block
-        row = begin + int(np.searchsorted(column[begin:end], block))
-        return row if row < end and int(column[row]) == block else -1
-
     @cached_property
     def counted(self) -> Flags | None:
         """Tell which block replicas are of blocks that are no longer filled; None = all."""

@@ -33,11 +33,6 @@ OPEN = frozenset({State.QUEUED, State.ACTIVE, State.HELD})
 """Operations in these states still want to happen."""
 
 
-def sources_of(target: State) -> tuple[State, ...]:
-    """List the states from which `target` may be entered, for the WHERE of a conditional UPDATE."""
-    return tuple(state for state, targets in MOVES.items() if target in targets)
-
-
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How an operation is tried again: exponential back-off with full jitter, then held."""

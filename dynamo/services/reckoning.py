@@ -12,8 +12,6 @@ from dynamo.services.enlisting import Wanting
 from dynamo.services.pages import Item
 
 COPY, HAND_OVER, REFUSE = "copy", "hand-over", "refuse"
-_MOST_BLOCKS = 100
-"""Blocks that a decision names one by one."""
 
 Row = tuple[Any, ...]
 
