@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dynamo.db import breakers, evacuation, incidents, placing, transfers
-from dynamo.db.evacuation import Patience, Unread
+from dynamo.db import breakers, evacuation, incidents, placing, transfers, unreadable
 from dynamo.db.history_log import Event, record
 from dynamo.db.reads import sites
+from dynamo.db.unreadable import Patience, Unread
 from dynamo.db.work import Work, retried
 from dynamo.errors import Conflict, NotFound
 from dynamo.inventory import names
@@ -50,7 +50,7 @@ def unread(
     """Return what could be given up, and whether nothing at the site could be read for long."""
     before = work.now - timedelta(hours=use.settings.consistency.apart_hours)
     fails = fails_since(work, site.id, before)
-    return evacuation.unread(work, site, dying, Patience(before, fails, work.now), most), fails
+    return unreadable.for_long(work, site, dying, Patience(before, fails, work.now), most), fails
 
 
 def fails_since(work: Work, site_id: int, before: datetime) -> bool:

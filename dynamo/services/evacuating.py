@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import evacuation, placing, switches
-from dynamo.db.evacuation import Unreadable
+from dynamo.db import evacuation, placing, switches, unreadable
 from dynamo.db.scheduling import Order
 from dynamo.db.tables import BlockReplica, Request
+from dynamo.db.unreadable import Unreadable
 from dynamo.db.work import retried
 from dynamo.inventory.states import ReplicaState, RequestKind
 from dynamo.logs import logger
@@ -111,7 +111,7 @@ def _mend(use: Tools, site: Any) -> None:
 @retried
 def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Unreadable], int, int]:
     with use.begin.reading() as work:
-        found = evacuation.unreadable(work, site)
+        found = unreadable.known(work, site)
         old = [one for one in found if one.awaited and one.incident.at <= work.now - patience]
         return old, len(found), evacuation.n_files(work, site.id)
 

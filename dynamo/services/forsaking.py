@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.clock import rfc3339
-from dynamo.db import downtimes, evacuation, requests, switches, vigils
-from dynamo.db.evacuation import Patience, Unread
+from dynamo.db import downtimes, evacuation, requests, switches, unreadable, vigils
 from dynamo.db.incidents import LOST
 from dynamo.db.reads import sites
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Dataset, File, Probe, Site, Transfer
+from dynamo.db.unreadable import Patience, Unread
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
@@ -127,7 +127,7 @@ def _unread(use: Tools, name: str) -> tuple[Any, Sequence[Unread], bool]:
         site = sites.one(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
         patience = _patience(work, use, site.id)
-        found = evacuation.unread(work, site, dying, patience, AT_ONCE)
+        found = unreadable.for_long(work, site, dying, patience, AT_ONCE)
         return site, found, patience.site_fails
 
 
@@ -138,7 +138,7 @@ def _still(work: Work, use: Tools, site: Any, one: Unread) -> bool:
         return False
     dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
     patience = _patience(work, use, site.id)
-    return bool(evacuation.unread(work, now, dying, patience, 1, File.id == one.file_id))
+    return bool(unreadable.for_long(work, now, dying, patience, 1, File.id == one.file_id))
 
 
 def _patience(work: Work, use: Tools, site_id: int) -> Patience:
