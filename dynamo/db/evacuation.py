@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.sources import in_parts
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -128,13 +129,13 @@ def dispensable(work: Work, site_id: int, dying: Collection[int], most: int) -> 
 def endangered(work: Work, dying: Collection[int], partition_ids: Collection[int]) -> list[int]:
     """Return the replicas of some partitions that dying sites take down with them.
 
-    Their blocks are complete there and at no site that stays.
+    Their blocks are complete there, or in parts, and at no site that stays.
     """
     wanted = (
         BlockReplica.site_id.in_(dying),
         BlockReplica.partition_id.in_(partition_ids),
         BlockReplica.state == ReplicaState.VALID,
-        BlockReplica.complete.is_(True),
+        or_(BlockReplica.complete.is_(True), in_parts(work, BlockReplica.block_id)),
         ~safe(dying),
     )
     return work.scalars(select(BlockReplica.id).where(*wanted))

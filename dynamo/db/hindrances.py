@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.evacuation import moving, safe
+from dynamo.db.sources import in_parts
 from dynamo.db.tables import (
     BlockReplica,
     Cycle,
@@ -58,10 +59,10 @@ def summed(work: Work, looked: Looked) -> dict[str, tuple[int, int, int]]:
     """Sum up what lies at a site by what becomes of it: blocks, files, bytes.
 
     `leaving` is condemned, `safe` complete at a site that stays, `moving` on its way to one,
-    `arriving` not even complete here, and `waiting` all else. `stuck` is what of these cannot go
-    on by itself now, and `refused` waits although a cycle has looked at it.
+    `arriving` not even complete here, nor in parts, and `waiting` all else. `stuck` is what of
+    these cannot go on by itself now, and `refused` waits although a cycle has looked at it.
     """
-    here = _fates(looked)
+    here = _fates(work, looked)
     rows = work.rows(select(here.c.fate, *_totals(here)).group_by(here.c.fate))
     return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
 
@@ -80,7 +81,7 @@ def resting(work: Work, looked: Looked) -> tuple[int, int]:
 
 def refusals(work: Work, looked: Looked, most: int) -> Sequence[Any]:
     """Return the datasets of which something is refused, the largest first."""
-    here = _fates(looked)
+    here = _fates(work, looked)
     totals = _totals(here)
     return work.rows(
         select(Dataset.name.label("dataset"), Partition.name.label("partition"), *totals)
@@ -153,7 +154,7 @@ def _against(looked: Looked) -> tuple[ColumnElement[bool], ...]:
     return *mine, or_(Decision.action == "refuse", Decision.refused.is_not(None))
 
 
-def _fates(looked: Looked) -> Any:
+def _fates(work: Work, looked: Looked) -> Any:
     rests = (Transfer.state.in_(_RESTS), Transfer.site_id != looked.site_id)
     files = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(*rests)
     held = (Deletion.site_id == looked.site_id, Deletion.state == State.HELD)
@@ -168,7 +169,10 @@ def _fates(looked: Looked) -> Any:
         (BlockReplica.block_id.in_(files.where(File.block_id.is_not(None))), "stuck"),
         (safe(looked.dying), "safe"),
         (moving(looked.dying), "moving"),
-        (BlockReplica.complete.is_(False), "arriving"),
+        (
+            and_(BlockReplica.complete.is_(False), ~in_parts(work, BlockReplica.block_id)),
+            "arriving",
+        ),
         (or_(BlockReplica.partition_id.in_(looked.shut), against), REFUSED),
         else_="waiting",
     )

@@ -13,6 +13,7 @@ from dynamo.db.registry import lfn_hash
 from dynamo.db.streams import UNSENT
 from dynamo.db.switches import stopped_sites
 from dynamo.db.tables import (
+    Block,
     BlockReplica,
     File,
     Incident,
@@ -24,8 +25,10 @@ from dynamo.db.tables import (
 from dynamo.db.work import Work
 from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus, TransferKind
 from dynamo.operations.breakers import Operation, Position
+from dynamo.operations.hints import batches
 from dynamo.operations.life import State
 
+_LFNS_AT_ONCE = 1000
 _STREAM = 50
 """Files that a stream at work is taken to have before it."""
 
@@ -70,24 +73,49 @@ def of_file(
 ) -> int | None:
     """Return the replica from which a site reads one file best, if nothing bad is known of it.
 
-    It need not be complete, as long as it holds the file. `but` is taken only where all else is
-    on tape, and not even then where its site is set aside.
+    `but` is taken only where all else is on tape, and not even then where its site is set aside.
     """
-    bad = select(Incident.site).where(Incident.lfn == lfn, Incident.ended.is_(None))
-    listed = exists().where(
-        ReplicaFile.replica_id == BlockReplica.id,
-        ReplicaFile.file_id == File.id,
-        File.lfn_hash == lfn_hash(lfn),
+    return of_files(work, block_id, [lfn], site_id, but).get(lfn)
+
+
+def of_files(
+    work: Work, block_id: int, lfns: Sequence[str], site_id: int, but: int | None = None
+) -> dict[str, int]:
+    """Return, for each file of a block, the replica from which a site reads it best.
+
+    It need not be complete, as long as it holds the file and nothing bad is known of it there.
+    """
+    others = (BlockReplica.block_id == block_id, BlockReplica.site_id != site_id)
+    rows = work.rows(_readable(work).where(*others))
+    choice = _Choice(work, rows, site_id)
+    found: dict[str, int] = {}
+    for some in batches(lfns, _LFNS_AT_ONCE):
+        listed, bad = _listed(work, rows, some), _bad(work, rows, some)
+        for lfn in some:
+            having = [row for row in rows if row.complete or (row.id, lfn) in listed]
+            preferred = _preferred([row for row in having if (row.site, lfn) not in bad], but)
+            if preferred:
+                found[lfn] = int(choice.of(preferred).id)
+    return found
+
+
+def _listed(work: Work, rows: Sequence[Any], lfns: Sequence[str]) -> set[tuple[int, str]]:
+    """Return which parts hold which files."""
+    parts = [row.id for row in rows if not row.complete]
+    hashes = [lfn_hash(lfn) for lfn in lfns]
+    held = (
+        select(ReplicaFile.replica_id, File.lfn)
+        .join(File, File.id == ReplicaFile.file_id)
+        .where(ReplicaFile.replica_id.in_(parts), File.lfn_hash.in_(hashes))
     )
-    others = _readable(work).where(
-        BlockReplica.block_id == block_id,
-        BlockReplica.site_id != site_id,
-        Site.name.not_in(bad),
-        or_(BlockReplica.complete.is_(True), listed),
-    )
-    rows = work.rows(others)
-    preferred = _preferred(rows, but)
-    return int(_Choice(work, preferred, site_id).of(preferred).id) if preferred else None
+    return {(row.replica_id, row.lfn) for row in work.rows(held)} if parts else set()
+
+
+def _bad(work: Work, rows: Sequence[Any], lfns: Sequence[str]) -> set[tuple[str, str]]:
+    """Return at which sites something bad is known of which files."""
+    told = (Incident.site.in_({row.site for row in rows}), Incident.ended.is_(None))
+    known = select(Incident.site, Incident.lfn).where(Incident.lfn.in_(lfns), *told)
+    return {(row.site, row.lfn) for row in work.rows(known)} if rows else set()
 
 
 def _preferred(rows: Sequence[Any], but: int | None) -> Sequence[Any]:
@@ -174,24 +202,53 @@ def read_elsewhere(work: Work, here: Any) -> Any:
     It is what `of_file` looks for.
     """
     other, home = aliased(BlockReplica), aliased(Site)
-    listed = exists().where(ReplicaFile.replica_id == other.id, ReplicaFile.file_id == File.id)
     bad = exists().where(
         Incident.lfn == File.lfn, Incident.site == home.name, Incident.ended.is_(None)
     )
+    return _lies(work, other, home, other.site_id != here, ~bad.correlate(home, File))
+
+
+def lies_elsewhere(work: Work, here: Any) -> Any:
+    """Tell whether a file should lie at another site than `here`, whatever is known of it."""
+    other, home = aliased(BlockReplica), aliased(Site)
+    return _lies(work, other, home, other.site_id != here)
+
+
+def _lies(work: Work, other: Any, home: Any, *more: Any) -> Any:
+    """Tell whether a site that can be read has a file, in a whole block or in a part of one."""
+    listed = exists().where(ReplicaFile.replica_id == other.id, ReplicaFile.file_id == File.id)
+    holds = or_(other.complete.is_(True), listed.correlate(other, File))
+    here = (other.block_id == File.block_id, holds, *_usable(work, other, home))
+    return exists().where(*here, *more).correlate_except(other, home)
+
+
+def _usable(work: Work, replica: Any, home: Any) -> tuple[Any, ...]:
     return (
-        exists()
-        .where(
-            other.block_id == File.block_id,
-            other.site_id != here,
-            other.state == ReplicaState.VALID,
-            home.id == other.site_id,
-            home.status != SiteStatus.UNKNOWN,
-            home.name.not_in(stopped_sites(work)),
-            or_(other.complete.is_(True), listed.correlate(other, File)),
-            ~bad.correlate(home, File),
-        )
-        .correlate_except(other, home)
+        replica.state == ReplicaState.VALID,
+        home.id == replica.site_id,
+        home.status != SiteStatus.UNKNOWN,
+        home.name.not_in(stopped_sites(work)),
     )
+
+
+def in_parts(work: Work, block_id: Any) -> Any:
+    """Tell of a closed block that each of its files lies somewhere, though no site has all."""
+    mine, other, home = aliased(Block), aliased(BlockReplica), aliased(Site)
+    whole = (other.block_id == block_id, other.complete.is_(True), *_usable(work, other, home))
+    wanted = (File.block_id == block_id, File.condemned_by.is_(None))
+    gone = ~_lies(work, aliased(BlockReplica), aliased(Site))
+    closed = (mine.id == block_id, mine.closed.is_(True), mine.condemned_by.is_(None))
+    return and_(
+        exists().where(*closed, mine.n_files > 0).correlate_except(mine),
+        ~exists().where(*whole).correlate_except(other, home),
+        ~exists().where(*wanted, gone).correlate_except(File),
+    )
+
+
+def found_in_parts(work: Work, block_ids: Collection[int]) -> list[int]:
+    """Return those of some blocks that can be put together from parts."""
+    found = select(Block.id).where(Block.id.in_(block_ids), in_parts(work, Block.id))
+    return work.scalars(found) if block_ids else []
 
 
 def found_again(work: Work, most: int) -> Sequence[Any]:
@@ -249,6 +306,8 @@ def _readable(work: Work) -> Any:
             BlockReplica.site_id,
             BlockReplica.n_files,
             BlockReplica.in_use,
+            BlockReplica.complete,
+            Site.name.label("site"),
             Site.kind,
             Site.status,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +14,16 @@ class Hint:
     text: str
 
 
+T = TypeVar("T")
+
 Publish = Callable[[Sequence[Hint]], None]
 """What sends hints; it never raises."""
 
 
-def batches(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """Cut ids into batches of at most `size`."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def batches(some: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut a sequence into batches of at most `size`."""
+    for start in range(0, len(some), size):
+        yield some[start : start + size]
 
 
 def hints(task: str, ids: Iterable[int], size: int, text: str) -> list[Hint]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db import fillings, snapshot
+from dynamo.db import fillings, snapshot, sources
 from dynamo.db.snapshot import EVERYTHING, Extent
 from dynamo.db.tables import Block
 from dynamo.db.work import Work
@@ -19,6 +19,7 @@ from dynamo.dealer.wishes import Wish as Asked
 from dynamo.inventory.arranging import Keys
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import NOBODY, Amounts, Codes, Flags, Numbers, Snapshot
+from dynamo.operations.hints import batches
 from dynamo.policy.homes import NOWHERE, Imagined, homes
 from dynamo.policy.partitions import Partitions, read_partitions
 from dynamo.services.wishes import Target, Wish
@@ -26,6 +27,7 @@ from dynamo.settings import Dealer, Settings
 
 _AT_ONCE = 20
 """Requests whose blocks are looked up together."""
+_BLOCKS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,8 @@ class Ground:
     partitions: Partitions
     moment: float
     open_blocks: Flags
+    in_parts: Flags
+    """Blocks that no site has whole, of which each file lies somewhere."""
     physical: Amounts
     """Per partition and site."""
     projected: Amounts
@@ -87,16 +91,31 @@ def narrow(work: Work, dataset_ids: Collection[int]) -> Ground:
 
 def _ground(work: Work, found: Snapshot, extent: Extent) -> Ground:
     physical, projected = fillings.accounts(work, found)
+    open_blocks = fillings.open_blocks(work, found, extent)
     return Ground(
         snapshot=found,
         partitions=read_partitions(found.partitions),
         moment=work.now.timestamp(),
-        open_blocks=fillings.open_blocks(work, found, extent),
+        open_blocks=open_blocks,
+        in_parts=_in_parts(work, found, open_blocks),
         physical=physical,
         projected=projected,
         free=fillings.free(work, found, physical.sum(axis=0)),
         keys=fillings.partition_keys(work),
     )
+
+
+def _in_parts(work: Work, found: Snapshot, open_blocks: Flags) -> Flags:
+    rows = found.block_replicas
+    candidates = ~open_blocks
+    candidates[rows.block[rows.complete]] = False
+    here = np.zeros(len(candidates), np.bool_)
+    here[rows.block] = True
+    keys = found.blocks.ids[candidates & here].tolist()
+    known = [
+        key for some in batches(keys, _BLOCKS_AT_ONCE) for key in sources.found_in_parts(work, some)
+    ]
+    return np.isin(found.blocks.ids, known)
 
 
 # --- wishes --------------------------------------------------------------------------------------
@@ -236,6 +255,7 @@ def question(settings: Settings, ground: Ground, aim: Aim, said: Voiced, **more:
         free=ground.free,
         weights=_weights(wanted, labels),
         open_blocks=ground.open_blocks,
+        recoverable=ground.in_parts,
         **more,
     )
 

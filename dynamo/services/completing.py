@@ -4,29 +4,26 @@ Such parts were stated of official data, or are left of copies that were given u
 blocks count against the quota already.
 """
 
-from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
-from dynamo.db import bulk, evacuation, placing, requests, sources, transfers
-from dynamo.db.streams import UNSENT
-from dynamo.db.tables import Block, BlockReplica, File, ReplicaFile, Request, Site, Transfer
+from dynamo.db import evacuation, placing, requests, sources
+from dynamo.db.tables import Block, BlockReplica, File, Request, Site, Transfer
 from dynamo.db.work import Work, retried
-from dynamo.inventory.states import ENDED, ReplicaState, SiteStatus, TransferKind
+from dynamo.inventory.states import ENDED, ReplicaState, SiteStatus
 from dynamo.operations.hints import batches
 from dynamo.operations.life import State
-from dynamo.services import traffic
+from dynamo.services import piecing, traffic
 from dynamo.services.excusing import Excuse
+from dynamo.services.piecing import ENDED_COPIES, PART, Errand, Filled, lacks
 from dynamo.services.tools import Tools
 from dynamo.services.wishes import Wish, at_its_sites
 
 PARTS_AT_ONCE = 20
-_ENDED = (Transfer.kind == TransferKind.COPY) & Transfer.state.in_((State.FAILED, State.CANCELLED))
 
 
 def complete(use: Tools, wish: Wish) -> Excuse | None:
@@ -39,11 +36,11 @@ def complete(use: Tools, wish: Wish) -> Excuse | None:
 def abandoned(work: Work, site_id: int, dying: Collection[int], most: int) -> list[int]:
     """Return parts at sites that stay whose blocks a dying site takes down with it, one of each.
 
-    Nobody brings what they lack, though it can be read.
+    Nobody brings what they lack, though it lies somewhere.
     """
     here = aliased(BlockReplica)
-    readable = sources.read_elsewhere(work, BlockReplica.site_id)
-    lacked = (File.block_id == BlockReplica.block_id, *_lacks(_ENDED), readable)
+    lies = sources.lies_elsewhere(work, BlockReplica.site_id)
+    lacked = (File.block_id == BlockReplica.block_id, *lacks(ENDED_COPIES), lies)
     rows = work.rows(
         select(BlockReplica.id, BlockReplica.block_id)
         .join(Block, Block.id == BlockReplica.block_id)
@@ -79,7 +76,7 @@ def _bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
 
 def send(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
     """Send for what parts lack within a unit of work, and count it to the request."""
-    found = _filled(work, use, _Errand(request_id, _ENDED), replica_ids)
+    found = _filled(work, use, Errand(request_id, waits=True), replica_ids)
     requests.more(work, request_id, found.sent, found.bytes)
 
 
@@ -93,98 +90,28 @@ def _parts(use: Tools, wish: Wish) -> Sequence[int]:
             .join(Site, Site.id == BlockReplica.site_id)
             .where(
                 *at_its_sites(wish),
-                *_PART,
+                *PART,
                 Site.status == SiteStatus.READY,
-                exists().where(File.block_id == BlockReplica.block_id, *_lacks(again)),
+                exists().where(File.block_id == BlockReplica.block_id, *lacks(again)),
             )
             .order_by(BlockReplica.id)
         )
 
 
 @retried
-def _complete(use: Tools, request_id: int, replica_ids: Sequence[int]) -> "_Filled":
+def _complete(use: Tools, request_id: int, replica_ids: Sequence[int]) -> Filled:
     with use.begin() as work:
-        errand = _Errand(request_id, _not_tried_by(work, use, request_id))
+        errand = Errand(request_id, _not_tried_by(work, use, request_id))
         return _filled(work, use, errand, replica_ids)
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
-    """For which request parts are filled, and which ended copies it tries again."""
-
-    request_id: int
-    again: Any
-
-
-@dataclass(slots=True)
-class _Filled:
-    """What was sent for, and how many files nobody has."""
-
-    sent: int = 0
-    bytes: int = 0
-    nowhere: int = 0
-
-
-def _filled(work: Work, use: Tools, errand: _Errand, replica_ids: Sequence[int]) -> _Filled:
+def _filled(work: Work, use: Tools, errand: Errand, replica_ids: Sequence[int]) -> Filled:
     """Send for what some parts lack."""
-    here = select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
-    wanted_ones = here.where(BlockReplica.id.in_(replica_ids), *_PART)
-    placing.lock_blocks(work, {row.block_id for row in work.rows(wanted_ones)})
-    found = _Filled()
-    for part in work.rows(wanted_ones):
-        _fill_up(work, errand, part, found)
+    blocks = select(BlockReplica.block_id).where(BlockReplica.id.in_(replica_ids), *PART)
+    placing.lock_blocks(work, set(work.scalars(blocks)))
+    found = piecing.fill_up(work, errand, replica_ids)
     traffic.refill(work, use, [errand.request_id])
     return found
-
-
-def _fill_up(work: Work, errand: _Errand, part: Any, filled: _Filled) -> None:
-    files = work.rows(
-        select(File.id, File.lfn, File.size)
-        .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .where(BlockReplica.id == part.id, *_lacks(errand.again))
-        .order_by(File.id)
-    )
-    whole = sources.best(work, [part.block_id], [part.site_id], to=part.site_id).get(part.block_id)
-    found = {
-        file.id: whole or sources.of_file(work, part.block_id, file.lfn, part.site_id)
-        for file in files
-    }
-    readable = {file: source for file, source in found.items() if source is not None}
-    if readable:
-        transfers.forget_ended(work, part.site_id, readable)
-        placing.pin(work, Counter(readable.values()))
-        shared = {
-            "kind": TransferKind.COPY,
-            "request_id": errand.request_id,
-            "site_id": part.site_id,
-            "replica_id": part.id,
-            "confirmed": True,
-            "state": State.QUEUED,
-            "not_before": work.now,
-            "hinted": UNSENT,
-            **transfers.untried(work),
-        }
-        bulk.insert(work, Transfer, shared, ("file_id", "source_id"), list(readable.items()))
-    filled.sent += len(readable)
-    filled.bytes += sum(file.size for file in files if file.id in readable)
-    filled.nowhere += len(found) - len(readable)
-
-
-_PART = (BlockReplica.state == ReplicaState.VALID, BlockReplica.complete.is_(False))
-
-
-def _lacks(again: Any) -> tuple[Any, ...]:
-    """Return the conditions for files that a part lacks and nobody is about to bring.
-
-    `again` says which copies that have ended may be tried again.
-    """
-    listed = (ReplicaFile.replica_id == BlockReplica.id, ReplicaFile.file_id == File.id)
-    known = (Transfer.file_id == File.id, Transfer.site_id == BlockReplica.site_id, ~again)
-    return (
-        File.condemned_by.is_(None),
-        ~exists().where(*listed).correlate_except(ReplicaFile),
-        ~exists().where(*known).correlate_except(Transfer),
-    )
 
 
 def _not_tried_by(work: Work, use: Tools, request_id: int) -> Any:
@@ -202,4 +129,4 @@ def _not_tried_by(work: Work, use: Tools, request_id: int) -> Any:
     )
     old = Transfer.updated <= max(filed, long_ago)
     free = or_(Transfer.state == State.CANCELLED, old, over)
-    return and_(_ENDED, Transfer.request_id != request_id, free)
+    return and_(ENDED_COPIES, Transfer.request_id != request_id, free)

@@ -28,7 +28,7 @@ from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.life import State
 from dynamo.points import Point, reached
-from dynamo.services import handing, traffic
+from dynamo.services import handing, piecing, traffic
 from dynamo.services.tools import Tools
 from dynamo.settings import Dealer
 
@@ -158,26 +158,29 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         blocks = placing.lock_blocks(work, block_ids)
         lacking, refused = _lacking(work, errand, blocks)
         chosen = sources.best(work, lacking, to=errand.home.site_id)
-        if len(chosen) < len(lacking):
+        pieced = sources.found_in_parts(work, lacking) if len(chosen) < len(lacking) else []
+        going = sorted({*chosen, *pieced})
+        if len(going) < len(lacking):
             refused = "no-source"
-        if not chosen:
+        if not going:
             return _Done(refused=refused)
         home = errand.home
         place = (home.site_id, home.partition_id)
-        size = sum(blocks[block].bytes for block in chosen)
+        size = sum(blocks[block].bytes for block in going)
         if not accounts.book_within(work, place, size, _most(work, use.settings.dealer, place)):
             return _Done(refused="storage-full")
-        placing.place_all(work, home, sorted(chosen))
+        placing.place_all(work, home, going)
         if errand.growing:
             _grow(work, home)
         placing.pin(work, {replica: blocks[block].n_files for block, replica in chosen.items()})
-        transfers.clear_ended(work, home.site_id, chosen)
+        transfers.clear_ended(work, home.site_id, going)
         _write(work, home, chosen)
+        _piece(work, home, pieced)
         if home.request_id is not None:
             traffic.refill(work, use, [home.request_id])
-        n_files = sum(blocks[block].n_files for block in chosen)
+        n_files = sum(blocks[block].n_files for block in going)
         requests.more(work, home.request_id, n_files, size)
-        return _Done(len(chosen), n_files, size, refused)
+        return _Done(len(going), n_files, size, refused)
 
 
 def _lacking(work: Work, errand: Errand, blocks: Mapping[int, Any]) -> tuple[list[int], str | None]:
@@ -267,3 +270,13 @@ def _write(work: Work, home: Home, chosen: Mapping[int, int]) -> None:
         "not_before hinted lease_no created updated"
     )
     work.changed(insert(Transfer).from_select(columns.split(), rows))
+
+
+def _piece(work: Work, home: Home, block_ids: Collection[int]) -> None:
+    """Write transfers of blocks that no site has whole, file by file."""
+    if not block_ids:
+        return
+    assert home.request_id is not None  # noqa: S101 - all that is sent has a request
+    here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == home.site_id)
+    errand = piecing.Errand(home.request_id, waits=True)
+    piecing.fill_up(work, errand, work.scalars(select(BlockReplica.id).where(*here)))

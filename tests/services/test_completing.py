@@ -60,6 +60,32 @@ def test_the_rest_of_a_part_is_sent_for(world: World, at: dict[str, list[int]]):
     assert world.projected("T2_B") == booked, "the whole block was booked before"
 
 
+def test_a_block_that_lies_in_parts_is_copied_from_them(world: World):
+    lay_out(world, {"T2_A": [0, 1], "T2_B": [1, 2]})
+    request = copy_to(world, "T2_C")
+    world.work()
+
+    assert world.request("copy", request)["state"] == "done"
+    assert world.on_disk("T2_C") == dict.fromkeys(names("b1", 3), CONTENT)
+    assert whole(world) == ["T2_C"]
+
+
+def test_a_block_of_which_a_part_can_be_read_nowhere_waits_for_it(world: World, clock: Clock):
+    lay_out(world, {"T2_A": [0, 1], "T2_B": [2]})
+    world.status("T2_B", "unknown")
+    request = copy_to(world, "T2_C")
+    world.work()
+
+    shown = world.request("copy", request)
+    assert (shown["state"], shown["reason"]) == ("held", "no-source")
+    assert world.count(Transfer) == 0
+
+    world.status("T2_B", "waitroom")
+    clock.forward(minutes=2)
+    world.sweep()
+    assert whole(world) == ["T2_C"]
+
+
 def test_what_nobody_has_is_said(world: World, clock: Clock):
     lay_out(world, {"T2_A": [0, 1, 2], "T2_B": [1]})
     world.status("T2_A", "unknown")

@@ -121,6 +121,32 @@ def test_a_part_at_a_site_that_stays_keeps_no_block_at_a_dying_one(
     assert world.count(Transfer) == 0
 
 
+@pytest.mark.parametrize("unreadable", [(), (1,)], ids=["all-well", "one-bad"])
+def test_a_block_of_which_dying_sites_have_only_parts_leaves_them(
+    world: World, clock: Clock, unreadable: tuple[int, ...]
+) -> None:
+    world.use = world.with_settings(deletion={"grace_hours": 0}, retry={"first_seconds": 1})
+    lay_out(world, {"T2_A": [0, 1], "T2_B": [2]})
+    for n in unreadable:
+        world.path("T2_A", names("b1", 3)[n]).write_bytes(b"rotten")
+    for site in ("T2_A", "T2_B"):
+        give_up(world, site)
+    assert left(world)["by_fate"].keys() == {"waiting"}
+    rounds(world, clock, 1, "Production")
+    if unreadable:
+        assert left(world)["left"]["files"] == 2, "nothing leaves before all of it is safe"
+        assert [one["lfn"] for one in left(world)["problems"]] == [names("b1", 3)[1]]
+    rounds(world, clock, 6, "Production")
+
+    assert world.on_disk("T2_B") == {}
+    assert len(world.on_disk("T2_C")) == 3 - len(unreadable)
+    assert left(world)["left"]["files"] == 0
+    if not unreadable:
+        assert world.on_disk("T2_A") == {}
+        assert world.count(Transfer) == 0
+    assert lost(world, of=None) == [names("b1", 3)[n] for n in unreadable]
+
+
 def test_a_site_that_refuses_one_file_of_a_block_keeps_it_from_no_other_site(
     world: World, clock: Clock
 ) -> None:
@@ -490,10 +516,11 @@ def test_a_copy_elsewhere_that_fails_hinders_nothing_that_is_safe(
     mend_site(dying, "T2_B")
 
 
-def lost(world: World) -> list[str]:
-    """Return the files that their owner was told are lost."""
+def lost(world: World, of: str | None = "alice") -> list[str]:
+    """Return the files that their owner was told are lost; official data have none."""
     with world.use.begin.reading() as work:
-        told = (Incident.kind == "lost", Incident.ended.is_(None), Incident.owner == "alice")
+        whose = Incident.owner.is_(None) if of is None else Incident.owner == of
+        told = (Incident.kind == "lost", Incident.ended.is_(None), whose)
         return sorted(set(work.scalars(select(Incident.lfn).where(*told))))
 
 
