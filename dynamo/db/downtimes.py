@@ -1,6 +1,6 @@
 """Downtimes: times in which sites are not to be used, as feeds announce them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -13,17 +13,6 @@ def under_way(work: Work) -> set[int]:
     """Return the sites that are down now."""
     now = (Downtime.begins <= work.now, Downtime.ends > work.now)
     return set(work.scalars(select(Downtime.site_id).where(*now)))
-
-
-def replace(work: Work, source: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Take what one source says now instead of all that it said before."""
-    work.changed(delete(Downtime).where(Downtime.source == source))
-    work.insert(Downtime, [{**row, "source": source} for row in rows])
-
-
-def forget_sources(work: Work, names: Collection[str]) -> int:
-    """Forget what sources say that are not heard any more: all but those of these names."""
-    return work.changed(delete(Downtime).where(Downtime.source.not_in(names)))
 
 
 def forget(work: Work, before: Any) -> int:

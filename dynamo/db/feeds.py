@@ -1,4 +1,4 @@
-"""Feeds in rows: when each was last read, and whether it was believed."""
+"""Feeds in rows: when each was last read, whether it was believed, what it says of sites."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from dynamo.db.tables import Feed
+from dynamo.db.tables import Downtime, Feed, ToldStatus
 from dynamo.db.work import Work
 
 
@@ -35,9 +35,24 @@ def _put(work: Work, name: str, values: dict[str, Any]) -> None:
         work.insert(Feed, [{"name": name, **row}])
 
 
-def forget(work: Work, names: Collection[str]) -> int:
-    """Forget feeds that are not read any more: all but those of these names."""
-    return work.changed(delete(Feed).where(Feed.name.not_in(names)))
+def forget(work: Work, names: Collection[str], tellers: Collection[str]) -> None:
+    """Forget feeds that are not read any more, and what those said of sites that tell none."""
+    work.changed(delete(Feed).where(Feed.name.not_in(names)))
+    for table in (Downtime, ToldStatus):
+        work.changed(delete(table).where(table.source.not_in(tellers)))
+
+
+def replace(
+    work: Work, table: type[Downtime | ToldStatus], source: str, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Take what one feed says of sites now instead of all that it said before."""
+    work.changed(delete(table).where(table.source == source))
+    work.insert(table, [{**row, "source": source} for row in rows])
+
+
+def statuses(work: Work) -> Sequence[Any]:
+    """Return what each feed said last of the status of each site."""
+    return work.rows(select(*ToldStatus.__table__.columns).order_by(ToldStatus.source))
 
 
 def doubtful(work: Work) -> Sequence[Any]:

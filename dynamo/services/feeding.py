@@ -4,11 +4,12 @@ A document that cannot be read, that is malformed or older than it may be change
 said the last time stays, and health says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from dynamo.db import downtimes, feeds, keys
+from dynamo.db.tables import Downtime, ToldStatus
 from dynamo.db.work import Work, retried
 from dynamo.errors import DynamoError, Invalid
 from dynamo.feeds import documents, reading
@@ -41,6 +42,7 @@ def read(use: Tools) -> None:
             _refuse(use, feed.name, MALFORMED, _said(error))
         except DynamoError as error:
             _refuse(use, feed.name, UNREACHABLE, error.detail)
+    _follow(use)
 
 
 def _said(error: DynamoError) -> str:
@@ -53,10 +55,7 @@ def _due(use: Tools) -> list[Feed]:
     sources = use.settings.feeds.sources
     with use.begin() as work:
         names = [feed.name for feed in sources]
-        feeds.forget(work, names)
-        downtimes.forget_sources(work, names)
-        if not _tellers(use):
-            tending.untold(work)
+        feeds.forget(work, names, [feed.name for feed in _tellers(use)])
         before = feeds.known(work)
         return [
             feed
@@ -66,8 +65,22 @@ def _due(use: Tools) -> list[Feed]:
         ]
 
 
-def _tellers(use: Tools) -> list[str]:
-    return [feed.name for feed in use.settings.feeds.sources if feed.kind == "sites"]
+def _tellers(use: Tools) -> list[Feed]:
+    return [feed for feed in use.settings.feeds.sources if feed.kind == "sites"]
+
+
+@retried
+def _follow(use: Tools) -> None:
+    """Weigh what all feeds say of the sites that one has put aside; the old ones say nothing."""
+    with use.begin() as work:
+        known = feeds.known(work)
+        believed = {feed.name for feed in _tellers(use) if _believed(work, feed, known)}
+        tending.follow_told(work, use, feeds.statuses(work), believed)
+
+
+def _believed(work: Work, feed: Feed, known: Mapping[str, Any]) -> bool:
+    generated = known[feed.name].generated if feed.name in known else None
+    return generated is not None and feed.believes(generated, work.now)
 
 
 @retried
@@ -87,7 +100,7 @@ def _take(use: Tools, feed: Feed, said: Document) -> None:
             log.warning("feed not believed", feed=feed.name, reason=STALE, detail=doubt)
             feeds.refused(work, feed.name, STALE, doubt)
             return
-        detail = _TAKE[feed.kind](work, use, feed, said)
+        detail = _TAKE[feed.kind](work, feed, said)
         feeds.taken(work, feed.name, said.generated, detail)
 
 
@@ -103,8 +116,8 @@ def _doubt(work: Work, feed: Feed, generated: datetime, before: datetime | None)
     return None
 
 
-def _sites(work: Work, use: Tools, feed: Feed, said: Any) -> str | None:
-    """Set downtimes and statuses; what an operator has said of a site stays."""
+def _sites(work: Work, feed: Feed, said: Any) -> str | None:
+    """Keep downtimes and statuses; what an operator has said of a site stays."""
     if len({one.name for one in said.sites}) < len(said.sites):
         raise Invalid("a site stands twice")
     there = downtimes.known_sites(work, [one.name for one in said.sites])
@@ -120,20 +133,20 @@ def _sites(work: Work, use: Tools, feed: Feed, said: Any) -> str | None:
         if one.name in there
         for time in sorted(one.downtimes, key=lambda time: time.ends)
     }
-    downtimes.replace(work, feed.name, list(rows.values()))
+    feeds.replace(work, Downtime, feed.name, list(rows.values()))
     told = {
-        there[one.name].id: SiteStatus(one.status)
+        there[one.name].id: one.status
         for one in said.sites
         if one.name in there and one.status is not None
     }
-    for site_id, status in told.items():
-        tending.told(work, use, site_id, status, feed.name)
-    if _tellers(use) == [feed.name]:  # with others beside it nobody knows whose word is meant
-        tending.untold(work, told)
+    statuses = [{"site_id": key, "status": status} for key, status in told.items()]
+    feeds.replace(work, ToldStatus, feed.name, statuses)
+    aside = sorted(key for key, status in told.items() if status == SiteStatus.WAITROOM)
+    tending.put_aside(work, aside, feed.name)
     return _unknown([one.name for one in said.sites if one.name not in there], "sites")
 
 
-def _accesses(work: Work, _use: Tools, _feed: Feed, said: Any) -> str | None:
+def _accesses(work: Work, _feed: Feed, said: Any) -> str | None:
     known = keys.sites(work, (one.site for one in said.accesses))
     datasets = keys.datasets(work, (one.dataset for one in said.accesses))
     ours = [one for one in said.accesses if one.site in known and one.dataset in datasets]
@@ -142,7 +155,7 @@ def _accesses(work: Work, _use: Tools, _feed: Feed, said: Any) -> str | None:
     return _left_out(len(said.accesses) - len(ours))
 
 
-def _demands(work: Work, _use: Tools, feed: Feed, said: Any) -> str | None:
+def _demands(work: Work, feed: Feed, said: Any) -> str | None:
     datasets = keys.datasets(work, (one.dataset for one in said.demands))
     ours = [one for one in said.demands if one.dataset in datasets]
     if ours:
@@ -150,7 +163,7 @@ def _demands(work: Work, _use: Tools, feed: Feed, said: Any) -> str | None:
     return _left_out(len(said.demands) - len(ours))
 
 
-_TAKE: dict[str, Callable[[Work, Tools, Feed, Any], str | None]] = {
+_TAKE: dict[str, Callable[[Work, Feed, Any], str | None]] = {
     "sites": _sites,
     "accesses": _accesses,
     "demands": _demands,

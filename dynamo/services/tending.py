@@ -120,27 +120,35 @@ def _follow_downtimes(use: Tools) -> None:
                 _set(work, _locked(work, site.id), _Change(SiteStatus.READY, None, "it is over"))
 
 
-def told(work: Work, use: Tools, site_id: int, status: SiteStatus, feed: str) -> None:
-    """Follow what a feed says of a site, except where an operator, or a probe, has put it aside.
+def put_aside(work: Work, site_ids: Sequence[int], feed: str) -> None:
+    """Put those of the sites aside that are ready, as a feed says of them."""
+    for site_id in site_ids:
+        site = _locked(work, site_id)
+        if site.status == SiteStatus.READY:
+            _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
 
-    A site that a feed has put aside is given up only while one says so: not for what nobody says
-    of it any more.
+
+def follow_told(work: Work, use: Tools, said: Sequence[Any], believed: Collection[str]) -> None:
+    """Let sites come back that a feed has put aside, once no feed that is believed keeps them so.
+
+    A site is given up only while one of these says so. A feed that is too old neither keeps a
+    site aside against another one nor brings it back; where none says so any more, probes do.
     """
-    site = _locked(work, site_id)
-    if status == SiteStatus.WAITROOM and site.status == SiteStatus.READY:
-        _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
-    elif status == SiteStatus.READY and site.status == SiteStatus.WAITROOM and site.set_by == FEED:
-        _set(work, site, _Change(SiteStatus.READY, None, f"the feed {feed} says so"))
-    elif status == SiteStatus.WAITROOM:
-        _give_up(work, use, (Site.id == site_id, Site.set_by == FEED))
-
-
-def untold(work: Work, told_ids: Collection[int] = ()) -> None:
-    """Let probes judge the sites that a feed has put aside and of which none speaks any more."""
-    aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == FEED, Site.id.not_in(told_ids))
+    now = [one for one in said if one.source in believed]
+    kept = {one.site_id for one in now if one.status == SiteStatus.WAITROOM}
+    ready = {one.site_id: one.source for one in now if one.status == SiteStatus.READY}
+    doubtful = {one.site_id for one in said if one.status == SiteStatus.WAITROOM}
+    aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == FEED)
     for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
-        change = _Change(SiteStatus.WAITROOM, PROBES, "no feed says so any more: its probes do")
-        _set(work, _locked(work, key), change)
+        site = _locked(work, key)
+        if key in kept or (site.status, site.set_by) != (SiteStatus.WAITROOM, FEED):
+            continue
+        if key in ready:
+            _set(work, site, _Change(SiteStatus.READY, None, f"the feed {ready[key]} says so"))
+        elif key not in doubtful:
+            why = "no feed says so any more: its probes do"
+            _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, why))
+    _give_up(work, use, (Site.id.in_(kept), Site.set_by == FEED))
 
 
 @retried

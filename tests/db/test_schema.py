@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dynamo.db import policies, schema
 from dynamo.db.popularity import PRODUCED
-from dynamo.db.tables import Base, Group, Partition, Policy, Site
+from dynamo.db.tables import Base, Group, Partition, Policy, Site, ToldStatus
 from dynamo.db.work import UnitOfWork, connect
 from dynamo.policy import defaults
 from dynamo.policy.advice import check_policy
@@ -131,6 +131,25 @@ def test_an_older_system_gets_its_policies(empty: Engine) -> None:
         schema.seed(work)
         allowed = work.scalars(select(Partition.allow_last_copy))
     assert allowed == [False] * 5
+
+
+def test_sites_that_a_feed_had_put_aside_stay_so_until_feeds_are_read_anew(empty: Engine) -> None:
+    """Which feed it was nobody had kept, so that each may have been it."""
+    at = "'2026-11-01 00:00:00'"
+    with empty.connect() as connection:
+        command.upgrade(schema.alembic(connection), "0009")
+        columns = "name, kind, status, url, rules, scratch, sources, created, since, set_by"
+        for name, status, by in [("T2_A", "waitroom", "feed"), ("T2_B", "waitroom", "probes")]:
+            values = f"'{name}', 'disk', '{status}', '', '{{}}', '[]', '[]', {at}, {at}, '{by}'"
+            connection.exec_driver_sql(f"INSERT INTO sites ({columns}) VALUES ({values})")
+        connection.exec_driver_sql(f"INSERT INTO feeds (name, tried) VALUES ('ssb', {at})")
+        connection.commit()
+
+    schema.upgrade(empty)
+
+    with UnitOfWork(empty).reading() as work:
+        told = work.rows(select(Site.name, ToldStatus.source, ToldStatus.status).join(ToldStatus))
+    assert told == [("T2_A", "ssb", "waitroom")]
 
 
 def test_names_that_differ_in_case_are_two_names(empty: Engine) -> None:

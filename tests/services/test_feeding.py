@@ -13,13 +13,15 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.clock import rfc3339
-from dynamo.db.tables import Access, Demand, Downtime
+from dynamo.db.tables import Access, Demand, Downtime, History
 from dynamo.errors import Unavailable
 from dynamo.feeds import reading
+from dynamo.inventory import asked
+from dynamo.inventory.states import SiteStatus
 from dynamo.services import feeding, health, sites, tending
 from tests.conftest import Clock
 from tests.services.test_tending import probe, statuses
-from tests.services.world import DATASET, World
+from tests.services.world import DATASET, OPERATOR, World
 
 
 class Pages:
@@ -181,26 +183,145 @@ def test_a_site_is_given_up_for_a_feed_only_while_that_speaks(
     assert statuses(world)["T2_A"] == ("morgue", "time")
 
 
+def telling(world: World, folder: Path, *names: str) -> dict[str, Path]:
+    """Let a world read feeds of these names about sites; return where each is written."""
+    pages = {name: folder / f"{name}.json" for name in names}
+    sources = [{"name": name, "kind": "sites", "url": f"file://{pages[name]}"} for name in names]
+    feeds(world, *sources)
+    return pages
+
+
+def say(clock: Clock, page: Path, **told: str) -> None:
+    """Write what one feed says of sites."""
+    sites_ = [{"name": name, "status": status} for name, status in told.items()]
+    page.write_bytes(document(clock, sites=sites_))
+
+
+def test_a_site_of_which_feeds_say_different_things_stays_aside_until_none_says_so(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    pages = telling(world, tmp_path, "first", "second")
+    seen = []
+    for first, second in [("ready", "waitroom")] * 4 + [("ready", "ready")] * 2:
+        say(clock, pages["first"], T2_A=first, T2_B=second)
+        say(clock, pages["second"], T2_A=second, T2_B=first)
+        feeding.read(world.use)
+        seen.append((statuses(world)["T2_A"], statuses(world)["T2_B"]))
+        clock.forward(minutes=11)
+
+    aside, back = ("waitroom", "feed"), ("ready", None)
+    assert seen == [(aside, aside)] * 4 + [(back, back)] * 2
+    assert world.count(History, History.what == "site-changed") == 4
+
+
+def test_a_site_of_which_feeds_say_different_things_is_given_up_in_time(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    pages = telling(world, tmp_path, "first", "second")
+    for _ in range(16):
+        say(clock, pages["first"], T2_A="waitroom")
+        say(clock, pages["second"], T2_A="ready")
+        feeding.read(world.use)
+        clock.forward(days=1)
+
+    assert statuses(world)["T2_A"] == ("morgue", "time")
+
+
+def test_a_feed_that_is_not_believed_any_more_keeps_no_site_aside_that_another_calls_ready(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    pages = telling(world, tmp_path, "silent", "speaking")
+    say(clock, pages["silent"], T2_A="waitroom", T2_B="waitroom")
+    say(clock, pages["speaking"], T2_A="ready", T2_C="ready")
+    feeding.read(world.use)
+    clock.forward(hours=5)
+    say(clock, pages["speaking"], T2_A="ready", T2_C="ready")
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("waitroom", "feed"), "five hours are young enough"
+
+    clock.forward(hours=2)
+    feeding.read(world.use)
+
+    assert statuses(world)["T2_A"] == ("ready", None)
+    assert statuses(world)["T2_B"] == ("waitroom", "feed"), "nobody says anything else of it"
+
+
+def test_a_feed_that_is_old_itself_brings_no_site_back(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    pages = telling(world, tmp_path, "old", "speaking")
+    say(clock, pages["old"], T2_A="ready")
+    say(clock, pages["speaking"], T2_A="waitroom")
+    feeding.read(world.use)
+
+    clock.forward(hours=7)
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("waitroom", "feed"), "neither is believed"
+    say(clock, pages["speaking"], T2_B="ready")
+    clock.forward(minutes=11)
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("waitroom", "probes"), "none says waitroom any more"
+
+
+@pytest.mark.parametrize("how", ["is taken out", "tells of other things"])
+def test_a_feed_that_tells_of_sites_no_more_counts_no_more(
+    world: World, clock: Clock, tmp_path: Path, how: str
+) -> None:
+    pages = telling(world, tmp_path, "first", "second")
+    ends = rfc3339(clock.now + timedelta(days=9))
+    time = {"begins": rfc3339(clock.now + timedelta(days=8)), "ends": ends}
+    said = [{"name": "T2_A", "status": "waitroom", "downtimes": [time]}]
+    said.append({"name": "T2_B", "status": "waitroom"})
+    pages["first"].write_bytes(document(clock, sites=said))
+    say(clock, pages["second"], T2_A="ready")
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("waitroom", "feed")
+
+    second = {"name": "second", "kind": "sites", "url": f"file://{pages['second']}"}
+    others = [] if how == "is taken out" else [{**second, "name": "first", "kind": "accesses"}]
+    feeds(world, second, *others)
+    clock.forward(minutes=1)
+    feeding.read(world.use)
+
+    assert statuses(world)["T2_A"] == ("ready", None)
+    assert statuses(world)["T2_B"] == ("waitroom", "probes"), "nobody speaks of it any more"
+    assert world.count(Downtime) == 0
+
+
+def test_what_an_operator_says_of_a_site_stands_between_two_readings(
+    world: World, clock: Clock, tmp_path: Path
+) -> None:
+    pages = telling(world, tmp_path, "first", "second")
+    say(clock, pages["first"], T2_A="waitroom", T2_B="waitroom")
+    say(clock, pages["second"], T2_A="ready", T2_B="ready")
+    feeding.read(world.use)
+    sites.put(world.use, "T2_A", asked.SiteBody(status=SiteStatus.READY), OPERATOR)
+    sites.put(world.use, "T2_B", asked.SiteBody(status=SiteStatus.WAITROOM), OPERATOR)
+
+    clock.forward(minutes=1)
+    feeding.read(world.use)
+    assert statuses(world)["T2_A"] == ("ready", None)
+    say(clock, pages["first"], T2_A="ready", T2_B="ready")
+    clock.forward(minutes=11)
+    feeding.read(world.use)
+    assert statuses(world)["T2_B"] == ("waitroom", None)
+
+
 @pytest.mark.parametrize("others", ["that feed", "another feed"])
 def test_a_site_is_not_given_up_for_what_is_not_told_of_it_any_more(
     world: World, clock: Clock, tmp_path: Path, others: str
 ) -> None:
-    page, second = tmp_path / "sites.json", tmp_path / "more.json"
-    feeds(
-        world,
-        {"name": "ssb", "kind": "sites", "url": f"file://{page}"},
-        {"name": "more", "kind": "sites", "url": f"file://{second}"},
-    )
-    page.write_bytes(document(clock, sites=[{"name": "T2_A", "status": "waitroom"}]))
+    pages = telling(world, tmp_path, "ssb", "more")
+    say(clock, pages["ssb"], T2_A="waitroom")
     feeding.read(world.use)
 
     clock.forward(days=15)
-    speaking = page if others == "that feed" else second
-    speaking.write_bytes(document(clock, sites=[{"name": "T2_B", "status": "ready"}]))
+    say(clock, pages["ssb" if others == "that feed" else "more"], T2_B="ready")
     feeding.read(world.use)
     tending.tend(world.use)
 
-    assert statuses(world)["T2_A"] == ("waitroom", "feed")
+    by = "probes" if others == "that feed" else "feed"
+    assert statuses(world)["T2_A"] == ("waitroom", by)
 
 
 @pytest.mark.parametrize("how", ["the feed is gone", "the feed is silent of it"])

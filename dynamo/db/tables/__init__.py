@@ -22,7 +22,17 @@ from dynamo.db.tables.decisions import (
 from dynamo.db.tables.memory import Answer, History, Incident, Pulse, Switch
 from dynamo.db.tables.operations import Deletion, Lease, Request, Transfer
 from dynamo.db.tables.places import Group, Partition, Quota, Site, User
-from dynamo.db.tables.traffic import Breaker, Downtime, Feed, Link, Parked, Probe, Stream, Vigil
+from dynamo.db.tables.traffic import (
+    Breaker,
+    Downtime,
+    Feed,
+    Link,
+    Parked,
+    Probe,
+    Stream,
+    ToldStatus,
+    Vigil,
+)
 
 __all__ = [
     "Access",
@@ -61,6 +71,7 @@ __all__ = [
     "Site",
     "Stream",
     "Switch",
+    "ToldStatus",
     "Transfer",
     "User",
     "Vigil",

@@ -105,6 +105,18 @@ class Downtime(Base):
     why: Mapped[Sentence | None]
 
 
+class ToldStatus(Base):
+    """What a feed said last of a site's status."""
+
+    __tablename__ = "told_statuses"
+    __table_args__ = (INNODB,)
+
+    site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True)
+    source: Mapped[Name] = mapped_column(primary_key=True)
+    """The feed that says so; how old it is stands with the feed."""
+    status: Mapped[Word]
+
+
 class Feed(Base):
     """What became of a feed when it was last read."""
 
