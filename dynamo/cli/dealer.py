@@ -52,6 +52,8 @@ def tell(service: Dynamo, cycle: Json) -> None:
     if not cycles.tell_state(cycle):
         return
     summary = cycle["summary"]
+    for warning in summary["warnings"]:
+        output.say(warning)
     output.table(
         ("site", "before", "before>", "after", "after>", "sent>"), map(_site, summary["sites"])
     )

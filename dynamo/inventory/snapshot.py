@@ -33,6 +33,7 @@ SITE_STATUSES = ("", "ready", "waitroom", "morgue", "unknown")
 DISK = SITE_KINDS.index("disk")
 TAPE = SITE_KINDS.index("tape")
 READY = SITE_STATUSES.index("ready")
+MORGUE = SITE_STATUSES.index("morgue")
 NOBODY = 0
 """The group of block replicas that nobody owns; its name in policies is `None`."""
 

@@ -1,14 +1,16 @@
 """Placement rules: how many copies datasets must have where, and which copies that protects."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynamo.inventory.snapshot import Flags, Snapshot
+from dynamo.inventory.snapshot import MORGUE, Flags, Snapshot
 from dynamo.policy.conditions import any_on_sites, compiled
 from dynamo.policy.image import Image, Standing, View
+from dynamo.policy.locking import locked
 from dynamo.policy.partitions import Partitions
 from dynamo.policy.problems import Findings, Problem, Spot, nearest, refusal
 from dynamo.policy.reading import Known, check_condition
@@ -17,6 +19,8 @@ from dynamo.policy.variables import Scope
 
 _LISTS = {"replicas": Scope.REPLICA, "destinations": Scope.SITE, "sources": Scope.SITE}
 _KEYS = ("partition", "default_destination_group", "rules")
+_KEY = r"\s*:"
+"""What follows a key: a rule may be called as its partition is."""
 _RULE_KEYS = (*_LISTS, "num_copies", "destination_group", "protect", "spread")
 
 
@@ -31,8 +35,12 @@ class PlacementRule:
     num_copies: int
     group: str
     protect: bool
-    spread: bool = False
+    spread: bool
     """Share the blocks out over the destinations instead of copying the dataset as a whole."""
+    spot: Spot
+    """Where it stands in the text."""
+    text: str
+    """The line it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +124,14 @@ class _Rules:
     def _rule(self, name: str, rule: object, group: str) -> PlacementRule:
         body = rule if isinstance(rule, Mapping) else {}
         if not isinstance(rule, Mapping):
-            self._wrong(name, f"rule {name}: expected {{...}}")
+            self._against(name, "expected {...}")
         self._check_keys(body, _RULE_KEYS, f"rule {name}: ")
         lists = {key: self._conditions(name, key, body.get(key, [])) for key in _LISTS}
         copies = body.get("num_copies")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 1:
-            message = f"rule {name}: expected a number of copies, at least 1, under num_copies"
-            self._wrong(name, message)
+            self._against(name, "expected a number of copies, at least 1, under num_copies")
             copies = 1
+        spot, line = self._place(name, _KEY)
         return PlacementRule(
             name,
             replicas=lists["replicas"],
@@ -133,14 +141,16 @@ class _Rules:
             group=self._group(body.get("destination_group")) or group,
             protect=body.get("protect") is True,
             spread=body.get("spread") is True,
+            spot=spot,
+            text=line,
         )
 
     def _conditions(self, name: str, key: str, texts: object) -> tuple[Condition, ...]:
         if not isinstance(texts, Sequence) or isinstance(texts, str):
-            self._wrong(name, f"rule {name}: expected a list of conditions under {key}")
+            self._against(name, f"expected a list of conditions under {key}")
             return ()
         if not texts:
-            self._wrong(name, f"rule {name}: nothing under {key}: it applies to nothing", odd=True)
+            self._against(name, f"nothing under {key}: it applies to nothing", odd=True)
         checked = []
         for text in map(str, texts):
             spot, line = self._place(text)
@@ -166,13 +176,17 @@ class _Rules:
         spot, line = self._place(what) if what else (Spot(0, 0), "")
         self.problems.append(Problem(spot, message, line, odd))
 
-    def _place(self, value: str) -> tuple[Spot, str]:
+    def _against(self, rule: str, message: str, *, odd: bool = False) -> None:
+        spot, line = self._place(rule, _KEY)
+        self.problems.append(Problem(spot, f"rule {rule}: {message}", line, odd))
+
+    def _place(self, value: str, after: str = "") -> tuple[Spot, str]:
         """Return where a text first stands in the file, and that line; else the text itself."""
-        quoted = json.dumps(value, ensure_ascii=False)
+        quoted = re.compile(re.escape(json.dumps(value, ensure_ascii=False)) + after)
         for number, line in enumerate(self.text.splitlines(), 1):
-            column = line.find(quoted)
-            if column >= 0:
-                return Spot(number, column + 2), line
+            found = quoted.search(line)
+            if found is not None:
+                return Spot(number, found.start() + 2), line
         return Spot(1, 1), value
 
 
@@ -191,9 +205,70 @@ def in_force(snapshot: Snapshot) -> tuple[Enforcer, ...]:
     )
 
 
-def of_partition(snapshot: Snapshot, name: str) -> Enforcer | None:
-    """Return the placement rules of one partition, if it has some. Raises Invalid."""
-    return next((one for one in in_force(snapshot) if one.partition == name), None)
+def of_partition(snapshot: Snapshot, name: str) -> RulesReading | None:
+    """Read the placement rules of one partition, if it has some."""
+    return next(
+        (
+            check_rules(one.text, f"rules of {name}", partition=name)
+            for one in snapshot.rules
+            if one.name == name
+        ),
+        None,
+    )
+
+
+def unmet(
+    reading: RulesReading, snapshot: Snapshot, partitions: Partitions, now: float
+) -> list[Problem]:
+    """Warn of what was odd when rules were read, and of what nothing here can meet by now.
+
+    Both may come: sites that fit, and datasets. Raises Invalid.
+    """
+    found = [*reading.warnings]
+    image = Image.whole(snapshot)
+    image.locked = locked(image, snapshot.locks)
+    view = View.of(image)
+    rows = partitions.members(reading.enforcer.partition, now).rows(view)
+    standing = _standing(image, reading.enforcer, partitions, rows)
+    held = view.any(rows)
+    for rule in reading.enforcer.rules:
+        if not (rule.replicas and rule.destinations and rule.sources):
+            continue  # the reader has said so
+        to, at = (
+            any_on_sites([compiled(one, now) for one in conditions], standing)
+            for conditions in (rule.destinations, rule.sources)
+        )
+        applies = held & at[image.site] & _any_on_replicas(rule.replicas, view, now)
+        said = (
+            _too_few(rule, to, standing, reading.enforcer.partition),
+            _without_ground(at, applies, reading.enforcer.partition),
+        )
+        found += [
+            Problem(rule.spot, f"rule {rule.name}: {one}", rule.text, warning=True)
+            for one in said
+            if one is not None
+        ]
+    return found
+
+
+def _too_few(rule: PlacementRule, to: Flags, standing: Standing, partition: str) -> str | None:
+    taking = to & (standing.quota > 0) & (standing.sites.status != MORGUE)
+    n, others = int(taking.sum()), int((to & ~taking).sum())
+    if n >= rule.num_copies:
+        return None
+    beside = f"{others} in the morgue or without a quota of {partition}"
+    if not n:
+        return "no site fits its destinations" + (f" (but {beside})" if others else "")
+    few = f"too few sites fit its destinations: {n} for {rule.num_copies} copies"
+    return few + (f" (and {beside})" if others else "")
+
+
+def _without_ground(at: Flags, applies: Flags, partition: str) -> str | None:
+    if not at.any():
+        return "no site fits its sources"
+    if not applies.any():
+        return f"no replica of a dataset in {partition} at its sources fits its replicas"
+    return None
 
 
 def needed(

@@ -25,12 +25,17 @@ class Problem:
     """The line it stands in; empty where it concerns the whole text."""
     warning: bool = False
 
+    def brief(self, source: str) -> str:
+        """Return it without the line it stands in, which may be the whole text."""
+        kind = "warning" if self.warning else "error"
+        place = f":{self.spot.line}:{max(self.spot.column, 1)}" if self.text else ""
+        return f"{source}{place}: {kind}: {self.message}"
+
     def show(self, source: str) -> str:
         """Return it as people see it, with a caret under the place."""
-        kind = "warning" if self.warning else "error"
+        head = self.brief(source)
         if not self.text:
-            return f"{source}: {kind}: {self.message}"
-        head = f"{source}:{self.spot.line}:{max(self.spot.column, 1)}: {kind}: {self.message}"
+            return head
         before = self.text[: max(self.spot.column, 1) - 1]
         caret = "".join("\t" if letter == "\t" else " " for letter in before) + "^"
         return f"{head}\n    {self.text}\n    {caret}"

@@ -18,7 +18,7 @@ from dynamo.dealer.wishes import Subscription
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import hints
-from dynamo.policy.enforcer import of_partition
+from dynamo.policy.enforcer import RulesReading, of_partition, unmet
 from dynamo.policy.homes import Imagined
 from dynamo.services import asking, choices, enlisting, reckoning, sending, unasked, wishes
 from dynamo.services.asking import Aim, Ground, Voiced
@@ -40,6 +40,7 @@ class Seen:
     ground: Ground
     question: Question
     said: Voiced
+    rules: RulesReading | None
     dry_run: bool
 
 
@@ -49,7 +50,7 @@ def run(use: Tools, held: Held) -> Item:
     plan = decided(use.settings, seen)
     wanting = Wanting.of(seen.said)
     _keep(use, held, plan, wanting)
-    found = reckoning.summary(plan)
+    found = {"warnings": _warnings(seen), **reckoning.summary(plan)}
     if not seen.dry_run:
         sent = carry_out(use, held, seen, plan, wanting)
         found["done"] = {"blocks": sent.blocks, "files": sent.files, "bytes": sent.bytes}
@@ -74,6 +75,7 @@ def look(use: Tools, held: Held) -> Seen:
         endangered = _endangered(work, ground, cycle.partition, dying)
         stalled = _stalled(work, ground, dying)
     ground = _at_home(ground, cycle.partition, settings)
+    rules = of_partition(ground.snapshot, cycle.partition)
     question = asking.question(
         settings,
         ground,
@@ -82,9 +84,18 @@ def look(use: Tools, held: Held) -> Seen:
         protections=last,
         endangered=endangered,
         stalled=stalled,
-        enforcer=of_partition(ground.snapshot, cycle.partition),
+        enforcer=None if rules is None else rules.enforcer,
     )
-    return Seen(ground, question, said, cycle.dry_run)
+    return Seen(ground, question, said, rules, cycle.dry_run)
+
+
+def _warnings(seen: Seen) -> list[str]:
+    """Say which placement rules nothing here can meet, in each cycle as long as it is so."""
+    if seen.rules is None:
+        return []
+    ground = seen.ground
+    found = unmet(seen.rules, ground.snapshot, ground.partitions, ground.moment)
+    return [one.brief(seen.rules.source) for one in found]
 
 
 def _endangered(work: Work, ground: Ground, partition: str, dying: Collection[int]) -> Flags:

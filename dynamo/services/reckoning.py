@@ -90,7 +90,6 @@ def summary(plan: Plan) -> Item:
         "copies": len(plan.copies),
         "blocks": int((plan.copies.row < 0).sum()),
         "bytes": plan.volume,
-        "warnings": [],
     }
 
 

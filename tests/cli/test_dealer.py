@@ -1,5 +1,7 @@
 """Cycles of the Dealer on the command line: tried dry, run, explained."""
 
+import json
+
 from tests.cli.conftest import House
 from tests.services.test_dealing import waiting
 from tests.services.world import DATASET
@@ -24,3 +26,25 @@ def test_a_cycle_is_tried_dry_run_and_explained(house: House) -> None:
     listed = house.run("dealer", "list").stdout
     assert "User" in listed
     assert DATASET in house.run("dealer", "show", "2").stdout
+
+
+def test_rules_that_nothing_can_meet_are_told_of(house: House) -> None:
+    rule = {
+        "num_copies": 1,
+        "replicas": ["dataset.name == *"],
+        "destinations": ["site.name == T9_*"],
+        "sources": ["site.name == *"],
+    }
+    file = house.world.folder / "rules.json"
+    file.write_text(json.dumps({"rules": {"far": rule}}, indent=1))
+    house.world.many("T2_A", 5)
+    house.world.close()
+    house.world.work()
+
+    put = house.run("policy", "set", "User", str(file), "--rules")
+    with house.working():
+        ran = house.run("dealer", "run", "User")
+
+    assert (put.exit_code, ran.exit_code) == (0, 0), put.stderr + ran.stderr
+    for told in (put, ran):
+        assert "warning: rule far: no site fits its destinations" in told.stderr

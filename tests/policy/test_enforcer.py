@@ -6,7 +6,7 @@ import pytest
 
 from dynamo.cli.cases import load
 from dynamo.errors import Invalid
-from dynamo.policy.enforcer import check_rules, enforced, enforcer_from, read_enforcer
+from dynamo.policy.enforcer import check_rules, enforced, enforcer_from, read_enforcer, unmet
 from dynamo.policy.image import Image
 from dynamo.policy.reading import Known
 from tests.detox.drawing import NOW, case
@@ -128,3 +128,65 @@ def test_mistakes_in_rules_are_told(text, message):
         read_enforcer(text, "e")
 
     assert message in refused.value.detail
+
+
+def told(quota=100, **changed):
+    """Return what nothing here can meet in a rule, asked of a small world."""
+    rows = ["/A/E/F full - - full", "/B/E/F - BB - -"]
+    picture = "\n".join(["dataset S1 S2 S3 S4Dead", *rows])
+    loaded = load(case(picture, "Dismiss", quota=quota))
+    reading = check_rules(json.dumps(rules(**changed), indent=1), "e")
+    found = unmet(reading, loaded.snapshot, loaded.partitions, NOW)
+    return [problem.message.removeprefix("rule some: ") for problem in found if problem.warning]
+
+
+NOT_THERE = "1 in the morgue or without a quota of All"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"num_copies": 2}, None),
+        ({"destinations": ["site.name == T9_*"]}, "no site fits its destinations"),
+        ({"num_copies": 3}, "too few sites fit its destinations: 2 for 3 copies"),
+        (
+            {"num_copies": 3, "destinations": ["site.name in [S1 S2 S4Dead]"]},
+            f"too few sites fit its destinations: 2 for 3 copies (and {NOT_THERE})",
+        ),
+        (
+            {"quota": {"S1": 100, "S2": 0}, "num_copies": 1, "destinations": ["site.name == S2"]},
+            f"no site fits its destinations (but {NOT_THERE})",
+        ),
+        ({"sources": ["site.storage_type == MSS"]}, "no site fits its sources"),
+        (
+            {"replicas": ["dataset.name == /C/*/*"]},
+            "no replica of a dataset in All at its sources fits its replicas",
+        ),
+        (
+            {"sources": ["site.name == S3"]},
+            "no replica of a dataset in All at its sources fits its replicas",
+        ),
+        ({"replicas": []}, "nothing under replicas: it applies to nothing"),
+    ],
+)
+def test_what_nothing_can_meet_is_told(changed, message):
+    assert told(**changed) == ([] if message is None else [message])
+
+
+def test_what_cannot_be_met_points_at_its_rule():
+    text = """{
+  "partition": "All", "default_destination_group": "A",
+  "rules": {"good": {"replicas": ["dataset.name == *"], "destinations": ["site.name == S1"],
+                     "sources": ["site.name == *"], "num_copies": 1},
+            "All":  {"replicas": ["dataset.name == *"], "destinations": ["site.name == T9"],
+                     "sources": ["site.name == *"], "num_copies": 1}}
+}"""
+    loaded = load(case("dataset S1\n/A/E/F full", "Dismiss"))
+
+    [found] = unmet(check_rules(text, "e"), loaded.snapshot, loaded.partitions, NOW)
+
+    assert found.show("e").splitlines() == [
+        "e:5:14: warning: rule All: no site fits its destinations",
+        "    " + text.splitlines()[4],
+        " " * 17 + "^",
+    ]

@@ -23,9 +23,11 @@ EVERYWHERE = {
 }
 
 
-def enforce(world: World, **rule: Any) -> None:
+def enforce(world: World, **rule: Any) -> list[str]:
+    """Put a rule in force; return what is warned of."""
     text = json.dumps({"partition": "User", "rules": {"some": {**EVERYWHERE, **rule}}})
-    rules.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    put = rules.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    return list(put["warnings"])  # type: ignore[call-overload]
 
 
 def detox(world: World) -> None:
@@ -60,6 +62,35 @@ def test_a_rule_that_spreads_shares_the_blocks_out(world: World):
 
     assert at(world) == [20, 10, 10]
     assert run(world)["summary"]["copies"] == 0
+
+
+def test_a_rule_that_no_site_can_meet_is_told_of_when_it_is_put_and_until_it_is_met(world: World):
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+
+    put = enforce(world, destinations=["site.name in [T2_B T3_*]"])
+    cycle = run(world)
+
+    wanted = "rule some: too few sites fit its destinations: 1 for 2 copies"
+    assert [one.splitlines()[0].partition(" warning: ")[2] for one in put] == [wanted]
+    assert cycle["summary"]["warnings"] == [f"rules of User:1:34: warning: {wanted}"]
+    assert cycle["summary"]["copies"] == 1, "what can be made is made"
+
+    world.site("T3_D")
+    world.site_quota("T3_D", TB)
+    assert run(world)["summary"]["warnings"] == []
+
+
+def test_a_rule_for_nothing_that_is_there_is_told_of_as_well(world: World):
+    wanted = "no replica of a dataset in User at its sources fits its replicas"
+    [put] = enforce(world)
+    assert wanted in put
+    world.many("T2_A", 5)
+    world.close()
+    world.work()
+    assert enforce(world) == []
+    assert run(world)["summary"]["warnings"] == []
 
 
 def test_a_site_in_the_morgue_is_emptied_last_copies_first(world: World, clock: Clock):

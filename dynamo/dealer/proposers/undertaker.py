@@ -6,9 +6,7 @@ import numpy as np
 
 from dynamo.dealer.proposals import Gathered, Item, Proposals
 from dynamo.dealer.scene import Scene
-from dynamo.inventory.snapshot import READY, SITE_STATUSES, Amounts, Codes, Flags
-
-MORGUE = SITE_STATUSES.index("morgue")
+from dynamo.inventory.snapshot import MORGUE, READY, Amounts, Codes, Flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
