@@ -222,7 +222,8 @@ def unmet(
 ) -> list[Problem]:
     """Warn of what was odd when rules were read, and of what nothing here can meet by now.
 
-    Both may come: sites that fit, and datasets. Raises Invalid.
+    Both may come: sites that fit, and datasets. Of these nothing is said where none was looked at.
+    Raises Invalid.
     """
     found = [*reading.warnings]
     image = Image.whole(snapshot)
@@ -238,11 +239,15 @@ def unmet(
             any_on_sites([compiled(one, now) for one in conditions], standing)
             for conditions in (rule.destinations, rule.sources)
         )
-        applies = held & at[image.site] & _any_on_replicas(rule.replicas, view, now)
-        said = (
-            _too_few(rule, to, standing, reading.enforcer.partition),
-            _without_ground(at, applies, reading.enforcer.partition),
-        )
+        partition = reading.enforcer.partition
+        said = [_too_few(rule, to, standing, partition)]
+        if not at.any():
+            said.append("no site fits its sources")
+        elif (
+            image.n_replicas
+            and not (held & at[image.site] & _any_on_replicas(rule.replicas, view, now)).any()
+        ):
+            said.append(f"no replica of a dataset in {partition} at its sources fits its replicas")
         found += [
             Problem(rule.spot, f"rule {rule.name}: {one}", rule.text, warning=True)
             for one in said
@@ -261,14 +266,6 @@ def _too_few(rule: PlacementRule, to: Flags, standing: Standing, partition: str)
         return "no site fits its destinations" + (f" (but {beside})" if others else "")
     few = f"too few sites fit its destinations: {n} for {rule.num_copies} copies"
     return few + (f" (and {beside})" if others else "")
-
-
-def _without_ground(at: Flags, applies: Flags, partition: str) -> str | None:
-    if not at.any():
-        return "no site fits its sources"
-    if not applies.any():
-        return f"no replica of a dataset in {partition} at its sources fits its replicas"
-    return None
 
 
 def needed(

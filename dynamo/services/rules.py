@@ -8,12 +8,11 @@ from sqlalchemy import select
 
 from dynamo.db import snapshot
 from dynamo.db.tables import Group, PlacementRules
-from dynamo.errors import Invalid
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.policy.enforcer import RulesReading, check_rules, unmet
 from dynamo.policy.partitions import read_partitions
-from dynamo.policy.problems import Problem, Spot
+from dynamo.policy.problems import Problem
 from dynamo.policy.reading import Known
 from dynamo.services import versions as texts
 from dynamo.services.pages import Item, Page, Place
@@ -41,15 +40,11 @@ def put(use: Tools, partition: str, body: asked.PolicyBody, caller: Caller) -> I
 
 
 def _unmet(use: Tools, reading: RulesReading) -> list[Problem]:
-    """Look at everything, as a cycle would: who changes rules is rare and wants to know."""
-    try:
-        with use.begin.snapshot() as work:
-            seen = snapshot.load(work, use.settings.detox.protected_sites)
-            now = work.now.timestamp()
-        return unmet(reading, seen, read_partitions(seen.partitions), now)
-    except Invalid as failed:  # such as a producer that fails, which is no fault of the rules
-        message = f"what can meet them is not known: {failed.detail}"
-        return [*reading.warnings, Problem(Spot(0, 0), message, warning=True)]
+    """Look at the sites alone; each cycle looks at the data as well."""
+    with use.begin.reading() as work:
+        seen = snapshot.narrow(work, ())
+        now = work.now.timestamp()
+    return unmet(reading, seen, read_partitions(seen.partitions), now)
 
 
 def read(use: Tools, partition: str, text: str) -> RulesReading:

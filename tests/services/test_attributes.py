@@ -10,7 +10,7 @@ from dynamo.db.attributes import GROUP, installed
 from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
-from dynamo.services import copies, policies, rules
+from dynamo.services import copies, policies
 from tests.services.test_cycles import ONE, TWO, decided, gone, run
 from tests.services.world import ALICE, OPERATOR, World, build
 
@@ -86,15 +86,3 @@ def test_without_its_source_no_cycle_decides_on_half_the_facts(
 
     assert cycle["state"] == "failed"
     assert "the attribute producer releases failed" in cycle["detail"]
-
-
-def test_without_its_source_placement_rules_are_taken_unlooked_at(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    install(tmp_path, monkeypatch)
-    (tmp_path / "releases.json").unlink()
-
-    put = rules.put(world.use, "User", asked.PolicyBody(text='{"rules": {}}'), OPERATOR)
-
-    assert put["version"] == 1
-    assert "the attribute producer releases failed" in str(put["warnings"])
