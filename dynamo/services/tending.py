@@ -110,14 +110,12 @@ def tend(use: Tools) -> None:
 def _follow_downtimes(use: Tools) -> None:
     with use.begin() as work:
         down = downtimes.under_way(work)
-        for site in work.rows(select(Site.id, Site.status, Site.set_by).order_by(Site.id)):
-            begins = site.id in down and site.status == SiteStatus.READY
-            over = site.id not in down and site.set_by == DOWNTIME
-            if begins:
-                change = _Change(SiteStatus.WAITROOM, DOWNTIME, "a downtime began")
-                _set(work, _locked(work, site.id), change)
-            elif over and site.status == SiteStatus.WAITROOM:
-                _set(work, _locked(work, site.id), _Change(SiteStatus.READY, None, "it is over"))
+        begun = (Site.status == SiteStatus.READY, Site.id.in_(down))
+        for site in _locked_where(work, *begun):
+            _set(work, site, _Change(SiteStatus.WAITROOM, DOWNTIME, "a downtime began"))
+        aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == DOWNTIME)
+        for site in _locked_where(work, *aside, Site.id.not_in(down)):
+            _set(work, site, _Change(SiteStatus.READY, None, "it is over"))
 
 
 def put_aside(work: Work, site_ids: Sequence[int], feed: str) -> None:
@@ -139,13 +137,10 @@ def follow_told(work: Work, use: Tools, said: Sequence[Any], believed: Collectio
     ready = {one.site_id: one.source for one in now if one.status == SiteStatus.READY}
     doubtful = {one.site_id for one in said if one.status == SiteStatus.WAITROOM}
     aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == FEED)
-    for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
-        site = _locked(work, key)
-        if key in kept or (site.status, site.set_by) != (SiteStatus.WAITROOM, FEED):
-            continue
-        if key in ready:
-            _set(work, site, _Change(SiteStatus.READY, None, f"the feed {ready[key]} says so"))
-        elif key not in doubtful:
+    for site in _locked_where(work, *aside, Site.id.not_in(kept)):
+        if site.id in ready:
+            _set(work, site, _Change(SiteStatus.READY, None, f"the feed {ready[site.id]} says so"))
+        elif site.id not in doubtful:
             why = "no feed says so any more: its probes do"
             _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, why))
     _give_up(work, use, (Site.id.in_(kept), Site.set_by == FEED))
@@ -168,14 +163,25 @@ def _give_up(work: Work, use: Tools, which: Sequence[Any]) -> None:
         Site.since <= work.now - timedelta(days=days),
         Site.id.not_in(downtimes.under_way(work)),
     )
-    for key in work.scalars(select(Site.id).where(*aside).order_by(Site.id)):
+    for site in _locked_where(work, *aside):
         why = f"it was in the waitroom for {days:g} days"
-        _set(work, _locked(work, key), _Change(SiteStatus.MORGUE, TIME, why))
+        _set(work, site, _Change(SiteStatus.MORGUE, TIME, why))
 
 
 def _locked(work: Work, site_id: int) -> Any:
     columns = (Site.id, Site.name, Site.status, Site.set_by)
     return work.row(select(*columns).where(Site.id == site_id).with_for_update())
+
+
+def _locked_where(work: Work, *which: Any) -> list[Any]:
+    """Lock the sites of which something holds, and still does once each is locked.
+
+    An operator may have had the last word while its lock was waited for.
+    """
+    keys = work.scalars(select(Site.id).where(*which).order_by(Site.id))
+    columns = (Site.id, Site.name, Site.status, Site.set_by)
+    locked = select(*columns).where(Site.id.in_(keys), *which).order_by(Site.id)
+    return list(work.rows(locked.with_for_update())) if keys else []
 
 
 def _set(work: Work, site: Any, change: _Change) -> None:

@@ -1,8 +1,10 @@
 """Sites that step aside by themselves and come back by themselves."""
 
 from datetime import timedelta
+from threading import Thread
+from time import sleep
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from dynamo.db.tables import Downtime, Site, Transfer
 from dynamo.inventory import asked
@@ -53,6 +55,26 @@ def test_a_site_that_fails_its_probes_steps_aside_and_comes_back(
     probe(world, clock, 3)
     assert statuses(world)["T2_B"] == ("ready", None)
     assert world.on_disk("T2_B") == {}, "probes leave nothing behind"
+
+
+def test_an_operator_who_speaks_while_a_downtime_begins_has_the_last_word(
+    world: World, clock: Clock
+) -> None:
+    with world.use.begin() as work:
+        times = {"begins": work.now, "ends": work.now + timedelta(hours=1)}
+        key = work.scalar(select(Site.id).where(Site.name == "T2_A"))
+        work.add(Downtime, site_id=key, source="calendar", **times)
+    clock.forward(minutes=1)
+    beat = Thread(target=tending.tend, args=(world.use,))
+
+    with world.use.begin() as work:
+        said = {"status": "waitroom", "set_by": "olga", "since": work.now}
+        work.changed(update(Site).where(Site.id == key).values(said))
+        beat.start()
+        sleep(0.5)  # it has looked by then, and waits for the row
+    beat.join()
+
+    assert statuses(world)["T2_A"] == ("waitroom", "olga")
 
 
 def test_what_is_shared_out_to_a_site_that_breaks_comes_to_lie_at_the_others_by_itself(
