@@ -68,15 +68,24 @@ class Most:
     """On the way or booked."""
 
 
-def book_within(work: Work, place: Place, size: int, most: Most) -> bool:
-    """Reserve bytes within more limits than the quota; False = one of them would be passed."""
+def book_within(work: Work, place: Place, size: int, most: Most, there: int = 0) -> bool:
+    """Reserve bytes within more limits than the quota; False = one of them would be passed.
+
+    `there` of them lie at the site already, on another account.
+    """
     within = [or_(Quota.max_bytes.is_(None), Quota.projected + size <= Quota.max_bytes)]
     if most.projected is not None:
         within.append(Quota.projected + size <= most.projected)
-    if most.pending is not None:
-        within.append(Quota.projected - Quota.used + size <= most.pending)
-    booked = update(Quota).where(*_at(place), *within)
-    return work.changed(booked.values(projected=Quota.projected + size)) == 1
+    if most.pending is not None and there < size:
+        within.append(Quota.projected - Quota.used + (size - there) <= most.pending)
+    values = {"projected": Quota.projected + size, "used": Quota.used + there}
+    return work.changed(update(Quota).where(*_at(place), *within).values(values)) == 1
+
+
+def lock(work: Work, places: Iterable[Place]) -> None:
+    """Lock quotas in the order in which everybody changes them."""
+    for place in sorted(set(places)):
+        work.row(select(Quota.site_id).where(*_at(place)).with_for_update())
 
 
 def limit(work: Work, place: Place) -> tuple[bool, int | None]:

@@ -55,6 +55,8 @@ blocks that the partition does not hold, are not seen at all: they do not count 
 
 When a part of a replica goes and another part belongs to an owner of whole datasets, then those of
 its blocks whose owner owns single blocks are not deleted: they are handed to that owner.
+What has no room in the quota of that owner's partition stays as it is, and the decision says
+`storage-full`.
 
 ## Conditions
 

@@ -215,7 +215,7 @@ def carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) 
     if any(one.home.request_id == NOBODYS for one in enlisted.errands):
         enlisted = enlisted.under(_request(use, held))
     sent = sending.send(use, enlisted.errands, fence)
-    sending.change(use, enlisted.changes, fence)
+    sending.change(use, enlisted.changes, sent, fence)
     _end(use, held, seen.said, sent)
     return sent
 

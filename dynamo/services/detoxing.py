@@ -1,7 +1,7 @@
 """One cycle of Detox: what it looks at, the plan that is kept with its reasons, what is done."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,15 @@ def run(use: Tools, held: Held) -> Item:
     if seen.compare is not None:
         other = decide(replace(seen.question, policy=seen.compare), limits(use.settings.detox))
         summary["comparison"] = told.comparison(compared(plan, other))
-    pieces = keep(use, held, plan)
+    kept = keep(use, held, plan)
     reached(Point.CYCLE_DECIDED)
     if not seen.dry_run:
         summary["condemned"] = enacting.condemn(
-            use, held, pieces, frozenset(seen.question.snapshot.locks)
+            use, held, kept.pieces, frozenset(seen.question.snapshot.locks)
         )
-        summary["handed_over"] = enacting.hand_over(use, held, plan, seen.question.partitions)
+        summary["handed_over"] = enacting.hand_over(
+            use, held, plan, seen.question.partitions, kept.handed
+        )
         enacting.stop_growing(use, held, plan)
     return {**summary, "refused": _refusals(use, held)}
 
@@ -119,15 +121,26 @@ def _read(text: str, partition: str, partitions: Partitions) -> Reading:
 # --- kept ----------------------------------------------------------------------------------------
 
 
-def keep(use: Tools, held: Held, plan: Plan) -> list[Piece]:
-    """Keep all decisions with their lines; return what is to be deleted, in order."""
-    pieces: list[Piece] = []
+@dataclass(slots=True)
+class Kept:
+    """What is to be done of a plan, in its order."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    """What is to be deleted."""
+    handed: dict[int, int] = field(default_factory=dict)
+    """By row that is handed over: the place of its decision in the plan."""
+
+
+def keep(use: Tools, held: Held, plan: Plan) -> Kept:
+    """Keep all decisions with their lines; return what is to be done."""
+    kept = Kept()
     position = 0
     for some in records(plan, RECORDS_AT_ONCE):
         _add(use, held, list(rows(plan, some, _uuids(use, plan, some), position)))
-        pieces += enacting.pieces(plan, some, position)
+        kept.pieces += enacting.pieces(plan, some, position)
+        kept.handed |= enacting.handed(some, position)
         position += len(some.facts)
-    return pieces
+    return kept
 
 
 @retried

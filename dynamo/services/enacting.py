@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import cycles, decisions, placing, switches
+from dynamo.db.accounts import Most, Place
 from dynamo.db.cycles import Held
 from dynamo.db.scheduling import Order
 from dynamo.db.tables import (
@@ -24,7 +25,7 @@ from dynamo.db.tables import (
 )
 from dynamo.db.work import Work, retried
 from dynamo.detox.plan import Plan
-from dynamo.detox.records import ACTIONS, DELETE, Records
+from dynamo.detox.records import ACTIONS, DELETE, HAND_OVER, Records
 from dynamo.inventory.snapshot import Lock
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import batches
@@ -32,6 +33,7 @@ from dynamo.points import Point, reached
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
 from dynamo.services import condemning, guard, handing, latecomers, unasked
+from dynamo.services.handing import Heir
 from dynamo.services.tools import Tools
 from dynamo.services.unasked import SYSTEM
 
@@ -252,19 +254,33 @@ def _fence(work: Work, held: Held, **values: Any) -> None:
 # --- hand-overs ----------------------------------------------------------------------------------
 
 
-def hand_over(use: Tools, held: Held, plan: Plan, partitions: Partitions) -> int:
-    """Give block replicas to other groups; what they fill is accounted where they belong then."""
+def handed(some: Records, position: int) -> Iterator[tuple[int, int]]:
+    """Yield rows that those records hand over, each with its decision's place in the plan."""
+    place = some.place
+    going = some.action[place] == ACTIONS.index(HAND_OVER)
+    return zip(some.rows[going].tolist(), (place[going] + position).tolist(), strict=True)
+
+
+def hand_over(
+    use: Tools, held: Held, plan: Plan, partitions: Partitions, positions: Mapping[int, int]
+) -> int:
+    """Give block replicas to other groups; what they fill is accounted where they belong then.
+
+    Return how many there were. What has no room in the partition of its new owner stays: its
+    decision, whose place in the plan is known by row, says so.
+    """
     rows, snapshot = plan.hand_overs.row, plan.snapshot
     homes = _homes(plan, partitions)
-    moves: dict[tuple[int, str | None], list[int]] = {}
+    moves: dict[tuple[int, str | None], dict[int, int]] = {}
     for row, group in zip(rows.tolist(), plan.hand_overs.group.tolist(), strict=True):
         source = int(plan.rows.source[row])
         key = (int(snapshot.groups.ids[group]), homes.get(row))
-        moves.setdefault(key, []).append(int(snapshot.block_replicas.ids[source]))
+        replica = int(snapshot.block_replicas.ids[source])
+        moves.setdefault(key, {})[replica] = positions[row]
     return sum(
-        _hand_over(use, held, group, home, some)
-        for (group, home), ids in sorted(moves.items(), key=str)
-        for some in batches(ids, 500)
+        _hand_over(use, held, heir, {key: some[key] for key in batch})
+        for heir, some in sorted(moves.items(), key=str)
+        for batch in batches(list(some), 500)
     )
 
 
@@ -284,14 +300,26 @@ def _homes(plan: Plan, partitions: Partitions) -> dict[int, str]:
 
 @retried
 def _hand_over(
-    use: Tools, held: Held, group_id: int, home: str | None, replica_ids: Sequence[int]
+    use: Tools, held: Held, heir: tuple[int, str | None], positions: Mapping[int, int]
 ) -> int:
+    """Give block replicas, by key with the places of their decisions, to a group."""
+    group_id, home = heir
     with use.begin() as work:
         _fence(work, held)
         if switches.stopped(work, DETOX):
+            decisions.refuse(work, held.id, dict.fromkeys(positions.values(), "switched-off"))
             return 0
         partition_id = work.scalar(select(Partition.id).where(Partition.name == home))
-        return handing.hand_over(work, group_id, partition_id, replica_ids, DETOX)
+        n, staying = handing.hand_over(
+            work, Heir(group_id, partition_id), list(positions), DETOX, _quota_alone
+        )
+        decisions.refuse(work, held.id, {positions[key]: handing.FULL for key in staying})
+        return n
+
+
+def _quota_alone(_place: Place) -> Most:
+    """Let nothing but the quota bound what a partition takes: what is over is for its policy."""
+    return Most()
 
 
 # --- dataset replicas ----------------------------------------------------------------------------

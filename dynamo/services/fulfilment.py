@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import and_, case, func, select
 
 from dynamo.db import registry, requests, switches
 from dynamo.db.streams import UNSENT
@@ -110,8 +110,8 @@ def _count(work: Work, wish: Wish) -> tuple[int, int]:
 
 
 def _here(wish: Wish) -> Any:
-    """Select by block what of it is at the sites that are meant."""
-    whole = case((BlockReplica.complete.is_(True), 1), else_=0)
+    """Select by block what of it is at the sites that are meant, and whole in the right hands."""
+    whole = case((and_(BlockReplica.complete.is_(True), *_owned(wish)), 1), else_=0)
     return (
         select(
             func.sum(whole).label("complete"),
@@ -122,6 +122,16 @@ def _here(wish: Wish) -> Any:
         .where(*at_its_sites(wish), BlockReplica.state == ReplicaState.VALID)
         .group_by(BlockReplica.block_id)
     )
+
+
+def _owned(wish: Wish) -> tuple[Any, ...]:
+    """Return the condition for replicas of the group that a request names.
+
+    Blocks that are shared out belong to whom they belonged where they lay already.
+    """
+    if wish.group is None or wish.group_id is None or wish.spread:
+        return ()
+    return (BlockReplica.group_id == wish.group_id,)
 
 
 def _leaving(wish: Wish) -> Any:
@@ -142,7 +152,8 @@ def _unfinished(wish: Wish) -> Any:
 
 def _given_up(work: Work, wish: Wish) -> Any:
     """Return a copy that was given up, if nobody tries any that are wanted any more; else None."""
-    failed = (Transfer.request_id == wish.request_id, Transfer.state == State.FAILED)
+    here = Transfer.site_id.in_([site.id for site in wish.sites])
+    failed = (Transfer.request_id == wish.request_id, Transfer.state == State.FAILED, here)
     found = work.row(select(Transfer.reason, Transfer.error).where(*failed).limit(1))
     if found is None:
         return None

@@ -106,5 +106,5 @@ def _carry_out(use: Tools, look: _Look, decided: Plan, now: Mapping[int, Wish | 
     # what has no request is left to the next cycle
     enlisted = enlisting.enlist(decided, look.ground, wanting).asked()
     sent = sending.send(use, enlisted.errands)
-    sending.change(use, enlisted.changes)
+    sending.change(use, enlisted.changes, sent)
     return sent

@@ -29,6 +29,7 @@ from dynamo.operations.hints import batches
 from dynamo.operations.life import State
 from dynamo.points import Point, reached
 from dynamo.services import handing, piecing, traffic
+from dynamo.services.handing import Heir
 from dynamo.services.tools import Tools
 from dynamo.settings import Dealer
 
@@ -83,7 +84,7 @@ class Sent:
     files: int = 0
     bytes: int = 0
     refused: dict[int, str] = field(default_factory=dict)
-    """By place in the plan: why something of it was not sent."""
+    """By place in the plan: why something of it was not sent, or not handed over."""
     requests: set[int] = field(default_factory=set)
     """Those for which something was sent."""
 
@@ -98,22 +99,28 @@ def send(use: Tools, errands: Iterable[Errand], fence: Fence = nobody) -> Sent:
     return sent
 
 
-def change(use: Tools, changes: Iterable[Change], fence: Fence = nobody) -> int:
-    """Give block replicas to other groups; return how many."""
-    return sum(
-        _change(use, one, some, fence)
-        for one in changes
-        for some in batches(one.replicas, REPLICAS_AT_ONCE)
-    )
+def change(use: Tools, changes: Iterable[Change], sent: Sent, fence: Fence = nobody) -> None:
+    """Give block replicas to other groups that still have room; note where they had none."""
+    for one in changes:
+        for some in batches(one.replicas, REPLICAS_AT_ONCE):
+            refused = _change(use, one, some, fence)
+            if refused is not None:
+                sent.refused[one.position] = refused
 
 
 @retried
-def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence) -> int:
+def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence) -> str | None:
     with use.begin() as work:
         fence(work)
         if switches.stopped(work, DEALER):
-            return 0
-        return handing.hand_over(work, wanted.group_id, wanted.partition_id, replica_ids, "dealer")
+            return "switched-off"
+
+        def most(place: Place) -> Most:
+            return _most(work, use.settings.dealer, place)
+
+        heir = Heir(wanted.group_id, wanted.partition_id)
+        _, staying = handing.hand_over(work, heir, replica_ids, DEALER, most)
+        return handing.FULL if staying else None
 
 
 def _send_within(
@@ -146,7 +153,7 @@ class _Done:
     @property
     def full(self) -> bool:
         """Tell whether the site has no room for all of it."""
-        return self.refused == "storage-full"
+        return self.refused == handing.FULL
 
 
 @retried
@@ -168,7 +175,7 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         place = (home.site_id, home.partition_id)
         size = sum(blocks[block].bytes for block in going)
         if not accounts.book_within(work, place, size, _most(work, use.settings.dealer, place)):
-            return _Done(refused="storage-full")
+            return _Done(refused=handing.FULL)
         placing.place_all(work, home, going)
         if errand.growing:
             _grow(work, home)

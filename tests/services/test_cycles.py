@@ -695,8 +695,12 @@ def test_another_policy_can_be_tried_on_what_a_cycle_saw(world: World, clock: Cl
         replaying.replay(bad)
 
 
-def test_handed_over_blocks_move_to_the_partition_of_their_new_owner(world: World):
-    """A block that production no longer wants stays with the rest of its dataset."""
+@pytest.mark.parametrize("fits", [True, False])
+def test_handed_over_blocks_move_to_the_partition_of_their_new_owner(world: World, fits: bool):
+    """A block that production no longer wants stays with the rest of its dataset.
+
+    Until there is room in the partition of that.
+    """
     with world.use.begin() as work:
         work.add(Partition, name="Physics", definition="[Analysis, Production]")
         partitions = dict(work.rows(select(Partition.name, Partition.id)))
@@ -711,7 +715,8 @@ def test_handed_over_blocks_move_to_the_partition_of_their_new_owner(world: Worl
         for row, name in zip(rows, ("analysis", "production"), strict=True):
             partition = partitions[name.capitalize()]
             size = {"projected": row.bytes, "used": row.bytes}
-            work.add(Quota, site_id=here, partition_id=partition, max_bytes=row.bytes, **size)
+            limit = 2 * row.bytes if fits and name == "analysis" else row.bytes
+            work.add(Quota, site_id=here, partition_id=partition, max_bytes=limit, **size)
             values = {"group_id": groups[name], "partition_id": partition}
             work.changed(update(BlockReplica).where(BlockReplica.id == row.id).values(values))
             less = {
@@ -723,8 +728,8 @@ def test_handed_over_blocks_move_to_the_partition_of_their_new_owner(world: Worl
     text = """\
 Partition Physics
 On site.name == T2_A
-When site.occupancy > 0.9
-Until site.occupancy < 0.1
+When always
+Until never
 DeleteBlock blockreplica.owner == production
 Protect
 """
@@ -734,11 +739,16 @@ Protect
     cycles.run(world.use, [cycles.file(world.use, body, OPERATOR)])
 
     cycle = cycles.show(world.use, 1)
-    assert (cycle["summary"]["handed_over"], world.count(Deletion)) == (1, 0)
+    assert (cycle["summary"]["handed_over"], world.count(Deletion)) == (int(fits), 0)
     handed = next(one for one in decided(world, cycle) if one["action"] == "hand-over")
     assert handed["values"] == {"group": "analysis"}
+    assert handed["refused"] == (None if fits else "storage-full")
     with world.use.begin.reading() as work:
         owners = select(BlockReplica.group_id, BlockReplica.partition_id).where(*mine).distinct()
-        assert work.rows(owners) == [(groups["analysis"], partitions["Analysis"])]
+        of_analysis = (groups["analysis"], partitions["Analysis"])
+        of_production = (groups["production"], partitions["Production"])
+        assert {tuple(row) for row in work.rows(owners)} == (
+            {of_analysis} if fits else {of_analysis, of_production}
+        )
         told = select(History.site, History.why).where(History.what == "handed-over")
-        assert work.rows(told) == [("T2_A", "detox, to analysis")]
+        assert work.rows(told) == ([("T2_A", "detox, to analysis")] if fits else [])
