@@ -39,6 +39,8 @@ def _copied(request: Json) -> Iterable[tuple[str, object]]:
     """Say of a copy where it goes, and when it will be done as far as one knows."""
     if request.get("chosen"):
         yield "chosen", ", ".join(request["chosen"])
+    if request.get("refused"):
+        yield "refused at", ", ".join(request["refused"])
     if request.get("expected_end"):
         yield "expected end", output.moment(request["expected_end"])
 

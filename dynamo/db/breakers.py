@@ -124,8 +124,8 @@ def named(work: Work) -> dict[tuple[str, str], bool]:
     }
 
 
-def count(work: Work, results: Mapping[Place, Result], rules: Rules) -> list[Place]:
-    """Weigh results; return the places where work may go on that had stopped.
+def count(work: Work, results: Mapping[Place, Result], rules: Rules) -> dict[Place, datetime]:
+    """Weigh results; return the places where work may go on, and since when it had stopped.
 
     Successes where nothing had failed change nothing, so that what goes well costs one SELECT.
     """
@@ -137,10 +137,10 @@ def count(work: Work, results: Mapping[Place, Result], rules: Rules) -> list[Pla
         for place in places
         if results[place].failed or (place in before and not before[place].is_clear)
     ]
-    again: list[Place] = []
+    again: dict[Place, datetime] = {}
     for place, breaker in (locked(work, telling) if telling else {}).items():
         if _weigh(work, place, breaker, results[place], rules):
-            again.append(place)
+            again[place] = breaker.since or breaker.counted
     return again
 
 

@@ -5,18 +5,19 @@ unsent. So the messages of all requests take turns in the queues. Who finds a wa
 and the end of a stream calls who has waited longest, of the users with the least under way.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, select, update
 
 from dynamo.db import breakers, streams
 from dynamo.db.streams import OUTSIDE, UNSENT, Limits, Way
 from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
 from dynamo.db.work import Work
 from dynamo.operations.breakers import Operation, Position
+from dynamo.operations.failures import Blame, blamed_on
 from dynamo.operations.life import State
 
 
@@ -189,17 +190,30 @@ def postpone(work: Work, ids: Collection[int], until: datetime, error: str) -> N
     work.changed(update(Transfer).where(*due).values(values))
 
 
-def wake(work: Work, places: Collection[breakers.Place]) -> int:
-    """Let transfers that waited for breakers go on, as these are closed again."""
+_BLAME = {Operation.WRITE: Blame.DESTINATION, Operation.READ: Blame.SOURCE}
+
+
+def wake(work: Work, places: Mapping[breakers.Place, datetime]) -> int:
+    """Let transfers that waited for breakers go on, as these are closed again.
+
+    So does what was tried while they were open, and held for it: its cause is gone. What was held
+    before they opened has another.
+    """
     changed = 0
-    for place in places:
-        waiting = (Transfer.state == State.QUEUED, Transfer.reason == "site-failing", _at(place))
-        found = work.scalars(select(Transfer.id).where(*waiting))
+    for place, since in places.items():
+        waiting = (Transfer.state == State.QUEUED) & (Transfer.reason == "site-failing")
+        tried = and_(
+            Transfer.state == State.HELD,
+            Transfer.reason.in_(blamed_on(_BLAME[place[1]])),
+            Transfer.updated >= since,
+        )
+        found = work.scalars(select(Transfer.id).where(_at(place), waiting | tried))
         if found:
             values = {"not_before": work.now, "hinted": UNSENT, "reason": None, "error": None}
+            resting = Transfer.state.in_((State.QUEUED, State.HELD))
             changed += work.changed(
                 update(Transfer)
-                .where(Transfer.id.in_(found), Transfer.state == State.QUEUED)
-                .values(values)
+                .where(Transfer.id.in_(found), resting)
+                .values(state=State.QUEUED, **values)
             )
     return changed

@@ -49,15 +49,16 @@ KINDS: dict[str, Kind] = {
 }
 """Reasons that are more than bad luck with one file; all others are tried again soon."""
 
-REFUSED_THERE = frozenset(
-    {
-        *(reason for reason, kind in KINDS.items() if kind.blame is Blame.DESTINATION),
-        "storage-full",
-        "name-conflict",
-        "site-not-ready",
-        "switched-off",
-    }
-)
+
+def blamed_on(end: Blame) -> frozenset[str]:
+    """Return the reasons for which one end of a transfer has failed as a whole."""
+    return frozenset(reason for reason, kind in KINDS.items() if kind.blame is end)
+
+
+REFUSED_BY_STORAGE = blamed_on(Blame.DESTINATION) | {"storage-full", "name-conflict"}
+"""Why the storage of a site does not take a file, whatever the site's status is."""
+
+REFUSED_THERE = REFUSED_BY_STORAGE | {"site-not-ready", "switched-off"}
 """What keeps a file from one site, and perhaps from no other."""
 
 NOTHING_UPLOADED = frozenset({"not-uploaded", "checksum-mismatch"})

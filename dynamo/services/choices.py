@@ -1,4 +1,8 @@
-"""Choices: at which of several sites the copies of a request are, until one of these is lost."""
+"""Choices: at which of several sites the copies of a request are.
+
+Until one of these is lost, or does not take them: then another one is chosen instead, and the one
+that was left is not chosen again.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +20,7 @@ from dynamo.services.asking import Ground, Voiced
 from dynamo.services.sending import Fence
 from dynamo.services.tools import Tools
 from dynamo.services.unasked import SYSTEM
-from dynamo.services.wishes import Choice, Wish
+from dynamo.services.wishes import Choice, Target, Wish
 
 AT_ONCE = 100
 """Requests whose sites are kept in one transaction."""
@@ -37,25 +41,30 @@ def choose(
             continue
         names = _chosen(plan, ground, said, verdicts.get(key), wish)
         if names:
-            chosen[wish.request_id] = Choice(wish, frozenset(names))
-            found[wish.request_id] = _decided(wish, names)
+            instead = wish.refusing[: max(len(names) - wish.lacking, 0)]
+            left = frozenset(site.name for site in instead)
+            chosen[wish.request_id] = Choice(wish, frozenset(names), left)
+            found[wish.request_id] = _decided(wish, names, instead)
     for some in batches(list(chosen), AT_ONCE):
         lost = wishes.choose(use, {key: chosen[key] for key in some}, fence)
         found |= dict.fromkeys(lost)
     return found
 
 
-def _decided(wish: Wish, names: Collection[str]) -> Wish:
-    """Move sites from those that may be chosen to those that are."""
+def _decided(wish: Wish, names: Collection[str], instead: Collection[Target]) -> Wish:
+    """Move sites from those that may be chosen to those that are, instead of some that were."""
     new = tuple(site for site in wish.others if site.name in names)
     rest = tuple(site for site in wish.others if site not in new)
-    return replace(wish, sites=wish.sites + new, others=rest)
+    kept = tuple(site for site in wish.sites if site not in instead)
+    still = tuple(site for site in wish.refusing if site not in instead)
+    left = wish.refused + tuple(instead)
+    return replace(wish, sites=kept + new, others=rest, refusing=still, refused=left)
 
 
 @retried
 def call_off(use: Tools, wish: Wish) -> None:
     """Stop what is still on its way to sites that others were chosen for; what is whole stays."""
-    if wish.missing or not wish.by_choice:
+    if wish.lacking or not wish.by_choice:
         return
     kept = [site.id for site in wish.sites]
     with use.begin() as work:

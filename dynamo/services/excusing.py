@@ -78,6 +78,8 @@ def excuses(
     found: dict[int, list[Excuse]] = {}
     for key, (wish, sites) in said.of.items():
         after = now.get(wish.request_id) or wish
+        if sites == wish.others and not wish.lacking and after.sites == wish.sites:
+            continue  # what its sites refuse is said by the files that they do not take
         open_to = after.others if sites == wish.others and after.others else sites
         excuse = heard.excuse(verdicts.get(key), wish, sites, open_to)
         if excuse is not None:

@@ -216,7 +216,7 @@ _PLURAL = {
 }
 _SHOWN = {
     "injection": ("site",),
-    "copy": ("sites", "chosen", "copies", "consolidate", "spread", "blocks", "group"),
+    "copy": ("sites", "chosen", "refused", "copies", "consolidate", "spread", "blocks", "group"),
     "deletion": ("site", "blocks", "last_copy"),
 }
 

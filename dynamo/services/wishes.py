@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dynamo.db import registry, requests
+from dynamo.db import refusals, registry, requests
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -21,9 +21,13 @@ from dynamo.db.tables import (
 )
 from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ENDED, DatasetStatus, RequestKind, RequestState, SiteStatus
+from dynamo.operations.hints import batches
 from dynamo.services.sending import Fence
 from dynamo.services.tools import Tools
 from dynamo.settings import Dealer
+
+_AT_ONCE = 500
+"""Datasets that are asked for together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Wish:
     """Where the data are wanted: those that are meant, or as many of them as are chosen."""
     others: tuple[Target, ...]
     """Those of which the sites that are `missing` are still to be chosen."""
+    refusing: tuple[Target, ...]
+    """Those of `sites` that do not take it: another one is chosen instead as soon as one can be."""
+    refused: tuple[Target, ...]
+    """Those that did not take it, so that others were chosen instead."""
     blocks: tuple[str, ...] | None
     group: str | None
     """Who shall own the copies; None = whoever owns the dataset."""
@@ -63,14 +71,19 @@ class Wish:
         return self.copies is not None and not self.spread
 
     @property
-    def missing(self) -> int:
-        """Return how many sites are still to be chosen."""
+    def lacking(self) -> int:
+        """Return for how many copies there is no site."""
         return self.n_copies - len(self.sites) if self.by_choice else 0
 
     @property
+    def missing(self) -> int:
+        """Return how many sites are still to be chosen, also instead of some that there are."""
+        return min(self.lacking + len(self.refusing), len(self.others))
+
+    @property
     def meant(self) -> tuple[Target, ...]:
-        """Return all sites that may get data."""
-        return self.sites + self.others
+        """Return all sites that the request names."""
+        return self.sites + self.others + self.refused
 
     @property
     def n_copies(self) -> int:
@@ -131,7 +144,9 @@ def read(use: Tools, request_id: int) -> Wish | None:
             removed = "the dataset was removed"
             requests.end(work, request_id, RequestState.FAILED, "not-found", removed)
             return None
-        wish = made(request, dataset, Directory.read(work, use.settings.dealer))
+        known = Directory.read(work, use.settings.dealer)
+        refusing = _refusing(work, use.settings.dealer, [(request, dataset.id)])
+        wish = made(request, dataset, known, refusing.get(request_id, frozenset()))
         if not wish.meant:
             _wait(work, request_id, again, "site-not-ready", "no site can take the data now")
             return None
@@ -165,7 +180,9 @@ def _standing(work: Work, settings: Dealer, *which: Any) -> list[Wish]:
         .where(Request.kind == RequestKind.COPY, Request.state.not_in(ENDED), *which)
         .order_by(Request.id)
     )
-    found = [made(row, _of_dataset(row), known) for row in rows]
+    refusing = _refusing(work, settings, [(row, row.dataset_id) for row in rows])
+    nowhere = frozenset[int]()
+    found = [made(row, _of_dataset(row), known, refusing.get(row.id, nowhere)) for row in rows]
     return [wish for wish in found if wish.meant]
 
 
@@ -183,32 +200,79 @@ def _of_dataset(row: Any) -> _Named:
     return _Named(row.dataset_id, row.dataset, row.partition_id, row.group_id)
 
 
-def made(request: Any, dataset: Any, known: Directory) -> Wish:
-    """Say what a request wants, in keys."""
+def made(
+    request: Any, dataset: Any, known: Directory, refusing: Collection[int] = frozenset()
+) -> Wish:
+    """Say what a request wants, in keys; `refusing` are sites that do not take it."""
     body = request.body
     group = body.get("group")
-    blocks = body.get("blocks")
     spread = bool(body.get("spread"))
-    copies = body.get("copies") or (1 if spread else None)
-    copies = None if body.get("consolidate") else copies
-    sites, others = known.meant(body["sites"]), tuple[Target, ...]()
+    copies = _copies(body)
+    sites, others, refused = known.meant(body["sites"]), tuple[Target, ...](), tuple[Target, ...]()
+    shy: Collection[int] = ()
     if copies is not None and not spread:
-        chosen = [one for one in known.meant(body.get("chosen") or ()) if not one.given_up]
-        others = tuple(site for site in sites if site not in chosen)
-        sites = tuple(chosen)
+        meant, shy = sites, refusing
+        sites = tuple(one for one in known.meant(body.get("chosen") or ()) if not one.given_up)
+        rest = [one for one in meant if one not in sites]
+        left = body.get("refused") or ()
+        refused = tuple(one for one in rest if one.name in left or one.id in refusing)
+        others = tuple(one for one in rest if one not in refused)
+        if len(sites) < min(copies, len(meant)) and all(one.given_up for one in others):
+            others, refused = tuple(rest), ()  # a site that refused is better than none
     return Wish(
         request_id=request.id,
         who=request.owner_id,
         dataset=dataset,
         sites=sites,
         others=others,
-        blocks=tuple(name.partition("#")[2] for name in blocks) if blocks else None,
+        refusing=tuple(one for one in sites if one.id in shy),
+        refused=refused,
+        blocks=_blocks(body),
         group=group,
         group_id=known.groups.get(group) if group else dataset.group_id,
         copies=copies,
         consolidate=bool(body.get("consolidate")),
         spread=spread,
     )
+
+
+def _copies(body: Mapping[str, Any]) -> int | None:
+    """Return how many copies of each block are wanted among the sites; None = one at each."""
+    if body.get("consolidate"):
+        return None
+    return body.get("copies") or (1 if body.get("spread") else None)
+
+
+def _blocks(body: Mapping[str, Any]) -> tuple[str, ...] | None:
+    named = body.get("blocks")
+    return tuple(name.partition("#")[2] for name in named) if named else None
+
+
+def _refusing(
+    work: Work, settings: Dealer, wanting: Sequence[tuple[Any, int]]
+) -> dict[int, frozenset[int]]:
+    """Return by request the sites that do not take what it wants, where others may be chosen.
+
+    `wanting` are requests with their datasets. Short outages move no data: what the storage of a
+    site refuses is waited for as long as a site that is away.
+    """
+    some = [
+        (request.id, dataset_id, _blocks(request.body))
+        for request, dataset_id in wanting
+        if _copies(request.body) is not None and not request.body.get("spread")
+    ]
+    latest = work.now - timedelta(hours=settings.patience_hours)
+    refused: dict[int, list[Any]] = {}
+    for batch in batches(sorted({dataset_id for _, dataset_id, _ in some}), _AT_ONCE):
+        for row in refusals.standing(work, batch, latest):
+            refused.setdefault(row.dataset_id, []).append(row)
+    return {
+        key: frozenset(
+            row.site_id for row in refused[dataset_id] if blocks is None or row.uuid in blocks
+        )
+        for key, dataset_id, blocks in some
+        if dataset_id in refused
+    }
 
 
 def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str) -> None:
@@ -228,6 +292,13 @@ class Choice:
 
     wish: Wish
     names: frozenset[str]
+    instead: frozenset[str]
+    """Of those that it had, the ones that did not take it."""
+
+    @property
+    def after(self) -> set[str]:
+        """Return all sites that it has then."""
+        return ({site.name for site in self.wish.sites} - self.instead) | self.names
 
 
 @retried
@@ -243,13 +314,14 @@ def choose(use: Tools, chosen: Mapping[int, Choice], fence: Fence) -> set[int]:
         for request in requests.all_locked(work, chosen):
             if request.state in ENDED:
                 continue
-            wish, names = chosen[request.id].wish, chosen[request.id].names
-            now = made(request, wish.dataset, known)
-            here, before = ({site.name for site in one.sites} for one in (now, wish))
+            choice = chosen[request.id]
+            now = made(request, choice.wish.dataset, known)
+            here, before = ({site.name for site in one.sites} for one in (now, choice.wish))
             if here == before:
-                body = {**request.body, "chosen": sorted(before | names)}
-                requests.put(work, request.id, body=body)
-            if here in (before, before | names):
+                refused = choice.instead.union(request.body.get("refused") or ()) - choice.names
+                after = {"chosen": sorted(choice.after), "refused": sorted(refused) or None}
+                requests.put(work, request.id, body={**request.body, **after})
+            if here in (before, choice.after):
                 lost.remove(request.id)
     return lost
 
