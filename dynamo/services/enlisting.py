@@ -20,6 +20,8 @@ class Wanting:
 
     wishes: Mapping[tuple[int, int], Sequence[tuple[Wish, frozenset[int] | None]]]
     """By keys of dataset and site: the requests, and the blocks that they name (None = all)."""
+    overtaken: frozenset[int] = frozenset()
+    """Requests for which another plan has chosen meanwhile: nothing is carried out for them."""
 
     @classmethod
     def of(cls, said: Voiced) -> "Wanting":
@@ -40,20 +42,22 @@ class Wanting:
         return cls(found)
 
     def without(self, request_ids: Collection[int]) -> "Wanting":
-        """Leave requests out."""
-        return Wanting(
-            {
-                place: [pair for pair in wishes if pair[0].request_id not in request_ids]
-                for place, wishes in self.wishes.items()
-            }
-        )
+        """Carry out nothing for some requests."""
+        return replace(self, overtaken=frozenset(request_ids))
 
     def of_block(self, dataset_id: int, site_id: int, block_id: int) -> Wish | None:
-        """Return the oldest request that wants a block at a site."""
-        for wish, blocks in self.wishes.get((dataset_id, site_id), ()):
-            if blocks is None or block_id in blocks:
-                return wish
-        return None
+        """Return the oldest request that wants a block at a site, one that is carried out first."""
+        wanting = (
+            wish
+            for wish, blocks in self.wishes.get((dataset_id, site_id), ())
+            if blocks is None or block_id in blocks
+        )
+        # the oldest comes first, and of equals `min` takes the first
+        return min(wanting, key=self.is_overtaken, default=None)
+
+    def is_overtaken(self, wish: Wish | None) -> bool:
+        """Tell whether something goes for a request for which nothing is carried out."""
+        return wish is not None and wish.request_id in self.overtaken
 
 
 NOBODYS = 0
@@ -102,11 +106,13 @@ def enlist(plan: Plan, ground: Ground, wanting: Wanting) -> Enlisted:
     for position in range(len(plan.copies)):
         one = _Copy(plan, ground, position)
         for account, blocks in one.missing(homes, wanting).items():
-            found.errands.append(one.errand(account, blocks))
+            if not wanting.is_overtaken(account.wish):
+                found.errands.append(one.errand(account, blocks))
         for account, replicas in one.changing(homes, wanting).items():
-            found.changes.append(
-                Change(position, account.group_id, account.partition_id, tuple(replicas))
-            )
+            if not wanting.is_overtaken(account.wish):
+                found.changes.append(
+                    Change(position, account.group_id, account.partition_id, tuple(replicas))
+                )
     return found
 
 

@@ -292,7 +292,7 @@ class Choice:
 
     wish: Wish
     names: frozenset[str]
-    instead: frozenset[str]
+    instead: frozenset[str] = frozenset()
     """Of those that it had, the ones that did not take it."""
 
     @property

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from dynamo.db import cycles
 from dynamo.db.cycles import Filed, Held
-from dynamo.db.tables import Partition, Request
+from dynamo.db.tables import Partition, Request, Transfer
 from dynamo.services import dealing, sending, wishes
 from dynamo.services.enacting import CycleLost
 from dynamo.services.enlisting import Wanting
@@ -75,3 +75,22 @@ def test_a_cycle_that_has_lost_its_lease_chooses_nothing(world: World, request_i
         dealing.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
 
     assert chosen(world, request_id) is None
+
+
+def test_a_cycle_sends_nothing_for_a_request_that_another_plan_was_faster_with(
+    world: World, request_id: int
+) -> None:
+    held = cycle(world)
+    seen = dealing.look(world.use, held)
+    plan = dealing.decided(world.use.settings, seen)
+    place = int(plan.copies.site[0])
+    [other] = {"T2_B", "T2_C"} - {seen.ground.snapshot.sites.labels[place]}
+    wish = wishes.read(world.use, request_id)
+    assert wish is not None
+    wishes.choose(world.use, {request_id: Choice(wish, frozenset({other}))}, sending.nobody)
+
+    sent = dealing.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
+
+    assert len(plan.copies) == 1
+    assert sent.blocks == 0
+    assert world.count(Transfer, Transfer.kind == "copy") == 0
