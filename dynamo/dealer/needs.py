@@ -36,7 +36,7 @@ class Need:
     reowned: int = 0
     """Come into the partition by a change of owner; they are at the site, or on their way."""
     arriving: int = 0
-    """Reowned ones of which something is still on its way."""
+    """As much of them as is still on its way."""
 
     @property
     def space(self) -> int:
@@ -98,8 +98,8 @@ class Needs:
         entry = self._entry(proposal, site)
         if entry < 0:
             return Need(sent)
-        reowned = int(self.heard.stock.outside[entry])
-        return Need(sent, reowned, 0 if self.heard.stock.complete[entry] else reowned)
+        stock = self.heard.stock
+        return Need(sent, int(stock.outside[entry]), int(stock.arriving[entry]))
 
     def covered(self, proposal: int, site: int) -> bool:
         """Tell whether all of it is at a site, on its way or sent in this cycle."""

@@ -37,7 +37,6 @@ class Placing:
         filling, limits = scene.filling, scene.asked.limits
         self._needs = Needs(scene, heard)
         self._space, self._slack = filling.space(limits), filling.slack(limits)
-        self._shut = np.where(scene.targets, 0, BOUNDLESS)
         self._burst = filling.burst(limits)
         self._projected = filling.projected.astype(np.float64)
         bounded = np.isfinite(filling.quota) & (filling.quota > 0)
@@ -114,8 +113,8 @@ class Placing:
     def _anywhere(self, place: int) -> Reason:
         if self._heard.once[int(self._heard.voice[place])] and self._needs.sent_anywhere(place):
             return Reason.EXISTS
-        room = np.minimum(self._space, self._slack) - self._shut
-        fits = room >= self._needs.size(place)
+        fits = np.minimum(self._space, self._slack) >= self._needs.size(place)
+        fits &= self._scene.targets
         closed = self._scene.closed_to(int(self._heard.proposals.dataset[place]))
         lacking = self._lacking(place, fits)
         if closed is not None:
@@ -166,13 +165,13 @@ class Placing:
         """Send as many blocks as the site and the cycle can take."""
         exempt = bool(self._heard.proposals.exempt[place])
         need = self._needs.at(place, site)
-        budget = int(self._slack[site]) - need.arriving
-        budget = budget if exempt else min(budget, self._remaining)
+        slack = int(self._slack[site]) - need.arriving
+        budget = slack if exempt else min(slack, self._remaining)
         blocks = self._needs.missing(place, site)
         sizes = self._scene.snapshot.blocks.size[blocks]
         sent = np.cumsum(sizes) <= budget
         if not sent.any():
-            return Reason.BUSY if budget == int(self._slack[site]) else Reason.VOLUME
+            return Reason.BUSY if budget == slack else Reason.VOLUME
         self._placed.portion[place] = blocks[sent]
         self._book(place, site, Need(int(sizes[sent].sum())))
         self._needs.send(place, site, blocks[sent])

@@ -100,6 +100,11 @@ class Scene:
         return self.snapshot.blocks.size[self.snapshot.block_replicas.block]
 
     @cached_property
+    def row_arriving(self) -> Amounts:
+        """Return what of each block replica is still on its way."""
+        return self.row_bytes - self.snapshot.block_replicas.size
+
+    @cached_property
     def filling(self) -> Filling:
         """Return how full the partition is; a site's measured free space caps its quota."""
         rows, asked = self.snapshot.block_replicas, self.asked
@@ -109,7 +114,7 @@ class Scene:
         else:
             physical = self._at_sites(rows.size, self.held)
             projected = self._at_sites(self.row_bytes, self.held)
-            others = self._at_sites(self.row_bytes - rows.size, ~self.held)
+            others = self._at_sites(self.row_arriving, ~self.held)
         quota = asked.partitions.quota(self.snapshot, asked.partition)
         if asked.free is not None:
             cap = physical + np.maximum(asked.free - others, 0.0)
@@ -240,6 +245,11 @@ class Scene:
     def bytes_outside(self) -> Amounts:
         """Return what of that is not in the partition."""
         return self.per_replica(np.where(self.held, 0, self.row_bytes))
+
+    @cached_property
+    def bytes_arriving_outside(self) -> Amounts:
+        """Return what of that is still on its way."""
+        return self.per_replica(np.where(self.held, 0, self.row_arriving))
 
     @cached_property
     def n_held(self) -> Amounts:

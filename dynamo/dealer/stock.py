@@ -21,12 +21,12 @@ class Stock:
     """Blocks of the proposal at the site."""
     size: Amounts
     """What they take when complete."""
-    complete: Flags
-    """None of them is on its way."""
     owned: Flags
     """All of them belong to the proposal's group."""
     outside: Amounts
     """Bytes of those that a change of owner may bring into the partition."""
+    arriving: Amounts
+    """As much of that as is still on its way."""
     wanted: Amounts
     """Per proposal: how many blocks it is about."""
     bytes: Amounts
@@ -36,7 +36,7 @@ class Stock:
     def of(cls, scene: Scene, proposals: Proposals) -> "Stock":
         """Look up everything at once. Groups must be filled in."""
         entries = [_of_datasets(scene, proposals), _of_blocks(scene, proposals)]
-        of, site, n, size, complete, owned, outside = (
+        of, site, n, size, owned, outside, arriving = (
             np.concatenate(columns) for columns in zip(*entries, strict=True)
         )
         order = np.lexsort((site, of))
@@ -48,9 +48,9 @@ class Stock:
             site=site[order].astype(np.int32),
             n=n[order],
             size=size[order],
-            complete=complete[order].astype(np.bool_),
             owned=owned[order].astype(np.bool_),
             outside=outside[order],
+            arriving=arriving[order],
             wanted=wanted,
             bytes=total,
         )
@@ -81,9 +81,9 @@ def _of_datasets(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
         scene.snapshot.replicas.site[replica],
         scene.n_rows[replica],
         scene.replica_bytes[replica],
-        scene.n_complete[replica] == scene.n_rows[replica],
         owned,
         np.where(owned, 0, scene.bytes_outside[replica]),
+        np.where(owned, 0, scene.bytes_arriving_outside[replica]),
     )
 
 
@@ -106,9 +106,9 @@ def _of_blocks(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
         places % scene.n_sites,
         np.bincount(entry, minlength=count),
         _total(entry, scene.row_bytes[row], count),
-        np.bincount(entry[~rows.complete[row]], minlength=count) == 0,
         np.bincount(entry[foreign], minlength=count) == 0,
         _total(entry, np.where(incoming, scene.row_bytes[row], 0), count),
+        _total(entry, np.where(incoming, scene.row_arriving[row], 0), count),
     )
 
 

@@ -10,6 +10,8 @@ from dynamo.dealer.engine import decide
 from dynamo.dealer.question import Limits, Veto
 from dynamo.dealer.voices import Voice
 from dynamo.errors import Invalid
+from dynamo.inventory.snapshot import Definition
+from dynamo.policy.partitions import read_partitions
 from tests.dealer.drawing import LOOSE, TB, Says, copies, question, said
 
 TWO = """
@@ -141,6 +143,36 @@ def test_what_is_too_large_for_one_cycle_goes_in_several_if_it_may():
     assert copies(said(later, "/A/B/C > T2_B", divisible=True)) == ["/A/B/C#b3,b4 > T2_B"]
     last = question(picture.replace(" -", " AAAA"), limits=limits)
     assert copies(said(last, "/A/B/C > T2_B", divisible=True)) == ["/A/B/C > T2_B"]
+
+
+def test_what_takes_no_space_goes_to_sites_that_take_copies_only():
+    asked = question("dataset T2_A T2_B\n/A/B/C full -", quota=-1, target_sites=("T2_A",))
+    asked.snapshot.blocks.size[:] = asked.snapshot.datasets.size[:] = 0
+
+    plan = said(asked, "/A/B/C")
+
+    assert copies(plan) == []
+    assert plan.counts == {"one": {"exists": 1}}
+
+
+def test_a_change_of_owner_waits_for_the_site_where_too_much_of_it_is_still_to_come():
+    picture = """
+        dataset  T2_A  T2_B
+        /A/B/C   full  hole
+    """
+    definition = Definition("All", "blockreplica.owner == B")
+    asked = question(picture)
+    asked = replace(
+        asked,
+        snapshot=replace(asked.snapshot, partitions=(definition,)),
+        partitions=read_partitions((definition,)),
+    )
+
+    # of the two blocks half of one is still to come
+    for pending, reason in ((0.004, "busy"), (0.005, "accepted")):
+        narrow = replace(asked, limits=replace(LOOSE, pending=pending))
+        plan = said(narrow, "/A/B/C > T2_B", group="B", divisible=True)
+        assert plan.counts == {"one": {reason: 1}}
 
 
 def test_last_copies_do_not_count_against_the_volume():
