@@ -129,13 +129,14 @@ class Judge:
     def _decide(self, wish: Wish) -> _Decided:
         decided = _Decided(self._group(wish), wish.in_part)
         parts = self._parts.of(wish.items)
-        sites = self._sites(wish.sites)
+        meant = self._meant(wish.sites)
+        sites = self._targets(meant)
         for part in parts:
             self._parts.check_size(part, self._rules.max_size)
         for part in parts:
             whole = self._parts.enlarged(part, self._rules.block_request_max)
             if wish.spread:
-                self._spread(part, sites, max(wish.copies, 1), decided)
+                self._spread(part, meant, max(wish.copies, 1), decided)
             elif wish.copies == 0:
                 self._at_each(whole, sites, decided)
             else:
@@ -150,10 +151,12 @@ class Judge:
             raise Refused(f"Invalid group name {wish.group}")
         return place
 
-    def _sites(self, named: Sequence[str]) -> list[int]:
-        """Return the targets that are meant, in the order in which they are named."""
+    def _meant(self, named: Sequence[str]) -> list[int]:
+        """Return the sites that are meant, in the order in which they are named."""
         labels = self._scene.snapshot.sites.labels
-        meant = dict.fromkeys(place for text in named for place in _meant(text, labels))
+        return list(dict.fromkeys(place for text in named for place in _meant(text, labels)))
+
+    def _targets(self, meant: Sequence[int]) -> list[int]:
         targets = [place for place in meant if self._scene.targets[place]]
         if not targets:
             raise Refused("Target sites not available for transfers")
@@ -176,13 +179,15 @@ class Judge:
         """Want so many copies in all: those that exist count, others go where space is."""
         missing, free = copies, np.zeros(self._scene.n_sites, np.bool_)
         free[sites] = True
-        occupied = self._parts.sites_of(part.dataset) | self._opened.get(part.dataset, set())
-        for site in (site for site in sites if site in occupied):
-            if missing and self._counts(part, site, decided):
-                missing -= 1
-                free[site] = False
-            elif self._parts.at(part, site).all_there:
-                free[site] = False
+        some = self._parts.sites_of(part.dataset) | self._opened.get(part.dataset, set())
+        occupied = [site for site in sites if site in some]
+        for serves in (self._counts, self._taken_over):
+            for site in occupied:
+                if missing and free[site] and serves(part, site, decided):
+                    missing -= 1
+                    free[site] = False
+        for site in occupied:
+            free[site] &= not self._parts.at(part, site).all_there
         self._draw(part, free, missing, decided)
 
     def _draw(self, part: Part, free: Flags, missing: int, decided: _Decided) -> None:
@@ -200,29 +205,34 @@ class Judge:
             decided.open.append((part, site))
 
     def _counts(self, part: Part, site: int, decided: _Decided) -> bool:
-        """Tell whether a site has, gets or may take over a copy."""
+        """Tell whether a site has or gets a copy."""
         open_there = self._open.get((part.dataset, site))
         if open_there is not None and open_there.blocks.issuperset(part.blocks):
             decided.shared.append((part, site))
             return True
         there = self._parts.at(part, site)
-        if not there.all_there:
+        if not there.all_there or there.owner != decided.group:
             return False
-        if there.owner == decided.group:
-            if not there.complete:
-                decided.waiting.append((part, site))
-            return True
-        taken_over = there.owner != MIXED and (
-            self._scene.snapshot.groups.labels[there.owner] in self._rules.overwritten_groups
-        )
-        if taken_over:
-            decided.open.append((part, site))
-        return taken_over
+        if not there.complete:
+            decided.waiting.append((part, site))
+        return True
+
+    def _taken_over(self, part: Part, site: int, decided: _Decided) -> bool:
+        """Tell whether a site has a copy that may change hands."""
+        there = self._parts.at(part, site)
+        if not there.all_there or there.owner == MIXED:
+            return False
+        owner = self._scene.snapshot.groups.labels[there.owner]
+        if owner not in self._rules.overwritten_groups:
+            return False
+        decided.open.append((part, site))
+        return True
 
     def _spread(self, part: Part, sites: list[int], copies: int, decided: _Decided) -> None:
-        """Share the blocks out over the sites."""
+        """Share the blocks out over the sites; what lies at one that takes no more counts."""
         among = np.zeros(self._scene.n_sites, np.bool_)
         among[sites] = True
+        among &= self._scene.staying
         wanted = set(part.blocks)
         sizes = {
             block: size
@@ -238,9 +248,10 @@ class Judge:
             one = Part(part.dataset, (block,), whole=False)
             coming = [site for site in places if not self._parts.at(one, site).complete]
             decided.waiting.extend((one, site) for site in coming)
-        each = min(copies, len(sites))
+        each = min(copies, int(among.sum()))
         room = self._scene.filling.space(self._scene.asked.limits)
-        given = share_out(shares(self._scene, among), sizes, there, each, room)
+        parts = shares(self._scene, among & self._scene.targets)
+        given = share_out(parts, sizes, there, each, room)
         n_short = sum(lacking(sizes, there, given, each).values())
         if n_short:
             decided.short = (

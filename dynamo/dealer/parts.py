@@ -41,13 +41,13 @@ class Parts:
 
     def of(self, items: Iterable[Wanted]) -> list[Part]:
         """Put the items of each dataset together. Raises Refused for unknown ones."""
-        found = {item: self.catalogue.find(item) for item in sorted(set(items), key=str)}
-        unknown = [str(item) for item, place in found.items() if place is None]
+        named = {item: self.catalogue.find(item) for item in items}
+        unknown = [str(item) for item, place in named.items() if place is None]
         if unknown:
             raise Refused(f"Invalid item names: [{','.join(unknown)}]")
         whole: set[int] = set()
         blocks: dict[int, list[int]] = {}
-        for place in filter(None, found.values()):
+        for place in filter(None, (named[item] for item in sorted(named, key=str))):
             listed = blocks.setdefault(place.dataset, [])
             if place.block is None:
                 whole.add(place.dataset)

@@ -156,6 +156,11 @@ class Scene:
         return chosen(self.asked.leaving, self.snapshot.sites.labels)
 
     @cached_property
+    def staying(self) -> Flags:
+        """Tell at which sites what lies there is safe, whether they take more or not."""
+        return np.asarray((self.snapshot.sites.status == READY) & ~self.leaving)
+
+    @cached_property
     def room(self) -> Amounts:
         """Return how many bytes each target may take now; 0 at other sites."""
         limits = self.asked.limits

@@ -81,6 +81,14 @@ def test_a_copy_of_another_group_does_not_count_unless_it_may_be_taken_over():
     assert taking.volume == 0
 
 
+def test_nothing_is_taken_over_where_a_copy_is_there_already():
+    taking = Requests(overwritten_groups=("B",))
+
+    for sites in (("T2_A", "T2_D"), ("T2_D", "T2_A")):
+        plan = judged(wish("/A/B/C", sites=sites, copies=1), rules=taking)
+        assert (told(plan)[0], copies(plan)) == ("completed", [])
+
+
 def test_more_copies_than_sites_are_refused():
     assert told(judged(wish("/A/B/D", sites=("T2_B", "T2_C"), copies=3))) == (
         "rejected",
@@ -141,6 +149,12 @@ def test_too_large_datasets_and_too_many_blocks_are_refused():
         told(judged(wish("/A/B/C#b1", "/A/B/C#b2"), rules=small))[1]
         == "Request size for /A/B/C too large (>1.5 TB)"
     )
+
+
+def test_names_that_mean_nothing_are_told_as_they_were_given():
+    plan = judged(wish("/A/B/X", "/A/B/C", "/A/B/C#b9", "/A/A/A"))
+
+    assert told(plan) == ("rejected", "Invalid item names: [/A/B/X,/A/B/C#b9,/A/A/A]", [])
 
 
 def test_a_block_may_be_named_by_its_key():

@@ -15,7 +15,7 @@ from dynamo.dealer.spreading import share_out
 from dynamo.dealer.voices import Voice
 from dynamo.dealer.wishes import Wanted, Wish
 from dynamo.policy.enforcer import enforcer_from
-from tests.dealer.drawing import LOOSE, question
+from tests.dealer.drawing import LOOSE, TB, question
 
 NAMES = [f"T2_{number:02}" for number in range(30)]
 LIMITS = Limits(occupancy=0.9, pending=1.0, volume=1e18)
@@ -89,22 +89,37 @@ def test_what_lies_there_already_counts_and_what_lay_at_a_dead_site_is_shared_ou
     assert blocks == {"T2_A": 1, "T2_B": 2, "T2_C": 2}
 
 
-def test_a_rule_of_the_enforcer_shares_out_too():
-    rules = {
-        "partition": "All",
-        "rules": {
-            "input": {
-                "replicas": ["dataset.name == /A/*/*"],
-                "sources": ["site.name == T1_SRC"],
-                "destinations": ["site.name == T2_*"],
-                "num_copies": 1,
-                "spread": True,
-            }
-        },
-    }
-    voices = {"enforcer": Voice(Enforcer(rules=enforcer_from(rules)))}
+RULES = {
+    "partition": "All",
+    "rules": {
+        "input": {
+            "replicas": ["dataset.name == /A/*/*"],
+            "sources": ["site.name == T1_SRC"],
+            "destinations": ["site.name == T2_*"],
+            "num_copies": 1,
+            "spread": True,
+        }
+    },
+}
+ENFORCER = {"enforcer": Voice(Enforcer(rules=enforcer_from(RULES)))}
 
-    plan = decide(production_input(), voices)
+
+def test_what_lies_at_a_site_that_takes_no_more_is_not_shared_out_again():
+    picture = """
+        dataset  T1_SRC  T2_A  T2_B
+        /A/B/C   AAAA    AA    -
+    """
+    full = {"T1_SRC": 1000, "T2_A": 2, "T2_B": 1000}
+    asked = question(picture, limits=LIMITS, quota=full, n_blocks=4, wishes=(wish(),))
+
+    for voices in (ENFORCER, {"requests": Voice(Requests(max_size=0))}):
+        plan = decide(asked, voices)
+
+        assert [(copy.site, copy.size) for copy in plan.each_copy()] == [("T2_B", 2 * TB)]
+
+
+def test_a_rule_of_the_enforcer_shares_out_too():
+    plan = decide(production_input(), ENFORCER)
 
     assert {copy.site: len(copy.blocks) for copy in plan.each_copy()} == dict.fromkeys(NAMES, 10)
 

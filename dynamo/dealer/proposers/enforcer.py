@@ -149,8 +149,8 @@ def _drawn(
 
 def _shared_out(scene: Scene, ground: _Ground, rng: np.random.Generator, found: Gathered) -> None:  # noqa: ARG001 - leaves nothing to chance
     """Propose blocks, each at as many of the destinations as the rule wants copies."""
-    sites = ground.destinations & scene.targets
-    parts = shares(scene, sites)
+    sites = ground.destinations & scene.staying
+    parts = shares(scene, sites & scene.targets)
     copies = min(ground.rule.num_copies, int(sites.sum()))
     catalogue = Catalogue(scene)
     room = scene.filling.space(scene.asked.limits).copy()

@@ -6,7 +6,7 @@ import numpy as np
 
 from dynamo.dealer.proposals import Gathered, Item, Proposals
 from dynamo.dealer.scene import Scene
-from dynamo.inventory.snapshot import MORGUE, READY, Amounts, Codes, Flags
+from dynamo.inventory.snapshot import MORGUE, Amounts, Codes, Flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def _emptied(scene: Scene) -> Flags:
 
 
 def _safe(scene: Scene, dying: Flags) -> Flags:
-    return np.asarray((scene.snapshot.sites.status == READY) & ~dying)
+    return scene.staying & ~dying
 
 
 def _unsafe(scene: Scene, dying: Flags) -> Flags:
