@@ -4,7 +4,8 @@ What the first Dynamo did not know may stand in them as well: the `release` of a
 `reliability` of a site, `null` for a quota that is missing, and blocks `in_use`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,10 +28,11 @@ from dynamo.inventory.snapshot import (
     Snapshot,
 )
 from dynamo.policy.partitions import Partitions, read_partitions
+from dynamo.policy.problems import nearest
 
 Json = Mapping[str, Any]
 _TB = 10**12
-_KINDS = {"mss": "tape"}
+_KINDS: Mapping[str, str] = {"mss": "tape"}
 _ATTRIBUTES: Mapping[str, tuple[str, type[np.generic]]] = {
     "global_usage_rank": ("usage_rank", np.float64),
     "global_demand_rank": ("demand_rank", np.float64),
@@ -68,10 +70,11 @@ def snapshot_of(inventory: Json) -> Snapshot:
     sites = _sites(inventory["sites"])
     groups = _groups(inventory["groups"])
     listed: Sequence[Json] = inventory["datasets"]
+    _check(inventory)
     datasets = arranging.datasets(
         ids=range(len(listed)),
         names=[one["name"] for one in listed],
-        status=[DATASET_STATUSES.index(one["status"]) for one in listed],
+        status=[_place(one["status"], DATASET_STATUSES, "status") for one in listed],
         updated=[one["last_update"] for one in listed],
     )
     raw = [(number, block) for number, one in enumerate(listed) for block in one["blocks"]]
@@ -133,14 +136,46 @@ def snapshot_of(inventory: Json) -> Snapshot:
     )
 
 
+def _check(inventory: Json) -> None:
+    """Refuse what names something that is not there, or names a thing twice. Raises Invalid."""
+    sites, datasets = ([one["name"] for one in inventory[key]] for key in ("sites", "datasets"))
+    _once(sites, "")
+    _once(datasets, "")
+    for dataset in inventory["datasets"]:
+        blocks = [block["name"] for block in dataset["blocks"]]
+        within = f" in {dataset['name']}"
+        _once(blocks, within)
+        _once([replica["site"] for replica in dataset["replicas"]], within)
+        for replica in dataset["replicas"]:
+            _place(replica["site"], sites, "site")
+            parts = [part["block"] for part in replica["blocks"]]
+            _once(parts, f"{within} at {replica['site']}")
+            for part in parts:
+                _place(part, blocks, "block", within)
+
+
+def _once(names: Iterable[str], where: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise Invalid(f"{twice[0]} is there twice{where}")
+
+
+def _place(word: str, known: Sequence[str], what: str, where: str = "") -> int:
+    """Return the place of a word. Raises Invalid."""
+    if word not in known:
+        raise Invalid(f"there is no {what} {word}{where}{nearest(word, known)}")
+    return known.index(word)
+
+
 def _sites(listed: Sequence[Json]) -> Sites:
     sites = arranging.sites(
         ids=range(1, len(listed) + 1),
         names=[one["name"] for one in listed],
         kind=[
-            SITE_KINDS.index(_KINDS.get(one["storage_type"], one["storage_type"])) for one in listed
+            _place(_KINDS.get(one["storage_type"], one["storage_type"]), SITE_KINDS, "storage type")
+            for one in listed
         ],
-        status=[SITE_STATUSES.index(one["status"]) for one in listed],
+        status=[_place(one["status"], SITE_STATUSES, "status") for one in listed],
     )
     known = {one["name"]: one.get("reliability", 1.0) for one in listed}
     return replace(sites, reliability=np.array([known[name] for name in sites.labels], np.float64))

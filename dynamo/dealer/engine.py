@@ -24,7 +24,8 @@ from dynamo.policy.image import Places
 def decide(asked: Question, voices: Mapping[str, Voice]) -> Plan:
     """Decide what is copied.
 
-    Raises Invalid where the snapshot lacks a partition or group, or a condition is wrong.
+    Raises Invalid where the snapshot lacks a partition or group, or a condition or priority is
+    wrong.
     """
     scene = Scene(asked)
     taking_part = heard(voices)

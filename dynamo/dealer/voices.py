@@ -9,6 +9,7 @@ import numpy as np
 
 from dynamo.dealer.proposals import Proposals
 from dynamo.dealer.scene import Scene
+from dynamo.errors import Invalid
 
 PRIORITIES: Mapping[str, float] = {
     "requests": 1,
@@ -39,10 +40,10 @@ class Voice:
 def heard(voices: Mapping[str, Voice]) -> dict[str, Voice]:
     """Return the proposers that take part, by name: those of priority 0 alone, if there are any.
 
-    Raises ValueError for a priority below 0 or one that is no number.
+    Raises Invalid for a priority below 0 or one that is no number.
     """
     wrong = [name for name, voice in voices.items() if not 0 <= voice.priority < math.inf]
     if wrong:
-        raise ValueError(f"a priority is a number from 0: {', '.join(sorted(wrong))}")
+        raise Invalid(f"a priority is a number from 0: {', '.join(sorted(wrong))}")
     absolute = {name for name, voice in voices.items() if voice.priority == 0}
     return {name: voices[name] for name in sorted(absolute or voices)}

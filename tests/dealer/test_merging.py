@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dynamo.dealer.engine import decide
 from dynamo.dealer.merging import drawn
 from dynamo.dealer.voices import Voice, heard
+from dynamo.errors import Invalid
 from tests.dealer.drawing import Says, copies, question
 
 PICTURE = """
@@ -59,5 +60,5 @@ def test_priority_zero_silences_all_others():
 
 
 def test_a_priority_that_is_no_number_is_refused():
-    with pytest.raises(ValueError, match="bad, worse"):
+    with pytest.raises(Invalid, match="bad, worse"):
         heard({"bad": Voice(Says(), -1), "worse": Voice(Says(), float("nan"))})

@@ -73,6 +73,17 @@ def test_without_demand_nothing_is_popular():
     assert proposed(question("dataset T2_A T2_B\n/A/B/C full -"), Popularity()) == []
 
 
+def test_what_has_no_closed_block_yet_has_nothing_to_copy():
+    asked = question("dataset T2_A T2_B\n/A/B/C full -")
+    asked = replace(asked, snapshot=asked.snapshot.with_attributes(request_weight=np.full(1, 9.0)))
+    filled = np.ones(len(asked.snapshot.blocks.ids), np.bool_)
+
+    assert proposed(replace(asked, open_blocks=~filled), Popularity(max_replication=2)) == [
+        "/A/B/C"
+    ]
+    assert proposed(replace(asked, open_blocks=filled), Popularity(max_replication=2)) == []
+
+
 def test_a_condition_with_a_typing_error_is_refused():
     asked = question("dataset T2_A\n/A/B/C full")
     asked = replace(asked, snapshot=asked.snapshot.with_attributes(request_weight=np.ones(1)))

@@ -138,6 +138,26 @@ def test_replay_prints_one_object_or_a_list_and_nothing_else():
     assert [one["status"] for one in printed(*paths)] == ["ok", "error"]
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda dataset: dataset.update(status="vaild"), "there is no status vaild; did you mean"),
+        (lambda dataset: dataset["replicas"][0].update(site="T2_X"), "there is no site T2_X"),
+        (lambda dataset: dataset["blocks"].clear(), "there is no block b1 in /Pop0/E/AOD"),
+        (lambda dataset: dataset["replicas"].append(dataset["replicas"][0]), "is there twice"),
+        (lambda dataset: dataset["blocks"].append(dataset["blocks"][0]), "is there twice"),
+    ],
+)
+def test_an_inventory_that_contradicts_itself_is_refused_in_words(change, words):
+    case = json.loads(json.dumps(CASES["200-dealer-popularity"]))
+    change(case["inventory"]["datasets"][0])
+
+    given = answer(case)
+
+    assert (given["status"], given["stage"]) == ("error", "inventory")
+    assert words in given["error"]
+
+
 def test_a_case_without_its_expectation_is_answered_in_full():
     case = {
         key: value for key, value in CASES["005-in-notin"].items() if not key.startswith("expected")

@@ -58,7 +58,7 @@ class Popularity:
         return np.maximum(asked - copies, 0).astype(np.int64)
 
     def _eligible(self, scene: Scene, wanted: Numbers) -> Flags:
-        possible = wanted > 0
+        possible = (wanted > 0) & (scene.n_blocks > 0)
         if self.max_dataset_size > 0:
             possible &= scene.dataset_bytes <= self.max_dataset_size
         if self.source_groups:
