@@ -309,7 +309,7 @@ def _status(verdict: Verdict) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Draws:
-    """One proposal drawn over and over."""
+    """One cycle drawn over and over."""
 
     scene: Scene
     voices: dict[str, Voice]
@@ -321,8 +321,9 @@ class _Draws:
         return list(self.proposals)[first[0]] if first else None
 
     def destination(self, rng: np.random.Generator) -> str | None:
-        """Return where the first copy goes."""
-        merged = merge(self.scene, self.proposals, self.voices, rng)
+        """Return where the first copy goes; who proposes may have chosen that already."""
+        again = proposed(self.scene, self.voices, [rng] * len(self.voices))
+        merged = merge(self.scene, again, self.voices, rng)
         placed = Placing(self.scene, merged, rng).run()
         if not placed.accepted:
             return None

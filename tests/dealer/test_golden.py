@@ -123,3 +123,21 @@ def test_a_destination_is_drawn_by_what_is_left_free_behind_the_copy():
 
     assert set(counts) == {"T2_XX_B", "T2_XX_C"}
     assert abs(counts["T2_XX_B"] / 3000 - 0.9 / 1.4) < 0.05
+
+
+def test_the_destination_of_a_request_is_drawn_anew_each_time():
+    case = json.loads(json.dumps(CASES["220-dealer-requests"])) | {"expected": None}
+    case["dealer"]["requests"] = [
+        {"items": ["/R1/E/AOD"], "sites": ["T2_XX_B", "T2_XX_C"], "n": 1, "group": "analysis"}
+    ]
+    case["dealer"]["distribution"] = {"what": "destination", "draws": 1000}
+    for site, quota in (("T2_XX_B", 10), ("T2_XX_C", 5)):
+        next(one for one in case["inventory"]["sites"] if one["name"] == site)["quotas_tb"] = {
+            "Ana": quota
+        }
+
+    counts = answer(case)["counts"]
+
+    # of B, where a TB lies already, 7 of 10 would be free behind the copy, of C 3 of 5
+    assert set(counts) == {"T2_XX_B", "T2_XX_C"}
+    assert abs(counts["T2_XX_B"] / 1000 - 0.7 / 1.3) < 0.08
