@@ -250,7 +250,7 @@ class Judge:
             decided.waiting.extend((one, site) for site in coming)
         each = min(copies, int(among.sum()))
         room = self._scene.filling.space(self._scene.asked.limits)
-        parts = shares(self._scene, among & self._scene.targets)
+        parts = shares(self._scene, among & self._scene.takers(part.dataset))
         given = share_out(parts, sizes, there, each, room)
         n_short = sum(lacking(sizes, there, given, each).values())
         if n_short:

@@ -307,3 +307,8 @@ class Scene:
         """Return the sites that a dataset must not go to; None = it may go anywhere."""
         closed = [sites for datasets, sites in self.vetoes if datasets[dataset]]
         return np.logical_or.reduce(closed) if closed else None
+
+    def takers(self, dataset: int) -> Flags:
+        """Tell which sites take copies of a dataset now."""
+        closed = self.closed_to(dataset)
+        return self.targets if closed is None else self.targets & ~closed

@@ -12,6 +12,7 @@ from dynamo.dealer.proposers.groups import Groups
 from dynamo.dealer.proposers.popularity import Popularity
 from dynamo.dealer.proposers.subscriptions import Subscriptions
 from dynamo.dealer.proposers.undertaker import Undertaker
+from dynamo.dealer.question import Veto
 from dynamo.dealer.registry import installed
 from dynamo.dealer.voices import Voice
 from dynamo.dealer.wishes import Subscription
@@ -253,10 +254,13 @@ def test_a_rule_wants_as_many_copies_as_it_says_at_the_sites_it_names():
 
 
 def test_sites_that_take_no_copies_are_drawn_last():
-    asked = question("dataset T1_S T2_A T2_B\n/A/B/C full - -", status={"T2_A": "morgue"})
+    asked = question("dataset T1_S T2_A T2_B\n/A/B/C full - -")
+    dead = question("dataset T1_S T2_A T2_B\n/A/B/C full - -", status={"T2_A": "morgue"})
+    closed = replace(asked, vetoes=(Veto(("/A/*/*",), ("T2_A",)),))
 
-    for cycle in range(10):
-        assert proposed(replace(asked, cycle=cycle), rules()) == ["/A/B/C > T2_B"]
+    for one in (dead, closed):
+        for cycle in range(10):
+            assert proposed(replace(one, cycle=cycle), rules()) == ["/A/B/C > T2_B"]
 
 
 def test_the_rules_of_the_question_are_used_where_none_are_given():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dynamo.dealer.engine import decide
 from dynamo.dealer.proposers.enforcer import Enforcer
 from dynamo.dealer.proposers.requests import Requests
-from dynamo.dealer.question import Limits
+from dynamo.dealer.question import Limits, Veto
 from dynamo.dealer.spreading import share_out
 from dynamo.dealer.voices import Voice
 from dynamo.dealer.wishes import Wanted, Wish
@@ -116,6 +116,20 @@ def test_what_lies_at_a_site_that_takes_no_more_is_not_shared_out_again():
         plan = decide(asked, voices)
 
         assert [(copy.site, copy.size) for copy in plan.each_copy()] == [("T2_B", 2 * TB)]
+
+
+def test_nothing_is_shared_out_to_a_site_that_the_dataset_must_not_go_to():
+    picture = """
+        dataset  T1_SRC  T2_A  T2_B  T2_C
+        /A/B/C   AAAA    -     -     -
+    """
+    veto = Veto(("/A/*/*",), ("T2_A",))
+    asked = question(picture, limits=LIMITS, quota=1000, n_blocks=4, wishes=(wish(),))
+
+    for voices in (ENFORCER, {"requests": Voice(Requests(max_size=0))}):
+        plan = decide(replace(asked, vetoes=(veto,)), voices)
+
+        assert {copy.site: len(copy.blocks) for copy in plan.each_copy()} == {"T2_B": 2, "T2_C": 2}
 
 
 def test_a_rule_of_the_enforcer_shares_out_too():

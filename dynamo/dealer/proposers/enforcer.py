@@ -126,7 +126,7 @@ def _drawn(
     count: int,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Draw sites without a copy: those that take copies now first, of them those with a part."""
+    """Draw sites without a copy: those that take it now first, of them those with a part."""
     if not count:
         return []
     free = [site for site in np.flatnonzero(ground.destinations).tolist() if site not in away]
@@ -136,10 +136,11 @@ def _drawn(
         if int(scene.n_rows[replica])
     }
     chance = rng.random(len(free)).tolist()
+    takers = scene.takers(dataset)
     order = sorted(
         range(len(free)),
         key=lambda place: (
-            not scene.targets[free[place]],
+            not takers[free[place]],
             free[place] not in begun,
             chance[place],
         ),
@@ -150,11 +151,11 @@ def _drawn(
 def _shared_out(scene: Scene, ground: _Ground, rng: np.random.Generator, found: Gathered) -> None:  # noqa: ARG001 - leaves nothing to chance
     """Propose blocks, each at as many of the destinations as the rule wants copies."""
     sites = ground.destinations & scene.staying
-    parts = shares(scene, sites & scene.targets)
     copies = min(ground.rule.num_copies, int(sites.sum()))
     catalogue = Catalogue(scene)
     room = scene.filling.space(scene.asked.limits).copy()
     for dataset in ground.datasets.tolist():
+        parts = shares(scene, sites & scene.takers(dataset))
         given = share_out(
             parts, catalogue.sizes(dataset), catalogue.places(dataset, sites), copies, room
         )
