@@ -130,6 +130,17 @@ def test_last_copies_leave_the_fullest_site_until_all_are_even():
     assert proposed(asked, Balancer(target_reasons={"other": 2})) == []
 
 
+def test_a_last_copy_that_is_still_being_filled_stays_where_it_is():
+    asked = protections(
+        question(UNEVEN, quota=20), "/A/B/C @ T2_Hot", "-/A/B/F @ T2_Cold", size=2 * TB
+    )
+    filled = asked.snapshot.blocks.dataset == asked.snapshot.datasets.labels.find("/A/B/C")
+    balancer = Balancer(target_reasons={"last": 1})
+
+    assert proposed(asked, balancer) == ["/A/B/C"]
+    assert proposed(replace(asked, open_blocks=filled), balancer) == []
+
+
 def test_what_is_nearly_even_stays_and_without_a_deletion_cycle_nothing_moves():
     asked = question(UNEVEN, quota=100)
     balancer = Balancer(target_reasons={"last": 1})

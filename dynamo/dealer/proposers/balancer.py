@@ -72,7 +72,7 @@ class Balancer:
         rescued = _nonpartial(scene)[dataset] <= few[last.reason[mine]]
         if self.max_dataset_size > 0:
             rescued &= size <= self.max_dataset_size
-        rescued &= _present(scene, dataset, site)
+        rescued &= _present(scene, dataset, site) & (scene.n_blocks[dataset] > 0)
         order = np.lexsort((dataset, size, site))
         order = order[rescued[order]]
         queues: dict[int, dict[int, None]] = {}
