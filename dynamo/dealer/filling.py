@@ -33,7 +33,7 @@ class Filling:
     def burst(self, limits: Limits) -> Amounts:
         """Return how many bytes may be on their way to a site in all."""
         if limits.pending >= 1:
-            return most_bytes(self.quota, np.inf)
+            return np.full(len(self.quota), BOUNDLESS, np.int64)
         least = np.where(np.nan_to_num(self.quota) > 0, min(limits.burst, BOUNDLESS), 0)
         return np.maximum(most_bytes(self.quota, limits.pending), least.astype(np.int64))
 

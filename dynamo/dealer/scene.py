@@ -247,16 +247,6 @@ class Scene:
         return self.per_replica(self.row_bytes)
 
     @cached_property
-    def bytes_outside(self) -> Amounts:
-        """Return what of that is not in the partition."""
-        return self.per_replica(np.where(self.held, 0, self.row_bytes))
-
-    @cached_property
-    def bytes_arriving_outside(self) -> Amounts:
-        """Return what of that is still on its way."""
-        return self.per_replica(np.where(self.held, 0, self.row_arriving))
-
-    @cached_property
     def n_held(self) -> Amounts:
         """Return how many of them are in the partition."""
         return self.per_replica(self.held)

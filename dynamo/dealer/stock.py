@@ -75,15 +75,20 @@ def _of_datasets(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
     replica, which = spread(scene.replicas_from[dataset], scene.replicas_from[dataset + 1])
     filled = scene.n_rows[replica] > 0
     replica, of = replica[filled], of[which[filled]]
-    owned = scene.owner[replica] == proposals.group[of]
+    group, first = proposals.group[of], scene.snapshot.replicas.first
+    owned = scene.owner[replica] == group
+    foreign = np.flatnonzero(~owned)
+    row, which = spread(first[replica[foreign]], first[replica[foreign] + 1])
+    entry = foreign[which]
+    incoming, arriving = _brought_in(scene, row, group[entry])
     return (
         of,
         scene.snapshot.replicas.site[replica],
         scene.n_rows[replica],
         scene.replica_bytes[replica],
         owned,
-        np.where(owned, 0, scene.bytes_outside[replica]),
-        np.where(owned, 0, scene.bytes_arriving_outside[replica]),
+        _total(entry, incoming, len(of)),
+        _total(entry, arriving, len(of)),
     )
 
 
@@ -100,16 +105,25 @@ def _of_blocks(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
     count = len(places)
     rows = scene.snapshot.block_replicas
     foreign = rows.group[row] != proposals.group[of]
-    incoming = foreign & ~scene.held[row]
+    incoming, arriving = _brought_in(scene, row, proposals.group[of])
     return (
         places // scene.n_sites,
         places % scene.n_sites,
         np.bincount(entry, minlength=count),
         _total(entry, scene.row_bytes[row], count),
         np.bincount(entry[foreign], minlength=count) == 0,
-        _total(entry, np.where(incoming, scene.row_bytes[row], 0), count),
-        _total(entry, np.where(incoming, scene.row_arriving[row], 0), count),
+        _total(entry, incoming, count),
+        _total(entry, arriving, count),
     )
+
+
+def _brought_in(scene: Scene, row: Places, group: Codes) -> tuple[Amounts, Amounts]:
+    """Return what a change of owner may bring into the partition, and how much of it is to come."""
+    changing = (scene.snapshot.block_replicas.group[row] != group) & ~scene.held[row]
+    if scene.counted is not None:
+        changing &= scene.counted[row]
+    size, arriving = scene.row_bytes[row], scene.row_arriving[row]
+    return np.where(changing, size, 0), np.where(changing, arriving, 0)
 
 
 def _total(entry: Places, amounts: Amounts, count: int) -> Amounts:

@@ -145,6 +145,34 @@ def test_what_is_too_large_for_one_cycle_goes_in_several_if_it_may():
     assert copies(said(last, "/A/B/C > T2_B", divisible=True)) == ["/A/B/C > T2_B"]
 
 
+def holding(condition, asked):
+    """Say what the partition holds."""
+    definition = Definition("All", condition)
+    snapshot = replace(asked.snapshot, partitions=(definition,))
+    return replace(asked, snapshot=snapshot, partitions=read_partitions((definition,)))
+
+
+def test_what_has_its_owner_already_takes_no_more_space_when_the_rest_changes_hands():
+    asked = question("dataset T2_A\n/A/B/C ABN", quota=10, limits=replace(LOOSE, occupancy=0.2))
+    asked = holding("blockreplica.owner == A", asked)
+
+    plan = said(asked, "/A/B/C > T2_A", group="B")
+
+    # a block of A's is in the partition, of the others the one of nobody's changes hands
+    assert plan.counts == {"one": {"accepted": 1}}
+    assert [site.after for site in plan.sites] == [2 * TB]
+
+
+def test_where_any_amount_may_be_on_its_way_no_site_is_busy():
+    picture = "dataset T2_A T2_B\n/A/B/C full hole"
+    asked = holding("blockreplica.owner == B", question(picture, quota=0))
+
+    plan = said(asked, "/A/B/C > T2_B", group="B")
+
+    assert plan.counts == {"one": {"accepted": 1}}
+    assert plan.volume == 0
+
+
 def test_what_takes_no_space_goes_to_sites_that_take_copies_only():
     asked = question("dataset T2_A T2_B\n/A/B/C full -", quota=-1, target_sites=("T2_A",))
     asked.snapshot.blocks.size[:] = asked.snapshot.datasets.size[:] = 0
@@ -160,13 +188,7 @@ def test_a_change_of_owner_waits_for_the_site_where_too_much_of_it_is_still_to_c
         dataset  T2_A  T2_B
         /A/B/C   full  hole
     """
-    definition = Definition("All", "blockreplica.owner == B")
-    asked = question(picture)
-    asked = replace(
-        asked,
-        snapshot=replace(asked.snapshot, partitions=(definition,)),
-        partitions=read_partitions((definition,)),
-    )
+    asked = holding("blockreplica.owner == B", question(picture))
 
     # of the two blocks half of one is still to come
     for pending, reason in ((0.004, "busy"), (0.005, "accepted")):
