@@ -45,7 +45,8 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
         consolidate = wanted.consolidate
         if consolidate is None:
             alone = len(sites) == 1 and not _is_glob(sites[0])
-            consolidate = own and alone and wanted.copies in (None, 1) and not wanted.spread
+            whole = wanted.blocks is None and not wanted.spread
+            consolidate = own and alone and whole and wanted.copies in (None, 1)
         body = {
             "sites": sites,
             "copies": wanted.copies,

@@ -41,8 +41,10 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -
         growing = wish.blocks is None and dataset.is_open
         more = growing or bool(work.scalar(_unfinished(wish)))
         n_blocks, waiting = _count(work, wish)
-        scattered = len(work.rows(leftovers(wish))) if wish.consolidate else 0
-        leaving = int(work.scalar(_leaving(wish))) if wish.consolidate else 0
+        scattered = leaving = 0
+        if wish.consolidate:
+            scattered = len(work.rows(leftovers(work, wish, use.settings.dealer)))
+            leaving = int(work.scalar(_leaving(wish)))
         if not (more or n_blocks or leaving):
             gone = "nothing is left of what was asked for"
             requests.end(work, wish.request_id, RequestState.FAILED, "not-found", gone)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, false, or_, select
 
 from dynamo.db import placing
 from dynamo.db.scheduling import Order
@@ -13,7 +13,7 @@ from dynamo.db.tables import (
     BlockReplica,
     Request,
 )
-from dynamo.db.work import retried
+from dynamo.db.work import Work, retried
 from dynamo.inventory.states import ReplicaState, RequestState
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
@@ -21,7 +21,8 @@ from dynamo.services import guard
 from dynamo.services.excusing import WAITING, Excuse
 from dynamo.services.guard import Refusals
 from dynamo.services.tools import Tools
-from dynamo.services.wishes import Wish, wanted
+from dynamo.services.wishes import Wish, beside, blocks_of, wanted
+from dynamo.settings import Dealer
 
 BLOCKS_AT_ONCE = 20
 """Blocks cleaned up behind in one transaction."""
@@ -56,13 +57,14 @@ def _stays(refusal: str, wish: Wish) -> Excuse:
 @retried
 def _scattered(use: Tools, wish: Wish) -> list[int]:
     with use.begin.reading() as work:
-        return sorted({row.block_id for row in work.rows(leftovers(wish))})
+        found = work.rows(leftovers(work, wish, use.settings.dealer))
+        return sorted({row.block_id for row in found})
 
 
-def leftovers(wish: Wish) -> Any:
+def leftovers(work: Work, wish: Wish, settings: Dealer) -> Any:
     """Select valid replicas elsewhere of blocks that are complete at the site.
 
-    Unless another request wants them there.
+    Unless another request has brought them there, or wants them where they lay before.
     """
     home = BlockReplica.__table__.alias("home")
     others = select(Request.id).where(
@@ -82,15 +84,23 @@ def leftovers(wish: Wish) -> Any:
             BlockReplica.site_id != wish.sites[0].id,
             BlockReplica.state == ReplicaState.VALID,
             ~others.where(Request.body["consolidate"].as_boolean().is_(False)).exists(),
+            ~or_(false(), *(_wanted_by(other) for other in beside(work, settings, wish))),
         )
     )
+
+
+def _wanted_by(other: Wish) -> Any:
+    """Return the condition for replicas that another request wants where they are."""
+    here = BlockReplica.site_id.in_([site.id for site in other.sites])
+    return and_(here, *blocks_of(other))
 
 
 @retried
 def _remove_scattered(use: Tools, wish: Wish, block_ids: Collection[int]) -> Refusals:
     with use.begin() as work:
         placing.lock_blocks(work, block_ids)
-        replicas = work.rows(leftovers(wish).where(BlockReplica.block_id.in_(block_ids)))
+        found = leftovers(work, wish, use.settings.dealer)
+        replicas = work.rows(found.where(BlockReplica.block_id.in_(block_ids)))
         most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
         order = Order(wish.request_id, "consolidation", "dynamo", most=most, leaving=leaving)
         condemned = guard.condemn(work, [row.id for row in replicas], order)

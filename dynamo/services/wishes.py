@@ -166,7 +166,18 @@ def among(work: Work, settings: Dealer, request_ids: Collection[int]) -> dict[in
     return {wish.request_id: wish for wish in found}
 
 
+def beside(work: Work, settings: Dealer, wish: Wish) -> list[Wish]:
+    """Return the other requests for copies of the dataset that stay, those that are done too."""
+    others = (Request.dataset == wish.dataset.name, Request.id != wish.request_id)
+    stays = Request.body["consolidate"].as_boolean().is_(False)
+    return _read(work, settings, *others, Request.state != RequestState.CANCELLED, stays)
+
+
 def _standing(work: Work, settings: Dealer, *which: Any) -> list[Wish]:
+    return _read(work, settings, Request.state.not_in(ENDED), *which)
+
+
+def _read(work: Work, settings: Dealer, *which: Any) -> list[Wish]:
     known = Directory.read(work, settings)
     columns = (
         *Request.__table__.columns,
@@ -177,7 +188,7 @@ def _standing(work: Work, settings: Dealer, *which: Any) -> list[Wish]:
     rows = work.rows(
         select(*columns)
         .join(Dataset, Dataset.name == Request.dataset)
-        .where(Request.kind == RequestKind.COPY, Request.state.not_in(ENDED), *which)
+        .where(Request.kind == RequestKind.COPY, *which)
         .order_by(Request.id)
     )
     refusing = _refusing(work, settings, [(row, row.dataset_id) for row in rows])
@@ -328,8 +339,13 @@ def choose(use: Tools, chosen: Mapping[int, Choice], fence: Fence) -> set[int]:
 
 def of_wish(wish: Wish) -> tuple[Any, ...]:
     """Return the conditions for blocks that the request is about, also those still filled."""
-    some = (Block.uuid.in_(wish.blocks),) if wish.blocks is not None else ()
-    return (Block.dataset_id == wish.dataset.id, Block.condemned_by.is_(None), *some)
+    mine = (Block.dataset_id == wish.dataset.id, Block.condemned_by.is_(None))
+    return (*mine, *blocks_of(wish))
+
+
+def blocks_of(wish: Wish) -> tuple[Any, ...]:
+    """Return the condition for the blocks that the request names; none where it means all."""
+    return (Block.uuid.in_(wish.blocks),) if wish.blocks is not None else ()
 
 
 def wanted(wish: Wish) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """Copies: planned at once, followed as blocks close, gathered, cancelled."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, select
@@ -208,6 +209,46 @@ def test_a_replica_that_another_request_wants_survives_the_gathering(world: Worl
     world.work()
 
     assert [len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")] == [0, 5, 5]
+
+
+@pytest.mark.parametrize("wanted", [{"site": ["T2_A"]}, {"site": ["T2_[AB]"], "copies": 2}])
+def test_where_another_request_wants_what_lay_there_before_the_gathering_leaves_it(
+    world: World, wanted: Mapping[str, Any]
+):
+    world.many("T2_A", 5)
+    world.close()
+    other = world.copy(**wanted, consolidate=False)
+    world.work()
+    world.copy("T2_C")
+    world.work()
+
+    assert world.request("copy", other)["state"] == "done"
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_C")] == [5, 5]
+
+
+def test_a_request_for_one_block_keeps_no_others_from_the_gathering(world: World):
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    world.copy("T2_A", blocks=(world.block_names()[0],))
+    world.copy("T2_C")
+    world.work()
+
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_C")] == [5, 10]
+
+
+def test_a_copy_of_one_block_takes_no_gathered_dataset_apart(world: World):
+    world.many("T2_A", 10)
+    world.work()
+    gathered = world.copy("T2_B")
+    world.work()
+    world.copy("T2_C", blocks=(world.block_names()[0],))
+    world.work()
+    world.close()
+    world.work()
+
+    assert world.request("copy", gathered)["state"] == "done"
+    assert [len(world.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")] == [0, 10, 5]
 
 
 def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: World, clock: Clock):
