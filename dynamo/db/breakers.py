@@ -1,9 +1,9 @@
 """Breakers in rows: what is known of each operation at each site."""
 
-import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -124,7 +124,9 @@ def named(work: Work) -> dict[tuple[str, str], bool]:
     }
 
 
-def count(work: Work, results: Mapping[Place, Result], rules: Rules) -> dict[Place, datetime]:
+def count(
+    work: Work, results: Mapping[Place, Result], rules: Rules, draw: Random
+) -> dict[Place, datetime]:
     """Weigh results; return the places where work may go on, and since when it had stopped.
 
     Successes where nothing had failed change nothing, so that what goes well costs one SELECT.
@@ -139,18 +141,20 @@ def count(work: Work, results: Mapping[Place, Result], rules: Rules) -> dict[Pla
     ]
     again: dict[Place, datetime] = {}
     for place, breaker in (locked(work, telling) if telling else {}).items():
-        if _weigh(work, place, breaker, results[place], rules):
+        if _weigh(work, place, breaker, results[place], rules, draw):
             again[place] = breaker.since or breaker.counted
     return again
 
 
-def _weigh(work: Work, place: Place, breaker: Breaker, result: Result, rules: Rules) -> bool:
+def _weigh(
+    work: Work, place: Place, breaker: Breaker, result: Result, rules: Rules, draw: Random
+) -> bool:
     after = breaker.after(result.done, result.failed, work.now, rules)
     said = {}
     if result.failed:
         said = {"reason": result.reason, "detail": (result.detail or "")[:1000]}
         if after.is_enough(work.now, rules):
-            after = after.opened(work.now, rules, random.Random())
+            after = after.opened(work.now, rules, draw)
     elif after.until is None and breaker.until is not None:
         said = {"reason": None, "detail": None}
     _put(work, place, after, said)

@@ -3,7 +3,6 @@
 Arrived files are counted, failures are tried again, held or given up.
 """
 
-import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -179,7 +178,7 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
     reason = failed.reason
     if claimed.kind == TransferKind.COPY and not _has_source(work, failed):
         reason = "no-source"
-    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, random.Random())
+    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, use.dice)
     if verdict.state == State.HELD and _given_up(work, use, claimed):
         verdict = Verdict(State.FAILED, None)
         tallies = Tallies()

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from random import Random
 from typing import Any
 
 from dynamo.consistency.judging import Kind
@@ -312,7 +311,7 @@ def _tell(work: Work, what: str, claimed: Claimed, why: str) -> None:
 
 
 def _put_back(work: Work, use: Tools, claimed: Claimed, failure: DynamoError) -> None:
-    verdict = after_failure(failure.reason, claimed.attempts, work.now, use.patience, Random())
+    verdict = after_failure(failure.reason, claimed.attempts, work.now, use.patience, use.dice)
     if verdict.not_before is None:
         verdict = Verdict(State.HELD, work.now + use.patience.daily)
     claims.put_back(work, Remedy, claimed.id, verdict, failure.reason, failure.detail)

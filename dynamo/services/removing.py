@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from random import Random
 
 from sqlalchemy import select
 
@@ -181,13 +180,13 @@ def _learn(use: Tools, results: Sequence[_Result]) -> None:
             else Result(before.done, before.failed + 1, failure.reason, failure.detail)
         )
     with use.begin() as work:
-        again = breakers.count(work, told, traffic.rules(use))
+        again = breakers.count(work, told, traffic.rules(use), use.dice)
         deletions.wake(work, {site for site, _ in again})
 
 
 def _put_back(work: Work, use: Tools, claimed: Claimed, failure: DynamoError) -> None:
     reason = classify(failure.reason, failure.detail)
-    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, Random())
+    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, use.dice)
     claims.put_back(work, Deletion, claimed.id, verdict, reason, failure.detail)
 
 

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from random import Random
 
 from dynamo.db.work import UnitOfWork
 from dynamo.operations.life import Patience
@@ -35,6 +36,8 @@ class Tools:
     storages: Storages
     stopwatch: Callable[[], float] = time.monotonic
     """Seconds since any moment: how long a file takes is learnt with it."""
+    dice: Random = field(default_factory=Random)
+    """Chance in how long what has failed is left alone."""
 
     @property
     def again(self) -> timedelta:

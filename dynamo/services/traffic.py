@@ -138,7 +138,7 @@ def works(work: Work, use: Tools, place: Place) -> None:
 
 
 def _weigh(work: Work, use: Tools, results: Mapping[Place, Result]) -> None:
-    again = breakers.count(work, results, rules(use))
+    again = breakers.count(work, results, rules(use), use.dice)
     if again:
         fairness.wake(work, again)
 

@@ -316,6 +316,7 @@ def test_the_nearest_healthy_source_is_read(world: World) -> None:
             work,
             {place: Result(failed=9, reason="source-error", detail="?")},
             traffic.rules(world.use),
+            world.use.dice,
         )
         assert sources.best(work, [block], (), c) == slow, "its site keeps failing"
 
@@ -348,7 +349,7 @@ def test_what_waits_for_an_ill_source_is_read_from_one_that_is_well(
         if how == "breaker":
             place = (site_id(world, first), Operation.READ)
             failed = Result(failed=9, reason="source-error", detail="?")
-            traffic.breakers.count(work, {place: failed}, traffic.rules(world.use))
+            traffic.breakers.count(work, {place: failed}, traffic.rules(world.use), world.use.dice)
     if how == "status":
         world.status(first, "waitroom")
     if how == "switch":

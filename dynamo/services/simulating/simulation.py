@@ -111,7 +111,7 @@ def _world(
             begin = UnitOfWork(engine, pools.publish, lambda _: agenda.now)
             settings = _paced(configuration.settings, path)
             storages = Imagination(settings.injection.area, network)
-            use = Tools(begin, settings, storages, lambda: network.seconds)
+            use = Tools(begin, settings, storages, lambda: network.seconds, Random(scenario.seed))
             pools.use = use
             if source is None:
                 _seed(use)
