@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from dynamo.db.sums import SUMS
 from dynamo.db.tables import (
@@ -18,6 +18,7 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.db.work import Work
+from dynamo.inventory.states import ReplicaState
 from dynamo.operations.life import State
 
 
@@ -34,6 +35,27 @@ def add(work: Work, values: Mapping[str, Any]) -> int:
 def put(work: Work, site_id: int, values: Mapping[str, Any]) -> None:
     """Change a site."""
     work.changed(update(Site).where(Site.id == site_id).values(**values))
+
+
+def sample(work: Work, site_id: int, n: int) -> list[str]:
+    """Return a file each of some whole blocks at a site, spread over all that have come there."""
+    here = BlockReplica.site_id == site_id
+    whole = (here, BlockReplica.complete.is_(True), BlockReplica.state == ReplicaState.VALID)
+    first, last = work.row(select(func.min(BlockReplica.id), func.max(BlockReplica.id)).where(here))
+    if first is None:
+        return []
+    one = select(BlockReplica.id, BlockReplica.block_id).where(*whole)
+    blocks: list[int] = []
+    after = first - 1
+    for part in range(n):
+        bound = max(after + 1, first + (last - first) * part // n)
+        found = work.row(one.where(BlockReplica.id >= bound).order_by(BlockReplica.id).limit(1))
+        if found is None:
+            break
+        after = found.id
+        blocks.append(found.block_id)
+    files = select(func.min(File.lfn)).where(File.block_id.in_(blocks), File.condemned_by.is_(None))
+    return work.scalars(files.group_by(File.block_id))
 
 
 def partition_id(work: Work, name: str) -> int | None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from dynamo.db import keys
+from dynamo.db import keys, sites
 from dynamo.db.tables import Site
 from dynamo.db.work import retried
 from dynamo.errors import NotFound
@@ -15,6 +15,9 @@ from dynamo.services.tools import Tools
 from dynamo.storage import probing
 from dynamo.storage.probing import Ground, Step, is_usable
 from dynamo.storage.protocol import Storage, StorageError
+
+_LOOKED_FOR = 11
+"""Files of as many blocks that are looked for; where there are fewer, nobody judges by them."""
 
 
 def probe(use: Tools, site_id: int) -> list[Step]:
@@ -30,8 +33,17 @@ def probe(use: Tools, site_id: int) -> list[Step]:
         settings.work.third_party_bytes,
         lambda: _moment(use),
         removing.delete_probe,
+        _expected(use, site_id),
     )
     return probing.probe(_storage(use, site_id), ground)
+
+
+@retried
+def _expected(use: Tools, site_id: int) -> list[str]:
+    """Name files of which some must lie at a site that has the right disk."""
+    with use.begin.reading() as work:
+        found = sites.sample(work, site_id, _LOOKED_FOR)
+    return found if len(found) == _LOOKED_FOR else []
 
 
 def free(use: Tools, site_id: int) -> int | None:

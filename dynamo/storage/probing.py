@@ -63,6 +63,8 @@ class Ground:
     """Our clock: the database's."""
     delete: Callable[[Storage, str], object]
     """The one way to a storage's delete."""
+    expected: Sequence[str] = ()
+    """Files of which one at least must lie there."""
 
 
 class _Refused(Exception):
@@ -127,10 +129,18 @@ class _Trial:
         return any(one.name == name and one.outcome is Outcome.OK for one in self._steps)
 
     def _write(self) -> None:
+        self._look()
         self._begun = self._ground.moment()
         with self._storage.write(self._temporary) as target:
             self._written = pour(io.BytesIO(self._content), target, lambda: None, SIZE)
         self._ended = self._ground.moment()
+
+    def _look(self) -> None:
+        """Refuse the empty folder that is left where a disk is not mounted, before it is filled."""
+        names = self._ground.expected
+        if names and all(self._storage.stat(name) is None for name in names):
+            text = f"none of {len(names)} files that should lie there does: is the disk mounted?"
+            raise _Refused("destination-error", text)
 
     def _stat(self) -> None:
         found = self._storage.stat(self._temporary)

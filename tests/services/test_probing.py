@@ -56,6 +56,40 @@ def test_a_site_whose_folder_is_gone_fails_at_the_first_step(real: World) -> Non
     assert not is_usable(steps)
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_an_empty_folder_where_many_files_should_lie_is_no_site_and_stays_empty(
+    world: World, left: int
+) -> None:
+    world.use = world.with_settings(block={"max_files": 1})
+    world.many("T2_A", 11)
+    world.close()
+    world.work()
+    files = sorted(path for path in world.path("T2_A", "store").rglob("*.root"))
+    for path in files[left:]:
+        path.unlink()
+    before = sorted(world.path("T2_A", "store").rglob("*"))
+
+    steps = probing.probe(world.use, site_id(world))
+
+    assert is_usable(steps) == bool(left)
+    if not left:
+        assert steps[0].detail == (
+            "none of 11 files that should lie there does: is the disk mounted?"
+        )
+        assert sorted(world.path("T2_A", "store").rglob("*")) == before
+
+
+def test_a_site_is_not_judged_by_a_few_files(world: World) -> None:
+    world.use = world.with_settings(block={"max_files": 1})
+    world.many("T2_A", 10)
+    world.close()
+    world.work()
+    for path in world.path("T2_A", "store").rglob("*.root"):
+        path.unlink()
+
+    assert is_usable(probing.probe(world.use, site_id(world)))
+
+
 @pytest.mark.parametrize(("folder", "mode"), [("store/user/dynamo", 0o1777), ("store", 0o777)])
 def test_a_namespace_that_others_can_write_to_is_told(real: World, folder: str, mode: int) -> None:
     path = real.path("T2_A", folder)
