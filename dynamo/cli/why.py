@@ -20,7 +20,11 @@ def why(
     if session.json:
         output.show_json(found)
         return
-    for one in found["items"]:
+    # what is proposed several times, as by many jobs that wait, becomes the same each time
+    alike = [(one, found["items"].count(one)) for one in found["items"]]
+    for n, (one, times) in enumerate(alike):
+        if (one, times) in alike[:n]:
+            continue
         when = output.moment(one["at"])
         output.say(f"{one['kind']}: cycle {one['cycle']} of {one['partition']}, {when}")
         output.facts(
@@ -31,6 +35,7 @@ def why(
                 ("size", output.size(one["bytes"])),
                 ("line", one["line"] or None),
                 ("its text" if one["line"] else "why", one["text"] or None),
+                *((("how often", times),) if times > 1 else ()),
                 *((f"  {name}", _value(value)) for name, value in one["values"].items()),
             )
         )

@@ -48,3 +48,18 @@ def test_rules_that_nothing_can_meet_are_told_of(house: House) -> None:
     assert (put.exit_code, ran.exit_code) == (0, 0), put.stderr + ran.stderr
     for told in (put, ran):
         assert "warning: rule far: no site fits its destinations" in told.stderr
+
+
+def test_what_becomes_of_many_alike_proposals_is_said_once(house: House) -> None:
+    house.world.many("T2_A", 5)
+    house.world.close()
+    house.world.work()
+    house.world.site_quota("T2_B", 1)
+    waiting(house.world, 8)
+    with house.working():
+        house.run("dealer", "run", "User")
+
+    told = house.run("why", DATASET, "T2_B").stdout
+
+    assert told.count("no site has room for it") == 1
+    assert "how often" in told
