@@ -80,9 +80,11 @@ def delete(
 def _end(days: float | None, until: str | None) -> datetime:
     if (days is None) == (until is None):
         raise typer.BadParameter("say when it ends: --days or --until")
-    if days is not None:
-        return datetime.now(UTC) + timedelta(days=days)
     try:
+        if days is not None:
+            return datetime.now(UTC) + timedelta(days=days)
         return parse_moment(until or "")
+    except OverflowError as error:
+        raise typer.BadParameter(f"no calendar goes on for {days:g} days") from error
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

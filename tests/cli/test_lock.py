@@ -28,5 +28,7 @@ def test_a_lock_is_set_listed_and_taken_away(house: House) -> None:
 def test_a_lock_says_when_it_ends(house: House) -> None:
     for words in ((), ("--days", "1", "--until", "2036-01-01T00:00:00Z"), ("--until", "tomorrow")):
         assert house.run("lock", "set", RAW, *words).exit_code == 2
+    for days in ("1e9", "1e300", "inf", "nan"):
+        assert house.run("lock", "set", RAW, "--days", days).exit_code == 2
     assert house.run("lock", "set", RAW, "--until", "2020-01-01T00:00:00Z").exit_code == 1
     assert house.run("lock", "set", "RAW", "--days", "1").exit_code == 1
