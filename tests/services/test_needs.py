@@ -177,6 +177,12 @@ def test_what_waits_for_a_lost_file_is_its_owners(evenings):
     assert evenings.after(4) != NOTHING, "others may wait for something else"
 
 
+def test_what_is_asked_for_before_its_first_file_needs_nobody(evenings):
+    evenings.change(Request, state="held", reason="dataset-unknown")
+
+    assert evenings.after(30) == NOTHING
+
+
 def test_a_lost_file_counts_unless_its_storage_is_gone(evenings):
     url = evenings.become("T2_A", status="ready")
     with evenings.world.use.begin() as work:

@@ -59,6 +59,8 @@ NOT_EMPTIED = "not-emptied"
 UNREADABLE = "not-emptied-silent"
 NOT_BACK = "not-back"
 WAITING = "waiting"
+UNBORN = "dataset-unknown"
+"""Somebody has asked for what has no file yet, as everybody may: it is nobody's until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ def _requests(look: Look) -> Iterator[Need]:
         select(*columns)
         .outerjoin(Dataset, Dataset.name == Request.dataset)
         .where(Request.state.not_in(tuple(ENDED)), ~growing, Request.id.not_in(_unheard(look)))
-        .where(~_of_lost_files())
+        .where(~_of_lost_files(), func.coalesce(Request.reason, WAITING) != UNBORN)
     )
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
