@@ -46,6 +46,7 @@ def evacuation(session: Session, told: Json) -> None:
             ("status", f"{told['status']}, since {output.moment(told['since'])}"),
             ("left", f"{left['files']} files, {output.size(left['bytes'])}"),
             ("stuck", f"{stuck['files']} files, {output.size(stuck['bytes'])}"),
+            *_stopped(told["stopped"]),
             ("expected end", output.moment(told["expected_end"])),
             *_given_up(told.get("given_up")),
         )
@@ -81,6 +82,12 @@ def _given_up(told: Json | None) -> Iterator[tuple[str, str]]:
     if told is not None:
         on = f"from {output.moment(told['at'])} on, " if told["at"] else ""
         yield "unreadable files", f"given up {on}{told['detail']}"
+
+
+def _stopped(switches: list[str]) -> Iterator[tuple[str, str]]:
+    """Say what an operator has stopped of all that empties a site."""
+    if switches:
+        yield "stopped", f"an operator has stopped {', '.join(switches)}: see dynamo switch list"
 
 
 def losses(session: Session, told: Json) -> None:

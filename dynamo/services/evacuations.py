@@ -20,6 +20,7 @@ from dynamo.inventory import names
 from dynamo.inventory.states import SiteKind
 from dynamo.services import declaring, forecasts, forsaking
 from dynamo.services.pages import Item
+from dynamo.services.sending import DEALER
 from dynamo.services.tools import Tools
 
 SHOWN = 100
@@ -61,6 +62,9 @@ def show(use: Tools, name: str) -> Item:
                 for fate, sentence in _SENTENCES.items()
                 if fate in sums
             },
+            "stopped": switches.stopped(
+                work, DEALER, switches.DELETIONS, switches.of_site(site.name)
+            ),
             "stuck": {"files": n_files + refused[1], "bytes": size + refused[2]},
             "problems": [*_refused(work, looked), *_files(work, looked)],
             "given_up": forsaking.prospect(work, use, site, dying),

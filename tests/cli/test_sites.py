@@ -38,9 +38,11 @@ def test_an_evacuation_names_what_is_left_and_what_is_stuck(house: House) -> Non
     assert house.run("site", "set", "T2_A", "--status", "morgue").exit_code == 0
     request = house.world.copy("T2_B", consolidate=False)
     house.world.work()
+    assert house.run("switch", "set", "deletions", "--stop").exit_code == 0
 
     shown = house.run("site", "evacuation", "T2_A").stdout
     assert "5 files" in shown
+    assert "an operator has stopped deletions" in shown
     [line] = [line for line in shown.splitlines() if lfn("T2_A_2.root") in line]
     assert "T2_B" in line
     [alice] = [

@@ -633,6 +633,16 @@ def test_what_an_operator_has_stopped_is_not_lost(dying: World, clock: Clock) ->
     assert lost(dying) == []
 
 
+@pytest.mark.parametrize("switch", ["dealer", "deletions", "site:T2_A"])
+def test_an_evacuation_that_an_operator_has_stopped_says_so(dying: World, switch: str) -> None:
+    give_up(dying)
+    assert left(dying)["stopped"] == []
+    for name in (switch, "injection", "site:T2_B"):
+        switches.put(dying.use, name, asked.SwitchBody(stopped=True), OPERATOR)
+
+    assert left(dying)["stopped"] == [switch]
+
+
 def test_a_site_that_failed_for_a_moment_loses_nothing(dying: World) -> None:
     dying.use = dying.with_settings(retry={"first_seconds": 20}, work={"batch": 3})
     give_up(dying)
