@@ -49,7 +49,7 @@ def show(use: Tools, name: str) -> Item:
         sums = hindrances.summed(work, looked)
         n_files, size = hindrances.resting(work, looked)
         refused = sums.get(hindrances.REFUSED, (0, 0, 0))
-        end = _end(work, use, site.id, sums)
+        end = _end(work, use, site, sums)
         left = _sum(list(sums.values()))
         return {
             "site": site.name,
@@ -214,20 +214,19 @@ def _lost_of(work: Work, site_id: int) -> dict[str, str | None]:
     return {row.lfn: row.detail for row in _lost_files(work, site_id)}
 
 
-def _end(
-    work: Work, use: Tools, site_id: int, sums: Mapping[str, Sequence[int]]
-) -> datetime | None:
+def _end(work: Work, use: Tools, site: Any, sums: Mapping[str, Sequence[int]]) -> datetime | None:
     """Guess when the site is empty; None = nobody knows, as something does not go on by itself."""
     if any(sums.get(fate, (0, 0, 0))[2] for fate in _NOT_BY_ITSELF):
         return None
-    if switches.stopped(work, switches.DELETIONS):
+    if switches.stopped(work, switches.DELETIONS, switches.of_site(site.name)):
         return None
     waiting, moving = (sums.get(fate, (0, 0, 0))[2] for fate in ("waiting", "moving"))
-    brought = _brought(work, site_id, waiting, moving)
+    brought = _brought(work, site.id, waiting, moving)
     if brought is None:
         return None
     numbers = use.settings.deletion
-    gone = evacuation.last_deletion(work, site_id) or work.now
+    # what waits for its turn after its grace is gone at once at best, not before now
+    gone = max(evacuation.last_deletion(work, site.id) or work.now, work.now)
     if any(fate in sums for fate in ("waiting", "moving", "safe")):
         gone = max(gone, work.now + brought + timedelta(hours=numbers.grace_hours))
     return gone

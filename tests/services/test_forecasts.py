@@ -10,7 +10,7 @@ from dynamo.db import links
 from dynamo.db.links import Moved
 from dynamo.db.tables import Site, Stream, Transfer
 from dynamo.inventory import asked
-from dynamo.services import evacuating, evacuations, sites
+from dynamo.services import evacuating, evacuations, sites, switches
 from tests.conftest import Clock
 from tests.services.test_dealing import run
 from tests.services.world import OPERATOR, World
@@ -142,3 +142,20 @@ def test_what_is_only_deleted_ends_with_its_grace(filled: World, clock: Clock):
     evacuating.evacuate(filled.use)
     clock.forward(hours=5)
     assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 19 * 3600)
+
+
+@pytest.mark.parametrize(("switch", "days"), [(None, 2), ("site:T2_A", 0)])
+def test_an_evacuation_ends_neither_in_the_past_nor_while_its_site_is_stopped(
+    filled: World, clock: Clock, switch: str | None, days: int
+):
+    filled.copy("T2_B", consolidate=False)
+    filled.work()
+    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
+    evacuating.evacuate(filled.use)
+    if switch is not None:
+        switches.put(filled.use, switch, asked.SwitchBody(stopped=True), OPERATOR)
+    clock.forward(days=days)
+
+    end = evacuations.show(filled.use, "T2_A")["expected_end"]
+
+    assert end == (in_seconds(clock, 0) if switch is None else None)
