@@ -10,7 +10,9 @@ from dynamo.client.client import Json
 
 def facts(site: Json) -> Iterator[tuple[str, object]]:
     """Yield what is to be known of a site beside its address."""
-    yield "since", f"{output.moment(site.get('since'))}, set by {site.get('set_by', 'operator')}"
+    # who made it ready is not kept: an operator, or what had put it aside and is over
+    by = "" if site.get("status") == "ready" else f", set by {site.get('set_by', 'operator')}"
+    yield "since", f"{output.moment(site.get('since'))}{by}"
     streams = site.get("streams")
     if streams:
         most = site.get("max_streams") or streams["default"]

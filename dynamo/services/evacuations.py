@@ -34,7 +34,7 @@ _SENTENCES = {
     "moving": "on their way to another site",
     "safe": "complete at a site that stays: they are deleted here next",
     "leaving": "condemned: they are deleted when their grace is over",
-    "arriving": "not all of their files ever arrived here: bring them, or drop them by a deletion",
+    "arriving": "still filled, or some files never came: bring them, or drop them by a deletion",
 }
 _REMEDIES = {"not-valid": ": make it valid again, or delete it"}
 """What can be done about a refusal that time does not heal."""

@@ -29,6 +29,12 @@ def test_a_site_that_rests_says_so_and_is_released(house: House) -> None:
     assert "breaker" not in house.run("site", "show", "T2_A").stdout
 
 
+def test_who_has_put_a_site_aside_is_told_and_of_one_that_is_ready_nobody(house: House) -> None:
+    assert "set by" not in house.run("site", "show", "T2_A").stdout
+    house.run("site", "set", "T2_A", "--status", "waitroom")
+    assert "set by operator" in house.run("site", "show", "T2_A").stdout
+
+
 def test_an_evacuation_names_what_is_left_and_what_is_stuck(house: House) -> None:
     house.world.many("T2_A", 5)
     house.world.close()

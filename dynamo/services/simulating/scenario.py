@@ -43,7 +43,8 @@ class Scenario:
         if self.days < 1 or self.datasets < 1:
             raise Invalid("a simulation needs a day and a dataset at least")
         if not 0 <= self.tape < self.sites - 1:
-            raise Invalid("a simulation needs two disk sites at least")
+            given = f"of {self.sites} sites {self.tape} are tape"
+            raise Invalid(f"a simulation needs two disk sites at least; {given}")
         if not 0 < self.fill < 1:
             raise Invalid("the share that is filled at the beginning lies between 0 and 1")
 
