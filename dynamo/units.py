@@ -13,6 +13,7 @@ _STEPS = {
     "PB": 10**15,
     "EB": 10**18,
 }
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGTPE]?B?)", re.ASCII)
 
 
@@ -32,12 +33,15 @@ def format_bytes(size: int | None) -> str:
     """Write bytes for people: `1.5 GB`; no limit is `unlimited`."""
     if size is None:
         return "unlimited"
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if abs(value) < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} EB"
+    step, unit = scale(size)
+    return f"{size} B" if unit == "B" else f"{size / step:.1f} {unit}"
+
+
+def scale(size: int) -> tuple[int, str]:
+    """Return the unit in which people write a size: its bytes, and its name."""
+    fitting = [unit for unit in _UNITS if abs(size) >= _STEPS[unit]]
+    unit = fitting[-1] if fitting else "B"
+    return _STEPS[unit], unit
 
 
 def adler32_text(value: int) -> str:

@@ -7,7 +7,7 @@ WORDS: dict[str, str] = {
     "too-large": "too much in one call",
     "unauthenticated": "no valid token",
     "permission-denied": "not allowed",
-    "not-your-namespace": "the name lies outside the owner's namespace",
+    "not-your-namespace": "the name, or the data, belong to somebody else",
     "source-not-allowed": "Dynamo may not read from there for this site",
     "not-found": "nothing of that name",
     "dataset-unknown": "no such dataset",

@@ -20,6 +20,7 @@ from dynamo.services.simulating.scenario import Scenario
 from dynamo.services.simulating.simulation import Configuration, Outcome
 from dynamo.services.simulating.simulation import simulate as live
 from dynamo.settings import Settings, load
+from dynamo.units import scale
 
 MOST = 30
 """Rows of a table; all of them with --json."""
@@ -151,9 +152,7 @@ def tell(outcomes: Sequence[Outcome]) -> None:
         )
     output.heading("summary")
     output.table(("", *(f"{one.name}>" for one in outcomes)), _summary(outcomes))
-    for title, figure in _FIGURES.items():
-        output.heading(title)
-        _draw(outcomes, figure)
+    _draw_all(outcomes)
     for one in outcomes:
         _tell_needs(one)
         _tell_changes(one)
@@ -204,26 +203,42 @@ def _reasons(counted: Any) -> str:
     return ", ".join(f"{n} {words(reason)}" for reason, n in sorted(counted.items())) or "none"
 
 
-_FIGURES: dict[str, Callable[[Day], float]] = {
-    "occupancy, per cent": lambda day: 100 * day.occupancy,
-    "accesses that found data on disk, per cent": lambda day: (
-        100 * day.found / day.accesses if day.accesses else 100.0
-    ),
-    "moved, TB a day": lambda day: day.moved / 1e12,
-    "deleted, TB a day": lambda day: day.deleted / 1e12,
+_SHARES: dict[str, Callable[[Day], float]] = {
+    "occupancy": lambda day: day.occupancy,
+    "accesses that found data on disk": lambda day: day.found / day.accesses if day.accesses else 1,
+}
+_SIZES: dict[str, Callable[[Day], int]] = {
+    "moved": lambda day: day.moved,
+    "deleted": lambda day: day.deleted,
 }
 
 
-def _draw(outcomes: Sequence[Outcome], figure: Callable[[Day], float]) -> None:
+def _draw_all(outcomes: Sequence[Outcome]) -> None:
+    for title, share in _SHARES.items():
+        output.heading(f"{title}, per cent")
+        _draw(outcomes, share, 0.01, (0, 100))
+    for title, size in _SIZES.items():
+        step, unit = scale(max(size(day) for one in outcomes for day in one.days))
+        output.heading(f"{title}, {unit} a day")
+        _draw(outcomes, size, step)
+
+
+def _draw(
+    outcomes: Sequence[Outcome],
+    figure: Callable[[Day], float],
+    step: float,
+    between: tuple[float, float] | None = None,
+) -> None:
     import plotext  # noqa: PLC0415 - only for people
 
     plotext.clear_figure()
     plotext.theme("clear" if not sys.stdout.isatty() else "default")
     plotext.plotsize(WIDTH, HEIGHT)
+    if between is not None:
+        plotext.ylim(*between)
     for one in outcomes:
-        plotext.plot(
-            [day.day for day in one.days], [figure(day) for day in one.days], label=one.name
-        )
+        days, figures = [day.day for day in one.days], [figure(day) / step for day in one.days]
+        plotext.plot(days, figures, label=one.name)
     drawn = plotext.build()
     typer.echo(drawn if sys.stdout.isatty() else plotext.uncolorize(drawn))
 

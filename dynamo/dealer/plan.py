@@ -58,7 +58,7 @@ _TEXTS: Mapping[Reason, str] = {
     Reason.EXISTS: "it is there or on its way already",
     Reason.FULL: "the site is full",
     Reason.BUSY: "too much is on its way to the site",
-    Reason.NO_DESTINATION: "no site has room for it",
+    Reason.NO_DESTINATION: "no site that lacks it has room for it",
     Reason.VOLUME: "the cycle's volume is used up",
 }
 

@@ -19,7 +19,7 @@ from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.points import Point, reached
-from dynamo.services import condemning, dealing, detoxing
+from dynamo.services import condemning, dealing, detoxing, named
 from dynamo.services.enacting import CycleLost
 from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.policies import read
@@ -231,6 +231,7 @@ def decided(use: Tools, cycle_id: int, site: str | None, dataset: str | None, pl
 def why(use: Tools, dataset: str, site: str) -> Item:
     """Return what the newest cycles of each kind decided about a dataset at a site."""
     with use.begin.reading() as work:
+        named.site(work, site)
         rows = decisions.about(work, dataset, site)
         if not rows:
             raise NotFound(f"no cycle that is remembered has looked at {dataset} at {site}")

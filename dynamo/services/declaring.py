@@ -13,14 +13,12 @@ from typing import Any
 
 from dynamo.db import breakers, evacuation, incidents, placing, transfers, unreadable
 from dynamo.db.history_log import Event, record
-from dynamo.db.reads import sites
 from dynamo.db.unreadable import Patience, Unread
 from dynamo.db.work import Work, retried
-from dynamo.errors import Conflict, NotFound
-from dynamo.inventory import names
+from dynamo.errors import Conflict
 from dynamo.inventory.callers import Caller
 from dynamo.operations.breakers import Operation
-from dynamo.services import mending, traffic
+from dynamo.services import mending, named, traffic
 from dynamo.services.mending import Bad
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
@@ -166,9 +164,7 @@ class _Look:
 @retried
 def _unread(use: Tools, name: str) -> tuple[Any, Sequence[Unread], bool]:
     with use.begin.reading() as work:
-        site = sites.one(work, name) if names.is_site(name) else None
-        if site is None:
-            raise NotFound(f"there is no site {name!r}", "site-unknown")
+        site = named.site(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
         if site.id not in dying:
             raise Conflict(f"{name} is not being emptied: nothing there is given up", "in-use")

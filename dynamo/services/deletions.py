@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement, and_, select, update
 from dynamo.db import evacuation, filling, placing, registry, requests
 from dynamo.db.history_log import Event, record
 from dynamo.db.requests import Filed
-from dynamo.db.tables import Block, BlockReplica, Dataset, Site
+from dynamo.db.tables import Block, BlockReplica, Dataset
 from dynamo.db.work import Work, retried
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import asked, names
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import Hint, hints
-from dynamo.services import admission, answers, users
+from dynamo.services import admission, answers, named, users
 from dynamo.services.answers import Key
 from dynamo.services.tools import Tools
 
@@ -108,9 +108,7 @@ def _check_shape(wanted: asked.Deletion) -> None:
 def _targets(work: Work, dataset: Any, wanted: asked.Deletion) -> _Targets:
     site_id = None
     if wanted.site is not None:
-        site_id = work.scalar(select(Site.id).where(Site.name == wanted.site))
-        if site_id is None:
-            raise NotFound(f"there is no site {wanted.site!r}", "site-unknown")
+        site_id = named.site(work, wanted.site).id
     blocks = _named_blocks(work, dataset, wanted.blocks) if wanted.blocks is not None else None
     files = _named_files(work, dataset, wanted.lfns) if wanted.lfns is not None else None
     return _Targets(dataset.id, site_id, blocks, files)

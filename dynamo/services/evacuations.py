@@ -12,13 +12,10 @@ from sqlalchemy import select
 from dynamo.clock import rfc3339
 from dynamo.db import evacuation, hindrances, incidents, switches
 from dynamo.db.hindrances import Looked
-from dynamo.db.reads import sites
 from dynamo.db.tables import Incident
 from dynamo.db.work import Work
-from dynamo.errors import NotFound
-from dynamo.inventory import names
 from dynamo.inventory.states import SiteKind
-from dynamo.services import declaring, forecasts, forsaking
+from dynamo.services import declaring, forecasts, forsaking, named
 from dynamo.services.pages import Item
 from dynamo.services.sending import DEALER
 from dynamo.services.tools import Tools
@@ -43,7 +40,7 @@ _REMEDIES = {"not-valid": ": make it valid again, or delete it"}
 def show(use: Tools, name: str) -> Item:
     """Tell how far the evacuation of a site is. Raises NotFound."""
     with use.begin.reading() as work:
-        site = _site(work, name)
+        site = named.site(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
         looked = hindrances.look(work, site.id, dying)
         sums = hindrances.summed(work, looked)
@@ -75,7 +72,7 @@ def show(use: Tools, name: str) -> Item:
 def losses(use: Tools, name: str) -> Item:
     """Tell what would be lost with a site, by owner, and where the rest is. Raises NotFound."""
     with use.begin.reading() as work:
-        site = _site(work, name)
+        site = named.site(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
         elsewhere = evacuation.complete_elsewhere(work, site.id, dying)
         owners: dict[str, _Owner] = {}
@@ -136,13 +133,6 @@ class _Owner:
             "blocks_only_here": self.blocks,
             "lost_files": self.lost_files,
         }
-
-
-def _site(work: Work, name: str) -> Any:
-    row = sites.one(work, name) if names.is_site(name) else None
-    if row is None:
-        raise NotFound(f"there is no site {name!r}", "site-unknown")
-    return row
 
 
 def _sum(rows: Sequence[Sequence[int]]) -> Item:

@@ -4,12 +4,11 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from dynamo.db import keys, sites
+from dynamo.db import sites
 from dynamo.db.tables import Site
 from dynamo.db.work import retried
 from dynamo.errors import NotFound
-from dynamo.inventory import names
-from dynamo.services import removing
+from dynamo.services import named, removing
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 from dynamo.storage import probing
@@ -65,10 +64,8 @@ def _storage(use: Tools, site_id: int) -> Storage:
 def check(use: Tools, name: str) -> Item:
     """Try a site and tell callers how it went. Raises NotFound."""
     with use.begin.reading() as work:
-        found = keys.sites(work, [name]) if names.is_site(name) else {}
-    if name not in found:
-        raise NotFound(f"there is no site {name!r}", "site-unknown")
-    steps = probe(use, found[name])
+        site_id = named.site(work, name).id
+    steps = probe(use, site_id)
     return {
         "site": name,
         "usable": is_usable(steps),

@@ -12,14 +12,14 @@ from dynamo.db import breakers, requests
 from dynamo.db.history_log import Event, record
 from dynamo.db.requests import Tallies
 from dynamo.db.streams import UNSENT
-from dynamo.db.tables import Dataset, Deletion, File, Request, Site, Transfer
+from dynamo.db.tables import Dataset, Deletion, File, Request, Transfer
 from dynamo.db.work import Work, retried
 from dynamo.errors import Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.life import State
-from dynamo.services import traffic, users, wishes
+from dynamo.services import named, traffic, users, wishes
 from dynamo.services.pages import Item
 from dynamo.services.tools import Tools
 
@@ -94,10 +94,7 @@ def _files_of(dataset: str) -> Any:
 def _site(work: Work, name: str | None) -> int | None:
     if name is None:
         return None
-    found: int | None = work.scalar(select(Site.id).where(Site.name == name))
-    if found is None:
-        raise NotFound(f"there is no site {name!r}", "site-unknown")
-    return found
+    return int(named.site(work, name).id)
 
 
 def _queue(

@@ -3,15 +3,16 @@
 from datetime import timedelta
 from typing import Any
 
-from dynamo.db import keys, remedies, scans
+from dynamo.db import remedies, scans
 from dynamo.db.history_log import Event, record
 from dynamo.db.remedies import Act
 from dynamo.db.work import Work, retried
 from dynamo.errors import Conflict, NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.operations.hints import Hint
+from dynamo.services import named
 from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.tools import Tools
 from dynamo.services.unasked import SYSTEM
@@ -21,11 +22,8 @@ from dynamo.services.unasked import SYSTEM
 def file(use: Tools, body: asked.ScanBody, caller: Caller) -> int:
     """File a scan of a site. Raises Conflict while another one of it is under way."""
     with use.begin() as work:
-        found = keys.sites(work, [body.site]) if names.is_site(body.site) else {}
-        if body.site not in found:
-            raise NotFound(f"there is no site {body.site!r}", "site-unknown")
+        site_id = named.site(work, body.site).id
         scans.give_up(work)
-        site_id = found[body.site]
         running = None if body.dry_run else scans.open_one(work, site_id)
         if running is not None:
             raise Conflict(f"scan {running} of {body.site} is under way", "in-use")

@@ -16,7 +16,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import SiteKind, SiteStatus
 from dynamo.operations.hints import Hint
-from dynamo.services import condition
+from dynamo.services import condition, named
 from dynamo.services.pages import Item, Page, Place, page
 from dynamo.services.shares import Share
 from dynamo.services.tools import Tools
@@ -98,10 +98,7 @@ def _quota(use: Tools, work: Work, name: str, partition: str) -> Item:
 
 
 def _shown(use: Tools, work: Work, name: str) -> Item:
-    row = sites.one(work, name) if names.is_site(name) else None
-    if row is None:
-        raise NotFound(f"there is no site {name!r}", "site-unknown")
-    return _items(use, work, [row])[0]
+    return _items(use, work, [named.site(work, name)])[0]
 
 
 def _items(use: Tools, work: Work, found: Sequence[Any]) -> list[Item]:

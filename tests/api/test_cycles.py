@@ -72,6 +72,8 @@ def test_why_names_the_deciding_line(full: Web) -> None:
     assert told["items"][0]["values"] == {"blockreplica.num_full_disk_copy": 1}
     problem(full.call("GET", f"/v1/decisions?dataset={DATASET}"), 422)
     problem(full.call("GET", f"/v1/decisions?dataset={DATASET}&site=T2_B"), 404)
+    unknown = f"/v1/decisions?dataset={DATASET}&site=T2_NOPE"
+    problem(full.call("GET", unknown), 404, "site-unknown")
 
 
 @pytest.mark.parametrize(

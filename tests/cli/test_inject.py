@@ -65,7 +65,7 @@ def test_the_json_is_the_request_as_the_api_tells_it(house: House) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((*INJECT, "--lfn-prefix", "/store/user/dynamo/bob"), 3, "outside the owner's namespace"),
+        ((*INJECT, "--lfn-prefix", "/store/user/dynamo/bob"), 3, "belong to somebody else"),
         (("inject", "/Higgs/bob-v1/USER", "--site", "T2_A"), 3, ""),
         (("inject", DATASET, "--site", "T9_X"), 1, "no such site"),
         ((*INJECT, "--pull", "--push"), 2, "--pull or --push"),

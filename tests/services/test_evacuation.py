@@ -455,7 +455,7 @@ def test_what_no_site_has_room_for_says_so(dying: World) -> None:
     give_up(dying)
     assert left(dying)["by_fate"].keys() == {"waiting"}, "no cycle has looked yet"
     move(dying)
-    assert refusals(dying) == {"no-destination: no site has room for it": 1100}
+    assert refusals(dying) == {"no-destination: no site that lacks it has room for it": 1100}
 
 
 def test_what_no_site_may_take_says_so(dying: World) -> None:
