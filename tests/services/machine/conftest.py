@@ -1,11 +1,11 @@
 """Plays on SQLite and on MariaDB in which nothing is left to chance."""
 
 import itertools
-import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +25,7 @@ ROOM = 400
 
 @pytest.fixture
 def _no_chance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """Tie pauses to one row of draws and workers' clocks to the one clock; nobody sleeps."""
+    """Tie workers' clocks to the one clock; nobody sleeps."""
     clock = Clock()
 
     def monotonic() -> float:
@@ -34,10 +34,6 @@ def _no_chance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     ticking = SimpleNamespace(monotonic=monotonic, sleep=lambda _seconds: None)
     for module in ("services.leases", "services.transferring", "db.work"):
         monkeypatch.setattr(f"dynamo.{module}.time", ticking)
-    monkeypatch.setattr(
-        "dynamo.services.outcomes.random", SimpleNamespace(Random=lambda: random.Random(1))
-    )
-    monkeypatch.setattr("dynamo.services.removing.Random", lambda: random.Random(1))
     return clock
 
 
@@ -63,6 +59,7 @@ def playing(_no_chance: Clock, tmp_path: Path) -> Callable[[Engine], Play]:
         world.use = replace(
             world.use,
             storages=WatchedStorages("/store/temp/dynamo", points),
+            dice=Random(1),
             stopwatch=lambda: _no_chance.now.timestamp(),  # noqa: PLW0108 - its moment changes
         )
         for site in SITES:
