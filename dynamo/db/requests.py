@@ -3,11 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from dynamo.db.tables import Request, Transfer
+from dynamo.db import placing
+from dynamo.db.tables import BlockReplica, Group, Request, Transfer
 from dynamo.db.work import Work
 from dynamo.inventory.states import ENDED, RequestKind, RequestState, TransferKind
 from dynamo.logs import trace
@@ -221,3 +223,32 @@ def concerning(
         )
     )
     return {kind: [row.id for row in rows if row.kind == kind] for kind in kinds}
+
+
+def keeping(work: Work, replica_ids: Collection[int]) -> set[int]:
+    """Return the replicas whose owner an open copy request names for them: they stay with it."""
+    owned = work.rows(
+        placing.described()
+        .add_columns(Group.name.label("group"))
+        .join(Group, Group.id == BlockReplica.group_id)
+        .where(BlockReplica.id.in_(replica_ids))
+    )
+    of = Request.dataset.in_({row.dataset for row in owned})
+    open_ones = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED), of)
+    named: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for dataset, body in work.rows(select(Request.dataset, Request.body).where(*open_ones)):
+        if body.get("group") is not None:
+            named.setdefault((dataset, body["group"]), []).append(body)
+    return {
+        row.id
+        for row in owned
+        if any(_means(body, row) for body in named.get((row.dataset, row.group), ()))
+    }
+
+
+def _means(body: Mapping[str, Any], replica: Any) -> bool:
+    """Tell whether a copy request is about a block replica."""
+    blocks = body.get("blocks")
+    if blocks is not None and f"{replica.dataset}#{replica.uuid}" not in blocks:
+        return False
+    return any(fnmatchcase(replica.site, site) for site in body.get("chosen") or body["sites"])

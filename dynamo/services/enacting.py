@@ -313,7 +313,7 @@ def _hand_over(
         n, staying = handing.hand_over(
             work, Heir(group_id, partition_id), list(positions), DETOX, _quota_alone
         )
-        decisions.refuse(work, held.id, {positions[key]: handing.FULL for key in staying})
+        decisions.refuse(work, held.id, {positions[key]: why for key, why in staying.items()})
         return n
 
 

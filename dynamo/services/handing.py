@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db import accounts, placing
+from dynamo.db import accounts, placing, requests
 from dynamo.db.accounts import Most, Place
 from dynamo.db.history_log import Event, record
 from dynamo.db.tables import BlockReplica, Group
@@ -21,6 +21,7 @@ from dynamo.operations.hints import batches
 
 WHO = "dynamo"
 FULL = "storage-full"
+KEPT = "kept-for-request"
 """Why something was not handed over."""
 
 Bounds = Callable[[Place], Most]
@@ -38,15 +39,17 @@ class Heir:
 
 def hand_over(
     work: Work, heir: Heir, replica_ids: Sequence[int], cause: str, most: Bounds
-) -> tuple[int, Sequence[int]]:
+) -> tuple[int, dict[int, str]]:
     """Give valid replicas to a group; the history keeps to whom, and the cause.
 
-    Return how many there were, and those for which there is no room in their new partition.
+    Return how many there were, and why others stay: a request that is open names their owner, or
+    there is no room in their new partition.
     """
     valid = (BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
     wanted = select(BlockReplica.block_id).where(*valid)
     placing.lock_blocks(work, work.scalars(wanted))
-    rows = work.rows(placing.described().where(*valid))
+    kept = requests.keeping(work, replica_ids)
+    rows = work.rows(placing.described().where(*valid, BlockReplica.id.not_in(kept)))
     given = list(rows if heir.partition_id is None else _account(work, rows, heir, most))
     group = work.scalar(select(Group.name).where(Group.id == heir.group_id)) or "nobody"
     record(
@@ -70,7 +73,8 @@ def hand_over(
         values["partition_id"] = heir.partition_id
     ids = [row.id for row in given]
     work.changed(update(BlockReplica).where(BlockReplica.id.in_(ids)).values(values))
-    return len(ids), sorted({row.id for row in rows} - set(ids))
+    full = {row.id for row in rows} - set(ids)
+    return len(ids), dict.fromkeys(kept, KEPT) | dict.fromkeys(full, FULL)
 
 
 def _account(work: Work, rows: Sequence[Any], heir: Heir, most: Bounds) -> Iterator[Any]:

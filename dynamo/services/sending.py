@@ -120,7 +120,7 @@ def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence
 
         heir = Heir(wanted.group_id, wanted.partition_id)
         _, staying = handing.hand_over(work, heir, replica_ids, DEALER, most)
-        return handing.FULL if staying else None
+        return min(staying.values(), default=None)
 
 
 def _send_within(

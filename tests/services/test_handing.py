@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Partition, Transfer
 from dynamo.inventory import asked
-from dynamo.services import copies, dealing, planning, sending, sites
+from dynamo.inventory.states import RequestKind
+from dynamo.services import cancelling, copies, dealing, planning, sending, sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, register
 from tests.services.test_dealing import decided, run
@@ -105,3 +106,30 @@ def test_what_filled_the_partition_since_the_plan_is_noted_on_the_decision(
         ("hand-over", "storage-full")
     ]
     assert cycle["summary"]["refused"] == {"storage-full": 1}
+
+
+def test_what_an_open_request_names_the_owner_of_is_handed_to_nobody_else(
+    world: World, clock: Clock
+):
+    official(world, dataset(block("b1", open=False)))
+    room(world, 10**6)
+    groups = ("analysis", "production")
+    waiting, keeping = [
+        copies.file(world.use, asked.Copy(dataset=RAW, site="T2_A", group=group), PROD)
+        for group in groups
+    ]
+    for _ in range(3):
+        world.work()
+        run(world, "Production")
+        clock.forward(minutes=40)
+        world.sweep()
+        assert accounts(world) == {"Production": 1}
+    told = world.request("copy", waiting)
+    assert (told["state"], told["reason"]) == ("running", "waiting")
+    assert told["detail"] == "another request keeps it at T2_A for the group it names"
+
+    cancelling.cancel(world.use, RequestKind.COPY, keeping, PROD)
+    clock.forward(minutes=40)
+    world.sweep()
+    world.work()
+    assert accounts(world) == {"Analysis": 1}
