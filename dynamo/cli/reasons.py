@@ -19,7 +19,6 @@ WORDS: dict[str, str] = {
     "block-closed": "the block takes no more files",
     "being-deleted": "it is being deleted",
     "last-copy": "it is the last good copy",
-    "kept-for-request": "a request that is open names the group that owns it",
     "in-use": "it is being read or written",
     "locked": "a lock holds it",
     "already-ended": "the request has ended",

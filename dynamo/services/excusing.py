@@ -47,7 +47,7 @@ _OF_SENDING: Mapping[str, tuple[str, str]] = {
     "no-source": ("no-source", "some of it can be read nowhere now"),
     "being-deleted": ("being-deleted", "some of it is being deleted at {site}: it follows then"),
     "switched-off": ("switched-off", "an operator has stopped all copying"),
-    "kept-for-request": (WAITING, "another request keeps it at {site} for the group it names"),
+    WAITING: (WAITING, "another request keeps it at {site} for the group it names"),
 }
 _OF_SHUT: Mapping[Shut, tuple[str, str]] = {
     Shut.BUSY: _BUSY,

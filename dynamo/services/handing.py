@@ -21,8 +21,8 @@ from dynamo.operations.hints import batches
 
 WHO = "dynamo"
 FULL = "storage-full"
-KEPT = "kept-for-request"
-"""Why something was not handed over."""
+KEPT = "waiting"
+"""Why something was not handed over: no room, or until a request ends that names its owner."""
 
 Bounds = Callable[[Place], Most]
 """Says what a partition may take at a site beside its quota."""
