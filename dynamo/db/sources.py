@@ -223,6 +223,7 @@ def _lies(work: Work, other: Any, home: Any, *more: Any) -> Any:
 
 
 def _usable(work: Work, replica: Any, home: Any) -> tuple[Any, ...]:
+    """Return the conditions for replicas that can be read, and the sites that they are at."""
     return (
         replica.state == ReplicaState.VALID,
         home.id == replica.site_id,
@@ -319,12 +320,7 @@ def _readable(work: Work) -> Any:
             Site.kind,
             Site.status,
         )
-        .join(Site, Site.id == BlockReplica.site_id)
-        .where(
-            BlockReplica.state == ReplicaState.VALID,
-            Site.status != SiteStatus.UNKNOWN,
-            Site.name.not_in(stopped_sites(work)),
-        )
+        .where(*_usable(work, BlockReplica, Site))
         .order_by(BlockReplica.block_id, BlockReplica.id)
     )
 

@@ -141,7 +141,7 @@ def _sites(work: Work, feed: Feed, said: Any) -> str | None:
     }
     statuses = [{"site_id": key, "status": status} for key, status in told.items()]
     feeds.replace(work, ToldStatus, feed.name, statuses)
-    aside = sorted(key for key, status in told.items() if status == SiteStatus.WAITROOM)
+    aside = [key for key, status in told.items() if status == SiteStatus.WAITROOM]
     tending.put_aside(work, aside, feed.name)
     return _unknown([one.name for one in said.sites if one.name not in there], "sites")
 

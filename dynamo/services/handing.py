@@ -48,8 +48,9 @@ def hand_over(
     valid = (BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
     wanted = select(BlockReplica.block_id).where(*valid)
     placing.lock_blocks(work, work.scalars(wanted))
-    kept = requests.keeping(work, replica_ids)
-    rows = work.rows(placing.described().where(*valid, BlockReplica.id.not_in(kept)))
+    there = work.rows(placing.described().where(*valid))
+    kept = requests.keeping(work, [row.id for row in there])
+    rows = [row for row in there if row.id not in kept]
     given = list(rows if heir.partition_id is None else _account(work, rows, heir, most))
     group = work.scalar(select(Group.name).where(Group.id == heir.group_id)) or "nobody"
     record(

@@ -29,6 +29,7 @@ FEED = "feed"
 TIME = "time"
 """What gives a site its status, beside operators."""
 _PROBED = (SiteStatus.READY, SiteStatus.WAITROOM)
+_SITES = select(Site.id, Site.name, Site.status, Site.set_by)
 
 
 def send(use: Tools) -> None:
@@ -120,10 +121,8 @@ def _follow_downtimes(use: Tools) -> None:
 
 def put_aside(work: Work, site_ids: Sequence[int], feed: str) -> None:
     """Put those of the sites aside that are ready, as a feed says of them."""
-    for site_id in site_ids:
-        site = _locked(work, site_id)
-        if site.status == SiteStatus.READY:
-            _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
+    for site in _locked_where(work, Site.id.in_(site_ids), Site.status == SiteStatus.READY):
+        _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
 
 
 def follow_told(work: Work, use: Tools, said: Sequence[Any], believed: Collection[str]) -> None:
@@ -169,8 +168,7 @@ def _give_up(work: Work, use: Tools, which: Sequence[Any]) -> None:
 
 
 def _locked(work: Work, site_id: int) -> Any:
-    columns = (Site.id, Site.name, Site.status, Site.set_by)
-    return work.row(select(*columns).where(Site.id == site_id).with_for_update())
+    return work.row(_SITES.where(Site.id == site_id).with_for_update())
 
 
 def _locked_where(work: Work, *which: Any) -> list[Any]:
@@ -179,8 +177,7 @@ def _locked_where(work: Work, *which: Any) -> list[Any]:
     An operator may have had the last word while its lock was waited for.
     """
     keys = work.scalars(select(Site.id).where(*which).order_by(Site.id))
-    columns = (Site.id, Site.name, Site.status, Site.set_by)
-    locked = select(*columns).where(Site.id.in_(keys), *which).order_by(Site.id)
+    locked = _SITES.where(Site.id.in_(keys), *which).order_by(Site.id)
     return list(work.rows(locked.with_for_update())) if keys else []
 
 
