@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from flask import Response
 
-from dynamo.services.pages import Page
+from dynamo.services.pagination import Page
 
 _ENCODER = msgspec.json.Encoder()
 

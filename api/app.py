@@ -36,8 +36,8 @@ from api.resources import (
 )
 from api.tracing import Traced
 from dynamo import tokens
-from dynamo.services.health import Queues
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
+from dynamo.services.maintenance.health import Queues
 from dynamo.settings import Settings
 
 RESOURCES = (

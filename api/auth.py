@@ -18,7 +18,8 @@ from dynamo.inventory import names
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.scopes import CREATE, MODIFY
 from dynamo.inventory.states import Role
-from dynamo.services import admission, users
+from dynamo.services import authorization as admission
+from dynamo.services import users
 from dynamo.settings import Token
 
 MOST_BYTES = 16_384

@@ -2,8 +2,8 @@
 
 from flask import Flask, current_app
 
-from dynamo.services.health import Queues
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
+from dynamo.services.maintenance.health import Queues
 
 _NAME = "dynamo"
 

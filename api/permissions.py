@@ -13,12 +13,12 @@ from flask import Flask
 
 from api import auth
 from api.app import create_app
-from dynamo.db.work import UnitOfWork, connect
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import quick_app
-from dynamo.services.tools import Tools, storages
+from dynamo.services.context import Tools, storages
 from dynamo.settings import Settings
 
 ROLES = ("user", "site", "production", "operator")

@@ -8,7 +8,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
-from dynamo.db.work import passes
+from dynamo.db.engine.unit_of_work import passes
 from dynamo.errors import (
     RETRYABLE,
     Conflict,

@@ -9,7 +9,7 @@ from flask import request
 from dynamo.errors import Fault, Invalid
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
-from dynamo.services.pages import Place
+from dynamo.services.pagination import Place
 
 DEFAULT = 100
 MOST = 1000

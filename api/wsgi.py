@@ -4,10 +4,10 @@ from flask import Flask
 
 from api.app import create_app
 from dynamo import logs
-from dynamo.db.work import UnitOfWork, connect
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import publisher, quick_app
-from dynamo.services.tools import Tools, storages
+from dynamo.services.context import Tools, storages
 from dynamo.settings import load
 
 STORAGE_SECONDS = 5

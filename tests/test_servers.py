@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import func, select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Group
-from dynamo.db.work import UnitOfWork
 from tests.conftest import Clock
 from tests.servers import Broker
 

@@ -1,7 +1,13 @@
 """The consistency pool: compares storages with the catalogue, checks all invariants, forgets."""
 
 from celeryconfig import EVERY
-from dynamo.services import beats, checks, remedying, scanning, sweeps, tending, tidying
+from dynamo.services import periodic as beats
+from dynamo.services.consistency import periodic as tidying
+from dynamo.services.consistency import remedies as remedying
+from dynamo.services.consistency import scanner as scanning
+from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.sites import health as tending
 from workers.app import app
 from workers.tools import quick_tools, tools
 

@@ -1,6 +1,7 @@
 """The deletion pool: condemns under the guard, deletes when the grace is over."""
 
-from dynamo.services import condemning, removing
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.deletions import reaper as removing
 from workers.app import app
 from workers.tools import tools
 

@@ -3,16 +3,14 @@
 from celery.signals import worker_ready
 
 from celeryconfig import EVERY
-from dynamo.services import (
-    beats,
-    closures,
-    cycles,
-    evacuating,
-    feeding,
-    planning,
-    sweeps,
-    tending,
-)
+from dynamo.services import cycles
+from dynamo.services import periodic as beats
+from dynamo.services.dealer import planner as planning
+from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.injection import closure as closures
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.sites import feeds as feeding
+from dynamo.services.sites import health as tending
 from workers.app import app
 from workers.tools import tools
 

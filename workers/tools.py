@@ -3,9 +3,9 @@
 import functools
 from dataclasses import replace
 
-from dynamo.db.work import UnitOfWork, connect
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.queues.publisher import publisher
-from dynamo.services.tools import Tools, storages
+from dynamo.services.context import Tools, storages
 from dynamo.settings import load
 from workers.app import app
 

@@ -1,6 +1,8 @@
 """The transfer pool: injects, copies, verifies, closes blocks."""
 
-from dynamo.services import closures, requests, transferring
+from dynamo.services.injection import closure as closures
+from dynamo.services.requests import views as requests
+from dynamo.services.transfers import executor as transferring
 from workers.app import app
 from workers.tools import tools
 

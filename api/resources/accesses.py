@@ -6,7 +6,7 @@ from flask_restx import Resource
 from api import answers, decoding, docs, queries
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import accesses
+from dynamo.services.popularity import accesses
 
 
 class Accesses(Resource):  # type: ignore[misc]

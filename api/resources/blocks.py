@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import answers, docs, queries
 from api.context import use
-from dynamo.services import blocks
+from dynamo.services.catalogue import blocks
 
 
 class Blocks(Resource):  # type: ignore[misc]

@@ -4,7 +4,7 @@ from api import docs
 from api.resources.requests import Collection, One
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import closures
+from dynamo.services.injection import closure as closures
 
 
 @docs.filing(asked.Closure)

@@ -8,9 +8,9 @@ from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
 from dynamo.inventory.states import DatasetStatus
-from dynamo.services import datasets
-from dynamo.services.datasets import DatasetFilter
-from dynamo.services.official import registering
+from dynamo.services.catalogue import datasets
+from dynamo.services.catalogue.datasets import DatasetFilter
+from dynamo.services.official import registration as registering
 
 
 class Datasets(Resource):  # type: ignore[misc]

@@ -4,7 +4,7 @@ from api import docs
 from api.resources.requests import Collection, One
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import deletions
+from dynamo.services.deletions import submission as deletions
 
 
 @docs.filing(asked.Deletion)

@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import demands
+from dynamo.services.popularity import demands
 
 
 class Demands(Resource):  # type: ignore[misc]

@@ -5,8 +5,8 @@ from flask_restx import Resource
 
 from api import answers, docs, queries
 from api.context import use
-from dynamo.services import files
-from dynamo.services.files import FileFilter
+from dynamo.services.catalogue import files
+from dynamo.services.catalogue.files import FileFilter
 
 
 class Files(Resource):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from flask_restx import Resource
 from api import answers, docs
 from api.context import queues, use
 from api.problems import RETRY_AFTER
-from dynamo.services import health
+from dynamo.services.maintenance import health
 
 
 class Health(Resource):  # type: ignore[misc]

@@ -5,8 +5,8 @@ from flask_restx import Resource
 
 from api import answers, docs, queries
 from api.context import use
-from dynamo.services import history
-from dynamo.services.history import HistoryFilter
+from dynamo.services.catalogue import history
+from dynamo.services.catalogue.history import HistoryFilter
 
 
 class History(Resource):  # type: ignore[misc]

@@ -11,8 +11,9 @@ from api.context import use
 from api.resources.requests import Collection, One, number
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import injection, requests
-from dynamo.services.answers import Key
+from dynamo.services.idempotency import Key
+from dynamo.services.injection import submission as injection
+from dynamo.services.requests import views as requests
 
 
 @docs.filing(asked.Injection)

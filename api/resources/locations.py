@@ -6,7 +6,7 @@ from flask_restx import Resource
 from api import answers, decoding, docs, queries
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import locations
+from dynamo.services.catalogue import locations
 
 
 class Locations(Resource):  # type: ignore[misc]

@@ -8,7 +8,7 @@ from api.auth import caller
 from api.context import use
 from dynamo.errors import NotFound
 from dynamo.inventory import asked
-from dynamo.services import locks
+from dynamo.services.policies import locks
 
 
 class Locks(Resource):  # type: ignore[misc]

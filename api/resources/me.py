@@ -6,7 +6,7 @@ from flask_restx import Resource
 from api import answers, docs, queries
 from api.auth import caller
 from api.context import use
-from dynamo.services import me
+from dynamo.services.accounts import whoami as me
 
 
 class Me(Resource):  # type: ignore[misc]

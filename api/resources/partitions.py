@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import partitions
+from dynamo.services.accounts import partitions
 
 
 class Partitions(Resource):  # type: ignore[misc]

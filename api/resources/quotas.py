@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import quotas
+from dynamo.services.accounts import user_quotas as quotas
 
 
 class Quotas(Resource):  # type: ignore[misc]

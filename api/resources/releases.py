@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import releases
+from dynamo.services import retry as releases
 
 
 class Releases(Resource):  # type: ignore[misc]

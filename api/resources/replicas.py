@@ -5,8 +5,8 @@ from flask_restx import Resource
 
 from api import answers, docs, queries
 from api.context import use
-from dynamo.services import replicas
-from dynamo.services.replicas import ReplicaFilter
+from dynamo.services.catalogue import replicas
+from dynamo.services.catalogue.replicas import ReplicaFilter
 
 
 class Replicas(Resource):  # type: ignore[misc]

@@ -14,12 +14,13 @@ from api.problems import Malformed
 from dynamo.errors import NotFound
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestKind, RequestState
-from dynamo.services import answers as kept
-from dynamo.services import requests
-from dynamo.services.answers import Key
-from dynamo.services.pages import Page, write
-from dynamo.services.requests import RequestFilter
-from dynamo.services.tools import Tools
+from dynamo.services import cancellation
+from dynamo.services import idempotency as kept
+from dynamo.services.context import Tools
+from dynamo.services.idempotency import Key
+from dynamo.services.pagination import Page, write
+from dynamo.services.requests import views as requests
+from dynamo.services.requests.views import RequestFilter
 
 File: TypeAlias = "staticmethod[[Tools, Any, Caller, Key | None], int]"
 """A service that files a request and returns its id."""
@@ -87,7 +88,7 @@ class One(Resource):  # type: ignore[misc]
         """Cancel what has not happened yet."""
         queries.known()
         key = number(self.kind, request_id)
-        requests.cancel(use(), self.kind, key, caller())
+        cancellation.cancel(use(), self.kind, key, caller())
         return answers.ok(requests.show(use(), self.kind, key))
 
 

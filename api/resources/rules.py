@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import rules
+from dynamo.services.policies import placement_rules as rules
 
 
 class Rules(Resource):  # type: ignore[misc]

@@ -8,7 +8,7 @@ from api.auth import caller
 from api.context import use
 from dynamo.errors import NotFound
 from dynamo.inventory import asked
-from dynamo.services import incidents, scans
+from dynamo.services.consistency import incidents, scans
 
 _FILTERS = ("owner", "site", "dataset", "lfn")
 

@@ -7,7 +7,9 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import declaring, evacuations, sites
+from dynamo.services.evacuation import declare_lost as declaring
+from dynamo.services.evacuation import status as evacuations
+from dynamo.services.sites import sites
 
 
 class Sites(Resource):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from api import answers, decoding, docs, queries
 from api.auth import caller
 from api.context import use
 from dynamo.inventory import asked
-from dynamo.services import switches
+from dynamo.services.sites import switches
 
 
 class Switches(Resource):  # type: ignore[misc]

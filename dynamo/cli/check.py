@@ -14,7 +14,7 @@ def check(session: Session) -> None:
     """
     # the one command that needs the inventory itself: half a second that the others save
     from dynamo.cli.inventory import tools  # noqa: PLC0415
-    from dynamo.services import checks  # noqa: PLC0415
+    from dynamo.services.maintenance import invariants as checks  # noqa: PLC0415
 
     with tools(session.data) as use:
         found = checks.check(use)

@@ -65,7 +65,7 @@ def check(
     """
     # needs the inventory and the storages: half a second that other commands save
     from dynamo.cli.inventory import tools  # noqa: PLC0415
-    from dynamo.services import probing  # noqa: PLC0415
+    from dynamo.services.sites import probes as probing  # noqa: PLC0415
 
     with tools(session.data) as use:
         found = probing.check(use, name)

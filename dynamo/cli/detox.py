@@ -70,7 +70,7 @@ def replay(
 ) -> None:
     """Decide again what a cycle has decided, from its snapshot: nothing but the file is needed."""
     # numpy and the engine cost half a second, and the other verbs leave them to the service
-    from dynamo.services.replaying import replay as again  # noqa: PLC0415
+    from dynamo.services.detox.replay import replay as again  # noqa: PLC0415
 
     found = again(file, None if policy is None else policy.read_text("utf-8"), partition)
     if as_json:

@@ -7,9 +7,9 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from dynamo.client.client import Problem
-from dynamo.db.work import UnitOfWork, connect
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.running import record
-from dynamo.services.tools import Tools, storages
+from dynamo.services.context import Tools, storages
 from dynamo.settings import Settings, load
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from celeryconfig import POOLS
 from dynamo import tokens
 from dynamo.db import schema
-from dynamo.db.work import UnitOfWork, connect
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.errors import Unavailable
 from dynamo.running import programs
 from dynamo.running.layout import Layout

@@ -14,12 +14,12 @@ from dynamo.cli.reasons import words
 from dynamo.cli.session import AsJson
 from dynamo.errors import Invalid
 from dynamo.logs import silence
-from dynamo.services.simulating.campaigns import read
-from dynamo.services.simulating.figures import Day
-from dynamo.services.simulating.scenario import Scenario
-from dynamo.services.simulating.simulation import Configuration, Outcome
-from dynamo.services.simulating.simulation import simulate as live
 from dynamo.settings import Settings, load
+from dynamo.simulation.campaigns import read
+from dynamo.simulation.metrics import Day
+from dynamo.simulation.scenario import Scenario
+from dynamo.simulation.simulation import Configuration, Outcome
+from dynamo.simulation.simulation import simulate as live
 from dynamo.units import scale
 
 MOST = 30
@@ -122,7 +122,7 @@ def _texts(named: Sequence[str]) -> dict[str, str]:
 
 
 def _inventory(folder: Path) -> Any:
-    from dynamo.db.work import UnitOfWork, connect  # noqa: PLC0415 - only where one is read
+    from dynamo.db.engine.unit_of_work import UnitOfWork, connect  # noqa: PLC0415
 
     return UnitOfWork(connect(load(folder).database_url))
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from dynamo.db import placing
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Group, Request, Transfer
-from dynamo.db.work import Work
 from dynamo.inventory.states import ENDED, RequestKind, RequestState, TransferKind
 from dynamo.logs import trace
 from dynamo.operations.life import State

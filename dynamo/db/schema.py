@@ -9,9 +9,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import ColumnElement, Connection, Engine, select, text
 
-from dynamo.db import policies
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.policies import versions as policies
 from dynamo.db.tables import Group, Partition, Policy
-from dynamo.db.work import Work
 from dynamo.errors import Unavailable
 from dynamo.policy import defaults
 

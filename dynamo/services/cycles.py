@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dynamo.db import cycles, decisions, policies, pulses
-from dynamo.db.cycles import Filed, Held
+from dynamo.db.cycles import cycles, decisions
+from dynamo.db.cycles.cycles import Filed, Held
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.policies import versions as policies
 from dynamo.db.tables import Partition, Policy, Quota
-from dynamo.db.work import Work, retried
+from dynamo.db.work import periodic as pulses
 from dynamo.detox.records import DELETE
 from dynamo.errors import Conflict, DynamoError, Invalid, NotFound
 from dynamo.inventory import asked
@@ -19,12 +21,15 @@ from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.points import Point, reached
-from dynamo.services import condemning, dealing, detoxing, named
-from dynamo.services.enacting import CycleLost
-from dynamo.services.pages import Item, Page, Place, page
-from dynamo.services.policies import read
-from dynamo.services.tools import Tools
-from dynamo.services.unasked import SYSTEM
+from dynamo.services import site_lookup as named
+from dynamo.services.context import Tools
+from dynamo.services.dealer import cycle as dealing
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.detox import cycle as detoxing
+from dynamo.services.leases import CycleLost
+from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.policies.policies import read
+from dynamo.services.system_requests import SYSTEM
 
 log = logger("cycles")
 DETOX, DEALER = "detox", "dealer"

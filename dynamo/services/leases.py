@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from dynamo.db import claims, streams
-from dynamo.db.claims import Claimable, Holder
-from dynamo.db.work import UnitOfWork, retried
+from dynamo.db.cycles import cycles
+from dynamo.db.cycles.cycles import Held
+from dynamo.db.engine.unit_of_work import UnitOfWork, Work, retried
+from dynamo.db.transfers import streams
+from dynamo.db.work import claims
+from dynamo.db.work.claims import Claimable, Holder
 from dynamo.errors import Unavailable
 from dynamo.logs import logger
 from dynamo.settings import Lease
@@ -118,3 +121,21 @@ def by_turns(
         left -= {one.id for one in claimed}
         done += carry(holder, claimed)
     return done
+
+
+class CycleLost(Exception):
+    """The cycle is not ours any more: write nothing, touch nothing."""
+
+
+def fence(work: Work, held: Held, **values: Any) -> None:
+    """Renew the lease in the transaction that it guards. Raises CycleLost."""
+    if not cycles.keep(work, held, **values):
+        raise CycleLost
+
+
+Fence = Callable[[Work], None]
+"""Says in a unit of work that the plan is still ours, or raises."""
+
+
+def nobody(_work: Work) -> None:
+    """Hold no lease: whoever plans the same at once finds under the locks that it is done."""

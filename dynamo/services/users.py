@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from dynamo.db import users
-from dynamo.db.work import Work, retried
-from dynamo.services.tools import Tools
+from dynamo.db.catalogue import users
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.services.context import Tools
 from dynamo.settings import Settings
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
 from tests.api.web import Broker, Web
 from tests.services.world import build

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from api.app import create_app
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.settings import Proxy
 from tests.api.web import Broker, Web, problem
 from tests.services.world import build

@@ -3,7 +3,7 @@
 from sqlalchemy import update
 
 from dynamo.db.tables import Transfer
-from dynamo.services import evacuating
+from dynamo.services.evacuation import runner as evacuating
 from tests.api.web import Web, problem
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE

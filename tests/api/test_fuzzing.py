@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy import Engine
 
 from api.app import create_app
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
 from tests.api.web import Broker, Web
 from tests.services.world import DATASET, build

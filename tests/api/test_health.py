@@ -3,8 +3,8 @@
 import pytest
 import redis
 
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Pulse
-from dynamo.db.work import UnitOfWork, connect
 from dynamo.errors import Unavailable
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import quick_app

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from dynamo.db.reads import blocks, datasets, files, sites
-from dynamo.db.reads.seek import Listing, Span, after
+from dynamo.db.engine.pagination import Listing, Span, after
+from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block
-from dynamo.db.work import Work
+from dynamo.db.views import blocks, datasets, files, sites
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
 from tests.api.web import Web, booking, problem

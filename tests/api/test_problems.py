@@ -7,8 +7,8 @@ import pytest
 
 from api import problems
 from dynamo import errors
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Base
-from dynamo.db.work import UnitOfWork, connect
 from tests.api.web import Web, booking, problem
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 import celeryconfig
 from api.app import create_app
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import publisher, quick_app
 from tests.api.web import Web

@@ -7,7 +7,7 @@ from sqlalchemy import event, select, update
 
 from dynamo.db.tables import Block, BlockReplica, Deletion, Site, Transfer
 from dynamo.inventory.globs import Glob
-from dynamo.services import closures
+from dynamo.services.injection import closure as closures
 from tests.api.web import Web, problem
 from tests.services.world import DATASET, lfn
 

@@ -21,8 +21,8 @@ from werkzeug.test import TestResponse
 from api import wlcg
 from api.app import create_app
 from dynamo import tokens
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import User
-from dynamo.db.work import UnitOfWork
 from dynamo.errors import Forbidden
 from dynamo.operations.hints import Hint
 from dynamo.settings import FILE, Issuer, Token, load

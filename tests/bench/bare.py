@@ -12,6 +12,7 @@ from typing import Any
 
 import pymysql
 
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import (
     Base,
     Block,
@@ -24,8 +25,7 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
-from dynamo.db.types import Utc
-from dynamo.db.work import UnitOfWork, connect
+from dynamo.db.tables.types import Utc
 from tests.bench import files
 from tests.servers import MariaDB
 

@@ -13,16 +13,22 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from dynamo.db import claims, streams, transfers
 from dynamo.db.tables import Block, BlockReplica, Dataset, Transfer
+from dynamo.db.transfers import streams, transfers
+from dynamo.db.work import claims
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services import closures, copies, injection, outcomes, planning, traffic
+from dynamo.services.context import Tools
+from dynamo.services.copies import submission as copies
+from dynamo.services.dealer import planner as planning
+from dynamo.services.injection import closure as closures
+from dynamo.services.injection import submission as injection
 from dynamo.services.leases import new_holder
-from dynamo.services.outcomes import Arrived
-from dynamo.services.tools import Tools
-from dynamo.services.traffic import Experience
+from dynamo.services.transfers import finisher as outcomes
+from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers.finisher import Arrived
+from dynamo.services.transfers.throttler import Experience
 from dynamo.settings import Settings
 from tests.bench import files
 from tests.bench.bare import Bare, bare

@@ -19,8 +19,9 @@ from dynamo.db.tables import Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services import injection, transferring
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
+from dynamo.services.injection import submission as injection
+from dynamo.services.transfers import executor as transferring
 from dynamo.settings import Settings
 from dynamo.storage import copying, temporaries
 from dynamo.storage.protocol import Expected

@@ -8,12 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
-from dynamo.db import cycles
-from dynamo.db.cycles import Filed, Held
+from dynamo.db.cycles import cycles
+from dynamo.db.cycles.cycles import Filed, Held
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Base
-from dynamo.db.work import UnitOfWork, connect
-from dynamo.services import dealing
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
+from dynamo.services.dealer import cycle as dealing
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
 from tests.bench import synthetic, synthetic_dealer

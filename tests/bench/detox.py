@@ -16,10 +16,12 @@ from typing import Any
 from sqlalchemy import func, select
 
 from dynamo.cli import cases, replay
-from dynamo.db import columns, cycles, snapshot
-from dynamo.db.columns import Rows
+from dynamo.db.cycles import cycles
+from dynamo.db.engine import column_reader as columns
+from dynamo.db.engine.column_reader import Rows
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.snapshots import loader as snapshot
 from dynamo.db.tables import Base, Decision, Partition
-from dynamo.db.work import UnitOfWork, connect
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Plan
@@ -27,9 +29,9 @@ from dynamo.detox.records import records
 from dynamo.inventory.snapshot import Snapshot
 from dynamo.policy.advice import check_policy
 from dynamo.policy.partitions import read_partitions
-from dynamo.services import detoxing
-from dynamo.services.detoxing import RECORDS_AT_ONCE
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
+from dynamo.services.detox import cycle as detoxing
+from dynamo.services.detox.cycle import RECORDS_AT_ONCE
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
 from tests.bench import plainly, synthetic

@@ -15,11 +15,12 @@ from pathlib import Path
 from sqlalchemy import select
 
 from dynamo import tokens
-from dynamo.db import schema, users
+from dynamo.db import schema
+from dynamo.db.catalogue import users
+from dynamo.db.engine.unit_of_work import UnitOfWork, Work, connect
 from dynamo.db.tables import Partition, Quota, Site
-from dynamo.db.work import UnitOfWork, Work, connect
 from dynamo.running.process import spawn, stop
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
 from tests.bench.calling import Caller

@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from api.app import create_app
 from dynamo.cli.main import app
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
 from dynamo.running import record
 from dynamo.running.layout import Layout

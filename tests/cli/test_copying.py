@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dynamo.db import links
-from dynamo.db.links import Moved
 from dynamo.db.tables import Site
+from dynamo.db.transfers import links
+from dynamo.db.transfers.links import Moved
 from dynamo.inventory import asked
-from dynamo.services import sites
+from dynamo.services.sites import sites
 from tests.cli.conftest import House
 from tests.services.world import DATASET, OPERATOR, TB
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dynamo.cli import importing
-from dynamo.services import checks
+from dynamo.services.maintenance import invariants as checks
 from tests.cli.conftest import House
 
 RAW = "/Cosmics/Run1-v1/RAW"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.db import attributes, snapshot
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
+from dynamo.db.snapshots import attributes
+from dynamo.db.snapshots import loader as snapshot
 from dynamo.errors import Invalid
 from dynamo.operations.hints import Hint
 from dynamo.policy.image import Image
@@ -91,6 +92,6 @@ def test_a_producer_that_is_wrong_fails_the_cycle_with_its_name(
 def test_what_comes_along_is_declared_like_any_other() -> None:
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
     declared = tomllib.loads(text)["project"]["entry-points"][attributes.GROUP]
-    names = {name: f"dynamo.db.attributes:{name.upper()}" for name in attributes.OWN}
+    names = {name: f"dynamo.db.snapshots.attributes:{name.upper()}" for name in attributes.OWN}
     assert declared == names
     assert all(getattr(attributes, name.upper()) is one for name, one in attributes.OWN.items())

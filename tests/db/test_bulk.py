@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from dynamo.db import bulk
+from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Group, History
-from dynamo.db.work import UnitOfWork
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
 SHARED = {"at": NOW, "what": "100 % 's\\", "trace": "", "n_files": None, "site": "%(x)s %s"}

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.listed import among
-from dynamo.db.reads.gathered import gathered
+from dynamo.db.engine.key_lists import among
+from dynamo.db.engine.packed_rows import gathered
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Group, History
-from dynamo.db.work import UnitOfWork
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
 SHOWN = select(History.id, History.at, History.who, History.n_files, History.site)

@@ -13,10 +13,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from dynamo.db import policies, schema
-from dynamo.db.popularity import PRODUCED
+from dynamo.db import schema
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.policies import versions as policies
+from dynamo.db.policies.popularity import PRODUCED
 from dynamo.db.tables import Base, Group, Partition, Policy, Site, ToldStatus
-from dynamo.db.work import UnitOfWork, connect
 from dynamo.policy import defaults
 from dynamo.policy.advice import check_policy
 from dynamo.policy.reading import Known

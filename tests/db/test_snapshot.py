@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
-from dynamo.db import snapshot, snapshot_file
+from dynamo.db.engine.unit_of_work import UnitOfWork
+from dynamo.db.snapshots import file as snapshot_file
+from dynamo.db.snapshots import loader as snapshot
 from dynamo.db.tables import BlockReplica, Dataset, Group, Lock, Partition, Quota, Site
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory.snapshot import DATASET_STATUSES, Snapshot
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Base
-from dynamo.db.work import UnitOfWork, connect
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
 from tests.faults import scenario

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import and_, or_, select
 
+from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -16,10 +17,9 @@ from dynamo.db.tables import (
     Site,
     Transfer,
 )
-from dynamo.db.work import Work
 from dynamo.inventory.states import ENDED, ReplicaState
 from dynamo.operations.life import OPEN, State
-from dynamo.services import checks
+from dynamo.services.maintenance import invariants as checks
 from tests.services.world import World
 
 Seen = dict[str, tuple[int, str]]

@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import Engine
 
 import celeryconfig
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
 from dynamo.running.process import spawn, stop
-from dynamo.services import cycles, sweeps
+from dynamo.services import cycles
+from dynamo.services.maintenance import sweeper as sweeps
 from tests.servers import Broker
 from tests.services.world import World, build
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -18,7 +19,6 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
 from tests.faults.endings import Seen, described, seen

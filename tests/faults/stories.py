@@ -10,21 +10,19 @@ from typing import Any
 
 from sqlalchemy import and_, func, not_, select, update
 
-from dynamo.db.remedies import Act
+from dynamo.db.consistency.remedies import Act
 from dynamo.db.tables import Deletion, History, Probe, Remedy, Request, Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.states import ENDED, RequestKind
 from dynamo.operations.hints import Hint
-from dynamo.services import (
-    beats,
-    cycles,
-    evacuating,
-    evacuations,
-    policies,
-    scans,
-    tending,
-    tidying,
-)
+from dynamo.services import cycles
+from dynamo.services import periodic as beats
+from dynamo.services.consistency import periodic as tidying
+from dynamo.services.consistency import scans
+from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.evacuation import status as evacuations
+from dynamo.services.policies import policies
+from dynamo.services.sites import health as tending
 from dynamo.storage import temporaries
 from dynamo.storage.probing import FOLDER
 from tests.faults.endings import AREA, assert_all_ended, assert_well

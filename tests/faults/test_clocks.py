@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import History
-from dynamo.db.work import UnitOfWork
-from dynamo.services import beats, cycles, sweeps
+from dynamo.services import cycles
+from dynamo.services import periodic as beats
+from dynamo.services.maintenance import sweeper as sweeps
 from tests.faults.endings import assert_all_ended, described, seen
 from tests.faults.plant import Plant, quickly
 from tests.faults.racing import race

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from dynamo.db import placing
+from dynamo.db.catalogue import replicas as placing
 from dynamo.db.tables import Block, Cycle, Deletion, History
 from dynamo.inventory import asked
-from dynamo.services import cycles, policies
+from dynamo.services import cycles
+from dynamo.services.policies import policies
 from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.plant import Plant, plant, quickly
 from tests.servers import Broker

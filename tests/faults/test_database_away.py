@@ -9,8 +9,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from dynamo.db.engine.unit_of_work import connect
 from dynamo.db.tables import Base
-from dynamo.db.work import connect
 from dynamo.running.process import spawn, stop
 from tests.api.web import Web, booking, problem
 from tests.faults.endings import assert_all_ended, described, seen

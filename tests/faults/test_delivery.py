@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import File, History, Request, Transfer
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
-from dynamo.services import closures, copies, deletions, injection
-from dynamo.services.answers import Key
+from dynamo.services.copies import submission as copies
+from dynamo.services.deletions import submission as deletions
+from dynamo.services.idempotency import Key
+from dynamo.services.injection import closure as closures
+from dynamo.services.injection import submission as injection
 from tests.conftest import Clock
 from tests.faults import scenario
 from tests.faults.endings import assert_all_ended, assert_well, described, seen

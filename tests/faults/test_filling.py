@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, File
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
-from dynamo.services import closures
+from dynamo.services.injection import closure as closures
 from tests.faults.endings import assert_all_ended, described, seen
 from tests.faults.racing import race, refusals
 from tests.services.world import World, adler32, build, lfn

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text, update
 
+from dynamo.db.engine.unit_of_work import UnitOfWork, connect, retried
 from dynamo.db.tables import Block, Deletion, History, Request, Site
-from dynamo.db.work import UnitOfWork, connect, retried
 from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.plant import Plant, Worker, quickly
 from tests.faults.test_killed import large_output, temporaries

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, BlockReplica, File, Site, Transfer
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import Hint
-from dynamo.services import condemning, planning, sending, sweeps
+from dynamo.services.dealer import planner as planning
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.replication import scheduler as sending
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
 from tests.faults.racing import race, refusals
 from tests.services.world import OPERATOR, World, build, lfn

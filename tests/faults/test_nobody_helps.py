@@ -10,7 +10,12 @@ from sqlalchemy import Engine, func, select
 from dynamo.db.tables import Deletion, Site, Stream, Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import cancelling, checks, copies, demands, evacuations, sites
+from dynamo.services import cancellation as cancelling
+from dynamo.services.copies import submission as copies
+from dynamo.services.evacuation import status as evacuations
+from dynamo.services.maintenance import invariants as checks
+from dynamo.services.popularity import demands
+from dynamo.services.sites import sites
 from tests.faults.plant import Plant, plant
 from tests.servers import Broker
 from tests.services.test_traffic import break_site, mend_site

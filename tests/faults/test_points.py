@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, func, select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import History, Transfer
-from dynamo.db.work import UnitOfWork
 from dynamo.operations.hints import Hint
 from dynamo.operations.life import State
 from dynamo.points import Point
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
-from dynamo.services import cycles, sweeps
+from dynamo.services import cycles
+from dynamo.services.maintenance import sweeper as sweeps
 from tests.faults.crew import Crew, crew
 from tests.faults.endings import described, seen
 from tests.faults.plant import SETTINGS

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dynamo.db import claims
-from dynamo.db.claims import Holder, Operation
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Deletion, Transfer
-from dynamo.db.work import UnitOfWork
+from dynamo.db.work import claims
+from dynamo.db.work.claims import Holder, Operation
 from dynamo.operations.hints import Hint
-from dynamo.services import sweeps
+from dynamo.services.maintenance import sweeper as sweeps
 from dynamo.storage import copying
 from tests.conftest import Clock
 from tests.faults import scenario

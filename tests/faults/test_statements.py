@@ -9,7 +9,7 @@ import pymysql
 import pytest
 from sqlalchemy import Engine, event
 
-from dynamo.db.work import TRIES, UnitOfWork
+from dynamo.db.engine.unit_of_work import TRIES, UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
@@ -97,7 +97,7 @@ def tell(
     _mariadb: Engine, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Codes, int], tuple[World, Faults]]:
     """Return what tells the story under faults."""
-    monkeypatch.setattr("dynamo.db.work.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("dynamo.db.engine.unit_of_work.time.sleep", lambda _seconds: None)
 
     def told(codes: Codes, skip: int) -> tuple[World, Faults]:
         published: list[Hint] = []
@@ -167,7 +167,7 @@ def lost(
     request: pytest.FixtureRequest, _mariadb: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> LostAnswers:
     """Lose every so many answers, from a certain one on."""
-    monkeypatch.setattr("dynamo.db.work.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("dynamo.db.engine.unit_of_work.time.sleep", lambda _seconds: None)
     answers, commit = LostAnswers(_mariadb, *request.param), _mariadb.dialect.do_commit
 
     def do_commit(connection: Any) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Incident
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock

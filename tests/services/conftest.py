@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
-from dynamo.services import checks
+from dynamo.services.maintenance import invariants as checks
 from tests.services.world import World, build
 
 

@@ -8,7 +8,7 @@ import msgspec
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services.official import registering
+from dynamo.services.official import registration as registering
 from tests.services.world import World
 
 PROD = Caller("prod", frozenset({Role.USER, Role.PRODUCTION}))

@@ -10,9 +10,10 @@ from sqlalchemy import select
 from dynamo.db.tables import Sighting
 from dynamo.inventory import asked
 from dynamo.inventory.globs import Glob
-from dynamo.services import files, scans
-from dynamo.services.files import FileFilter
-from dynamo.services.pages import Place
+from dynamo.services.catalogue import files
+from dynamo.services.catalogue.files import FileFilter
+from dynamo.services.consistency import scans
+from dynamo.services.pagination import Place
 from tests.conftest import Clock
 from tests.services.world import OPERATOR, World, lfn
 

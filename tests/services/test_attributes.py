@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.db.attributes import GROUP, installed
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
+from dynamo.db.snapshots.attributes import GROUP, installed
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
-from dynamo.services import copies, policies
+from dynamo.services.copies import submission as copies
+from dynamo.services.policies import policies
 from tests.services.test_cycles import ONE, TWO, decided, gone, run
 from tests.services.world import ALICE, OPERATOR, World, build
 

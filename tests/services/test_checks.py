@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from dynamo.db import switches
-from dynamo.db.invariants import INVARIANTS
-from dynamo.db.registry import lfn_hash
+from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.engine.unit_of_work import UnitOfWork, Work
+from dynamo.db.invariants.registry import INVARIANTS
+from dynamo.db.sites import switches
 from dynamo.db.tables import (
     Base,
     Block,
@@ -29,9 +30,8 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
-from dynamo.db.work import UnitOfWork, Work
-from dynamo.services import checks
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
+from dynamo.services.maintenance import invariants as checks
 from dynamo.settings import Block as BlockSettings
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages

@@ -6,13 +6,15 @@ from threading import Barrier, Thread
 import pytest
 from sqlalchemy import select
 
-from dynamo.db import cycles
-from dynamo.db.cycles import Filed, Held
+from dynamo.db.cycles import cycles
+from dynamo.db.cycles.cycles import Filed, Held
 from dynamo.db.tables import Partition, Request, Transfer
-from dynamo.services import dealing, sending, wishes
-from dynamo.services.enacting import CycleLost
-from dynamo.services.enlisting import Wanting
-from dynamo.services.wishes import Choice
+from dynamo.services.copies import request as wishes
+from dynamo.services.copies.request import Choice
+from dynamo.services.dealer import cycle as dealing
+from dynamo.services.dealer.orders import Wanting
+from dynamo.services.leases import CycleLost
+from dynamo.services.replication import scheduler as sending
 from tests.services.world import World
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from dynamo.db.tables import Transfer
 from dynamo.inventory import asked
-from dynamo.services import switches
+from dynamo.services.sites import switches
 from dynamo.storage import temporaries
 from tests.conftest import Clock
 from tests.services.spoiling import by_hand, scan

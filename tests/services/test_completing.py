@@ -7,7 +7,9 @@ from dynamo.db.tables import BlockReplica, Site, Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.life import State
-from dynamo.services import cancelling, copies, sites
+from dynamo.services import cancellation as cancelling
+from dynamo.services.copies import submission as copies
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, names, register
 from tests.services.spoiling import scan

@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dynamo.db import scans as rows
+from dynamo.db.consistency import scans as rows
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import BlockReplica, Incident, Remedy, Sighting, Site, Transfer
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
-from dynamo.services import incidents, remedying, scanning, scans, switches, tidying
-from dynamo.services.tools import Tools
+from dynamo.services.consistency import incidents, scans
+from dynamo.services.consistency import periodic as tidying
+from dynamo.services.consistency import remedies as remedying
+from dynamo.services.consistency import scanner as scanning
+from dynamo.services.context import Tools
+from dynamo.services.sites import switches
 from dynamo.storage.posix import PosixStorage
 from dynamo.storage.protocol import Folder
 from tests.conftest import Clock

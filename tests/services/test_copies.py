@@ -13,7 +13,10 @@ from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.life import OPEN
-from dynamo.services import closures, copies, requests, sites
+from dynamo.services import cancellation
+from dynamo.services.copies import submission as copies
+from dynamo.services.injection import closure as closures
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.world import ALICE, BOB, OPERATOR, TASKS, World, lfn
 
@@ -264,7 +267,7 @@ def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: Wo
     whole = complete_at(world, "T2_B")
     assert len(whole) == 1
 
-    requests.cancel(world.use, RequestKind.COPY, request, ALICE)
+    cancellation.cancel(world.use, RequestKind.COPY, request, ALICE)
     world.work()
     clock.forward(minutes=2)
     world.sweep()
@@ -276,7 +279,7 @@ def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: Wo
         assert set(work.scalars(select(BlockReplica.complete))) == {True}
         assert work.scalars(select(BlockReplica.in_use).where(BlockReplica.in_use > 0)) == []
     with pytest.raises(Conflict):
-        requests.cancel(world.use, RequestKind.COPY, request, ALICE)
+        cancellation.cancel(world.use, RequestKind.COPY, request, ALICE)
 
 
 def test_what_another_request_waits_for_as_well_outlives_a_cancelled_one(
@@ -288,7 +291,7 @@ def test_what_another_request_waits_for_as_well_outlives_a_cancelled_one(
     first = world.copy("T2_B", consolidate=False)
     second = world.copy("T2_B", consolidate=False)
     world.step("plan")
-    requests.cancel(world.use, RequestKind.COPY, first, ALICE)
+    cancellation.cancel(world.use, RequestKind.COPY, first, ALICE)
     world.work()
     clock.forward(minutes=2)
     world.sweep()
@@ -803,7 +806,7 @@ def test_work_for_a_stopped_site_waits_for_the_switch(world: World, clock: Clock
 
 def test_cancelled_injections_give_back_what_has_not_arrived(world: World, clock: Clock):
     request = world.many("T2_A", 3)
-    requests.cancel(world.use, RequestKind.INJECTION, request, ALICE)
+    cancellation.cancel(world.use, RequestKind.INJECTION, request, ALICE)
     world.work()
     clock.forward(minutes=2)
     world.sweep()

@@ -8,7 +8,9 @@ from dynamo.errors import Forbidden
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.life import State
-from dynamo.services import cancelling, releases, switches
+from dynamo.services import cancellation as cancelling
+from dynamo.services import retry as releases
+from dynamo.services.sites import switches
 from tests.conftest import Clock
 from tests.services.test_copies import complete_at, told
 from tests.services.test_forecasts import learn

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
 from dynamo.cli import detox
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import (
     BlockReplica,
     Cycle,
@@ -27,25 +28,20 @@ from dynamo.db.tables import (
     Site,
     Switch,
 )
-from dynamo.db.work import UnitOfWork
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
-from dynamo.services import (
-    checks,
-    copies,
-    cycles,
-    deletions,
-    detoxing,
-    enacting,
-    locks,
-    policies,
-    replaying,
-    requests,
-    rules,
-)
-from dynamo.services.pages import Place
+from dynamo.services import cancellation, cycles
+from dynamo.services.copies import submission as copies
+from dynamo.services.deletions import submission as deletions
+from dynamo.services.detox import cycle as detoxing
+from dynamo.services.detox import executor as enacting
+from dynamo.services.detox import replay as replaying
+from dynamo.services.maintenance import invariants as checks
+from dynamo.services.pagination import Place
+from dynamo.services.policies import locks, policies
+from dynamo.services.policies import placement_rules as rules
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, build, lfn
 
@@ -483,7 +479,7 @@ def test_limits_hold_back_what_goes_beyond(world: World):
 def test_condemned_data_can_be_rescued_from_a_cycle(world: World, clock: Clock):
     cycle = run(world)
 
-    requests.cancel(world.use, RequestKind.DELETION, cycle["request"], OPERATOR)
+    cancellation.cancel(world.use, RequestKind.DELETION, cycle["request"], OPERATOR)
 
     after_the_grace(world, clock)
     assert [len(at(world, site)) for site in SITES] == [8, 8, 8]

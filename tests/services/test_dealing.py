@@ -9,9 +9,14 @@ from sqlalchemy import func, select, update
 from dynamo.db.tables import Base, Cycle, DatasetReplica, Probe, Site, Switch
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import asked
-from dynamo.services import asking, cycles, dealing, demands, sites, tending
+from dynamo.services import cycles
 from dynamo.services.cycles import DEALER
-from dynamo.services.pages import Place
+from dynamo.services.dealer import cycle as dealing
+from dynamo.services.dealer import question as asking
+from dynamo.services.pagination import Place
+from dynamo.services.popularity import demands
+from dynamo.services.sites import health as tending
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.test_traffic import read_from
 from tests.services.world import DATASET, OPERATOR, World

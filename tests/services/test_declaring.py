@@ -10,7 +10,9 @@ from typing import ClassVar
 import pytest
 
 from dynamo.inventory import asked
-from dynamo.services import declaring, evacuations, sites
+from dynamo.services.evacuation import declare_lost as declaring
+from dynamo.services.evacuation import status as evacuations
+from dynamo.services.sites import sites
 from dynamo.storage.posix import PosixStorage
 from dynamo.storage.registry import BACKENDS
 from tests.conftest import Clock

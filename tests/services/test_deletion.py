@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from dynamo.db import claims
-from dynamo.db.claims import Holder
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Request, Site, Switch
+from dynamo.db.work import claims
+from dynamo.db.work.claims import Holder
 from dynamo.errors import Conflict, Forbidden
 from dynamo.inventory.states import RequestKind
-from dynamo.services import checks, requests, sweeps
+from dynamo.services import cancellation
+from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import sweeper as sweeps
 from tests.conftest import Clock
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE, BOB, DATASET, World, lfn
@@ -49,7 +51,7 @@ def test_condemned_data_can_be_rescued(placed: World, clock: Clock):
     request = placed.delete()
     placed.work()
 
-    requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
     clock.forward(hours=25)
     placed.sweep()
 
@@ -65,7 +67,7 @@ def test_what_is_gone_cannot_be_rescued(placed: World, clock: Clock):
     placed.sweep()
 
     with pytest.raises(Conflict) as refused:
-        requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+        cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
     assert refused.value.reason == "already-ended"
 
 
@@ -118,7 +120,7 @@ def test_what_a_dead_worker_may_have_deleted_cannot_be_rescued(placed: World, cl
     sweeps.sweep(placed.use)  # queued again, and not yet taken
 
     with pytest.raises(Conflict) as refused:
-        requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+        cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
     assert refused.value.reason == "already-ended"
     placed.work()
     assert placed.request("deletion", request)["state"] == "done"
@@ -164,7 +166,7 @@ def test_an_injection_counts_a_file_once_that_was_condemned_rescued_and_then_arr
     world.step("condemn")
     world.published.clear()
     assert world.request("injection", injected)["progress"]["files"]["failed"] == 1  # type: ignore[index]
-    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
 
     clock.forward(minutes=2)
     world.sweep()
@@ -224,7 +226,7 @@ def test_single_files_are_dropped_and_their_block_goes_on(placed: World, clock: 
 def test_a_dropped_file_can_be_rescued(placed: World, clock: Clock):
     request = placed.delete(lfns=(lfn("T2_A_0.root"),))
     placed.work()
-    requests.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
     clock.forward(hours=25)
     placed.sweep()
 
@@ -243,7 +245,7 @@ def test_a_file_that_had_not_come_when_it_was_dropped_is_still_awaited_once_resc
     world.work()
     deletion = world.delete(lfns=(lfn("T2_A_0.root"),))
     world.step("condemn")
-    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
     assert world.replicas() == [("T2_A", 1, False)]
     assert world.projected("T2_A") == world.used("alice") == 2 * len(content)
 
@@ -272,7 +274,7 @@ def test_a_copy_that_was_completed_without_a_dropped_file_gets_it_once_it_is_res
     assert world.replicas() == [("T2_A", 1, True), ("T2_B", 1, True)]
 
     world.path("T2_A", name).write_bytes(content)
-    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
     assert world.replicas() == [("T2_A", 2, True), ("T2_B", 1, False)]
     clock.forward(hours=25)
     world.sweep()
@@ -291,7 +293,7 @@ def test_an_empty_file_that_lay_there_lies_there_once_it_is_rescued(world: World
     deletion = world.delete(lfns=(lfn("empty.root"),))
     world.step("condemn")
 
-    requests.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
 
     assert world.replicas() == [("T2_A", 1, True), ("T2_B", 1, True)]
 

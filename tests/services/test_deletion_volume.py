@@ -8,7 +8,9 @@ from sqlalchemy import select
 from dynamo.db.tables import BlockReplica, Deletion, File
 from dynamo.inventory import asked
 from dynamo.inventory.states import ReplicaState
-from dynamo.services import checks, cycles, policies
+from dynamo.services import cycles
+from dynamo.services.maintenance import invariants as checks
+from dynamo.services.policies import policies
 from tests.conftest import Clock
 from tests.services.world import OPERATOR, World, lfn
 

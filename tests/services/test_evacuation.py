@@ -7,23 +7,20 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from dynamo.db import placing
-from dynamo.db.switches import of_site
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import BlockReplica, Dataset, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, NotFound
 from dynamo.inventory import asked
-from dynamo.services import (
-    cycles,
-    declaring,
-    evacuating,
-    evacuations,
-    mending,
-    policies,
-    releases,
-    sites,
-    switches,
-)
-from dynamo.services.mending import Bad
+from dynamo.services import cycles
+from dynamo.services import retry as releases
+from dynamo.services.consistency import repair as mending
+from dynamo.services.consistency.repair import Bad
+from dynamo.services.evacuation import declare_lost as declaring
+from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.evacuation import status as evacuations
+from dynamo.services.policies import policies
+from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.official import names
 from tests.services.test_completing import lay_out

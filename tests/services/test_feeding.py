@@ -18,7 +18,10 @@ from dynamo.errors import Unavailable
 from dynamo.feeds import reading
 from dynamo.inventory import asked
 from dynamo.inventory.states import SiteStatus
-from dynamo.services import feeding, health, sites, tending
+from dynamo.services.maintenance import health
+from dynamo.services.sites import feeds as feeding
+from dynamo.services.sites import health as tending
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.test_tending import probe, statuses
 from tests.services.world import DATASET, OPERATOR, World

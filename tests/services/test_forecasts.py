@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import func, select, update
 
 from dynamo.clock import rfc3339
-from dynamo.db import links
-from dynamo.db.links import Moved
 from dynamo.db.tables import Site, Stream, Transfer
+from dynamo.db.transfers import links
+from dynamo.db.transfers.links import Moved
 from dynamo.inventory import asked
-from dynamo.services import evacuating, evacuations, sites, switches
+from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.evacuation import status as evacuations
+from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.test_dealing import run
 from tests.services.world import OPERATOR, World

@@ -9,20 +9,17 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select, update
 
-from dynamo.db.switches import of_site
+from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import Downtime, History, Incident, Probe, Site, Transfer
 from dynamo.inventory import asked
-from dynamo.services import (
-    cycles,
-    declaring,
-    evacuating,
-    evacuations,
-    forsaking,
-    sites,
-    switches,
-    tending,
-    tidying,
-)
+from dynamo.services import cycles
+from dynamo.services.consistency import periodic as tidying
+from dynamo.services.evacuation import abandonment as forsaking
+from dynamo.services.evacuation import declare_lost as declaring
+from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.evacuation import status as evacuations
+from dynamo.services.sites import health as tending
+from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import OPERATOR, World, lfn

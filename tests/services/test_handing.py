@@ -10,7 +10,12 @@ from sqlalchemy import select
 from dynamo.db.tables import BlockReplica, Partition, Transfer
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import cancelling, copies, dealing, planning, sending, sites
+from dynamo.services import cancellation as cancelling
+from dynamo.services.copies import submission as copies
+from dynamo.services.dealer import cycle as dealing
+from dynamo.services.dealer import planner as planning
+from dynamo.services.replication import scheduler as sending
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, register
 from tests.services.test_dealing import decided, run

@@ -2,9 +2,9 @@
 
 from sqlalchemy import select
 
-from dynamo.db import claims
-from dynamo.db.claims import Holder
 from dynamo.db.tables import Transfer
+from dynamo.db.work import claims
+from dynamo.db.work.claims import Holder
 from dynamo.storage import temporaries
 from tests.conftest import Clock
 from tests.services.world import World, lfn

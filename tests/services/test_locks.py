@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from dynamo.db import locks as rows
+from dynamo.db.policies import locks as rows
 from dynamo.errors import DynamoError
 from dynamo.inventory import asked
 from dynamo.inventory.snapshot import Lock
-from dynamo.services import history, locks
-from dynamo.services.history import HistoryFilter
-from dynamo.services.pages import Item, Place
+from dynamo.services.catalogue import history
+from dynamo.services.catalogue.history import HistoryFilter
+from dynamo.services.pagination import Item, Place
+from dynamo.services.policies import locks
 from tests.conftest import Clock
 from tests.services.official import RAW, block, dataset, register
 from tests.services.world import OPERATOR, World

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from dynamo.db import incidents
-from dynamo.db.history_log import Event, record
-from dynamo.db.incidents import Report
+from dynamo.db.consistency import incidents
+from dynamo.db.consistency.incidents import Report
+from dynamo.db.engine.unit_of_work import UnitOfWork
+from dynamo.db.history import Event, record
 from dynamo.db.tables import Cycle, Deletion, Partition, Request, Site, Switch, Transfer
-from dynamo.db.work import UnitOfWork
 from dynamo.operations.hints import Hint
-from dynamo.services.simulating.needs import Look, Standing, needs
+from dynamo.simulation.interventions import Look, Standing, needs
 from tests.conftest import Clock
 from tests.services.world import World, build, lfn
 

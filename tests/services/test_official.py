@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, update
 
-from dynamo.db import incidents
-from dynamo.db.incidents import Report
+from dynamo.db.consistency import incidents
+from dynamo.db.consistency.incidents import Report
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -20,7 +20,10 @@ from dynamo.db.tables import (
 )
 from dynamo.errors import Conflict, DynamoError, Forbidden, Invalid, NotFound
 from dynamo.inventory import asked
-from dynamo.services import copies, datasets, deletions, sites, switches
+from dynamo.services.catalogue import datasets
+from dynamo.services.copies import submission as copies
+from dynamo.services.deletions import submission as deletions
+from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, files, names, register
 from tests.services.world import ALICE, DATASET, OPERATOR, TB, World, adler32

@@ -3,11 +3,13 @@
 import pytest
 from sqlalchemy import select
 
-from dynamo.db import placing
+from dynamo.db.catalogue import replicas as placing
 from dynamo.db.tables import Block, File, Site, Transfer
 from dynamo.inventory import asked
-from dynamo.services import evacuating, mending, sites
-from dynamo.services.mending import Bad
+from dynamo.services.consistency import repair as mending
+from dynamo.services.consistency.repair import Bad
+from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.spoiling import content, scan
 from tests.services.world import OPERATOR, World, lfn

@@ -7,7 +7,11 @@ from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Deletion, Group, Partition, Site, Transfer
 from dynamo.inventory import asked
-from dynamo.services import copies, cycles, policies, rules, sites
+from dynamo.services import cycles
+from dynamo.services.copies import submission as copies
+from dynamo.services.policies import placement_rules as rules
+from dynamo.services.policies import policies
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, names, register
 from tests.services.test_dealing import SITES, at, decided, run

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from dynamo.db import popularity
+from dynamo.db.policies import popularity
 from dynamo.db.tables import Access, Demand
 from dynamo.errors import DynamoError
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services import accesses, deletions, demands
+from dynamo.services.deletions import submission as deletions
+from dynamo.services.popularity import accesses, demands
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, register
 from tests.services.world import World

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Site
-from dynamo.db.work import UnitOfWork
 from dynamo.errors import Invalid
-from dynamo.services import probing, removing
+from dynamo.services.deletions import reaper as removing
+from dynamo.services.sites import probes as probing
 from dynamo.storage.probing import NEEDED, Outcome, Step, is_usable
 from tests.conftest import Clock
 from tests.services.world import World, build

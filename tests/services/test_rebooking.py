@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dynamo.db import claims
-from dynamo.db.claims import Holder
 from dynamo.db.tables import Block, BlockReplica, History, Transfer
+from dynamo.db.work import claims
+from dynamo.db.work.claims import Holder
 from dynamo.errors import Conflict, Forbidden, Full
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import booking, cancelling, injection, rebooking, scans, sweeps
+from dynamo.services import cancellation as cancelling
+from dynamo.services.consistency import scans
+from dynamo.services.injection import rebooking
+from dynamo.services.injection import submission as injection
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.transfers import late_booking as booking
 from dynamo.storage import copying
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, adler32, lfn

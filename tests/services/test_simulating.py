@@ -11,19 +11,20 @@ from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from dynamo.cli.main import app
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base
-from dynamo.db.work import UnitOfWork
 from dynamo.errors import Invalid
 from dynamo.inventory import asked
 from dynamo.logs import silence
-from dynamo.services import sites
-from dynamo.services.simulating import campaigns, life
-from dynamo.services.simulating.imagined import Network
-from dynamo.services.simulating.life import Life, place
-from dynamo.services.simulating.scenario import Scenario, SimulatedDataset
-from dynamo.services.simulating.simulation import Configuration, Outcome, simulate
-from dynamo.services.tools import Tools
+from dynamo.services.context import Tools
+from dynamo.services.sites import sites
 from dynamo.settings import Settings, Site
+from dynamo.simulation import campaigns
+from dynamo.simulation import workload as life
+from dynamo.simulation.scenario import Scenario, SimulatedDataset
+from dynamo.simulation.simulation import Configuration, Outcome, simulate
+from dynamo.simulation.storage import Network
+from dynamo.simulation.workload import Life, place
 from dynamo.storage.protocol import Copied
 from tests.services.official import dataset, register
 from tests.services.world import OPERATOR, TB, World, build

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, BlockReplica, Partition, Quota, Site
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.operations.hints import Hint
-from dynamo.services import checks, copies
+from dynamo.services.copies import submission as copies
+from dynamo.services.maintenance import invariants as checks
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, register
 from tests.services.world import World, adler32, build

@@ -8,7 +8,8 @@ from sqlalchemy import func, select, update
 
 from dynamo.db.tables import Downtime, Site, Transfer
 from dynamo.inventory import asked
-from dynamo.services import sites, tending
+from dynamo.services.sites import health as tending
+from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import OPERATOR, World

@@ -8,11 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from dynamo.db import links, sources, streams
-from dynamo.db.breakers import Result
-from dynamo.db.claims import Holder
-from dynamo.db.links import Moved
-from dynamo.db.streams import Way
+from dynamo.db.sites.breakers import Result
 from dynamo.db.tables import (
     BlockReplica,
     Breaker,
@@ -24,10 +20,19 @@ from dynamo.db.tables import (
     Stream,
     Transfer,
 )
+from dynamo.db.transfers import links, streams
+from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers.links import Moved
+from dynamo.db.transfers.streams import Way
+from dynamo.db.work.claims import Holder
 from dynamo.inventory import asked
 from dynamo.operations.breakers import Operation
-from dynamo.services import copies, sweeps, switches, traffic, transferring
-from dynamo.services.traffic import Experience
+from dynamo.services.copies import submission as copies
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.sites import switches
+from dynamo.services.transfers import executor as transferring
+from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers.throttler import Experience
 from tests.conftest import Clock
 from tests.services.spoiling import at_two_sites
 from tests.services.world import ALICE, DATASET, OPERATOR, TASKS, World, lfn

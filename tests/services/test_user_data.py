@@ -6,7 +6,7 @@ from dynamo.db.tables import File
 from dynamo.errors import Conflict, Forbidden, Full, Invalid
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind
-from dynamo.services import requests
+from dynamo.services.requests import views as requests
 from tests.conftest import Clock
 from tests.services.world import BOB, World, lfn
 

@@ -12,24 +12,22 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, func, select, update
 
 from dynamo.db import schema
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base, Block, BlockReplica, Partition, Quota, Site, User
-from dynamo.db.work import UnitOfWork
 from dynamo.inventory import asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestKind, Role
 from dynamo.operations.hints import Hint
-from dynamo.services import (
-    closures,
-    copies,
-    deletions,
-    injection,
-    requests,
-    sweeps,
-    users,
-)
-from dynamo.services.simulating.pools import TASKS
-from dynamo.services.tools import Tools
+from dynamo.services import users
+from dynamo.services.context import Tools
+from dynamo.services.copies import submission as copies
+from dynamo.services.deletions import submission as deletions
+from dynamo.services.injection import closure as closures
+from dynamo.services.injection import submission as injection
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.requests import views as requests
 from dynamo.settings import Settings
+from dynamo.simulation.pools import TASKS
 from dynamo.storage.registry import Storages
 
 TB = 10**12

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Partition, Quota, Site, Transfer
-from dynamo.db.work import UnitOfWork
 from dynamo.operations.hints import Hint
-from dynamo.services import checks
-from dynamo.services.tools import Tools, storages
+from dynamo.services.context import Tools, storages
+from dynamo.services.maintenance import invariants as checks
 from tests.conftest import Clock
 from tests.servers_xrootd import Wire, XRootD
 from tests.services.world import World, build

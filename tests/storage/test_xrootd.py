@@ -232,7 +232,7 @@ def test_a_server_that_is_away_is_told_at_once(server: XRootD):
 
 def test_whoever_does_not_speak_xrootd_does_not_load_its_library():
     code = (
-        "import sys, dynamo.services.tools, workers.app\n"
+        "import sys, dynamo.services.context, workers.app\n"
         "from dynamo.storage.registry import Storages\n"
         "Storages('/store/temp/dynamo').at('file:///tmp', {}).stat('/store/none')\n"
         "assert not [name for name in sys.modules if 'XRootD' in name]"

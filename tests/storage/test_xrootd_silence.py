@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from dynamo.db.work import UnitOfWork
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
-from dynamo.services.tools import storages
+from dynamo.services.context import storages
 from tests.conftest import Clock
 from tests.servers_xrootd import XRootD, xrootd_servers
 from tests.services.world import lfn

@@ -12,16 +12,16 @@ from sqlalchemy import String
 from sqlalchemy.dialects import mysql
 
 from dynamo.db import schema
-from dynamo.db.types import BIG, Utc
-from dynamo.db.work import connect
+from dynamo.db.engine.unit_of_work import connect
+from dynamo.db.tables.types import BIG, Utc
 
 
 def named(kind: str, item: object, context: AutogenContext) -> str | bool:
-    """Write a column type by its name in `dynamo.db.types`, which never change meaning."""
+    """Write a column type by its name in `dynamo.db.tables.types`, which never change meaning."""
     name = _name(item) if kind == "type" else None
     if name is None:
         return False
-    context.imports.add(f"from dynamo.db.types import {name.partition('(')[0]}")
+    context.imports.add(f"from dynamo.db.tables.types import {name.partition('(')[0]}")
     return name
 
 

@@ -1,5 +1,6 @@
 """What is remembered: the schema of the inventory."""
 
+from dynamo.db.tables.audit import Answer, History, Incident, Pulse, Switch
 from dynamo.db.tables.base import Base
 from dynamo.db.tables.catalogue import (
     Block,
@@ -19,9 +20,8 @@ from dynamo.db.tables.decisions import (
     PlacementRules,
     Policy,
 )
-from dynamo.db.tables.memory import Answer, History, Incident, Pulse, Switch
 from dynamo.db.tables.operations import Deletion, Lease, Request, Transfer
-from dynamo.db.tables.places import Group, Partition, Quota, Site, User
+from dynamo.db.tables.sites import Group, Partition, Quota, Site, User
 from dynamo.db.tables.traffic import (
     Breaker,
     Downtime,

@@ -4,7 +4,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dynamo.db.tables.base import INNODB, Base
-from dynamo.db.types import (
+from dynamo.db.tables.types import (
     Adler32,
     Bytes,
     Count,

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dynamo.db.tables.base import INNODB, Base
 from dynamo.db.tables.operations import Lease
-from dynamo.db.types import (
+from dynamo.db.tables.types import (
     Bytes,
     Count,
     Hash,

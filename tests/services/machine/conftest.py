@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import Engine
 
-from dynamo.db.work import connect
+from dynamo.db.engine.unit_of_work import connect
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock, _empty
 from tests.servers import MariaDB
@@ -32,7 +32,7 @@ def _no_chance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
         return clock.now.timestamp()
 
     ticking = SimpleNamespace(monotonic=monotonic, sleep=lambda _seconds: None)
-    for module in ("services.leases", "services.transferring", "db.work"):
+    for module in ("services.leases", "services.transfers.executor", "db.engine.unit_of_work"):
         monkeypatch.setattr(f"dynamo.{module}.time", ticking)
     return clock
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dynamo.db.invariants import INVARIANTS, Invariant, Severity
-from dynamo.db.limits import Limits
+from dynamo.db.invariants.limits import Limits
+from dynamo.db.invariants.registry import INVARIANTS, Invariant, Severity
 from dynamo.db.tables import (
     Block,
     BlockReplica,

@@ -8,18 +8,15 @@ from typing import Any
 from dynamo.errors import DynamoError
 from dynamo.inventory import asked
 from dynamo.inventory.states import RequestKind, SiteStatus
-from dynamo.services import (
-    checks,
-    closures,
-    copies,
-    deletions,
-    injection,
-    quotas,
-    requests,
-    sites,
-    sweeps,
-    switches,
-)
+from dynamo.services import cancellation
+from dynamo.services.accounts import user_quotas as quotas
+from dynamo.services.copies import submission as copies
+from dynamo.services.deletions import submission as deletions
+from dynamo.services.injection import closure as closures
+from dynamo.services.injection import submission as injection
+from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.machine.ledger import Ledger, name_of
 from tests.services.machine.picture import ENDED, Picture
@@ -200,7 +197,7 @@ class Play:
             return
         request = going[pick % len(going)]
         kind = RequestKind(request.kind)
-        self._call(lambda: requests.cancel(self.world.use, kind, request.id, ALICE))
+        self._call(lambda: cancellation.cancel(self.world.use, kind, request.id, ALICE))
 
     def switch(self, which: int, stopped: bool) -> None:
         """Stop something, or let it go on."""

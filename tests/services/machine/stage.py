@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from dynamo.db.work import Clock, UnitOfWork, Work
+from dynamo.db.engine.unit_of_work import Clock, UnitOfWork, Work
 from dynamo.operations.hints import Hint
 from dynamo.storage.protocol import Storage, StorageError
 from dynamo.storage.registry import Storages

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from dynamo.db.types import BIG, Utc, ascii_text
+from dynamo.db.tables.types import BIG, Utc, ascii_text
 
 revision: str = "0002"
 down_revision: str | None = "0001"

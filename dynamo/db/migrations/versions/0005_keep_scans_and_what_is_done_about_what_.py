@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from dynamo.db.types import BIG, Utc, ascii_text
+from dynamo.db.tables.types import BIG, Utc, ascii_text
 
 revision: str = "0005"
 down_revision: str | None = "0004"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from dynamo.db.types import BIG
+from dynamo.db.tables.types import BIG
 
 revision: str = "0007"
 down_revision: str | None = "0006"

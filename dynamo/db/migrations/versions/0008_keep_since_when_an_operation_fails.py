@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from dynamo.db.types import Utc
+from dynamo.db.tables.types import Utc
 
 revision: str = "0008"
 down_revision: str | None = "0007"

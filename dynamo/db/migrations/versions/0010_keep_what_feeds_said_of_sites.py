@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from dynamo.db.types import BIG, ascii_text
+from dynamo.db.tables.types import BIG, ascii_text
 
 revision: str = "0010"
 down_revision: str | None = "0009"

@@ -1,0 +1,1 @@
+"""Statements about datasets, blocks, files, replicas, and who accounts for them."""

@@ -1,0 +1,290 @@
+"""Official data in rows: many datasets, blocks and files at once, in few statements."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case, select, update
+
+from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Dataset,
+    DatasetReplica,
+    File,
+    ReplicaFile,
+    Site,
+    Transfer,
+)
+from dynamo.inventory.states import ReplicaState
+from dynamo.operations.hints import batches
+from dynamo.operations.life import OPEN
+
+_CHUNK = 1000
+_FEW = 100
+"""Where two lists are crossed: the index is searched for each pair."""
+
+Sizes = dict[int, int]
+"""File → bytes."""
+
+
+def _chunks(keys: Iterable[Any], size: int = _CHUNK) -> Iterable[Sequence[Any]]:
+    return batches(sorted(set(keys)), size)
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+def datasets(work: Work, names: Iterable[str]) -> dict[str, Any]:
+    """Return the rows of the datasets of these names that there are."""
+    columns = (
+        Dataset.id,
+        Dataset.name,
+        Dataset.owner_id,
+        Dataset.group_id,
+        Dataset.is_open,
+        Dataset.status,
+    )
+    return {
+        row.name: row
+        for some in _chunks(names)
+        for row in work.rows(select(*columns).where(Dataset.name.in_(some)))
+    }
+
+
+def block_keys(work: Work, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """Return the keys of the blocks, named by dataset and id, that there are."""
+    found: dict[tuple[int, str], int] = {}
+    for some in _chunks(wanted, _FEW):
+        sets, uuids = {dataset for dataset, _ in some}, {uuid for _, uuid in some}
+        near = (Block.dataset_id.in_(sets), Block.uuid.in_(uuids))
+        rows = work.rows(select(Block.id, Block.dataset_id, Block.uuid).where(*near))
+        there = {(row.dataset_id, row.uuid): row.id for row in rows}
+        found |= {place: there[place] for place in some if place in there}
+    return found
+
+
+def files_of(work: Work, block_ids: Iterable[int]) -> dict[int, Sizes]:
+    """Return the files of blocks with their sizes."""
+    found: dict[int, Sizes] = defaultdict(dict)
+    for some in _chunks(block_ids):
+        held = (File.block_id.in_(some), File.condemned_by.is_(None))
+        for row in work.rows(select(File.block_id, File.id, File.size).where(*held)):
+            found[row.block_id][row.id] = row.size
+    return found
+
+
+def replicas(work: Work, block_ids: Iterable[int]) -> list[Any]:
+    """Return the replicas of blocks."""
+    columns = (
+        BlockReplica.id,
+        BlockReplica.block_id,
+        BlockReplica.site_id,
+        BlockReplica.partition_id,
+        BlockReplica.state,
+        BlockReplica.complete,
+    )
+    return [
+        row
+        for some in _chunks(block_ids)
+        for row in work.rows(select(*columns).where(BlockReplica.block_id.in_(some)))
+    ]
+
+
+def held(work: Work, replica_ids: Iterable[int]) -> dict[int, set[int]]:
+    """Return the files that incomplete replicas hold."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for some in _chunks(replica_ids):
+        listed = select(ReplicaFile.replica_id, ReplicaFile.file_id)
+        for replica, file in work.rows(listed.where(ReplicaFile.replica_id.in_(some))):
+            found[replica].add(file)
+    return found
+
+
+def coming(work: Work, replica_ids: Iterable[int]) -> dict[int, set[int]]:
+    """Return the files that are on their way to replicas."""
+    found: dict[int, set[int]] = defaultdict(set)
+    for some in _chunks(replica_ids):
+        open_ones = (Transfer.replica_id.in_(some), Transfer.state.in_(OPEN))
+        for row in work.rows(select(Transfer.replica_id, Transfer.file_id).where(*open_ones)):
+            found[row.replica_id].add(row.file_id)
+    return found
+
+
+def hold_sites(work: Work, site_ids: Collection[int]) -> None:
+    """Let nobody give these sites a new quota until this unit of work has ended.
+
+    It would be counted without what is placed here.
+    """
+    if work.is_mysql:
+        here = select(Site.id).where(Site.id.in_(site_ids)).order_by(Site.id)
+        work.rows(here.with_for_update(read=True))
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlock:
+    """A block that is about to be registered, with the files that it begins with."""
+
+    dataset_id: int
+    uuid: str
+    n_files: int
+    bytes: int
+    closed: bool
+
+
+def add_blocks(work: Work, new: Sequence[NewBlock]) -> list[int]:
+    """Register blocks; return their keys in the same order."""
+    keys: dict[int, int] = {}
+    shared = {"site_id": None, "open_key": None, "created": work.now, "last_file": work.now}
+    names = ("dataset_id", "uuid", "n_files", "bytes")
+    for closed in (False, True):
+        places = [n for n, block in enumerate(new) if block.closed is closed]
+        state = {"closed": closed, "closed_at": work.now if closed else None}
+        rows = [(new[n].dataset_id, new[n].uuid, new[n].n_files, new[n].bytes) for n in places]
+        keys |= dict(
+            zip(places, bulk.insert(work, Block, shared | state, names, rows), strict=True)
+        )
+    return [keys[n] for n in range(len(new))]
+
+
+NewFile = tuple[int, int, str, int, str | None]
+"""Dataset, block, name, bytes, checksum."""
+
+
+def add_files(work: Work, new: Sequence[NewFile]) -> list[int]:
+    """Register files in blocks; return their keys in the same order."""
+    rows = [(*file, lfn_hash(file[2])) for file in new]
+    names = ("dataset_id", "block_id", "lfn", "size", "adler32", "lfn_hash")
+    return bulk.insert(work, File, {"created": work.now, "added": work.now}, names, rows)
+
+
+def grow_block(work: Work, block_id: int, n_files: int, size: int) -> None:
+    """Count files into an open, locked block."""
+    values = {
+        "n_files": Block.n_files + n_files,
+        "bytes": Block.bytes + size,
+        "last_file": work.now,
+    }
+    work.changed(update(Block).where(Block.id == block_id).values(values))
+
+
+@dataclass(frozen=True, slots=True)
+class NewReplica:
+    """A block that lies at a site; a complete one lists no files."""
+
+    block_id: int
+    dataset_id: int
+    site_id: int
+    group_id: int | None
+    partition_id: int
+    custodial: bool
+    files: Sizes
+    complete: bool
+
+
+def add_replicas(work: Work, new: Sequence[NewReplica]) -> None:
+    """Write down where blocks lie."""
+    shared = {
+        "request_id": None,
+        "state": ReplicaState.VALID,
+        "in_use": 0,
+        "created": work.now,
+        "updated": work.now,
+    }
+    names = (
+        "block_id",
+        "dataset_id",
+        "site_id",
+        "group_id",
+        "partition_id",
+        "custodial",
+        "complete",
+        "n_files",
+        "bytes",
+    )
+    rows = [
+        (
+            one.block_id,
+            one.dataset_id,
+            one.site_id,
+            one.group_id,
+            one.partition_id,
+            one.custodial,
+            one.complete,
+            len(one.files),
+            sum(one.files.values()),
+        )
+        for one in new
+    ]
+    keys = bulk.insert(work, BlockReplica, shared, names, rows)
+    listed = [
+        (key, file)
+        for key, one in zip(keys, new, strict=True)
+        if not one.complete
+        for file in one.files
+    ]
+    bulk.insert(work, ReplicaFile, {}, ("replica_id", "file_id"), listed)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A dataset at a site; what is None stays as it is."""
+
+    dataset_id: int
+    site_id: int
+    group_id: int | None = None
+    growing: bool | None = None
+
+
+def place_datasets(work: Work, wanted: Sequence[At]) -> None:
+    """Write down at which sites datasets are, and whether they grow there."""
+    there = {
+        (row.dataset_id, row.site_id): row
+        for some in _chunks(at.dataset_id for at in wanted)
+        for row in work.rows(
+            select(*DatasetReplica.__table__.columns).where(DatasetReplica.dataset_id.in_(some))
+        )
+    }
+    fresh = {(at.dataset_id, at.site_id): at for at in wanted}
+    rows = [
+        (at.dataset_id, at.site_id, at.group_id, bool(at.growing))
+        for place, at in fresh.items()
+        if place not in there
+    ]
+    names = ("dataset_id", "site_id", "group_id", "growing")
+    bulk.insert(work, DatasetReplica, {"created": work.now}, names, rows)
+    for place, at in fresh.items():
+        if place in there and at.growing not in (None, there[place].growing):
+            values = {"growing": at.growing, "group_id": at.group_id or there[place].group_id}
+            mine = DatasetReplica.id == there[place].id
+            work.changed(update(DatasetReplica).where(mine).values(values))
+
+
+def grow_datasets(work: Work, changes: Mapping[int, tuple[int, int]]) -> bool:
+    """Add files and bytes to open datasets, many at once; False = one takes no more."""
+    for some in _chunks(changes, _FEW):
+        values = {
+            "n_files": Dataset.n_files + case({n: changes[n][0] for n in some}, value=Dataset.id),
+            "bytes": Dataset.bytes + case({n: changes[n][1] for n in some}, value=Dataset.id),
+            "updated": work.now,
+        }
+        still = (Dataset.id.in_(some), Dataset.is_open.is_(True))
+        if work.changed(update(Dataset).where(*still).values(values)) < len(some):
+            return False
+    return True
+
+
+def close_datasets(work: Work, dataset_ids: Collection[int]) -> list[int]:
+    """Let datasets take no more files; return those that did until now."""
+    still = (Dataset.id.in_(dataset_ids), Dataset.is_open.is_(True))
+    closed = work.scalars(select(Dataset.id).where(*still).with_for_update())
+    values = {"is_open": False, "updated": work.now}
+    work.changed(update(Dataset).where(Dataset.id.in_(closed)).values(values))
+    return closed

@@ -1,0 +1,226 @@
+"""Block replicas.
+
+Where blocks lie, what they hold, when they are complete, and who reads from them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from dynamo.db.engine.unit_of_work import Again, Work
+from dynamo.db.tables import Block, BlockReplica, Dataset, DatasetReplica, ReplicaFile, Site
+from dynamo.inventory.states import ReplicaState, SiteStatus
+
+_REPLICA = select(BlockReplica.id, BlockReplica.state).where(
+    BlockReplica.block_id == bindparam("of_block"), BlockReplica.site_id == bindparam("at_site")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where block replicas of a dataset come to lie, and on whose account."""
+
+    dataset_id: int
+    site_id: int
+    partition_id: int
+    group_id: int | None
+    request_id: int | None = None
+    """The copy request that wants it; None for injected data."""
+
+
+def place(work: Work, home: Home, block_id: int) -> int:
+    """Return the block's replica at a site, made if there is none.
+
+    One that is being deleted is waited for.
+    """
+    wanted = {"of_block": block_id, "at_site": home.site_id}
+    replica = work.row(_REPLICA, wanted)
+    if replica is not None and replica.state == ReplicaState.CONDEMNED:
+        raise Again("the replica is being deleted")
+    if replica is not None:
+        return int(replica.id)
+    place_all(work, home, [block_id])
+    return int(work.scalar(_REPLICA, wanted))
+
+
+def place_all(work: Work, home: Home, block_ids: Sequence[int]) -> None:
+    """Make empty replicas of blocks at a site."""
+    if not work.scalar(select(DatasetReplica.id).where(*_dataset_at(home))):
+        work.add(
+            DatasetReplica,
+            dataset_id=home.dataset_id,
+            site_id=home.site_id,
+            group_id=home.group_id,
+            growing=False,
+            created=work.now,
+        )
+    row: dict[str, Any] = {
+        "dataset_id": home.dataset_id,
+        "site_id": home.site_id,
+        "group_id": home.group_id,
+        "partition_id": home.partition_id,
+        "request_id": home.request_id,
+        "custodial": False,
+        "state": ReplicaState.VALID,
+        "n_files": 0,
+        "bytes": 0,
+        "complete": False,
+        "in_use": 0,
+        "created": work.now,
+        "updated": work.now,
+    }
+    work.insert(BlockReplica, [{**row, "block_id": block_id} for block_id in block_ids])
+
+
+def lock_blocks(work: Work, block_ids: Collection[int]) -> dict[int, Any]:
+    """Lock blocks, in one order, before anything about their replicas is decided.
+
+    Return them by key.
+    """
+    columns = (
+        Block.id,
+        Block.dataset_id,
+        Block.uuid,
+        Block.closed,
+        Block.n_files,
+        Block.bytes,
+        Block.condemned_by,
+    )
+    locked = select(*columns).where(Block.id.in_(block_ids)).order_by(Block.id).with_for_update()
+    return {row.id: row for row in work.rows(locked)}
+
+
+def arrive(work: Work, files: Mapping[int, Sequence[tuple[int, int]]]) -> None:
+    """Note files as present.
+
+    Replica → (file, size in bytes) each. Their blocks are locked by the caller.
+    """
+    work.insert(
+        ReplicaFile,
+        [
+            {"replica_id": replica, "file_id": file}
+            for replica, arrived in files.items()
+            for file, _ in arrived
+        ],
+    )
+    for replica in sorted(files):
+        count, size = len(files[replica]), sum(size for _, size in files[replica])
+        work.changed(
+            update(BlockReplica)
+            .where(BlockReplica.id == replica)
+            .values(
+                n_files=BlockReplica.n_files + count,
+                bytes=BlockReplica.bytes + size,
+                updated=work.now,
+            )
+        )
+
+
+def settle(work: Work, block_ids: Collection[int]) -> Sequence[Any]:
+    """Complete the replicas that hold all files of a closed block.
+
+    Return them as (id, block_id, site_id, dataset_id).
+
+    A complete replica lists no files: fifty million files at three sites must not need as many
+    rows. The blocks are locked by the caller, so none of them grows or closes meanwhile.
+    """
+    ready = work.rows(
+        select(
+            BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id, BlockReplica.dataset_id
+        )
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(
+            Block.id.in_(block_ids),
+            Block.closed.is_(True),
+            Block.condemned_by.is_(None),
+            BlockReplica.complete.is_(False),
+            BlockReplica.state == ReplicaState.VALID,
+            BlockReplica.n_files == Block.n_files,
+        )
+    )
+    ids = [row.id for row in ready]
+    if ids:
+        work.changed(
+            update(BlockReplica)
+            .where(BlockReplica.id.in_(ids))
+            .values(complete=True, updated=work.now)
+        )
+        work.changed(delete(ReplicaFile).where(ReplicaFile.replica_id.in_(ids)))
+    return ready
+
+
+def pin(work: Work, changes: Mapping[int, int]) -> None:
+    """Add to (or take from) the number of open transfers that read from replicas."""
+    for replica in sorted(changes):
+        if changes[replica]:
+            work.changed(
+                update(BlockReplica)
+                .where(BlockReplica.id == replica)
+                .values(in_use=BlockReplica.in_use + changes[replica])
+            )
+
+
+def other_copies(
+    work: Work, block_ids: Collection[int], site_ids: Collection[int]
+) -> dict[int, int]:
+    """Count, for each locked block, valid complete replicas at ready sites other than these."""
+    counted = (
+        select(BlockReplica.block_id, func.count())
+        .join(Site, Site.id == BlockReplica.site_id)
+        .where(
+            BlockReplica.block_id.in_(block_ids),
+            BlockReplica.site_id.not_in(site_ids),
+            BlockReplica.state == ReplicaState.VALID,
+            BlockReplica.complete.is_(True),
+            Site.status == SiteStatus.READY,
+        )
+        .group_by(BlockReplica.block_id)
+    )
+    return {row[0]: row[1] for row in work.rows(counted)}
+
+
+def forget_dataset_replicas(
+    work: Work, dataset_ids: Collection[int], site_ids: Collection[int]
+) -> None:
+    """Drop dataset replicas that have no block replica left."""
+    left = select(BlockReplica.id).where(
+        BlockReplica.dataset_id == DatasetReplica.dataset_id,
+        BlockReplica.site_id == DatasetReplica.site_id,
+    )
+    work.changed(
+        delete(DatasetReplica).where(
+            DatasetReplica.dataset_id.in_(dataset_ids),
+            DatasetReplica.site_id.in_(site_ids),
+            ~left.exists(),
+        )
+    )
+
+
+def _dataset_at(home: Home) -> tuple[Any, ...]:
+    return (DatasetReplica.dataset_id == home.dataset_id, DatasetReplica.site_id == home.site_id)
+
+
+def described() -> Any:
+    """Select replicas with the names of their block, dataset and site."""
+    columns = (
+        BlockReplica.id,
+        BlockReplica.block_id,
+        BlockReplica.dataset_id,
+        BlockReplica.site_id,
+        BlockReplica.partition_id,
+        BlockReplica.n_files,
+        BlockReplica.bytes,
+        Block.bytes.label("block_bytes"),
+        Block.uuid,
+        Dataset.name.label("dataset"),
+        Site.name.label("site"),
+    )
+    return (
+        select(*columns)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .join(Dataset, Dataset.id == BlockReplica.dataset_id)
+        .join(Site, Site.id == BlockReplica.site_id)
+        .order_by(BlockReplica.id)
+    )

@@ -1,0 +1,1 @@
+"""Statements about scans, sightings, incidents and remedies."""

@@ -1,0 +1,100 @@
+"""Incidents in rows: what is known of bad and lost files, and whose they are."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.consistency.expected import HOLDS
+from dynamo.db.engine.pagination import Rows, Span
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import BlockReplica, Dataset, File, Incident, User
+from dynamo.inventory.states import ReplicaState
+
+LOST = "lost"
+_SETTLED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be remembered of a file; an empty site means all copies."""
+
+    lfn: str
+    site: str
+    kind: str
+    detail: str
+
+
+def report(work: Work, told: Report) -> bool:
+    """Remember an incident; False = it is known already."""
+    same = (Incident.lfn == told.lfn, Incident.site == told.site, Incident.kind == told.kind)
+    known = work.row(select(Incident.id, Incident.ended).where(*same))
+    if known is not None and known.ended is None:
+        return False
+    home = work.row(
+        select(Dataset.name, User.name.label("owner"))
+        .join(File, File.dataset_id == Dataset.id)
+        .outerjoin(User, User.id == Dataset.owner_id)
+        .where(File.lfn_hash == lfn_hash(told.lfn))
+    )
+    values = {
+        "dataset": None if home is None else home.name,
+        "owner": None if home is None else home.owner,
+        "at": work.now,
+        "ended": None,
+        "detail": told.detail[:1000],
+    }
+    if known is not None:
+        work.changed(update(Incident).where(Incident.id == known.id).values(values))
+    else:
+        row = {"lfn": told.lfn, "site": told.site, "kind": told.kind, **values}
+        work.insert(Incident, [row])
+    return True
+
+
+def at_site(work: Work, site: str) -> Sequence[Any]:
+    """Return what has been reported about copies at a site and nobody has looked into yet."""
+    columns = (Incident.id, Incident.lfn, Incident.kind, Incident.at)
+    return work.rows(select(*columns).where(Incident.site == site, Incident.ended.is_(None)))
+
+
+def end_at(work: Work, site: str, lfns: Collection[str]) -> None:
+    """Note that what was reported about copies at a site has been looked into."""
+    wanted = list(lfns)
+    for start in range(0, len(wanted), 1000):
+        some = Incident.lfn.in_(wanted[start : start + 1000])
+        still = (Incident.site == site, Incident.ended.is_(None))
+        work.changed(update(Incident).where(some, *still).values(ended=work.now))
+
+
+def settle(work: Work) -> int:
+    """End the incidents of lost files that lie somewhere again, or whose names are gone."""
+    lost = (Incident.ended.is_(None), Incident.kind == LOST)
+    rows = work.rows(
+        select(Incident.id, Incident.lfn).where(*lost).order_by(Incident.id).limit(_SETTLED_AT_ONCE)
+    )
+    over = [row.id for row in rows if _is_over(work, row.lfn)]
+    if over:
+        work.changed(update(Incident).where(Incident.id.in_(over)).values(ended=work.now))
+    return len(over)
+
+
+def some(work: Work, wheres: Collection[Any], span: Span) -> Rows:
+    """Return a page of incidents that fit all conditions, newest first."""
+    wanted = select(*Incident.__table__.columns).where(*wheres)
+    if span.after is not None:
+        wanted = wanted.where(Incident.id < span.after[0])
+    rows = work.rows(wanted.order_by(Incident.id.desc()).limit(span.limit + 1))
+    if len(rows) <= span.limit:
+        return Rows(rows, None)
+    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+
+
+def _is_over(work: Work, lfn: str) -> bool:
+    named = select(File.id).where(File.lfn_hash == lfn_hash(lfn))
+    lies = named.join(BlockReplica, BlockReplica.block_id == File.block_id).where(
+        BlockReplica.state == ReplicaState.VALID, HOLDS
+    )
+    return work.scalar(named) is None or work.scalar(lies) is not None

@@ -1,0 +1,193 @@
+"""Remedies in rows: filed, loaded for a worker, carried on, ended."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.engine.pagination import Rows, Span
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.sites.switches import stopped_sites
+from dynamo.db.tables import Remedy, Site
+from dynamo.inventory.states import SiteStatus
+from dynamo.operations.life import State
+
+
+class Act(StrEnum):
+    """What is to be done next."""
+
+    QUARANTINE = "quarantine"
+    MEND = "mend"
+    REMOVE = "remove"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A remedy that is ours for now."""
+
+    id: int
+    lease_no: int
+    kind: Act
+    found: str
+    site_id: int
+    site: str
+    url: str
+    rules: dict[str, object]
+    scan_id: int
+    lfn: str
+    size: int
+    modified: datetime | None
+    aside: str | None
+    attempts: int
+
+
+def add(work: Work, site_id: int, scan_id: int, findings: Sequence[Any]) -> list[int]:
+    """File what is to be done about findings; those that something is done about are left out."""
+    keys = {_key(site_id, finding.lfn): finding for finding in findings}
+    busy = set()
+    wanted = list(keys)
+    for start in range(0, len(wanted), 1000):
+        some = Remedy.open_key.in_(wanted[start : start + 1000])
+        busy |= set(work.scalars(select(Remedy.open_key).where(some)))
+    return [
+        work.add(Remedy, **_fresh(work, site_id, scan_id, key, finding))
+        for key, finding in keys.items()
+        if key not in busy
+    ]
+
+
+def _fresh(work: Work, site_id: int, scan_id: int, key: str, finding: Any) -> dict[str, Any]:
+    return {
+        "kind": Act.QUARANTINE if finding.kind == "dark" else Act.MEND,
+        "found": finding.kind.value,
+        "site_id": site_id,
+        "scan_id": scan_id,
+        "open_key": key,
+        "lfn": finding.lfn,
+        "size": finding.size,
+        "modified": finding.modified,
+        "state": State.QUEUED,
+        "attempts": 0,
+        "lost": 0,
+        "not_before": work.now,
+        "hinted": work.now,
+        "lease_no": 0,
+        "created": work.now,
+        "updated": work.now,
+    }
+
+
+def _key(site_id: int, lfn: str) -> str:
+    return f"{site_id}:{lfn_hash(lfn).hex()}"
+
+
+def workable(work: Work, ids: Collection[int], *, without: Collection[Act]) -> list[int]:
+    """Return those at ready sites that nobody has stopped, but for some acts."""
+    return work.scalars(
+        select(Remedy.id)
+        .join(Site, Site.id == Remedy.site_id)
+        .where(
+            Remedy.id.in_(ids),
+            Remedy.kind.not_in(list(without)),
+            Site.status == SiteStatus.READY,
+            Site.name.not_in(stopped_sites(work)),
+        )
+    )
+
+
+def load(work: Work, claims: dict[int, int]) -> list[Claimed]:
+    """Read what must be known of claimed remedies."""
+    if not claims:
+        return []
+    rows = work.rows(
+        select(*Remedy.__table__.columns, Site.name, Site.url, Site.rules)
+        .join(Site, Site.id == Remedy.site_id)
+        .where(Remedy.id.in_(claims))
+        .order_by(Remedy.id)
+    )
+    return [
+        Claimed(
+            id=row.id,
+            lease_no=claims[row.id],
+            kind=Act(row.kind),
+            found=row.found,
+            site_id=row.site_id,
+            site=row.name,
+            url=row.url,
+            rules=row.rules,
+            scan_id=row.scan_id,
+            lfn=row.lfn,
+            size=row.size,
+            modified=row.modified,
+            aside=row.aside,
+            attempts=row.attempts,
+        )
+        for row in rows
+    ]
+
+
+def aside(work: Work, claimed: Claimed, name: str) -> Claimed:
+    """Keep under which name a file will lie in the quarantine, before it is moved there."""
+    work.changed(update(Remedy).where(Remedy.id == claimed.id).values(aside=name))
+    return replace(claimed, aside=name)
+
+
+def go_on(work: Work, remedy_id: int, act: Act, due: datetime) -> None:
+    """Say what is done next about a file that lies in quarantine."""
+    values = {
+        "kind": act,
+        "state": State.QUEUED,
+        "not_before": due,
+        "hinted": work.now,
+        "open_key": None,
+        "attempts": 0,
+        "lost": 0,
+        "lease_owner": None,
+        "lease_until": None,
+        "reason": None,
+        "error": None,
+        "updated": work.now,
+    }
+    work.changed(update(Remedy).where(Remedy.id == remedy_id).values(values))
+
+
+def end(work: Work, ids: Collection[int]) -> None:
+    """Forget remedies that are done; the history keeps what they did."""
+    if ids:
+        work.changed(delete(Remedy).where(Remedy.id.in_(ids)))
+
+
+def quarantined(work: Work, remedy_id: int) -> Any:
+    """Lock and return a file in quarantine that is not being removed, or None."""
+    waits = (Remedy.kind == Act.REMOVE, Remedy.state.in_((State.QUEUED, State.HELD)))
+    return work.row(
+        select(Remedy.id, Remedy.lfn, Remedy.site_id, Remedy.aside)
+        .where(Remedy.id == remedy_id, *waits)
+        .with_for_update()
+    )
+
+
+_SHOWN = select(*Remedy.__table__.columns, Site.name.label("site")).join(
+    Site, Site.id == Remedy.site_id
+)
+
+
+def get(work: Work, remedy_id: int) -> Any:
+    """Return a remedy with its site's name, or None."""
+    return work.row(_SHOWN.where(Remedy.id == remedy_id))
+
+
+def some(work: Work, site: str | None, span: Span) -> Rows:
+    """Return a page of what is done about files, and of what lies in quarantine; oldest first."""
+    wanted = _SHOWN if site is None else _SHOWN.where(Site.name == site)
+    if span.after is not None:
+        wanted = wanted.where(Remedy.id > span.after[0])
+    rows = work.rows(wanted.order_by(Remedy.id).limit(span.limit + 1))
+    if len(rows) <= span.limit:
+        return Rows(rows, None)
+    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))

@@ -1,0 +1,172 @@
+"""Scans in rows: filed, claimed, held under a lease, ended, forgotten."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, exists, func, or_, select, update
+
+from dynamo.db.engine.pagination import Rows, Span
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.sites.switches import stopped_sites
+from dynamo.db.tables import Scan, Site
+from dynamo.inventory.states import RequestState, SiteKind, SiteStatus
+from dynamo.logs import trace
+
+_AFTER_FAILURE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A scan that is ours, and where it looks."""
+
+    id: int
+    site_id: int
+    site: str
+    url: str
+    rules: dict[str, object]
+    dry_run: bool
+    owner: str
+    lease_no: int
+    hold: timedelta
+
+
+def file(work: Work, site_id: int, who: str, *, dry_run: bool) -> int:
+    """Register a scan; of those that are no dry runs, the second of a site at once is refused."""
+    return work.add(
+        Scan,
+        site_id=site_id,
+        dry_run=dry_run,
+        state=RequestState.QUEUED,
+        running_key=None if dry_run else str(site_id),
+        who=who,
+        trace=trace(),
+        created=work.now,
+        lease_no=0,
+        summary={},
+    )
+
+
+def open_one(work: Work, site_id: int) -> int | None:
+    """Return the scan of a site that waits or runs and is no dry run."""
+    found = work.scalar(select(Scan.id).where(Scan.running_key == str(site_id)))
+    return None if found is None else int(found)
+
+
+def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> Held | None:
+    """Take a scan that waits; None = somebody else did."""
+    free = (Scan.id == scan_id, Scan.state == RequestState.QUEUED)
+    values = {
+        "state": RequestState.RUNNING,
+        "started": work.now,
+        "lease_owner": owner,
+        "lease_no": Scan.lease_no + 1,
+        "lease_until": work.now + hold,
+    }
+    if not work.changed(update(Scan).where(*free).values(values)):
+        return None
+    columns = (Scan.site_id, Scan.dry_run, Scan.lease_no, Site.name, Site.url, Site.rules)
+    row = work.row(select(*columns).join(Site, Site.id == Scan.site_id).where(Scan.id == scan_id))
+    return Held(
+        scan_id, row.site_id, row.name, row.url, row.rules, row.dry_run, owner, row.lease_no, hold
+    )
+
+
+def keep(work: Work, held: Held) -> bool:
+    """Renew the lease; False = it is not ours any more."""
+    until = work.now + held.hold
+    return work.changed(update(Scan).where(*_mine(held)).values(lease_until=until)) == 1
+
+
+def end(work: Work, held: Held, state: RequestState, **values: Any) -> bool:
+    """End a scan for good; False = it was not ours any more."""
+    ended = {"state": state, "running_key": None, "lease_until": None, "ended": work.now}
+    return work.changed(update(Scan).where(*_mine(held)).values(**ended, **values)) == 1
+
+
+def give_up(work: Work) -> int:
+    """End scans whose workers fell silent; the next one sees the same."""
+    lost = (Scan.state == RequestState.RUNNING, Scan.lease_until < work.now)
+    ended = {"state": RequestState.FAILED, "running_key": None, "ended": work.now}
+    said = {"reason": "worker-lost", "error": "its worker fell silent", "lease_until": None}
+    return work.changed(update(Scan).where(*lost).values(**ended, **said))
+
+
+def waiting(work: Work, patience: timedelta) -> list[int]:
+    """Return scans that nobody took although they were filed a while ago."""
+    late = (Scan.state == RequestState.QUEUED, Scan.created <= work.now - patience)
+    return work.scalars(select(Scan.id).where(*late).order_by(Scan.id))
+
+
+def due(work: Work, before: datetime) -> Sequence[Any]:
+    """Return ready disk sites of which no scan began since a moment, longest ago first.
+
+    One that has failed counts for an hour only.
+    """
+    counts = or_(Scan.state != RequestState.FAILED, Scan.created > work.now - _AFTER_FAILURE)
+    recent = exists().where(
+        Scan.site_id == Site.id, Scan.dry_run.is_(False), Scan.created > before, counts
+    )
+    busy = exists().where(Scan.running_key.is_not(None), Scan.site_id == Site.id)
+    last = (
+        select(func.max(Scan.created)).where(Scan.site_id == Site.id).correlate(Site)
+    ).scalar_subquery()
+    usable = (
+        Site.kind == SiteKind.DISK,
+        Site.status == SiteStatus.READY,
+        Site.name.not_in(stopped_sites(work)),
+    )
+    found = select(Site.id, Site.name).where(*usable, ~recent, ~busy)
+    return work.rows(found.order_by(last, Site.id))
+
+
+def last_endpoint(work: Work, held: Held) -> bytes | None:
+    """Return where the last scan before this one looked; None where there was none."""
+    earlier = (
+        Scan.site_id == held.site_id,
+        Scan.id < held.id,
+        Scan.dry_run.is_(False),
+        Scan.endpoint.is_not(None),
+    )
+    found = work.scalar(select(Scan.endpoint).where(*earlier).order_by(Scan.id.desc()).limit(1))
+    return None if found is None else bytes(found)
+
+
+def forget(work: Work, before: datetime) -> int:
+    """Forget scans that ended before a moment, but for the last of each site."""
+    latest = select(func.max(Scan.id)).where(Scan.dry_run.is_(False)).group_by(Scan.site_id)
+    kept = set(work.scalars(latest))
+    old = work.scalars(select(Scan.id).where(Scan.ended < before))
+    gone = [key for key in old if key not in kept]
+    return work.changed(delete(Scan).where(Scan.id.in_(gone))) if gone else 0
+
+
+_SHOWN = select(*Scan.__table__.columns, Site.name.label("site")).join(
+    Site, Site.id == Scan.site_id
+)
+
+
+def get(work: Work, scan_id: int) -> Any:
+    """Return a scan with its site's name, or None."""
+    return work.row(_SHOWN.where(Scan.id == scan_id))
+
+
+def some(work: Work, site: str | None, span: Span) -> Rows:
+    """Return a page of scans, newest first."""
+    wanted = _SHOWN if site is None else _SHOWN.where(Site.name == site)
+    if span.after is not None:
+        wanted = wanted.where(Scan.id < span.after[0])
+    rows = work.rows(wanted.order_by(Scan.id.desc()).limit(span.limit + 1))
+    if len(rows) <= span.limit:
+        return Rows(rows, None)
+    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+
+
+def _mine(held: Held) -> tuple[Any, ...]:
+    return (
+        Scan.id == held.id,
+        Scan.state == RequestState.RUNNING,
+        Scan.lease_owner == held.owner,
+        Scan.lease_no == held.lease_no,
+    )

@@ -1,0 +1,63 @@
+"""Sightings in rows: what scans of a site have seen and nobody has acted upon yet."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Sighting
+
+_CHUNK = 1000
+
+
+def of_site(work: Work, site_id: int) -> dict[str, Any]:
+    """Return what is remembered of a site, by name."""
+    columns = (Sighting.id, Sighting.kind, Sighting.lfn, Sighting.size, Sighting.modified)
+    rows = work.rows(select(*columns, Sighting.first).where(Sighting.site_id == site_id))
+    return {row.lfn: row for row in rows}
+
+
+def forget(work: Work, ids: Sequence[int]) -> None:
+    """Forget sightings."""
+    for some in _cut(ids):
+        work.changed(delete(Sighting).where(Sighting.id.in_(some)))
+
+
+def forget_site(work: Work, site_id: int) -> None:
+    """Forget all that was seen at a site: it is another place now."""
+    work.changed(delete(Sighting).where(Sighting.site_id == site_id))
+
+
+def confirm(work: Work, ids: Sequence[int], scan_id: int) -> None:
+    """Note that sightings were seen again."""
+    for some in _cut(ids):
+        seen = update(Sighting).where(Sighting.id.in_(some))
+        work.changed(seen.values(last=work.now, scan_id=scan_id))
+
+
+def add(work: Work, site_id: int, scan_id: int, findings: Collection[Any]) -> None:
+    """Remember what was seen for the first time."""
+    work.insert(
+        Sighting,
+        [
+            {
+                "site_id": site_id,
+                "kind": finding.kind.value,
+                "lfn": finding.lfn,
+                "lfn_hash": lfn_hash(finding.lfn),
+                "size": finding.size,
+                "modified": finding.modified,
+                "first": work.now,
+                "last": work.now,
+                "scan_id": scan_id,
+            }
+            for finding in findings
+        ],
+    )
+
+
+def _cut(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]

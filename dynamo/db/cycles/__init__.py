@@ -1,0 +1,1 @@
+"""Statements about cycles, their decisions, and what protects replicas meanwhile."""

@@ -1,0 +1,196 @@
+"""Cycles in rows: filed, claimed, held under a lease, ended, forgotten."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from dynamo.db.engine.pagination import Rows, Selection, Span
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Cycle, Decision, Partition, Policy
+from dynamo.inventory.states import RequestState
+from dynamo.logs import trace
+
+_SHOWN: Selection = (
+    select(*Cycle.__table__.columns, Partition.name.label("partition"), Policy.version)
+    .join(Partition, Partition.id == Cycle.partition_id)
+    .outerjoin(Policy, Policy.id == Cycle.policy_id)
+)
+OPEN = (RequestState.QUEUED, RequestState.RUNNING)
+_FORGOTTEN_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A cycle that is about to be registered."""
+
+    kind: str
+    partition_id: int
+    who: str
+    policy_id: int | None
+    text: str | None = None
+    dry_run: bool = False
+    summary: Mapping[str, Any] | None = None
+    """What is to be compared, for dry runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A cycle that is ours: who wants to write for it says so in the same transaction."""
+
+    id: int
+    kind: str
+    owner: str
+    lease_no: int
+    hold: timedelta
+
+
+def key_of(kind: str, partition_id: int) -> str:
+    """Return what is unique while a cycle runs that carries its plan out."""
+    return f"{kind}@{partition_id}"
+
+
+def file(work: Work, filed: Filed) -> int:
+    """Register a cycle; of those that carry their plans out, the second at once is refused."""
+    key = None if filed.dry_run else key_of(filed.kind, filed.partition_id)
+    number = int(work.scalar(select(func.max(Cycle.id))) or 0) + 1
+    return work.add(
+        Cycle,
+        kind=filed.kind,
+        partition_id=filed.partition_id,
+        policy_id=filed.policy_id,
+        text=filed.text,
+        dry_run=filed.dry_run,
+        state=RequestState.QUEUED,
+        running_key=key,
+        seed=number,
+        who=filed.who,
+        trace=trace(),
+        created=work.now,
+        lease_no=0,
+        summary=dict(filed.summary or {}),
+    )
+
+
+def open_one(work: Work, kind: str, partition_id: int) -> Any:
+    """Return the cycle that waits or runs to be carried out for a partition, or None."""
+    return work.row(select(Cycle.id).where(Cycle.running_key == key_of(kind, partition_id)))
+
+
+def claim(work: Work, cycle_id: int, owner: str, holds: Mapping[str, timedelta]) -> Held | None:
+    """Take a cycle that waits, for as long as its kind is held; None = somebody else did."""
+    kind = work.scalar(select(Cycle.kind).where(Cycle.id == cycle_id))
+    if kind is None:
+        return None
+    hold = holds[kind]
+    values = {
+        "state": RequestState.RUNNING,
+        "started": work.now,
+        "lease_owner": owner,
+        "lease_no": Cycle.lease_no + 1,
+        "lease_until": work.now + hold,
+    }
+    free = (Cycle.id == cycle_id, Cycle.state == RequestState.QUEUED)
+    if not work.changed(update(Cycle).where(*free).values(values)):
+        return None
+    lease_no = int(work.scalar(select(Cycle.lease_no).where(Cycle.id == cycle_id)))
+    return Held(cycle_id, kind, owner, lease_no, hold)
+
+
+def keep(work: Work, held: Held, **values: Any) -> bool:
+    """Renew the lease and note how far the cycle is; False = it is not ours any more."""
+    until = work.now + held.hold
+    return work.changed(update(Cycle).where(*_mine(held)).values(lease_until=until, **values)) == 1
+
+
+def end(work: Work, held: Held, state: RequestState, **values: Any) -> bool:
+    """End a cycle for good; False = it was not ours any more."""
+    return (
+        work.changed(update(Cycle).where(*_mine(held)).values(**_ended(work, state), **values)) == 1
+    )
+
+
+def silent(work: Work) -> Sequence[Any]:
+    """Lock and return the cycles whose worker fell silent."""
+    lost = (Cycle.state == RequestState.RUNNING, Cycle.lease_until < work.now)
+    wanted = select(Cycle.id, Cycle.kind, Cycle.request_id, Cycle.summary).where(*lost)
+    return work.rows(work.skip_locked(wanted))
+
+
+def give_up(work: Work, cycle_id: int) -> None:
+    """End a cycle whose worker fell silent; what it has condemned goes on."""
+    said = {"reason": "worker-lost", "error": "its worker fell silent; what it condemned goes on"}
+    ended = _ended(work, RequestState.FAILED)
+    work.changed(update(Cycle).where(Cycle.id == cycle_id).values(**ended, **said))
+
+
+def waiting(work: Work, patience: timedelta) -> list[int]:
+    """Return cycles that nobody took although they were filed a while ago."""
+    late = (Cycle.state == RequestState.QUEUED, Cycle.created < work.now - patience)
+    return work.scalars(select(Cycle.id).where(*late).order_by(Cycle.id))
+
+
+def get(work: Work, cycle_id: int) -> Any:
+    """Return a cycle with the names of what it is about, or None."""
+    return work.row(_SHOWN.where(Cycle.id == cycle_id))
+
+
+def some(work: Work, kind: str | None, partition: str | None, span: Span) -> Rows:
+    """Return a page of cycles, newest first."""
+    wanted = _SHOWN
+    if kind is not None:
+        wanted = wanted.where(Cycle.kind == kind)
+    if partition is not None:
+        key = select(Partition.id).where(Partition.name == partition).scalar_subquery()
+        wanted = wanted.where(Cycle.partition_id == key)
+    if span.after is not None:
+        wanted = wanted.where(Cycle.id < span.after[0])
+    rows = work.rows(wanted.order_by(Cycle.id.desc()).limit(span.limit + 1))
+    if len(rows) <= span.limit:
+        return Rows(rows, None)
+    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+
+
+def old(work: Work, kept: Mapping[str, int]) -> list[int]:
+    """Return the ended cycles that have so many newer ones of their kind and partition."""
+    rows = work.rows(
+        select(Cycle.id, Cycle.kind, Cycle.partition_id, Cycle.state).order_by(Cycle.id.desc())
+    )
+    seen: dict[tuple[str, int], int] = {}
+    found = []
+    for row in rows:
+        place = (row.kind, row.partition_id)
+        seen[place] = seen.get(place, 0) + 1
+        if seen[place] > kept[row.kind] and row.state not in OPEN:
+            found.append(row.id)
+    return found
+
+
+def forget(work: Work, cycle_id: int) -> bool:
+    """Forget a cycle, its decisions first, a part at a time; False = there is more."""
+    some_of = select(Decision.id).where(Decision.cycle_id == cycle_id).limit(_FORGOTTEN_AT_ONCE)
+    ids = work.scalars(some_of)
+    if ids:
+        work.changed(
+            delete(Decision).where(
+                Decision.cycle_id == cycle_id, Decision.id.between(min(ids), max(ids))
+            )
+        )
+        return False
+    work.changed(delete(Cycle).where(Cycle.id == cycle_id))
+    return True
+
+
+def _mine(held: Held) -> tuple[Any, ...]:
+    return (
+        Cycle.id == held.id,
+        Cycle.state == RequestState.RUNNING,
+        Cycle.lease_owner == held.owner,
+        Cycle.lease_no == held.lease_no,
+    )
+
+
+def _ended(work: Work, state: RequestState) -> dict[str, Any]:
+    return {"state": state, "running_key": None, "lease_until": None, "ended": work.now}

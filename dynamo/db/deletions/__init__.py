@@ -1,0 +1,1 @@
+"""Statements that condemn, schedule, send and forget."""

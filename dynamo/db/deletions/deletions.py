@@ -1,0 +1,146 @@
+"""Deletions in rows: what a worker must know of those it claimed."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.sites import breakers
+from dynamo.db.sites.switches import stopped_sites
+from dynamo.db.tables import Deletion, File, Request, Site, Transfer
+from dynamo.inventory.states import TransferKind
+from dynamo.operations.breakers import TRIAL_FILES, Operation, Position
+from dynamo.operations.life import State
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A deletion that is ours for now."""
+
+    id: int
+    lease_no: int
+    attempts: int
+    request_id: int
+    request_kind: str
+    file_id: int
+    lfn: str
+    dataset_id: int
+    block_id: int | None
+    replica_id: int | None
+    site_id: int
+    site: str
+    partition_id: int
+    bytes: int
+    url: str
+    rules: dict[str, object]
+    upload: str | None
+    """The temporary name of an upload at this site, to be removed with the file."""
+
+
+def at_working_sites(work: Work, ids: Collection[int]) -> list[int]:
+    """Return those of the deletions whose site is not stopped by its switch, and does not rest.
+
+    Those at a site that rests wait for that; where it is tried again, some are.
+    """
+    idle = stopped_sites(work)
+    rows = work.rows(
+        select(Deletion.id, Deletion.site_id)
+        .join(Site, Site.id == Deletion.site_id)
+        .where(Deletion.id.in_(ids), Site.name.not_in(idle))
+        .order_by(Deletion.id)
+    )
+    for rest in breakers.resting(work, {row.site_id for row in rows}, Operation.DELETE):
+        here = [row.id for row in rows if row.site_id == rest.site_id]
+        tried = TRIAL_FILES if rest.position is Position.HALF_OPEN else 0
+        until = work.now + _TRIAL if tried else rest.until
+        _postpone(work, here[tried:], until, rest.detail)
+        rows = [row for row in rows if row.site_id != rest.site_id or row.id in here[:tried]]
+    return [row.id for row in rows]
+
+
+_TRIAL = timedelta(minutes=1)
+"""How long the others wait while a few are tried."""
+
+
+def _postpone(work: Work, ids: Collection[int], until: datetime, detail: str | None) -> None:
+    if ids:
+        due = (Deletion.id.in_(ids), Deletion.state == State.QUEUED)
+        values = {
+            "not_before": until,
+            "reason": "site-failing",
+            "error": f"the site's delete breaker is open: {detail}"[:1000],
+            "updated": work.now,
+        }
+        work.changed(update(Deletion).where(*due, Deletion.not_before <= work.now).values(values))
+
+
+def wake(work: Work, site_ids: Collection[int]) -> None:
+    """Let deletions go on that waited for a breaker, as it is closed again."""
+    waiting = (Deletion.state == State.QUEUED, Deletion.reason == "site-failing")
+    found = work.scalars(select(Deletion.id).where(*waiting, Deletion.site_id.in_(site_ids)))
+    if found:
+        values = {"not_before": work.now, "reason": None, "error": None}
+        work.changed(
+            update(Deletion)
+            .where(Deletion.id.in_(found), Deletion.state == State.QUEUED)
+            .values(values)
+        )
+
+
+def load(work: Work, claims: Mapping[int, int]) -> list[Claimed]:
+    """Read what must be known of claimed deletions."""
+    if not claims:
+        return []
+    upload = (Transfer.file_id == Deletion.file_id) & (Transfer.site_id == Deletion.site_id)
+    statement = (
+        select(
+            Deletion.id,
+            Deletion.attempts,
+            Deletion.request_id,
+            Request.kind,
+            Deletion.file_id,
+            File.lfn,
+            File.dataset_id,
+            File.block_id,
+            Deletion.replica_id,
+            Deletion.site_id,
+            Deletion.partition_id,
+            Deletion.bytes,
+            Site.name,
+            Site.url,
+            Site.rules,
+            Transfer.upload,
+        )
+        .join(File, File.id == Deletion.file_id)
+        .join(Site, Site.id == Deletion.site_id)
+        .join(Request, Request.id == Deletion.request_id)
+        .outerjoin(
+            Transfer, upload & (Transfer.kind == TransferKind.UPLOAD) & (Transfer.state != "done")
+        )
+        .where(Deletion.id.in_(claims))
+        .order_by(Deletion.id)
+    )
+    return [
+        Claimed(
+            id=row.id,
+            lease_no=claims[row.id],
+            attempts=row.attempts,
+            request_id=row.request_id,
+            request_kind=row.kind,
+            file_id=row.file_id,
+            lfn=row.lfn,
+            dataset_id=row.dataset_id,
+            block_id=row.block_id,
+            replica_id=row.replica_id,
+            site_id=row.site_id,
+            site=row.name,
+            partition_id=row.partition_id,
+            bytes=row.bytes,
+            url=row.url,
+            rules=row.rules,
+            upload=row.upload,
+        )
+        for row in work.rows(statement)
+    ]

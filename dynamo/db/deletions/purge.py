@@ -1,0 +1,125 @@
+"""Forgetting: replicas, files, blocks and datasets that no storage holds any more."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.history import Event, record
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Dataset,
+    Deletion,
+    File,
+    ReplicaFile,
+    Transfer,
+)
+
+
+def gone(work: Work, deletions: Sequence[Any]) -> None:
+    """Forget what the storage has let go: the copies, then files and blocks that have none left."""
+    work.changed(delete(Deletion).where(Deletion.id.in_([row.id for row in deletions])))
+    accounts.shift(
+        work, accounts.summed((r.site_id, r.partition_id, -r.bytes, -r.bytes) for r in deletions)
+    )
+    replicas = {row.replica_id for row in deletions if row.replica_id is not None}
+    _forget_replicas(work, _without_deletions(work, BlockReplica.id, Deletion.replica_id, replicas))
+    _forget_files(work, {row.file_id for row in deletions})
+    forget_blocks(work, {row.block_id for row in deletions if row.block_id is not None})
+    forget_datasets(work, {row.dataset_id for row in deletions})
+
+
+def forget_blocks(work: Work, block_ids: Collection[int]) -> None:
+    """Forget blocks that are removed as a whole and have no replica left.
+
+    Closed ones that are empty.
+    """
+    here = BlockReplica.block_id == Block.id
+    # files that were condemned before, alone, may leave later: the block goes with the last of them
+    leaving = select(Deletion.id).join(File, File.id == Deletion.file_id)
+    condemned = select(Block.id).where(
+        Block.id.in_(block_ids),
+        Block.condemned_by.is_not(None),
+        ~_exists(here),
+        ~leaving.where(File.block_id == Block.id).exists(),
+    )
+    _forget_files(
+        work,
+        work.scalars(select(File.id).where(File.block_id.in_(work.scalars(condemned)))),
+        whole=True,
+    )
+    no_files = ~select(File.id).where(File.block_id == Block.id).exists()
+    empty = select(Block.id).where(
+        Block.id.in_(block_ids), Block.closed.is_(True), Block.n_files == 0, no_files
+    )
+    lonely = select(Block.id).where(
+        Block.id.in_(block_ids), Block.condemned_by.is_not(None), no_files, ~_exists(here)
+    )
+    ids = set(work.scalars(empty)) | set(work.scalars(lonely))
+    if ids:
+        _forget_replicas(
+            work, set(work.scalars(select(BlockReplica.id).where(BlockReplica.block_id.in_(ids))))
+        )
+        work.changed(delete(Block).where(Block.id.in_(ids)))
+
+
+def forget_datasets(work: Work, dataset_ids: Collection[int]) -> None:
+    """Forget the names of removed datasets that have nothing left."""
+    gone_ones = work.rows(
+        select(Dataset.id, Dataset.name).where(
+            Dataset.id.in_(dataset_ids),
+            Dataset.status == "deleted",
+            ~select(Block.id).where(Block.dataset_id == Dataset.id).exists(),
+            ~select(File.id).where(File.dataset_id == Dataset.id).exists(),
+        )
+    )
+    if gone_ones:
+        record(work, [Event("dataset-gone", "dynamo", row.name) for row in gone_ones])
+        work.changed(delete(Dataset).where(Dataset.id.in_([row.id for row in gone_ones])))
+
+
+def _forget_replicas(work: Work, replica_ids: Collection[int]) -> None:
+    replicas = work.rows(placing.described().where(BlockReplica.id.in_(replica_ids)))
+    if not replicas:
+        return
+    ids = [row.id for row in replicas]
+    work.changed(update(Transfer).where(Transfer.replica_id.in_(ids)).values(replica_id=None))
+    work.changed(update(Transfer).where(Transfer.source_id.in_(ids)).values(source_id=None))
+    work.changed(delete(ReplicaFile).where(ReplicaFile.replica_id.in_(ids)))
+    work.changed(delete(BlockReplica).where(BlockReplica.id.in_(ids)))
+    placing.forget_dataset_replicas(
+        work, {row.dataset_id for row in replicas}, {row.site_id for row in replicas}
+    )
+    record(
+        work,
+        [Event("replica-gone", "dynamo", row.dataset, row.uuid, site=row.site) for row in replicas],
+    )
+
+
+def _forget_files(work: Work, file_ids: Collection[int], *, whole: bool = False) -> None:
+    """Forget files that were condemned (or whose block is, as a whole) and lie nowhere any more."""
+    lie = select(Deletion.id).where(Deletion.file_id == File.id).exists()
+    wanted = select(File.id, File.lfn, Dataset.name).join(Dataset, Dataset.id == File.dataset_id)
+    condemned = wanted.where(File.id.in_(file_ids), ~lie)
+    files = work.rows(condemned if whole else condemned.where(File.condemned_by.is_not(None)))
+    ids = [row.id for row in files]
+    if ids:
+        work.changed(delete(Transfer).where(Transfer.file_id.in_(ids)))
+        work.changed(delete(File).where(File.id.in_(ids)))
+        record(work, [Event("file-gone", "dynamo", row.name, lfn=row.lfn) for row in files])
+
+
+def _without_deletions(work: Work, key: Any, reference: Any, ids: Collection[int]) -> set[int]:
+    return set(
+        work.scalars(
+            select(key).where(key.in_(ids), ~select(Deletion.id).where(reference == key).exists())
+        )
+    )
+
+
+def _exists(condition: Any) -> Any:
+    return select(BlockReplica.id).where(condition).exists()

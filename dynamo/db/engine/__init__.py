@@ -1,0 +1,1 @@
+"""The database itself: units of work, drivers, bulk inserts, keys, pages."""

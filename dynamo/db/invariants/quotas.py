@@ -1,0 +1,95 @@
+"""What operators should know before it hurts: promised quotas and the share of unique bytes."""
+
+from typing import Any
+
+from sqlalchemy import case, exists, func, literal, select
+from sqlalchemy.orm import aliased
+
+from dynamo.db.invariants.limits import Limits, Statements
+from dynamo.db.tables import Block, BlockReplica, Dataset, Partition, Quota, Site, User
+from dynamo.inventory.states import ReplicaState
+
+
+def _quota(limits: Limits) -> Any:
+    """Return what the sites give to user data; nothing where one gives without limit."""
+    unlimited = func.sum(case((Quota.max_bytes.is_(None), 1), else_=0))
+    return (
+        select(func.sum(Quota.max_bytes))
+        .join(Partition, Partition.id == Quota.partition_id)
+        .where(Partition.name == limits.user_partition)
+        .group_by(Partition.id)
+        .having(unlimited == 0)
+        .scalar_subquery()
+    )
+
+
+def promised(limits: Limits) -> Statements:
+    """Find that users were promised more than the sites can keep."""
+    total = select(func.coalesce(func.sum(User.max_bytes), 0)).scalar_subquery()
+    quota = _quota(limits)
+    found = select(total.label("promised"), quota.label("quota"))
+    return (found.where(total > quota * limits.promised_share),)
+
+
+def _unique(limits: Limits, share: float, most: float | None) -> Statements:
+    total = (
+        select(func.coalesce(func.sum(Dataset.bytes), 0))
+        .join(Partition, Partition.id == Dataset.partition_id)
+        .where(Partition.name == limits.user_partition)
+        .scalar_subquery()
+    )
+    quota = _quota(limits)
+    everywhere = select(literal("all").label("site"), total.label("unique"), quota.label("quota"))
+    here = _unique_at_sites(limits)
+    at_sites = select(here.c.site, here.c.bytes, here.c.quota).where(
+        here.c.bytes > here.c.quota * share
+    )
+    everywhere = everywhere.where(total > quota * share)
+    if most is not None:
+        everywhere = everywhere.where(total <= quota * most)
+        at_sites = at_sites.where(here.c.bytes <= here.c.quota * most)
+    return everywhere, at_sites
+
+
+def _unique_at_sites(limits: Limits) -> Any:
+    """Sum, for each site, the blocks of user data that lie only there."""
+    other = aliased(BlockReplica)
+    elsewhere = exists().where(
+        other.block_id == BlockReplica.block_id,
+        other.id != BlockReplica.id,
+        other.state == ReplicaState.VALID,
+        other.complete.is_(True),
+    )
+    return (
+        select(
+            Site.name.label("site"),
+            func.sum(BlockReplica.bytes).label("bytes"),
+            func.max(Quota.max_bytes).label("quota"),
+        )
+        .select_from(Quota)
+        .join(Partition, Partition.id == Quota.partition_id)
+        .join(Site, Site.id == Quota.site_id)
+        .join(
+            BlockReplica,
+            (BlockReplica.site_id == Quota.site_id)
+            & (BlockReplica.partition_id == Quota.partition_id),
+        )
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(
+            Partition.name == limits.user_partition,
+            BlockReplica.state == ReplicaState.VALID,
+            ~elsewhere,
+        )
+        .group_by(Site.name)
+        .subquery()
+    )
+
+
+def noticed(limits: Limits) -> Statements:
+    """Find that unique bytes take more of the user partition than is good."""
+    return _unique(limits, limits.notice_share, limits.alarm_share)
+
+
+def alarming(limits: Limits) -> Statements:
+    """Find that unique bytes take so much of the user partition that little else fits."""
+    return _unique(limits, limits.alarm_share, None)

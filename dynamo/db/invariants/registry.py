@@ -1,0 +1,135 @@
+"""The table of invariants: what must always hold, and how it is found out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.invariants import catalogue as wholeness
+from dynamo.db.invariants import quotas as shares
+from dynamo.db.invariants import work as stuck
+from dynamo.db.invariants.limits import Limits, Statements
+from dynamo.db.invariants.sums import SUMS, Sum
+
+MOST = 100
+"""Rows of one invariant that are reported at most."""
+
+
+class Severity(StrEnum):
+    """Whether something is broken, or only worth knowing."""
+
+    VIOLATION = "violation"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """Something that always holds."""
+
+    name: str
+    sentence: str
+    find: Callable[[Limits], Statements]
+    severity: Severity = Severity.VIOLATION
+    drift: bool = False
+    """A kept sum differs from its rows: deletions stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One row for which an invariant does not hold."""
+
+    name: str
+    sentence: str
+    severity: Severity
+    drift: bool
+    subject: str
+
+    @property
+    def is_warning(self) -> bool:
+        """Tell whether nothing is broken."""
+        return self.severity is Severity.WARNING
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.subject} ({self.sentence})"
+
+
+def _drift(kept: Sum) -> Invariant:
+    return Invariant(kept.name, kept.sentence, lambda _limits: (kept.drifted(),), drift=True)
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    *(_drift(kept) for kept in SUMS),
+    Invariant(
+        "lost-files",
+        "every file lies somewhere, is on its way, or has an incident",
+        wholeness.lost_files,
+    ),
+    Invariant(
+        "overfull-blocks", "no block of user data is over its limit", wholeness.overfull_blocks
+    ),
+    Invariant(
+        "second-open-blocks",
+        "a dataset has at most one open block at a site",
+        wholeness.second_open_blocks,
+    ),
+    Invariant("odd-open-keys", "open blocks and only those have a key", wholeness.odd_open_keys),
+    Invariant("late-files", "a closed block takes no more files", wholeness.late_files),
+    Invariant(
+        "falsely-complete",
+        "a complete replica is of a closed block and lists no files",
+        wholeness.falsely_complete,
+    ),
+    Invariant(
+        "falsely-incomplete",
+        "a replica with all files of a closed block is complete",
+        wholeness.falsely_incomplete,
+    ),
+    Invariant(
+        "condemned-for-nothing",
+        "a condemned replica has deletions that remove it",
+        wholeness.condemned_for_nothing,
+    ),
+    Invariant(
+        "strangers", "files, blocks and replicas agree where they belong", wholeness.strangers
+    ),
+    Invariant("old-leases", "active work has a holder that is not silent", stuck.old_leases),
+    Invariant(
+        "never-tried", "waiting work has a next moment or waits for a person", stuck.never_tried
+    ),
+    Invariant("unknown-states", "every state is one of the table of moves", stuck.unknown_states),
+    Invariant("forgotten-bookings", "an expired booking is given up", stuck.forgotten_bookings),
+    Invariant("stuck-requests", "an open request waits for something", stuck.stuck_requests),
+    Invariant("pins-of-the-ended", "ended transfers pin nothing", stuck.pins_of_the_ended),
+    Invariant(
+        "quota-promised",
+        "quotas promised to users stay under 75 % of what the sites give to user data",
+        shares.promised,
+        Severity.WARNING,
+    ),
+    Invariant(
+        "unique-share-noticed",
+        "unique bytes stay under the share of the user partition that is shown",
+        shares.noticed,
+        Severity.WARNING,
+    ),
+    Invariant(
+        "unique-share-alarm",
+        "unique bytes stay under the share of the user partition that is an alarm",
+        shares.alarming,
+        Severity.WARNING,
+    ),
+)
+
+
+def find(work: Work, invariants: Sequence[Invariant], limits: Limits) -> Iterator[Violation]:
+    """Yield what does not hold, at most `MOST` rows of each statement."""
+    for invariant in invariants:
+        for statement in invariant.find(limits):
+            for row in work.rows(statement.limit(MOST)):
+                yield Violation(
+                    invariant.name,
+                    invariant.sentence,
+                    invariant.severity,
+                    invariant.drift,
+                    ", ".join(f"{name} {value}" for name, value in row._mapping.items()),  # noqa: SLF001 - its public name
+                )

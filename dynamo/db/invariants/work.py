@@ -1,0 +1,75 @@
+"""What must hold of work: every row has a next moment, a holder or an end."""
+
+from sqlalchemy import and_, exists, literal, or_, select
+
+from dynamo.db.invariants.limits import Limits, Statements
+from dynamo.db.tables import Deletion, Remedy, Request, Transfer
+from dynamo.inventory.states import ENDED, RequestState
+from dynamo.operations.life import MOVES, OPEN, State
+
+_OPERATIONS = ((Transfer, "transfer"), (Deletion, "deletion"), (Remedy, "remedy"))
+_ENDED = tuple(state for state in MOVES if state not in OPEN)
+
+
+def old_leases(limits: Limits) -> Statements:
+    """Find active rows whose holder is silent for long, or that have no holder."""
+    return tuple(
+        select(table.id, literal(what).label("what"), table.lease_owner, table.lease_until).where(
+            table.state == State.ACTIVE,
+            or_(table.lease_until.is_(None), table.lease_until < limits.too_late),
+        )
+        for table, what in _OPERATIONS
+    )
+
+
+def never_tried(_limits: Limits) -> Statements:
+    """Find waiting rows that have no next moment and do not wait for a person."""
+    waits = ("needs-decision",)
+    return tuple(
+        select(table.id, literal(what).label("what"), table.state, table.reason).where(
+            table.state.in_((State.QUEUED, State.HELD)),
+            table.not_before.is_(None),
+            or_(table.state == State.QUEUED, table.reason.is_(None), table.reason.not_in(waits)),
+        )
+        for table, what in _OPERATIONS
+    )
+
+
+def unknown_states(_limits: Limits) -> Statements:
+    """Find rows in a state that nothing leads out of, as it is none."""
+    operations = tuple(
+        select(table.id, literal(what).label("what"), table.state).where(table.state.not_in(MOVES))
+        for table, what in _OPERATIONS
+    )
+    requests = select(Request.id, literal("request").label("what"), Request.state)
+    return (*operations, requests.where(Request.state.not_in(tuple(RequestState))))
+
+
+def forgotten_bookings(limits: Limits) -> Statements:
+    """Find bookings that have expired and that nobody has given up."""
+    found = select(Transfer.id, Transfer.request_id, Transfer.expires).where(
+        Transfer.state == State.QUEUED,
+        Transfer.expires < limits.too_late,
+        Transfer.not_before < limits.too_late,
+    )
+    return (found,)
+
+
+def stuck_requests(limits: Limits) -> Statements:
+    """Find requests that have not ended although there is nothing left to wait for."""
+    moving = exists().where(Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
+    leaving = exists().where(Deletion.request_id == Request.id, Deletion.state.in_(OPEN))
+    found = select(Request.id, Request.kind, Request.state, Request.dataset).where(
+        Request.state.not_in(tuple(ENDED)),
+        Request.not_before.is_(None),
+        Request.updated < limits.now - limits.stuck,
+        ~moving,
+        ~leaving,
+    )
+    return (found,)
+
+
+def pins_of_the_ended(_limits: Limits) -> Statements:
+    """Find ended transfers that still name a source as pinned."""
+    ended = and_(Transfer.state.in_(_ENDED), Transfer.source_id.is_not(None))
+    return (select(Transfer.id, Transfer.state, Transfer.source_id).where(ended),)

@@ -1,0 +1,1 @@
+"""Statements about policies, placement rules, locks and popularity."""

@@ -1,1 +1,0 @@
-"""What callers look at: statements that only read, every page an indexed seek."""

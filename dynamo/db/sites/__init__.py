@@ -1,0 +1,1 @@
+"""Statements about sites, downtimes, feeds, breakers and switches."""

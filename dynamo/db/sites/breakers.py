@@ -1,0 +1,186 @@
+"""Breakers in rows: what is known of each operation at each site."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from dynamo.db import tables
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.operations.breakers import Breaker, Operation, Position, Rules
+
+Place = tuple[int, Operation]
+"""A site and what is done there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an operation at a site in one unit of work."""
+
+    done: int = 0
+    failed: int = 0
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """An operation that is not tried at a site for a while, or only with a few files."""
+
+    site_id: int
+    operation: Operation
+    position: Position
+    until: datetime
+    reason: str | None
+    detail: str | None
+    since: datetime | None
+    """When it first failed so, without a success in between."""
+
+
+_ROW = tables.Breaker.__table__.columns
+
+
+def locked(work: Work, places: Collection[Place]) -> dict[Place, Breaker]:
+    """Lock breakers, in one order, and return them; those that were never needed are made."""
+    wanted = sorted(places)
+    found = _locked(work, wanted)
+    missing = [place for place in wanted if place not in found]
+    if not missing:
+        return found
+    rows = [
+        {
+            "site_id": site,
+            "operation": operation.value,
+            "failed": 0.0,
+            "done": 0.0,
+            "counted": work.now,
+            "trips": 0,
+        }
+        for site, operation in missing
+    ]
+    work.insert(tables.Breaker, rows)  # who loses the race runs again and finds them
+    return found | {place: Breaker(work.now) for place in missing}
+
+
+def _locked(work: Work, places: Sequence[Place]) -> dict[Place, Breaker]:
+    found: dict[Place, Breaker] = {}
+    for place in places:  # one by one, by key: a search would wait for those of other sites too
+        row = work.row(_ONE, {"of_site": place[0], "of_operation": place[1].value})
+        if row is not None:
+            found[place] = _breaker(row)
+    return found
+
+
+_KEY = (tables.Breaker.site_id, tables.Breaker.operation)
+_ONE = (
+    select(*_ROW)
+    .where(
+        tables.Breaker.site_id == bindparam("of_site"),
+        tables.Breaker.operation == bindparam("of_operation"),
+    )
+    .with_for_update()
+)
+
+
+def _place(row: Any) -> Place:
+    return row.site_id, Operation(row.operation)
+
+
+def _breaker(row: Any) -> Breaker:
+    return Breaker(row.counted, row.failed, row.done, row.until, row.trips, row.since)
+
+
+def resting(
+    work: Work, site_ids: Collection[int] | None = None, *operations: Operation
+) -> list[Rest]:
+    """Return what is open or half-open (at some sites, of some operations), by site."""
+    wanted = select(*_ROW).where(tables.Breaker.until.is_not(None)).order_by(*_KEY)
+    if site_ids is not None:
+        wanted = wanted.where(tables.Breaker.site_id.in_(site_ids))
+    if operations:
+        wanted = wanted.where(tables.Breaker.operation.in_([one.value for one in operations]))
+    return [
+        Rest(
+            *_place(row),
+            _breaker(row).position(work.now),
+            row.until,
+            row.reason,
+            row.detail,
+            row.since,
+        )
+        for row in work.rows(wanted)
+    ]
+
+
+def named(work: Work) -> dict[tuple[str, str], bool]:
+    """Tell, by site and operation that rest, whether the breaker is open; False = half-open."""
+    sites = dict(work.rows(select(tables.Site.id, tables.Site.name)))
+    return {
+        (sites[rest.site_id], rest.operation.value): rest.position is Position.OPEN
+        for rest in resting(work)
+    }
+
+
+def count(
+    work: Work, results: Mapping[Place, Result], rules: Rules, draw: Random
+) -> dict[Place, datetime]:
+    """Weigh results; return the places where work may go on, and since when it had stopped.
+
+    Successes where nothing had failed change nothing, so that what goes well costs one SELECT.
+    """
+    places = sorted(results)
+    near = select(*_ROW).where(tables.Breaker.site_id.in_({site for site, _ in places}))
+    before = {_place(row): _breaker(row) for row in work.rows(near)}
+    telling = [
+        place
+        for place in places
+        if results[place].failed or (place in before and not before[place].is_clear)
+    ]
+    again: dict[Place, datetime] = {}
+    for place, breaker in (locked(work, telling) if telling else {}).items():
+        if _weigh(work, place, breaker, results[place], rules, draw):
+            again[place] = breaker.since or breaker.counted
+    return again
+
+
+def _weigh(
+    work: Work, place: Place, breaker: Breaker, result: Result, rules: Rules, draw: Random
+) -> bool:
+    after = breaker.after(result.done, result.failed, work.now, rules)
+    said = {}
+    if result.failed:
+        said = {"reason": result.reason, "detail": (result.detail or "")[:1000]}
+        if after.is_enough(work.now, rules):
+            after = after.opened(work.now, rules, draw)
+    elif after.until is None and breaker.until is not None:
+        said = {"reason": None, "detail": None}
+    _put(work, place, after, said)
+    return breaker.until is not None and after.until is None
+
+
+def close(work: Work, site_ids: Collection[int]) -> int:
+    """Close all breakers of sites, as an operator says; return how many were not."""
+    closed = {"failed": 0.0, "done": 0.0, "until": None, "trips": 0}
+    closed |= {"since": None, "reason": None, "detail": None}
+    here = (tables.Breaker.site_id.in_(site_ids), tables.Breaker.until.is_not(None))
+    return work.changed(update(tables.Breaker).where(*here).values(closed))
+
+
+def _put(work: Work, place: Place, breaker: Breaker, said: Mapping[str, str | None]) -> None:
+    site, operation = place
+    work.changed(
+        update(tables.Breaker)
+        .where(tables.Breaker.site_id == site, tables.Breaker.operation == operation.value)
+        .values(
+            counted=breaker.counted,
+            failed=breaker.failed,
+            done=breaker.done,
+            until=breaker.until,
+            trips=breaker.trips,
+            since=breaker.since,
+            **said,
+        )
+    )

@@ -1,0 +1,27 @@
+"""Downtimes: times in which sites are not to be used, as feeds announce them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Downtime, Site
+
+
+def under_way(work: Work) -> set[int]:
+    """Return the sites that are down now."""
+    now = (Downtime.begins <= work.now, Downtime.ends > work.now)
+    return set(work.scalars(select(Downtime.site_id).where(*now)))
+
+
+def forget(work: Work, before: Any) -> int:
+    """Forget downtimes that ended long ago."""
+    return work.changed(delete(Downtime).where(Downtime.ends < before))
+
+
+def known_sites(work: Work, names: Sequence[str]) -> dict[str, Any]:
+    """Return the sites of these names: key, status and who gave it."""
+    columns = (Site.id, Site.name, Site.status, Site.set_by)
+    rows = work.rows(select(*columns).where(Site.name.in_(names)))
+    return {row.name: row for row in rows}

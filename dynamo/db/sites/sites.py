@@ -1,0 +1,134 @@
+"""Sites, quotas and switches as operators change them, and the held work that then may go on."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.invariants.sums import SUMS
+from dynamo.db.tables import (
+    BlockReplica,
+    Dataset,
+    File,
+    Partition,
+    Quota,
+    Site,
+    Switch,
+    Transfer,
+    User,
+)
+from dynamo.inventory.states import ReplicaState
+from dynamo.operations.life import State
+
+
+def locked(work: Work, name: str) -> Any:
+    """Lock a site and return its row, or None."""
+    return work.row(select(*Site.__table__.columns).where(Site.name == name).with_for_update())
+
+
+def add(work: Work, values: Mapping[str, Any]) -> int:
+    """Register a site."""
+    return work.add(Site, **values, created=work.now)
+
+
+def put(work: Work, site_id: int, values: Mapping[str, Any]) -> None:
+    """Change a site."""
+    work.changed(update(Site).where(Site.id == site_id).values(**values))
+
+
+def sample(work: Work, site_id: int, n: int) -> list[str]:
+    """Return a file each of some whole blocks at a site, spread over all that have come there."""
+    here = BlockReplica.site_id == site_id
+    whole = (here, BlockReplica.complete.is_(True), BlockReplica.state == ReplicaState.VALID)
+    first, last = work.row(select(func.min(BlockReplica.id), func.max(BlockReplica.id)).where(here))
+    if first is None:
+        return []
+    one = select(BlockReplica.id, BlockReplica.block_id).where(*whole)
+    blocks: list[int] = []
+    after = first - 1
+    for part in range(n):
+        bound = max(after + 1, first + (last - first) * part // n)
+        found = work.row(one.where(BlockReplica.id >= bound).order_by(BlockReplica.id).limit(1))
+        if found is None:
+            break
+        after = found.id
+        blocks.append(found.block_id)
+    files = select(func.min(File.lfn)).where(File.block_id.in_(blocks), File.condemned_by.is_(None))
+    return work.scalars(files.group_by(File.block_id))
+
+
+def partition_id(work: Work, name: str) -> int | None:
+    """Return a partition's key, None for an unknown one."""
+    found = work.scalar(select(Partition.id).where(Partition.name == name))
+    return None if found is None else int(found)
+
+
+def set_partition(work: Work, partition: int, values: Mapping[str, Any]) -> None:
+    """Change what policies may do in a partition."""
+    work.changed(update(Partition).where(Partition.id == partition).values(**values))
+
+
+def set_quota(work: Work, site_id: int, partition: int, max_bytes: int | None) -> None:
+    """Set how many bytes a partition may fill at a site; what it fills now is counted."""
+    here = (Quota.site_id == site_id, Quota.partition_id == partition)
+    if work.row(select(Quota.site_id).where(*here).with_for_update()) is not None:
+        work.changed(update(Quota).where(*here).values(max_bytes=max_bytes))
+        return
+    work.add(
+        Quota, site_id=site_id, partition_id=partition, max_bytes=max_bytes, projected=0, used=0
+    )
+    for kept in SUMS:  # official data may have come before the quota
+        if kept.table is Quota:
+            kept.repair(work, {"site_id": site_id, "partition_id": partition})
+
+
+def set_user_quota(work: Work, user_id: int, max_bytes: int | None) -> None:
+    """Set how many unique bytes a user may have."""
+    work.changed(update(User).where(User.id == user_id).values(max_bytes=max_bytes))
+
+
+def set_switch(work: Work, name: str, values: Mapping[str, Any]) -> None:
+    """Set a stop switch."""
+    here = Switch.name == name
+    if work.row(select(Switch.name).where(here).with_for_update()) is not None:
+        work.changed(update(Switch).where(here).values(**values, at=work.now))
+        return
+    work.add(Switch, name=name, **values, at=work.now)
+
+
+def wake_site(work: Work, site_id: int | None, reasons: Collection[str]) -> int:
+    """Let held transfers to a site (None = to any) be looked at now, whose reason has gone."""
+    held = [Transfer.state == State.HELD, Transfer.reason.in_(reasons)]
+    if site_id is not None:
+        held.append(Transfer.site_id == site_id)
+    return work.changed(update(Transfer).where(*held).values(not_before=work.now))
+
+
+def wake_back(work: Work, site_id: int) -> int:
+    """Let held transfers be looked at now that waited for a site, at either end, to be back."""
+    there = BlockReplica.site_id == site_id
+    read = (Transfer.state == State.HELD, Transfer.reason.in_(("source-error", "no-source")))
+    # found without a lock: an UPDATE that searches would wait for all that are at work
+    ids = work.scalars(
+        select(Transfer.id)
+        .join(File, File.id == Transfer.file_id)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .where(there, *read)
+    )
+    held = (Transfer.id.in_(ids), Transfer.state == State.HELD)
+    woken = work.changed(update(Transfer).where(*held).values(not_before=work.now)) if ids else 0
+    return woken + wake_site(work, site_id, ("site-not-ready", "destination-error"))
+
+
+def wake_user(work: Work, user_id: int, reasons: Collection[str]) -> int:
+    """Let held transfers of a user's files be looked at now."""
+    files = select(File.id).join(Dataset, Dataset.id == File.dataset_id)
+    owned = files.where(Dataset.owner_id == user_id)
+    held = (Transfer.state == State.HELD, Transfer.reason.in_(reasons), Transfer.file_id.in_(owned))
+    return work.changed(update(Transfer).where(*held).values(not_before=work.now))
+
+
+def switches(work: Work) -> dict[str, Any]:
+    """Return all switches that were ever set, by name."""
+    return {row.name: row for row in work.rows(select(*Switch.__table__.columns))}

@@ -1,0 +1,1 @@
+"""The inventory loaded as columns, kept in files, with attributes and occupancy."""

@@ -1,0 +1,1 @@
+"""Statements about transfers, streams, links, fair shares and sources."""

@@ -1,0 +1,1 @@
+"""Reads for what callers are shown; nothing here writes."""

@@ -1,0 +1,106 @@
+"""Blocks and block replicas as callers see them."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from dynamo.db.engine.pagination import Column, Listing, Selection, fits
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Block, BlockReplica, Dataset, Group, Partition, Site
+from dynamo.db.views import datasets
+from dynamo.inventory.globs import Glob
+
+_BLOCKS: Selection = (
+    select(
+        Block.id,
+        Dataset.name.label("dataset"),
+        Block.uuid,
+        Block.closed,
+        Block.n_files,
+        Block.bytes,
+        Block.created,
+        Block.last_file,
+        Block.closed_at,
+        Site.name.label("site"),
+    )
+    .join(Dataset, Dataset.id == Block.dataset_id)
+    .outerjoin(Site, Site.id == Block.site_id)
+)
+
+_REPLICAS: Selection = (
+    select(
+        BlockReplica.id,
+        BlockReplica.block_id,
+        Dataset.name.label("dataset"),
+        Block.uuid,
+        Block.n_files.label("block_files"),
+        Block.bytes.label("block_bytes"),
+        Site.name.label("site"),
+        Group.name.label("group"),
+        Partition.name.label("partition"),
+        BlockReplica.state,
+        BlockReplica.complete,
+        BlockReplica.custodial,
+        BlockReplica.n_files,
+        BlockReplica.bytes,
+        BlockReplica.created,
+        BlockReplica.updated,
+    )
+    .join(Block, Block.id == BlockReplica.block_id)
+    .join(Dataset, Dataset.id == BlockReplica.dataset_id)
+    .join(Site, Site.id == BlockReplica.site_id)
+    .join(Partition, Partition.id == BlockReplica.partition_id)
+    .outerjoin(Group, Group.id == BlockReplica.group_id)
+)
+
+
+def some(work: Work, dataset: Glob | None, uuid: str | None) -> Listing:
+    """List blocks: of one dataset by id, of several by dataset and id, or of all."""
+    chosen: Selection = select(Block.id)
+    if uuid is not None:
+        chosen = chosen.where(Block.uuid == uuid)
+    chosen, keys = within(work, chosen, dataset, (Block.dataset_id, Block.uuid))
+    return Listing(_BLOCKS, chosen, Block.id, keys)
+
+
+def replicas(work: Work, dataset: Glob | None, site: Glob | None, group: str | None) -> Listing:
+    """List block replicas, in the order of the index that the filters allow."""
+    chosen: Selection = select(BlockReplica.id)
+    if group is not None:
+        key = select(Group.id).where(Group.name == group).scalar_subquery()
+        chosen = chosen.where(BlockReplica.group_id == key)
+    order: tuple[Column, ...] = (BlockReplica.site_id, BlockReplica.id)
+    if site is not None:
+        sites = work.scalars(select(Site.id).where(fits(work, Site.name, site)))
+        chosen = chosen.where(BlockReplica.site_id.in_(sites))
+        order = order if len(sites) > 1 else (BlockReplica.id,)
+    if dataset is not None:
+        chosen, keys = within(work, chosen, dataset, (BlockReplica.dataset_id, *order))
+    elif len(order) == 1:
+        keys = [BlockReplica.partition_id, BlockReplica.id]
+    else:
+        keys = [BlockReplica.id]
+    return Listing(_REPLICAS, chosen, BlockReplica.id, keys)
+
+
+def replicas_of(work: Work, block_ids: Collection[int]) -> Sequence[Any]:
+    """Return the replicas of blocks, the oldest first."""
+    found = _REPLICAS.where(BlockReplica.block_id.in_(block_ids))
+    return sorted(work.rows(found), key=lambda row: (row.block_id, row.id))
+
+
+def within(
+    work: Work, chosen: Selection, dataset: Glob | None, index: tuple[Column, ...]
+) -> tuple[Selection, list[Column]]:
+    """Narrow a choice to one dataset or to those that fit; return the keys that order it.
+
+    `index` is what an index of the table holds, its dataset first.
+    """
+    if dataset is None:
+        return chosen, list(index)
+    if not dataset.exact:
+        joined = chosen.join(Dataset, Dataset.id == index[0])
+        return joined.where(fits(work, Dataset.name, dataset)), [Dataset.name, *index[1:]]
+    key = datasets.key_of(work, dataset.text)
+    return chosen.where(index[0] == (-1 if key is None else key)), list(index[1:])

@@ -1,0 +1,43 @@
+"""Where jobs can read data now."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import and_, select
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Block, BlockReplica, Dataset, Site
+from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus
+
+
+def of(work: Work, names: Collection[str]) -> Sequence[Any]:
+    """Return the blocks of datasets, once for each complete disk replica at a ready site.
+
+    One query for all: a block without such a replica, and a dataset without a block, stand in one
+    row with nothing for what they lack.
+    """
+    readable = and_(
+        BlockReplica.block_id == Block.id,
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.complete.is_(True),
+    )
+    usable = and_(
+        Site.id == BlockReplica.site_id,
+        Site.kind == SiteKind.DISK,
+        Site.status == SiteStatus.READY,
+    )
+    return work.rows(
+        select(
+            Dataset.name.label("dataset"),
+            Block.uuid,
+            Block.closed,
+            Block.n_files,
+            Block.bytes,
+            Site.name.label("site"),
+        )
+        .select_from(Dataset)
+        .outerjoin(Block, Block.dataset_id == Dataset.id)
+        .outerjoin(BlockReplica, readable)
+        .outerjoin(Site, usable)
+        .where(Dataset.name.in_(names))
+    )

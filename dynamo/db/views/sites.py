@@ -1,0 +1,113 @@
+"""Sites, partitions and quotas as callers see them."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import case, func, select
+
+from dynamo.db.engine.pagination import Listing, Selection, fits
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import BlockReplica, Partition, Quota, Site, User
+from dynamo.inventory.globs import Glob
+from dynamo.inventory.states import ReplicaState
+
+_SITES: Selection = select(
+    Site.id,
+    Site.name,
+    Site.kind,
+    Site.status,
+    Site.url,
+    Site.rules,
+    Site.scratch,
+    Site.sources,
+    Site.created,
+    Site.since,
+    Site.set_by,
+    Site.max_streams,
+    Site.max_link_streams,
+)
+_USERS: Selection = select(User.name, User.max_bytes, User.used, User.n_files, User.created)
+
+
+def one(work: Work, name: str) -> Any:
+    """Return a site's row or None."""
+    return work.row(_SITES.where(Site.name == name))
+
+
+def some(work: Work, name: Glob | None) -> Listing:
+    """List sites by name."""
+    chosen: Selection = select(Site.id)
+    if name is not None:
+        chosen = chosen.where(fits(work, Site.name, name))
+    return Listing(_SITES, chosen, Site.id, [Site.name])
+
+
+def partitions(work: Work) -> Sequence[Any]:
+    """Return all partitions by name."""
+    columns = (Partition.id, Partition.name, Partition.definition, Partition.allow_last_copy)
+    return work.rows(select(*columns).order_by(Partition.name))
+
+
+def quotas(work: Work, site_ids: Collection[int] | None = None) -> Sequence[Any]:
+    """Return the quotas of sites (None = of all), by partition and site."""
+    statement = (
+        select(
+            Quota.site_id,
+            Quota.partition_id,
+            Site.name.label("site"),
+            Partition.name.label("partition"),
+            Quota.max_bytes,
+            Quota.used,
+            Quota.projected,
+        )
+        .join(Site, Site.id == Quota.site_id)
+        .join(Partition, Partition.id == Quota.partition_id)
+    )
+    if site_ids is not None:
+        statement = statement.where(Quota.site_id.in_(site_ids))
+    return work.rows(statement.order_by(Partition.name, Site.name))
+
+
+def unique_bytes(work: Work, site_id: int | None = None) -> dict[tuple[int, int], int]:
+    """Return (site, partition) → bytes of blocks counted there, each block at one site only.
+
+    A block counts where its oldest complete replica is, else where its oldest one is: so the sum
+    over the sites is what would be left if each file existed once.
+    """
+    complete = case((BlockReplica.complete.is_(True), BlockReplica.id))
+    counted = (
+        select(func.coalesce(func.min(complete), func.min(BlockReplica.id)).label("id"))
+        .where(BlockReplica.state == ReplicaState.VALID)
+        .group_by(BlockReplica.block_id, BlockReplica.partition_id)
+    )
+    if site_id is not None:  # the blocks of one site are enough, wherever else they lie
+        here = select(BlockReplica.block_id).where(BlockReplica.site_id == site_id)
+        counted = counted.where(BlockReplica.block_id.in_(here))
+    oldest = counted.subquery()
+    rows = work.rows(
+        select(BlockReplica.site_id, BlockReplica.partition_id, func.sum(BlockReplica.bytes))
+        .join(oldest, oldest.c.id == BlockReplica.id)
+        .group_by(BlockReplica.site_id, BlockReplica.partition_id)
+    )
+    return {(row[0], row[1]): int(row[2]) for row in rows}
+
+
+def promised(work: Work) -> int | None:
+    """Return the sum of the users' quotas; None where one of them is unlimited."""
+    endless = select(func.count()).select_from(User).where(User.max_bytes.is_(None))
+    if work.scalar(endless):
+        return None
+    return int(work.scalar(select(func.sum(User.max_bytes))) or 0)
+
+
+def users(work: Work, name: Glob | None) -> Listing:
+    """List users by name."""
+    chosen: Selection = select(User.id)
+    if name is not None:
+        chosen = chosen.where(fits(work, User.name, name))
+    return Listing(_USERS, chosen, User.id, [User.name])
+
+
+def user(work: Work, name: str) -> Any:
+    """Return a user's row or None."""
+    return work.row(_USERS.where(User.name == name))

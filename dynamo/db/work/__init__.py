@@ -1,0 +1,1 @@
+"""Pieces of work claimed under leases, and what runs periodically."""

@@ -1,0 +1,161 @@
+"""Claims.
+
+How work is taken, kept, given back and found again, for transfers and deletions alike.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Deletion, Remedy, Transfer
+from dynamo.operations.life import State, Verdict
+
+Operation = type[Transfer] | type[Deletion]
+Claimable = Operation | type[Remedy]
+"""What workers claim; a remedy is nobody's request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who claims: a name that no other claim has, and how long silence is borne."""
+
+    name: str
+    seconds: float
+
+
+def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> dict[int, int]:
+    """Claim those that are still free and due; return id → fencing number.
+
+    What somebody else holds locked at this moment is passed over, not waited for. What a worker
+    has died over comes last and alone: the caller sees to the others again.
+    """
+    due = select(table.id, table.lease_no, table.lost).where(
+        table.id.in_(ids), table.state == State.QUEUED, table.not_before <= work.now
+    )
+    found = _together(work.rows(work.skip_locked(due.order_by(table.id))))
+    free = {row.id: row.lease_no + 1 for row in found}
+    if free:
+        work.changed(
+            update(table)
+            .where(table.id.in_(free))
+            .values(
+                state=State.ACTIVE,
+                attempts=table.attempts + 1,
+                lease_no=table.lease_no + 1,
+                lease_owner=holder.name,
+                lease_until=work.now + timedelta(seconds=holder.seconds),
+                updated=work.now,
+            )
+        )
+    return free
+
+
+def _together(found: Sequence[Any]) -> Sequence[Any]:
+    """Choose what may be held at once: a file that kills its worker must not take others along."""
+    return [row for row in found if not row.lost] or found[:1]
+
+
+def renew(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> set[int]:
+    """Keep claims alive; return those that are still ours."""
+    mine = (table.id.in_(ids), table.state == State.ACTIVE, table.lease_owner == holder.name)
+    until = work.now + timedelta(seconds=holder.seconds)
+    work.changed(update(table).where(*mine).values(lease_until=until))
+    return set(work.scalars(select(table.id).where(*mine)))
+
+
+def held_by(work: Work, table: Claimable, claims: Mapping[int, int], holder: Holder) -> set[int]:
+    """Lock and return those claims that are still ours.
+
+    The others belong to somebody else by now.
+    """
+    mine = select(table.id, table.lease_no).where(
+        table.id.in_(claims), table.state == State.ACTIVE, table.lease_owner == holder.name
+    )
+    locked = mine.order_by(table.id).with_for_update()
+    return {row.id for row in work.rows(locked) if claims[row.id] == row.lease_no}
+
+
+def put_back(
+    work: Work, table: Claimable, operation: int, verdict: Verdict, reason: str, error: str
+) -> None:
+    """Record a failure: tried again later, held or given up as the verdict says."""
+    work.changed(
+        update(table)
+        .where(table.id == operation)
+        .values(
+            state=verdict.state,
+            not_before=verdict.not_before,
+            hinted=_long_ago(work.now),  # nobody was told: the next sweep after that moment does
+            lease_owner=None,
+            lease_until=None,
+            lost=0,
+            reason=reason,
+            error=error[:1000],
+            updated=work.now,
+        )
+    )
+
+
+def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> list[int]:
+    """Free what silent workers held; what cost too many of them is held for a day, and returned."""
+    silent: tuple[Any, ...] = (table.state == State.ACTIVE, table.lease_until < work.now)
+    # found without a lock: an UPDATE that searches for them waits for all that are at work
+    found = work.rows(select(table.id, table.lost).where(*silent))
+    if not found:
+        return []
+    # who fell silent in the middle of a transaction still holds his rows: the others go on
+    mine = select(table.id).where(table.id.in_([row.id for row in found]), *silent)
+    free_ones = work.scalars(work.skip_locked(mine.order_by(table.id)))
+    silent = (table.id.in_(free_ones), *silent)
+    poisonous = (*silent, table.lost + 1 >= lost_limit)
+    common = {
+        "lost": table.lost + 1,
+        "lease_owner": None,
+        "lease_until": None,
+        "reason": "worker-lost",
+        "updated": work.now,
+    }
+    held = {"state": State.HELD, "not_before": work.now + daily, "error": "workers died over it"}
+    work.changed(update(table).where(*poisonous).values(**held, **common))
+    free = {"state": State.QUEUED, "not_before": work.now, "hinted": _long_ago(work.now)}
+    work.changed(update(table).where(*silent).values(**free, **common))
+    freed = set(free_ones)
+    return [row.id for row in found if row.id in freed and row.lost + 1 >= lost_limit]
+
+
+def wake(work: Work, table: Claimable) -> int:
+    """Queue what was held and is due again."""
+    due = (table.state == State.HELD, table.not_before <= work.now)
+    # as in `reclaim`: an UPDATE that searches would wait for all that are at work
+    ids = work.scalars(work.skip_locked(select(table.id).where(*due).order_by(table.id)))
+    if not ids:
+        return 0
+    return work.changed(
+        update(table)
+        .where(table.id.in_(ids))
+        .values(state=State.QUEUED, hinted=_long_ago(work.now))
+    )
+
+
+def unhinted(work: Work, table: Claimable, patience: timedelta, limit: int) -> Sequence[int]:
+    """Return ids of due work whose message is missing or was lost.
+
+    Note that they are sent now.
+    """
+    due = select(table.id).where(
+        table.state == State.QUEUED,
+        table.not_before <= work.now,
+        table.hinted <= work.now - patience,
+    )
+    ids: list[int] = work.scalars(work.skip_locked(due.order_by(table.not_before).limit(limit)))
+    if ids:
+        work.changed(update(table).where(table.id.in_(ids)).values(hinted=work.now))
+    return ids
+
+
+def _long_ago(now: datetime) -> datetime:
+    return now - timedelta(days=1)

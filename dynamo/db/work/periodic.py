@@ -1,0 +1,27 @@
+"""Pulses: which periodic tasks live, and that none of them runs twice at once."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Pulse
+
+
+def take(work: Work, name: str, owner: str, hold: timedelta) -> bool:
+    """Take a periodic task for a while.
+
+    False = somebody else has it. Also notes that the task lives.
+    """
+    if not work.scalar(select(Pulse.name).where(Pulse.name == name)):
+        work.add(Pulse, name=name, at=work.now, owner=owner, until=work.now + hold)
+        return True
+    free = or_(Pulse.until.is_(None), Pulse.until <= work.now)
+    values = {"at": work.now, "owner": owner, "until": work.now + hold}
+    return work.changed(update(Pulse).where(Pulse.name == name, free).values(values)) == 1
+
+
+def last(work: Work, name: str) -> datetime | None:
+    """Return when a periodic task last began."""
+    moment: datetime | None = work.scalar(select(Pulse.at).where(Pulse.name == name))
+    return moment

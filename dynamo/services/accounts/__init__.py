@@ -1,0 +1,1 @@
+"""Who may fill how much: partitions, user quotas, their unique share, bookings."""

@@ -1,0 +1,26 @@
+"""What new files cost their owner, and when a block is full."""
+
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue.block_filling import Limit
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.errors import Full
+from dynamo.services import users
+from dynamo.settings import Settings
+
+
+def limit(settings: Settings) -> Limit:
+    """Return when a block of user data is full."""
+    return Limit(settings.block.max_files, settings.block.max_bytes)
+
+
+def charge(work: Work, owner_id: int | None, n_files: int, size: int) -> None:
+    """Charge an owner with unique bytes. Raises Full, with the figures."""
+    if not accounts.charge(work, owner_id, n_files, size):
+        standing = users.standing(work, owner_id) if owner_id is not None else None
+        raise Full(
+            "the user quota would be exceeded: "
+            f"used {standing.used}, asked {size}, limit {standing.max_bytes} bytes"
+            if standing
+            else "the user quota would be exceeded",
+            "quota-exceeded",
+        )

@@ -1,0 +1,73 @@
+"""Partitions: how full they are, over all sites together and at each, and what is allowed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.sites import sites as rows
+from dynamo.db.views import sites
+from dynamo.errors import NotFound
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.services.accounts.unique_share import Share
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item
+
+
+def all_of_them(use: Tools) -> list[Item]:
+    """Return all partitions; there are a handful."""
+    with use.begin.reading() as work:
+        return _items(use, work)
+
+
+def show(use: Tools, name: str) -> Item:
+    """Return one partition. Raises NotFound."""
+    with use.begin.reading() as work:
+        return _shown(use, work, name)
+
+
+@retried
+def put(use: Tools, name: str, body: asked.PartitionBody, caller: Caller) -> Item:
+    """Say what policies may do in a partition. Raises NotFound."""
+    with use.begin() as work:
+        before = _shown(use, work, name)
+        key = rows.partition_id(work, name)
+        if key is not None and before["allow_last_copy"] is not body.allow_last_copy:
+            rows.set_partition(work, key, {"allow_last_copy": body.allow_last_copy})
+            allowed = "may" if body.allow_last_copy else "may not"
+            why = f"{name}: policies {allowed} delete the last copy of valid data"
+            record(work, [Event("partition-changed", caller.name, why=why)])
+        return _shown(use, work, name)
+
+
+def _shown(use: Tools, work: Work, name: str) -> Item:
+    for item in _items(use, work):
+        if item["name"] == name:
+            return item
+    raise NotFound(f"there is no partition {name!r}")
+
+
+def _items(use: Tools, work: Work) -> list[Item]:
+    unique = sites.unique_bytes(work)
+    quotas = sites.quotas(work)
+    limits = use.settings.user
+    items = []
+    for row in sites.partitions(work):
+        own = [(quota.site, Share.of(quota, unique)) for quota in _of(quotas, row.id)]
+        promised = sites.promised(work) if row.name == limits.partition else 0
+        items.append(
+            {
+                "name": row.name,
+                "definition": row.definition,
+                "allow_last_copy": row.allow_last_copy,
+                **Share.sum(share for _, share in own).item(limits),
+                "promised": promised,
+                "sites": [{"site": site, **share.item(limits)} for site, share in own],
+            }
+        )
+    return items
+
+
+def _of(quotas: Sequence[Any], partition_id: int) -> list[Any]:
+    return [quota for quota in quotas if quota.partition_id == partition_id]

@@ -1,0 +1,84 @@
+"""How much of a quota is used, and how much of that is the only copy of its data."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.views import sites
+from dynamo.services.pagination import Item
+from dynamo.settings import User
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Bytes of a partition at one site, or over several."""
+
+    limit: int | None
+    """None = unlimited."""
+    used: int
+    projected: int
+    unique: int
+
+    @classmethod
+    def of(cls, row: Any, unique: Mapping[tuple[int, int], int]) -> "Share":
+        """Make the share of one site of a row of the quotas."""
+        counted = unique.get((row.site_id, row.partition_id), 0)
+        return cls(row.max_bytes, row.used, row.projected, counted)
+
+    @classmethod
+    def sum(cls, shares: Iterable["Share"]) -> "Share":
+        """Add shares up; one without limit makes the sum unlimited."""
+        all_of_them = list(shares)
+        limits = [share.limit for share in all_of_them if share.limit is not None]
+        return cls(
+            sum(limits) if len(limits) == len(all_of_them) else None,
+            sum(share.used for share in all_of_them),
+            sum(share.projected for share in all_of_them),
+            sum(share.unique for share in all_of_them),
+        )
+
+    @property
+    def ratio(self) -> float:
+        """Return the unique bytes as a share of the quota; of nothing, any byte is too much."""
+        if self.limit is None:
+            return 0.0
+        return self.unique / self.limit if self.limit else float(self.unique > 0)
+
+    def level(self, limits: User) -> str:
+        """Say whether the unique share is to be shown or alarming."""
+        if self.ratio > limits.alarm_share:
+            return "alarm"
+        return "notice" if self.ratio > limits.notice_share else "ok"
+
+    def item(self, limits: User) -> Item:
+        """Return what callers see."""
+        return {
+            "limit": self.limit,
+            "used": self.used,
+            "projected": self.projected,
+            "unique": self.unique,
+            "share": self.ratio,
+            "level": self.level(limits),
+        }
+
+
+_ALARM = "alarm"
+
+
+def alarming(work: Work, limits: User, partition_id: int) -> frozenset[str]:
+    """Return the sites that take no new data of a partition; all, where they are too full together.
+
+    What is unique cannot be deleted to make room, so only more storage or fewer data help.
+    """
+    if not limits.refuse_over_alarm:
+        return frozenset()
+    unique = sites.unique_bytes(work)
+    shares = {
+        quota.site: Share.of(quota, unique)
+        for quota in sites.quotas(work)
+        if quota.partition_id == partition_id and quota.partition == limits.partition
+    }
+    if Share.sum(shares.values()).level(limits) == _ALARM:
+        return frozenset(shares)
+    return frozenset(site for site, share in shares.items() if share.level(limits) == _ALARM)

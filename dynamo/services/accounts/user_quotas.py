@@ -1,0 +1,59 @@
+"""Users' quotas: how many unique bytes each may have, and has."""
+
+from typing import Any
+
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.sites import sites as rows
+from dynamo.db.views import sites
+from dynamo.errors import Invalid, NotFound
+from dynamo.inventory import asked, names
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.globs import Glob
+from dynamo.services import users
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+
+
+def some(use: Tools, user: Glob | None, place: Place) -> Page:
+    """Return a page of users by name."""
+    with use.begin.reading() as work:
+        found = place.of(work, sites.users(work, user))
+        return page(found, [_item(row) for row in found.rows])
+
+
+def show(use: Tools, user: str) -> Item:
+    """Return one user's quota. Raises NotFound."""
+    with use.begin.reading() as work:
+        return _shown(work, user)
+
+
+@retried
+def put(use: Tools, user: str, body: asked.UserQuotaBody, caller: Caller) -> Item:
+    """Say how many unique bytes a user may have; files that waited for room go on."""
+    if not names.is_user(user):
+        raise Invalid(f"{user!r} is not a user name", "name-invalid")
+    with use.begin() as work:
+        key = users.ensure(work, user, use.settings)
+        rows.set_user_quota(work, key, body.limit)
+        rows.wake_user(work, key, ["quota-exceeded"])
+        why = f"quota of {user}: {'unlimited' if body.limit is None else body.limit}"
+        record(work, [Event("quota-changed", caller.name, why=why)])
+        return _shown(work, user)
+
+
+def _shown(work: Work, user: str) -> Item:
+    row = sites.user(work, user) if names.is_user(user) else None
+    if row is None:
+        raise NotFound(f"there is no user {user!r}")
+    return _item(row)
+
+
+def _item(row: Any) -> Item:
+    return {
+        "user": row.name,
+        "limit": row.max_bytes,
+        "used": row.used,
+        "files": row.n_files,
+        "created": row.created,
+    }

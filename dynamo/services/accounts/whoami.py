@@ -1,0 +1,15 @@
+"""Who is asking: the user that a caller is, and the names that are reserved for that user."""
+
+from dynamo.inventory.callers import Caller
+from dynamo.services import authorization as admission
+from dynamo.services.context import Tools
+
+
+def show(use: Tools, caller: Caller) -> dict[str, object]:
+    """Return the caller as a client needs it to name files; datasets are told as a glob."""
+    pattern = use.settings.user.dataset_pattern
+    return {
+        "user": caller.name,
+        "namespace": admission.namespace(use.settings).of(caller.name),
+        "datasets": pattern.replace("{user}", caller.name).replace("{part}", "*"),
+    }

@@ -1,0 +1,88 @@
+"""Cancellation: what has not happened yet is called off; what was done stays."""
+
+from typing import Any
+
+from sqlalchemy import func, or_, select
+
+from dynamo.db import requests
+from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.deletions import condemnation as removal
+from dynamo.db.deletions import dispatch
+from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.tables import File, Transfer
+from dynamo.errors import Conflict, NotFound
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import ENDED, RequestKind, RequestState
+from dynamo.operations.life import OPEN, State
+from dynamo.services import authorization as admission
+from dynamo.services import users
+from dynamo.services.context import Tools
+from dynamo.services.copies import withdrawal
+from dynamo.services.deletions import rescue
+
+
+@retried
+def cancel(use: Tools, kind: RequestKind, request_id: int, caller: Caller) -> None:
+    """Cancel a request; 409 once it has ended."""
+    with use.begin() as work:
+        request = requests.get(work, request_id)
+        if request is None or request.kind != kind:
+            raise NotFound(f"there is no {kind} {request_id}")
+        dataset = registry.dataset(work, request.dataset)
+        _check_caller(work, request, dataset, caller)
+        if kind == RequestKind.DELETION:
+            rescue.rescue(work, use, request, dataset)
+        elif request.state in ENDED:
+            raise Conflict(f"{kind} {request_id} is {request.state} already", "already-ended")
+        requests.end(work, request_id, RequestState.CANCELLED)
+        if kind != RequestKind.DELETION:
+            _CANCEL[kind](work, use, request, caller)
+        record(
+            work, [Event(f"{kind}-cancelled", caller.name, request.dataset, request_id=request_id)]
+        )
+
+
+def _check_caller(work: Work, request: Any, dataset: Any, caller: Caller) -> None:
+    if users.name_of(work, request.owner_id) == caller.name:
+        return
+    admission.check_owner(
+        work, dataset.owner_id if dataset is not None else request.owner_id, caller
+    )
+
+
+# --- injections and copies ----------------------------------------------------------------------
+
+
+def _cancel_injection(work: Work, use: Tools, request: Any, caller: Caller) -> None:
+    """Drop files that have not arrived; their bytes are given back at once."""
+    # what a later call has booked anew is that one's
+    booked_by = func.coalesce(Transfer.rebooked_by, Transfer.request_id)
+    mine = or_(Transfer.request_id == request.id, Transfer.rebooked_by == request.id)
+    pending = (mine, booked_by == request.id, Transfer.state.in_((*OPEN, State.FAILED)))
+    files = work.rows(
+        select(File.id, File.block_id).join(Transfer, Transfer.file_id == File.id).where(*pending)
+    )
+    placing.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
+    order = Order(request.id, "cancelled", caller.name)
+    ids = work.scalars(select(File.id).join(Transfer, Transfer.file_id == File.id).where(*pending))
+    removal.drop(work, ids, order)
+    dispatch.announce(work, request.id, use.settings.work.batch)
+
+
+def _cancel_copy(work: Work, use: Tools, request: Any, caller: Caller) -> None:
+    """Stop copies under way."""
+    withdrawal.withdraw(work, use, request, (), caller.name)
+
+
+def _cancel_closure(work: Work, use: Tools, request: Any, caller: Caller) -> None:
+    """Nobody waits for it any more; what is closed stays closed."""
+
+
+_CANCEL = {
+    RequestKind.INJECTION: _cancel_injection,
+    RequestKind.COPY: _cancel_copy,
+    RequestKind.CLOSURE: _cancel_closure,
+}

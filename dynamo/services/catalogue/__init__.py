@@ -1,0 +1,1 @@
+"""What is where, as callers read it: datasets, blocks, files, replicas, locations, history."""

@@ -1,0 +1,132 @@
+"""Datasets as callers see them, and what may be changed about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import UNSET
+
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import datasets as catalogue
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.views import datasets
+from dynamo.errors import Conflict, Forbidden, Full, Invalid, NotFound
+from dynamo.inventory import asked, names
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.globs import Glob
+from dynamo.inventory.states import DatasetStatus
+from dynamo.services import authorization as admission
+from dynamo.services import users
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFilter:
+    """Which datasets are wanted."""
+
+    name: Glob | None = None
+    owner: str | None = None
+    status: str | None = None
+
+
+def show(use: Tools, name: str) -> Item:
+    """Return one dataset. Raises NotFound."""
+    with use.begin.reading() as work:
+        row = datasets.one(work, name) if names.is_dataset(name) else None
+        if row is None:
+            raise NotFound(f"there is no dataset {name!r}", "dataset-unknown")
+        return _items(work, [row])[0]
+
+
+def some(use: Tools, wanted: DatasetFilter, place: Place) -> Page:
+    """Return a page of datasets by name."""
+    with use.begin.reading() as work:
+        listing = datasets.some(work, wanted.name, wanted.owner, wanted.status)
+        rows = place.of(work, listing)
+        return page(rows, _items(work, rows.rows))
+
+
+@retried
+def change(use: Tools, name: str, body: asked.DatasetChange, caller: Caller) -> Item:
+    """Change what the body names; official data by who makes them, all by operators.
+
+    A new owner is charged with the data, whose bytes the old one gets back.
+    """
+    with use.begin() as work:
+        row = catalogue.locked(work, name) if names.is_dataset(name) else None
+        if row is None:
+            raise NotFound(f"there is no dataset {name!r}", "dataset-unknown")
+        admission.check_owner(work, row.owner_id, caller)
+        if DatasetStatus.DELETED in (row.status, body.status):
+            raise Conflict(f"{name} leaves by a deletion, and then only", "being-deleted")
+        told = {"status": body.status, "type": body.type}
+        values = {
+            field: value
+            for field, value in told.items()
+            if value is not None and value != getattr(row, field)
+        }
+        events = [f"{field}: {getattr(row, field)} → {value}" for field, value in values.items()]
+        if body.owner is not UNSET:
+            events += _give(work, use, row, body.owner, caller)
+        if events:
+            catalogue.put(work, row.id, values)
+            record(work, [Event("dataset-changed", caller.name, name, why=", ".join(events))])
+        return _items(work, [datasets.one(work, name)])[0]
+
+
+def _give(work: Work, use: Tools, row: Any, owner: str | None, caller: Caller) -> list[str]:
+    """Make data a user's, or official (None). Raises Forbidden, Invalid, Full."""
+    if not caller.may_operate:
+        raise Forbidden("only operators give data to somebody else")
+    if owner is not None and not names.is_user(owner):
+        raise Invalid(f"{owner!r} is not a user name", "name-invalid")
+    key = None if owner is None else users.ensure(work, owner, use.settings)
+    if key == row.owner_id:
+        return []
+    before = admission.owner_name(work, row.owner_id)
+    catalogue.put(work, row.id, {"owner_id": key})
+    accounts.refund(work, row.owner_id, row.n_files, row.bytes)
+    if not accounts.charge(work, key, row.n_files, row.bytes):
+        raise Full(f"{owner} has no room for {row.bytes} bytes more", "quota-exceeded")
+    return [f"owner: {before or 'nobody'} → {owner or 'nobody'}"]
+
+
+def _items(work: Work, rows: Sequence[Any]) -> list[Item]:
+    keys = [row.id for row in rows]
+    blocks = datasets.blocks(work, keys)
+    sites: dict[int, list[Any]] = {}
+    for row in datasets.at_sites(work, keys):
+        sites.setdefault(row.dataset_id, []).append(row)
+    return [_item(row, blocks.get(row.id, 0), sites.get(row.id, [])) for row in rows]
+
+
+def _item(row: Any, blocks: int, sites: Sequence[Any]) -> Item:
+    return {
+        "name": row.name,
+        "owner": row.owner,
+        "status": row.status,
+        "type": row.type,
+        "open": row.is_open,
+        "files": row.n_files,
+        "bytes": row.bytes,
+        "blocks": blocks,
+        "created": row.created,
+        "updated": row.updated,
+        "sites": [_at(row, blocks, site) for site in sorted(sites, key=lambda site: site.site)],
+    }
+
+
+def _at(row: Any, blocks: int, site: Any) -> Item:
+    """Say how complete a dataset is at a site; full = every block is here, closed and complete."""
+    return {
+        "site": site.site,
+        "blocks": int(site.blocks),
+        "complete_blocks": int(site.complete),
+        "files": int(site.n_files),
+        "bytes": int(site.bytes),
+        "share": int(site.n_files) / row.n_files if row.n_files else 0.0,
+        "full": 0 < blocks == int(site.complete),
+        "condemned_files": int(site.condemned),
+    }

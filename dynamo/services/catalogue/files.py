@@ -1,0 +1,209 @@
+"""Files as callers see them: where each one is, and why it is not elsewhere yet."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dynamo.db.engine.pagination import Listing, Rows
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.views import files
+from dynamo.errors import Fault, Invalid
+from dynamo.inventory import names
+from dynamo.inventory.globs import Glob
+from dynamo.inventory.names import BlockName
+from dynamo.inventory.states import ReplicaState
+from dynamo.operations.life import State
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+
+AVAILABLE = "available"
+LOST = "lost"
+_ARRIVING = {
+    State.QUEUED: "expected",
+    State.ACTIVE: "copying",
+    State.HELD: "held",
+    State.FAILED: "failed",
+}
+"""What a transfer that has not come to its end says about its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files are wanted; at least one of the three."""
+
+    dataset: Glob | None = None
+    block: BlockName | None = None
+    lfn: Glob | None = None
+
+
+def some(use: Tools, wanted: FileFilter, place: Place) -> Page:
+    """Return a page of files with their replicas, in a handful of queries whatever its length."""
+    with use.begin.reading() as work:
+        rows = _named(work, wanted) or place.of(work, _listing(work, wanted))
+        return page(rows, _items(use, work, rows.rows))
+
+
+def _named(work: Work, wanted: FileFilter) -> Rows | None:
+    """Return the one file of a full name, if that is what is wanted."""
+    if wanted.lfn is None or not wanted.lfn.exact:
+        return None
+    found = files.named(work, [wanted.lfn.text]) if names.is_lfn(wanted.lfn.text) else []
+    return Rows([row for row in found if _fits(row, wanted)], None)
+
+
+def _fits(row: Any, wanted: FileFilter) -> bool:
+    if wanted.dataset is not None and not wanted.dataset.fits(row.dataset):
+        return False
+    return wanted.block is None or (row.dataset, row.uuid) == (
+        wanted.block.dataset,
+        wanted.block.id,
+    )
+
+
+def _listing(work: Work, wanted: FileFilter) -> Listing:
+    if wanted.block is not None:
+        return files.of_block(work, wanted.block, wanted.lfn)
+    if wanted.dataset is not None:
+        return files.of_dataset(work, wanted.dataset, wanted.lfn)
+    detail = "name a dataset or a block, or one lfn without wildcards"
+    raise Invalid("say which files", faults=[Fault("/lfn", detail)])
+
+
+# --- what is known of each file at each site ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """All that is known of the files of a page."""
+
+    sites: dict[int, tuple[str, Any]]
+    """Site → its name and its storage (None where nobody speaks to it)."""
+    replicas: dict[int | None, dict[int, Any]]
+    """Block → site → its replica, the oldest first."""
+    moving: frozenset[int]
+    """Files that may be on their way to or from a site."""
+    present: set[tuple[int, int]]
+    transfers: dict[int, dict[int, Any]]
+    """File → site → what is on its way."""
+    deletions: dict[int, dict[int, Any]]
+
+
+def _items(use: Tools, work: Work, rows: Sequence[Any]) -> list[Item]:
+    world = _world(use, work, rows)
+    return [_item(world, row) for row in rows]
+
+
+def _world(use: Tools, work: Work, rows: Sequence[Any]) -> _World:
+    replicas: dict[int | None, dict[int, Any]] = {}
+    for replica in files.replicas(work, {row.block_id for row in rows if row.block_id is not None}):
+        replicas.setdefault(replica.block_id, {})[replica.site_id] = replica
+    # of a file whose replicas are complete and stay, nothing is on its way in or out
+    settled = {block for block, some in replicas.items() if all(map(_is_settled, some.values()))}
+    moving = frozenset(
+        row.id for row in rows if row.block_id not in settled or row.condemned_by is not None
+    )
+    parts = [r.id for some in replicas.values() for r in some.values() if not r.complete]
+    transfers = _by_file(files.transfers(work, moving))
+    seen = {site for some in (*replicas.values(), *transfers.values()) for site in some}
+    return _World(
+        _sites(use, work, seen),
+        replicas,
+        moving,
+        files.present(work, parts, moving),
+        transfers,
+        _by_file(files.deletions(work, moving)),
+    )
+
+
+def _is_settled(replica: Any) -> bool:
+    return bool(replica.complete) and replica.state != ReplicaState.CONDEMNED
+
+
+def _by_file(rows: Sequence[Any]) -> dict[int, dict[int, Any]]:
+    found: dict[int, dict[int, Any]] = {}
+    for row in rows:
+        found.setdefault(row.file_id, {})[row.site_id] = row
+    return found
+
+
+def _sites(use: Tools, work: Work, keys: Collection[int]) -> dict[int, tuple[str, Any]]:
+    return {key: (row.name, _storage(use, row)) for key, row in files.sites(work, keys).items()}
+
+
+def _storage(use: Tools, site: Any) -> Any:
+    try:
+        return use.storages.at(site.url, site.rules)
+    except Invalid:  # a site that this version does not speak to still shows its files
+        return None
+
+
+def _item(world: _World, row: Any) -> Item:
+    replicas = _moving(world, row) if row.id in world.moving else _settled(world, row)
+    return {
+        "lfn": row.lfn,
+        "size": row.size,
+        "adler32": row.adler32,
+        "dataset": row.dataset,
+        "block": None if row.uuid is None else f"{row.dataset}#{row.uuid}",
+        "created": row.created,
+        "safe_to_delete": any(replica["safe_to_delete"] for replica in replicas),
+        "replicas": replicas,
+    }
+
+
+def _settled(world: _World, row: Any) -> list[Item]:
+    return [
+        _replica(world.sites[site], row.lfn, AVAILABLE, None)
+        for site in world.replicas[row.block_id]
+    ]
+
+
+def _moving(world: _World, row: Any) -> list[Item]:
+    transfers = world.transfers.get(row.id, {})
+    deletions = world.deletions.get(row.id, {})
+    shown: list[Item] = []
+    here = world.replicas.get(row.block_id, {})
+    for site in (*here, *[site for site in transfers if site not in here]):
+        replica, transfer, deletion = here.get(site), transfers.get(site), deletions.get(site)
+        there = replica is not None and (replica.complete or (replica.id, row.id) in world.present)
+        state = _state(replica, transfer, deletion, there=there)
+        if state is not None:
+            shown.append(_replica(world.sites[site], row.lfn, state, deletion or transfer))
+    return shown
+
+
+def _state(replica: Any, transfer: Any, deletion: Any, *, there: bool) -> str | None:
+    """Say how a file is at a site; None where it neither is nor will be."""
+    if deletion is not None:
+        waits = deletion.state == State.QUEUED and not deletion.attempts
+        return "condemned" if waits else "deleting"
+    if replica is not None and replica.state == ReplicaState.CONDEMNED:
+        return "condemned" if there else None
+    if there:
+        return AVAILABLE
+    if transfer is not None:
+        lost = transfer.state == State.FAILED and transfer.reason == LOST
+        return LOST if lost else _ARRIVING[transfer.state]
+    return "expected" if replica is not None else None
+
+
+def _replica(site: tuple[str, Any], lfn: str, state: str, work: Any) -> Item:
+    name, storage = site
+    shown: Item = {
+        "site": name,
+        "state": state,
+        "pfn": _pfn(storage, lfn),
+        "safe_to_delete": state == AVAILABLE,
+    }
+    if state != AVAILABLE and work is not None:
+        shown["reason"] = work.reason
+        shown["attempts"] = work.attempts
+        shown["next_try"] = work.not_before
+    return shown
+
+
+def _pfn(storage: Any, lfn: str) -> str | None:
+    try:
+        return None if storage is None else str(storage.pfn(lfn))
+    except Invalid:  # the site's rules give this name no address
+        return None

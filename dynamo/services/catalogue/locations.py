@@ -1,0 +1,62 @@
+"""Where jobs can read data now."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dynamo.db.views import datasets, locations
+from dynamo.inventory import names
+from dynamo.inventory.globs import Glob
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+
+
+def of(use: Tools, wanted: Sequence[str]) -> Page:
+    """Return where these datasets can be read, in the order asked; unknown ones are marked."""
+    with use.begin.reading() as work:
+        known = [name for name in wanted if names.is_dataset(name)]
+        return Page(_items(wanted, locations.of(work, known)), None)
+
+
+def some(use: Tools, name: Glob, place: Place) -> Page:
+    """Return a page of datasets that fit, and where each can be read."""
+    if name.exact:
+        return of(use, [name.text])
+    with use.begin.reading() as work:
+        rows = place.of(work, datasets.some(work, name, None, None))
+        wanted = [row.name for row in rows.rows]
+        return page(rows, _items(wanted, locations.of(work, wanted)))
+
+
+def _items(wanted: Sequence[str], rows: Sequence[Any]) -> list[Item]:
+    blocks: dict[str, dict[str, Item]] = {}
+    for row in rows:
+        of_dataset = blocks.setdefault(row.dataset, {})
+        if row.uuid is None:
+            continue
+        block = of_dataset.setdefault(row.uuid, _block(row))
+        if row.site is not None:
+            block["sites"].append(row.site)
+    return [_item(name, blocks.get(name)) for name in wanted]
+
+
+def _block(row: Any) -> Item:
+    return {
+        "name": f"{row.dataset}#{row.uuid}",
+        "open": not row.closed,
+        "files": row.n_files,
+        "bytes": row.bytes,
+        "sites": [],
+    }
+
+
+def _item(name: str, blocks: dict[str, Item] | None) -> Item:
+    found = list((blocks or {}).values())
+    for block in found:
+        block["sites"].sort()
+    everywhere = set.intersection(*(set(block["sites"]) for block in found)) if found else set()
+    return {
+        "dataset": name,
+        "known": blocks is not None,
+        "sites": sorted(everywhere),
+        "blocks": found,
+    }

@@ -1,0 +1,45 @@
+"""Block replicas as callers see them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dynamo.db.views import blocks
+from dynamo.inventory.globs import Glob
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFilter:
+    """Which block replicas are wanted."""
+
+    dataset: Glob | None = None
+    site: Glob | None = None
+    group: str | None = None
+
+
+def some(use: Tools, wanted: ReplicaFilter, place: Place) -> Page:
+    """Return a page of block replicas."""
+    with use.begin.reading() as work:
+        listing = blocks.replicas(work, wanted.dataset, wanted.site, wanted.group)
+        rows = place.of(work, listing)
+        return page(rows, [_item(row) for row in rows.rows])
+
+
+def _item(row: Any) -> Item:
+    return {
+        "dataset": row.dataset,
+        "block": f"{row.dataset}#{row.uuid}",
+        "site": row.site,
+        "group": row.group,
+        "partition": row.partition,
+        "state": row.state,
+        "complete": row.complete,
+        "custodial": row.custodial,
+        "files": row.n_files,
+        "bytes": row.bytes,
+        "block_files": row.block_files,
+        "block_bytes": row.block_bytes,
+        "created": row.created,
+        "updated": row.updated,
+    }

@@ -1,0 +1,1 @@
+"""Storage compared with the catalogue: scans, listings, incidents, remedies, repair."""

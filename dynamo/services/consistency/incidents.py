@@ -1,0 +1,39 @@
+"""Incidents: files that are known to be bad or lost, for their owners and for operators."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from dynamo.db.consistency import incidents
+from dynamo.db.tables import Incident
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+
+KINDS = ("lost", "missing", "corrupt")
+
+
+def some(use: Tools, filters: dict[str, str | None], place: Place, *, ended: bool) -> Page:
+    """Return a page of incidents, newest first; `filters` by owner, site, kind, dataset, lfn."""
+    columns = {name: getattr(Incident, name) for name in filters}
+    wheres: list[ColumnElement[bool]] = [
+        columns[name] == value for name, value in filters.items() if value is not None
+    ]
+    if not ended:
+        wheres.append(Incident.ended.is_(None))
+    with use.begin.reading() as work:
+        rows = incidents.some(work, wheres, place.span((int,)))
+        return page(rows, [_item(row) for row in rows.rows])
+
+
+def _item(row: Any) -> Item:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "lfn": row.lfn,
+        "site": row.site or None,
+        "dataset": row.dataset,
+        "owner": row.owner,
+        "at": row.at,
+        "ended": row.ended,
+        "detail": row.detail,
+    }

@@ -1,0 +1,213 @@
+"""Looking at a site: its listing between two looks into the catalogue, and what differs."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from dynamo.consistency import keys
+from dynamo.consistency.comparing import Catalogue, compare
+from dynamo.consistency.judging import Finding, Kind
+from dynamo.consistency.listing import Coverage, Folder, Listed
+from dynamo.db.consistency import expected, incidents
+from dynamo.db.consistency.scans import Held
+from dynamo.db.engine.unit_of_work import retried
+from dynamo.inventory.names import is_lfn, within
+from dynamo.services.context import Tools
+from dynamo.settings import Settings
+from dynamo.storage import protocol
+from dynamo.storage.protocol import StorageError
+
+_RENEW_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a listing saw, as it grows."""
+
+    coverage: Coverage
+    names: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    modified: list[int] = field(default_factory=list)
+    odd: int = 0
+    """Things without a name that Dynamo could use: left alone."""
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def add(self, folder: protocol.Folder) -> None:
+        """Take in a folder."""
+        self.coverage.add(Folder(folder.path, folder.below, folder.complete))
+        if not folder.complete:
+            self.errors[folder.path] = folder.error or "not all of it was seen"
+        for entry in folder.entries:
+            if not is_lfn(entry.lfn):
+                self.odd += 1
+                continue
+            self.odd += entry.size is None
+            self.names.append(entry.lfn)
+            self.sizes.append(-1 if entry.size is None else entry.size)
+            self.modified.append(int(entry.modified.timestamp()))
+
+    def listed(self) -> Listed:
+        """Return the columns."""
+        return Listed(
+            self.names,
+            expected.keys(self.names),
+            np.array(self.sizes, np.int64),
+            np.array(self.modified, np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What differs between a site and the catalogue."""
+
+    findings: Sequence[Finding]
+    n_files: int
+    coverage: Coverage
+    names: Collection[str]
+    odd: int
+    errors: Mapping[str, str]
+    reported: Mapping[str, datetime]
+    """Copies that were said to be bad, and since when."""
+    cleared: Collection[str]
+    """Copies that were said to be bad, and about which nothing is to be done."""
+
+    def says_of(self, lfn: str) -> bool:
+        """Tell whether it is known if there is a file of this name."""
+        return lfn in self.names or self.coverage.proves_absent(lfn)
+
+
+def look(use: Tools, held: Held, renew: Callable[[], None]) -> Result:
+    """List a site and compare. Raises StorageError where the listing is not to be trusted."""
+    before = _known(use, held)
+    seen = _listed(use, held, renew)
+    after = _known(use, held)
+    listed = seen.listed()
+    difference = compare(listed, before, after)
+    missing = _names(use, before.ids[difference.missing].tolist())
+    absent = [
+        Finding(Kind.MISSING, missing[key], max(0, size))
+        for key, size in zip(
+            before.ids[difference.missing].tolist(),
+            before.sizes[difference.missing].tolist(),
+            strict=True,
+        )
+        if key in missing and seen.coverage.proves_absent(missing[key])
+    ]
+    _check_trust(seen, listed, missing.values(), absent)
+    own = use.settings.user.namespace
+    dark = [f for f in _there(Kind.DARK, listed, difference.dark) if _is_ours(use, own, f.lfn)]
+    wrong = _there(Kind.WRONG, listed, difference.found)
+    corrupt, reported, cleared = _told(
+        use, held, listed, before, {f.lfn for f in (*absent, *wrong)}
+    )
+    return Result(
+        _once([*absent, *wrong, *corrupt, *dark]),
+        max(len(listed), int(np.count_nonzero(before.sure))),
+        seen.coverage,
+        set(seen.names),
+        seen.odd,
+        seen.errors,
+        reported,
+        cleared,
+    )
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    return list({finding.lfn: finding for finding in reversed(findings)}.values())[::-1]
+
+
+def _is_ours(use: Tools, namespace: str, lfn: str) -> bool:
+    """Tell whether only Dynamo may have put a file there; what is on its way in is left alone."""
+    apart = (use.settings.injection.area, use.settings.consistency.quarantine)
+    return within(lfn, namespace) and not any(within(lfn, area) for area in apart)
+
+
+def _there(kind: Kind, listed: Listed, places: Any) -> list[Finding]:
+    return [
+        Finding(
+            kind,
+            listed.names[place],
+            int(listed.sizes[place]),
+            datetime.fromtimestamp(int(listed.modified[place]), UTC),
+        )
+        for place in places.tolist()
+    ]
+
+
+def _check_trust(
+    seen: _Seen, listed: Listed, missing: Collection[str], absent: Collection[Finding]
+) -> None:
+    """Refuse a listing that failed as a whole, or that shows nothing where something should be."""
+    for area in seen.coverage.areas:
+        if area in seen.errors and any(within(lfn, area) for lfn in missing):
+            raise StorageError("destination-error", f"{area} was not listed: {seen.errors[area]}")
+    if absent and not len(listed):
+        text = f"the listing shows no file at all where {len(absent)} should be"
+        raise StorageError("destination-error", text)
+
+
+def _told(
+    use: Tools, held: Held, listed: Listed, before: Catalogue, found: Collection[str]
+) -> tuple[list[Finding], dict[str, datetime], list[str]]:
+    """Look at the copies that were read and found bad: which may be so, and which are not."""
+    with use.begin.reading() as work:
+        rows = incidents.at_site(work, held.site)
+    wanted = expected.keys(row.lfn for row in rows)
+    places = keys.places(wanted, listed.keys).tolist()
+    sure = keys.among(wanted, before.keys[before.sure]).tolist()
+    corrupt: dict[str, Finding] = {}
+    reported: dict[str, datetime] = {}
+    cleared = []
+    for row, place, known in zip(rows, places, sure, strict=True):
+        if row.lfn in found or (known and place < 0):
+            continue
+        if known and row.kind == Kind.CORRUPT:
+            corrupt[row.lfn] = _there(Kind.CORRUPT, listed, np.array([place]))[0]
+            reported[row.lfn] = row.at
+        else:
+            cleared.append(row.lfn)
+    return list(corrupt.values()), reported, cleared
+
+
+@retried
+def _known(use: Tools, held: Held) -> Catalogue:
+    with use.begin.snapshot() as work:
+        return expected.known(work, held.site_id)
+
+
+@retried
+def _names(use: Tools, file_ids: Sequence[int]) -> dict[int, str]:
+    with use.begin.reading() as work:
+        return dict(expected.names(work, file_ids))
+
+
+def areas(settings: Settings) -> list[str]:
+    """Return the folders that are listed at each site, none of them within another."""
+    wanted = sorted({settings.user.namespace, *settings.consistency.areas}, key=len)
+    chosen: list[str] = []
+    for area in wanted:
+        if not any(within(area, other) for other in chosen):
+            chosen.append(area)
+    return chosen
+
+
+def _listed(use: Tools, held: Held, renew: Callable[[], None]) -> _Seen:
+    storage = use.storages.at(held.url, held.rules)
+    wanted = areas(use.settings)
+    seen = _Seen(Coverage(wanted))
+    renewed = time.monotonic()
+    for folder in _folders(storage, wanted):
+        seen.add(folder)
+        if time.monotonic() - renewed > _RENEW_SECONDS:
+            renew()
+            renewed = time.monotonic()
+    return seen
+
+
+def _folders(storage: protocol.Storage, wanted: Sequence[str]) -> Iterator[protocol.Folder]:
+    for area in wanted:
+        yield from storage.listing(area)

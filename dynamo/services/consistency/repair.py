@@ -1,0 +1,214 @@
+"""Mending: a file that is missing or bad at a site leaves its replica there, and is fetched again.
+
+Where no other copy is left the file is declared lost: its owner sees it, injects it again or drops
+it. All functions expect the file's block locked by the caller.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, literal, select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import users
+from dynamo.db.consistency import expected, incidents
+from dynamo.db.consistency.incidents import LOST, Report
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.history import Event, record
+from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
+from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers import transfers
+from dynamo.inventory.states import RequestKind, RequestState, TransferKind
+from dynamo.operations.life import OPEN, State
+from dynamo.services.context import Tools
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.deletions import rescue
+from dynamo.services.system_requests import SYSTEM
+
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A file that is not, or not whole, where the catalogue says."""
+
+    file: Any
+    """Its row, as `expected.held` returns it."""
+    site_id: int
+    site: str
+    found: str
+    why: str
+
+
+def has_other_copy(work: Work, file: Any) -> bool:
+    """Tell whether another replica holds the file, readable now or not, or is on its way out."""
+    here = (BlockReplica.block_id == file.block_id, BlockReplica.id != file.replica_id)
+    listed = exists().where(
+        ReplicaFile.replica_id == BlockReplica.id, ReplicaFile.file_id == file.id
+    )
+    holds = BlockReplica.complete.is_(True) | listed
+    return work.scalar(select(BlockReplica.id).where(*here, holds).limit(1)) is not None
+
+
+def mend(work: Work, use: Tools, bad: Bad) -> None:
+    """Take the file out of its replica; fetch it again, or declare it lost."""
+    file = bad.file
+    _take_out(work, bad)
+    event = Event(
+        f"{bad.found}-file", SYSTEM, file.dataset, file.uuid, file.lfn, bad.site, why=bad.why
+    )
+    record(work, [event])
+    incidents.end_at(work, bad.site, [file.lfn])
+    source = sources.of_file(work, file.block_id, file.lfn, bad.site_id)
+    if source is None:
+        condemning.judge_all(work, rescue.revive(work, file.block_id), use.again)
+        source = sources.of_file(work, file.block_id, file.lfn, bad.site_id)
+    transfers.forget_ended(work, bad.site_id, [file.id])
+    if source is not None or has_other_copy(work, file):
+        _fetch(work, use, bad, source)
+    else:
+        _declare_lost(work, use, bad)
+
+
+def _take_out(work: Work, bad: Bad) -> None:
+    """Take a file out of the replica's list and counts; a complete one lists its files from now."""
+    file, replica = bad.file, bad.file.replica_id
+    if file.complete:
+        others = (File.block_id == file.block_id, File.id != file.id, File.condemned_by.is_(None))
+        rows = select(literal(replica), File.id).where(*others)
+        work.changed(insert(ReplicaFile).from_select(["replica_id", "file_id"], rows))
+    else:
+        mine = (ReplicaFile.replica_id == replica, ReplicaFile.file_id == file.id)
+        work.changed(delete(ReplicaFile).where(*mine))
+    left = {
+        "complete": False,
+        "n_files": BlockReplica.n_files - 1,
+        "bytes": BlockReplica.bytes - file.size,
+        "updated": work.now,
+    }
+    work.changed(update(BlockReplica).where(BlockReplica.id == replica).values(left))
+    # it comes again, or stays promised to its owner: its room is kept
+    accounts.shift(work, {(bad.site_id, file.partition_id): (0, -file.size)})
+
+
+def _fetch(work: Work, use: Tools, bad: Bad, source: int | None) -> None:
+    """Send for another copy; one that cannot be read now is waited for."""
+    if source is not None:
+        placing.pin(work, {source: 1})
+    state = State.QUEUED if source is not None else State.HELD
+    due = work.now if source is not None else work.now + use.again
+    request_id = _request(work, use, bad, RequestState.RUNNING)
+    key = _transfer(
+        work,
+        bad,
+        request_id,
+        TransferKind.COPY,
+        state=state,
+        not_before=due,
+        source_id=source,
+        reason=None if source is not None else "no-source",
+    )
+    if source is not None:
+        work.hint(*transfers.described(work, [key], use.settings.work.batch))
+
+
+def _declare_lost(work: Work, use: Tools, bad: Bad) -> None:
+    """Tell the owner; the row of a failed arrival lets the file be injected again."""
+    file = bad.file
+    why = f"{bad.found} at {bad.site}, the only copy: {bad.why}"
+    elsewhere = (Transfer.file_id == file.id, Transfer.state.in_((State.DONE, State.CANCELLED)))
+    work.changed(delete(Transfer).where(*elsewhere))
+    request_id = _request(work, use, bad, RequestState.FAILED)
+    _transfer(
+        work,
+        bad,
+        request_id,
+        TransferKind.PULL,
+        state=State.FAILED,
+        not_before=None,
+        reason=LOST,
+        error=why[:1000],
+    )
+    about = {"dataset": file.dataset, "block": file.uuid, "site": bad.site, "bytes": file.size}
+    tell_lost(work, file.lfn, why, **about)
+
+
+def tell_lost(work: Work, lfn: str, why: str, **about: Any) -> None:
+    """Tell the owner of a file that it is lost, once; the history keeps what else is known."""
+    if incidents.report(work, Report(lfn, "", LOST, why)):
+        record(work, [Event("lost", SYSTEM, lfn=lfn, n_files=1, **about)])
+
+
+def _request(work: Work, use: Tools, bad: Bad, state: RequestState) -> int:
+    """File what this goes under: a copy that nobody asked for."""
+    lost = state == RequestState.FAILED
+    filed = requests.Filed(
+        RequestKind.COPY,
+        users.register(work, SYSTEM, 0),
+        bad.file.dataset,
+        {"sites": [], "cycle": 0, "mends": bad.file.lfn, "site": bad.site},
+        n_files=1,
+        bytes=bad.file.size,
+        not_before=None if lost else work.now + use.again,
+        state=state,
+    )
+    return requests.add(work, filed)
+
+
+def _transfer(work: Work, bad: Bad, request_id: int, kind: TransferKind, **values: Any) -> int:
+    return work.add(
+        Transfer,
+        kind=kind,
+        request_id=request_id,
+        file_id=bad.file.id,
+        site_id=bad.site_id,
+        replica_id=bad.file.replica_id,
+        confirmed=True,
+        hinted=work.now,
+        **transfers.untried(work),
+        **values,
+    )
+
+
+def give_up_hopeless(work: Work, use: Tools) -> int:
+    """Declare those files lost that wait for a copy to read while the last one has gone."""
+    waiting = (
+        Transfer.kind == TransferKind.COPY,
+        Transfer.state.in_((State.QUEUED, State.HELD)),
+        Transfer.source_id.is_(None),
+        Transfer.reason == "no-source",
+    )
+    rows = work.rows(
+        select(Transfer.id, File.block_id, File.lfn, Transfer.site_id, Site.name)
+        .join(File, File.id == Transfer.file_id)
+        .join(Site, Site.id == Transfer.site_id)
+        .where(*waiting, File.condemned_by.is_(None))
+        .limit(_AT_ONCE)
+    )
+    placing.lock_blocks(work, {row.block_id for row in rows})
+    return sum(_give_up(work, use, row, waiting) for row in rows)
+
+
+def _give_up(work: Work, use: Tools, row: Any, waiting: tuple[Any, ...]) -> bool:
+    file = expected.expected_at(work, row.site_id, row.lfn)
+    if file is None or has_other_copy(work, file) or _comes(work, file):
+        return False
+    if not work.changed(delete(Transfer).where(Transfer.id == row.id, *waiting)):
+        return False
+    _declare_lost(work, use, Bad(file, row.site_id, row.name, "missing", "no copy is left"))
+    return True
+
+
+def _comes(work: Work, file: Any) -> bool:
+    """Tell whether a job has handed the file over again, and it is on its way."""
+    again = (Transfer.file_id == file.id, Transfer.kind != TransferKind.COPY)
+    coming = select(Transfer.id).where(*again, Transfer.state.in_(OPEN)).limit(1)
+    return work.scalar(coming) is not None
+
+
+def still_there(work: Work, site_id: int, lfn: str) -> Any:
+    """Return the file's row if the catalogue still says that it is at the site, else None."""
+    rows = expected.held(work, site_id, [lfn])
+    return rows[0] if rows and rows[0].size is not None else None

@@ -1,0 +1,62 @@
+"""Cleaning: temporary files that a cancelled or killed transfer has left are removed."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from dynamo.db.consistency.scans import Held
+from dynamo.db.engine.unit_of_work import retried
+from dynamo.db.sites import switches
+from dynamo.db.tables import Transfer
+from dynamo.errors import DynamoError
+from dynamo.logs import logger
+from dynamo.operations.life import OPEN
+from dynamo.services.context import Tools
+from dynamo.storage import temporaries
+
+log = logger("consistency")
+_CHUNK = 1000
+
+
+def clean(use: Tools, site: Held) -> int:
+    """Remove old temporary files of a site that no open transfer needs; return how many."""
+    before = _before(use)
+    if before is None:
+        return 0
+    area = use.settings.injection.area
+    storage = use.storages.at(site.url, site.rules)
+    try:
+        count = storage.clean(area, before, lambda names: _needed(use, site.site_id, names))
+    except DynamoError as failed:  # what is left is found by the next scan
+        log.warning("cleaning failed", site=site.site, detail=failed.detail)
+        return 0
+    if count:
+        log.info("temporary files removed", site=site.site, files=count)
+    return count
+
+
+@retried
+def _before(use: Tools) -> datetime | None:
+    """Return the moment before which temporaries are old; None while deletions are stopped."""
+    with use.begin.reading() as work:
+        if switches.stopped(work, switches.DELETIONS):
+            return None
+        return work.now - timedelta(days=use.settings.consistency.temporary_days)
+
+
+@retried
+def _needed(use: Tools, site_id: int, names: Collection[str]) -> set[str]:
+    """Return those names that an open transfer still writes, or has yet to verify."""
+    area = use.settings.injection.area
+    owners = {name: temporaries.owner_of(name, area) for name in names}
+    keys = sorted({owner for owner in owners.values() if isinstance(owner, int)})
+    is_open = Transfer.state.in_(OPEN)
+    with use.begin.reading() as work:
+        busy: set[int | str | None] = set()
+        for start in range(0, len(keys), _CHUNK):
+            some = Transfer.id.in_(keys[start : start + _CHUNK])
+            busy |= set(work.scalars(select(Transfer.id).where(some, is_open)))
+        uploads = (Transfer.site_id == site_id, Transfer.upload.is_not(None), is_open)
+        busy |= set(work.scalars(select(Transfer.upload).where(*uploads)))
+    return {name for name, owner in owners.items() if owner in busy}

@@ -1,0 +1,56 @@
+"""What every service is handed: where to remember, how to reach storages, which numbers hold."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from dynamo.db.engine.unit_of_work import UnitOfWork
+from dynamo.operations.life import Patience
+from dynamo.settings import Settings
+from dynamo.storage.limits import Limits
+from dynamo.storage.registry import Storages
+
+
+def storages(
+    settings: Settings, answer_seconds: float | None = None, patience: float | None = None
+) -> Storages:
+    """Make the storages as the settings want them; who cannot wait says for how long.
+
+    `answer_seconds`: for a storage's answer; `patience`: for it to prepare an upload.
+    """
+    work = settings.work
+    limits = Limits(
+        answer_seconds or work.answer_seconds, work.call_seconds, work.third_party_bytes
+    )
+    return Storages(settings.injection.area, limits, patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The adapters and settings of one process."""
+
+    begin: UnitOfWork
+    settings: Settings
+    storages: Storages
+    stopwatch: Callable[[], float] = time.monotonic
+    """Seconds since any moment: how long a file takes is learnt with it."""
+    dice: Random = field(default_factory=Random)
+    """Chance in how long what has failed is left alone."""
+
+    @property
+    def again(self) -> timedelta:
+        """Return how long a request that waits is left alone before it is looked at again."""
+        return timedelta(seconds=self.settings.work.hint_seconds)
+
+    @property
+    def patience(self) -> Patience:
+        """Return how failed operations are tried again."""
+        retry = self.settings.retry
+        return Patience(
+            first=timedelta(seconds=retry.first_seconds),
+            longest=timedelta(seconds=retry.longest_seconds),
+            attempts=retry.attempts,
+            daily=timedelta(seconds=retry.daily_seconds),
+        )

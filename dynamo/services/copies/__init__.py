@@ -1,0 +1,1 @@
+"""Copy requests: filed, planned, completed, consolidated, withdrawn."""

@@ -1,0 +1,73 @@
+"""Completing: where a site has only a part of a block that somebody wants there, the rest is sent.
+
+Such parts were stated of official data, or are left of copies that were given up. Their whole
+blocks count against the quota already.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, exists, or_, select
+
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.tables import Block, BlockReplica, File, Request, Site, Transfer
+from dynamo.inventory.states import ENDED, SiteStatus
+from dynamo.operations.hints import batches
+from dynamo.operations.life import State
+from dynamo.services.context import Tools
+from dynamo.services.copies.request import Wish, at_its_sites
+from dynamo.services.copies.status import Excuse
+from dynamo.services.replication import completion
+from dynamo.services.replication.completion import PARTS_AT_ONCE
+from dynamo.services.replication.partial_blocks import ENDED_COPIES, PART, Errand, Filled, lacks
+
+
+def complete(use: Tools, wish: Wish) -> Excuse | None:
+    """Send for what parts at the sites of a request lack; say why not, where it cannot be had."""
+    parts, key = batches(_parts(use, wish), PARTS_AT_ONCE), wish.request_id
+    lost = sum(_complete(use, key, batch).nowhere for batch in parts)
+    return Excuse("no-source", f"{lost} files can be read nowhere else now") if lost else None
+
+
+@retried
+def _parts(use: Tools, wish: Wish) -> Sequence[int]:
+    with use.begin.reading() as work:
+        again = _not_tried_by(work, use, wish.request_id)
+        return work.scalars(
+            select(BlockReplica.id)
+            .join(Block, Block.id == BlockReplica.block_id)
+            .join(Site, Site.id == BlockReplica.site_id)
+            .where(
+                *at_its_sites(wish),
+                *PART,
+                Site.status == SiteStatus.READY,
+                exists().where(File.block_id == BlockReplica.block_id, *lacks(again)),
+            )
+            .order_by(BlockReplica.id)
+        )
+
+
+@retried
+def _complete(use: Tools, request_id: int, replica_ids: Sequence[int]) -> Filled:
+    with use.begin() as work:
+        errand = Errand(request_id, _not_tried_by(work, use, request_id))
+        return completion.filled(work, use, errand, replica_ids)
+
+
+def _not_tried_by(work: Work, use: Tools, request_id: int) -> Any:
+    """Tell which ended copies a request tries again: none that it has given up itself.
+
+    Of those that others have given up it leaves alone what an open one ends with, unless it was
+    filed later: two requests that try again what the other gave up would never end.
+    """
+    filed = work.scalar(select(Request.created).where(Request.id == request_id)) or work.now
+    long_ago = work.now - timedelta(days=use.settings.retry.give_up_days)
+    over = (
+        exists()
+        .where(Request.id == Transfer.request_id, Request.state.in_(ENDED))
+        .correlate(Transfer)
+    )
+    old = Transfer.updated <= max(filed, long_ago)
+    free = or_(Transfer.state == State.CANCELLED, old, over)
+    return and_(ENDED_COPIES, Transfer.request_id != request_id, free)

@@ -1,0 +1,109 @@
+"""Gathering: the scattered replicas leave behind a consolidation, block by block."""
+
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import and_, false, or_, select
+
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.deletions import dispatch
+from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Request,
+)
+from dynamo.inventory.states import ReplicaState, RequestState
+from dynamo.operations.hints import batches
+from dynamo.points import Point, reached
+from dynamo.services.context import Tools
+from dynamo.services.copies.request import Wish, beside, blocks_of, wanted
+from dynamo.services.copies.status import WAITING, Excuse
+from dynamo.services.deletions import guard
+from dynamo.services.deletions.guard import Refusals
+from dynamo.settings import Dealer
+
+BLOCKS_AT_ONCE = 20
+"""Blocks cleaned up behind in one transaction."""
+
+_STAYS = {
+    "switched_off": ("switched-off", "an operator has stopped the deletion of the old copies"),
+    "last_copy": ("last-copy", "the old copies stay while {site} is not ready or to be emptied"),
+    "in_use": (WAITING, "the old copies are still read from"),
+    "too_much": (WAITING, "the old copies follow when less is leaving their sites"),
+}
+"""By refusal of the guard; first what a person or a site must change."""
+
+
+def clean_up(use: Tools, wish: Wish) -> Excuse | None:
+    """Remove the scattered replicas of blocks that are complete at their new place.
+
+    Say why some of them stay, where they do.
+    """
+    refused = set[str]()
+    for batch in batches(_scattered(use, wish), BLOCKS_AT_ONCE):
+        stays = _remove_scattered(use, wish, batch)
+        refused |= {field.name for field in fields(stays) if getattr(stays, field.name)}
+        reached(Point.GATHERED)
+    return next((_stays(name, wish) for name in _STAYS if name in refused), None)
+
+
+def _stays(refusal: str, wish: Wish) -> Excuse:
+    reason, text = _STAYS[refusal]
+    return Excuse(reason, text.format(site=wish.sites[0].name))
+
+
+@retried
+def _scattered(use: Tools, wish: Wish) -> list[int]:
+    with use.begin.reading() as work:
+        found = work.rows(leftovers(work, wish, use.settings.dealer))
+        return sorted({row.block_id for row in found})
+
+
+def leftovers(work: Work, wish: Wish, settings: Dealer) -> Any:
+    """Select valid replicas elsewhere of blocks that are complete at the site.
+
+    Unless another request has brought them there, or wants them where they lay before.
+    """
+    home = BlockReplica.__table__.alias("home")
+    others = select(Request.id).where(
+        Request.id == BlockReplica.request_id,
+        Request.id != wish.request_id,
+        Request.state != RequestState.CANCELLED,
+    )
+    return (
+        select(BlockReplica.id, BlockReplica.block_id)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .join(home, home.c.block_id == BlockReplica.block_id)
+        .where(
+            *wanted(wish),
+            home.c.site_id == wish.sites[0].id,
+            home.c.complete.is_(True),
+            home.c.state == ReplicaState.VALID,
+            BlockReplica.site_id != wish.sites[0].id,
+            BlockReplica.state == ReplicaState.VALID,
+            ~others.where(Request.body["consolidate"].as_boolean().is_(False)).exists(),
+            ~or_(false(), *(_wanted_by(other) for other in beside(work, settings, wish))),
+        )
+    )
+
+
+def _wanted_by(other: Wish) -> Any:
+    """Return the condition for replicas that another request wants where they are."""
+    here = BlockReplica.site_id.in_([site.id for site in other.sites])
+    return and_(here, *blocks_of(other))
+
+
+@retried
+def _remove_scattered(use: Tools, wish: Wish, block_ids: Collection[int]) -> Refusals:
+    with use.begin() as work:
+        placing.lock_blocks(work, block_ids)
+        found = leftovers(work, wish, use.settings.dealer)
+        replicas = work.rows(found.where(BlockReplica.block_id.in_(block_ids)))
+        most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
+        order = Order(wish.request_id, "consolidation", "dynamo", most=most, leaving=leaving)
+        condemned = guard.condemn(work, [row.id for row in replicas], order)
+        dispatch.announce(work, wish.request_id, use.settings.work.batch)
+        return condemned.refused

@@ -1,0 +1,220 @@
+"""Fulfilment: how far a copy request is, and what it waits for."""
+
+from typing import Any
+
+from sqlalchemy import and_, case, func, select
+
+from dynamo.db import requests
+from dynamo.db.catalogue import names as registry
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.sites import switches
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Deletion,
+    File,
+    Site,
+    Transfer,
+)
+from dynamo.db.transfers.streams import UNSENT
+from dynamo.inventory.states import ENDED, ReplicaState, RequestState
+from dynamo.operations.life import OPEN, State
+from dynamo.services.context import Tools
+from dynamo.services.copies.consolidation import leftovers
+from dynamo.services.copies.request import Wish, at_its_sites, filling, of_wish, wanted
+from dynamo.services.copies.status import WAITING, Excuse
+
+_STILL_FILLED = Excuse(WAITING, "what is still being filled is copied when it is closed")
+
+
+@retried
+def judge(use: Tools, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -> None:
+    """Say how far the request is.
+
+    It has ended when nothing more can come and all is where it should be. `stays` says why old
+    copies are not deleted behind it.
+    """
+    with use.begin() as work:
+        dataset = registry.dataset(work, wish.dataset.name)
+        if dataset is None:
+            return  # removed this moment: the next look at the request says so
+        # asked before blocks are counted: one that closes between would be missed by both; blocks
+        # named one by one are all there will be, a dataset may still grow while it is open
+        growing = wish.blocks is None and dataset.is_open
+        more = growing or bool(work.scalar(_unfinished(wish)))
+        n_blocks, waiting = _count(work, wish)
+        scattered = leaving = 0
+        if wish.consolidate:
+            scattered = len(work.rows(leftovers(work, wish, use.settings.dealer)))
+            leaving = int(work.scalar(_leaving(wish)))
+        if not (more or n_blocks or leaving):
+            gone = "nothing is left of what was asked for"
+            requests.end(work, wish.request_id, RequestState.FAILED, "not-found", gone)
+            return
+        if not (more or waiting or scattered or leaving):
+            requests.end(work, wish.request_id, RequestState.DONE)
+            return
+        if excuse is None and not (more or scattered or leaving):
+            given_up = _given_up(work, wish)
+            if given_up is not None:
+                said = (given_up.reason, given_up.error)
+                requests.end(work, wish.request_id, RequestState.FAILED, *said)
+                return
+        still_filled = _STILL_FILLED if more else None
+        why = _why(work, wish, excuse if waiting else still_filled, stays if scattered else None)
+        state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
+        requests.put(
+            work,
+            wish.request_id,
+            state=state,
+            reason=None if why is None else why.reason,
+            detail=None if why is None else why.detail,
+            not_before=work.now + use.again,
+        )
+
+
+@retried
+def follow(use: Tools, request_id: int) -> None:
+    """Say how far the copies of a cycle are, which nobody asked for."""
+    with use.begin() as work:
+        request = requests.locked(work, request_id)
+        if request is None or request.state in ENDED or request.body.get("cycle") is None:
+            return
+        mine = (Transfer.request_id == request_id, Transfer.state.in_(OPEN))
+        if work.scalar(select(func.count()).select_from(Transfer).where(*mine)):
+            requests.put(work, request_id, not_before=work.now + use.again)
+        else:
+            state = RequestState.FAILED if request.n_failed else RequestState.DONE
+            requests.end(work, request_id, state)
+
+
+def _count(work: Work, wish: Wish) -> tuple[int, int]:
+    """Bring the progress in line with what is there.
+
+    Return how many blocks there are to copy, and how many copies of them lack.
+    """
+    sums = (func.count(), func.sum(Block.n_files), func.sum(Block.bytes))
+    n_blocks, n_files, size = (
+        int(one or 0) for one in work.row(select(*sums).where(*wanted(wish)))
+    )
+    here = _here(wish).subquery()
+    n = wish.n_copies
+    complete = case((here.c.complete > n, n), else_=here.c.complete)
+    done = (func.sum(complete), func.sum(here.c.n_files), func.sum(here.c.bytes))
+    n_complete, files_done, bytes_done = (int(one or 0) for one in work.row(select(*done)))
+    requests.put(
+        work,
+        wish.request_id,
+        n_files=n_files * n,
+        bytes=size * n,
+        n_done=min(files_done, n_files * n),
+        bytes_done=min(bytes_done, size * n),
+    )
+    return n_blocks, n_blocks * n - n_complete
+
+
+def _here(wish: Wish) -> Any:
+    """Select by block what of it is at the sites that are meant, and whole in the right hands."""
+    whole = case((and_(BlockReplica.complete.is_(True), *_owned(wish)), 1), else_=0)
+    return (
+        select(
+            func.sum(whole).label("complete"),
+            func.sum(BlockReplica.n_files).label("n_files"),
+            func.sum(BlockReplica.bytes).label("bytes"),
+        )
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(*at_its_sites(wish), BlockReplica.state == ReplicaState.VALID)
+        .group_by(BlockReplica.block_id)
+    )
+
+
+def _owned(wish: Wish) -> tuple[Any, ...]:
+    """Return the condition for replicas of the group that a request names.
+
+    Blocks that are shared out belong to whom they belonged where they lay already.
+    """
+    if wish.group is None or wish.group_id is None or wish.spread:
+        return ()
+    return (BlockReplica.group_id == wish.group_id,)
+
+
+def _leaving(wish: Wish) -> Any:
+    """Count files that are still being deleted behind the request."""
+    return select(func.count()).select_from(Deletion).where(Deletion.request_id == wish.request_id)
+
+
+def _unfinished(wish: Wish) -> Any:
+    """Tell whether blocks that are wanted are still open, or files have no block yet."""
+    open_block = select(Block.id).where(*of_wish(wish), Block.closed.is_(False))
+    if wish.blocks is not None:
+        return select(open_block.exists())
+    loose = select(File.id).where(
+        File.dataset_id == wish.dataset.id, File.block_id.is_(None), File.condemned_by.is_(None)
+    )
+    return select(open_block.exists() | loose.exists())
+
+
+def _given_up(work: Work, wish: Wish) -> Any:
+    """Return a copy that was given up, if nobody tries any that are wanted any more; else None."""
+    here = Transfer.site_id.in_([site.id for site in wish.sites])
+    failed = (Transfer.request_id == wish.request_id, Transfer.state == State.FAILED, here)
+    found = work.row(select(Transfer.reason, Transfer.error).where(*failed).limit(1))
+    if found is None:
+        return None
+    tried = (
+        select(Transfer.id)
+        .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(*at_its_sites(wish), Transfer.state.in_(OPEN))
+    )
+    return found if work.scalar(tried.limit(1)) is None else None
+
+
+def _why(work: Work, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -> Excuse | None:
+    """Return what is said of a request: first what a person or a site must change."""
+    if excuse is not None and excuse.holds:
+        return excuse
+    if work.scalar(_going(wish)) is not None:
+        return excuse
+    said = (_held(work, wish), _left(work, wish), stays, excuse)
+    return min((one for one in said if one), key=lambda one: not one.holds, default=None)
+
+
+def _going(wish: Wish) -> Any:
+    """Select copies that are on their way."""
+    others = (Transfer.state == State.QUEUED) & (Transfer.hinted > UNSENT) & ~_RESTS
+    under_way = others | (Transfer.state == State.ACTIVE)
+    return select(Transfer.id).where(filling(wish), under_way).limit(1)
+
+
+_RESTS = Transfer.reason.is_not(None) & (Transfer.reason == "site-failing")
+
+
+def _held(work: Work, wish: Wish) -> Excuse | None:
+    """Say why copies do not come."""
+    said = select(Transfer.reason, Transfer.error).where(filling(wish)).limit(1)
+    waits = work.row(said.where(Transfer.state == State.QUEUED, _RESTS))
+    if waits is not None:
+        return Excuse("site-failing", f"waiting: {waits.error}"[:1000])
+    held = work.row(said.where(Transfer.state.in_((State.HELD, State.FAILED))))
+    return None if held is None else Excuse(held.reason, held.error)
+
+
+def _left(work: Work, wish: Wish) -> Excuse | None:
+    """Say why what is leaving behind the request does not go, where none of it does."""
+    mine = Deletion.request_id == wish.request_id
+    here = select(Site.name).join(Deletion, Deletion.site_id == Site.id).where(mine)
+    idle = switches.stopped_sites(work)
+    names = set(work.scalars(here.distinct()))
+    if names and (switches.stopped(work, switches.DELETIONS) or names.issubset(idle)):
+        return Excuse("switched-off", "an operator has stopped the deletion of the old copies")
+    going = select(Deletion.id).where(mine, Deletion.reason.is_(None))
+    if not names or work.scalar(going.limit(1)) is not None:
+        return None
+    first = (Deletion.state != State.HELD, Deletion.id)
+    failing = work.row(
+        select(Deletion.reason, Deletion.error).where(mine).order_by(*first).limit(1)
+    )
+    if failing is None:  # gone between the two looks
+        return None
+    return Excuse(failing.reason, f"an old copy cannot be deleted yet: {failing.error}"[:1000])

@@ -1,0 +1,176 @@
+"""Copy requests: the standing wish that data be at a site."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import names as registry
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.requests import Filed
+from dynamo.db.tables import Block, Group, Request, Site
+from dynamo.errors import Conflict, Fault, Invalid, NotFound
+from dynamo.inventory import asked, names
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState
+from dynamo.operations.hints import Hint
+from dynamo.services import authorization as admission
+from dynamo.services import idempotency as answers
+from dynamo.services import users
+from dynamo.services.context import Tools
+from dynamo.services.copies.request import Directory
+from dynamo.services.idempotency import Key
+
+_WILD = frozenset("*?[")
+
+
+@retried
+def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None) -> int:
+    """File a copy request.
+
+    It is planned at once by the policy pool and again whenever a block closes.
+    """
+    sites = [wanted.site] if isinstance(wanted.site, str) else list(dict.fromkeys(wanted.site))
+    _check_shape(wanted, sites)
+    with use.begin() as work:
+        caller_id = users.ensure(work, caller.name, use.settings)
+        if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
+            return answered
+        own = _may_copy(work, use, wanted.dataset, caller)
+        _check_sites(work, sites)
+        _check_copies(Directory.read(work, use.settings.dealer), sites, wanted.copies or 1)
+        _check_blocks(work, wanted.dataset, wanted.blocks)
+        if wanted.group is not None and not work.scalar(
+            select(Group.id).where(Group.name == wanted.group)
+        ):
+            raise NotFound(f"there is no group {wanted.group!r}")
+        consolidate = wanted.consolidate
+        if consolidate is None:
+            alone = len(sites) == 1 and not _is_glob(sites[0])
+            whole = wanted.blocks is None and not wanted.spread
+            consolidate = own and alone and whole and wanted.copies in (None, 1)
+        body = {
+            "sites": sites,
+            "copies": wanted.copies,
+            "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
+            "group": wanted.group,
+            "consolidate": consolidate,
+            "spread": wanted.spread,
+        }
+        request_id = requests.add(
+            work, Filed(RequestKind.COPY, caller_id, wanted.dataset, body, not_before=work.now)
+        )
+        if consolidate:
+            _supersede(work, wanted.dataset, request_id)
+        if key is not None:
+            answers.claim(work, caller.name, key, request_id)
+        event = Event(
+            "copy-requested",
+            caller.name,
+            wanted.dataset,
+            site=", ".join(sites)[:64],
+            request_id=request_id,
+        )
+        record(work, [event])
+        work.hint(
+            Hint(
+                "plan",
+                (request_id,),
+                f"plan copy of {wanted.dataset} to {', '.join(sites)}, request {request_id}",
+            )
+        )
+        return request_id
+
+
+def _check_shape(wanted: asked.Copy, sites: Sequence[str]) -> None:
+    if not names.is_dataset(wanted.dataset):
+        raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
+    if not sites:
+        raise Invalid("name a site", faults=[Fault("/site", "name at least one site")])
+    if wanted.blocks == ():
+        raise Invalid("an empty list copies nothing; leave it out to mean the whole dataset")
+    globs = [site for site in sites if _is_glob(site)]
+    alone = len(sites) == 1 and not globs
+    if globs and wanted.copies is None and not wanted.spread:
+        raise Invalid(f"say with `copies` at how many of {', '.join(globs)} the data are wanted")
+    if wanted.consolidate and (wanted.spread or not alone):
+        raise Invalid("data can be consolidated at one site only; name that one site")
+
+
+def _is_glob(site: str) -> bool:
+    return bool(_WILD & set(site))
+
+
+def _may_copy(work: Work, use: Tools, dataset: str, caller: Caller) -> bool:
+    """Refuse who may not ask for this dataset; tell whether it is the caller's own."""
+    row = registry.dataset(work, dataset)
+    if row is None:
+        # one may ask before the first file exists
+        own = admission.namespace(use.settings).is_dataset_of(dataset, caller.name)
+        if not own and not caller.may_produce:
+            raise NotFound(f"there is no dataset {dataset}", "dataset-unknown")
+        return own
+    admission.check_owner(work, row.owner_id, caller)
+    if row.status == DatasetStatus.DELETED:
+        raise Conflict(f"{dataset} is being deleted", "being-deleted")
+    return admission.owner_name(work, row.owner_id) == caller.name
+
+
+def _check_sites(work: Work, sites: Sequence[str]) -> None:
+    named = [site for site in sites if not _is_glob(site)]
+    known = set(work.scalars(select(Site.name).where(Site.name.in_(named))))
+    faults = [
+        Fault(f"/site/{sites.index(site)}", f"there is no site {site!r}")
+        for site in named
+        if site not in known
+    ]
+    if faults:
+        raise NotFound("some sites are unknown; see GET /v1/sites", "site-unknown", faults=faults)
+
+
+def _check_copies(known: Directory, sites: Sequence[str], copies: int) -> None:
+    meant = len(known.meant(sites))
+    if copies > meant:
+        text = (
+            f"copies are wanted at {copies} sites, but {', '.join(sites)} means {meant} of those "
+            "that there are: ask for fewer copies, or name more sites"
+        )
+        raise Invalid(text, faults=[Fault("/copies" if meant else "/site", f"only {meant} sites")])
+
+
+def _check_blocks(work: Work, dataset: str, blocks: Sequence[str] | None) -> None:
+    if blocks is None:
+        return
+    faults = []
+    ids = [names.BlockName.parse(block) for block in blocks]
+    row = registry.dataset(work, dataset)
+    known = (
+        set(work.scalars(select(Block.uuid).where(Block.dataset_id == row.id)))
+        if row is not None
+        else set()
+    )
+    for n, block in enumerate(ids):
+        if block.dataset != dataset or block.id not in known:
+            faults.append(Fault(f"/blocks/{n}", f"{blocks[n]} is not a block of {dataset}"))
+    if faults:
+        raise NotFound("some blocks are unknown", "block-unknown", faults=faults)
+
+
+def _supersede(work: Work, dataset: str, request_id: int) -> None:
+    """End earlier consolidations of a dataset.
+
+    Two wishes to gather it at two sites would undo each other.
+    """
+    for earlier in requests.concerning(work, [dataset], [RequestKind.COPY])[RequestKind.COPY]:
+        row = requests.get(work, earlier)
+        if earlier != request_id and row.body.get("consolidate"):
+            requests.end(
+                work,
+                earlier,
+                RequestState.CANCELLED,
+                "already-ended",
+                f"superseded by request {request_id}",
+            )
+            # what is under way stays wanted: the newer request takes it over
+            work.changed(update(Request).where(Request.id == earlier).values(not_before=None))

@@ -1,0 +1,87 @@
+"""Stopping copies that are under way for a request."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.deletions import condemnation as removal
+from dynamo.db.deletions import dispatch
+from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import Block, BlockReplica, File, Transfer
+from dynamo.inventory.states import ReplicaState, RequestKind
+from dynamo.operations.life import OPEN, State
+from dynamo.services.context import Tools
+from dynamo.services.copies.request import Directory, made
+
+
+def withdraw(work: Work, use: Tools, request: Any, kept: Collection[int], who: str) -> None:
+    """Stop copies of a request that are under way to other sites than those that are kept.
+
+    Block replicas that are not complete leave again, complete ones stay; so do those that another
+    request waits for as well. Parts that were there before stay as they are.
+    """
+    unfinished = (
+        BlockReplica.request_id == request.id,
+        BlockReplica.complete.is_(False),
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.site_id.not_in(kept),
+    )
+    # what a worker has in hand still comes
+    waiting = (Transfer.request_id == request.id) & Transfer.state.in_((State.QUEUED, State.HELD))
+    waiting &= Transfer.site_id.not_in(kept)
+    read = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(waiting)
+    blocks = {
+        *work.scalars(select(BlockReplica.block_id).where(*unfinished)),
+        *work.scalars(read.distinct()),
+    }
+    if not blocks:
+        return
+    placing.lock_blocks(work, blocks)
+    _bequeath(work, use, request, unfinished)
+    replicas = work.scalars(select(BlockReplica.id).where(*unfinished))
+    order = Order(request.id, "cancelled", who)
+    removal.condemn(work, replicas, order)
+    removal.cancel_transfers(work, waiting)
+    dispatch.announce(work, request.id, use.settings.work.batch)
+
+
+def _bequeath(work: Work, use: Tools, request: Any, unfinished: Sequence[Any]) -> None:
+    """Give what another open request wants as well to that one.
+
+    But not what was given up: that is nobody's any more, and the heir tries it anew.
+    """
+    dataset = registry.dataset(work, request.dataset)
+    copies = requests.concerning(work, [request.dataset], [RequestKind.COPY])[RequestKind.COPY]
+    if dataset is None or not copies:
+        return
+    known = Directory.read(work, use.settings.dealer)
+    rows = work.rows(
+        select(BlockReplica.id, BlockReplica.site_id, Block.uuid)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .where(*unfinished)
+    )
+    for heir in sorted(set(copies) - {request.id}):
+        wish = made(requests.get(work, heir), dataset, known)
+        sites = {site.id for site in wish.sites}
+        ids = [
+            row.id
+            for row in rows
+            if row.site_id in sites and (wish.blocks is None or row.uuid in wish.blocks)
+        ]
+        new = {"request_id": heir}
+        mine = (BlockReplica.id.in_(ids), BlockReplica.request_id == request.id)
+        work.changed(update(BlockReplica).where(*mine).values(new))
+        work.changed(
+            update(Transfer)
+            .where(
+                Transfer.replica_id.in_(ids),
+                Transfer.request_id == request.id,
+                Transfer.state.in_(OPEN),
+            )
+            .values(new)
+        )

@@ -1,0 +1,246 @@
+"""One cycle of the Dealer: what it looks at, the plan that is kept with reasons, what is done."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from dynamo.db.cycles import cycles, decisions, protections
+from dynamo.db.cycles.cycles import Held
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.evacuation import evacuation
+from dynamo.dealer.engine import decide
+from dynamo.dealer.plan import Plan
+from dynamo.dealer.proposers.popularity import SIGNS
+from dynamo.dealer.question import Question
+from dynamo.dealer.wishes import Subscription
+from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
+from dynamo.inventory.states import RequestKind
+from dynamo.operations.hints import hints
+from dynamo.policy.enforcer import RulesReading, of_partition, unmet
+from dynamo.policy.homes import Imagined
+from dynamo.services import system_requests as unasked
+from dynamo.services.context import Tools
+from dynamo.services.copies import request as wishes
+from dynamo.services.dealer import decisions as reckoning
+from dynamo.services.dealer import orders as enlisting
+from dynamo.services.dealer import question as asking
+from dynamo.services.dealer import site_choice as choices
+from dynamo.services.dealer.orders import NOBODYS, Wanting
+from dynamo.services.dealer.proposers import voices
+from dynamo.services.dealer.question import Aim, Ground, Voiced
+from dynamo.services.leases import fence
+from dynamo.services.pagination import Item
+from dynamo.services.replication import scheduler as sending
+from dynamo.services.replication.scheduler import Sent
+from dynamo.settings import Settings
+
+ROWS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a cycle is asked, and what it has looked at."""
+
+    ground: Ground
+    question: Question
+    said: Voiced
+    rules: RulesReading | None
+    dry_run: bool
+
+
+def run(use: Tools, held: Held) -> Item:
+    """Decide, keep what was decided, carry it out unless it is a dry run; return the summary."""
+    seen = look(use, held)
+    plan = decided(use.settings, seen)
+    wanting = Wanting.of(seen.said)
+    _keep(use, held, plan, wanting)
+    found = {"warnings": _warnings(seen), **reckoning.summary(plan)}
+    if not seen.dry_run:
+        sent = carry_out(use, held, seen, plan, wanting)
+        found["done"] = {"blocks": sent.blocks, "files": sent.files, "bytes": sent.bytes}
+    return {**found, "refused": _refusals(use, held)}
+
+
+def decided(settings: Settings, seen: Seen) -> Plan:
+    """Ask all proposers that are installed. Raises Invalid for settings that they do not have."""
+    groups = list(seen.ground.snapshot.groups.labels)[1:]
+    return decide(seen.question, voices(settings.dealer, groups))
+
+
+def look(use: Tools, held: Held) -> Seen:
+    """Read the inventory at one moment, and all that is wanted of it. Raises Invalid."""
+    settings = use.settings
+    with use.begin.snapshot() as work:
+        cycle = cycles.get(work, held.id)
+        ground = asking.everything(work, settings.detox.protected_sites)
+        said = _said(work, ground, cycle.partition, settings)
+        last = protections.latest(work, cycle.partition_id, ground.snapshot)
+        dying = evacuation.dying_ids(work, settings.dealer.leaving)
+        endangered = _endangered(work, ground, cycle.partition, dying)
+        stalled = _stalled(work, ground, dying)
+    ground = _at_home(ground, cycle.partition, settings)
+    rules = of_partition(ground.snapshot, cycle.partition)
+    question = asking.question(
+        settings,
+        ground,
+        Aim(cycle.partition, cycle.seed),
+        said,
+        protections=last,
+        endangered=endangered,
+        stalled=stalled,
+        enforcer=None if rules is None else rules.enforcer,
+    )
+    return Seen(ground, question, said, rules, cycle.dry_run)
+
+
+def _warnings(seen: Seen) -> list[str]:
+    """Say which placement rules nothing here can meet, in each cycle as long as it is so."""
+    if seen.rules is None:
+        return []
+    ground = seen.ground
+    found = unmet(seen.rules, ground.snapshot, ground.partitions, ground.moment)
+    return [one.brief(seen.rules.source) for one in found]
+
+
+def _endangered(work: Work, ground: Ground, partition: str, dying: Collection[int]) -> Flags:
+    """Tell which block replicas of the partition are lost with sites that are being emptied.
+
+    They are those that count against it, wherever they lie: a policy that does not look at such
+    sites, or dismisses what is there, keeps nothing from being saved.
+    """
+    keys = [ground.keys[leaf.name] for leaf in ground.partitions.leaves(partition)]
+    ids = evacuation.endangered(work, dying, keys) if dying else []
+    return np.isin(ground.snapshot.block_replicas.ids, ids)
+
+
+def _stalled(work: Work, ground: Ground, dying: Collection[int]) -> Flags:
+    """Tell which parts at sites that stay save nothing of what dying sites have."""
+    ids = evacuation.stalled_ids(work, dying) if dying else []
+    return np.isin(ground.snapshot.block_replicas.ids, ids)
+
+
+def _said(work: Work, ground: Ground, partition: str, settings: Settings) -> Voiced:
+    """Return what people want that would come to lie in the partition."""
+    known = set(ground.snapshot.datasets.ids.tolist())
+    everybody = [wish for wish in wishes.every(work, settings.dealer) if wish.dataset.id in known]
+    homes = asking.home_of(ground, everybody)
+    mine = [wish for wish, home in zip(everybody, homes, strict=True) if home == partition]
+    said = asking.voiced(work, ground, mine, settings)
+    said.subscriptions += _growing(ground, partition, settings)
+    return said
+
+
+def _growing(ground: Ground, partition: str, settings: Settings) -> list[Subscription]:
+    """Return the standing wish of growing replicas for the blocks that they do not have yet."""
+    snapshot = ground.snapshot
+    replicas, rows = snapshot.replicas, snapshot.block_replicas
+    closed = np.bincount(
+        snapshot.blocks.dataset[~ground.open_blocks], minlength=len(snapshot.datasets.ids)
+    )
+    here = np.bincount(
+        rows.replica[~ground.open_blocks[rows.block]], minlength=len(replicas.dataset)
+    )
+    ready = snapshot.sites.status[replicas.site] == READY
+    behind = np.flatnonzero(replicas.growing & ready & (here < closed[replicas.dataset]))
+    usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
+    group = np.where(replicas.group[behind] == NOBODY, usual, replicas.group[behind])
+    found = ground.homes(
+        Imagined(replicas.dataset[behind], replicas.site[behind], group.astype(np.int32))
+    )
+    names = [one.name for one in snapshot.partitions]
+    return [
+        Subscription(
+            -place - 1,
+            snapshot.datasets.labels[int(replicas.dataset[replica])],
+            snapshot.sites.labels[int(replicas.site[replica])],
+            snapshot.groups.labels[int(owner)],
+        )
+        for place, (replica, owner, home) in enumerate(
+            zip(behind.tolist(), group.tolist(), found.tolist(), strict=True)
+        )
+        if home >= 0 and names[home] == partition
+    ]
+
+
+def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
+    """Let popularity make copies only of datasets whose copies would lie in the partition."""
+    snapshot = ground.snapshot
+    signs = {name: np.asarray(snapshot.attributes[name], np.float64) for name in SIGNS}
+    quota = ground.partitions.quota(snapshot, partition)
+    sites = np.flatnonzero(~np.isnan(quota) & (snapshot.sites.kind == DISK))
+    wanted = np.flatnonzero(sum(signs.values()) > 0).astype(np.int32)
+    if not len(sites) or not len(wanted):
+        return ground
+    usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
+    same = np.full(len(wanted), 1, np.int32)
+    found = ground.homes(Imagined(wanted, same * sites[0], same * usual))
+    leaves = {leaf.name for leaf in ground.partitions.leaves(partition)}
+    inside = [place for place, one in enumerate(snapshot.partitions) if one.name in leaves]
+    ours = np.zeros(len(snapshot.datasets.ids), np.bool_)
+    ours[wanted[np.isin(found, inside)]] = True
+    at_home = {name: np.where(ours, sign, 0.0) for name, sign in signs.items()}
+    return replace(ground, snapshot=snapshot.with_attributes(**at_home))
+
+
+# --- kept ----------------------------------------------------------------------------------------
+
+
+def _keep(use: Tools, held: Held, plan: Plan, wanting: Wanting) -> None:
+    coming = reckoning.rows(plan, wanting, use.settings.dealer.keep_refusals)
+    while batch := list(islice(coming, ROWS_AT_ONCE)):
+        _add(use, held, batch)
+
+
+@retried
+def _add(use: Tools, held: Held, rows: Sequence[tuple[Any, ...]]) -> None:
+    with use.begin() as work:
+        fence(work, held)
+        decisions.add(work, held.id, rows)
+
+
+@retried
+def _refusals(use: Tools, held: Held) -> dict[str, int]:
+    with use.begin.reading() as work:
+        return decisions.refusals(work, held.id)
+
+
+# --- done ----------------------------------------------------------------------------------------
+
+
+def carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) -> Sent:
+    """Choose sites, send and change as it was decided. Raises CycleLost."""
+
+    def mine(work: Work) -> None:
+        fence(work, held)
+
+    now = choices.choose(use, plan, seen.ground, seen.said, mine)
+    lost = [key for key, wish in now.items() if wish is None]
+    enlisted = enlisting.enlist(plan, seen.ground, wanting.without(lost))
+    if any(one.home.request_id == NOBODYS for one in enlisted.errands):
+        enlisted = enlisted.under(_request(use, held))
+    sent = sending.send(use, enlisted.errands, mine)
+    sending.change(use, enlisted.changes, sent, mine)
+    _end(use, held, seen.said, sent)
+    return sent
+
+
+@retried
+def _request(use: Tools, held: Held) -> int:
+    """File the copy under which all this goes that nobody asked for, so that it is watched."""
+    with use.begin() as work:
+        request_id = unasked.file(work, use, RequestKind.COPY, cycle=held.id)
+        fence(work, held, request_id=request_id)
+        return request_id
+
+
+@retried
+def _end(use: Tools, held: Held, said: Voiced, sent: Sent) -> None:
+    """Note what was not sent; let requests see how far they are."""
+    with use.begin() as work:
+        fence(work, held)
+        decisions.refuse(work, held.id, sent.refused)
+        concerned = sorted({wish.request_id for wish, _ in said.of.values()} & sent.requests)
+        work.hint(*hints("plan", concerned, 50, "plan {n} copies that a cycle went on with"))

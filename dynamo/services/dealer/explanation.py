@@ -1,0 +1,159 @@
+"""Why a request is not met yet: what the Dealer said about it, in words for its owner."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dynamo.dealer.plan import Plan, Reason
+from dynamo.dealer.scene import Scene, Shut
+from dynamo.dealer.wishes import Verdict
+from dynamo.services.copies.request import Target, Wish
+from dynamo.services.copies.status import WAITING, Excuse
+from dynamo.services.dealer.question import Ground, Voiced
+from dynamo.services.replication.scheduler import Sent
+
+_FULL = ("storage-full", "no room for more at {site}")
+_BUSY = (WAITING, "much is on its way to {site}; the rest follows when it is there")
+_NOT_ALLOWED = ("permission-denied", "the dataset must not come to {site}")
+_OF_REASON: Mapping[Reason, tuple[str, str]] = {
+    Reason.NO_SOURCE: ("no-source", "nothing of it is at any site"),
+    Reason.NOT_VALID: ("invalid", "the dataset is neither valid nor in production"),
+    Reason.FILES_MISSING: ("no-source", "some files are complete at no site"),
+    Reason.NOT_ALLOWED: _NOT_ALLOWED,
+    Reason.FULL: _FULL,
+    Reason.BUSY: _BUSY,
+    Reason.VOLUME: (WAITING, "the volume of one cycle is used up; the rest follows"),
+    Reason.NO_DESTINATION: ("storage-full", "no site has room for it"),
+    Reason.IN_PART: (WAITING, "copied to {site} in parts; the rest follows"),
+}
+
+
+_OF_SENDING: Mapping[str, tuple[str, str]] = {
+    "storage-full": _FULL,
+    "no-source": ("no-source", "some of it can be read nowhere now"),
+    "being-deleted": ("being-deleted", "some of it is being deleted at {site}: it follows then"),
+    "switched-off": ("switched-off", "an operator has stopped all copying"),
+    WAITING: (WAITING, "another request keeps it at {site} for the group it names"),
+}
+_OF_SHUT: Mapping[Shut, tuple[str, str]] = {
+    Shut.BUSY: _BUSY,
+    Shut.FULL: _FULL,
+    Shut.NOT_READY: ("site-not-ready", "{site} takes nothing now"),
+    Shut.LEAVING: ("site-not-ready", "the settings want {site} emptied"),
+    Shut.NO_QUOTA: ("no-quota", "there is no quota for it at {site}"),
+    Shut.NOT_NAMED: ("permission-denied", "the settings keep copies away from {site}"),
+}
+
+
+def excuses(
+    plan: Plan,
+    ground: Ground,
+    said: Voiced,
+    now: Mapping[int, Wish | None],
+    sent: Sent | None,
+) -> dict[int, Excuse]:
+    """Return by request why it is not met; for those that go on, nothing.
+
+    `now` is what requests want since sites were chosen for them. What was sent is None where an
+    operator has stopped all copying.
+    """
+    if sent is None:
+        halted = Excuse(*_OF_SENDING["switched-off"])
+        return {wish.request_id: halted for wish, _ in said.of.values()}
+    heard = _Heard(plan, ground, Scene(plan.asked), _refused(plan), _unsent(plan, sent))
+    verdicts = {verdict.key: verdict for verdict in plan.verdicts}
+    found: dict[int, list[Excuse]] = {}
+    for key, (wish, sites) in said.of.items():
+        after = now.get(wish.request_id) or wish
+        if sites == wish.others and not wish.lacking and after.sites == wish.sites:
+            continue  # what its sites refuse is said by the files that they do not take
+        open_to = after.others if sites == wish.others and after.others else sites
+        excuse = heard.excuse(verdicts.get(key), wish, sites, open_to)
+        if excuse is not None:
+            found.setdefault(wish.request_id, []).append(excuse)
+    return {request_id: _together(some) for request_id, some in found.items()}
+
+
+def _together(some: Sequence[Excuse]) -> Excuse:
+    """Say all that holds a request up at its sites, or what it waits for where nothing does."""
+    holding = [one for one in some if one.holds] or some[:1]
+    details = dict.fromkeys(one.detail for one in holding)
+    return Excuse(holding[0].reason, "; ".join(details)[:1000])
+
+
+def _refused(plan: Plan) -> dict[tuple[int, int], Reason]:
+    """Return why proposals of datasets at sites were not carried out in full."""
+    outcomes, found = plan.outcomes, dict[tuple[int, int], Reason]()
+    columns = (outcomes.voice.tolist(), outcomes.place.tolist(), outcomes.site.tolist())
+    for voice, place, site, reason in zip(*columns, outcomes.reason.tolist(), strict=True):
+        if Reason(reason) in _OF_REASON or reason == Reason.NOT_A_TARGET:
+            dataset = int(plan.proposals[plan.voices[voice]].dataset[place])
+            found[dataset, site] = Reason(reason)
+    return found
+
+
+def _unsent(plan: Plan, sent: Sent) -> dict[tuple[int, int], str]:
+    """Return why copies of datasets to sites were not sent in full, although the plan had them."""
+    datasets, sites = plan.copies.dataset, plan.copies.site
+    return {(int(datasets[at]), int(sites[at])): why for at, why in sent.refused.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """All that was said about datasets at sites, by their places."""
+
+    plan: Plan
+    ground: Ground
+    scene: Scene
+    refused: Mapping[tuple[int, int], Reason]
+    unsent: Mapping[tuple[int, int], str]
+
+    def excuse(
+        self,
+        verdict: Verdict | None,
+        wish: Wish,
+        sites: Sequence[Target],
+        open_to: Sequence[Target],
+    ) -> Excuse | None:
+        """Say why sites do not get what is wanted; `open_to` are those that were not chosen."""
+        dataset = self.ground.dataset(wish.dataset.id)
+        if not self.plan.targets.any():  # then nobody was asked
+            return self._closed(dataset, sites)
+        if verdict is not None and verdict.reason is not None:
+            return self._rejection(verdict.reason, dataset, open_to)
+        for site in sites:
+            here = (dataset, self.ground.site(site.id))
+            reason, unsent = self.refused.get(here), self.unsent.get(here)
+            if reason is Reason.NOT_A_TARGET:
+                return self._closed(dataset, [site])
+            said = _OF_SENDING.get(unsent or "") if reason is None else _OF_REASON[reason]
+            if said is not None:
+                return _excuse(said, site.name)
+        return None
+
+    def _rejection(self, text: str, dataset: int, sites: Sequence[Target]) -> Excuse:
+        if "too large" in text:
+            return Excuse("too-large", text)
+        if "Invalid" in text:
+            return Excuse("not-found", text)
+        return self._closed(dataset, sites)
+
+    def _closed(self, dataset: int, sites: Sequence[Target]) -> Excuse:
+        """Say why sites take nothing; the reason is the one that may pass soonest."""
+        against: dict[tuple[str, str], list[str]] = {}
+        for site in sites:
+            against.setdefault(self._against(dataset, site), []).append(site.name)
+        known = [said for said in (*_OF_SHUT.values(), _NOT_ALLOWED) if said in against]
+        texts = [_excuse(said, ", ".join(against[said])).detail for said in known]
+        return Excuse(known[0][0], "; ".join(texts)[:1000])
+
+    def _against(self, dataset: int, site: Target) -> tuple[str, str]:
+        place, vetoed = self.ground.site(site.id), self.scene.closed_to(dataset)
+        if vetoed is not None and vetoed[place]:
+            return _NOT_ALLOWED
+        # what takes copies and was not chosen is too small for this one
+        return _OF_SHUT.get(Shut(int(self.scene.shut[place])), _FULL)
+
+
+def _excuse(said: tuple[str, str], site: str) -> Excuse:
+    reason, text = said
+    return Excuse(reason, text.format(site=site))

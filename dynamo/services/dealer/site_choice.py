@@ -1,0 +1,110 @@
+"""Choices: at which of several sites the copies of a request are.
+
+Until one of these is lost, or does not take them: then another one is chosen instead, and the one
+that was left is not chosen again.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from dynamo.db import requests
+from dynamo.db.engine.unit_of_work import retried
+from dynamo.dealer.plan import Plan
+from dynamo.dealer.wishes import Verdict
+from dynamo.inventory.states import ENDED
+from dynamo.operations.hints import batches
+from dynamo.services.context import Tools
+from dynamo.services.copies import request as wishes
+from dynamo.services.copies import withdrawal
+from dynamo.services.copies.request import Choice, Target, Wish
+from dynamo.services.dealer.question import Ground, Voiced
+from dynamo.services.leases import Fence
+from dynamo.services.system_requests import SYSTEM
+
+AT_ONCE = 100
+"""Requests whose sites are kept in one transaction."""
+
+
+def choose(
+    use: Tools, plan: Plan, ground: Ground, said: Voiced, fence: Fence
+) -> dict[int, Wish | None]:
+    """Keep what was chosen; return by request what it wants now.
+
+    None = another plan was faster: what this one has for the request is not to be carried out.
+    """
+    verdicts: Mapping[int, Verdict] = {verdict.key: verdict for verdict in plan.verdicts}
+    found: dict[int, Wish | None] = {wish.request_id: wish for wish, _ in said.of.values()}
+    chosen: dict[int, Choice] = {}
+    for key, (wish, sites) in said.of.items():
+        if not wish.missing or sites != wish.others:
+            continue
+        names = _chosen(plan, ground, said, verdicts.get(key), wish)
+        if names:
+            instead = wish.refusing[: max(len(names) - wish.lacking, 0)]
+            left = frozenset(site.name for site in instead)
+            chosen[wish.request_id] = Choice(wish, frozenset(names), left)
+            found[wish.request_id] = _decided(wish, names, instead)
+    for some in batches(list(chosen), AT_ONCE):
+        lost = wishes.choose(use, {key: chosen[key] for key in some}, fence)
+        found |= dict.fromkeys(lost)
+    return found
+
+
+def _decided(wish: Wish, names: Collection[str], instead: Collection[Target]) -> Wish:
+    """Move sites from those that may be chosen to those that are, instead of some that were."""
+    new = tuple(site for site in wish.others if site.name in names)
+    rest = tuple(site for site in wish.others if site not in new)
+    kept = tuple(site for site in wish.sites if site not in instead)
+    still = tuple(site for site in wish.refusing if site not in instead)
+    left = wish.refused + tuple(instead)
+    return replace(wish, sites=kept + new, others=rest, refusing=still, refused=left)
+
+
+@retried
+def call_off(use: Tools, wish: Wish) -> None:
+    """Stop what is still on its way to sites that others were chosen for; what is whole stays."""
+    if wish.lacking or not wish.by_choice:
+        return
+    kept = [site.id for site in wish.sites]
+    with use.begin() as work:
+        request = requests.get(work, wish.request_id)
+        if request.state not in ENDED:
+            withdrawal.withdraw(work, use, request, kept, SYSTEM)
+
+
+def _chosen(
+    plan: Plan, ground: Ground, said: Voiced, verdict: Verdict | None, wish: Wish
+) -> list[str]:
+    """Return the sites that get copies and those that have one.
+
+    Where no site takes copies at all nobody was asked, and there is no verdict.
+    """
+    if verdict is None:
+        return []
+    going = {action.site for action in verdict.actions}
+    having = _having(ground, wish, said.blocks[wish.request_id])
+    open_to = [
+        site.name
+        for site in wish.others
+        if site.name not in going and (place := ground.site(site.id)) in having
+        if plan.targets[place]
+    ]
+    return [*sorted(going), *open_to[: wish.missing - len(going)]]
+
+
+def _having(ground: Ground, wish: Wish, blocks_named: Sequence[int] | None) -> frozenset[int]:
+    """Return the places of the sites that have all that is wanted, or will have."""
+    blocks, replicas = ground.snapshot.blocks, ground.snapshot.replicas
+    rows, first = ground.snapshot.block_replicas, replicas.first
+    mine = [ground.dataset(wish.dataset.id) + end for end in (0, 1)]
+    wanted = np.arange(*np.searchsorted(blocks.dataset, mine))
+    wanted = wanted[~ground.open_blocks[wanted]]
+    if blocks_named is not None:
+        wanted = wanted[np.isin(blocks.ids[wanted], blocks_named)]
+    return frozenset(
+        int(replicas.site[replica])
+        for replica in range(*np.searchsorted(replicas.dataset, mine).tolist())
+        if np.isin(wanted, rows.block[first[replica] : first[replica + 1]]).all()
+    )

@@ -1,0 +1,1 @@
+"""Deletions: asked for, guarded, condemned, rescued, and carried out by the reaper."""

@@ -1,0 +1,354 @@
+"""Condemning: what deletion requests name is marked to leave, block by block, under the guard."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.deletions import condemnation as removal
+from dynamo.db.deletions import dispatch
+from dynamo.db.deletions import purge as forgetting
+from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.sites import switches
+from dynamo.db.tables import (
+    Block,
+    BlockReplica,
+    Cycle,
+    Dataset,
+    Deletion,
+    File,
+    Request,
+    Site,
+    Transfer,
+)
+from dynamo.inventory.states import ENDED, ReplicaState, RequestKind, RequestState
+from dynamo.operations.hints import batches
+from dynamo.operations.life import State
+from dynamo.points import Point, reached
+from dynamo.services import users
+from dynamo.services.context import Tools
+from dynamo.services.deletions import guard
+
+BLOCKS_AT_ONCE = 20
+LAST_COPY = "last-copy"
+WAITS = "volume-limit"
+"""Why a deletion goes on later."""
+_NOT_CONDEMNED = (LAST_COPY, WAITS)
+"""What is said of a deletion until its end: it tells of what was not condemned."""
+
+
+def condemn(use: Tools, request_ids: Sequence[int]) -> None:
+    """Carry out the first half of deletion requests: what they name is condemned, block by block.
+
+    It goes by what is still there, so it may be cut off and run again at any point.
+    """
+    for request_id in request_ids:
+        request = _open(use, request_id)
+        if request is None:
+            continue
+        if request.body["files"] is not None:
+            for batch in batches(sorted(request.body["files"]), 1000):
+                _condemn_files(use, request, batch)
+                reached(Point.CONDEMNED)
+        else:
+            for batch in batches(_blocks(use, request), BLOCKS_AT_ONCE):
+                _condemn_blocks(use, request, batch)
+                reached(Point.CONDEMNED)
+            if request.body["whole"]:
+                _condemn_files(use, request, _loose_files(use, request))
+        _judge(use, request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    id: int
+    who: str
+    dataset: Any
+    body: dict[str, Any]
+    site_id: int | None
+
+
+@retried
+def _open(use: Tools, request_id: int) -> _Open | None:
+    with use.begin.reading() as work:
+        request = requests.get(work, request_id)
+        if request is None or request.state in ENDED:
+            return None
+        dataset = registry.dataset(work, request.dataset)
+        site = request.body["site"]
+        site_id = (
+            work.scalar(select(Site.id).where(Site.name == site)) if site is not None else None
+        )
+        return _Open(
+            request_id, users.name_of(work, request.owner_id) or "", dataset, request.body, site_id
+        )
+
+
+def _order(use: Tools, request: _Open) -> Order:
+    deletion, leaving = use.settings.deletion, use.settings.dealer.leaving
+    grace, most = timedelta(hours=deletion.grace_hours), deletion.site_bytes
+    return Order(request.id, "user", request.who, grace, most=most, leaving=leaving)
+
+
+@retried
+def _blocks(use: Tools, request: _Open) -> list[int]:
+    if request.dataset is None:
+        return []
+    with use.begin.reading() as work:
+        return _uncondemned(work, request.dataset.id, request.body)
+
+
+def _uncondemned(work: Work, dataset_id: int, body: Mapping[str, Any]) -> list[int]:
+    """Return the blocks that a deletion means and nobody has condemned yet."""
+    wanted = select(Block.id, Block.uuid).where(
+        Block.dataset_id == dataset_id, Block.condemned_by.is_(None)
+    )
+    if body["site"] is not None:
+        here = (BlockReplica.block_id == Block.id, BlockReplica.state == ReplicaState.VALID)
+        replicas = select(BlockReplica.id).join(Site, Site.id == BlockReplica.site_id)
+        wanted = wanted.where(replicas.where(*here, Site.name == body["site"]).exists())
+    meant = _meant(body)
+    rows = work.rows(wanted.order_by(Block.id))
+    return [row.id for row in rows if meant is None or row.uuid in meant]
+
+
+def _meant(body: Mapping[str, Any]) -> set[str] | None:
+    """Return the blocks that were named, or that lay at the site at the call; None means all."""
+    if body["blocks"] is not None:
+        return {name.partition("#")[2] for name in body["blocks"]}
+    lay = body.get("lay")
+    return None if lay is None else set(lay)
+
+
+@retried
+def _condemn_blocks(use: Tools, request: _Open, block_ids: Sequence[int]) -> None:
+    with use.begin() as work:
+        locked = placing.lock_blocks(work, block_ids)
+        blocks = {b: row for b, row in locked.items() if row.condemned_by is None}
+        if request.site_id is not None:
+            whole = _last_ones(work, request, blocks)
+            _condemn_here(work, use, request, blocks.keys() - whole.keys())
+        else:
+            whole = blocks
+        if whole and not switches.stopped(work, switches.DELETIONS):
+            _condemn_whole(work, use, request, whole)
+        dispatch.announce(work, request.id, use.settings.work.batch)
+
+
+def _last_ones(work: Work, request: _Open, blocks: Mapping[int, Any]) -> dict[int, Any]:
+    """Return the blocks of which no complete copy stays, if the owner said that they may go.
+
+    With its last copy a block is gone: its names leave the catalogue, as nothing can be read any
+    more under them.
+    """
+    if not request.body["last_copy"]:
+        return {}
+    stays = select(BlockReplica.block_id).where(
+        BlockReplica.block_id.in_(blocks),
+        BlockReplica.site_id != request.site_id,
+        BlockReplica.state == ReplicaState.VALID,
+        BlockReplica.complete.is_(True),
+    )
+    here = select(BlockReplica.block_id).where(
+        BlockReplica.block_id.in_(blocks),
+        BlockReplica.site_id == request.site_id,
+        BlockReplica.state == ReplicaState.VALID,
+    )
+    lost = set(work.scalars(here)) - set(work.scalars(stays))
+    return {block: row for block, row in blocks.items() if block in lost}
+
+
+def _condemn_here(work: Work, use: Tools, request: _Open, block_ids: Collection[int]) -> None:
+    here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == request.site_id)
+    replicas = work.scalars(select(BlockReplica.id).where(*here))
+    result = guard.condemn(
+        work, replicas, _order(use, request), last_copies=request.body["last_copy"]
+    )
+    _count(work, request.id, result.n_files)
+    _note_refusals(work, request.id, result.refused)
+
+
+def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any]) -> None:
+    """Condemn blocks everywhere.
+
+    Their owner does not want them any more, so the last copy goes as well.
+    """
+    replicas = work.rows(
+        select(
+            BlockReplica.id,
+            BlockReplica.block_id,
+            BlockReplica.site_id,
+            BlockReplica.bytes,
+            Site.name,
+        )
+        .join(Site, Site.id == BlockReplica.site_id)
+        .where(BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.block_id, BlockReplica.id)
+    )
+    idle = set(switches.stopped_sites(work))
+    late = guard.beyond(work, replicas, use.settings.deletion.site_bytes)
+    _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
+    waiting = {row.block_id for row in replicas if row.name in idle or row.id in late}
+    going = {block: row for block, row in blocks.items() if block not in waiting}
+    if not going:
+        return
+    files = select(File.id).where(File.block_id.in_(going))
+    quiet = removal.cancel_transfers(work, Transfer.file_id.in_(files))
+    order = replace(_order(use, request), quiet=quiet, most=None)
+    result = guard.condemn(
+        work, [r.id for r in replicas if r.block_id in going], order, last_copies=True
+    )
+    take_out(work, request.id, going)
+    _count(work, request.id, result.n_files)
+    forgetting.forget_blocks(work, going)
+
+
+def take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
+    """Take blocks of which no replica stays out of their datasets and their owners' quotas."""
+    work.changed(
+        update(Block)
+        .where(Block.id.in_(blocks))
+        .values(condemned_by=request_id, closed=True, open_key=None)
+    )
+    concerned = Dataset.id.in_({block.dataset_id for block in blocks.values()})
+    for dataset in work.rows(select(Dataset.id, Dataset.owner_id).where(concerned)):
+        mine = [block for block in blocks.values() if block.dataset_id == dataset.id]
+        n_files, size = sum(block.n_files for block in mine), sum(block.bytes for block in mine)
+        accounts.grow(work, dataset.id, -n_files, -size)
+        accounts.refund(work, dataset.owner_id, n_files, size)
+
+
+@retried
+def _loose_files(use: Tools, request: _Open) -> list[int]:
+    if request.dataset is None:
+        return []
+    with use.begin.reading() as work:
+        loose = select(File.id).where(*_loose(request.dataset.id))
+        return work.scalars(loose.order_by(File.id))
+
+
+def _loose(dataset_id: int) -> tuple[Any, ...]:
+    """Return the conditions for files that have no block yet."""
+    return (File.dataset_id == dataset_id, File.block_id.is_(None), File.condemned_by.is_(None))
+
+
+@retried
+def _condemn_files(use: Tools, request: _Open, file_ids: Collection[int]) -> None:
+    with use.begin() as work:
+        files = work.rows(
+            select(File.id, File.block_id).where(File.id.in_(file_ids), File.condemned_by.is_(None))
+        )
+        placing.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
+        if files and not switches.stopped(work, switches.DELETIONS):
+            ids = [row.id for row in files]
+            late = guard.files_beyond(work, ids, use.settings.deletion.site_bytes)
+            _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
+            going = sorted(set(ids) - set(late))
+            _count(work, request.id, removal.drop(work, going, _order(use, request)))
+        dispatch.announce(work, request.id, use.settings.work.batch)
+
+
+def _count(work: Work, request_id: int, n_files: int) -> None:
+    values = {"n_files": Request.n_files + n_files, "state": RequestState.RUNNING}
+    work.changed(update(Request).where(Request.id == request_id).values(values))
+
+
+def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None:
+    if refused.last_copy:
+        detail = f"{len(refused.last_copy)} blocks have no other complete copy at a ready site"
+        requests.put(work, request_id, reason=LAST_COPY, detail=detail)
+    elif refused.too_much:
+        detail = "as much as may is leaving these sites; the rest follows when others are gone"
+        requests.put(work, request_id, reason=WAITS, detail=detail)
+
+
+# --- how far it is --------------------------------------------------------------------------------
+
+
+@retried
+def _judge(use: Tools, request_id: int) -> None:
+    with use.begin() as work:
+        judge(work, request_id, use.again)
+
+
+def judge_all(work: Work, request_ids: Collection[int], again: timedelta) -> None:
+    """Say of those of the requests that are deletions how far they are."""
+    mine = (Request.id.in_(request_ids), Request.kind == RequestKind.DELETION)
+    for request_id in work.scalars(select(Request.id).where(*mine).order_by(Request.id)):
+        judge(work, request_id, again)
+
+
+def judge(work: Work, request_id: int, again: timedelta) -> None:
+    """Say how far a deletion is; it has ended when all it named has gone, or stays for good."""
+    request = requests.locked(work, request_id)
+    if request is None or request.state in ENDED:
+        return
+    counted = (
+        select(Deletion.state, func.count())
+        .where(Deletion.request_id == request_id)
+        .group_by(Deletion.state)
+    )
+    left = dict(work.rows(counted))
+    undone = _undone(work, request)
+    refused = request.reason == LAST_COPY
+    if not left and (not undone or refused):
+        state = RequestState.FAILED if refused else RequestState.DONE
+        said = (request.reason, request.detail) if refused else (None, None)
+        requests.end(work, request_id, state, *said)
+        return
+    due = work.now + again if undone else None
+    standing = _standing(work, request, rests=set(left) == {State.HELD})
+    if undone and request.reason == WAITS and not left:
+        standing["state"] = RequestState.HELD
+    requests.put(work, request_id, not_before=due, **standing)
+
+
+def _standing(work: Work, request: Any, *, rests: bool) -> dict[str, Any]:
+    """Return how a deletion stands: it rests, and says why, when all that is left of it is held."""
+    state = RequestState.HELD if rests else RequestState.RUNNING
+    if request.reason in _NOT_CONDEMNED:
+        return {"state": state}
+    why = work.row(_HELD, {"of_request": request.id}) if rests else None
+    said = (None, None) if why is None else (why.reason, why.error)
+    return {"state": state, "reason": said[0], "detail": said[1]}
+
+
+_HELD = (
+    select(Deletion.reason, Deletion.error)
+    .where(Deletion.request_id == bindparam("of_request"), Deletion.state == State.HELD)
+    .order_by(Deletion.id)
+    .limit(1)
+)
+
+
+def _undone(work: Work, request: Any) -> int:
+    """Count what the request names and nobody has condemned yet.
+
+    It is read from, or deletions are stopped.
+    """
+    body = request.body
+    if "cycle" in body:
+        going = (Cycle.id == body["cycle"], Cycle.state == RequestState.RUNNING)
+        return int(work.scalar(select(func.count()).select_from(Cycle).where(*going)))
+    dataset = registry.dataset(work, request.dataset)
+    if dataset is None:
+        return 0
+    if body["files"] is not None:
+        named = (
+            File.id.in_(body["files"]),
+            File.condemned_by.is_(None),
+            Block.condemned_by.is_(None),
+            File.dataset_id == dataset.id,
+        )
+        files = select(func.count()).select_from(File).outerjoin(Block, Block.id == File.block_id)
+        return int(work.scalar(files.where(*named)))
+    blocks = len(_uncondemned(work, dataset.id, body))
+    loose = select(func.count()).select_from(File).where(*_loose(dataset.id))
+    return blocks + (int(work.scalar(loose)) if body["whole"] else 0)

@@ -1,0 +1,170 @@
+"""The deletion guard: nothing leaves a site unless another good copy stays, whoever asks.
+
+It stands below requests, consolidation and every other cause; only data that are removed as a whole
+pass it by. All functions expect the blocks' rows locked by the caller.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import func, select
+
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.deletions import condemnation as removal
+from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.evacuation import evacuation
+from dynamo.db.sites import switches
+from dynamo.db.tables import BlockReplica, Deletion, File, ReplicaFile, Site
+from dynamo.inventory.states import ReplicaState
+from dynamo.operations.life import OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Replicas that stay, by reason."""
+
+    last_copy: tuple[int, ...] = ()
+    in_use: tuple[int, ...] = ()
+    switched_off: tuple[int, ...] = ()
+    too_much: tuple[int, ...] = ()
+    """Enough is leaving their sites already."""
+
+    @property
+    def all(self) -> frozenset[int]:
+        """Return all that stay."""
+        return frozenset((*self.last_copy, *self.in_use, *self.switched_off, *self.too_much))
+
+    def __bool__(self) -> bool:
+        return bool(self.all)
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """What a call has condemned, in files, and what stays."""
+
+    n_files: int
+    refused: Refusals
+
+
+def condemn(
+    work: Work, replica_ids: Collection[int], order: Order, *, last_copies: bool = False
+) -> Condemned:
+    """Condemn those replicas that may go.
+
+    Copies are counted after the blocks were locked, at READ COMMITTED: five deleters that race for
+    the copies of one block come here one after the other, and the last one is refused.
+    `last_copies` is said by the owner, who removes data as a whole, or by an operator.
+    """
+    replicas = work.rows(
+        select(
+            BlockReplica.id,
+            BlockReplica.block_id,
+            BlockReplica.site_id,
+            BlockReplica.in_use,
+            BlockReplica.bytes,
+            Site.name,
+        )
+        .join(Site, Site.id == BlockReplica.site_id)
+        .where(BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.id)
+    )
+    idle = set(switches.stopped_sites(work))
+    halted = bool(switches.stopped(work, switches.DELETIONS))
+    stopped = [r.id for r in replicas if halted or r.name in idle]
+    used = [r.id for r in replicas if r.id not in stopped and r.in_use > 0]
+    last = (
+        []
+        if last_copies
+        else _last(
+            work, [r for r in replicas if r.id not in stopped and r.id not in used], order.leaving
+        )
+    )
+    free = [r for r in replicas if r.id not in {*stopped, *used, *last}]
+    late = beyond(work, free, order.most)
+    ids = [r.id for r in free if r.id not in late]
+    n_files = removal.condemn(work, ids, order) if ids else 0
+    return Condemned(n_files, Refusals(tuple(last), tuple(used), tuple(stopped), tuple(late)))
+
+
+def beyond(work: Work, replicas: Collection[Any], most: int | None) -> list[int]:
+    """Return the replicas that would leave although enough is leaving their sites.
+
+    One that is larger than the limit leaves when nothing else does, or it never would.
+    """
+    if most is None or not replicas:
+        return []
+    leaving = _leaving(work, {replica.site_id for replica in replicas})
+    return [
+        replica.id
+        for replica in replicas
+        if not _passes(leaving, [replica.site_id], replica.bytes, most)
+    ]
+
+
+def files_beyond(work: Work, file_ids: Collection[int], most: int | None) -> list[int]:
+    """Return the single files that would leave although enough is leaving one of their sites."""
+    if most is None or not file_ids:
+        return []
+    listed = (ReplicaFile.replica_id == BlockReplica.id) & (ReplicaFile.file_id == File.id)
+    rows = work.rows(
+        select(File.id, BlockReplica.site_id, File.size)
+        .join(BlockReplica, BlockReplica.block_id == File.block_id)
+        .outerjoin(ReplicaFile, listed)
+        .where(
+            File.id.in_(file_ids),
+            BlockReplica.state == ReplicaState.VALID,
+            BlockReplica.complete.is_(True) | ReplicaFile.file_id.is_not(None),
+        )
+        .order_by(File.id)
+    )
+    leaving = _leaving(work, {row.site_id for row in rows})
+    return [
+        file_id
+        for (file_id, size), some in groupby(rows, lambda row: (row.id, int(row.size or 0)))
+        if not _passes(leaving, [row.site_id for row in some], size, most)
+    ]
+
+
+def _passes(leaving: dict[int, int], sites: Sequence[int], size: int, most: int) -> bool:
+    """Tell whether something may leave its sites now; if so it is counted there."""
+    if any(leaving.get(site, 0) and leaving[site] + size > most for site in sites):
+        return False
+    leaving |= {site: leaving.get(site, 0) + size for site in sites}
+    return True
+
+
+def _leaving(work: Work, site_ids: Collection[int]) -> dict[int, int]:
+    """Return the bytes that are leaving sites, with their block replicas or file by file."""
+    replicas = select(BlockReplica.site_id, func.sum(BlockReplica.bytes)).where(
+        BlockReplica.site_id.in_(site_ids), BlockReplica.state == ReplicaState.CONDEMNED
+    )
+    files = select(Deletion.site_id, func.sum(Deletion.bytes)).where(
+        Deletion.replica_id.is_(None), Deletion.state.in_(OPEN), Deletion.site_id.in_(site_ids)
+    )
+    found: Counter[int] = Counter()
+    for row in work.rows(replicas.group_by(BlockReplica.site_id)):
+        found[row[0]] += int(row[1])
+    for row in work.rows(files.group_by(Deletion.site_id)):
+        found[row[0]] += int(row[1])
+    return dict(found)
+
+
+def _last(work: Work, replicas: Collection[Any], emptied: Collection[str]) -> list[int]:
+    """Return the replicas that must stay.
+
+    Without them, all of them gone, a block would have no complete copy at a site that stays.
+    """
+    dying = evacuation.dying_ids(work, emptied) if replicas else set()
+    leaving: dict[int, set[int]] = {}
+    for replica in replicas:
+        leaving.setdefault(replica.block_id, set()).add(replica.site_id)
+    kept: list[int] = []
+    for sites in {frozenset(sites) for sites in leaving.values()}:
+        blocks = [block for block, where in leaving.items() if where == sites]
+        others = placing.other_copies(work, blocks, sites | dying)
+        kept += [r.id for r in replicas if r.block_id in blocks and not others.get(r.block_id)]
+    return kept

@@ -1,0 +1,218 @@
+"""Deletions at work: the only place that calls a storage's delete."""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from sqlalchemy import select
+
+from dynamo.db import requests
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.deletions import deletions
+from dynamo.db.deletions import purge as forgetting
+from dynamo.db.deletions.deletions import Claimed
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.requests import Tallies
+from dynamo.db.sites import breakers, switches
+from dynamo.db.sites.breakers import Place, Result
+from dynamo.db.tables import Deletion, Request
+from dynamo.db.transfers import transfers
+from dynamo.db.work import claims
+from dynamo.db.work.claims import Holder
+from dynamo.errors import DynamoError, Invalid, Unavailable
+from dynamo.inventory.names import within
+from dynamo.inventory.states import RequestKind
+from dynamo.logs import logger
+from dynamo.operations.breakers import Operation
+from dynamo.operations.failures import classify
+from dynamo.operations.hints import Hint
+from dynamo.operations.life import after_failure
+from dynamo.points import Point, reached
+from dynamo.services.context import Tools
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
+from dynamo.services.transfers import throttler as traffic
+from dynamo.storage import probing, temporaries
+from dynamo.storage.protocol import Storage
+
+log = logger("deletions")
+
+SWITCHED_OFF = "switched-off"
+
+
+def remove(use: Tools, ids: Sequence[int]) -> int:
+    """Delete those files that are due and free; return how many have gone."""
+    return by_turns(ids, use.settings.lease, partial(_claim, use), partial(_remove, use))
+
+
+def _remove(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:
+    reached(Point.DELETION_CLAIMED)
+    with keeping(use.begin, Deletion, holder, use.settings.lease) as heartbeat:
+        heartbeat.start([deletion.id for deletion in claimed])
+        results = _each(use, heartbeat, claimed)
+        gone = _record(use, holder, results)
+    _learn(use, results)
+    return gone
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    claimed: Claimed
+    failure: DynamoError | None
+
+
+@retried
+def _claim(use: Tools, ids: Collection[int], holder: Holder) -> list[Claimed]:
+    with use.begin() as work:
+        if switches.stopped(work, switches.DELETIONS):
+            return []
+        free = claims.claim(work, Deletion, deletions.at_working_sites(work, ids), holder)
+        return deletions.load(work, free)
+
+
+def _each(use: Tools, heartbeat: Heartbeat, claimed: Sequence[Claimed]) -> list[_Result]:
+    """Delete one after the other; a site that is silent is waited for once."""
+    silent: dict[str, DynamoError] = {}
+    results = []
+    for deletion in claimed:
+        known = silent.get(deletion.url)
+        result = _Result(deletion, known) if known else _one(use, heartbeat, deletion)
+        if result is None:
+            continue
+        results.append(result)
+        if result.failure is not None and result.failure.reason == "queue-timeout":
+            silent[deletion.url] = result.failure
+    return results
+
+
+def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
+    with suppress(LeaseLost):
+        try:
+            storage = use.storages.at(deletion.url, deletion.rules)
+            _check_switches(use, deletion)
+            # asked right before the call: a worker that was frozen must not delete
+            # what came after its time
+            heartbeat.check(deletion.id)
+            storage.delete(deletion.lfn)
+            reached(Point.DELETED)
+            _discard_upload(storage, deletion, use.settings.injection.area)
+        except DynamoError as failed:
+            tell = log.info if failed.reason == SWITCHED_OFF else log.warning
+            tell(
+                "deletion failed",
+                deletion=deletion.id,
+                lfn=deletion.lfn,
+                reason=failed.reason,
+                detail=failed.detail,
+            )
+            return _Result(deletion, failed)
+        return _Result(deletion, None)
+    return None
+
+
+@retried
+def _check_switches(use: Tools, deletion: Claimed) -> None:
+    """Raise Unavailable where an operator has stopped this: it acts from one file to the next."""
+    with use.begin.reading() as work:
+        if switches.stopped(work, switches.DELETIONS, switches.of_site(deletion.site)):
+            raise Unavailable("an operator has stopped it", SWITCHED_OFF)
+
+
+def _discard_upload(storage: Storage, deletion: Claimed, area: str) -> None:
+    """Remove what a job wrote under its temporary name and what was taken from there."""
+    if deletion.upload is not None:
+        storage.discard(deletion.upload)
+        storage.discard(temporaries.adopted(area, deletion.upload))
+
+
+def delete_probe(storage: Storage, lfn: str) -> bool:
+    """Delete a probe; refuses any other name. Raises Invalid."""
+    if lfn.split("/")[-2] != probing.FOLDER:
+        raise Invalid(f"{lfn!r} is not the name of a probe", "name-invalid")
+    return storage.delete(lfn)
+
+
+def delete_quarantined(storage: Storage, name: str, quarantine: str) -> bool:
+    """Delete a file from the quarantine; refuses any other name. Raises Invalid."""
+    if not within(name, quarantine):
+        raise Invalid(f"{name!r} does not lie in {quarantine}", "name-invalid")
+    return storage.delete(name)
+
+
+@retried
+def _record(use: Tools, holder: Holder, results: Sequence[_Result]) -> int:
+    with use.begin() as work:
+        placing.lock_blocks(
+            work, {r.claimed.block_id for r in results if r.claimed.block_id is not None}
+        )
+        mine = claims.held_by(
+            work, Deletion, {r.claimed.id: r.claimed.lease_no for r in results}, holder
+        )
+        ours = [result for result in results if result.claimed.id in mine]
+        gone = [result.claimed for result in ours if result.failure is None]
+        for result in ours:
+            if result.failure is not None:
+                _put_back(work, use, result.claimed, result.failure)
+        forgetting.gone(work, gone)
+        _count(work, gone)
+        transfers.wake_at(work, {claimed.site_id for claimed in gone})
+        _settle_requests(work, use, {result.claimed.request_id for result in ours})
+        failed = {result.claimed.request_id for result in ours if result.failure is not None}
+        condemning.judge_all(work, failed, use.again)
+        return len(gone)
+
+
+@retried
+def _learn(use: Tools, results: Sequence[_Result]) -> None:
+    """Count how it went, so that a site that keeps failing is left alone for a while."""
+    told: dict[Place, Result] = {}
+    for result in results:
+        if result.failure is not None and result.failure.reason == SWITCHED_OFF:
+            continue  # says nothing of the site
+        place, failure = (result.claimed.site_id, Operation.DELETE), result.failure
+        before = told.get(place, Result())
+        told[place] = (
+            replace(before, done=before.done + 1)
+            if failure is None
+            else Result(before.done, before.failed + 1, failure.reason, failure.detail)
+        )
+    with use.begin() as work:
+        again = breakers.count(work, told, traffic.rules(use), use.dice)
+        deletions.wake(work, {site for site, _ in again})
+
+
+def _put_back(work: Work, use: Tools, claimed: Claimed, failure: DynamoError) -> None:
+    reason = classify(failure.reason, failure.detail)
+    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, use.dice)
+    claims.put_back(work, Deletion, claimed.id, verdict, reason, failure.detail)
+
+
+def _count(work: Work, gone: Sequence[Claimed]) -> None:
+    tallies = Tallies()
+    for claimed in gone:
+        if claimed.request_kind == RequestKind.DELETION:
+            tallies[claimed.request_id].done += 1
+            tallies[claimed.request_id].bytes_done += claimed.bytes
+    requests.count(work, tallies)
+
+
+def _settle_requests(work: Work, use: Tools, request_ids: set[int]) -> None:
+    """End deletions with nothing left to delete.
+
+    Tell copies that clean up behind them to look again.
+    """
+    left = set(
+        work.scalars(
+            select(Deletion.request_id).where(Deletion.request_id.in_(request_ids)).distinct()
+        )
+    )
+    for row in work.rows(
+        select(Request.id, Request.kind)
+        .where(Request.id.in_(request_ids - left))
+        .order_by(Request.id)
+    ):
+        if row.kind == RequestKind.DELETION:
+            condemning.judge(work, row.id, use.again)
+        elif row.kind == RequestKind.COPY:
+            work.hint(Hint("plan", (row.id,), f"see whether request {row.id} has ended"))

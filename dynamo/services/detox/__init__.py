@@ -1,0 +1,1 @@
+"""Detox cycles: the snapshot, the decisions, their execution, and replay."""

@@ -1,0 +1,168 @@
+"""Parting: files that nobody has leave the blocks of dying sites, so that the others can go.
+
+They are lost, or never came. Each gets a place in a block of its own kind, where it is waited for,
+injected again or dropped as before; what is left of its old block is complete and is copied.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy.orm import aliased
+
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import block_filling as filling
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue.replicas import Home
+from dynamo.db.consistency.incidents import LOST
+from dynamo.db.deletions import condemnation as removal
+from dynamo.db.deletions import purge as forgetting
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.evacuation import evacuation
+from dynamo.db.history import Event, record
+from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
+from dynamo.inventory.states import ReplicaState, TransferKind
+from dynamo.operations.hints import batches
+from dynamo.operations.life import State
+from dynamo.services.accounts.charging import limit
+from dynamo.services.context import Tools
+from dynamo.services.system_requests import SYSTEM
+
+BLOCKS_AT_ONCE = 20
+
+
+def part(use: Tools, site: Any, most: int) -> None:
+    """Take what nobody has out of so many blocks of a dying site."""
+    for batch in batches(_lacking(use, site.id, most), BLOCKS_AT_ONCE):
+        _part(use, site, batch)
+
+
+@retried
+def _lacking(use: Tools, site_id: int, most: int) -> list[int]:
+    with use.begin.reading() as work:
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        of = File.block_id.label("block_id")
+        rows = work.rows(_missing(site_id, dying, of).distinct().order_by(of).limit(most))
+        return [row.block_id for row in rows]
+
+
+@retried
+def _part(use: Tools, site: Any, block_ids: Sequence[int]) -> None:
+    with use.begin() as work:
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        if site.id not in dying:
+            return
+        _lock(work, block_ids)
+        here = File.block_id.in_(block_ids)
+        files = _once(work, work.rows(_missing(site.id, dying, *_COLUMNS).where(here)), site.id)
+        homes: dict[Home, list[Any]] = {}
+        for file in files:
+            homes.setdefault(_home(file), []).append(file)
+        removal.displace(work, [file.id for file in files])
+        for home, members in homes.items():
+            _put_in(work, use, home, members)
+        _tell(work, site, files)
+        placing.settle(work, block_ids)
+        forgetting.forget_blocks(work, block_ids)
+
+
+_COMING = aliased(BlockReplica)
+_COLUMNS = (
+    File.id,
+    File.size,
+    File.dataset_id,
+    Dataset.name.label("dataset"),
+    Transfer.id.label("transfer_id"),
+    Transfer.site_id,
+    BlockReplica.partition_id,
+    BlockReplica.group_id,
+)
+
+
+def _missing(site_id: int, dying: Collection[int], *columns: Any) -> Any:
+    """Select files that are wanted at a dying site, lie nowhere, and will not come as things are.
+
+    Those that are still on their way to it are waited for.
+    """
+    whole = exists().where(_COMING.block_id == File.block_id, _COMING.complete.is_(True))
+    held = and_(Transfer.state == State.HELD, Transfer.site_id.in_(dying))
+    return (
+        select(*columns)
+        .select_from(BlockReplica)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .join(Dataset, Dataset.id == BlockReplica.dataset_id)
+        .join(File, File.block_id == Block.id)
+        .join(Transfer, Transfer.file_id == File.id)
+        .where(
+            BlockReplica.site_id == site_id,
+            BlockReplica.state == ReplicaState.VALID,
+            BlockReplica.complete.is_(False),
+            BlockReplica.n_files > 0,
+            Block.closed.is_(True),
+            Block.condemned_by.is_(None),
+            File.condemned_by.is_(None),
+            Transfer.kind != TransferKind.COPY,
+            or_(Transfer.state == State.FAILED, held),
+            ~whole.correlate(File),
+            ~exists().where(ReplicaFile.file_id == File.id).correlate(File),
+            ~exists().where(Deletion.file_id == File.id).correlate(File),
+        )
+    )
+
+
+def _lock(work: Work, block_ids: Sequence[int]) -> None:
+    """Lock all that is changed, in the order that all keep."""
+    datasets = select(Block.dataset_id).where(Block.id.in_(block_ids)).distinct()
+    for dataset_id in sorted(work.scalars(datasets)):
+        accounts.grow(work, dataset_id, 0, 0)
+    placing.lock_blocks(work, block_ids)
+    files = select(File.id).where(File.block_id.in_(block_ids))
+    ids = work.scalars(select(Transfer.id).where(Transfer.file_id.in_(files)))
+    locked = select(Transfer.id).where(Transfer.id.in_(ids)).order_by(Transfer.id)
+    work.rows(locked.with_for_update())
+
+
+def _once(work: Work, rows: Sequence[Any], site_id: int) -> list[Any]:
+    """Keep of each file one row: it may have been declared lost at several sites, here at best."""
+    found: dict[int, Any] = {}
+    for row in sorted(rows, key=lambda row: (row.id, row.site_id != site_id)):
+        found.setdefault(row.id, row)
+    kept = {row.transfer_id for row in found.values()}
+    others = Transfer.id.in_({row.transfer_id for row in rows} - kept)
+    work.changed(delete(Transfer).where(others, Transfer.reason == LOST))
+    return list(found.values())
+
+
+def _home(file: Any) -> Home:
+    return Home(file.dataset_id, file.site_id, file.partition_id, file.group_id)
+
+
+def _put_in(work: Work, use: Tools, home: Home, files: Sequence[Any]) -> None:
+    """Give files a place where they were to come to, in blocks that nothing else is in."""
+    filling.close(work, filling.open_at(work, home.dataset_id, home.site_id))
+    for share in filling.fill(work, home, [file.size for file in files], limit(use.settings)):
+        filling.close(work, [share.block_id])
+        members = files[share.start : share.stop]
+        placed = {"block_id": share.block_id, "added": work.now}
+        of_file = update(File).where(File.id.in_([file.id for file in members]))
+        work.changed(of_file.values(placed))
+        coming = update(Transfer).where(Transfer.id.in_([file.transfer_id for file in members]))
+        work.changed(coming.values(replica_id=share.replica_id))
+    size = sum(file.size for file in files)
+    # whatever the limit says: their room was kept until now
+    accounts.shift(work, {(home.site_id, home.partition_id): (size, 0)})
+
+
+def _tell(work: Work, site: Any, files: Sequence[Any]) -> None:
+    for name in sorted({file.dataset for file in files}):
+        sizes = [file.size for file in files if file.dataset == name]
+        event = Event(
+            "parted",
+            SYSTEM,
+            name,
+            site=site.name,
+            n_files=len(sizes),
+            bytes=sum(sizes),
+            why="evacuation: nobody has them, and the other files of their blocks can go",
+        )
+        record(work, [event])

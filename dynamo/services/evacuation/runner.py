@@ -1,0 +1,188 @@
+"""Evacuating: what lies at dying sites leaves them once it is safe elsewhere.
+
+The Dealer's undertaker copies; here the blocks are closed and what nobody has is taken out of them,
+so that they can be copied, parts at sites that stay are completed, and what has a complete copy at
+such a site is condemned through the guard. It goes by what is there, so it may run as often as
+anybody likes.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.deletions import dispatch
+from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.unit_of_work import retried
+from dynamo.db.evacuation import evacuation, unreadable
+from dynamo.db.evacuation.unreadable import Unreadable
+from dynamo.db.sites import switches
+from dynamo.db.tables import BlockReplica, Request
+from dynamo.inventory.states import ReplicaState, RequestKind
+from dynamo.logs import logger
+from dynamo.operations.hints import batches
+from dynamo.points import Point, reached
+from dynamo.services import system_requests as unasked
+from dynamo.services.consistency import repair as mending
+from dynamo.services.consistency.repair import Bad
+from dynamo.services.context import Tools
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.deletions import guard
+from dynamo.services.evacuation import abandonment as forsaking
+from dynamo.services.evacuation import block_split as parting
+from dynamo.services.evacuation import declare_lost as declaring
+from dynamo.services.injection import closure as closures
+from dynamo.services.replication import completion as completing
+from dynamo.services.replication.scheduler import DEALER
+from dynamo.services.system_requests import SYSTEM
+
+log = logger("evacuation")
+
+CAUSE = "evacuation"
+BLOCKS_AT_ONCE = 20
+MOST = 10_000
+"""Blocks of a site that one round closes or condemns at most; the next goes on."""
+
+
+def evacuate(use: Tools) -> None:
+    """Bring the evacuation of all dying sites forward."""
+    sites = _dying(use)
+    for site in sites:
+        for block_id in _open_blocks(use, site.id):
+            closures.close_block(use, block_id)
+        parting.part(use, site, MOST)
+        _complete_parts(use, site)
+        going = _dispensable(use, site.id)
+        if going:
+            request_id = _request(use, site.name)
+            reached(Point.EVACUATION_FILED)
+            for batch in batches(going, BLOCKS_AT_ONCE):
+                _condemn(use, site.id, request_id, batch)
+                reached(Point.EVACUATION_CONDEMNED)
+            _judge(use, request_id)
+        _mend(use, site)
+    for site in sites:  # storages are asked here, and some are silent: all else comes first
+        forsaking.forsake(use, site.name)
+
+
+def _complete_parts(use: Tools, site: Any) -> None:
+    """Bring the rest where a site that stays has a part: no cycle sends a block there again."""
+    parts = _parts(use, site.id)
+    if parts:
+        completing.bring(use, _copy(use, site.name), parts)
+
+
+@retried
+def _parts(use: Tools, site_id: int) -> list[int]:
+    with use.begin.reading() as work:
+        if switches.stopped(work, DEALER):
+            return []
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        return completing.abandoned(work, site_id, dying, MOST)
+
+
+@retried
+def _copy(use: Tools, site: str) -> int:
+    """File the copy under which the rest of parts comes, which is watched like those of cycles."""
+    with use.begin() as work:
+        return unasked.file(work, use, RequestKind.COPY, cycle=0, **{CAUSE: site})
+
+
+def _mend(use: Tools, site: Any) -> None:
+    """Take files out of a dying site that could not be read there for long and lie nowhere else.
+
+    They are looked for once more. A site that is not mounted lacks all its files: where too many
+    seem bad, some of them only since this moment, nothing is believed.
+    """
+    numbers = use.settings.consistency
+    bad, n_bad, n_files = _bad(use, site, timedelta(hours=numbers.apart_hours))
+    most = max(numbers.few, int(numbers.max_share * n_files))
+    if n_bad > min(most, numbers.max_files):
+        log.warning("too many files are bad at a dying site", site=site.name, files=n_bad)
+        return
+    seen = declaring.look(use, site, [one.file for one in bad], fails=False)
+    declaring.save(use, site, seen.back)
+    for one in bad:
+        if one.file in seen.gone:
+            _mend_one(use, site, one)
+
+
+@retried
+def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Unreadable], int, int]:
+    with use.begin.reading() as work:
+        found = unreadable.known(work, site)
+        old = [one for one in found if one.awaited and one.incident.at <= work.now - patience]
+        return old, len(found), evacuation.n_files(work, site.id)
+
+
+@retried
+def _mend_one(use: Tools, site: Any, bad: Unreadable) -> None:
+    with use.begin() as work:
+        placing.lock_blocks(work, [bad.file.block_id])
+        told = bad.incident
+        file = mending.still_there(work, site.id, told.lfn)
+        if file is not None:
+            mending.mend(work, use, Bad(file, site.id, site.name, told.kind, told.detail or ""))
+            mending.give_up_hopeless(work, use)
+
+
+@retried
+def _dying(use: Tools) -> Sequence[Any]:
+    with use.begin.reading() as work:
+        return evacuation.dying(work, use.settings.dealer.leaving)
+
+
+@retried
+def _open_blocks(use: Tools, site_id: int) -> list[int]:
+    with use.begin.reading() as work:
+        return evacuation.open_blocks(work, site_id, MOST)
+
+
+@retried
+def _dispensable(use: Tools, site_id: int) -> Sequence[Any]:
+    with use.begin.reading() as work:
+        if switches.stopped(work, switches.DELETIONS):
+            return []
+        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        return evacuation.dispensable(work, site_id, dying, MOST)
+
+
+@retried
+def _request(use: Tools, site: str) -> int:
+    """File the deletion under which all this goes, so that it is watched and rescued like any."""
+    with use.begin() as work:
+        return unasked.file(work, use, RequestKind.DELETION, **{CAUSE: site})
+
+
+@retried
+def _condemn(use: Tools, site_id: int, request_id: int, some: Sequence[Any]) -> None:
+    """Condemn replicas under the locks of their blocks; an operator may have saved the site."""
+    with use.begin() as work:
+        leaving = use.settings.dealer.leaving
+        if site_id not in evacuation.dying_ids(work, leaving):
+            return
+        placing.lock_blocks(work, [row.block_id for row in some])
+        grace = timedelta(hours=use.settings.deletion.grace_hours)
+        most = use.settings.deletion.site_bytes
+        order = Order(request_id, CAUSE, SYSTEM, grace, most=most, leaving=leaving)
+        still = (BlockReplica.id.in_([row.id for row in some]), BlockReplica.site_id == site_id)
+        valid = select(BlockReplica.id, BlockReplica.bytes).where(
+            *still, BlockReplica.state == ReplicaState.VALID
+        )
+        sizes = dict(work.rows(valid))
+        result = guard.condemn(work, list(sizes), order)
+        refused = result.refused.all
+        values = {
+            "n_files": Request.n_files + result.n_files,
+            "bytes": Request.bytes + sum(n for key, n in sizes.items() if key not in refused),
+        }
+        work.changed(update(Request).where(Request.id == request_id).values(values))
+        dispatch.announce(work, request_id, use.settings.work.batch)
+
+
+@retried
+def _judge(use: Tools, request_id: int) -> None:
+    with use.begin() as work:
+        condemning.judge(work, request_id, use.again)

@@ -1,0 +1,73 @@
+"""Idempotency: the same key by the same caller gets the first answer, for as long as it is kept."""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from dynamo.db.engine.unit_of_work import UnitOfWork, Work, retried
+from dynamo.db.tables import Answer
+from dynamo.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What the caller calls this call, and a hash of what it asks."""
+
+    key: str
+    body_hash: bytes
+
+    @classmethod
+    def of(cls, key: str, call: str, body: bytes) -> "Key":
+        """Make the key of a call (`POST /v1/injections`) with this body."""
+        return cls(key, hashlib.blake2b(call.encode() + b"\n" + body, digest_size=16).digest())
+
+
+def find(work: Work, caller: str, key: Key) -> int | None:
+    """Return the request of the first call with this key. Raises Invalid for another body."""
+    row = work.row(
+        select(Answer.body_hash, Answer.request_id).where(
+            Answer.caller == caller, Answer.key == key.key
+        )
+    )
+    if row is None:
+        return None
+    if bytes(row.body_hash) != key.body_hash:
+        raise Invalid(
+            "this Idempotency-Key was used with another body; take a new one",
+            "idempotency-conflict",
+        )
+    return int(row.request_id)
+
+
+def claim(work: Work, caller: str, key: Key, request_id: int) -> None:
+    """Note that this request answers the key; who loses the race runs again and finds it."""
+    work.add(
+        Answer,
+        caller=caller,
+        key=key.key,
+        body_hash=key.body_hash,
+        request_id=request_id,
+        answer=b"",
+        created=work.now,
+    )
+
+
+@retried
+def keep(begin: UnitOfWork, caller: str, key: Key, answer: bytes) -> None:
+    """Keep the first answer for the calls that repeat it."""
+    with begin() as work:
+        mine = (Answer.caller == caller, Answer.key == key.key, Answer.answer == b"")
+        work.changed(update(Answer).where(*mine).values(answer=zlib.compress(answer)))
+
+
+def kept(begin: UnitOfWork, caller: str, key: Key) -> bytes | None:
+    """Return the first answer to this key, if there is one. Raises Invalid for another body."""
+    with begin.reading() as work:
+        if find(work, caller, key) is None:
+            return None
+        row = work.scalar(
+            select(Answer.answer).where(Answer.caller == caller, Answer.key == key.key)
+        )
+        return zlib.decompress(row) if row else None

@@ -1,0 +1,1 @@
+"""User data handed over: validated, registered, rebooked, and closed."""

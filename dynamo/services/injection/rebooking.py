@@ -1,0 +1,352 @@
+"""Rebooking: a job comes again with files that are registered and have not come.
+
+The first life may have been at another site, or have named a source that is gone with it: what is
+registered follows the job. What may hold the right bytes already stays where it is.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import block_filling as filling
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue.replicas import Home
+from dynamo.db.deletions import condemnation as removal
+from dynamo.db.deletions import purge as forgetting
+from dynamo.db.engine.unit_of_work import Again, Work
+from dynamo.db.history import Event, record
+from dynamo.db.requests import Tallies
+from dynamo.db.tables import Deletion, File, Transfer
+from dynamo.db.transfers import transfers
+from dynamo.errors import Conflict, Fault
+from dynamo.inventory import asked
+from dynamo.inventory.states import TransferKind
+from dynamo.operations.failures import proves_nothing_uploaded
+from dynamo.operations.life import State
+from dynamo.services.accounts import unique_share as watch
+from dynamo.services.accounts.charging import charge, limit
+from dynamo.services.context import Tools
+from dynamo.services.injection import validation
+from dynamo.services.injection.registration import Batch, Transfers
+from dynamo.services.injection.site_selection import Candidate, candidate_at, choose
+
+GIVEN_UP = frozenset({State.FAILED, State.CANCELLED})
+"""Files in these states count as failed in the request that was to bring them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebooked:
+    """What has been queued anew."""
+
+    requests: frozenset[int] = frozenset()
+    """Those that have work again."""
+    uploads: Sequence[tuple[Candidate, str]] = ()
+    """Where jobs will write: one of the addresses at each site."""
+    elsewhere: Sequence[int] = ()
+    """The transfers whose old address, or source, is not looked at any more."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A file of the call that is registered and has not come."""
+
+    number: int
+    new: asked.InjectedFile
+    row: Any
+    """What is known of it and of its transfer."""
+    site: Candidate
+    """Where it is to come to, as registered."""
+    is_elsewhere: bool
+    """The caller does not name that site."""
+
+    @cached_property
+    def keeps_its_address(self) -> bool:
+        """Tell whether the right bytes may lie at its upload address.
+
+        Unless the job has said so, only who would write to the same site has use for them.
+        """
+        row = self.row
+        if row.kind != TransferKind.UPLOAD or row.state in GIVEN_UP:
+            return False
+        here = not self.is_elsewhere and self.new.source is None
+        return not self.is_refuted and (row.confirmed or here)
+
+    @property
+    def is_refuted(self) -> bool:
+        """Tell whether nothing right lay at its upload address when somebody looked."""
+        row = self.row
+        if row.kind != TransferKind.UPLOAD:
+            return False
+        return proves_nothing_uploaded(row.reason, row.not_before, row.updated)
+
+    @cached_property
+    def changes(self) -> bool:
+        """Tell whether it is to be queued anew: it rests, or the caller names another way."""
+        if self.row.state in {State.HELD, *GIVEN_UP}:
+            return True
+        other = self.is_elsewhere or self.new.source != self.row.source_url or self.is_refuted
+        return other and not self.keeps_its_address
+
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether a job is told again to write where nobody has written for certain."""
+        return self.keeps_its_address and not (self.changes or self.row.confirmed)
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether it goes to another site."""
+        return self.is_elsewhere and not self.keeps_its_address
+
+    @property
+    def is_placed_anew(self) -> bool:
+        """Tell whether it gets a place in a block now; a pull without one gets it with its size."""
+        if self.row.block_id is not None:
+            return self.moves
+        return self.new.source is None
+
+    @property
+    def size(self) -> int:
+        """Return its bytes, as registered or as they are told now."""
+        return int(self.row.size if self.row.size is not None else self.new.size or 0)
+
+
+def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Rebooked:
+    """Let known files that have not come be brought as the caller says now."""
+    waiting = _waiting(work, batch, known)
+    changing = [one for one in waiting if one.changes]
+    going_on = [one for one in waiting if one.goes_on]
+    _check_idle([*changing, *going_on])
+    if changing:
+        _lock(work, batch, changing)
+    _learn(work, waiting)
+    uploads = _go_on(work, use, batch, going_on)
+    if not changing:
+        return Rebooked(uploads=uploads)
+    transfers.forget_losses(work, {one.row.id: one.row.transfer_id for one in changing})
+    places = _destinations(work, use, batch, changing)
+    for site, some in places:
+        make = Transfers(work, use.settings, 0, site, batch.caller.name)
+        replicas = _place(work, use, batch, site, [one for one in some if one.is_placed_anew])
+        names = [_queue(make, one, replicas) for one in some]
+        uploads += [(site, name) for name in names if name is not None][:1]
+        _tell(work, batch, site, [one for one in some if one.moves])
+    _count(work, changing)
+    _leave(work, {one.row.block_id for one in changing if one.moves} - {None})
+    elsewhere = [one.row.transfer_id for one in changing if not one.keeps_its_address]
+    return Rebooked(frozenset(one.row.request_id for one in changing), uploads, elsewhere)
+
+
+def sign(work: Work, rebooked: Rebooked, request_id: int) -> None:
+    """Note which injection was told the new addresses: who knows an older one cannot confirm it."""
+    again = update(Transfer).where(Transfer.id.in_(rebooked.elsewhere))
+    work.changed(again.values(rebooked_by=request_id))
+
+
+def is_overtaken(row: Any, request_id: int) -> bool:
+    """Tell of a transfer whether a later injection than this was told another address."""
+    return row.rebooked_by is not None and row.rebooked_by > request_id
+
+
+def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
+    rows = [(n, new, known.get(new.lfn)) for n, new in enumerate(batch.wanted.files)]
+    open_ones = [
+        (n, new, row)
+        for n, new, row in rows
+        if row is not None and row.transfer_id is not None and row.state != State.DONE
+    ]
+    sites = {key: candidate_at(work, key) for key in {row.site_id for _, _, row in open_ones}}
+    return [
+        _Waiting(n, new, row, site := sites[row.site_id], site.name not in batch.sites)
+        for n, new, row in open_ones
+    ]
+
+
+def _learn(work: Work, waiting: Sequence[_Waiting]) -> None:
+    """Keep sizes and checksums that are told only now: else whatever the source holds is taken."""
+    for one in waiting:
+        told = {"size": one.new.size, "adler32": one.new.adler32}
+        news = {
+            name: value
+            for name, value in told.items()
+            if value is not None and getattr(one.row, name) is None
+        }
+        unknown = (getattr(File, name).is_(None) for name in news)
+        learned = update(File).where(File.id == one.row.id, *unknown).values(**news)
+        if news and work.changed(learned) != 1:
+            raise Again("the source was read meanwhile")
+
+
+def _go_on(
+    work: Work, use: Tools, batch: Batch, some: Sequence[_Waiting]
+) -> list[tuple[Candidate, str]]:
+    """Book upload addresses for the whole time again, and return one at each site."""
+    found = {one.site.id: (one.site, one.row.upload) for one in some}
+    for site, _ in found.values():
+        ids = [one.row.transfer_id for one in some if one.site.id == site.id]
+        fresh = Transfers(work, use.settings, 0, site, batch.caller.name).fresh(pull=False)
+        unconfirmed = (Transfer.state == State.QUEUED, Transfer.confirmed.is_(False))
+        again = update(Transfer).where(Transfer.id.in_(ids), *unconfirmed)
+        times = {name: fresh[name] for name in ("expires", "not_before", "updated")}
+        if work.changed(again.values(times)) != len(ids):
+            raise Again("a transfer changed meanwhile")
+    return list(found.values())
+
+
+def _check_idle(changing: Sequence[_Waiting]) -> None:
+    """Refuse what a worker has in hand at this moment. Raises Conflict."""
+    faults = [
+        Fault(f"/files/{one.number}", f"is being brought to {one.site.name}", one.new.lfn)
+        for one in changing
+        if one.row.state == State.ACTIVE
+    ]
+    if faults:
+        raise Conflict(
+            "some files are being brought elsewhere, or from another source, at this moment;"
+            " ask again in a minute",
+            "in-use",
+            faults=faults,
+        )
+
+
+def _lock(work: Work, batch: Batch, changing: Sequence[_Waiting]) -> None:
+    """Lock what is changed, in the order that all keep; nothing may have moved meanwhile."""
+    if any(one.is_placed_anew for one in changing):
+        accounts.grow(work, batch.dataset.id, 0, 0)
+    placing.lock_blocks(work, {one.row.block_id for one in changing} - {None})
+    states = {one.row.transfer_id: one.row.state for one in changing}
+    locked = select(Transfer.id, Transfer.state).where(Transfer.id.in_(states))
+    if dict(work.rows(locked.order_by(Transfer.id).with_for_update())) != states:
+        raise Again("a transfer changed meanwhile")
+
+
+def _destinations(
+    work: Work, use: Tools, batch: Batch, changing: Sequence[_Waiting]
+) -> list[tuple[Candidate, list[_Waiting]]]:
+    """Sort the files by where they come to: where they were to come to, or the site chosen now."""
+    places: dict[int, tuple[Candidate, list[_Waiting]]] = {}
+    moving = [one for one in changing if one.moves]
+    if moving:
+        _check_not_leaving(work, moving)
+        partition = batch.dataset.partition_id
+        alarming = watch.alarming(work, use.settings.user, partition)
+        chosen = choose(work, batch.sites, partition, sum(one.size for one in moving), alarming)
+        places[chosen.id] = (chosen, moving)
+    for one in changing:
+        if not one.moves:
+            places.setdefault(one.site.id, (one.site, []))[1].append(one)
+    for site, some in places.values():
+        told = [one for one in some if not one.keeps_its_address]
+        validation.check_sources([(one.number, one.new) for one in told], site)
+    return list(places.values())
+
+
+def _check_not_leaving(work: Work, moving: Sequence[_Waiting]) -> None:
+    """Refuse files whose replica is being deleted somewhere: it could be deleted after it came."""
+    ids = {one.row.id: one for one in moving}
+    leaving = work.scalars(select(Deletion.file_id).where(Deletion.file_id.in_(ids)).distinct())
+    if leaving:
+        faults = [
+            Fault(f"/files/{ids[key].number}", "its replica is being deleted", ids[key].new.lfn)
+            for key in leaving
+        ]
+        raise Conflict(
+            "some files are leaving a site; rescue them or wait until they are gone",
+            "being-deleted",
+            faults=faults,
+        )
+
+
+# --- places --------------------------------------------------------------------------------------
+
+
+def _place(
+    work: Work, use: Tools, batch: Batch, site: Candidate, some: Sequence[_Waiting]
+) -> dict[int, int]:
+    """Give files a place in a block at a site, instead of any that they have; return replicas."""
+    if not some:
+        return {}
+    dataset = batch.dataset
+    _take_out(work, site, [one.row for one in some if one.row.block_id is not None])
+    late = [one.size for one in some if one.row.block_id is None]
+    accounts.grow(work, dataset.id, 0, sum(late))
+    home = Home(dataset.id, site.id, dataset.partition_id, dataset.group_id)
+    replicas: dict[int, int] = {}
+    for share in filling.fill(work, home, [one.size for one in some], limit(use.settings)):
+        if not dataset.is_open:
+            # registered before the closure: it still gets its place, in a block that closes with it
+            filling.close(work, [share.block_id])
+        members = some[share.start : share.stop]
+        _put_in(work, share.block_id, members)
+        replicas |= {one.row.id: share.replica_id for one in members}
+    if not accounts.book(work, (site.id, dataset.partition_id), sum(one.size for one in some)):
+        raise Again("the site filled up meanwhile")
+    charge(work, dataset.owner_id, 0, sum(late))
+    return replicas
+
+
+def _take_out(work: Work, site: Candidate, files: Sequence[Any]) -> None:
+    """Take files out of their blocks; nobody waits at other sites for what comes to this one."""
+    ids = [file.id for file in files]
+    removal.displace(work, ids)
+    transfers.forget_ended(work, site.id, ids)
+
+
+def _put_in(work: Work, block_id: int, members: Sequence[_Waiting]) -> None:
+    ids = [one.row.id for one in members]
+    placed = {"block_id": block_id, "added": work.now}
+    work.changed(update(File).where(File.id.in_(ids)).values(placed))
+
+
+def _leave(work: Work, block_ids: Collection[int]) -> None:
+    """Complete what lacked only files that have left; forget closed blocks that are empty now."""
+    placing.settle(work, block_ids)
+    forgetting.forget_blocks(work, block_ids)
+
+
+# --- transfers -----------------------------------------------------------------------------------
+
+
+def _queue(make: Transfers, one: _Waiting, replicas: dict[int, int]) -> str | None:
+    """Queue a transfer that nobody holds; return the upload address that it has got."""
+    work, kept = make.work, one.keeps_its_address
+    values = make.fresh(pull=one.new.source is not None and not kept)
+    if kept:
+        values |= {"confirmed": one.row.confirmed, "not_before": work.now}
+    else:
+        values |= {"source_url": one.new.source, "site_id": make.site.id}
+        values |= {"reason": None, "error": None}
+        values["upload"] = make.upload() if one.new.source is None else None
+    if one.row.id in replicas:
+        values["replica_id"] = replicas[one.row.id]
+    work.changed(update(Transfer).where(Transfer.id == one.row.transfer_id).values(values))
+    address: str | None = values.get("upload")
+    return address
+
+
+def _count(work: Work, changing: Sequence[_Waiting]) -> None:
+    tallies = Tallies()
+    for one in changing:
+        if one.row.state in GIVEN_UP:
+            tallies[one.row.request_id].failed -= 1
+    requests.count(work, tallies)
+
+
+def _tell(work: Work, batch: Batch, site: Candidate, moved: Sequence[_Waiting]) -> None:
+    """Note in the history which files come to another site."""
+    for before in sorted({one.site.name for one in moved}):
+        sizes = [one.size for one in moved if one.site.name == before]
+        event = Event(
+            "rebooked",
+            batch.caller.name,
+            dataset=batch.dataset.name,
+            site=site.name,
+            n_files=len(sizes),
+            bytes=sum(sizes),
+            why=f"the job came again; before, it was at {before}",
+        )
+        record(work, [event])

@@ -1,0 +1,132 @@
+"""Choosing a site for new data.
+
+The first of those named that can take them, or a refusal that names others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, or_, select
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.sites import switches
+from dynamo.db.tables import Partition, Quota, Site
+from dynamo.errors import Conflict, DynamoError, Full, NotFound
+from dynamo.inventory.states import SiteKind, SiteStatus
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A site that new data may go to."""
+
+    id: int
+    name: str
+    url: str
+    rules: dict[str, object]
+    scratch: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def choose(
+    work: Work,
+    named: Sequence[str],
+    partition_id: int,
+    size: int,
+    alarming: frozenset[str] = frozenset(),
+) -> Candidate:
+    """Return the first of the named sites that takes this many more bytes of a partition.
+
+    Those that are `alarming` hold so many unique bytes that they take none.
+
+    Raises NotFound for an unknown site, and for the first one why it can't, with alternatives.
+    """
+    wanted = {"of_partition": partition_id, "by_name": list(named)}
+    known = {row.name: row for row in work.rows(_NAMED, wanted)}
+    for name in named:
+        if name not in known:
+            raise NotFound(f"there is no site {name!r}; see GET /v1/sites", "site-unknown")
+    idle = set(switches.stopped_sites(work))
+    refusals = {name: _refusal(known[name], idle, size) or _alarm(name, alarming) for name in named}
+    for name in named:
+        if refusals[name] is None:
+            return candidate(known[name])
+    first = refusals[named[0]]
+    assert first is not None  # noqa: S101 - every named site was refused
+    first.alternatives = _alternatives(work, partition_id, size, idle | alarming)
+    raise first
+
+
+def candidate_at(work: Work, site_id: int) -> Candidate:
+    """Return one site by key."""
+    row = work.row(
+        select(Site.id, Site.name, Site.url, Site.rules, Site.scratch, Site.sources).where(
+            Site.id == site_id
+        )
+    )
+    return candidate(row)
+
+
+def candidate(row: Any) -> Candidate:
+    """Make the value of a row."""
+    return Candidate(row.id, row.name, row.url, row.rules, tuple(row.scratch), tuple(row.sources))
+
+
+_SITES = select(
+    Site.id,
+    Site.name,
+    Site.kind,
+    Site.status,
+    Site.url,
+    Site.rules,
+    Site.scratch,
+    Site.sources,
+    Quota.site_id.label("quota"),
+    Quota.max_bytes,
+    Quota.projected,
+    Partition.name.label("partition"),
+).select_from(
+    Site.__table__.join(Partition.__table__, Partition.id == bindparam("of_partition")).outerjoin(
+        Quota.__table__, (Quota.site_id == Site.id) & (Quota.partition_id == Partition.id)
+    )
+)
+_NAMED = _SITES.where(Site.name.in_(bindparam("by_name", expanding=True)))
+
+
+def _refusal(row: Any, idle: set[str], size: int) -> DynamoError | None:
+    if row.status != SiteStatus.READY or row.kind != SiteKind.DISK:
+        return Conflict(
+            f"{row.name} takes no new data now (it is {row.status}, {row.kind})", "site-not-ready"
+        )
+    if row.name in idle:
+        return Conflict(f"{row.name} was stopped by an operator", "switched-off")
+    if row.quota is None:
+        return Conflict(f"{row.name} has no quota for the partition {row.partition}", "no-quota")
+    if row.max_bytes is not None and row.projected + size > row.max_bytes:
+        return Full(
+            f"the partition {row.partition} of {row.name} is full: "
+            f"booked {row.projected}, asked {size}, limit {row.max_bytes} bytes",
+            "storage-full",
+        )
+    return None
+
+
+def _alarm(name: str, alarming: frozenset[str]) -> DynamoError | None:
+    if name not in alarming:
+        return None
+    return Full(f"unique data fill {name}, or all sites, beyond the alarm", "storage-full")
+
+
+def _alternatives(work: Work, partition_id: int, size: int, idle: set[str]) -> list[str]:
+    fits = or_(Quota.max_bytes.is_(None), Quota.projected + size <= Quota.max_bytes)
+    ready = (
+        Site.status == SiteStatus.READY,
+        Site.kind == SiteKind.DISK,
+        Quota.site_id.is_not(None),
+        fits,
+    )
+    found = _SITES.where(*ready, Site.name.not_in(idle)).order_by(Quota.projected).limit(_SHOWN)
+    rows = work.rows(found, {"of_partition": partition_id})
+    return [row.name for row in rows]

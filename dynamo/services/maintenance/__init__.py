@@ -1,0 +1,1 @@
+"""What keeps the system well: the sweeper, the invariants, its health."""

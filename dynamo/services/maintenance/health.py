@@ -1,0 +1,122 @@
+"""Health: what answers, what beats, how much work waits."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dynamo.clock import rfc3339
+from dynamo.db.sites import breakers, feeds
+from dynamo.db.tables import Deletion, Transfer
+from dynamo.db.views import heartbeats as pulses
+from dynamo.errors import Unavailable
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item
+
+BEAT = "sweep"
+"""The pulse by which beat, broker and policy pool show that they live."""
+_MISSED = 3
+
+
+class Queues(Protocol):
+    """The broker as far as health looks at it."""
+
+    def depths(self) -> Mapping[str, int]:
+        """Return how many messages wait in each queue. Raises Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is up and what is not."""
+
+    database: bool
+    broker: bool
+    beat: bool
+    queues: Mapping[str, int]
+    warnings: Sequence[str] = ()
+    """What works, but not as it should."""
+
+    @property
+    def status(self) -> str:
+        """Say it in one word: without broker or beat all is only slower."""
+        if not self.database:
+            return "down"
+        return "ok" if self.broker and self.beat else "degraded"
+
+    def item(self) -> Item:
+        """Return what callers see."""
+        return {
+            "status": self.status,
+            "database": "ok" if self.database else "away",
+            "broker": "ok" if self.broker else "away",
+            "beat": "ok" if self.beat else "away",
+            "queues": dict(self.queues),
+            "warnings": list(self.warnings),
+        }
+
+
+def check(use: Tools, queues: Queues) -> Health:
+    """Look at database, broker and beat."""
+    try:
+        depths: Mapping[str, int] | None = queues.depths()
+    except Unavailable:
+        depths = None
+    beat = _beat(use)
+    warnings = _warnings(use) if beat is not None else []
+    return Health(beat is not None, depths is not None, bool(beat), depths or {}, warnings)
+
+
+def _warnings(use: Tools) -> list[str]:
+    """Say which feeds are not believed; details are for those with a token."""
+    try:
+        with use.begin.reading() as work:
+            return [
+                f"feed {row.name} is {row.reason}; what it said before stays, "
+                + ("it was never taken" if row.taken is None else f"of {rfc3339(row.taken)}")
+                for row in feeds.doubtful(work)
+            ]
+    except SQLAlchemyError:
+        return []
+
+
+def _beat(use: Tools) -> bool | None:
+    """Tell whether the beat is younger than three sweeps; None where the database is away."""
+    silence = timedelta(seconds=_MISSED * use.settings.work.sweep_seconds)
+    try:
+        with use.begin.reading() as work:
+            at = pulses.at(work, BEAT)
+            return at is not None and work.now - at <= silence
+    except SQLAlchemyError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much there is and how much of it waits."""
+
+    files: int
+    unfinished: Mapping[str, Mapping[str, int]]
+    """Transfers and deletions, by state."""
+    oldest_due: Mapping[str, float]
+    """Seconds for which the oldest ready one of each was left lying."""
+    resting: Mapping[tuple[str, str], bool]
+    """By site and operation: whether its breaker is open now, or half-open."""
+
+
+_OPERATIONS: dict[str, type[Transfer] | type[Deletion]] = {
+    "transfer": Transfer,
+    "deletion": Deletion,
+}
+
+
+def load(use: Tools) -> Load:
+    """Count files and unfinished work."""
+    with use.begin.reading() as work:
+        return Load(
+            pulses.files(work),
+            {kind: pulses.unfinished(work, table) for kind, table in _OPERATIONS.items()},
+            {kind: pulses.oldest_due(work, table) for kind, table in _OPERATIONS.items()},
+            breakers.named(work),
+        )

@@ -1,0 +1,97 @@
+"""Checks: all invariants are read in one snapshot; a drift of the kept sums stops deletions."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import update
+
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.invariants import registry as invariants
+from dynamo.db.invariants.limits import Limits
+from dynamo.db.invariants.registry import INVARIANTS, Invariant, Violation
+from dynamo.db.invariants.sums import SUMS, Sum
+from dynamo.db.sites import switches
+from dynamo.db.tables import Switch
+from dynamo.logs import logger
+from dynamo.services.context import Tools
+
+log = logger("checks")
+
+WHO = "check"
+
+
+def check(use: Tools) -> list[Violation]:
+    """Return all that does not hold, warnings among it; nothing when all is well."""
+    return _find(use, INVARIANTS)
+
+
+def recount(use: Tools) -> list[Violation]:
+    """Recompute the kept sums and return those that have drifted; nothing is changed."""
+    return _find(use, [invariant for invariant in INVARIANTS if invariant.drift])
+
+
+def run_check(use: Tools) -> list[Violation]:
+    """Check, log what was found, and stop deletions where a sum has drifted.
+
+    Who deletes by wrong sums deletes what is wanted; somebody looks first and switches on again.
+    """
+    found = check(use)
+    for violation in found:
+        tell = log.warning if violation.is_warning else log.error
+        tell("invariant", name=violation.name, subject=violation.subject, holds=violation.sentence)
+    drifted = sorted({violation.name for violation in found if violation.drift})
+    if drifted:
+        _stop_deletions(use, f"counters differ from the rows: {', '.join(drifted)}")
+    return found
+
+
+def repair(use: Tools) -> int:
+    """Set drifted sums right from the rows they count; return how many rows were changed.
+
+    For an operator who has understood the drift; deletions stay stopped until switched on again.
+    """
+    changed = 0
+    for kept in SUMS:  # the lower levels first
+        while repaired := _repair(use, kept):
+            changed += repaired
+    return changed
+
+
+@retried
+def _find(use: Tools, wanted: Sequence[Invariant]) -> list[Violation]:
+    with use.begin.snapshot() as work:
+        return list(invariants.find(work, wanted, _limits(work, use)))
+
+
+def _limits(work: Work, use: Tools) -> Limits:
+    return Limits(
+        now=work.now,
+        block_files=use.settings.block.max_files,
+        block_bytes=use.settings.block.max_bytes,
+        user_partition=use.settings.user.partition,
+        alarm_share=use.settings.user.alarm_share,
+        notice_share=use.settings.user.notice_share,
+    )
+
+
+@retried
+def _stop_deletions(use: Tools, why: str) -> None:
+    with use.begin() as work:
+        if switches.stopped(work, switches.DELETIONS):
+            return
+        values = {"stopped": True, "who": WHO, "why": why, "at": work.now}
+        if not work.changed(update(Switch).where(Switch.name == switches.DELETIONS).values(values)):
+            work.insert(Switch, [{"name": switches.DELETIONS, **values}])
+        record(work, [Event("switch-stopped", WHO, why=f"{switches.DELETIONS}: {why}")])
+
+
+@retried
+def _repair(use: Tools, kept: Sum) -> int:
+    with use.begin() as work:
+        rows = work.rows(kept.drifted().limit(invariants.MOST))
+        for row in rows:
+            kept.repair(work, row._mapping)  # noqa: SLF001 - its public name
+        if rows:
+            what = f"{kept.name} of {len(rows)} rows counted anew"
+            record(work, [Event("sums-repaired", WHO, why=what)])
+        return len(rows)

@@ -1,0 +1,142 @@
+"""Sweeps: work whose message was lost or whose worker fell silent is found and sent again."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.policies import locks, popularity
+from dynamo.db.sites import downtimes
+from dynamo.db.tables import Answer, Deletion, Request, Transfer
+from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers import transfers
+from dynamo.db.work import claims
+from dynamo.db.work import periodic as pulses
+from dynamo.db.work.claims import Operation
+from dynamo.inventory.states import ENDED, RequestKind, TransferKind
+from dynamo.operations.hints import batches, hints
+from dynamo.operations.life import State
+from dynamo.points import Point, reached
+from dynamo.services.context import Tools
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.transfers import throttler as traffic
+
+BLOCKS_AT_ONCE = 50
+AT_ONCE = 10_000
+"""Operations that one sweep sends at most; the next one goes on."""
+
+_TASKS = {
+    RequestKind.INJECTION: "refresh",
+    RequestKind.COPY: "plan",
+    RequestKind.CLOSURE: "close",
+    RequestKind.DELETION: "condemn",
+}
+
+
+def sweep(use: Tools) -> bool:
+    """Send again what nobody works on; False = another sweep is under way."""
+    if not _begin(use):
+        return False
+    _reroute(use)
+    _operations(use)
+    reached(Point.SWEPT)
+    _requests(use)
+    return True
+
+
+@retried
+def _begin(use: Tools) -> bool:
+    with use.begin() as work:
+        return pulses.take(
+            work,
+            "sweep",
+            secrets.token_hex(8),
+            timedelta(seconds=use.settings.work.sweep_seconds / 2),
+        )
+
+
+def _reroute(use: Tools) -> None:
+    """Let what waits to be read, at an ill site or at none, be read where it can be."""
+    for find, change in (
+        (sources.stranded, sources.reroute),
+        (sources.found_again, sources.feed),
+    ):
+        for batch in batches(_waiting(use, find), BLOCKS_AT_ONCE):
+            _change(use, change, batch)
+
+
+@retried
+def _waiting(use: Tools, find: Callable[[Work, int], Sequence[Any]]) -> Sequence[Any]:
+    with use.begin.reading() as work:
+        return find(work, AT_ONCE)
+
+
+@retried
+def _change(use: Tools, change: Callable[[Work, Sequence[Any]], None], some: Sequence[Any]) -> None:
+    with use.begin() as work:
+        placing.lock_blocks(work, {row.block_id for row in some})
+        change(work, some)
+
+
+@retried
+def _operations(use: Tools) -> None:
+    numbers = use.settings.work
+    with use.begin() as work:
+        limits = (use.settings.lease.lost, use.patience.daily)
+        requests.settle_injections(work, _reclaimed(work, Transfer, *limits))
+        condemning.judge_all(work, _reclaimed(work, Deletion, *limits), use.again)
+        for table in (Transfer, Deletion):
+            claims.wake(work, table)
+        transfers.wake_where_the_cause_is_gone(work)
+        patience = timedelta(seconds=numbers.hint_seconds)
+        traffic.sweep(work, use)
+        due = claims.unhinted(work, Deletion, patience, AT_ONCE)
+        work.hint(*hints("delete", due, numbers.batch, "delete {n} files that were due"))
+
+
+def _reclaimed(work: Work, table: Operation, lost: int, daily: timedelta) -> set[int]:
+    """Free what silent workers held; return the requests of what is held now."""
+    ids = claims.reclaim(work, table, lost, daily)
+    wanted = select(table.request_id).where(table.id.in_(ids)).distinct()
+    return set(work.scalars(wanted)) if ids else set()
+
+
+@retried
+def _requests(use: Tools) -> None:
+    with use.begin() as work:
+        due = work.rows(
+            select(Request.id, Request.kind)
+            .where(Request.state.in_(("queued", "running", "held")), Request.not_before <= work.now)
+            .order_by(Request.not_before)
+            .limit(AT_ONCE)
+        )
+        still_open = (Request.id.in_([row.id for row in due]), Request.state.not_in(ENDED))
+        work.changed(update(Request).where(*still_open).values(not_before=work.now + use.again))
+        for kind, task in _TASKS.items():
+            ids = [row.id for row in due if row.kind == kind]
+            work.hint(*hints(task, ids, 50, f"{task} {{n}} requests that were due"))
+
+
+@retried
+def purge(use: Tools) -> int:
+    """Forget what has ended long ago: finished transfers, answers to keys, locks, popularity."""
+    with use.begin() as work:
+        old = work.now - timedelta(days=use.settings.work.keep_days)
+        n = _purge_answers(work, work.now - timedelta(hours=24))
+        n += locks.purge(work, old) + popularity.purge(work) + downtimes.forget(work, old)
+        ended = select(Request.id).where(Request.state.in_(ENDED), Request.updated < old)
+        kept = (
+            Transfer.state == State.DONE,
+            Transfer.kind != TransferKind.COPY,
+            Transfer.updated < old,
+        )
+        return n + work.changed(delete(Transfer).where(*kept, Transfer.request_id.in_(ended)))
+
+
+def _purge_answers(work: Work, before: object) -> int:
+    return work.changed(delete(Answer).where(Answer.created < before))

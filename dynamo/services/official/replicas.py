@@ -1,0 +1,182 @@
+"""Where the blocks of a call lie: new replicas, and what comes to those that were incomplete."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import bulk_registration as official
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue.accounting import Place
+from dynamo.db.catalogue.bulk_registration import NewReplica, Sizes
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.errors import Conflict, Fault, Invalid, NotFound
+from dynamo.inventory import asked
+from dynamo.inventory.states import ReplicaState
+from dynamo.services.official.comparison import Standing
+from dynamo.services.official.lookup import Directory, Whose, homes
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What came to a block replica."""
+
+    at: "At"
+    is_new: bool
+    files: Sizes
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that came."""
+        return sum(self.files.values())
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A block at a site, as stated, and the files of it that lie there."""
+
+    block: Standing
+    replica: asked.OfficialReplica
+    pointer: str
+    site_id: int
+    group_id: int | None
+    files: Sizes
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Return the keys of block and site."""
+        return self.block.key, self.site_id
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """All that came, and how the bytes at sites (projected, used) change by it."""
+
+    placed: Sequence[Placed]
+    changes: Mapping[Place, tuple[int, int]]
+
+
+def place(work: Work, blocks: Sequence[Standing], known: Directory) -> Placing:
+    """Write down where blocks lie; return what was new, and where."""
+    wanted = list(_wanted(work, blocks, known))
+    _check_placed(wanted, blocks)
+    there = {
+        (row.block_id, row.site_id): row
+        for row in official.replicas(work, [one.key for one in blocks if not one.is_new])
+    }
+    _check_staying(wanted, there)
+    fresh = [at for at in wanted if at.key not in there]
+    belonging = homes(work, known, {_whose(at): at.block.dataset.status for at in fresh})
+    new = _add(work, fresh, belonging)
+    more = _fill(
+        work, [at for at in wanted if at.key in there and not there[at.key].complete], there
+    )
+    grown = {one.key: one.fresh_bytes for one in blocks}
+    changes = [
+        (row.site_id, row.partition_id, grown[row.block_id], 0)
+        for row in there.values()
+        if row.state == ReplicaState.VALID
+    ]
+    changes += [
+        (one.at.site_id, belonging[_whose(one.at)], one.at.block.bytes, one.size) for one in new
+    ]
+    changes += [(one.at.site_id, there[one.at.key].partition_id, 0, one.size) for one in more]
+    return Placing([*new, *more], accounts.summed(changes))
+
+
+def _wanted(work: Work, blocks: Sequence[Standing], known: Directory) -> Iterator[At]:
+    """Go through all places that the call names, with the files that lie there."""
+    whole = [one.key for one in blocks if not one.is_new and one.stated.block.replicas]
+    registered = official.files_of(work, whole)
+    for one in blocks:
+        files = registered[one.key] if one.key in registered else _fresh(one)
+        for n, replica in enumerate(one.stated.block.replicas):
+            pointer = f"{one.stated.pointer}/replicas/{n}"
+            held = files if replica.files is None else _listed(one, replica.files, files, pointer)
+            group_id = known.group(replica.group) or _group_at(one, replica.site, known)
+            yield At(one, replica, pointer, known.sites[replica.site], group_id, held)
+
+
+def _fresh(one: Standing) -> Sizes:
+    return {one.fresh_keys[file.lfn]: file.size for file in one.fresh}
+
+
+def _group_at(one: Standing, site: str, known: Directory) -> int | None:
+    """Return who owns a dataset's replicas at a site: as the call says, else as the dataset."""
+    said = [at.group for at in one.stated.dataset.replicas if at.site == site]
+    return known.group(next(iter(said), None)) or one.dataset.group_id
+
+
+def _listed(one: Standing, lfns: Sequence[str], files: Sizes, pointer: str) -> Sizes:
+    """Return those files of a block that are named. Raises NotFound."""
+    keys = {lfn: row.id for lfn, row in one.known.items()} | one.fresh_keys
+    strange = [lfn for lfn in lfns if keys.get(lfn) not in files]
+    if strange:
+        faults = [Fault(f"{pointer}/files", "is no file of this block", lfn) for lfn in strange]
+        raise NotFound("some files are not of the block", "file-unknown", faults=faults)
+    return {keys[lfn]: files[keys[lfn]] for lfn in lfns}
+
+
+def _check_placed(wanted: Sequence[At], blocks: Sequence[Standing]) -> None:
+    """Refuse new files that lie nowhere: they would be lost from the first moment on."""
+    lying: dict[int, set[int]] = {}
+    for at in wanted:
+        lying.setdefault(at.block.key, set()).update(at.files)
+    faults = [
+        Fault(one.stated.pointer, "lies at no site of the call", lfn)
+        for one in blocks
+        for lfn, key in one.fresh_keys.items()
+        if key not in lying.get(one.key, ())
+    ]
+    if faults:
+        raise Invalid("some new files lie nowhere", faults=faults)
+
+
+def _check_staying(wanted: Sequence[At], there: Mapping[tuple[int, int], Any]) -> None:
+    faults = [
+        Fault(at.pointer, "is being deleted there; rescue it or wait until it is gone")
+        for at in wanted
+        if at.key in there and there[at.key].state == ReplicaState.CONDEMNED
+    ]
+    if faults:
+        raise Conflict("some replicas are being deleted", "being-deleted", faults=faults)
+
+
+def _whose(at: At) -> Whose:
+    return at.block.dataset.name, at.site_id, at.group_id
+
+
+def _add(work: Work, new: Sequence[At], belonging: Mapping[Whose, int]) -> list[Placed]:
+    """Write down replicas that were not known."""
+    rows = [
+        NewReplica(
+            at.block.key,
+            at.block.dataset.id,
+            at.site_id,
+            at.group_id,
+            belonging[_whose(at)],
+            at.replica.custodial,
+            at.files,
+            at.block.closed and len(at.files) == at.block.n_files,
+        )
+        for at in new
+    ]
+    official.add_replicas(work, rows)
+    return [Placed(at, is_new=True, files=at.files) for at in new]
+
+
+def _fill(work: Work, some: Sequence[At], there: Mapping[tuple[int, int], Any]) -> list[Placed]:
+    """Write down what came to replicas that were incomplete."""
+    ids = [there[at.key].id for at in some]
+    held, coming = official.held(work, ids), official.coming(work, ids)
+    placed: list[Placed] = []
+    for at in some:
+        replica = there[at.key].id
+        files = {key: size for key, size in at.files.items() if key not in held[replica]}
+        if coming[replica] & files.keys():
+            faults = [Fault(at.pointer, "some files are just being brought there")]
+            raise Conflict("files are on their way; repeat the call later", "in-use", faults=faults)
+        if files:
+            placed.append(Placed(at, is_new=False, files=files))
+    placing.arrive(work, {there[one.at.key].id: list(one.files.items()) for one in placed})
+    return placed

@@ -1,0 +1,28 @@
+"""Beats: what is due every so often is done once, however many messages say so."""
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+
+from dynamo.db.engine.unit_of_work import retried
+from dynamo.db.work import periodic as pulses
+from dynamo.points import Point, reached
+from dynamo.services.context import Tools
+
+
+def once(use: Tools, name: str, every: float, act: Callable[[Tools], object]) -> bool:
+    """Do a periodic task unless it was begun within half its period of `every` seconds.
+
+    Two beats, or the messages that piled up while nobody worked, have the effect of one.
+    """
+    if not _take(use, name, every):
+        return False
+    reached(Point.BEAT_TAKEN)
+    act(use)
+    return True
+
+
+@retried
+def _take(use: Tools, name: str, every: float) -> bool:
+    with use.begin() as work:
+        return pulses.take(work, name, secrets.token_hex(8), timedelta(seconds=every / 2))

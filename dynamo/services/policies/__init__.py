@@ -1,0 +1,1 @@
+"""Policies, placement rules and locks, with their versions."""

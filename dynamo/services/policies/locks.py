@@ -1,0 +1,138 @@
+"""Locks: data that stay until a moment, whatever policies say."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from dynamo.clock import rfc3339
+from dynamo.db.catalogue import keys
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.policies import locks
+from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.tables import Dataset
+from dynamo.errors import Fault, Invalid, NotFound
+from dynamo.inventory import asked, names
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.globs import Glob
+from dynamo.inventory.names import BlockName
+from dynamo.inventory.snapshot import Lock
+from dynamo.policy.image import Image
+from dynamo.policy.locking import locked
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+
+LONGEST = timedelta(days=3660)
+"""Ten years: a lock for ever would be forgotten by everybody."""
+
+
+def show(use: Tools, lock_id: int) -> Item:
+    """Return one lock that holds. Raises NotFound."""
+    with use.begin.reading() as work:
+        return _shown(work, lock_id)
+
+
+def some(use: Tools, dataset: str | None, owner: str | None, place: Place) -> Page:
+    """Return a page of the locks that hold: all, those that concern a dataset, or an owner's."""
+    with use.begin.reading() as work:
+        rows = place.of(work, locks.some(work, dataset, owner))
+        return page(rows, [_item(row) for row in rows.rows])
+
+
+@retried
+def put(use: Tools, wanted: asked.LockBody, caller: Caller) -> tuple[Item, bool]:
+    """Set a lock; the same one again gets the new end and reason. Tell whether it is new."""
+    dataset, block = _item_of(wanted.item)
+    with use.begin() as work:
+        if not work.now < wanted.expires < work.now + LONGEST:
+            fault = Fault("/expires", "does not lie in the next ten years")
+            raise Invalid("a lock ends in the future", faults=[fault])
+        sites, groups = _globs(wanted.sites), _globs(wanted.groups)
+        _check_known(keys.sites(work, sites), sites, "site")
+        _check_known(keys.groups(work, groups), groups, "group")
+        values = {
+            "owner": caller.name,
+            "dataset": dataset,
+            "block": block,
+            "sites": sites,
+            "groups": groups,
+            "why": wanted.why,
+            "expires": wanted.expires,
+        }
+        lock_id, new = locks.put(work, values)
+        why = f"until {rfc3339(wanted.expires)}" + (f": {wanted.why}" if wanted.why else "")
+        record(work, [Event("lock-set", caller.name, dataset, block, why=why)])
+        return _shown(work, lock_id), new
+
+
+@retried
+def remove(use: Tools, lock_id: int, caller: Caller) -> Item:
+    """Take a lock away before its end; return what it was."""
+    with use.begin() as work:
+        lock = _shown(work, lock_id)
+        locks.remove(work, lock_id)
+        dataset, _, block = lock["item"].partition("#")
+        why = f"of {lock['owner']}, until {rfc3339(lock['expires'])}"
+        record(work, [Event("lock-removed", caller.name, dataset, block or None, why=why)])
+        return lock
+
+
+def _shown(work: Work, lock_id: int) -> Item:
+    row = locks.one(work, lock_id)
+    if row is None:
+        raise NotFound(f"there is no lock {lock_id}")
+    return _item(row)
+
+
+def _item(row: Any) -> Item:
+    return {
+        "id": row.id,
+        "item": row.dataset if row.block is None else f"{row.dataset}#{row.block}",
+        "sites": row.sites,
+        "groups": row.groups,
+        "owner": row.owner,
+        "why": row.why,
+        "created": row.created,
+        "expires": row.expires,
+    }
+
+
+def _item_of(text: str) -> tuple[str, str | None]:
+    """Split an item into dataset (or glob) and block. Raises Invalid."""
+    if "#" in text:
+        block = BlockName.parse(text)
+        return block.dataset, block.id
+    glob = Glob.parse(text)
+    if not names.is_dataset(text) if glob.exact else glob.text[0] not in "/*?":
+        fault = Fault("/item", "is no dataset, no glob of datasets and no block")
+        raise Invalid(f"{text!r} can never lock anything", "name-invalid", faults=[fault])
+    return glob.text, None
+
+
+def _globs(texts: Sequence[str]) -> list[str]:
+    """Return patterns in one order; `*` among them means all, as none does."""
+    found = sorted({Glob.parse(text).text for text in texts})
+    return [] if "*" in found else found
+
+
+def _check_known(known: dict[str, int], wanted: Sequence[str], what: str) -> None:
+    """Refuse names of nothing: a typing error must not lock what nobody meant."""
+    unknown = [text for text in wanted if Glob(text).exact and text not in known]
+    if unknown:
+        faults = [Fault(f"/{what}s", f"there is no {what} {text!r}") for text in unknown]
+        reason = "site-unknown" if what == "site" else "not-found"
+        raise NotFound(f"there is no {what} {unknown[0]!r}", reason, faults=faults)
+
+
+def locked_since(work: Work, dataset_ids: Collection[int], seen: Collection[Lock]) -> set[int]:
+    """Return the block replicas of some datasets that locks name which were not seen before."""
+    names = work.scalars(select(Dataset.name).where(Dataset.id.in_(dataset_ids)))
+    new = [lock for lock in locks.holding(work, locks.naming(names)) if lock not in seen]
+    if not new:
+        return set()
+    here = snapshot.narrow(work, dataset_ids)
+    rows = np.flatnonzero(locked(Image.whole(here), new))
+    return set(here.block_replicas.ids[rows].tolist())

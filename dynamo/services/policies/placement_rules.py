@@ -1,0 +1,58 @@
+"""Placement rules: which are in force for a partition, which were before, how they are changed.
+
+They say how many copies there shall be where: the Dealer makes those that are missing, and Detox
+knows those that are needed as `replica.enforcer_protected`.
+"""
+
+from sqlalchemy import select
+
+from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.tables import Group, PlacementRules
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.policy.enforcer import RulesReading, check_rules, unmet
+from dynamo.policy.partitions import read_partitions
+from dynamo.policy.problems import Problem
+from dynamo.policy.reading import Known
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place
+from dynamo.services.policies import versions as texts
+
+SHELF = texts.Shelf(PlacementRules, "set of placement rules", "rules-changed")
+
+
+def show(use: Tools, partition: str, version: int | None = None) -> Item:
+    """Return the rules in force, or an earlier version. Raises NotFound."""
+    return texts.show(use, SHELF, partition, version)
+
+
+def versions(use: Tools, partition: str, place: Place) -> Page:
+    """Return a page of all versions, newest first: who, when, and what was changed."""
+    return texts.versions(use, SHELF, partition, place)
+
+
+def put(use: Tools, partition: str, body: asked.PolicyBody, caller: Caller) -> Item:
+    """Put rules in force once they are found right; else those in force stay. Raises Invalid."""
+    texts.check_path(partition, body)
+    reading = read(use, partition, body.text)
+    warnings = [one.show(partition) for one in _unmet(use, reading)]
+    return {**texts.put(use, SHELF, partition, body.text, caller), "warnings": warnings}
+
+
+def _unmet(use: Tools, reading: RulesReading) -> list[Problem]:
+    """Look at the sites alone; each cycle looks at the data as well."""
+    with use.begin.reading() as work:
+        seen = snapshot.narrow(work, ())
+        now = work.now.timestamp()
+    return unmet(reading, seen, read_partitions(seen.partitions), now)
+
+
+def read(use: Tools, partition: str, text: str) -> RulesReading:
+    """Read rules for a partition. Raises Invalid with the place of each error, NotFound."""
+    with use.begin.reading() as work:
+        known = Known(texts.known(work, partition))
+        groups = work.scalars(select(Group.name))
+    reading = check_rules(text, partition, partition=partition, known=known, groups=groups)
+    texts.refuse(reading.errors, SHELF.noun, reading.source)
+    texts.check_named(reading.enforcer.partition, partition, SHELF.noun)
+    return reading

@@ -1,0 +1,143 @@
+"""Texts in force with all their versions: who put each there, when, and what it changed."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.policies import versions as policies
+from dynamo.db.policies.versions import Table
+from dynamo.errors import Fault, Invalid, NotFound
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.policy.problems import Problem
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, write
+
+MOST_VERSIONS = 20
+"""On one page, as each is compared with the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Texts of one kind."""
+
+    table: Table
+    noun: str
+    """What one is called."""
+    event: str
+    """What the history calls a change."""
+
+
+def show(use: Tools, shelf: Shelf, partition: str, version: int | None = None) -> Item:
+    """Return the text in force, or an earlier version. Raises NotFound."""
+    with use.begin.reading() as work:
+        return _shown(work, shelf, partition, version)
+
+
+def versions(use: Tools, shelf: Shelf, partition: str, place: Place) -> Page:
+    """Return a page of all versions, newest first: who, when, and what was changed."""
+    with use.begin.reading() as work:
+        known(work, partition)
+        after = place.span((int,)).after
+        number = None if after is None else int(after[0])
+        limit = min(place.limit, MOST_VERSIONS)
+        rows = policies.before(work, partition, number, limit + 1, shelf.table)
+        items = [_version(row, older) for row, older in _with_older(rows)[:limit]]
+        return Page(items, write((rows[limit - 1].version,) if len(rows) > limit else None))
+
+
+@retried
+def put(use: Tools, shelf: Shelf, partition: str, text: str, caller: Caller) -> Item:
+    """Put a text in force that was found right."""
+    with use.begin() as work:
+        key = policies.locked(work, partition)
+        if key is None:
+            raise _unknown(partition)
+        before = policies.in_force(work, partition, shelf.table)
+        if before is None or before.text != text:
+            version = policies.add(work, key, text, caller.name, shelf.table)
+            changes = _summary(difference(before, text, version))
+            why = f"{partition}: version {version}, {changes}"
+            record(work, [Event(shelf.event, caller.name, why=why)])
+        return _shown(work, shelf, partition, None)
+
+
+def check_path(partition: str, body: asked.PolicyBody) -> None:
+    """Refuse a body that is for another partition than its path. Raises Invalid."""
+    if body.partition not in (None, partition):
+        fault = Fault("/partition", f"is not {partition}")
+        raise Invalid("the path and the body name two partitions", faults=[fault])
+
+
+def check_named(named: str, partition: str, noun: str) -> None:
+    """Refuse a text that is for another partition than it is put to. Raises Invalid."""
+    if named != partition:
+        detail = f"the {noun} is for the partition {named}, not {partition}"
+        raise Invalid(detail, faults=[Fault("/text", detail)])
+
+
+def refuse(errors: Sequence[Problem], noun: str, source: str) -> None:
+    """Refuse a text with errors, each with its line and a caret. Raises Invalid."""
+    if not errors:
+        return
+    what = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+    faults = [
+        Fault("/text", one.show(source), line=one.spot.line, column=one.spot.column)
+        for one in errors
+    ]
+    raise Invalid(f"the {noun} has {what}; the one in force stays", faults=faults)
+
+
+def known(work: Work, partition: str) -> list[str]:
+    """Return the names of all partitions, if this is one. Raises NotFound."""
+    names = policies.partitions(work)
+    if partition not in names:
+        raise _unknown(partition)
+    return names
+
+
+def _unknown(partition: str) -> NotFound:
+    return NotFound(f"there is no partition {partition!r}")
+
+
+def _shown(work: Work, shelf: Shelf, partition: str, version: int | None) -> Item:
+    known(work, partition)
+    row = (
+        policies.in_force(work, partition, shelf.table)
+        if version is None
+        else policies.version(work, partition, version, shelf.table)
+    )
+    if row is None:
+        which = shelf.noun if version is None else f"version {version} of the {shelf.noun}"
+        raise NotFound(f"the partition {partition} has no {which}")
+    return {"partition": partition, **_signed(row), "text": row.text}
+
+
+def _version(row: Any, older: Any) -> Item:
+    return {**_signed(row), "difference": difference(older, row.text, row.version)}
+
+
+def _signed(row: Any) -> Item:
+    return {"version": row.version, "who": row.who, "at": row.at}
+
+
+def _with_older(rows: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(rows, [*rows[1:], None], strict=True))
+
+
+def difference(older: Any, text: str, version: int) -> str:
+    """Return the unified difference of a version to an older one (None = to nothing)."""
+    names = ("nothing" if older is None else f"version {older.version}", f"version {version}")
+    lines = difflib.unified_diff(
+        [] if older is None else older.text.splitlines(), text.splitlines(), *names, lineterm=""
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _summary(told: str) -> str:
+    lines = told.splitlines()[2:]
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return f"{added} lines added, {removed} removed"

@@ -1,0 +1,1 @@
+"""Accesses and demands: what is wanted."""

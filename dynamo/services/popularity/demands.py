@@ -1,0 +1,44 @@
+"""Demands: jobs that wait for data, as batch systems report them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from dynamo.db.catalogue import keys
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.policies import popularity
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.services.context import Tools
+from dynamo.services.popularity import validation as reports
+
+_SKEW = timedelta(minutes=10)
+"""How far the clock of a batch system may be ahead of ours."""
+
+
+@retried
+def report(use: Tools, items: Sequence[asked.DemandReport], caller: Caller) -> int:
+    """Take waiting jobs; what the caller reported before for the same moment is replaced."""
+    with use.begin() as work:
+        return take(work, items, caller)
+
+
+def take(work: Work, items: Sequence[asked.DemandReport], caller: Caller) -> int:
+    """Take waiting jobs in a unit of work. Raises Invalid or NotFound, and has changed nothing."""
+    reports.check_once(items, lambda one: (one.dataset, one.since), "the same dataset and moment")
+    first, last = work.now - popularity.DEMANDS_KEPT, work.now + _SKEW
+    reports.check_each(
+        items, lambda one: first <= one.since <= last, "since", "is not within the last year"
+    )
+    datasets = keys.datasets(work, (one.dataset for one in items))
+    reports.check_known([one.dataset for one in items], datasets, "dataset")
+    rows = [
+        {
+            "dataset_id": datasets[one.dataset],
+            "source": caller.name,
+            "since": one.since,
+            "jobs": one.jobs,
+        }
+        for one in items
+    ]
+    popularity.report_demands(work, rows)
+    return len(rows)

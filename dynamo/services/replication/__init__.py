@@ -1,0 +1,1 @@
+"""Replicas made: scheduled, put together from parts, completed, handed to new owners."""

@@ -1,0 +1,77 @@
+"""Sending what parts of blocks lack."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import aliased
+
+from dynamo.db import requests
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.evacuation import evacuation
+from dynamo.db.tables import Block, BlockReplica, File
+from dynamo.db.transfers import source_selection as sources
+from dynamo.inventory.states import ReplicaState
+from dynamo.operations.hints import batches
+from dynamo.services.context import Tools
+from dynamo.services.replication import partial_blocks as piecing
+from dynamo.services.replication.partial_blocks import ENDED_COPIES, PART, Errand, Filled, lacks
+from dynamo.services.transfers import throttler as traffic
+
+PARTS_AT_ONCE = 20
+
+
+def abandoned(work: Work, site_id: int, dying: Collection[int], most: int) -> list[int]:
+    """Return parts at sites that stay whose blocks a dying site takes down with it, one of each.
+
+    Nobody brings what they lack, though it lies somewhere.
+    """
+    here = aliased(BlockReplica)
+    lies = sources.lies_elsewhere(work, BlockReplica.site_id)
+    lacked = (File.block_id == BlockReplica.block_id, *lacks(ENDED_COPIES), lies)
+    rows = work.rows(
+        select(BlockReplica.id, BlockReplica.block_id)
+        .join(Block, Block.id == BlockReplica.block_id)
+        .join(here, here.block_id == BlockReplica.block_id)
+        .where(
+            here.site_id == site_id,
+            here.state == ReplicaState.VALID,
+            Block.closed.is_(True),
+            Block.condemned_by.is_(None),
+            *evacuation.stalled(dying),
+            ~evacuation.safe(dying),
+            ~evacuation.moving(dying),
+            exists().where(*lacked),
+        )
+        .order_by(BlockReplica.n_files, BlockReplica.id.desc())
+        .limit(most)
+    )
+    # of several parts of a block the fullest comes last
+    return sorted({row.block_id: row.id for row in rows}.values())
+
+
+def bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+    """Send for what parts lack, whoever gave it up before."""
+    for batch in batches(replica_ids, PARTS_AT_ONCE):
+        _bring(use, request_id, batch)
+
+
+@retried
+def _bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+    with use.begin() as work:
+        send(work, use, request_id, replica_ids)
+
+
+def send(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+    """Send for what parts lack within a unit of work, and count it to the request."""
+    found = filled(work, use, Errand(request_id, waits=True), replica_ids)
+    requests.more(work, request_id, found.sent, found.bytes)
+
+
+def filled(work: Work, use: Tools, errand: Errand, replica_ids: Sequence[int]) -> Filled:
+    """Send for what some parts lack."""
+    blocks = select(BlockReplica.block_id).where(BlockReplica.id.in_(replica_ids), *PART)
+    placing.lock_blocks(work, set(work.scalars(blocks)))
+    found = piecing.fill_up(work, errand, replica_ids)
+    traffic.refill(work, use, [errand.request_id])
+    return found

@@ -1,0 +1,110 @@
+"""Handing over: block replicas get another owner; no byte moves, accounts may change.
+
+A change of account passes no limit of the partition that they come into, as they are under its
+lock: what does not fit there stays with whom it belongs to.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue.accounting import Most, Place
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.history import Event, record
+from dynamo.db.tables import BlockReplica, Group
+from dynamo.inventory.states import ReplicaState
+from dynamo.operations.hints import batches
+
+WHO = "dynamo"
+FULL = "storage-full"
+KEPT = "waiting"
+"""Why something was not handed over: no room, or until a request ends that names its owner."""
+
+Bounds = Callable[[Place], Most]
+"""Says what a partition may take at a site beside its quota."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """Who gets block replicas, and the partition that they count against then."""
+
+    group_id: int | None
+    partition_id: int | None
+    """None = as before."""
+
+
+def hand_over(
+    work: Work, heir: Heir, replica_ids: Sequence[int], cause: str, most: Bounds
+) -> tuple[int, dict[int, str]]:
+    """Give valid replicas to a group; the history keeps to whom, and the cause.
+
+    Return how many there were, and why others stay: a request that is open names their owner, or
+    there is no room in their new partition.
+    """
+    valid = (BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
+    wanted = select(BlockReplica.block_id).where(*valid)
+    placing.lock_blocks(work, work.scalars(wanted))
+    there = work.rows(placing.described().where(*valid))
+    kept = requests.keeping(work, [row.id for row in there])
+    rows = [row for row in there if row.id not in kept]
+    given = list(rows if heir.partition_id is None else _account(work, rows, heir, most))
+    group = work.scalar(select(Group.name).where(Group.id == heir.group_id)) or "nobody"
+    record(
+        work,
+        [
+            Event(
+                "handed-over",
+                WHO,
+                dataset=row.dataset,
+                block=row.uuid,
+                site=row.site,
+                n_files=row.n_files,
+                bytes=row.bytes,
+                why=f"{cause}, to {group}",
+            )
+            for row in given
+        ],
+    )
+    values: dict[str, Any] = {"group_id": heir.group_id, "updated": BlockReplica.updated}
+    if heir.partition_id is not None:
+        values["partition_id"] = heir.partition_id
+    ids = [row.id for row in given]
+    work.changed(update(BlockReplica).where(BlockReplica.id.in_(ids)).values(values))
+    full = {row.id for row in rows} - set(ids)
+    return len(ids), dict.fromkeys(kept, KEPT) | dict.fromkeys(full, FULL)
+
+
+def _account(work: Work, rows: Sequence[Any], heir: Heir, most: Bounds) -> Iterator[Any]:
+    """Move what replicas have booked and fill to a partition; yield those that fit there."""
+    partition_id = heir.partition_id
+    assert partition_id is not None  # noqa: S101 - asked by the caller
+    yield from (row for row in rows if row.partition_id == partition_id)
+    moving = sorted(
+        (row for row in rows if row.partition_id != partition_id),
+        key=lambda row: (row.site_id, row.id),
+    )
+    places = [(row.site_id, key) for row in moving for key in (row.partition_id, partition_id)]
+    accounts.lock(work, places)
+    fitting: list[Any] = []
+    for site_id, some in groupby(moving, lambda row: row.site_id):
+        place = (site_id, partition_id)
+        fitting += _book(work, place, list(some), most(place))
+    out = ((row.site_id, row.partition_id, -row.block_bytes, -row.bytes) for row in fitting)
+    accounts.shift(work, accounts.summed(out))
+    yield from fitting
+
+
+def _book(work: Work, place: Place, rows: Sequence[Any], most: Most) -> Iterator[Any]:
+    """Book replicas for a partition at a site; where not all fit, as many as do."""
+    size, there = (sum(one) for one in zip(*((r.block_bytes, r.bytes) for r in rows), strict=True))
+    if accounts.book_within(work, place, size, most, there):
+        yield from rows
+    elif len(rows) > 1:
+        for half in batches(rows, -(-len(rows) // 2)):
+            yield from _book(work, place, half, most)

@@ -1,0 +1,290 @@
+"""Sending: what the Dealer decided becomes block replicas to fill and transfers that fill them.
+
+A plan was made of a snapshot; what has changed since is noticed here, under the locks of the
+blocks: what came meanwhile is not sent again, and no limit is passed by two plans together.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import func, insert, literal, select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue.accounting import Most, Place
+from dynamo.db.catalogue.replicas import Home
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.sites import switches
+from dynamo.db.tables import (
+    BlockReplica,
+    DatasetReplica,
+    File,
+    Transfer,
+)
+from dynamo.db.tables.types import Utc
+from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers import transfers
+from dynamo.db.transfers.streams import UNSENT
+from dynamo.dealer.filling import most_bytes
+from dynamo.inventory.states import ReplicaState, TransferKind
+from dynamo.operations.hints import batches
+from dynamo.operations.life import State
+from dynamo.points import Point, reached
+from dynamo.services.context import Tools
+from dynamo.services.leases import Fence, nobody
+from dynamo.services.replication import ownership as handing
+from dynamo.services.replication import partial_blocks as piecing
+from dynamo.services.replication.ownership import Heir
+from dynamo.services.transfers import throttler as traffic
+from dynamo.settings import Dealer
+
+BLOCKS_AT_ONCE = 20
+"""Blocks planned in one transaction: their files are written by one statement."""
+REPLICAS_AT_ONCE = 500
+DEALER = "dealer"
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Sites that share a dataset's blocks, and how many of them shall have each block."""
+
+    site_ids: tuple[int, ...]
+    copies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Blocks of a dataset that go to a site, on one account and for one request."""
+
+    position: int
+    """Place in the plan."""
+    home: Home
+    growing: bool
+    blocks: tuple[int, ...]
+    among: Among | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Block replicas that get another owner, and the partition that they count against then."""
+
+    position: int
+    group_id: int | None
+    partition_id: int
+    replicas: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of a plan so far."""
+
+    blocks: int = 0
+    files: int = 0
+    bytes: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+    """By place in the plan: why something of it was not sent, or not handed over."""
+    requests: set[int] = field(default_factory=set)
+    """Those for which something was sent."""
+
+
+def send(use: Tools, errands: Iterable[Errand], fence: Fence = nobody) -> Sent:
+    """Set all of this going that still can; return how much that was."""
+    sent = Sent()
+    for errand in errands:
+        for batch in batches(errand.blocks, BLOCKS_AT_ONCE):
+            _send_within(use, errand, batch, fence, sent)
+            reached(Point.SENT)
+    return sent
+
+
+def change(use: Tools, changes: Iterable[Change], sent: Sent, fence: Fence = nobody) -> None:
+    """Give block replicas to other groups that still have room; note where they had none."""
+    for one in changes:
+        for some in batches(one.replicas, REPLICAS_AT_ONCE):
+            refused = _change(use, one, some, fence)
+            if refused is not None:
+                sent.refused[one.position] = refused
+
+
+@retried
+def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence) -> str | None:
+    with use.begin() as work:
+        fence(work)
+        if switches.stopped(work, DEALER):
+            return "switched-off"
+
+        def most(place: Place) -> Most:
+            return _most(work, use.settings.dealer, place)
+
+        heir = Heir(wanted.group_id, wanted.partition_id)
+        _, staying = handing.hand_over(work, heir, replica_ids, DEALER, most)
+        return min(staying.values(), default=None)
+
+
+def _send_within(
+    use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence, sent: Sent
+) -> None:
+    """Send blocks; where not all fit any more, as many as do."""
+    done = _send(use, errand, block_ids, fence)
+    if done.full and len(block_ids) > 1:
+        for half in batches(block_ids, -(-len(block_ids) // 2)):
+            _send_within(use, errand, half, fence, sent)
+        return
+    if done.refused is not None:
+        sent.refused[errand.position] = done.refused
+    if done.blocks and errand.home.request_id is not None:
+        sent.requests.add(errand.home.request_id)
+    sent.blocks += done.blocks
+    sent.files += done.files
+    sent.bytes += done.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What one unit of work has sent, and why not the rest."""
+
+    blocks: int = 0
+    files: int = 0
+    bytes: int = 0
+    refused: str | None = None
+
+    @property
+    def full(self) -> bool:
+        """Tell whether the site has no room for all of it."""
+        return self.refused == handing.FULL
+
+
+@retried
+def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) -> _Done:
+    with use.begin() as work:
+        fence(work)
+        if switches.stopped(work, DEALER):
+            return _Done(refused="switched-off")
+        blocks = placing.lock_blocks(work, block_ids)
+        lacking, refused = _lacking(work, errand, blocks)
+        chosen = sources.best(work, lacking, to=errand.home.site_id)
+        pieced = sources.found_in_parts(work, lacking) if len(chosen) < len(lacking) else []
+        going = sorted({*chosen, *pieced})
+        if len(going) < len(lacking):
+            refused = "no-source"
+        if not going:
+            return _Done(refused=refused)
+        home = errand.home
+        place = (home.site_id, home.partition_id)
+        size = sum(blocks[block].bytes for block in going)
+        if not accounts.book_within(work, place, size, _most(work, use.settings.dealer, place)):
+            return _Done(refused=handing.FULL)
+        placing.place_all(work, home, going)
+        if errand.growing:
+            _grow(work, home)
+        placing.pin(work, {replica: blocks[block].n_files for block, replica in chosen.items()})
+        transfers.clear_ended(work, home.site_id, going)
+        _write(work, home, chosen)
+        _piece(work, home, pieced)
+        if home.request_id is not None:
+            traffic.refill(work, use, [home.request_id])
+        n_files = sum(blocks[block].n_files for block in going)
+        requests.more(work, home.request_id, n_files, size)
+        return _Done(len(going), n_files, size, refused)
+
+
+def _lacking(work: Work, errand: Errand, blocks: Mapping[int, Any]) -> tuple[list[int], str | None]:
+    """Return the blocks that are still to be sent, and why others are not."""
+    here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == errand.home.site_id)
+    there = dict(work.rows(select(BlockReplica.block_id, BlockReplica.state).where(*here)))
+    leaving = ReplicaState.CONDEMNED in there.values()
+    lacking = [key for key, row in blocks.items() if key not in there and row.condemned_by is None]
+    if errand.among is not None:
+        lacking = _still_shared(work, errand.among, lacking)
+    return lacking, "being-deleted" if leaving else None
+
+
+def _still_shared(work: Work, among: Among, block_ids: Collection[int]) -> list[int]:
+    """Leave out blocks that another plan has given enough copies meanwhile."""
+    copies = dict(
+        work.rows(
+            select(BlockReplica.block_id, func.count())
+            .where(
+                BlockReplica.block_id.in_(block_ids),
+                BlockReplica.site_id.in_(among.site_ids),
+                BlockReplica.state == ReplicaState.VALID,
+            )
+            .group_by(BlockReplica.block_id)
+        )
+    )
+    return [key for key in block_ids if copies.get(key, 0) < among.copies]
+
+
+def _most(work: Work, wanted: Dealer, place: Place) -> Most:
+    """Return the limits of a site as they are now; a site without a quota takes nothing."""
+    known, quota = accounts.limit(work, place)
+    if not known or quota == 0:
+        return Most(0, 0)
+    if quota is None:
+        return Most()
+    of = np.array([float(quota)])
+    pending = max(int(most_bytes(of, wanted.pending)[0]), wanted.pending_bytes)
+    return Most(
+        int(most_bytes(of, wanted.occupancy)[0]) if wanted.occupancy < 1 else None,
+        pending if wanted.pending < 1 else None,
+    )
+
+
+def _grow(work: Work, home: Home) -> None:
+    mine = (
+        DatasetReplica.dataset_id == home.dataset_id,
+        DatasetReplica.site_id == home.site_id,
+    )
+    work.changed(update(DatasetReplica).where(*mine).values(growing=True, group_id=home.group_id))
+
+
+def _write(work: Work, home: Home, chosen: Mapping[int, int]) -> None:
+    """Write one transfer per file of the blocks, all in one statement."""
+    destination = BlockReplica.__table__.alias("destination")
+    source = BlockReplica.__table__.alias("source")
+    now = literal(work.now, Utc())
+    rows = (
+        select(
+            literal(TransferKind.COPY.value),
+            literal(home.request_id),
+            File.id,
+            literal(home.site_id),
+            destination.c.id,
+            source.c.id,
+            literal(True),  # noqa: FBT003 - a column's value
+            literal(State.QUEUED.value),
+            literal(0),
+            literal(0),
+            now,
+            literal(UNSENT, Utc()),
+            literal(0),
+            now,
+            now,
+        )
+        .join(
+            destination,
+            (destination.c.block_id == File.block_id) & (destination.c.site_id == home.site_id),
+        )
+        .join(source, source.c.block_id == File.block_id)
+        .where(
+            File.block_id.in_(chosen), File.condemned_by.is_(None), source.c.id.in_(chosen.values())
+        )
+    )
+    columns = (
+        "kind request_id file_id site_id replica_id source_id confirmed state attempts lost "
+        "not_before hinted lease_no created updated"
+    )
+    work.changed(insert(Transfer).from_select(columns.split(), rows))
+
+
+def _piece(work: Work, home: Home, block_ids: Collection[int]) -> None:
+    """Write transfers of blocks that no site has whole, file by file."""
+    if not block_ids:
+        return
+    assert home.request_id is not None  # noqa: S101 - all that is sent has a request
+    here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == home.site_id)
+    errand = piecing.Errand(home.request_id, waits=True)
+    piecing.fill_up(work, errand, work.scalars(select(BlockReplica.id).where(*here)))

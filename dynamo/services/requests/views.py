@@ -1,0 +1,336 @@
+"""Requests as others see them.
+
+State, progress, and for what is not done yet, why and when it is tried next.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from dynamo.clock import rfc3339
+from dynamo.db import requests as rows
+from dynamo.db.catalogue import names as registry
+from dynamo.db.engine.pagination import fits
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.tables import Dataset, Deletion, File, Request, Site, Transfer, User
+from dynamo.errors import NotFound
+from dynamo.inventory.globs import Glob
+from dynamo.inventory.states import ENDED, RequestKind, RequestState
+from dynamo.operations.failures import proves_nothing_uploaded
+from dynamo.operations.life import OPEN, State
+from dynamo.services.context import Tools
+from dynamo.services.copies import request as wishes
+from dynamo.services.copies.request import Wish
+from dynamo.services.requests import blockers as awaiting
+from dynamo.services.requests import forecast as forecasts
+from dynamo.services.requests.problems import MOST, troubled
+
+__all__ = ["RequestFilter", "page", "refresh", "show"]
+
+_CHUNK = 1000
+_SETTLED = frozenset({"available", "failed"})
+_FILE_STATES = {
+    State.QUEUED: "expected",
+    State.ACTIVE: "copying",
+    State.HELD: "held",
+    State.FAILED: "failed",
+    State.CANCELLED: "failed",
+    State.DONE: "available",
+}
+
+
+_REQUESTS = select(*Request.__table__.columns, User.name.label("owner")).join(
+    User, User.id == Request.owner_id
+)
+_ONE = _REQUESTS.where(Request.id == bindparam("by_id"), Request.kind == bindparam("by_kind"))
+_FILES = (
+    select(
+        File.lfn,
+        Transfer.state,
+        Transfer.upload,
+        Transfer.site_id,
+        Transfer.confirmed,
+        Transfer.reason,
+        Transfer.not_before,
+        Transfer.updated,
+    )
+    .join(Transfer, Transfer.file_id == File.id)
+    .where(Transfer.kind != "copy")
+    .order_by(File.id)
+)
+_OWN_FILES = _FILES.where(Transfer.request_id == bindparam("by_id"))
+_SITES = select(Site.id, Site.name, Site.url, Site.rules).where(
+    Site.id.in_(bindparam("by_ids", expanding=True))
+)
+
+
+_TROUBLED = tuple(
+    troubled(table, table.request_id).where(
+        table.request_id.in_(bindparam("by_ids", expanding=True))
+    )
+    for table in (Transfer, Deletion)
+)
+_KNOWN_TROUBLED = troubled(Transfer, Transfer.file_id).where(
+    Transfer.file_id.in_(bindparam("by_ids", expanding=True)), Transfer.kind != "copy"
+)
+"""What injections wait for that found their files registered: earlier ones have trouble with it."""
+_AWAITED = (
+    troubled(Transfer, Request.id.label("request_id"))
+    .join(Dataset, Dataset.id == File.dataset_id)
+    .join(Request, Request.dataset == Dataset.name)
+    .where(
+        Request.id.in_(bindparam("by_ids", expanding=True)),
+        Request.state.not_in(tuple(ENDED)),
+        File.condemned_by.is_(None),
+        Transfer.kind != "copy",
+    )
+)
+"""What closures wait for: files that injections of the same dataset have trouble with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Which requests are wanted."""
+
+    state: str | None = None
+    dataset: Glob | None = None
+    owner: Glob | None = None
+
+
+def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
+    """Return one request; of an injection also its files with their addresses."""
+    with use.begin.reading() as work:
+        row = work.row(_ONE, {"by_id": request_id, "by_kind": kind})
+        if row is None:
+            raise NotFound(f"there is no {kind} {request_id}")
+        wanted = _wishes(work, use, kind, [row])
+        problems = _problems(work, kind, [row], wanted)
+        shown = _object(row, problems.get(request_id, []))
+        if kind == RequestKind.INJECTION:
+            files = _files(work, use, row)
+            shown["files"] = files
+            _count_known(shown, row, files)
+        if kind == RequestKind.COPY:
+            end = forecasts.expected_end(work, row, wanted.get(request_id))
+            shown["expected_end"] = None if end is None else rfc3339(end)
+        return shown
+
+
+def as_filed(filed: rows.Filed, request_id: int, owner: str, now: datetime) -> dict[str, object]:
+    """Return a request that was filed at this moment, as `show` would."""
+    row = SimpleNamespace(
+        **{field.name: getattr(filed, field.name) for field in fields(filed)},
+        id=request_id,
+        owner=owner,
+        created=now,
+        updated=now,
+        n_failed=0,
+        bytes_done=0,
+        reason=None,
+    )
+    return _object(row, [])
+
+
+def page(
+    use: Tools, kind: RequestKind, filters: RequestFilter, cursor: int | None, limit: int
+) -> tuple[list[dict[str, object]], int | None]:
+    """Return a page of requests, newest first, and the cursor of the next."""
+    with use.begin.reading() as work:
+        wanted = _REQUESTS.where(Request.kind == kind, *_conditions(work, filters))
+        if cursor is not None:
+            wanted = wanted.where(Request.id < cursor)
+        found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
+        shown = found[:limit]
+        problems = _problems(work, kind, shown, _wishes(work, use, kind, shown))
+        items = [_object(row, problems.get(row.id, [])) for row in shown]
+        return items, found[limit - 1].id if len(found) > limit else None
+
+
+@retried
+def refresh(use: Tools, request_ids: Sequence[int]) -> None:
+    """Bring injections that wait for files of earlier ones in line with them."""
+    with use.begin() as work:
+        for request_id in request_ids:
+            request = rows.locked(work, request_id)
+            if request is None or request.state in ENDED or request.kind != RequestKind.INJECTION:
+                continue
+            pending = request.body.get("pending", [])
+            states = registry.arrival_states(work, pending)
+            left = [file for file in pending if states.get(file) in OPEN]
+            done = sum(states.get(file) == State.DONE for file in pending)
+            again = work.now + use.again if left else None
+            rows.put(
+                work,
+                request_id,
+                n_done=request.n_done + done,
+                n_failed=request.n_failed + len(pending) - len(left) - done,
+                body={**request.body, "pending": left},
+                not_before=again,
+            )
+        rows.settle_injections(work, request_ids)
+
+
+def _conditions(work: Work, filters: RequestFilter) -> list[Any]:
+    states = [Request.state == filters.state] if filters.state is not None else []
+    globs = ((Request.dataset, filters.dataset), (User.name, filters.owner))
+    return states + [fits(work, column, glob) for column, glob in globs if glob is not None]
+
+
+def _object(row: Any, problems: list[dict[str, object]]) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "owner": row.owner,
+        "dataset": row.dataset,
+        "created": rfc3339(row.created),
+        "updated": rfc3339(row.updated),
+        "progress": {
+            "files": {"total": row.n_files, "done": row.n_done, "failed": row.n_failed},
+            "bytes": {"total": row.bytes, "done": row.bytes_done},
+        },
+        "problems": problems,
+        "links": {
+            "self": f"/v1/{_PLURAL[row.kind]}/{row.id}",
+            "dataset": f"/v1/datasets{row.dataset}",
+        },
+    }
+    if row.reason is not None:
+        shown["reason"] = row.reason
+        shown["detail"] = row.detail
+    shown |= {
+        name: row.body[name] for name in _SHOWN.get(row.kind, ()) if row.body.get(name) is not None
+    }
+    return shown
+
+
+_PLURAL = {
+    "injection": "injections",
+    "copy": "copies",
+    "closure": "closures",
+    "deletion": "deletions",
+    "staging": "stagings",
+}
+_SHOWN = {
+    "injection": ("site",),
+    "copy": ("sites", "chosen", "refused", "copies", "consolidate", "spread", "blocks", "group"),
+    "deletion": ("site", "blocks", "last_copy"),
+}
+
+
+def _wishes(
+    work: Work, use: Tools, kind: RequestKind, requests: Sequence[Any]
+) -> Mapping[int, Wish]:
+    """Return what those of the requests want that are copies."""
+    ids = [request.id for request in requests] if kind == RequestKind.COPY else ()
+    return wishes.among(work, use.settings.dealer, ids)
+
+
+def _problems(
+    work: Work, kind: RequestKind, requests: Sequence[Any], wanted: Mapping[int, Wish]
+) -> dict[int, list[dict[str, object]]]:
+    """List, by request, what did not go well so far and when it is tried next."""
+    found: dict[int, list[dict[str, object]]] = {}
+    for statement in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
+        for row in work.rows(statement, {"by_ids": [request.id for request in requests]}):
+            found.setdefault(row.request_id, []).append(_problem(row))
+    for request_id, row in awaiting.troubles(work, list(wanted.values())):
+        found.setdefault(request_id, []).append(_problem(row))
+    if kind == RequestKind.INJECTION:
+        for request_id, problem in _problems_of_known(work, requests):
+            found.setdefault(request_id, []).append(problem)
+    return found
+
+
+def _problems_of_known(
+    work: Work, injections: Sequence[Any]
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield what did not go well with files that were registered when an injection came."""
+    waiting: dict[int, list[int]] = {}
+    for injection in injections:
+        if injection.state not in ENDED:
+            for file in injection.body.get("pending", []):
+                waiting.setdefault(file, []).append(injection.id)
+    ids, n = list(waiting), 0
+    for start in range(0, len(ids), _CHUNK):
+        rows = work.rows(_KNOWN_TROUBLED, {"by_ids": ids[start : start + _CHUNK]})
+        yield from ((key, _problem(row)) for row in rows for key in waiting[row.file_id])
+        n += len(rows)
+        if n >= MOST:
+            return
+
+
+def _problem(row: Any) -> dict[str, object]:
+    return {
+        "lfn": row.lfn,
+        "site": row.name,
+        "reason": row.reason,
+        "detail": row.error,
+        "attempts": row.attempts,
+        "next_try": rfc3339(row.not_before) if row.not_before else None,
+    }
+
+
+def _files(work: Work, use: Tools, row: Any) -> list[dict[str, object]]:
+    """List the files of an injection, also those that earlier ones had registered."""
+    known = row.body.get("known", [])
+    if known:
+        either = (Transfer.request_id == row.id) | Transfer.file_id.in_(known)
+        found = work.rows(_FILES.where(either))
+    else:
+        found = work.rows(_OWN_FILES, {"by_id": row.id})
+    sites = {
+        site.id: (site.name, use.storages.at(site.url, site.rules).pfn)
+        for site in work.rows(_SITES, {"by_ids": list({file.site_id for file in found})})
+    }
+    return [file_object(*sites[row.site_id], row.lfn, row.state, _address(row)) for row in found]
+
+
+def _address(row: Any) -> str | None:
+    """Return where a job shall write; what is confirmed must not be written over any more."""
+    refuted = proves_nothing_uploaded(row.reason, row.not_before, row.updated)
+    name: str | None = row.upload
+    return name if refuted or not row.confirmed else None
+
+
+def file_object(
+    site: str, pfn: Callable[[str], str], lfn: str, state: State, upload: str | None
+) -> dict[str, object]:
+    """Return a file of an injection at its site, whose addresses `pfn` makes."""
+    done = state == State.DONE
+    return {
+        "lfn": lfn,
+        "site": site,
+        "pfn": pfn(lfn),
+        "upload_url": None if upload is None or done else pfn(upload),
+        "state": _FILE_STATES[state],
+        "safe_to_delete": done,
+    }
+
+
+def _count_known(shown: dict[str, Any], row: Any, files: Sequence[dict[str, object]]) -> None:
+    """Count files of earlier injections as they are at this moment.
+
+    Not as they were last looked at.
+    """
+    if not row.body.get("pending") or row.state in ENDED:
+        return
+    available = sum(file["state"] == "available" for file in files)
+    done = shown["progress"]["files"]
+    done["done"] = max(done["done"], available)
+    if available == row.n_files:
+        shown["state"] = RequestState.DONE
+        return
+    left = {file["lfn"]: file["state"] for file in files if file["state"] not in _SETTLED}
+    if not left or set(left.values()) != {"held"}:
+        shown["state"] = RequestState.RUNNING
+        for name in ("reason", "detail"):
+            shown.pop(name, None)
+        return
+    why = next((one for one in shown["problems"] if one["lfn"] in left), None)
+    if why is not None:
+        shown |= {"state": RequestState.HELD, "reason": why["reason"], "detail": why["detail"]}

@@ -1,0 +1,173 @@
+"""Releases: operations that were held or given up are tried again, as somebody says so.
+
+With a request go those of others that it waits for: its owner sees them as its problems.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from dynamo.db import requests
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.requests import Tallies
+from dynamo.db.sites import breakers
+from dynamo.db.tables import Dataset, Deletion, File, Request, Transfer
+from dynamo.db.transfers.streams import UNSENT
+from dynamo.errors import Forbidden, Invalid, NotFound
+from dynamo.inventory import asked
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.states import ENDED, RequestKind, TransferKind
+from dynamo.operations.life import State
+from dynamo.services import site_lookup as named
+from dynamo.services import users
+from dynamo.services.context import Tools
+from dynamo.services.copies import request as wishes
+from dynamo.services.pagination import Item
+from dynamo.services.transfers import throttler as traffic
+
+_REST = (State.HELD, State.FAILED)
+
+
+@retried
+def release(use: Tools, wanted: asked.Release, caller: Caller) -> Item:
+    """Queue what was held or failed and fits; breakers of a named site close.
+
+    Raises Invalid, NotFound, and Forbidden to all but operators and the request's owner.
+    """
+    if not any((wanted.request, wanted.site, wanted.dataset)):
+        raise Invalid("name a request, a site or a dataset")
+    with use.begin() as work:
+        request = _check(work, wanted, caller)
+        site = _site(work, wanted.site)
+        closed = breakers.close(work, [site]) if site is not None and caller.may_operate else 0
+        carried = [] if request is None else _carried(work, use, request)
+        transfers = _queue(work, Transfer, wanted, site, [*_own(Transfer, wanted), *carried])
+        deletions = _queue(work, Deletion, wanted, site, _own(Deletion, wanted))
+        traffic.refill(work, use, _requests(work, transfers))
+        why = ", ".join(f"{key} {value}" for key, value in _said(wanted).items())
+        event = Event("released", caller.name, site=wanted.site, request_id=wanted.request, why=why)
+        record(work, [event])
+        return {"transfers": len(transfers), "deletions": len(deletions), "breakers": closed}
+
+
+def _said(wanted: asked.Release) -> dict[str, Any]:
+    fields = ("request", "site", "dataset", "reason")
+    named = {field: getattr(wanted, field) for field in fields}
+    return {field: value for field, value in named.items() if value is not None}
+
+
+def _check(work: Work, wanted: asked.Release, caller: Caller) -> Any:
+    """Return the request that is named, if the caller may release it."""
+    if wanted.request is not None:
+        row = requests.get(work, wanted.request)
+        if row is None:
+            raise NotFound(f"there is no request {wanted.request}")
+        if not caller.may_operate and users.name_of(work, row.owner_id) != caller.name:
+            raise Forbidden(f"request {wanted.request} is not yours")
+        return row
+    if not caller.may_operate:
+        raise Forbidden("operators release by site or dataset; name a request of yours")
+    return None
+
+
+def _own(table: type[Transfer] | type[Deletion], wanted: asked.Release) -> list[tuple[Any, ...]]:
+    """Return the conditions for operations of the request that is named, or for all."""
+    return [() if wanted.request is None else (table.request_id == wanted.request,)]
+
+
+def _carried(work: Work, use: Tools, request: Any) -> list[tuple[Any, ...]]:
+    """Return the conditions for transfers of others that an open request waits for, if any are."""
+    arrives = Transfer.kind != TransferKind.COPY
+    if request.state in ENDED:
+        return []
+    if request.kind == RequestKind.INJECTION:
+        return [(Transfer.file_id.in_(request.body.get("pending", [])), arrives)]
+    if request.kind == RequestKind.CLOSURE:
+        return [(Transfer.file_id.in_(_files_of(request.dataset)), arrives)]
+    wish = wishes.among(work, use.settings.dealer, [request.id]).get(request.id)
+    return [] if wish is None else [(wishes.filling(wish),)]
+
+
+def _files_of(dataset: str) -> Any:
+    files = select(File.id).join(Dataset, Dataset.id == File.dataset_id)
+    return files.where(Dataset.name == dataset)
+
+
+def _site(work: Work, name: str | None) -> int | None:
+    if name is None:
+        return None
+    return int(named.site(work, name).id)
+
+
+def _queue(
+    work: Work,
+    table: type[Transfer] | type[Deletion],
+    wanted: asked.Release,
+    site: int | None,
+    whose: Sequence[tuple[Any, ...]],
+) -> list[int]:
+    """Queue operations afresh; those whose request has ended rest in peace.
+
+    `whose` are conditions of which one holds; each is asked for alone, so that it finds its index.
+    """
+    waiting: list[Any] = [
+        table.state.in_(_REST) | ((table.state == State.QUEUED) & (table.not_before > work.now)),
+        table.reason.is_not(None),
+    ]
+    if site is not None:
+        waiting.append(table.site_id == site)
+    if wanted.reason is not None:
+        waiting.append(table.reason == wanted.reason)
+    if wanted.dataset is not None:
+        waiting.append(table.file_id.in_(_files_of(wanted.dataset)))
+    ended = select(Request.id).where(Request.id == table.request_id, Request.state.in_(ENDED))
+    fitting = select(table.id).where(*waiting, ~ended.exists())
+    found = {key for which in whose for key in work.scalars(fitting.where(*which))}
+    ids = _locked(work, table, sorted(found), waiting)
+    _count(work, table, ids)
+    values = {
+        "state": State.QUEUED,
+        "not_before": work.now,
+        "attempts": 0,
+        "lost": 0,
+        "reason": None,
+        "error": None,
+        "updated": work.now,
+        "hinted": UNSENT,
+    }
+    for start in range(0, len(ids), 5000):
+        some = table.id.in_(ids[start : start + 5000])
+        work.changed(update(table).where(some).values(values))
+    return ids
+
+
+def _locked(
+    work: Work, table: type[Transfer] | type[Deletion], ids: list[int], waiting: list[Any]
+) -> list[int]:
+    """Lock those that wait still."""
+    kept: list[int] = []
+    for start in range(0, len(ids), 5000):
+        some = select(table.id).where(table.id.in_(ids[start : start + 5000]), *waiting)
+        kept += work.scalars(some.order_by(table.id).with_for_update())
+    return kept
+
+
+def _count(work: Work, table: type[Transfer] | type[Deletion], ids: list[int]) -> None:
+    """Those that had failed have not, after all."""
+    tallies = Tallies()
+    for start in range(0, len(ids), 5000):
+        some = (table.id.in_(ids[start : start + 5000]), table.state == State.FAILED)
+        counted = select(table.request_id, func.count()).where(*some).group_by(table.request_id)
+        for request_id, n in work.rows(counted):
+            tallies[request_id].failed -= n
+    requests.count(work, tallies)
+
+
+def _requests(work: Work, transfer_ids: list[int]) -> list[int]:
+    found: set[int] = set()
+    for start in range(0, len(transfer_ids), 5000):
+        some = Transfer.id.in_(transfer_ids[start : start + 5000])
+        found |= set(work.scalars(select(Transfer.request_id).where(some).distinct()))
+    return sorted(found)

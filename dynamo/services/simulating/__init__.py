@@ -1,1 +1,0 @@
-"""Weeks of a collaboration's life on a virtual clock: real engines and services, imagined bytes."""

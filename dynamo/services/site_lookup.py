@@ -1,0 +1,16 @@
+"""What callers name, looked up."""
+
+from typing import Any
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.views import sites
+from dynamo.errors import NotFound
+from dynamo.inventory import names
+
+
+def site(work: Work, name: str) -> Any:
+    """Return the row of a site. Raises NotFound."""
+    row = sites.one(work, name) if names.is_site(name) else None
+    if row is None:
+        raise NotFound(f"there is no site {name!r}", "site-unknown")
+    return row

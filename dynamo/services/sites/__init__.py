@@ -1,0 +1,1 @@
+"""Sites: described, probed, set aside, fed by others, switched off."""

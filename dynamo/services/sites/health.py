@@ -1,0 +1,198 @@
+"""Tending: sites that fail their probes, or are down, step aside by themselves and come back.
+
+A site that an operator has put aside stays there; one that is aside for too long is given up.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.sites import breakers, downtimes, sites
+from dynamo.db.snapshots import occupancy as fillings
+from dynamo.db.tables import Probe, Site
+from dynamo.inventory.states import SiteStatus
+from dynamo.logs import logger
+from dynamo.operations.hints import Hint
+from dynamo.services.context import Tools
+from dynamo.services.sites import probes as probing
+from dynamo.storage.probing import NEEDED, Outcome, Step, is_usable
+
+log = logger("tending")
+
+PROBES = "probes"
+DOWNTIME = "downtime"
+FEED = "feed"
+TIME = "time"
+"""What gives a site its status, beside operators."""
+_PROBED = (SiteStatus.READY, SiteStatus.WAITROOM)
+_SITES = select(Site.id, Site.name, Site.status, Site.set_by)
+
+
+def send(use: Tools) -> None:
+    """Have all sites probed whose probe is due, each by whoever is free: some may be silent."""
+    _send(use)
+
+
+@retried
+def _send(use: Tools) -> None:
+    with use.begin() as work:
+        latest = work.now - timedelta(minutes=use.settings.site.probe_minutes / 2)
+        due = (
+            select(Site.id, Site.name)
+            .outerjoin(Probe, Probe.site_id == Site.id)
+            .where(Site.status.in_(_PROBED), Probe.at.is_(None) | (Probe.at <= latest))
+            .order_by(Site.id)
+        )
+        for row in work.rows(due):
+            work.hint(Hint("probe", (row.id,), f"probe {row.name}"))
+
+
+def probe(use: Tools, site_ids: Sequence[int]) -> None:
+    """Try sites, remember how it went, and set those aside that failed again and again."""
+    for site_id in site_ids:
+        steps = probing.probe(use, site_id)
+        # who does not answer is not asked a second time
+        note(use, site_id, steps, probing.free(use, site_id) if is_usable(steps) else None)
+
+
+@retried
+def note(use: Tools, site_id: int, steps: Sequence[Step], free: int | None) -> None:
+    """Remember how a probe went; the site's status follows after enough of the same in a row."""
+    usable = is_usable(steps)
+    failed = next(
+        (step for step in steps if step.name in NEEDED and step.outcome is Outcome.FAILED), None
+    )
+    with use.begin() as work:
+        site = _locked(work, site_id)
+        before = work.row(select(Probe.usable, Probe.streak).where(Probe.site_id == site_id))
+        streak = before.streak + 1 if before is not None and before.usable == usable else 1
+        values = {
+            "at": work.now,
+            "usable": usable,
+            "streak": streak,
+            "reason": None if failed is None else failed.reason,
+            "detail": None if failed is None else f"{failed.name}: {failed.detail}"[:1000],
+            "free": free,
+            "used": fillings.used(work, site_id),
+        }
+        if before is None:
+            work.add(Probe, site_id=site_id, **values)
+        else:
+            work.changed(update(Probe).where(Probe.site_id == site_id).values(values))
+        if streak >= use.settings.site.probes:
+            _follow(work, site, usable, values["detail"])
+
+
+def _follow(work: Work, site: Any, usable: bool, detail: Any) -> None:  # noqa: FBT001 - a result
+    if not usable and site.status == SiteStatus.READY:
+        _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, f"failed its probes: {detail}"))
+    elif usable and site.status == SiteStatus.WAITROOM and site.set_by == PROBES:
+        _set(work, site, _Change(SiteStatus.READY, None, "its probes succeed again"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    status: SiteStatus
+    set_by: str | None
+    why: str
+
+
+def tend(use: Tools) -> None:
+    """Follow downtimes, and give up sites that fail their probes for too long."""
+    _follow_downtimes(use)
+    _give_up_failing(use)
+
+
+@retried
+def _follow_downtimes(use: Tools) -> None:
+    with use.begin() as work:
+        down = downtimes.under_way(work)
+        begun = (Site.status == SiteStatus.READY, Site.id.in_(down))
+        for site in _locked_where(work, *begun):
+            _set(work, site, _Change(SiteStatus.WAITROOM, DOWNTIME, "a downtime began"))
+        aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == DOWNTIME)
+        for site in _locked_where(work, *aside, Site.id.not_in(down)):
+            _set(work, site, _Change(SiteStatus.READY, None, "it is over"))
+
+
+def put_aside(work: Work, site_ids: Sequence[int], feed: str) -> None:
+    """Put those of the sites aside that are ready, as a feed says of them."""
+    for site in _locked_where(work, Site.id.in_(site_ids), Site.status == SiteStatus.READY):
+        _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
+
+
+def follow_told(work: Work, use: Tools, said: Sequence[Any], believed: Collection[str]) -> None:
+    """Let sites come back that a feed has put aside, once no feed that is believed keeps them so.
+
+    A site is given up only while one of these says so. A feed that is too old neither keeps a
+    site aside against another one nor brings it back; where none says so any more, probes do.
+    """
+    now = [one for one in said if one.source in believed]
+    kept = {one.site_id for one in now if one.status == SiteStatus.WAITROOM}
+    ready = {one.site_id: one.source for one in now if one.status == SiteStatus.READY}
+    doubtful = {one.site_id for one in said if one.status == SiteStatus.WAITROOM}
+    aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == FEED)
+    for site in _locked_where(work, *aside, Site.id.not_in(kept)):
+        if site.id in ready:
+            _set(work, site, _Change(SiteStatus.READY, None, f"the feed {ready[site.id]} says so"))
+        elif site.id not in doubtful:
+            why = "no feed says so any more: its probes do"
+            _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, why))
+    _give_up(work, use, (Site.id.in_(kept), Site.set_by == FEED))
+
+
+@retried
+def _give_up_failing(use: Tools) -> None:
+    with use.begin() as work:
+        _give_up(work, use, (Site.set_by == PROBES,))
+
+
+def _give_up(work: Work, use: Tools, which: Sequence[Any]) -> None:
+    """Give up those of the sites that are aside for too long, unless they are down."""
+    days = use.settings.site.morgue_days
+    if days == 0:
+        return
+    aside = (
+        *which,
+        Site.status == SiteStatus.WAITROOM,
+        Site.since <= work.now - timedelta(days=days),
+        Site.id.not_in(downtimes.under_way(work)),
+    )
+    for site in _locked_where(work, *aside):
+        why = f"it was in the waitroom for {days:g} days"
+        _set(work, site, _Change(SiteStatus.MORGUE, TIME, why))
+
+
+def _locked(work: Work, site_id: int) -> Any:
+    return work.row(_SITES.where(Site.id == site_id).with_for_update())
+
+
+def _locked_where(work: Work, *which: Any) -> list[Any]:
+    """Lock the sites of which something holds, and still does once each is locked.
+
+    An operator may have had the last word while its lock was waited for.
+    """
+    keys = work.scalars(select(Site.id).where(*which).order_by(Site.id))
+    locked = _SITES.where(Site.id.in_(keys), *which).order_by(Site.id)
+    return list(work.rows(locked.with_for_update())) if keys else []
+
+
+def _set(work: Work, site: Any, change: _Change) -> None:
+    values = {"status": change.status, "since": work.now, "set_by": change.set_by}
+    sites.put(work, site.id, values)
+    record(work, [Event("site-changed", "dynamo", site=site.name, why=_said(change))])
+    log.warning("site changed", site=site.name, status=change.status, why=change.why)
+    if change.status == SiteStatus.READY:
+        breakers.close(work, [site.id])
+        sites.wake_back(work, site.id)
+    if change.status == SiteStatus.MORGUE:
+        work.hint(Hint("evacuate", (), f"empty {site.name}"))
+
+
+def _said(change: _Change) -> str:
+    return f"status: {change.status}, as {change.why}"[:1000]

@@ -1,0 +1,169 @@
+"""Sites: what they are, how full, and how operators change them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event, record
+from dynamo.db.sites import breakers
+from dynamo.db.sites import sites as rows
+from dynamo.db.views import sites
+from dynamo.errors import Fault, Forbidden, Invalid, NotFound
+from dynamo.inventory import asked, names
+from dynamo.inventory.callers import Caller
+from dynamo.inventory.globs import Glob
+from dynamo.inventory.states import SiteKind, SiteStatus
+from dynamo.operations.hints import Hint
+from dynamo.services import site_lookup as named
+from dynamo.services.accounts.unique_share import Share
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.sites import status as condition
+
+_NEW: dict[str, Any] = {
+    "kind": SiteKind.DISK,
+    "status": SiteStatus.READY,
+    "rules": {},
+    "scratch": [],
+    "sources": [],
+}
+"""What a site is as long as nobody says otherwise."""
+
+
+def show(use: Tools, name: str) -> Item:
+    """Return one site. Raises NotFound."""
+    with use.begin.reading() as work:
+        return _shown(use, work, name)
+
+
+def some(use: Tools, name: Glob | None, place: Place) -> Page:
+    """Return a page of sites by name."""
+    with use.begin.reading() as work:
+        rows_ = place.of(work, sites.some(work, name))
+        return page(rows_, _items(use, work, rows_.rows))
+
+
+@retried
+def put(use: Tools, name: str, body: asked.SiteBody, caller: Caller) -> Item:
+    """Register a site, or change what the body names; who runs the site may change its status."""
+    values = _values(name, body)
+    with use.begin() as work:
+        row = rows.locked(work, name)
+        _check_caller(caller, name, values)
+        if row is None:
+            row = _add(use, work, name, values)
+        else:
+            values = _checked(use, values, {"url": row.url, "rules": row.rules})
+            by_hand = {"since": work.now, "set_by": None} if "status" in values else {}
+            rows.put(work, row.id, {**values, **by_hand})
+        if values.get("status") == SiteStatus.READY:
+            breakers.close(work, [row.id])
+            rows.wake_back(work, row.id)
+        if values.get("status") == SiteStatus.MORGUE:
+            work.hint(Hint("evacuate", (), f"empty {name}"))
+        what = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))
+        record(work, [Event("site-changed", caller.name, site=name, why=what)])
+        return _shown(use, work, name)
+
+
+@retried
+def set_quota(use: Tools, name: str, partition: str, body: asked.QuotaBody, caller: Caller) -> Item:
+    """Say how many bytes a partition may fill at a site; files that waited for room go on."""
+    with use.begin() as work:
+        site = rows.locked(work, name) if names.is_site(name) else None
+        if site is None:
+            raise NotFound(f"there is no site {name!r}", "site-unknown")
+        key = rows.partition_id(work, partition) if names.is_site(partition) else None
+        if key is None:
+            raise NotFound(f"there is no partition {partition!r}")
+        rows.set_quota(work, site.id, key, body.limit)
+        rows.wake_site(work, site.id, ["storage-full", "no-quota"])
+        why = f"quota of {partition}: {'unlimited' if body.limit is None else body.limit}"
+        record(work, [Event("quota-changed", caller.name, site=name, why=why)])
+        return _quota(use, work, name, partition)
+
+
+def quota(use: Tools, name: str, partition: str) -> Item:
+    """Return the quota of a partition at a site. Raises NotFound."""
+    with use.begin.reading() as work:
+        return _quota(use, work, name, partition)
+
+
+def _quota(use: Tools, work: Work, name: str, partition: str) -> Item:
+    for item in _shown(use, work, name)["quotas"]:
+        if item["partition"] == partition:
+            return {"site": name, **item}
+    raise NotFound(f"the partition {partition!r} has no quota at {name}", "no-quota")
+
+
+def _shown(use: Tools, work: Work, name: str) -> Item:
+    return _items(use, work, [named.site(work, name)])[0]
+
+
+def _items(use: Tools, work: Work, found: Sequence[Any]) -> list[Item]:
+    unique = sites.unique_bytes(work, found[0].id if len(found) == 1 else None)
+    quotas: dict[int, list[Item]] = {}
+    for quota in sites.quotas(work, [row.id for row in found]):
+        share = Share.of(quota, unique)
+        told = {"partition": quota.partition, **share.item(use.settings.user)}
+        quotas.setdefault(quota.site_id, []).append(told)
+    states = condition.of(use, work, [row.id for row in found])
+    return [{**_item(row), **states[row.id], "quotas": quotas.get(row.id, [])} for row in found]
+
+
+def _item(row: Any) -> Item:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "status": row.status,
+        "url": row.url,
+        "rules": row.rules,
+        "scratch": row.scratch,
+        "sources": row.sources,
+        "created": row.created,
+        "since": row.since or row.created,
+        "set_by": row.set_by or "operator",
+        "max_streams": row.max_streams,
+        "max_link_streams": row.max_link_streams,
+    }
+
+
+def _values(name: str, body: asked.SiteBody) -> dict[str, Any]:
+    """Return the fields that the body names. Raises Invalid."""
+    if not names.is_site(name):
+        raise Invalid(f"{name!r} is not a site name", "name-invalid")
+    if body.name is not None and body.name != name:
+        raise Invalid("a site keeps its name", faults=[Fault("/name", f"is not {name}")])
+    fields = ("kind", "status", "url", "rules", "scratch", "sources")
+    values = {field: getattr(body, field) for field in fields}
+    lists = {field: list(values[field]) for field in ("scratch", "sources") if values[field]}
+    limits = {field: getattr(body, field) for field in ("max_streams", "max_link_streams")}
+    named = {field: value for field, value in limits.items() if value is not UNSET}
+    set_ = {field: value for field, value in {**values, **lists}.items() if value is not None}
+    return set_ | named
+
+
+def _check_caller(caller: Caller, name: str, values: Mapping[str, Any]) -> None:
+    if caller.may_operate:
+        return
+    if caller.site != name:
+        raise Forbidden(f"{name} is not your site")
+    if set(values) - {"status"}:
+        raise Forbidden("who runs a site may change its status; the rest is for operators")
+
+
+def _add(use: Tools, work: Work, name: str, values: dict[str, Any]) -> Any:
+    if not values.get("url"):
+        raise Invalid("a new site needs a url", faults=[Fault("/url", "is missing")])
+    rows.add(work, {"name": name, **_NEW, **_checked(use, values, {"rules": {}})})
+    return rows.locked(work, name)
+
+
+def _checked(use: Tools, values: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse an endpoint that nobody could speak to."""
+    if "url" in values or "rules" in values:
+        whole = {**before, **values}
+        use.storages.check(whole["url"], whole["rules"])
+    return values

@@ -1,0 +1,77 @@
+"""Condition: how sites are now: what rests there, how they were probed, who works with them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+
+from dynamo.clock import rfc3339
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.sites import breakers
+from dynamo.db.sites.breakers import Rest
+from dynamo.db.tables import Downtime, Probe, Stream
+from dynamo.operations.breakers import Position
+from dynamo.services.context import Tools
+from dynamo.services.pagination import Item
+
+
+def of(use: Tools, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
+    """Return, by site, breakers that are not closed, the last probe, downtimes and streams."""
+    rests: dict[int, list[Item]] = {}
+    for rest in breakers.resting(work, site_ids):
+        rests.setdefault(rest.site_id, []).append(_rest(rest))
+    probes = {
+        row.site_id: _probe(row)
+        for row in work.rows(select(*Probe.__table__.columns).where(Probe.site_id.in_(site_ids)))
+    }
+    down: dict[int, list[Item]] = {}
+    for row in _downtimes(work, site_ids):
+        told = {"begins": rfc3339(row.begins), "ends": rfc3339(row.ends), "why": row.why}
+        down.setdefault(row.site_id, []).append(told)
+    into, out_of = (_streams(work, end, site_ids) for end in (Stream.site_id, Stream.source_id))
+    most = use.settings.site_streams
+    return {
+        site: {
+            "breakers": rests.get(site, []),
+            "probe": probes.get(site),
+            "downtimes": down.get(site, []),
+            "streams": {"in": into.get(site, 0), "out": out_of.get(site, 0), "default": most},
+        }
+        for site in site_ids
+    }
+
+
+def _rest(rest: Rest) -> Item:
+    until = rfc3339(rest.until)
+    said = f"{rest.operation} breaker open until {until}"
+    if rest.position is Position.HALF_OPEN:
+        said = f"{rest.operation} breaker half-open: a few files are tried"
+    return {
+        "operation": rest.operation,
+        "state": rest.position,
+        "until": until,
+        "reason": rest.reason,
+        "detail": f"{said}: {rest.detail}",
+    }
+
+
+def _probe(row: Any) -> Item:
+    return {
+        "at": rfc3339(row.at),
+        "usable": row.usable,
+        "in_a_row": row.streak,
+        "reason": row.reason,
+        "detail": row.detail,
+        "free": row.free,
+    }
+
+
+def _downtimes(work: Work, site_ids: Sequence[int]) -> Sequence[Any]:
+    wanted = (Downtime.site_id.in_(site_ids), Downtime.ends > work.now)
+    columns = (Downtime.site_id, Downtime.begins, Downtime.ends, Downtime.why)
+    return work.rows(select(*columns).where(*wanted).order_by(Downtime.begins))
+
+
+def _streams(work: Work, end: Any, site_ids: Sequence[int]) -> dict[int, int]:
+    here = (end.in_(site_ids), Stream.until > work.now)
+    return dict(work.rows(select(end, func.count()).where(*here).group_by(end)))

@@ -1,0 +1,339 @@
+"""What became of transfers, recorded.
+
+Arrived files are counted, failures are tried again, held or given up.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from dynamo.db import requests
+from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import replicas as placing
+from dynamo.db.consistency import incidents
+from dynamo.db.consistency.incidents import Report
+from dynamo.db.deletions import condemnation as removal
+from dynamo.db.deletions import dispatch
+from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.history import Event
+from dynamo.db.history import record as write_history
+from dynamo.db.requests import Tallies
+from dynamo.db.tables import Block, Dataset, Request, Site, Transfer
+from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers import transfers
+from dynamo.db.transfers.transfers import Claimed
+from dynamo.db.work import claims
+from dynamo.db.work.claims import Holder
+from dynamo.inventory.states import ENDED, RequestKind, TransferKind
+from dynamo.operations.failures import NOTHING_UPLOADED, Blame, kind_of
+from dynamo.operations.hints import Hint
+from dynamo.operations.life import State, Verdict, after_failure
+from dynamo.services.context import Tools
+
+_ALL_ENDED = {
+    "not_before": None,
+    "lease_owner": None,
+    "lease_until": None,
+    "source_id": None,
+    "reason": None,
+    "error": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A file that lies in its place, verified."""
+
+    claimed: Claimed
+    size: int
+    adler32: str
+    seconds: float = 0.0
+    """How long it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file that did not arrive this time."""
+
+    claimed: Claimed
+    reason: str
+    text: str
+    bad_source: bool = False
+    """The bytes at the source are the wrong ones."""
+
+
+Outcome = Arrived | Failed
+
+
+@retried
+def record(use: Tools, holder: Holder, results: Sequence[Outcome]) -> int:
+    """Record the results of claims that are still ours; return how many files arrived.
+
+    A worker that was taken for dead and wakes up finds its claims gone and records nothing.
+    """
+    if not results:
+        return 0
+    with use.begin() as work:
+        placing.lock_blocks(
+            work, {r.claimed.block_id for r in results if r.claimed.block_id is not None}
+        )
+        mine = claims.held_by(
+            work, Transfer, {r.claimed.id: r.claimed.lease_no for r in results}, holder
+        )
+        arrived = [r for r in results if isinstance(r, Arrived) and r.claimed.id in mine]
+        for failed in results:
+            if isinstance(failed, Failed) and failed.claimed.id in mine:
+                _record_failure(work, use, failed)
+        complete = _record_arrivals(work, arrived)
+        requests.settle_injections(work, {r.claimed.request_id for r in results})
+        failed_ones = {r.claimed.dataset_id for r in results if isinstance(r, Failed)}
+        _announce(work, failed_ones | {replica.dataset_id for replica in complete})
+        return len(arrived)
+
+
+def bar(work: Work, use: Tools, transfer_id: int, reason: str) -> None:
+    """Hold a due transfer whose destination takes nothing now.
+
+    It goes on by itself when the site is back.
+    """
+    due = (
+        Transfer.id == transfer_id,
+        Transfer.state == State.QUEUED,
+        Transfer.not_before <= work.now,
+    )
+    values = {
+        "state": State.HELD,
+        "not_before": work.now + use.patience.daily,
+        "reason": reason,
+        "error": "the destination takes nothing now",
+        "updated": work.now,
+    }
+    work.changed(update(Transfer).where(*due).values(values))
+
+
+def _record_arrivals(work: Work, arrived: Sequence[Arrived]) -> Sequence[Any]:
+    """Count what arrived; return the replicas that are complete with it."""
+    if not arrived:
+        return ()
+    files: dict[int, list[tuple[int, int]]] = {}
+    tallies = Tallies()
+    for one in arrived:
+        assert one.claimed.replica_id is not None  # noqa: S101 - booked before it was copied
+        files.setdefault(one.claimed.replica_id, []).append((one.claimed.file_id, one.size))
+        tallies[one.claimed.request_id].done += 1
+        tallies[one.claimed.request_id].bytes_done += one.size
+    placing.arrive(work, files)
+    placing.pin(
+        work,
+        {
+            key: -n
+            for key, n in Counter(
+                a.claimed.source_id for a in arrived if a.claimed.source_id
+            ).items()
+        },
+    )
+    places = transfers.partition_of(work, files)
+    used: Counter[tuple[int, int]] = Counter()
+    for replica, members in files.items():
+        used[places[replica]] += sum(size for _, size in members)
+    accounts.shift(work, {place: (0, size) for place, size in used.items()})
+    # InnoDB locks a transfer's request for reading when its state changes: two batches that both
+    # did so and then count in the request would be a deadlock, if the quota did not come first
+    _end_transfers(work, arrived)
+    requests.count(work, tallies)
+    _write_arrivals(work, arrived)
+    complete = placing.settle(
+        work, {a.claimed.block_id for a in arrived if a.claimed.block_id is not None}
+    )
+    _write_complete(work, complete)
+    return complete
+
+
+def _end_transfers(work: Work, arrived: Sequence[Arrived]) -> None:
+    copies = [one.claimed.id for one in arrived if one.claimed.kind == TransferKind.COPY]
+    others = [one.claimed.id for one in arrived if one.claimed.kind != TransferKind.COPY]
+    # a copy's row has said all it had to say; an injection's stays, as its request shows its files
+    if copies:
+        work.changed(delete(Transfer).where(Transfer.id.in_(copies)))
+    if others:
+        ended = update(Transfer).where(Transfer.id.in_(others))
+        work.changed(ended.values(state=State.DONE, updated=work.now, **_ALL_ENDED))
+
+
+def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
+    claimed = failed.claimed
+    if failed.reason in NOTHING_UPLOADED and _confirmed_meanwhile(work, claimed):
+        at_once = Verdict(State.QUEUED, work.now)
+        claims.put_back(work, Transfer, claimed.id, at_once, failed.reason, failed.text)
+        return
+    expired = claimed.expires is not None and claimed.expires <= work.now
+    if expired and failed.reason in NOTHING_UPLOADED:
+        order = Order(claimed.request_id, "booking-expired", "dynamo")
+        requests.put(
+            work,
+            claimed.request_id,
+            reason="booking-expired",
+            detail=f"{claimed.lfn} was not uploaded in time",
+        )
+        removal.drop(work, [claimed.file_id], order)
+        dispatch.announce(work, claimed.request_id, use.settings.work.batch)
+        return
+    reason = failed.reason
+    if claimed.kind == TransferKind.COPY and not _has_source(work, failed):
+        reason = "no-source"
+    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, use.dice)
+    if verdict.state == State.HELD and _given_up(work, use, claimed):
+        verdict = Verdict(State.FAILED, None)
+        tallies = Tallies()
+        tallies[claimed.request_id].failed += 1
+        requests.count(work, tallies)
+        _unpin(work, claimed)
+    claims.put_back(work, Transfer, claimed.id, verdict, reason, failed.text)
+
+
+def _confirmed_meanwhile(work: Work, claimed: Claimed) -> bool:
+    """Tell whether the job has said since the claim that the bytes are there."""
+    if claimed.kind != TransferKind.UPLOAD:
+        return False
+    # as it is now, not as this transaction first saw it
+    mine = select(Transfer.confirmed, Transfer.not_before).where(Transfer.id == claimed.id)
+    row = work.row(mine.with_for_update())
+    return bool(row.confirmed) and row.not_before is None
+
+
+def _has_source(work: Work, failed: Failed) -> bool:
+    """Tell whether a copy has something to read; a source that fails is changed for another."""
+    claimed = failed.claimed
+    if claimed.source is not None:
+        if failed.bad_source or failed.reason == "source-missing":
+            _report_source(work, failed)
+        elif kind_of(failed.reason).blame is not Blame.SOURCE:
+            return True
+    assert claimed.block_id is not None  # noqa: S101 - only files of closed blocks are copied
+    return sources.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id)
+
+
+def _given_up(work: Work, use: Tools, claimed: Claimed) -> bool:
+    created = work.scalar(select(Transfer.created).where(Transfer.id == claimed.id))
+    old = bool((work.now - created).total_seconds() > use.settings.retry.give_up_days * 86400)
+    return old and not _stands(work, claimed.request_id)
+
+
+def _stands(work: Work, request_id: int) -> bool:
+    """Tell whether a copy is wanted as long as its dataset grows.
+
+    Its request cannot end before, and nobody else would try it again.
+    """
+    open_one = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
+    body = work.scalar(
+        select(Request.body)
+        .join(Dataset, Dataset.name == Request.dataset)
+        .where(Request.id == request_id, *open_one, Dataset.is_open.is_(True))
+    )
+    return body is not None and body.get("blocks") is None and body.get("cycle") is None
+
+
+def _unpin(work: Work, claimed: Claimed) -> None:
+    source = work.scalar(select(Transfer.source_id).where(Transfer.id == claimed.id))
+    if source is not None:
+        placing.pin(work, {source: -1})
+        work.changed(update(Transfer).where(Transfer.id == claimed.id).values(source_id=None))
+
+
+def _report_source(work: Work, failed: Failed) -> None:
+    """Note for the consistency check that a copy is bad; it is not read again."""
+    claimed = failed.claimed
+    assert claimed.source is not None  # noqa: S101 - asked by the caller
+    kind = "missing" if failed.reason == "source-missing" else "corrupt"
+    site = claimed.source.name
+    if incidents.report(work, Report(claimed.lfn, site, kind, failed.text)):
+        event = Event(f"source-{kind}", "dynamo", lfn=claimed.lfn, site=site, why=failed.text)
+        write_history(work, [event])
+
+
+def _write_arrivals(work: Work, arrived: Sequence[Arrived]) -> None:
+    counts: dict[tuple[int, str, int, str], list[int]] = {}
+    for one in arrived:
+        claimed = one.claimed
+        assert claimed.block_id is not None  # noqa: S101 - booked before it was copied
+        key = (claimed.block_id, claimed.destination.name, claimed.request_id, claimed.kind)
+        counts.setdefault(key, []).append(one.size)
+    names = _block_names(work, {key[0] for key in counts})
+    write_history(
+        work,
+        [
+            Event(
+                "arrived",
+                "dynamo",
+                dataset=names[block].name,
+                block=names[block].uuid,
+                site=site,
+                n_files=len(sizes),
+                bytes=sum(sizes),
+                request_id=request_id,
+                why=kind,
+            )
+            for (block, site, request_id, kind), sizes in counts.items()
+        ],
+    )
+
+
+def _write_complete(work: Work, replicas: Sequence[Any]) -> None:
+    if not replicas:
+        return
+    names = _block_names(work, {replica.block_id for replica in replicas})
+    sites = {
+        r.id: r.name
+        for r in work.rows(
+            select(Site.id, Site.name).where(Site.id.in_([r.site_id for r in replicas]))
+        )
+    }
+    events = [
+        Event(
+            "complete",
+            "dynamo",
+            names[r.block_id].name,
+            names[r.block_id].uuid,
+            site=sites[r.site_id],
+        )
+        for r in replicas
+    ]
+    write_history(work, events)
+
+
+def _block_names(work: Work, block_ids: Collection[int]) -> dict[int, Any]:
+    named = select(Block.id, Block.uuid, Dataset.name).join(Dataset, Dataset.id == Block.dataset_id)
+    return (
+        {row.id: row for row in work.rows(named.where(Block.id.in_(block_ids)))}
+        if block_ids
+        else {}
+    )
+
+
+def _announce(work: Work, dataset_ids: Collection[int]) -> None:
+    """Tell the closures and copies that wait for these datasets to look again."""
+    if not dataset_ids:
+        return
+    waiting = work.rows(
+        select(Request.id, Request.kind)
+        .join(Dataset, Dataset.name == Request.dataset)
+        .where(
+            Dataset.id.in_(dataset_ids),
+            Request.kind.in_((RequestKind.CLOSURE, RequestKind.COPY)),
+            Request.state.in_(("queued", "running", "held")),
+        )
+    )
+    for kind, task in ((RequestKind.CLOSURE, "close"), (RequestKind.COPY, "plan")):
+        ids = tuple(sorted(row.id for row in waiting if row.kind == kind))
+        if ids:
+            work.hint(
+                Hint(
+                    task,
+                    ids,
+                    f"{task} what waits for arrivals, requests {', '.join(map(str, ids[:5]))}",
+                )
+            )

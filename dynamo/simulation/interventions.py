@@ -1,0 +1,298 @@
+"""What goes no further without a person, looked for at the end of each simulated day."""
+
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, case, exists, func, or_, select
+from sqlalchemy.orm import aliased
+
+from dynamo.db.consistency.incidents import LOST
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import (
+    BlockReplica,
+    Cycle,
+    Dataset,
+    Deletion,
+    History,
+    Incident,
+    Partition,
+    Remedy,
+    Request,
+    Site,
+    Switch,
+    Transfer,
+)
+from dynamo.errors import RETRYABLE
+from dynamo.inventory.states import (
+    ENDED,
+    ReplicaState,
+    RequestKind,
+    RequestState,
+    SiteStatus,
+    TransferKind,
+)
+from dynamo.operations.life import OPEN, State
+
+PATIENCE = timedelta(days=3)
+"""How long something may stand still, with all that it needs up, until an operator looks at it."""
+PERSONAL = frozenset(reason for reason, again in RETRYABLE.items() if not again)
+PERSONAL -= {"being-deleted", LOST}
+"""Reasons that do not pass by themselves: what is held for them waits for a person at once.
+
+What waits for files that are lost is their owner's, who injects them again or drops them.
+"""
+ABSENT = frozenset(
+    {
+        "site-not-ready",
+        "site-failing",
+        "no-source",
+        "source-missing",
+        "source-error",
+        "destination-error",
+        "queue-timeout",
+    }
+)
+"""Reasons that pass when a site comes back or is given up."""
+NOT_EMPTIED = "not-emptied"
+UNREADABLE = "not-emptied-silent"
+NOT_BACK = "not-back"
+WAITING = "waiting"
+UNBORN = "dataset-unknown"
+"""Somebody has asked for what has no file yet, as everybody may: it is nobody's until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that somebody would have to look at."""
+
+    what: str
+    """`transfer`, `deletion`, `remedy`, `request`, `site`, `file`, `cycle` or `switch`."""
+    where: str
+    """The site; the kind of the requests; the partition of the cycle; the name of the switch."""
+    reason: str
+    n: int
+    """How many of them it is."""
+
+    @property
+    def matter(self) -> tuple[str, str, str]:
+        """Return what makes it the same on another day."""
+        return self.what, self.where, self.reason
+
+
+@dataclass(slots=True)
+class Standing:
+    """Since when things are as they are now, as far as evenings tell."""
+
+    _since: dict[str, dict[Hashable, tuple[object, datetime]]] = field(default_factory=dict)
+
+    def still(self, room: str, now: datetime, marks: Mapping[Any, object]) -> dict[Any, timedelta]:
+        """Return how long each thing of a room has had its mark; those not named are forgotten."""
+        known = self._since.get(room, {})
+        found: dict[Hashable, tuple[object, datetime]] = {}
+        for key, mark in marks.items():
+            before = known.get(key)
+            found[key] = before if before is not None and before[0] == mark else (mark, now)
+        self._since[room] = found
+        return {key: now - since for key, (_, since) in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One evening."""
+
+    work: Work
+    standing: Standing
+    silent: Collection[str]
+    """Endpoints that do not answer, as was wanted of them: only a simulation knows."""
+    given_up: timedelta
+    """How long a site that is away is waited for."""
+    lost: timedelta = timedelta()
+    """How long what only a dying site has is waited for then; no time = until a person says so."""
+
+    @property
+    def edge(self) -> datetime:
+        """Return since when something must have been the same to be of interest."""
+        return self.work.now - PATIENCE
+
+
+def needs(look: Look) -> list[Need]:
+    """Return all that a person is needed for, each site and reason once."""
+    found = (
+        *_transfers(look),
+        *_removals(look),
+        *_requests(look),
+        *_sites(look),
+        *_losses(look),
+        *_cycles(look),
+        *_switches(look),
+    )
+    return sorted(found, key=lambda need: need.matter)
+
+
+def _settled(site: Any, look: Look) -> Any:
+    """Tell whether nobody waits for a site to come back, and has not for a while."""
+    since = func.coalesce(site.since, site.created)
+    waited = and_(site.status == SiteStatus.MORGUE, site.url.in_(look.silent))
+    edge = case((waited, look.edge - look.lost), else_=look.edge)
+    return and_(site.status != SiteStatus.WAITROOM, since < edge)
+
+
+def _transfers(look: Look) -> Iterator[Need]:
+    """Find what is held for a person, or for long between two sites that are not away.
+
+    A copy without a source waits for any site that may have it, until that is given up.
+    """
+    home = aliased(Site)
+    edge, work = look.edge, look.work
+    unread = and_(Transfer.kind == TransferKind.COPY, Transfer.source_id.is_(None))
+    known = or_(home.id.is_(None), _settled(home, look))
+    late = or_(
+        and_(~unread, Transfer.created < edge, _settled(Site, look), known),
+        and_(unread, Transfer.created < edge - look.given_up - look.lost),
+    )
+    yield from _held(
+        work,
+        "transfer",
+        select(Site.name, Transfer.reason, func.count())
+        .select_from(Transfer)
+        .join(Site, Site.id == Transfer.site_id)
+        .outerjoin(BlockReplica, BlockReplica.id == Transfer.source_id)
+        .outerjoin(home, home.id == BlockReplica.site_id)
+        .where(Transfer.state == State.HELD, or_(Transfer.reason.in_(PERSONAL), late))
+        .group_by(Site.name, Transfer.reason),
+    )
+
+
+def _removals(look: Look) -> Iterator[Need]:
+    """Find the same of deletions and remedies.
+
+    A storage that is gone for good keeps what is condemned there: that hinders nobody.
+    """
+    tables: tuple[tuple[Any, str], ...] = ((Deletion, "deletion"), (Remedy, "remedy"))
+    for table, what in tables:
+        answers = Site.url.not_in(look.silent)
+        late = and_(table.created < look.edge, _settled(Site, look), answers)
+        yield from _held(
+            look.work,
+            what,
+            select(Site.name, table.reason, func.count())
+            .select_from(table)
+            .join(Site, Site.id == table.site_id)
+            .where(table.state == State.HELD, or_(table.reason.in_(PERSONAL), late))
+            .group_by(Site.name, table.reason),
+        )
+
+
+def _held(work: Work, what: str, wanted: Any) -> Iterator[Need]:
+    for where, reason, n in work.rows(wanted):
+        yield Need(what, where, reason or WAITING, int(n))
+
+
+def _requests(look: Look) -> Iterator[Need]:
+    """Find requests that are held for a person, or of which nothing has come for long.
+
+    Copies of data that are still being written go on with them, and deletions at a storage that is
+    gone hinder nobody. What waited for a site has its three days when that is over.
+    """
+    work = look.work
+    mine = (Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
+    says = select(func.min(Transfer.reason)).where(*mine).scalar_subquery()
+    reason = func.coalesce(Request.reason, says, WAITING).label("reason")
+    columns = (Request.id, Request.kind, Request.state, Request.n_done, Request.bytes_done, reason)
+    growing = and_(Request.kind == RequestKind.COPY, func.coalesce(Dataset.is_open, False))
+    rows = work.rows(
+        select(*columns)
+        .outerjoin(Dataset, Dataset.name == Request.dataset)
+        .where(Request.state.not_in(tuple(ENDED)), ~growing, Request.id.not_in(_unheard(look)))
+        .where(~_of_lost_files(), func.coalesce(Request.reason, WAITING) != UNBORN)
+    )
+    marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
+    still = look.standing.still("request", work.now, marks)
+    waits = {row.id: row.reason in ABSENT for row in rows}
+    alike = look.standing.still("request that waits", work.now, waits)
+    longest = PATIENCE + look.given_up + look.lost
+    counted: dict[tuple[str, str], int] = {}
+    for row in rows:
+        personal = row.state == RequestState.HELD and row.reason in PERSONAL
+        late = not waits[row.id] and min(still[row.id], alike[row.id]) >= PATIENCE
+        if personal or late or still[row.id] >= longest:
+            counted[row.kind, row.reason] = counted.get((row.kind, row.reason), 0) + 1
+    return (Need("request", kind, reason, n) for (kind, reason), n in counted.items())
+
+
+def _of_lost_files() -> Any:
+    """Tell whether a request waits for files that are lost."""
+    lost = exists().where(
+        Incident.dataset == Request.dataset, Incident.kind == LOST, Incident.ended.is_(None)
+    )
+    reason = func.coalesce(Request.reason, WAITING)
+    return or_(reason == LOST, and_(reason.in_(ABSENT), lost))
+
+
+def _unheard(look: Look) -> Any:
+    """Return the requests of which something is to be deleted at a storage that is gone."""
+    joined = select(Deletion.request_id).join(Site, Site.id == Deletion.site_id)
+    return joined.where(Deletion.state.in_(OPEN), Site.url.in_(look.silent))
+
+
+def _sites(look: Look) -> Iterator[Need]:
+    """Find sites that are being emptied and do not become emptier, and such as do not come back.
+
+    What is condemned at a site is safe elsewhere, so only the rest counts: at a storage that is
+    gone those are files that nobody else has, which are declared lost after a while.
+    """
+    work = look.work
+    valid = (BlockReplica.site_id == Site.id, BlockReplica.state == ReplicaState.VALID)
+    lies = select(func.coalesce(func.sum(BlockReplica.bytes), 0)).where(*valid).scalar_subquery()
+    columns = (Site.name, Site.status, Site.url, Site.set_by, lies.label("bytes"))
+    rows = work.rows(select(*columns).where(Site.status != SiteStatus.READY))
+    marks = {row.name: (row.status, row.url in look.silent, int(row.bytes)) for row in rows}
+    still = look.standing.still("site", work.now, marks)
+    for row in rows:
+        reason = _of_site(row, look.silent)
+        waits = look.lost if reason == UNREADABLE else timedelta()
+        if reason is not None and still[row.name] >= PATIENCE + waits:
+            yield Need("site", row.name, reason, 1)
+
+
+def _of_site(site: Any, silent: Collection[str]) -> str | None:
+    """Return what should not stay as it is at a site that is not ready."""
+    if site.status == SiteStatus.MORGUE:
+        reason = UNREADABLE if site.url in silent else NOT_EMPTIED
+        return reason if site.bytes else None
+    probed = site.status == SiteStatus.WAITROOM and site.set_by == "probes"
+    return NOT_BACK if probed and site.url not in silent else None
+
+
+def _losses(look: Look) -> Iterator[Need]:
+    """Find files that are lost although the storage that had them answers."""
+    rows = look.work.rows(
+        select(Site.name, func.count(Incident.id.distinct()))
+        .select_from(Incident)
+        .join(History, and_(History.lfn == Incident.lfn, History.what == LOST))
+        .join(Site, Site.name == History.site)
+        .where(Incident.kind == LOST, Incident.ended.is_(None), Site.url.not_in(look.silent))
+        .group_by(Site.name)
+    )
+    return (Need("file", where, LOST, int(n)) for where, n in rows)
+
+
+def _cycles(look: Look) -> Iterator[Need]:
+    """Find partitions of which the last cycle failed; a worker that was lost is no matter."""
+    carried_out = (Cycle.dry_run.is_(False), Cycle.ended.is_not(None))
+    newest = select(func.max(Cycle.id)).where(*carried_out)
+    failed = (Cycle.state == RequestState.FAILED, Cycle.reason != "worker-lost")
+    rows = look.work.rows(
+        select(Cycle.kind, Partition.name, Cycle.reason)
+        .join(Partition, Partition.id == Cycle.partition_id)
+        .where(Cycle.id.in_(newest.group_by(Cycle.kind, Cycle.partition_id)), *failed)
+    )
+    return (Need("cycle", f"{kind} of {where}", reason, 1) for kind, where, reason in rows)
+
+
+def _switches(look: Look) -> Iterator[Need]:
+    """Find what has been stopped: a drift does that to deletions, and only people start again."""
+    stopped = look.work.scalars(select(Switch.name).where(Switch.stopped.is_(True)))
+    return (Need("switch", name, "switched-off", 1) for name in stopped)

@@ -1,0 +1,68 @@
+"""A simulation that begins with a real inventory: its rows are copied, its files imagined."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy import func, select
+
+from dynamo.db.engine import clone as copying
+from dynamo.db.engine.unit_of_work import UnitOfWork
+from dynamo.db.tables import Access, BlockReplica, Dataset, File, ReplicaFile, Site
+from dynamo.services.context import Tools
+from dynamo.simulation.scenario import Interest
+from dynamo.simulation.storage import Network
+from dynamo.storage.protocol import Copied
+
+RECENT = timedelta(days=30)
+"""Accesses that say what is read."""
+UNREAD = 0.01
+"""Accesses in that time of a dataset that nobody has read."""
+
+
+def moment(source: UnitOfWork) -> datetime:
+    """Return the moment of the inventory."""
+    with source.reading() as work:
+        return work.now
+
+
+def take(
+    source: UnitOfWork, use: Tools, network: Network, random: np.random.Generator
+) -> tuple[Interest, list[str]]:
+    """Copy the inventory, imagine the files of all replicas; return what is read how often."""
+    with source.snapshot() as theirs, use.begin() as ours:
+        copying.copy(theirs, ours)
+    _imagine(use, network)
+    since = moment(source) - RECENT
+    read = func.coalesce(func.sum(Access.accesses), 0)
+    recent = (Access.dataset_id == Dataset.id) & (Access.day >= since.date())
+    wanted = (
+        select(Dataset.name, read.label("n"))
+        .outerjoin(Access, recent)
+        .where(Dataset.owner_id.is_(None))
+        .group_by(Dataset.id, Dataset.name)
+        .order_by(Dataset.name)
+    )
+    with use.begin.reading() as work:
+        rows = work.rows(wanted)
+    weights = np.array([max(float(row.n), UNREAD) for row in rows])
+    return Interest(random, weights), [row.name for row in rows]
+
+
+def _imagine(use: Tools, network: Network) -> None:
+    """Let each storage hold what the catalogue says."""
+    here = (
+        select(Site.url, File.lfn, File.size, File.adler32)
+        .join(BlockReplica, BlockReplica.site_id == Site.id)
+        .join(File, File.block_id == BlockReplica.block_id)
+    )
+    whole = here.where(BlockReplica.complete.is_(True))
+    listed = here.join(
+        ReplicaFile,
+        (ReplicaFile.replica_id == BlockReplica.id) & (ReplicaFile.file_id == File.id),
+    )
+    with use.begin.reading() as work:
+        for url in work.scalars(select(Site.url)):
+            network.at(url)
+        for wanted in (whole, listed):
+            for row in work.execute(wanted.execution_options(yield_per=10_000)):
+                network.at(row.url).files[row.lfn] = Copied(row.size, row.adler32 or "00000001")

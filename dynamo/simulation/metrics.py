@@ -1,0 +1,297 @@
+"""What an operator wants to know of each simulated day."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import exists, func, select
+
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.tables import (
+    BlockReplica,
+    Cycle,
+    Dataset,
+    Decision,
+    Deletion,
+    File,
+    History,
+    Incident,
+    Quota,
+    Request,
+    Site,
+    Transfer,
+)
+from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
+from dynamo.operations.life import OPEN, State
+from dynamo.services.context import Tools
+from dynamo.services.cycles import DETOX
+from dynamo.services.maintenance import invariants as checks
+from dynamo.simulation import interventions as needs
+from dynamo.simulation.interventions import Look, Need, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One simulated day, at its end."""
+
+    day: int
+    occupancy: float
+    """Bytes there ÷ quota, over all disk sites."""
+    fullest: float
+    """The same of the fullest partition at any ready site: what watermarks are about."""
+    emptiest: float
+    """The same of the emptiest ready site."""
+    relieved: float | None
+    """The same of the emptiest partition in which Detox made room today, had its largest item
+    stayed: never under the lower watermark. None where it did nothing."""
+    accesses: int
+    found: int
+    """Accesses whose data were complete on the disk of a ready site."""
+    moved: int
+    deleted: int
+    """Bytes in this day."""
+    waiting: int
+    """Bytes on their way, or waiting for something that is said."""
+    held: Mapping[str, int]
+    """Transfers that are held, by reason."""
+    sites: Mapping[str, int]
+    """Sites by status."""
+    dying: int
+    """Bytes at sites in the morgue that are not condemned yet."""
+    lost: int
+    """Files that are declared lost and not had again."""
+    unexplained: int
+    """Transfers and requests that are held or wait and do not say for what, or until when."""
+    needs: Sequence[Need]
+    """What goes no further without a person."""
+    broken: Sequence[str]
+    """Invariants that do not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What happened in a day besides what the inventory remembers."""
+
+    accesses: int
+    found: int
+    moved: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evening:
+    """What a look at a day's end is compared with."""
+
+    began: datetime
+    """When the day did."""
+    standing: Standing
+    silent: Collection[str]
+    """Endpoints that do not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A dataset that left a disk."""
+
+    day: int
+    dataset: str
+    site: str
+    bytes: int
+    why: str | None
+
+
+def measure(use: Tools, day: int, traffic: Traffic, evening: Evening) -> Day:
+    """Look at the end of a day."""
+    violations = [one for one in checks.check(use) if not one.is_warning]
+    with use.begin.snapshot() as work:
+        shares = _shares(work)
+        used, quota = sum(one[0] for one in shares), sum(one[1] for one in shares)
+        return Day(
+            day,
+            used / quota if quota else 0.0,
+            _fullest(work),
+            min((used / quota for used, quota in shares), default=0.0),
+            _relieved(work, evening.began),
+            traffic.accesses,
+            traffic.found,
+            traffic.moved,
+            traffic.deleted,
+            _waiting(work),
+            _held(work),
+            _counted(work, select(Site.status, func.count()).group_by(Site.status)),
+            _dying(work),
+            int(work.scalar(select(func.count()).where(*_LOST)) or 0),
+            _unexplained(work),
+            needs.needs(_look(use, work, evening)),
+            [f"{one.name}: {one.subject} {one.sentence}" for one in violations],
+        )
+
+
+def _look(use: Tools, work: Work, evening: Evening) -> Look:
+    times = use.settings.site
+    waits, lost = timedelta(days=times.morgue_days), timedelta(days=times.lost_days)
+    return Look(work, evening.standing, evening.silent, waits, lost)
+
+
+_LOST = (Incident.kind == "lost", Incident.ended.is_(None))
+
+
+_READY = (Site.kind == "disk", Site.status == "ready")
+_LIMITED = (*_READY, Quota.max_bytes > 0)
+
+
+def _shares(work: Work) -> list[tuple[int, int]]:
+    """Return used bytes and quota of each ready disk site that has one."""
+    sums = select(func.sum(Quota.used).label("used"), func.sum(Quota.max_bytes).label("quota"))
+    at_sites = sums.join(Site, Site.id == Quota.site_id).where(*_LIMITED).group_by(Site.id)
+    return [(int(row.used), int(row.quota)) for row in work.rows(at_sites)]
+
+
+def _fullest(work: Work) -> float:
+    shares = select(func.max(Quota.used * 1.0 / Quota.max_bytes))
+    return float(work.scalar(shares.join(Site, Site.id == Quota.site_id).where(*_LIMITED)) or 0.0)
+
+
+def _relieved(work: Work, since: datetime) -> float | None:
+    """Return how full the emptiest partition is in which Detox has made room since a moment.
+
+    Its largest item counts as if it was still there: with the last one it goes below the lower
+    watermark. What is condemned is gone.
+    """
+    items = (
+        select(Site.id.label("site_id"), Cycle.partition_id, func.sum(Decision.bytes).label("item"))
+        .join(Cycle, Cycle.id == Decision.cycle_id)
+        .join(Site, Site.name == Decision.site)
+        .where(Cycle.kind == "detox", Cycle.dry_run.is_(False), Cycle.created >= since)
+        .where(Decision.action == "delete", Decision.refused.is_(None), *_READY)
+        .group_by(Site.id, Cycle.partition_id, Cycle.id, Decision.dataset)
+        .subquery()
+    )
+    here = (BlockReplica.site_id == Quota.site_id, BlockReplica.partition_id == Quota.partition_id)
+    lies = select(func.coalesce(func.sum(BlockReplica.bytes), 0))
+    lies = lies.where(*here, BlockReplica.state == ReplicaState.VALID)
+    rows = work.rows(
+        select(func.max(items.c.item), lies.scalar_subquery(), Quota.max_bytes)
+        .select_from(items)
+        .join(Quota, Quota.site_id == items.c.site_id)
+        .where(Quota.partition_id == items.c.partition_id, Quota.max_bytes > 0)
+        .group_by(Quota.site_id, Quota.partition_id, Quota.max_bytes)
+    )
+    return min(((int(item) + int(used)) / quota for item, used, quota in rows), default=None)
+
+
+def _waiting(work: Work) -> int:
+    coming = Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD))
+    joined = select(func.sum(File.size)).join(Transfer, Transfer.file_id == File.id)
+    return int(work.scalar(joined.where(coming)) or 0)
+
+
+def _held(work: Work) -> dict[str, int]:
+    columns = select(func.coalesce(Transfer.reason, "none"), func.count())
+    return _counted(work, columns.where(Transfer.state == State.HELD).group_by(Transfer.reason))
+
+
+def _dying(work: Work) -> int:
+    left = (Site.status == SiteStatus.MORGUE, BlockReplica.state == ReplicaState.VALID)
+    joined = select(func.sum(BlockReplica.bytes)).join(Site, Site.id == BlockReplica.site_id)
+    return int(work.scalar(joined.where(*left)) or 0)
+
+
+def _counted(work: Work, wanted: Any) -> dict[str, int]:
+    return {str(word): int(n) for word, n in work.rows(wanted)}
+
+
+def _unexplained(work: Work) -> int:
+    """Count what is held and does not say for what, or waits and is never looked at again.
+
+    And copies that run since yesterday without anything on its way or a reason.
+    """
+    silent = (Transfer.state == State.HELD, Transfer.reason.is_(None))
+    forgotten = (Transfer.state == State.QUEUED, Transfer.not_before.is_(None))
+    asleep = (Request.state == RequestState.HELD, Request.reason.is_(None))
+    moving = select(Transfer.id).join(File, File.id == Transfer.file_id)
+    moving = moving.where(File.dataset_id == Dataset.id, Transfer.state.in_(OPEN))
+    leaving = (Deletion.request_id == Request.id, Deletion.state.in_(OPEN))
+    idle = (
+        Request.kind == RequestKind.COPY,
+        Request.state.in_((RequestState.QUEUED, RequestState.RUNNING)),
+        Request.reason.is_(None),
+        Request.created < work.now - timedelta(days=1),
+        Dataset.is_open.is_(False),
+        ~moving.exists(),
+        ~exists().where(*leaving),
+    )
+    counted = (
+        select(func.count(Request.id)).join(Dataset, Dataset.name == Request.dataset).where(*idle),
+        select(func.count(Transfer.id)).where(*silent),
+        select(func.count(Transfer.id)).where(*forgotten),
+        select(func.count(Request.id)).where(*asleep),
+    )
+    return sum(int(work.scalar(one) or 0) for one in counted)
+
+
+def left(work: Work, since: datetime, day: int) -> list[Left]:
+    """Return what policies have removed from disks since a moment, a dataset and site each.
+
+    User data that were gathered elsewhere left no disk for want of room.
+    """
+    rows = work.rows(
+        select(
+            History.dataset,
+            History.site,
+            func.sum(History.bytes).label("bytes"),
+            func.max(History.why).label("why"),
+        )
+        .where(History.what == "condemned", History.why.startswith(DETOX), History.at >= since)
+        .group_by(History.dataset, History.site)
+        .order_by(History.dataset, History.site)
+    )
+    return [Left(day, row.dataset, row.site, int(row.bytes or 0), row.why) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A copy of a campaign that has not come to its end, and why."""
+
+    dataset: str
+    since: int
+    """The day on which it was asked for."""
+    bytes: int
+    done: int
+    state: str
+    reasons: Mapping[str, int]
+
+
+def unfit(work: Work, datasets: Sequence[str], begun: datetime) -> list[Unfit]:
+    """Return the copies of some datasets that are not done; days are counted from a moment."""
+    columns = (
+        Request.id,
+        Request.dataset,
+        Request.state,
+        Request.bytes_done,
+        Dataset.bytes,
+        Request.reason,
+        Request.created,
+    )
+    rows = work.rows(
+        select(*columns)
+        .join(Dataset, Dataset.name == Request.dataset)
+        .where(
+            Request.kind == RequestKind.COPY,
+            Request.state != "done",
+            Request.dataset.in_(list(datasets)),
+        )
+        .order_by(Request.id)
+    )
+    found = []
+    for row in rows:
+        mine = (Transfer.request_id == row.id, Transfer.reason.is_not(None))
+        waits = select(Transfer.reason, func.count()).where(*mine).group_by(Transfer.reason)
+        reasons = _counted(work, waits)
+        if row.reason is not None:
+            reasons.setdefault(row.reason, 1)
+        day = 1 + (row.created - begun).days
+        size, done = int(row.bytes), int(row.bytes_done)
+        found.append(Unfit(row.dataset, day, size, done, row.state, reasons))
+    return found

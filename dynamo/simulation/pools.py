@@ -1,0 +1,152 @@
+"""The worker pools of a simulation: hints become work at their moment, copies take their time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import select
+
+from dynamo.db.tables import BlockReplica, File, Site, Transfer
+from dynamo.operations.hints import Hint
+from dynamo.services import cycles
+from dynamo.services.consistency import remedies as remedying
+from dynamo.services.consistency import scanner as scanning
+from dynamo.services.context import Tools
+from dynamo.services.dealer import planner as planning
+from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.deletions import reaper as removing
+from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.injection import closure as closures
+from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.requests import views as requests
+from dynamo.services.sites import health as tending
+from dynamo.services.transfers import executor as transferring
+from dynamo.simulation.agenda import Agenda
+from dynamo.simulation.storage import Network
+
+TASKS: Mapping[str, Callable[[Tools, Sequence[int]], object]] = {
+    "inject": transferring.inject,
+    "transfer": transferring.carry,
+    "copy": transferring.carry,
+    "refresh": requests.refresh,
+    "close": closures.close,
+    "condemn": condemning.condemn,
+    "delete": removing.remove,
+    "plan": planning.plan,
+    "cycle": cycles.run,
+    "scan": scanning.scan,
+    "remedy": remedying.remedy,
+    "probe": tending.probe,
+    "evacuate": lambda use, _none: evacuating.evacuate(use),
+}
+"""What a message asks for, and the service that does it."""
+
+STRIDE = timedelta(hours=1)
+"""Files that arrive on one way within this time are recorded together."""
+
+
+def sweep(use: Tools) -> None:
+    """Find lost work."""
+    if sweeps.sweep(use):
+        cycles.sweep(use)
+
+
+def tend(use: Tools) -> None:
+    """Follow the sites."""
+    tending.tend(use)
+    tending.send(use)
+
+
+def beats(use: Tools) -> Mapping[Callable[[Tools], object], timedelta]:
+    """Return what beats in a simulation, and how often."""
+    settings = use.settings
+    return {
+        sweep: timedelta(seconds=settings.work.sweep_seconds),
+        closures.close_idle: timedelta(hours=1),
+        tend: timedelta(minutes=settings.site.probe_minutes),
+        evacuating.evacuate: timedelta(minutes=settings.site.evacuate_minutes),
+        cycles.due: timedelta(hours=settings.detox.every_hours),
+        cycles.deal: timedelta(minutes=settings.dealer.every_minutes),
+        sweeps.purge: timedelta(days=1),
+    }
+
+
+@dataclass(slots=True)
+class Pools:
+    """All workers: as many as there is work, while links carry no more than they can."""
+
+    agenda: Agenda
+    network: Network
+    use: Tools = field(init=False)
+    _under_way: set[int] = field(default_factory=set)
+    _busy: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """(endpoint, `in` or `out`) → until when."""
+
+    def publish(self, hints: Sequence[Hint]) -> None:
+        """Take messages, as the broker does."""
+        for hint in hints:
+            self.agenda.at(self.agenda.now, partial(self._take, hint))
+
+    def _take(self, hint: Hint) -> None:
+        if hint.task == "copy":
+            self._send(hint.ids)
+        else:
+            TASKS[hint.task](self.use, hint.ids)
+
+    def _send(self, ids: Sequence[int]) -> None:
+        """Bring files when the links between their sites have carried them."""
+        parts: dict[tuple[str, str], list[int]] = {}
+        begun: dict[tuple[str, str], datetime] = {}
+        waiting = [key for key in ids if key not in self._under_way]
+        rows = self._rows(waiting)
+        known = {row.id for row in rows}
+        if sourceless := [key for key in waiting if key not in known]:
+            self._bring(self.agenda.now, sourceless)
+        for row in rows:
+            way = (row.source, row.site)
+            there = self._carried(way, row.size)
+            begun.setdefault(way, there)
+            parts.setdefault(way, []).append(row.id)
+            if there - begun[way] > STRIDE:
+                self._bring(there, parts.pop(way))
+                del begun[way]
+        for way, members in parts.items():
+            self._bring(max(self._busy[way[0], "out"], self._busy[way[1], "in"]), members)
+
+    def _rows(self, ids: Sequence[int]) -> Sequence[Any]:
+        source = Site.__table__.alias("source")
+        wanted = (
+            select(
+                Transfer.id,
+                File.size,
+                Site.url.label("site"),
+                source.c.url.label("source"),
+            )
+            .join(File, File.id == Transfer.file_id)
+            .join(Site, Site.id == Transfer.site_id)
+            .join(BlockReplica, BlockReplica.id == Transfer.source_id)
+            .join(source, source.c.id == BlockReplica.site_id)
+            .where(Transfer.id.in_(ids))
+            .order_by(Transfer.id)
+        )
+        with self.use.begin.reading() as work:
+            return work.rows(wanted) if ids else ()
+
+    def _carried(self, way: tuple[str, str], size: int) -> datetime:
+        """Return when a file has passed: both ends share their links among all that pass there."""
+        takes = timedelta(seconds=size / self.network.rate(*way))
+        ends = [(way[0], "out"), (way[1], "in")]
+        for end in ends:
+            self._busy[end] = max(self._busy.get(end, self.agenda.now), self.agenda.now) + takes
+        return max(self._busy[end] for end in ends)
+
+    def _bring(self, moment: datetime, ids: list[int]) -> None:
+        self._under_way.update(ids)
+
+        def bring() -> None:
+            self._under_way.difference_update(ids)
+            transferring.carry(self.use, ids)
+
+        self.agenda.at(moment, bring)
