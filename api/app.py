@@ -6,7 +6,9 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
 
-from api import auth, certificate, client, decoding, described, docs, metrics, problems, wlcg
+from api import auth, certificate, client, decoding, metrics, problems, wlcg
+from api import openapi as docs
+from api import openapi_responses as described
 from api.context import equip
 from api.resources import (
     accesses,

@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 
-from api.keyset import Keyset
+from api.jwks import Keyset
 from api.problems import Unauthenticated
 from dynamo.errors import Forbidden
 from dynamo.inventory import names, scopes

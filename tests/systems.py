@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dynamo.running import record
+from dynamo.running import run_file as record
 from dynamo.running.process import spawn, stop
-from dynamo.running.record import Running
+from dynamo.running.run_file import Running
 
 DYNAMO = "from dynamo.cli.main import main; main()"
 

@@ -1,8 +1,8 @@
 """Closures: production of a dataset is finished."""
 
-from api import docs
+from api import openapi as docs
 from api.resources.requests import Collection, One
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
 from dynamo.services.injection import closure as closures
 

@@ -3,7 +3,9 @@
 from flask import Response
 from flask_restx import Resource
 
-from api import answers, docs, queries
+from api import openapi as docs
+from api import queries
+from api import responses as answers
 from api.context import use
 from dynamo.services.catalogue import files
 from dynamo.services.catalogue.files import FileFilter

@@ -3,7 +3,8 @@
 from flask import Response
 from flask_restx import Resource
 
-from api import answers, docs
+from api import openapi as docs
+from api import responses as answers
 from api.context import queues, use
 from api.problems import RETRY_AFTER
 from dynamo.services.maintenance import health

@@ -5,11 +5,13 @@ from typing import Any
 from flask import Response, request
 from flask_restx import Resource
 
-from api import answers, decoding, docs, queries
+from api import decoding, queries
+from api import openapi as docs
+from api import responses as answers
 from api.auth import caller
 from api.context import use
 from api.resources.requests import Collection, One, number
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
 from dynamo.services.idempotency import Key
 from dynamo.services.injection import submission as injection

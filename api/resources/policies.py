@@ -3,10 +3,12 @@
 from flask import Response, request
 from flask_restx import Resource
 
-from api import answers, decoding, docs, queries
+from api import decoding, queries
+from api import openapi as docs
+from api import responses as answers
 from api.auth import caller
 from api.context import use
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.policies import policies
 
 

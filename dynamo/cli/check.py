@@ -2,7 +2,7 @@
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.session import Session, acting
 
 
@@ -13,7 +13,7 @@ def check(session: Session) -> None:
     Looks at the inventory of the data directory itself, whether or not a system runs.
     """
     # the one command that needs the inventory itself: half a second that the others save
-    from dynamo.cli.inventory import tools  # noqa: PLC0415
+    from dynamo.cli.local_inventory import tools  # noqa: PLC0415
     from dynamo.services.maintenance import invariants as checks  # noqa: PLC0415
 
     with tools(session.data) as use:

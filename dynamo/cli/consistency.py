@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, acting, reading
-from dynamo.cli.waiting import carry_out
+from dynamo.cli.wait import carry_out
 from dynamo.client.client import Dynamo, Json
 
 KINDS = ("dark", "missing", "wrong", "corrupt")
@@ -64,7 +64,7 @@ def check(
     with 1 where a step failed.
     """
     # needs the inventory and the storages: half a second that other commands save
-    from dynamo.cli.inventory import tools  # noqa: PLC0415
+    from dynamo.cli.local_inventory import tools  # noqa: PLC0415
     from dynamo.services.sites import probes as probing  # noqa: PLC0415
 
     with tools(session.data) as use:

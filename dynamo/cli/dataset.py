@@ -10,7 +10,9 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from dynamo.cli import importing, output, requests
+from dynamo.cli import console as output
+from dynamo.cli import import_legacy as importing
+from dynamo.cli import request_views as requests
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import COLLECTIONS, Dynamo, Json, Problem
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import cycles, output
+from dynamo.cli import console as output
+from dynamo.cli import cycle_views as cycles
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
 from dynamo.client.client import Dynamo, Json

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import output, requests
+from dynamo.cli import console as output
+from dynamo.cli import request_views as requests
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
 from dynamo.client.client import Json, Problem

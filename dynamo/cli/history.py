@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.session import Session, reading
 
 

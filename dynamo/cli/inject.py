@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import output, requests
+from dynamo.cli import console as output
+from dynamo.cli import request_views as requests
 from dynamo.cli.reasons import words
 from dynamo.cli.session import PATIENCE, Session, reading
 from dynamo.client import client

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.session import Session, acting, reading
 from dynamo.clock import parse_moment, rfc3339
 

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from dynamo.cli.output import say
+from dynamo.cli.console import say
 from dynamo.cli.reasons import words
 from dynamo.cli.session import DATA, Chosen
 from dynamo.client.client import Problem

@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.session import Session, acting, reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dynamo.policy.problems import Problem
+    from dynamo.policy.diagnostics import Problem
 
 app = typer.Typer(help="Policies: what may be deleted, and when.", no_args_is_help=True)
 
@@ -33,8 +33,8 @@ def check(
 ) -> None:
     """Print all errors and warnings of a policy or of placement rules (JSON); exit 1 if errors."""
     # the language costs a third of a second, and the other verbs leave it to the service
-    from dynamo.policy.advice import check_policy  # noqa: PLC0415
-    from dynamo.policy.enforcer import check_rules  # noqa: PLC0415
+    from dynamo.policy.lint import check_policy  # noqa: PLC0415
+    from dynamo.policy.placement_rules import check_rules  # noqa: PLC0415
 
     text = file.read_text("utf-8")
     if text.lstrip().startswith("{"):

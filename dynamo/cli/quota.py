@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.session import Session, acting, reading
 from dynamo.units import parse_bytes
 

@@ -15,7 +15,7 @@ from dynamo.db import schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.errors import Unavailable
 from dynamo.running import programs
-from dynamo.running.layout import Layout
+from dynamo.running.data_directory import Layout
 from dynamo.running.ports import LOOPBACK
 from dynamo.running.programs import Program
 from dynamo.running.system import password

@@ -78,7 +78,7 @@ class Session:
     def _address(self) -> str:
         if self.chosen is None and (url := os.environ.get(URL)):
             return url
-        from dynamo.running import record  # noqa: PLC0415 - a remote system needs none of it
+        from dynamo.running import run_file as record  # noqa: PLC0415
 
         running = record.read(self.data)
         if running is None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.reasons import words
 from dynamo.cli.session import AsJson
 from dynamo.errors import Invalid

@@ -7,7 +7,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
-from dynamo.cli import conditions, consistency, dataset, output, requests
+from dynamo.cli import consistency, dataset
+from dynamo.cli import console as output
+from dynamo.cli import request_views as requests
+from dynamo.cli import site_views as conditions
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import Json
 from dynamo.inventory.states import SiteKind, SiteStatus

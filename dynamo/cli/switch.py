@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 from dynamo.cli.session import Session, acting, reading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Stop switches.")

@@ -10,9 +10,9 @@ import typer
 from celeryconfig import POOLS
 from dynamo.cli.run import prepare
 from dynamo.running import broker, programs
-from dynamo.running.layout import Layout
+from dynamo.running.data_directory import Layout
 from dynamo.running.ports import number, reserve
-from dynamo.running.record import alone
+from dynamo.running.run_file import alone
 from dynamo.running.signals import Signals, listening
 from dynamo.running.supervisor import Supervisor
 from dynamo.running.system import Addresses, System

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dynamo.consistency.keys import Keys, Numbers
+from dynamo.consistency.name_hashes import Keys, Numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Group, Request, Transfer
 from dynamo.inventory.states import ENDED, RequestKind, RequestState, TransferKind
 from dynamo.logs import trace
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)

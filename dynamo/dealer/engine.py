@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from dynamo.dealer.combining import combined
-from dynamo.dealer.merging import drawn
-from dynamo.dealer.needs import Heard
-from dynamo.dealer.placing import Placed, Placing
+from dynamo.dealer.copy_list import combined
+from dynamo.dealer.cost import Heard
+from dynamo.dealer.existing_copies import Stock
+from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.placement import Placed, Placing
 from dynamo.dealer.plan import Outcomes, Plan, SiteState
 from dynamo.dealer.proposals import DEFAULT_GROUP, Proposals, joined
+from dynamo.dealer.proposer import Voice, heard
 from dynamo.dealer.question import Question
-from dynamo.dealer.scene import Scene
+from dynamo.dealer.request_state import settled
 from dynamo.dealer.screening import screened
-from dynamo.dealer.settling import settled
-from dynamo.dealer.stock import Stock
-from dynamo.dealer.voices import Voice, heard
+from dynamo.dealer.turns import drawn
 from dynamo.inventory.snapshot import Codes
 from dynamo.policy.image import Places
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dynamo.dealer.proposals import Proposals
 from dynamo.dealer.question import Question
-from dynamo.dealer.wishes import Verdict
+from dynamo.dealer.requests import Verdict
 from dynamo.inventory.snapshot import Amounts, Codes, Flags, Words
 from dynamo.policy.image import Places
 

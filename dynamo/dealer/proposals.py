@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dynamo.dealer.wishes import Verdict
+from dynamo.dealer.requests import Verdict
 from dynamo.inventory.snapshot import Amounts, Codes, Flags
 from dynamo.policy.image import Places, spread
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from dynamo.dealer.protections import Protections
-from dynamo.dealer.wishes import Subscription, Wish
+from dynamo.dealer.requests import Subscription, Wish
 from dynamo.inventory.snapshot import Amounts, Flags, Numbers, Snapshot
-from dynamo.policy.enforcer import Enforcer
 from dynamo.policy.partitions import Partitions
+from dynamo.policy.placement_rules import Enforcer
 
 EVERYWHERE = ("*",)
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from dynamo.dealer.existing_copies import Stock
+from dynamo.dealer.inventory_view import Scene
 from dynamo.dealer.plan import Reason
 from dynamo.dealer.proposals import Proposals
-from dynamo.dealer.scene import Scene
-from dynamo.dealer.stock import Stock
 from dynamo.inventory.snapshot import DATASET_STATUSES, Flags, Words
 from dynamo.policy.image import Places, spread
 

@@ -4,25 +4,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.detox.applying import Applier
-from dynamo.detox.choosing import Chooser
-from dynamo.detox.cycle import Cycle
+from dynamo.detox.application import Applier
+from dynamo.detox.builtin_rules import guarded, is_own
+from dynamo.detox.compiled_policy import prepared
+from dynamo.detox.evaluation import Walked, Walker
 from dynamo.detox.limits import Limits, limited
-from dynamo.detox.own import guarded, is_own
 from dynamo.detox.plan import Plan
-from dynamo.detox.reporting import Finished, report
-from dynamo.detox.stack import prepared
+from dynamo.detox.plan_builder import Finished, report
+from dynamo.detox.selection import Chooser
+from dynamo.detox.state import Cycle
 from dynamo.detox.unlinking import Unlinker
-from dynamo.detox.walking import Walked, Walker
 from dynamo.errors import Invalid
 from dynamo.inventory.snapshot import Amounts, Flags, Snapshot
 from dynamo.policy.conditions import any_on_sites, compiled
-from dynamo.policy.enforcer import Enforcer, needed
+from dynamo.policy.diagnostics import nearest
 from dynamo.policy.image import Image, Places, Standing, View
 from dynamo.policy.locking import locked
 from dynamo.policy.partitions import Partitions
-from dynamo.policy.problems import nearest
-from dynamo.policy.tree import Policy
+from dynamo.policy.placement_rules import Enforcer, needed
+from dynamo.policy.syntax import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dynamo.inventory.snapshot import Amounts, Codes, Flags, Snapshot, Words
 from dynamo.policy.image import Image, Places
-from dynamo.policy.tree import Line, Policy
+from dynamo.policy.syntax import Line, Policy
 
 
 class Verdict(IntEnum):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dynamo.detox.comparing import Comparison, Difference
+from dynamo.detox.comparison import Comparison, Difference
 from dynamo.detox.plan import Plan, SiteState, Verdict
 from dynamo.inventory.snapshot import Flags
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynamo.detox.cycle import Cycle
+from dynamo.detox.state import Cycle
 from dynamo.inventory.snapshot import Flags
 from dynamo.policy.image import Places, View
 from dynamo.policy.partitions import Members

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from dynamo.errors import Invalid
-from dynamo.inventory.asked import AccessReport, Asked, DemandReport, Text
+from dynamo.inventory.schemas import AccessReport, Asked, DemandReport, Text
 
 _Moment = Annotated[datetime, Meta(tz=True)]
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)

@@ -8,7 +8,7 @@ import numpy as np
 from dynamo.inventory.snapshot import Flags
 from dynamo.policy.comparisons import Values
 from dynamo.policy.image import Image, Standing, View
-from dynamo.policy.tree import All, Condition, Node, Predicate
+from dynamo.policy.syntax import All, Condition, Node, Predicate
 from dynamo.policy.variables import Level, Variable
 
 

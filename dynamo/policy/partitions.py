@@ -8,10 +8,10 @@ import numpy as np
 
 from dynamo.inventory.snapshot import Definition, Flags, Numbers, Snapshot
 from dynamo.policy.conditions import Holds, compiled
+from dynamo.policy.diagnostics import Problem, Spot, nearest, refusal
 from dynamo.policy.image import Image, Standing, View
-from dynamo.policy.problems import Problem, Spot, nearest, refusal
-from dynamo.policy.reading import check_condition
-from dynamo.policy.tree import Condition
+from dynamo.policy.reader import check_condition
+from dynamo.policy.syntax import Condition
 from dynamo.policy.variables import Scope
 
 

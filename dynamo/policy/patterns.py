@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -10,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamo.inventory.labels import Labels
+from dynamo.inventory.snapshot import Flags
 
 _PIECES = 4
 _SPECIAL = frozenset(".^$*+?{}[]\\|()")
 _FEW = 512
+_WILD = frozenset("*?[")
 
 
 class Style(Enum):
@@ -122,3 +125,13 @@ def _by_parts(pieces: list[str], labels: Labels) -> NDArray[np.bool_]:
 
 def _fits_all(glob: str) -> bool:
     return bool(glob) and not glob.strip("*")
+
+
+def match_ordered(globs: Iterable[str], labels: Labels) -> Flags:
+    """Return the labels that an ordered list of globs means: `!` excludes, the last match wins."""
+    flags = np.zeros(len(labels), np.bool_)
+    for glob in globs:
+        text = glob.removeprefix("!")
+        style = Style.GLOB if _WILD & set(text) else Style.LITERAL
+        flags[Pattern(text, style).places(labels)] = text == glob
+    return flags

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from dynamo.policy.checking import SIGNS
-from dynamo.policy.parsing import KEYWORDS, VERBS
+from dynamo.policy.checker import SIGNS
+from dynamo.policy.parser import KEYWORDS, VERBS
 from dynamo.policy.variables import OLD_NAMES, VARIABLES, Kind, Scope, Variable
 
 _HEAD = """\

@@ -57,7 +57,7 @@ def broker(command: tuple[str, ...]) -> Program:
 
 def api(port: int, address: str = LOOPBACK) -> Program:
     """Return the REST API."""
-    return Program("api", (sys.executable, "-m", "dynamo.running.web", str(port), address))
+    return Program("api", (sys.executable, "-m", "dynamo.running.api_server", str(port), address))
 
 
 def pool(of: Pool) -> Program:

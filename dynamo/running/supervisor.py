@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from dynamo.running.log_rotation import Rotation
 from dynamo.running.process import send, spawn
 from dynamo.running.programs import Program
-from dynamo.running.rotation import Rotation
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0

@@ -11,12 +11,13 @@ import redis
 from sqlalchemy import make_url
 
 from dynamo.errors import Unavailable
-from dynamo.running import broker, programs, record
-from dynamo.running.layout import Layout
+from dynamo.running import broker, programs
+from dynamo.running import run_file as record
+from dynamo.running.data_directory import Layout
 from dynamo.running.ports import LOOPBACK
 from dynamo.running.programs import Pool
 from dynamo.running.readiness import Readiness
-from dynamo.running.record import Running
+from dynamo.running.run_file import Running
 from dynamo.running.signals import Signals
 from dynamo.running.supervisor import Supervisor
 

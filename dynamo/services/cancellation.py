@@ -16,7 +16,7 @@ from dynamo.db.tables import File, Transfer
 from dynamo.errors import Conflict, NotFound
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services import authorization as admission
 from dynamo.services import users
 from dynamo.services.context import Tools

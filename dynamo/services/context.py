@@ -7,10 +7,10 @@ from datetime import timedelta
 from random import Random
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
-from dynamo.operations.life import Patience
+from dynamo.operations.lifecycle import Patience
 from dynamo.settings import Settings
-from dynamo.storage.limits import Limits
 from dynamo.storage.registry import Storages
+from dynamo.storage.timeouts import Limits
 
 
 def storages(

@@ -13,9 +13,9 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import versions as policies
 from dynamo.db.tables import Partition, Policy, Quota
 from dynamo.db.work import periodic as pulses
-from dynamo.detox.records import DELETE
+from dynamo.detox.decision_records import DELETE
 from dynamo.errors import Conflict, DynamoError, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.logs import logger

@@ -16,10 +16,10 @@ from dynamo.db.sites import breakers
 from dynamo.db.tables import Dataset, Deletion, File, Request, Transfer
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.errors import Forbidden, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services import site_lookup as named
 from dynamo.services import users
 from dynamo.services.context import Tools

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from dynamo.errors import Invalid
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.copies import submission as copies
 from dynamo.simulation.workload import PRODUCER, Life
 from dynamo.units import parse_bytes

@@ -33,7 +33,7 @@ from dynamo.inventory.states import (
     SiteStatus,
     TransferKind,
 )
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 
 PATIENCE = timedelta(days=3)
 """How long something may stand still, with all that it needs up, until an operator looks at it."""

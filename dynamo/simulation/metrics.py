@@ -23,7 +23,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
 from dynamo.services.cycles import DETOX
 from dynamo.services.maintenance import invariants as checks

@@ -13,7 +13,7 @@ import numpy as np
 from dynamo.db import schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Partition
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState, Role
 from dynamo.services.context import Tools

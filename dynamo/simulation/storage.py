@@ -8,7 +8,8 @@ from random import Random
 from typing import NoReturn
 from zlib import adler32
 
-from dynamo.storage import temporaries
+from dynamo.storage import temporary_names as temporaries
+from dynamo.storage.errno_reasons import at_source
 from dynamo.storage.protocol import (
     Copied,
     Entry,
@@ -19,7 +20,6 @@ from dynamo.storage.protocol import (
     StorageError,
     Writable,
 )
-from dynamo.storage.reasons import at_source
 from dynamo.storage.registry import Storages
 from dynamo.units import adler32_text
 

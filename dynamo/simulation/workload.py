@@ -13,7 +13,7 @@ from dynamo.db.catalogue import accounting as accounts
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site
 from dynamo.errors import DynamoError
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, Role
 from dynamo.services.context import Tools

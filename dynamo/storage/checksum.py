@@ -3,8 +3,8 @@
 import zlib
 from collections.abc import Callable
 
+from dynamo.storage.errno_reasons import storage_error
 from dynamo.storage.protocol import Copied, Readable, StorageError, Writable
-from dynamo.storage.reasons import storage_error
 from dynamo.units import adler32_text
 
 CHUNK = 4 * 2**20

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
 from dynamo.errors import RETRYABLE, Unavailable
@@ -30,6 +30,18 @@ class StorageError(Unavailable):
         super().__init__(text, reason)
         self.corrupt_source = corrupt_source
         self.unknown = unknown
+
+
+_FIRST_SECOND = 0
+_LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+
+
+def moment(seconds: float) -> datetime:
+    """Return the moment of a modification time in seconds since 1970.
+
+    A storage tells any number that somebody has set; beyond the calendar it is cut to its ends.
+    """
+    return datetime.fromtimestamp(min(max(seconds, _FIRST_SECOND), _LAST_SECOND), UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 
 from dynamo.errors import Invalid
-from dynamo.storage.addresses import Addresses
-from dynamo.storage.haste import Haste
-from dynamo.storage.limits import Limits
-from dynamo.storage.posix import PosixStorage
+from dynamo.storage.bounded_calls import Haste
+from dynamo.storage.lfn2pfn import Addresses
+from dynamo.storage.posix.storage import PosixStorage
 from dynamo.storage.protocol import Storage
-from dynamo.storage.xrootd import XRootDStorage
+from dynamo.storage.timeouts import Limits
+from dynamo.storage.xrootd.storage import XRootDStorage
 
 _LIMITS = Limits()
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from dynamo.errors import Forbidden
-from dynamo.storage import web, xrootd_file
 from dynamo.storage.checksum import adler32_of
-from dynamo.storage.limits import Limits
-from dynamo.storage.moments import moment
+from dynamo.storage.errno_reasons import at_source, told
+from dynamo.storage.http import addresses
+from dynamo.storage.http import source as web
+from dynamo.storage.posix.tree import Tree
 from dynamo.storage.protocol import Readable as Stream
-from dynamo.storage.protocol import Source, Stat, Storage
-from dynamo.storage.reasons import at_source, told
-from dynamo.storage.tree import Tree
+from dynamo.storage.protocol import Source, Stat, Storage, moment
+from dynamo.storage.timeouts import Limits
+from dynamo.storage.xrootd import source as xrootd_file
 
 _LIMITS = Limits()
 _PLAIN = re.compile(r"[ -~]*", re.ASCII)
@@ -138,7 +139,7 @@ def _web_file(url: str, allowed: Sequence[str], _limits: Limits) -> Source:
     if "?" in url or "#" in url:
         # signed addresses carry their credential there; it would stand in rows and answers
         _refuse("a source has nothing behind a ? or a #: addresses hold no credentials")
-    return web.WebFile(web.allow(url, allowed), tuple(allowed))
+    return web.WebFile(addresses.allow(url, allowed), tuple(allowed))
 
 
 def _xrootd_file(url: str, allowed: Sequence[str], limits: Limits) -> Source:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.sites import sites
 from tests.api.web import Web, problem
 from tests.services.world import DATASET, OPERATOR, TB

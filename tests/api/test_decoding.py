@@ -14,7 +14,7 @@ import pytest
 from api.decoding import MAX_BYTES, MAX_DEPTH, check, decode
 from api.problems import Malformed, TooLarge
 from dynamo.errors import Invalid
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from tests.api.web import booking
 
 BOMBS = {

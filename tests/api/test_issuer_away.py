@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from api.keyset import FRESH, KEPT, PAUSE
+from api.jwks import FRESH, KEPT, PAUSE
 from api.problems import Unauthenticated
 from api.wlcg import Issuers
 from dynamo.errors import Unavailable

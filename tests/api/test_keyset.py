@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from api import keyset
-from api.keyset import FRESH, KEPT, MOST_BYTES, PAUSE, Keyset
+from api import jwks as keyset
+from api.jwks import FRESH, KEPT, MOST_BYTES, PAUSE, Keyset
 from dynamo.errors import Unavailable
 from tests.api import issuer
 from tests.api.issuer import EC_KEY, RSA_KEY, Keys, key_set, public

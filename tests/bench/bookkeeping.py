@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from dynamo.db.tables import Block, BlockReplica, Dataset, Transfer
 from dynamo.db.transfers import streams, transfers
 from dynamo.db.work import claims
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.services.context import Tools

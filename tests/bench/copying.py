@@ -16,14 +16,15 @@ from pathlib import Path
 from sqlalchemy import select
 
 from dynamo.db.tables import Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.services.context import Tools
 from dynamo.services.injection import submission as injection
 from dynamo.services.transfers import executor as transferring
 from dynamo.settings import Settings
-from dynamo.storage import copying, temporaries
+from dynamo.storage import copier as copying
+from dynamo.storage import temporary_names as temporaries
 from dynamo.storage.protocol import Expected
 from dynamo.storage.sources import open_source
 from tests.bench.figures import Figure

@@ -15,19 +15,20 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dynamo.cli import cases, replay
 from dynamo.db.cycles import cycles
 from dynamo.db.engine import column_reader as columns
 from dynamo.db.engine.column_reader import Rows
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.snapshots import loader as snapshot
 from dynamo.db.tables import Base, Decision, Partition
+from dynamo.detox.decision_records import records
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Plan
-from dynamo.detox.records import records
+from dynamo.golden import cases
+from dynamo.golden import detox as replay
 from dynamo.inventory.snapshot import Snapshot
-from dynamo.policy.advice import check_policy
+from dynamo.policy.lint import check_policy
 from dynamo.policy.partitions import read_partitions
 from dynamo.services.context import Tools
 from dynamo.services.detox import cycle as detoxing

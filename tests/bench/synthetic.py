@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.inventory import arranging
+from dynamo.inventory import snapshot_builder as arranging
 from dynamo.inventory.snapshot import (
     DATASET_STATUSES,
     DISK,

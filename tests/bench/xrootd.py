@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynamo.storage import copying, temporaries
-from dynamo.storage.limits import Limits
+from dynamo.storage import copier as copying
+from dynamo.storage import temporary_names as temporaries
 from dynamo.storage.protocol import Expected, Source, Storage
 from dynamo.storage.registry import Storages
 from dynamo.storage.sources import SiteFile, open_source
+from dynamo.storage.timeouts import Limits
 from tests.bench.copying import _make, _sum
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale

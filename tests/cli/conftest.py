@@ -16,9 +16,9 @@ from api.app import create_app
 from dynamo.cli.main import app
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
-from dynamo.running import record
-from dynamo.running.layout import Layout
-from dynamo.running.record import Running
+from dynamo.running import run_file as record
+from dynamo.running.data_directory import Layout
+from dynamo.running.run_file import Running
 from tests.api.web import Broker
 from tests.services.world import World, build
 

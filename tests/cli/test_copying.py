@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dynamo.db.tables import Site
 from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Moved
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.sites import sites
 from tests.cli.conftest import House
 from tests.services.world import DATASET, OPERATOR, TB

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.cli.cycles import bar
+from dynamo.cli.cycle_views import bar
 from tests.cli.conftest import House
 from tests.services.world import DATASET
 

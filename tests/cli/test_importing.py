@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynamo.cli import importing
+from dynamo.cli import import_legacy as importing
 from dynamo.services.maintenance import invariants as checks
 from tests.cli.conftest import House
 

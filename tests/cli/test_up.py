@@ -16,7 +16,7 @@ import pytest
 from flower.urls import handlers
 from tornado.routing import URLSpec
 
-from dynamo.running import record
+from dynamo.running import run_file as record
 from tests.servers import Broker, free_port
 from tests.systems import System, alive, eventually, family, start, up
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dynamo.consistency.judging import Finding, Kind, Limits, Sighting
+from dynamo.consistency.decision import Finding, Kind, Limits, Sighting
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynamo.consistency.comparing import Catalogue, compare
-from dynamo.consistency.judging import Finding, Kind, Limits, Sighting, judge
-from dynamo.consistency.keys import of_digests
+from dynamo.consistency.comparison import Catalogue, compare
+from dynamo.consistency.decision import Finding, Kind, Limits, Sighting, judge
 from dynamo.consistency.listing import Coverage, Folder, Listed
+from dynamo.consistency.name_hashes import of_digests
 from tests.consistency import naive
 from tests.consistency.naive import Tree
 

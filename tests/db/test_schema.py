@@ -19,8 +19,8 @@ from dynamo.db.policies import versions as policies
 from dynamo.db.policies.popularity import PRODUCED
 from dynamo.db.tables import Base, Group, Partition, Policy, Site, ToldStatus
 from dynamo.policy import defaults
-from dynamo.policy.advice import check_policy
-from dynamo.policy.reading import Known
+from dynamo.policy.lint import check_policy
+from dynamo.policy.reader import Known
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])

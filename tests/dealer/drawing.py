@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from dynamo.cli.cases import load
 from dynamo.dealer.engine import decide
 from dynamo.dealer.proposals import ANYWHERE, Gathered, Item
+from dynamo.dealer.proposer import Voice
 from dynamo.dealer.protections import Protections
 from dynamo.dealer.question import Limits, Question
-from dynamo.dealer.voices import Voice
+from dynamo.golden.cases import load
 from tests.detox import drawing
 
 TB = 10**12

@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, given, settings
 
-from dynamo.cli.dealing import dealer
+from dynamo.golden.dealer import dealer
 from tests.dealer.naive import Case
 from tests.dealer.worlds import worlds
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamo.dealer.engine import decide
-from dynamo.dealer.merging import drawn
-from dynamo.dealer.voices import Voice, heard
+from dynamo.dealer.proposer import Voice, heard
+from dynamo.dealer.turns import drawn
 from dynamo.errors import Invalid
 from tests.dealer.drawing import Says, copies, question
 

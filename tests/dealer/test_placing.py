@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dynamo.dealer.engine import decide
+from dynamo.dealer.proposer import Voice
 from dynamo.dealer.question import Limits, Veto
-from dynamo.dealer.voices import Voice
 from dynamo.errors import Invalid
 from dynamo.inventory.snapshot import Definition
 from dynamo.policy.partitions import read_partitions

@@ -5,9 +5,9 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dynamo.cli.cases import load
-from dynamo.cli.dealing import dealer, planned
 from dynamo.dealer.plan import Reason
+from dynamo.golden.cases import load
+from dynamo.golden.dealer import dealer, planned
 from tests.dealer.checks import Ledger
 from tests.dealer.worlds import world, worlds
 

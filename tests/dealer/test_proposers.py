@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dynamo.dealer.engine import decide
+from dynamo.dealer.proposer import Voice, installed
 from dynamo.dealer.proposers.balancer import Balancer
 from dynamo.dealer.proposers.enforcer import Enforcer
 from dynamo.dealer.proposers.groups import Groups
@@ -13,12 +14,10 @@ from dynamo.dealer.proposers.popularity import Popularity
 from dynamo.dealer.proposers.subscriptions import Subscriptions
 from dynamo.dealer.proposers.undertaker import Undertaker
 from dynamo.dealer.question import Veto
-from dynamo.dealer.registry import installed
-from dynamo.dealer.voices import Voice
-from dynamo.dealer.wishes import Subscription
+from dynamo.dealer.requests import Subscription
 from dynamo.errors import Invalid
 from dynamo.inventory.snapshot import Lock
-from dynamo.policy.enforcer import enforcer_from
+from dynamo.policy.placement_rules import enforcer_from
 from tests.dealer.drawing import LOOSE, TB, copies, protections, question
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 from dataclasses import replace
 
 from dynamo.dealer.engine import decide
+from dynamo.dealer.proposer import Voice
 from dynamo.dealer.proposers.requests import Requests
 from dynamo.dealer.question import Veto
-from dynamo.dealer.voices import Voice
-from dynamo.dealer.wishes import Action, ActionState, Wanted, Wish
+from dynamo.dealer.requests import Action, ActionState, Wanted, Wish
 from tests.dealer.drawing import LOOSE, TB, copies, question
 
 PICTURE = """

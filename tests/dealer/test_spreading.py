@@ -7,14 +7,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dynamo.dealer.block_distribution import share_out
 from dynamo.dealer.engine import decide
+from dynamo.dealer.proposer import Voice
 from dynamo.dealer.proposers.enforcer import Enforcer
 from dynamo.dealer.proposers.requests import Requests
 from dynamo.dealer.question import Limits, Veto
-from dynamo.dealer.spreading import share_out
-from dynamo.dealer.voices import Voice
-from dynamo.dealer.wishes import Wanted, Wish
-from dynamo.policy.enforcer import enforcer_from
+from dynamo.dealer.requests import Wanted, Wish
+from dynamo.policy.placement_rules import enforcer_from
 from tests.dealer.drawing import LOOSE, TB, question
 
 NAMES = [f"T2_{number:02}" for number in range(30)]

@@ -19,11 +19,11 @@ from dynamo.policy.comparisons import (
     IsAmongTimes,
     IsTrue,
 )
-from dynamo.policy.enforcer import enforcer_from
 from dynamo.policy.partitions import read_partitions
 from dynamo.policy.patterns import Style
-from dynamo.policy.reading import read_condition, read_policy
-from dynamo.policy.tree import All, Line, Predicate, Verb
+from dynamo.policy.placement_rules import enforcer_from
+from dynamo.policy.reader import read_condition, read_policy
+from dynamo.policy.syntax import All, Line, Predicate, Verb
 from dynamo.policy.variables import Level, Scope
 
 TB = 10**12

@@ -8,7 +8,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from dynamo.cli import replay
+from dynamo.golden import detox as replay
 from dynamo.policy.variables import VARIABLES, Kind
 from tests.detox.naive import Detox, true_for
 from tests.detox.worlds import DRAWN, cases, questions

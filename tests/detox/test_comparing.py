@@ -1,9 +1,9 @@
 """What one policy deletes and another does not."""
 
-from dynamo.cli.cases import load
-from dynamo.detox.comparing import compared
+from dynamo.detox.comparison import compared
 from dynamo.detox.engine import Question, decide
-from dynamo.policy.reading import read_policy
+from dynamo.golden.cases import load
+from dynamo.policy.reader import read_policy
 from tests.detox.drawing import TB, case, text
 
 PICTURE = """

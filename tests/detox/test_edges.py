@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dynamo.cli.cases import load
-from dynamo.cli.replay import detox
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Verdict
 from dynamo.errors import Invalid
-from dynamo.policy.reading import read_policy
+from dynamo.golden.cases import load
+from dynamo.golden.detox import detox
+from dynamo.policy.reader import read_policy
 from tests.detox.drawing import DAY, NOW, TB, case
 
 

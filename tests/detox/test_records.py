@@ -5,14 +5,14 @@ from itertools import groupby
 
 from hypothesis import HealthCheck, given, settings
 
-from dynamo.cli.cases import load
+from dynamo.detox.decision_records import ACTIONS, records
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Verdict
-from dynamo.detox.records import ACTIONS, records
+from dynamo.golden.cases import load
 from dynamo.policy.comparisons import Texts
-from dynamo.policy.enforcer import enforcer_from
-from dynamo.policy.reading import read_policy
+from dynamo.policy.placement_rules import enforcer_from
+from dynamo.policy.reader import read_policy
 from dynamo.policy.variables import Kind, Level
 from tests.detox.drawing import TB, case
 from tests.detox.worlds import cases

@@ -1,6 +1,6 @@
 """What the first Dynamo decided about small worlds, and where ours differs on purpose."""
 
-from dynamo.cli.replay import detox
+from dynamo.golden.detox import detox
 from tests.detox.drawing import DAY, NOW, case
 
 LAST_COPY = "Protect replica.num_full_other_copy_common_owner == 0"

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from dynamo.policy.checking import SIGNS
+from dynamo.policy.checker import SIGNS
 from dynamo.policy.variables import BY_NAME, VARIABLES, Kind, Level, Scope
 
 NOW = 1559347200

@@ -18,7 +18,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.inventory.states import ENDED, ReplicaState
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.maintenance import invariants as checks
 from tests.services.world import World
 

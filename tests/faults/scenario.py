@@ -19,7 +19,7 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from tests.faults.endings import Seen, described, seen
 from tests.services.world import World, build, lfn

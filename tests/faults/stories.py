@@ -12,7 +12,7 @@ from sqlalchemy import and_, func, not_, select, update
 
 from dynamo.db.consistency.remedies import Act
 from dynamo.db.tables import Deletion, History, Probe, Remedy, Request, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import ENDED, RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.services import cycles
@@ -23,8 +23,8 @@ from dynamo.services.evacuation import runner as evacuating
 from dynamo.services.evacuation import status as evacuations
 from dynamo.services.policies import policies
 from dynamo.services.sites import health as tending
-from dynamo.storage import temporaries
-from dynamo.storage.probing import FOLDER
+from dynamo.storage import temporary_names as temporaries
+from dynamo.storage.probe import FOLDER
 from tests.faults.endings import AREA, assert_all_ended, assert_well
 from tests.services.spoiling import DARK as DARK_FILE
 from tests.services.spoiling import by_hand, long_ago

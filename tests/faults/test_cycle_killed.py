@@ -8,7 +8,7 @@ from sqlalchemy import Engine, func, select
 
 from dynamo.db.catalogue import replicas as placing
 from dynamo.db.tables import Block, Cycle, Deletion, History
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services import cycles
 from dynamo.services.policies import policies
 from tests.faults.endings import assert_all_ended, how_many, seen

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import File, History, Request, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from dynamo.services.copies import submission as copies
 from dynamo.services.deletions import submission as deletions

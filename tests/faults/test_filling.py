@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, File
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from dynamo.services.injection import closure as closures
 from tests.faults.endings import assert_all_ended, described, seen

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import History
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.plant import Plant, quickly
 from tests.services.world import lfn

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from dynamo.db.tables import Deletion, Site, Stream, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
 from dynamo.services import cancellation as cancelling
 from dynamo.services.copies import submission as copies

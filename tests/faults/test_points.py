@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import History, Transfer
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.points import Point
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs

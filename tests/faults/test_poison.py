@@ -13,7 +13,7 @@ from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder, Operation
 from dynamo.operations.hints import Hint
 from dynamo.services.maintenance import sweeper as sweeps
-from dynamo.storage import copying
+from dynamo.storage import copier as copying
 from tests.conftest import Clock
 from tests.faults import scenario
 from tests.faults.endings import assert_all_ended, assert_well, described, seen

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from dynamo.db.engine.unit_of_work import TRIES, UnitOfWork
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
 from tests.faults import scenario

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from dynamo.services.deletions import reaper as removing
 from dynamo.services.sites import switches
-from dynamo.storage.posix import PosixStorage
+from dynamo.storage.posix.storage import PosixStorage
 from tests.conftest import Clock
 from tests.faults.endings import assert_all_ended, assert_well, seen
 from tests.faults.racing import race, refusals

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.cli.replay import KINDS, answer, main
+from dynamo.golden.detox import KINDS, answer, main
 from tests.detox.naive import Detox, true_for
 
 CASES = {
@@ -130,7 +130,9 @@ def test_replay_prints_one_object_or_a_list_and_nothing_else():
 
     def printed(*arguments):
         done = subprocess.run(
-            [sys.executable, "-m", "dynamo.cli.replay", *arguments], capture_output=True, check=True
+            [sys.executable, "-m", "dynamo.cli.replay", *arguments],
+            capture_output=True,
+            check=True,
         )
         return json.loads(done.stdout)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dynamo.inventory import arranging
+from dynamo.inventory import snapshot_builder as arranging
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, TAPE, Lock
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dynamo.errors import RETRYABLE
 from dynamo.operations.failures import KINDS, Again, Blame, classify, kind_of
-from dynamo.operations.life import Patience, State, after_failure
+from dynamo.operations.lifecycle import Patience, State, after_failure
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """What is surely not meant is warned of."""
 
-from dynamo.policy.advice import check_policy
+from dynamo.policy.lint import check_policy
 
 HEAD = "Partition P\nOn always\nWhen site.occupancy > 0.9\nUntil site.occupancy < 0.8\nDismiss\n"
 

@@ -4,10 +4,10 @@ from importlib.resources import files
 
 import pytest
 
-from dynamo.cli.replay import detox
+from dynamo.golden.detox import detox
 from dynamo.policy import defaults
-from dynamo.policy.advice import check_policy
-from dynamo.policy.reading import Known
+from dynamo.policy.lint import check_policy
+from dynamo.policy.reader import Known
 from tests.detox.drawing import case
 
 NAMES = ("Analysis", "Production", "User", "Official")

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from dynamo.cli.cases import load
 from dynamo.errors import Invalid
-from dynamo.policy.enforcer import check_rules, enforced, enforcer_from, read_enforcer, unmet
+from dynamo.golden.cases import load
 from dynamo.policy.image import Image
-from dynamo.policy.reading import Known
+from dynamo.policy.placement_rules import check_rules, enforced, enforcer_from, read_enforcer, unmet
+from dynamo.policy.reader import Known
 from tests.detox.drawing import NOW, case
 
 RULE = {

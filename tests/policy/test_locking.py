@@ -2,7 +2,7 @@
 
 import pytest
 
-from dynamo.cli.cases import load
+from dynamo.golden.cases import load
 from dynamo.inventory.snapshot import Lock
 from dynamo.policy.image import Image
 from dynamo.policy.locking import locked

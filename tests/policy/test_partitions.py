@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dynamo.cli.cases import load
 from dynamo.errors import Invalid
+from dynamo.golden.cases import load
 from dynamo.inventory.snapshot import Definition
 from dynamo.policy.partitions import read_partition_file, read_partitions
 from tests.detox.drawing import NOW, TB, case

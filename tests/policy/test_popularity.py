@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dynamo.cli.cases import load
+from dynamo.golden.cases import load
 from dynamo.policy.popularity import request_weight, usage_rank
 from tests.detox.drawing import DAY, NOW, case
 

@@ -4,8 +4,8 @@ import pytest
 
 from dynamo.errors import Invalid
 from dynamo.policy.comparisons import Compares, Fits, IsAmong, IsTrue
-from dynamo.policy.reading import Known, read_condition, read_policy
-from dynamo.policy.tree import All, Some, Verb
+from dynamo.policy.reader import Known, read_condition, read_policy
+from dynamo.policy.syntax import All, Some, Verb
 from dynamo.policy.variables import Scope
 
 HEAD = "Partition P\nOn always\nWhen always\nUntil never\nDismiss\n"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dynamo.policy.parsing import KEYWORDS, VERBS
-from dynamo.policy.reading import read_policy
+from dynamo.policy.parser import KEYWORDS, VERBS
+from dynamo.policy.reader import read_policy
 from dynamo.policy.reference import page
 from dynamo.policy.variables import VARIABLES, Scope
 

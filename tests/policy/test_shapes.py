@@ -3,7 +3,7 @@
 import pytest
 
 from dynamo.policy.partitions import read_partition_file
-from dynamo.policy.reading import read_policy
+from dynamo.policy.reader import read_policy
 
 SHAPES = r"""
 Protect dataset.name == /Aa/Run2016B-v1/RAW

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from dynamo.policy.timereading import read_time
+from dynamo.policy.time_parser import read_time
 from dynamo.policy.times import TimeError, days_since_1970
 
 NOW = datetime(2026, 11, 22, 15, 30, 20, tzinfo=UTC).timestamp()  # a Sunday

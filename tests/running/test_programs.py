@@ -7,10 +7,11 @@ import pytest
 
 from celeryconfig import POOLS
 from dynamo.errors import Conflict
-from dynamo.running import broker, ports, programs, record
-from dynamo.running.layout import Layout
+from dynamo.running import broker, ports, programs
+from dynamo.running import run_file as record
+from dynamo.running.data_directory import Layout
 from dynamo.running.programs import Stage
-from dynamo.running.record import Running
+from dynamo.running.run_file import Running
 from dynamo.running.system import Addresses
 
 AT = Addresses(

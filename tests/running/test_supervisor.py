@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dynamo.running.log_rotation import Rotation
 from dynamo.running.programs import Program, Stage
-from dynamo.running.rotation import Rotation
 from dynamo.running.supervisor import Supervisor
 from tests.systems import alive, eventually, family
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.services.official import registration as registering

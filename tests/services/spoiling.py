@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db.tables import Sighting
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.globs import Glob
 from dynamo.services.catalogue import files
 from dynamo.services.catalogue.files import FileFilter

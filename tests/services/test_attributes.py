@@ -8,7 +8,7 @@ import pytest
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.snapshots.attributes import GROUP, installed
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from dynamo.services.copies import submission as copies
 from dynamo.services.policies import policies

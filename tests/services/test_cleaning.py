@@ -3,9 +3,9 @@
 from sqlalchemy import select
 
 from dynamo.db.tables import Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.sites import switches
-from dynamo.storage import temporaries
+from dynamo.storage import temporary_names as temporaries
 from tests.conftest import Clock
 from tests.services.spoiling import by_hand, scan
 from tests.services.world import OPERATOR, World

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Site, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services import cancellation as cancelling
 from dynamo.services.copies import submission as copies
 from dynamo.services.sites import sites

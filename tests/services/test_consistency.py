@@ -14,7 +14,7 @@ from sqlalchemy import select
 from dynamo.db.consistency import scans as rows
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import BlockReplica, Incident, Remedy, Sighting, Site, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from dynamo.services.consistency import incidents, scans
 from dynamo.services.consistency import periodic as tidying
@@ -22,7 +22,7 @@ from dynamo.services.consistency import remedies as remedying
 from dynamo.services.consistency import scanner as scanning
 from dynamo.services.context import Tools
 from dynamo.services.sites import switches
-from dynamo.storage.posix import PosixStorage
+from dynamo.storage.posix.storage import PosixStorage
 from dynamo.storage.protocol import Folder
 from tests.conftest import Clock
 from tests.services.spoiling import (

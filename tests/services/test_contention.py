@@ -4,7 +4,7 @@ import threading
 
 from structlog.testing import capture_logs
 
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from tests.services.world import World, lfn
 
 CALLERS = 4

@@ -10,9 +10,9 @@ from sqlalchemy import delete, select
 
 from dynamo.db.tables import BlockReplica, Deletion, Incident, Quota, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
-from dynamo.operations.life import OPEN
+from dynamo.operations.lifecycle import OPEN
 from dynamo.services import cancellation
 from dynamo.services.copies import submission as copies
 from dynamo.services.injection import closure as closures

@@ -5,9 +5,9 @@ from sqlalchemy import select
 
 from dynamo.db.tables import Deletion, Transfer
 from dynamo.errors import Forbidden
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services import cancellation as cancelling
 from dynamo.services import retry as releases
 from dynamo.services.sites import switches

@@ -29,7 +29,7 @@ from dynamo.db.tables import (
     Switch,
 )
 from dynamo.errors import Conflict, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.services import cancellation, cycles

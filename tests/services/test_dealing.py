@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from dynamo.db.tables import Base, Cycle, DatasetReplica, Probe, Site, Switch
 from dynamo.errors import Conflict, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services import cycles
 from dynamo.services.cycles import DEALER
 from dynamo.services.dealer import cycle as dealing

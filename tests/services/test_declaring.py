@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import pytest
 
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.evacuation import declare_lost as declaring
 from dynamo.services.evacuation import status as evacuations
 from dynamo.services.sites import sites
-from dynamo.storage.posix import PosixStorage
+from dynamo.storage.posix.storage import PosixStorage
 from dynamo.storage.registry import BACKENDS
 from tests.conftest import Clock
 from tests.services.test_evacuation import lost, rounds

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Deletion, File
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import ReplicaState
 from dynamo.services import cycles
 from dynamo.services.maintenance import invariants as checks

@@ -11,7 +11,7 @@ from dynamo.db.catalogue import replicas as placing
 from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import BlockReplica, Dataset, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services import cycles
 from dynamo.services import retry as releases
 from dynamo.services.consistency import repair as mending

@@ -16,7 +16,7 @@ from dynamo.clock import rfc3339
 from dynamo.db.tables import Access, Demand, Downtime, History
 from dynamo.errors import Unavailable
 from dynamo.feeds import reading
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import SiteStatus
 from dynamo.services.maintenance import health
 from dynamo.services.sites import feeds as feeding

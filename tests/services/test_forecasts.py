@@ -9,7 +9,7 @@ from dynamo.clock import rfc3339
 from dynamo.db.tables import Site, Stream, Transfer
 from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Moved
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.evacuation import runner as evacuating
 from dynamo.services.evacuation import status as evacuations
 from dynamo.services.sites import sites, switches

@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select, update
 
 from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import Downtime, History, Incident, Probe, Site, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services import cycles
 from dynamo.services.consistency import periodic as tidying
 from dynamo.services.evacuation import abandonment as forsaking

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Partition, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
 from dynamo.services import cancellation as cancelling
 from dynamo.services.copies import submission as copies

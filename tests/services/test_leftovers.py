@@ -5,7 +5,7 @@ from sqlalchemy import select
 from dynamo.db.tables import Transfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
-from dynamo.storage import temporaries
+from dynamo.storage import temporary_names as temporaries
 from tests.conftest import Clock
 from tests.services.world import World, lfn
 

@@ -6,7 +6,7 @@ import pytest
 
 from dynamo.db.policies import locks as rows
 from dynamo.errors import DynamoError
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.snapshot import Lock
 from dynamo.services.catalogue import history
 from dynamo.services.catalogue.history import HistoryFilter

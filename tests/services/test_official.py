@@ -19,7 +19,7 @@ from dynamo.db.tables import (
     ReplicaFile,
 )
 from dynamo.errors import Conflict, DynamoError, Forbidden, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.catalogue import datasets
 from dynamo.services.copies import submission as copies
 from dynamo.services.deletions import submission as deletions

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from dynamo.db.catalogue import replicas as placing
 from dynamo.db.tables import Block, File, Site, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.consistency import repair as mending
 from dynamo.services.consistency.repair import Bad
 from dynamo.services.evacuation import runner as evacuating

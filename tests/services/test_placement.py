@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Deletion, Group, Partition, Site, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services import cycles
 from dynamo.services.copies import submission as copies
 from dynamo.services.policies import placement_rules as rules

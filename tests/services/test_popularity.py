@@ -9,7 +9,7 @@ import pytest
 from dynamo.db.policies import popularity
 from dynamo.db.tables import Access, Demand
 from dynamo.errors import DynamoError
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.services.deletions import submission as deletions

@@ -11,7 +11,7 @@ from dynamo.db.tables import Site
 from dynamo.errors import Invalid
 from dynamo.services.deletions import reaper as removing
 from dynamo.services.sites import probes as probing
-from dynamo.storage.probing import NEEDED, Outcome, Step, is_usable
+from dynamo.storage.probe import NEEDED, Outcome, Step, is_usable
 from tests.conftest import Clock
 from tests.services.world import World, build
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.dealer.registry import GROUP, installed
+from dynamo.dealer.proposer import GROUP, installed
 from tests.services.test_dealing import at, decided, run
 from tests.services.world import World
 

@@ -13,7 +13,7 @@ from dynamo.db.tables import Block, BlockReplica, History, Transfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.errors import Conflict, Forbidden, Full
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
 from dynamo.services import cancellation as cancelling
 from dynamo.services.consistency import scans
@@ -21,7 +21,7 @@ from dynamo.services.injection import rebooking
 from dynamo.services.injection import submission as injection
 from dynamo.services.maintenance import sweeper as sweeps
 from dynamo.services.transfers import late_booking as booking
-from dynamo.storage import copying
+from dynamo.storage import copier as copying
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
 

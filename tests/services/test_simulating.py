@@ -14,7 +14,7 @@ from dynamo.cli.main import app
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base
 from dynamo.errors import Invalid
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.logs import silence
 from dynamo.services.context import Tools
 from dynamo.services.sites import sites

@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, BlockReplica, Partition, Quota, Site
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from dynamo.services.copies import submission as copies
 from dynamo.services.maintenance import invariants as checks

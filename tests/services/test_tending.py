@@ -7,7 +7,7 @@ from time import sleep
 from sqlalchemy import func, select, update
 
 from dynamo.db.tables import Downtime, Site, Transfer
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.sites import health as tending
 from dynamo.services.sites import sites
 from tests.conftest import Clock

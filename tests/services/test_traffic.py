@@ -25,7 +25,7 @@ from dynamo.db.transfers import source_selection as sources
 from dynamo.db.transfers.links import Moved
 from dynamo.db.transfers.streams import Way
 from dynamo.db.work.claims import Holder
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.breakers import Operation
 from dynamo.services.copies import submission as copies
 from dynamo.services.maintenance import sweeper as sweeps

@@ -4,7 +4,7 @@ import pytest
 
 from dynamo.db.tables import File
 from dynamo.errors import Conflict, Forbidden, Full, Invalid
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind
 from dynamo.services.requests import views as requests
 from tests.conftest import Clock

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from dynamo.db import schema
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base, Block, BlockReplica, Partition, Quota, Site, User
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestKind, Role
 from dynamo.operations.hints import Hint

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dynamo.errors import Invalid
-from dynamo.storage.copying import accept, copy
+from dynamo.storage.copier import accept, copy
 from dynamo.storage.protocol import Copied, Expected, Stat, Storage, StorageError
 
 AREA = "/store/temp/dynamo"

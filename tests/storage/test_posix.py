@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from dynamo.errors import DynamoError, Invalid
-from dynamo.storage.addresses import Addresses
-from dynamo.storage.copying import accept, copy
-from dynamo.storage.posix import PosixStorage
+from dynamo.storage.copier import accept, copy
+from dynamo.storage.lfn2pfn import Addresses
+from dynamo.storage.posix.storage import PosixStorage
 from dynamo.storage.protocol import Storage, StorageError
 from dynamo.storage.registry import Storages
 from dynamo.storage.sources import SiteFile, open_source
@@ -494,7 +494,7 @@ def test_a_site_has_one_storage_until_its_endpoint_changes():
 
 
 def test_temporary_names_cannot_be_guessed():
-    from dynamo.storage import temporaries  # noqa: PLC0415
+    from dynamo.storage import temporary_names as temporaries  # noqa: PLC0415
 
     names = {temporaries.own(AREA, 1, 1) for _ in itertools.repeat(None, 20)}
     assert len(names) == 20

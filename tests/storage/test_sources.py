@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dynamo.errors import DynamoError, Forbidden
-from dynamo.storage.copying import copy
+from dynamo.storage.copier import copy
 from dynamo.storage.protocol import StorageError
 from dynamo.storage.registry import Storages
 from dynamo.storage.sources import check_source, open_source

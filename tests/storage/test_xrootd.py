@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from dynamo.errors import Invalid
-from dynamo.storage.copying import accept, copy
-from dynamo.storage.limits import Limits
+from dynamo.storage.copier import accept, copy
 from dynamo.storage.protocol import Storage, StorageError
 from dynamo.storage.registry import Storages
 from dynamo.storage.sources import SiteFile, open_source
-from dynamo.storage.xrootd_errors import failure
+from dynamo.storage.timeouts import Limits
+from dynamo.storage.xrootd.errors import failure
 from tests.servers_xrootd import CHECKSUMS, THIRD_PARTY, XRootD, xrootd_servers
 from tests.storage.suite import (
     AREA,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import File
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
 from tests.servers import program

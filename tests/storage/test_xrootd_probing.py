@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.storage.limits import Limits
-from dynamo.storage.probing import Ground, probe
+from dynamo.storage.probe import Ground, probe
 from dynamo.storage.registry import Storages
-from dynamo.storage.xrootd_server import server
-from dynamo.storage.xrootd_stranger import can_write
+from dynamo.storage.timeouts import Limits
+from dynamo.storage.xrootd.anonymous_write_check import can_write
+from dynamo.storage.xrootd.server import server
 from tests.servers import program
 from tests.servers_xrootd import PACKAGE, USUAL, XRootD, xrootd_servers
 from tests.storage.suite import AREA

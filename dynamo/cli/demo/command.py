@@ -11,11 +11,13 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import output
-from dynamo.cli.demo import acts, eyes, servers, system
-from dynamo.cli.demo.acts import Stage
-from dynamo.cli.demo.output import SITES, Job, jobs
+from dynamo.cli import console as output
+from dynamo.cli.demo import disk_check as eyes
+from dynamo.cli.demo import scenario as acts
+from dynamo.cli.demo import servers, system
+from dynamo.cli.demo.job_output import SITES, Job, jobs
 from dynamo.cli.demo.report import Report
+from dynamo.cli.demo.scenario import Stage
 from dynamo.cli.session import Session
 
 

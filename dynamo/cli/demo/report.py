@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from dynamo.cli import output
+from dynamo.cli import console as output
 
 
 @dataclass

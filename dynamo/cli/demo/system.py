@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dynamo.errors import Unavailable
-from dynamo.running import record
+from dynamo.running import run_file as record
 from dynamo.running.process import spawn, stop
-from dynamo.running.record import Running
+from dynamo.running.run_file import Running
 
 START_SECONDS = 90.0
 STOP_SECONDS = 45.0

@@ -22,7 +22,7 @@ from dynamo.db.tables import (
 )
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import batches
-from dynamo.operations.life import OPEN
+from dynamo.operations.lifecycle import OPEN
 
 _CHUNK = 1000
 _FEW = 100

@@ -12,7 +12,7 @@ from dynamo.db.engine.key_lists import among_hashes
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, Dataset, File, Transfer, User
 from dynamo.inventory.states import DatasetStatus
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 _CHUNK = 1000
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import exists, or_, select
 
-from dynamo.consistency.comparing import Catalogue
-from dynamo.consistency.keys import Keys, of_bytes, of_digests
+from dynamo.consistency.comparison import Catalogue
+from dynamo.consistency.name_hashes import Keys, of_bytes, of_digests
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.engine import column_reader as columns
 from dynamo.db.engine.column_reader import Rows
@@ -23,7 +23,7 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.inventory.states import ReplicaState
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 
 _CHUNK = 1000
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN))

@@ -14,7 +14,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Remedy, Site
 from dynamo.inventory.states import SiteStatus
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 class Act(StrEnum):

@@ -30,7 +30,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.inventory.states import ReplicaState, TransferKind
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 
 
 def condemn(work: Work, replica_ids: Collection[int], order: Order) -> int:

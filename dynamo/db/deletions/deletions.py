@@ -12,7 +12,7 @@ from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Deletion, File, Request, Site, Transfer
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.breakers import TRIAL_FILES, Operation, Position
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Deletion
 from dynamo.operations.hints import hints
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 def announce(work: Work, request_id: int, batch: int) -> None:

@@ -18,7 +18,7 @@ from dynamo.db.tables import (
 )
 from dynamo.db.tables.types import Utc
 from dynamo.inventory.states import ReplicaState
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 _NO_GRACE = timedelta(0)
 

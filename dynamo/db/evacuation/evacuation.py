@@ -20,11 +20,11 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.db.transfers.source_selection import in_parts
-from dynamo.dealer.globs import chosen
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.states import ReplicaState, SiteStatus
 from dynamo.operations.failures import REFUSED_THERE
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
+from dynamo.policy.patterns import match_ordered
 
 _OTHER = aliased(BlockReplica)
 _HOME = aliased(Site)
@@ -95,7 +95,7 @@ def dying(work: Work, leaving: Collection[str]) -> list[Any]:
     """Return the sites that are to be emptied: those in the morgue, and those `leaving`."""
     columns = (Site.id, Site.name, Site.status, Site.url, Site.rules)
     rows = work.rows(select(*columns).order_by(Site.id))
-    named = chosen(leaving, Labels([row.name for row in rows]))
+    named = match_ordered(leaving, Labels([row.name for row in rows]))
     return [
         row
         for row, meant in zip(rows, named.tolist(), strict=True)

@@ -23,7 +23,7 @@ from dynamo.db.tables import (
 )
 from dynamo.db.transfers.source_selection import in_parts
 from dynamo.inventory.states import ReplicaState, RequestState
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 REFUSED = "refused"
 _SAYS = "undertaker: "

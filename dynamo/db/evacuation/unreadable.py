@@ -13,7 +13,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation.evacuation import is_elsewhere
 from dynamo.db.tables import BlockReplica, File, Incident, Transfer
 from dynamo.inventory.states import ReplicaState
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.inventory.states import ReplicaState, TransferKind
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 
 _WHOLE = exists().where(
     BlockReplica.block_id == File.block_id,

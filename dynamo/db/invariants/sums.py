@@ -25,7 +25,7 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.inventory.states import ReplicaState
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 
 GONE = (State.DONE, State.CANCELLED)
 """Deletions in these states hold no bytes."""

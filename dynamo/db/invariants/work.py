@@ -5,7 +5,7 @@ from sqlalchemy import and_, exists, literal, or_, select
 from dynamo.db.invariants.limits import Limits, Statements
 from dynamo.db.tables import Deletion, Remedy, Request, Transfer
 from dynamo.inventory.states import ENDED, RequestState
-from dynamo.operations.life import MOVES, OPEN, State
+from dynamo.operations.lifecycle import MOVES, OPEN, State
 
 _OPERATIONS = ((Transfer, "transfer"), (Deletion, "deletion"), (Remedy, "remedy"))
 _ENDED = tuple(state for state in MOVES if state not in OPEN)

@@ -19,7 +19,7 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.inventory.states import ReplicaState
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 def locked(work: Work, name: str) -> Any:

@@ -11,8 +11,7 @@ from dynamo.db.engine.column_reader import Rows
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.snapshots import attributes
 from dynamo.db.tables import Group, Partition, Quota, Site
-from dynamo.inventory import arranging
-from dynamo.inventory.arranging import Keys, RawBlockReplicas, RawBlocks, RawReplicas
+from dynamo.inventory import snapshot_builder as arranging
 from dynamo.inventory.snapshot import (
     DATASET_STATUSES,
     SITE_KINDS,
@@ -29,6 +28,7 @@ from dynamo.inventory.snapshot import (
     Sites,
     Snapshot,
 )
+from dynamo.inventory.snapshot_builder import Keys, RawBlockReplicas, RawBlocks, RawReplicas
 
 _VALID = "state = 'valid'"
 

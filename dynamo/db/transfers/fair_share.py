@@ -19,7 +19,7 @@ from dynamo.db.transfers import streams
 from dynamo.db.transfers.streams import OUTSIDE, UNSENT, Limits, Way
 from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.failures import Blame, blamed_on
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dynamo.db.tables import Block, BlockReplica, Transfer
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.breakers import Operation
 from dynamo.operations.failures import REFUSED_BY_STORAGE
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 def standing(work: Work, dataset_ids: Collection[int], latest: datetime) -> Sequence[Any]:

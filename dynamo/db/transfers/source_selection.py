@@ -27,7 +27,7 @@ from dynamo.db.transfers.streams import UNSENT
 from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus, TransferKind
 from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.hints import batches
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 _LFNS_AT_ONCE = 1000
 _STREAM = 50

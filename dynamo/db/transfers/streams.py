@@ -17,7 +17,7 @@ from dynamo.db.sites import breakers
 from dynamo.db.tables import BlockReplica, Parked, Request, Site, Stream, Transfer
 from dynamo.db.work.claims import Holder
 from dynamo.operations.breakers import Breaker, Operation, Position
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 UNSENT = datetime(2000, 1, 1, tzinfo=UTC)
 """`Transfer.hinted` of what nobody was told of yet: its request has enough messages under way."""

@@ -13,7 +13,7 @@ from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import BlockReplica, Dataset, File, Incident, Quota, Site, Transfer, User
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)

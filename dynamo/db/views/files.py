@@ -23,7 +23,7 @@ from dynamo.db.tables import (
 from dynamo.db.views.blocks import within
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 _FILES: Selection = (
     select(

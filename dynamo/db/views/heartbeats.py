@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Dataset, Deletion, Pulse, Transfer
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 _UNFINISHED = (State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Deletion, Remedy, Transfer
-from dynamo.operations.life import State, Verdict
+from dynamo.operations.lifecycle import State, Verdict
 
 Operation = type[Transfer] | type[Deletion]
 Claimable = Operation | type[Remedy]

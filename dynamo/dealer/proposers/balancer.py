@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dynamo.dealer.inventory_view import Scene
 from dynamo.dealer.proposals import Proposals
 from dynamo.dealer.protections import Protections
-from dynamo.dealer.scene import Scene
 from dynamo.inventory.snapshot import TAPE, Amounts, Codes, Flags, Numbers
 
 EVEN = 0.05

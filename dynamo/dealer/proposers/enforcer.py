@@ -4,15 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.dealer.items import Catalogue
+from dynamo.dealer.block_distribution import share_out, shares
+from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.lookup import Catalogue
 from dynamo.dealer.proposals import Gathered, Item, Proposals
-from dynamo.dealer.scene import Scene
-from dynamo.dealer.spreading import share_out, shares
 from dynamo.inventory.snapshot import Codes, Flags
 from dynamo.policy.conditions import any_on_sites, compiled
-from dynamo.policy.enforcer import Enforcer as Rules
-from dynamo.policy.enforcer import PlacementRule
-from dynamo.policy.tree import Condition
+from dynamo.policy.placement_rules import Enforcer as Rules
+from dynamo.policy.placement_rules import PlacementRule
+from dynamo.policy.syntax import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dynamo.dealer.inventory_view import Scene
 from dynamo.dealer.proposals import Proposals
-from dynamo.dealer.scene import Scene
 from dynamo.inventory.snapshot import Amounts, Flags, Numbers
-from dynamo.policy.reading import read_condition
+from dynamo.policy.reader import read_condition
 from dynamo.policy.variables import Scope
 
 WAITING = "request_weight"

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.dealer.judging import Judge, Rules
+from dynamo.dealer.inventory_view import Scene
 from dynamo.dealer.proposals import Proposals
-from dynamo.dealer.scene import Scene
+from dynamo.dealer.request_evaluator import Judge, Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.dealer.items import Catalogue
+from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.lookup import Catalogue
 from dynamo.dealer.proposals import DEFAULT_GROUP, Gathered, Item, Proposals
-from dynamo.dealer.scene import Scene
-from dynamo.dealer.wishes import Subscription, Wanted
+from dynamo.dealer.requests import Subscription, Wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

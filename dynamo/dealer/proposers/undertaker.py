@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dynamo.dealer.inventory_view import Scene
 from dynamo.dealer.proposals import Gathered, Item, Proposals
-from dynamo.dealer.scene import Scene
 from dynamo.inventory.snapshot import MORGUE, Amounts, Codes, Flags
 
 

@@ -8,7 +8,7 @@ from dynamo.db.history import Event, record
 from dynamo.db.sites import sites as rows
 from dynamo.db.views import sites
 from dynamo.errors import NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.services.accounts.unique_share import Share
 from dynamo.services.context import Tools

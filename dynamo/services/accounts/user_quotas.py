@@ -7,7 +7,8 @@ from dynamo.db.history import Event, record
 from dynamo.db.sites import sites as rows
 from dynamo.db.views import sites
 from dynamo.errors import Invalid, NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.services import users

@@ -12,7 +12,8 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.views import datasets
 from dynamo.errors import Conflict, Forbidden, Full, Invalid, NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import DatasetStatus

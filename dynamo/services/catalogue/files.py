@@ -12,7 +12,7 @@ from dynamo.inventory import names
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
 from dynamo.inventory.states import ReplicaState
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item, Page, Place, page
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dynamo.consistency import keys
-from dynamo.consistency.comparing import Catalogue, compare
-from dynamo.consistency.judging import Finding, Kind
+from dynamo.consistency import name_hashes as keys
+from dynamo.consistency.comparison import Catalogue, compare
+from dynamo.consistency.decision import Finding, Kind
 from dynamo.consistency.listing import Coverage, Folder, Listed
 from dynamo.db.consistency import expected, incidents
 from dynamo.db.consistency.scans import Held

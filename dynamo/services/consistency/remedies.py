@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from dynamo.consistency.judging import Kind
+from dynamo.consistency.decision import Kind
 from dynamo.db.catalogue import replicas as placing
 from dynamo.db.consistency import expected, incidents, remedies
 from dynamo.db.consistency.remedies import Act, Claimed
@@ -24,7 +24,7 @@ from dynamo.db.work.claims import Holder
 from dynamo.errors import DynamoError, Unavailable
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import State, Verdict, after_failure
+from dynamo.operations.lifecycle import State, Verdict, after_failure
 from dynamo.points import Point, reached
 from dynamo.services.consistency import repair as mending
 from dynamo.services.consistency.repair import Bad

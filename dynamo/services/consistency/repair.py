@@ -21,7 +21,7 @@ from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
 from dynamo.db.transfers import source_selection as sources
 from dynamo.db.transfers import transfers
 from dynamo.inventory.states import RequestKind, RequestState, TransferKind
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
 from dynamo.services.deletions import condemnation as condemning
 from dynamo.services.deletions import rescue

@@ -11,7 +11,7 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import Any
 
-from dynamo.consistency.judging import Kind, Limits, Sighting, Verdict, is_same, judge
+from dynamo.consistency.decision import Kind, Limits, Sighting, Verdict, is_same, judge
 from dynamo.db.consistency import incidents, remedies, scans, sightings
 from dynamo.db.consistency.scans import Held
 from dynamo.db.engine.unit_of_work import Work, retried

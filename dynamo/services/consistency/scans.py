@@ -8,7 +8,7 @@ from dynamo.db.consistency.remedies import Act
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.errors import Conflict, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.operations.hints import Hint

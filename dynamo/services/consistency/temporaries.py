@@ -11,9 +11,9 @@ from dynamo.db.sites import switches
 from dynamo.db.tables import Transfer
 from dynamo.errors import DynamoError
 from dynamo.logs import logger
-from dynamo.operations.life import OPEN
+from dynamo.operations.lifecycle import OPEN
 from dynamo.services.context import Tools
-from dynamo.storage import temporaries
+from dynamo.storage import temporary_names as temporaries
 
 log = logger("consistency")
 _CHUNK = 1000

@@ -14,7 +14,7 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.tables import Block, BlockReplica, File, Request, Site, Transfer
 from dynamo.inventory.states import ENDED, SiteStatus
 from dynamo.operations.hints import batches
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services.context import Tools
 from dynamo.services.copies.request import Wish, at_its_sites
 from dynamo.services.copies.status import Excuse

@@ -18,7 +18,7 @@ from dynamo.db.tables import (
 )
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.inventory.states import ENDED, ReplicaState, RequestState
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
 from dynamo.services.copies.consolidation import leftovers
 from dynamo.services.copies.request import Wish, at_its_sites, filling, of_wish, wanted

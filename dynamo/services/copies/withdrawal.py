@@ -14,7 +14,7 @@ from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, File, Transfer
 from dynamo.inventory.states import ReplicaState, RequestKind
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
 from dynamo.services.copies.request import Directory, made
 

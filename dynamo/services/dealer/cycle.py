@@ -15,12 +15,12 @@ from dynamo.dealer.engine import decide
 from dynamo.dealer.plan import Plan
 from dynamo.dealer.proposers.popularity import SIGNS
 from dynamo.dealer.question import Question
-from dynamo.dealer.wishes import Subscription
+from dynamo.dealer.requests import Subscription
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import hints
-from dynamo.policy.enforcer import RulesReading, of_partition, unmet
-from dynamo.policy.homes import Imagined
+from dynamo.policy.placement_partition import Imagined
+from dynamo.policy.placement_rules import RulesReading, of_partition, unmet
 from dynamo.services import system_requests as unasked
 from dynamo.services.context import Tools
 from dynamo.services.copies import request as wishes

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dynamo.dealer.inventory_view import Scene, Shut
 from dynamo.dealer.plan import Plan, Reason
-from dynamo.dealer.scene import Scene, Shut
-from dynamo.dealer.wishes import Verdict
+from dynamo.dealer.requests import Verdict
 from dynamo.services.copies.request import Target, Wish
 from dynamo.services.copies.status import WAITING, Excuse
 from dynamo.services.dealer.question import Ground, Voiced

@@ -8,7 +8,7 @@ import numpy as np
 from dynamo.db.catalogue.replicas import Home
 from dynamo.dealer.plan import Plan
 from dynamo.inventory.snapshot import NOBODY
-from dynamo.policy.homes import NOWHERE, Imagined
+from dynamo.policy.placement_partition import NOWHERE, Imagined
 from dynamo.services.copies.request import Wish
 from dynamo.services.dealer.question import Ground, Voiced
 from dynamo.services.replication.scheduler import Among, Change, Errand

@@ -5,8 +5,7 @@ from typing import get_type_hints
 
 import msgspec
 
-from dynamo.dealer.registry import installed
-from dynamo.dealer.voices import PRIORITIES, Proposer, Voice
+from dynamo.dealer.proposer import PRIORITIES, Proposer, Voice, installed
 from dynamo.errors import Invalid
 from dynamo.settings import Dealer
 

@@ -14,16 +14,16 @@ from dynamo.db.snapshots import occupancy as fillings
 from dynamo.db.snapshots.loader import EVERYTHING, Extent
 from dynamo.db.tables import Block
 from dynamo.db.transfers import source_selection as sources
-from dynamo.dealer.globs import chosen
 from dynamo.dealer.question import Filled, Limits, Question, Veto
-from dynamo.dealer.wishes import Subscription, Wanted
-from dynamo.dealer.wishes import Wish as Asked
-from dynamo.inventory.arranging import Keys
+from dynamo.dealer.requests import Subscription, Wanted
+from dynamo.dealer.requests import Wish as Asked
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import NOBODY, Amounts, Codes, Flags, Numbers, Snapshot
+from dynamo.inventory.snapshot_builder import Keys
 from dynamo.operations.hints import batches
-from dynamo.policy.homes import NOWHERE, Imagined, homes
 from dynamo.policy.partitions import Partitions, read_partitions
+from dynamo.policy.patterns import match_ordered
+from dynamo.policy.placement_partition import NOWHERE, Imagined, homes
 from dynamo.services.copies.request import Target, Wish
 from dynamo.settings import Dealer, Settings
 
@@ -272,5 +272,5 @@ def _weights(wanted: Dealer, labels: Labels) -> Numbers | None:
         return None
     found = np.ones(len(labels))
     for glob, weight in wanted.weights.items():
-        found[chosen((glob,), labels)] = weight
+        found[match_ordered((glob,), labels)] = weight
     return found

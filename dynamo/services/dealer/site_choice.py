@@ -12,7 +12,7 @@ import numpy as np
 from dynamo.db import requests
 from dynamo.db.engine.unit_of_work import retried
 from dynamo.dealer.plan import Plan
-from dynamo.dealer.wishes import Verdict
+from dynamo.dealer.requests import Verdict
 from dynamo.inventory.states import ENDED
 from dynamo.operations.hints import batches
 from dynamo.services.context import Tools

@@ -30,7 +30,7 @@ from dynamo.db.tables import (
 )
 from dynamo.inventory.states import ENDED, ReplicaState, RequestKind, RequestState
 from dynamo.operations.hints import batches
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services import users
 from dynamo.services.context import Tools

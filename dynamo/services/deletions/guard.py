@@ -20,7 +20,7 @@ from dynamo.db.evacuation import evacuation
 from dynamo.db.sites import switches
 from dynamo.db.tables import BlockReplica, Deletion, File, ReplicaFile, Site
 from dynamo.inventory.states import ReplicaState
-from dynamo.operations.life import OPEN
+from dynamo.operations.lifecycle import OPEN
 
 
 @dataclass(frozen=True, slots=True)

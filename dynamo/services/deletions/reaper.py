@@ -27,13 +27,14 @@ from dynamo.logs import logger
 from dynamo.operations.breakers import Operation
 from dynamo.operations.failures import classify
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import after_failure
+from dynamo.operations.lifecycle import after_failure
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
 from dynamo.services.deletions import condemnation as condemning
 from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
 from dynamo.services.transfers import throttler as traffic
-from dynamo.storage import probing, temporaries
+from dynamo.storage import probe as probing
+from dynamo.storage import temporary_names as temporaries
 from dynamo.storage.protocol import Storage
 
 log = logger("deletions")

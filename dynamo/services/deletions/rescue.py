@@ -15,7 +15,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.errors import Conflict, Full
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services import system_requests as unasked
 from dynamo.services.context import Tools
 from dynamo.services.replication import completion as completing

@@ -16,7 +16,8 @@ from dynamo.db.history import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Block, BlockReplica, Dataset
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import Hint, hints

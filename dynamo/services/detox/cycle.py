@@ -17,20 +17,20 @@ from dynamo.db.snapshots import file as snapshot_file
 from dynamo.db.snapshots import loader as snapshot
 from dynamo.db.tables import Block
 from dynamo.detox import summary as told
-from dynamo.detox.comparing import compared
+from dynamo.detox.comparison import compared
+from dynamo.detox.decision_records import ACTIONS, Records, records
 from dynamo.detox.engine import Question, decide
-from dynamo.detox.explaining import NO_LINE
+from dynamo.detox.explanation import NO_LINE
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Plan
-from dynamo.detox.records import ACTIONS, Records, records
 from dynamo.inventory.snapshot import Amounts
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
-from dynamo.policy.advice import check_policy
-from dynamo.policy.enforcer import in_force
+from dynamo.policy.lint import check_policy
 from dynamo.policy.partitions import Partitions, read_partitions
-from dynamo.policy.reading import Known, Reading
-from dynamo.policy.tree import Policy
+from dynamo.policy.placement_rules import in_force
+from dynamo.policy.reader import Known, Reading
+from dynamo.policy.syntax import Policy
 from dynamo.services.context import Tools
 from dynamo.services.detox import executor as enacting
 from dynamo.services.detox.executor import Piece

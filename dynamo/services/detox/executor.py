@@ -27,8 +27,8 @@ from dynamo.db.tables import (
     Partition,
     Request,
 )
+from dynamo.detox.decision_records import ACTIONS, DELETE, HAND_OVER, Records
 from dynamo.detox.plan import Plan
-from dynamo.detox.records import ACTIONS, DELETE, HAND_OVER, Records
 from dynamo.inventory.snapshot import Lock
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import batches

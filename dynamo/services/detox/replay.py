@@ -11,15 +11,15 @@ import numpy as np
 from dynamo.db.cycles.decisions import COLUMNS
 from dynamo.db.snapshots import file as snapshot_file
 from dynamo.detox import summary as told
+from dynamo.detox.decision_records import Records, records
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Plan
-from dynamo.detox.records import Records, records
 from dynamo.errors import Invalid
-from dynamo.policy.advice import check_policy
-from dynamo.policy.enforcer import in_force
+from dynamo.policy.lint import check_policy
 from dynamo.policy.partitions import read_partitions
-from dynamo.policy.reading import Known
+from dynamo.policy.placement_rules import in_force
+from dynamo.policy.reader import Known
 from dynamo.services.detox.cycle import RECORDS_AT_ONCE, rows
 from dynamo.services.pagination import Item
 

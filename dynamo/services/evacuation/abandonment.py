@@ -25,7 +25,7 @@ from dynamo.db.views import sites
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
 from dynamo.operations.failures import REFUSED_THERE
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services.consistency import repair as mending
 from dynamo.services.context import Tools
 from dynamo.services.evacuation import declare_lost as declaring

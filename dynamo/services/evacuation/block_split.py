@@ -23,7 +23,7 @@ from dynamo.db.history import Event, record
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services.accounts.charging import limit
 from dynamo.services.context import Tools
 from dynamo.services.system_requests import SYSTEM

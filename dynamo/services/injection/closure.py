@@ -19,7 +19,8 @@ from dynamo.db.history import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Block, BlockReplica, Dataset, File, Request, Transfer
 from dynamo.errors import Conflict, Invalid, NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import (
     ENDED,
@@ -30,7 +31,7 @@ from dynamo.inventory.states import (
     TransferKind,
 )
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.points import Point, reached
 from dynamo.services import authorization as admission
 from dynamo.services import idempotency as answers

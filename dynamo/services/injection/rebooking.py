@@ -24,10 +24,10 @@ from dynamo.db.requests import Tallies
 from dynamo.db.tables import Deletion, File, Transfer
 from dynamo.db.transfers import transfers
 from dynamo.errors import Conflict, Fault
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.failures import proves_nothing_uploaded
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services.accounts import unique_share as watch
 from dynamo.services.accounts.charging import charge, limit
 from dynamo.services.context import Tools

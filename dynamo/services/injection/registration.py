@@ -17,10 +17,10 @@ from dynamo.db.history import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Transfer
 from dynamo.errors import Conflict
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import TransferKind
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services.accounts import unique_share as watch
 from dynamo.services.accounts.charging import charge, limit
 from dynamo.services.context import Tools

@@ -22,11 +22,11 @@ from dynamo.errors import (
     Invalid,
     NotFound,
 )
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState, TransferKind
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services import authorization as admission
 from dynamo.services import idempotency as answers
 from dynamo.services import users

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynamo.errors import Conflict, Fault, Forbidden, Invalid
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.ownership import Namespace, outside
 from dynamo.inventory.scopes import CREATE

@@ -20,7 +20,7 @@ from dynamo.db.work import periodic as pulses
 from dynamo.db.work.claims import Operation
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.hints import batches, hints
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
 from dynamo.services.deletions import condemnation as condemning

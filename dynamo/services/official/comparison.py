@@ -9,7 +9,7 @@ from dynamo.db.catalogue import names as registry
 from dynamo.db.catalogue import replicas as placing
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.errors import Conflict, Fault
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import DatasetStatus
 from dynamo.operations.hints import batches
 from dynamo.services.official.validation import Stated

@@ -11,11 +11,11 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.snapshots import loader as snapshot
 from dynamo.db.tables import Group, Partition, Site
 from dynamo.errors import Fault, NotFound
-from dynamo.inventory import asked
-from dynamo.inventory.arranging import Keys
-from dynamo.policy.homes import NOWHERE, Imagined
-from dynamo.policy.homes import homes as policy_homes
+from dynamo.inventory import schemas as asked
+from dynamo.inventory.snapshot_builder import Keys
 from dynamo.policy.partitions import read_partitions
+from dynamo.policy.placement_partition import NOWHERE, Imagined
+from dynamo.policy.placement_partition import homes as policy_homes
 from dynamo.settings import Settings
 
 GROUP = "production"

@@ -15,7 +15,7 @@ from dynamo.db.history import Event, record
 from dynamo.db.sites import switches
 from dynamo.db.tables import Dataset
 from dynamo.errors import Conflict, Forbidden
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind
 from dynamo.operations.hints import batches, hints

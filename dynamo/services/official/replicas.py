@@ -11,7 +11,7 @@ from dynamo.db.catalogue.accounting import Place
 from dynamo.db.catalogue.bulk_registration import NewReplica, Sizes
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import ReplicaState
 from dynamo.services.official.comparison import Standing
 from dynamo.services.official.lookup import Directory, Whose, homes

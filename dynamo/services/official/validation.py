@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dynamo.errors import DynamoError, Fault, Forbidden, Invalid
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.names import BlockName
 from dynamo.inventory.ownership import Namespace
 

@@ -15,7 +15,8 @@ from dynamo.db.policies import locks
 from dynamo.db.snapshots import loader as snapshot
 from dynamo.db.tables import Dataset
 from dynamo.errors import Fault, Invalid, NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName

@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from dynamo.db.snapshots import loader as snapshot
 from dynamo.db.tables import Group, PlacementRules
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
-from dynamo.policy.enforcer import RulesReading, check_rules, unmet
+from dynamo.policy.diagnostics import Problem
 from dynamo.policy.partitions import read_partitions
-from dynamo.policy.problems import Problem
-from dynamo.policy.reading import Known
+from dynamo.policy.placement_rules import RulesReading, check_rules, unmet
+from dynamo.policy.reader import Known
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item, Page, Place
 from dynamo.services.policies import versions as texts

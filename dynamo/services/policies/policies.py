@@ -2,10 +2,10 @@
 
 from dynamo.db.snapshots import attributes
 from dynamo.db.tables import Policy
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
-from dynamo.policy.advice import check_policy
-from dynamo.policy.reading import Known, Reading
+from dynamo.policy.lint import check_policy
+from dynamo.policy.reader import Known, Reading
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item, Page, Place
 from dynamo.services.policies import versions as texts

@@ -10,9 +10,9 @@ from dynamo.db.history import Event, record
 from dynamo.db.policies import versions as policies
 from dynamo.db.policies.versions import Table
 from dynamo.errors import Fault, Invalid, NotFound
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
-from dynamo.policy.problems import Problem
+from dynamo.policy.diagnostics import Problem
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item, Page, Place, write
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from dynamo.db.catalogue import keys
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import popularity
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.services.context import Tools
 from dynamo.services.popularity import validation as reports
 

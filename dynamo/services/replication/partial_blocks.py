@@ -15,7 +15,7 @@ from dynamo.db.transfers import source_selection as sources
 from dynamo.db.transfers import transfers
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.inventory.states import ReplicaState, TransferKind
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 
 PART = (BlockReplica.state == ReplicaState.VALID, BlockReplica.complete.is_(False))
 ENDED_COPIES = (Transfer.kind == TransferKind.COPY) & Transfer.state.in_(

@@ -28,10 +28,10 @@ from dynamo.db.tables.types import Utc
 from dynamo.db.transfers import source_selection as sources
 from dynamo.db.transfers import transfers
 from dynamo.db.transfers.streams import UNSENT
-from dynamo.dealer.filling import most_bytes
+from dynamo.dealer.occupancy import most_bytes
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
 from dynamo.services.leases import Fence, nobody

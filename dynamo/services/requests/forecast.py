@@ -11,7 +11,7 @@ from dynamo.db.tables import BlockReplica, File, Stream, Transfer
 from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Pair
 from dynamo.inventory.states import ENDED
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.services.copies.request import Wish, filling
 
 _LONGEST = timedelta(days=3650)

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db.tables import Deletion, File, Site, Transfer
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 
 MOST = 100
 """Problems that a request object lists at most."""

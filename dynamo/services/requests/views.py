@@ -21,7 +21,7 @@ from dynamo.errors import NotFound
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.failures import proves_nothing_uploaded
-from dynamo.operations.life import OPEN, State
+from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
 from dynamo.services.copies import request as wishes
 from dynamo.services.copies.request import Wish

@@ -20,7 +20,7 @@ from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.services.context import Tools
 from dynamo.services.sites import probes as probing
-from dynamo.storage.probing import NEEDED, Outcome, Step, is_usable
+from dynamo.storage.probe import NEEDED, Outcome, Step, is_usable
 
 log = logger("tending")
 

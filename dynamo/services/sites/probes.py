@@ -12,8 +12,8 @@ from dynamo.services import site_lookup as named
 from dynamo.services.context import Tools
 from dynamo.services.deletions import reaper as removing
 from dynamo.services.pagination import Item
-from dynamo.storage import probing
-from dynamo.storage.probing import Ground, Step, is_usable
+from dynamo.storage import probe as probing
+from dynamo.storage.probe import Ground, Step, is_usable
 from dynamo.storage.protocol import Storage, StorageError
 
 _LOOKED_FOR = 11

@@ -11,7 +11,8 @@ from dynamo.db.sites import breakers
 from dynamo.db.sites import sites as rows
 from dynamo.db.views import sites
 from dynamo.errors import Fault, Forbidden, Invalid, NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import SiteKind, SiteStatus

@@ -7,7 +7,8 @@ from dynamo.db.history import Event, record
 from dynamo.db.sites import sites as rows
 from dynamo.db.sites import switches
 from dynamo.errors import NotFound
-from dynamo.inventory import asked, names
+from dynamo.inventory import names
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.callers import Caller
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item

@@ -30,7 +30,8 @@ from dynamo.services.transfers import late_booking as booking
 from dynamo.services.transfers import throttler as traffic
 from dynamo.services.transfers.finisher import Arrived, Failed, Outcome
 from dynamo.services.transfers.throttler import Experience
-from dynamo.storage import copying, temporaries
+from dynamo.storage import copier as copying
+from dynamo.storage import temporary_names as temporaries
 from dynamo.storage.protocol import Copied, Expected, Source, Storage, StorageError
 from dynamo.storage.sources import SiteFile, open_source
 

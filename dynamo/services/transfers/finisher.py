@@ -31,7 +31,7 @@ from dynamo.db.work.claims import Holder
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.failures import NOTHING_UPLOADED, Blame, kind_of
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import State, Verdict, after_failure
+from dynamo.operations.lifecycle import State, Verdict, after_failure
 from dynamo.services.context import Tools
 
 _ALL_ENDED = {

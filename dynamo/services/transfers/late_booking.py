@@ -18,7 +18,7 @@ from dynamo.db.transfers.transfers import Claimed
 from dynamo.errors import Full
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
-from dynamo.operations.life import State
+from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services.accounts.charging import limit
 from dynamo.services.context import Tools

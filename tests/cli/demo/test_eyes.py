@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.cli.demo import eyes
-from dynamo.cli.demo.output import SITES, Made, jobs
+from dynamo.cli.demo import disk_check as eyes
+from dynamo.cli.demo.job_output import SITES, Made, jobs
 
 CONTENT = b"events"
 

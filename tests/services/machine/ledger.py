@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynamo.operations.life import OPEN
-from dynamo.storage.temporaries import adopted
+from dynamo.operations.lifecycle import OPEN
+from dynamo.storage.temporary_names import adopted
 from tests.services.machine.picture import ENDED, Picture
 from tests.services.world import adler32, lfn
 

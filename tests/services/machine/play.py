@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dynamo.errors import DynamoError
-from dynamo.inventory import asked
+from dynamo.inventory import schemas as asked
 from dynamo.inventory.states import RequestKind, SiteStatus
 from dynamo.services import cancellation
 from dynamo.services.accounts import user_quotas as quotas

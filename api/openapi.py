@@ -1,0 +1,142 @@
+"""The description of the interface: Swagger page and schema, made from the bodies themselves."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from flask_restx import Namespace
+
+from dynamo.errors import RETRYABLE
+from dynamo.inventory import schemas as asked
+
+TITLE = "Dynamo"
+DESCRIPTION = (
+    "Keeps petabytes of scientific data where they are wanted. Errors are "
+    "`application/problem+json` with a `reason` of this list: "
+    + ", ".join(f"`{reason}`" for reason in RETRYABLE)
+    + ". Lists take `limit` and `cursor`; names in filters may hold `*` and `?`. "
+    "`GET /client.py` gives the client of job wrappers, one file that needs Python 3.6 alone."
+)
+AUTHORIZATIONS = {
+    "bearer": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Bearer <JWT>`",
+    }
+}
+
+BODIES = (
+    asked.Injection,
+    asked.Uploaded,
+    asked.Copy,
+    asked.Closure,
+    asked.Deletion,
+    asked.Places,
+    asked.SiteBody,
+    asked.QuotaBody,
+    asked.UserQuotaBody,
+    asked.SwitchBody,
+    asked.LockBody,
+    asked.AccessReport,
+    asked.DemandReport,
+    asked.PartitionBody,
+    asked.PolicyBody,
+    asked.CycleBody,
+    asked.ScanBody,
+    asked.Release,
+    asked.OfficialDataset,
+    asked.DatasetChange,
+)
+
+
+class ProblemItem(msgspec.Struct):
+    """One item that is at fault."""
+
+    pointer: str
+    detail: str
+    lfn: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+class Problem(msgspec.Struct):
+    """What every error looks like."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+    retryable: bool
+    request_id: str
+    errors: list[ProblemItem] = []
+    alternatives: list[str] = []
+
+
+ns = Namespace("v1", description="Version 1", path="/")
+
+_SCHEMAS = msgspec.json.schema_components([*BODIES, Problem], ref_template="#/definitions/{name}")[
+    1
+]
+MODELS = {name: ns.schema_model(name, schema) for name, schema in _SCHEMAS.items()}
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+Resource = TypeVar("Resource", bound=type)
+
+PARAMETERS = {
+    "ended": "`true`: those that are over as well",
+    "limit": "items of a page: 1 to 1000, default 100",
+    "cursor": "`next` of the page before",
+    "name": "name or pattern",
+    "dataset": "dataset name or pattern",
+    "block": "full block name, `<dataset>#<id>`",
+    "lfn": "logical file name",
+    "site": "site name or pattern",
+    "group": "group name",
+    "owner": "user name",
+    "user": "user name or pattern",
+    "status": "status of the dataset",
+    "state": "state of the request",
+    "kind": "`detox` or `dealer`; of incidents `lost`, `missing`, `corrupt`",
+    "partition": "name of the partition",
+    "version": "an earlier version instead of the one in force",
+    "versions": "list all versions with what each has changed, newest first",
+}
+
+
+def query(*names: str) -> Callable[[Method], Method]:
+    """Describe the parameters of a call."""
+    described = {name: {"description": PARAMETERS[name], "in": "query"} for name in names}
+    decorate: Callable[[Method], Method] = ns.doc(params=described)
+    return decorate
+
+
+def pages(*names: str) -> Callable[[Method], Method]:
+    """Describe the parameters of a list."""
+    return query(*names, "limit", "cursor")
+
+
+def body(kind: type) -> Callable[[Method], Method]:
+    """Describe the body of a call; it is read and checked elsewhere."""
+    decorate: Callable[[Method], Method] = ns.expect(MODELS[kind.__name__], validate=False)
+    return decorate
+
+
+def bodies(kind: type) -> Callable[[Method], Method]:
+    """Describe the body of a call that is a list of these."""
+    decorate: Callable[[Method], Method] = ns.expect([MODELS[kind.__name__]], validate=False)
+    return decorate
+
+
+def filing(kind: type) -> Callable[[Resource], Resource]:
+    """Describe what a POST to a collection of requests takes, and how it is made safe to repeat."""
+    key = {"in": "header", "description": "the same key returns the first answer for 24 hours"}
+    filed = {
+        "expect": [MODELS[kind.__name__]],
+        "validate": False,
+        "params": {"Idempotency-Key": key},
+        "responses": {"202": ("filed", None, {})},
+    }
+    decorate: Callable[[Resource], Resource] = ns.doc(post=filed)
+    return decorate

@@ -1,0 +1,51 @@
+"""Which answers each call may give, added to the description of the interface."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from api import problems
+from api.openapi import Problem
+
+FILED = {
+    ("/locks", "post"): (200, 201),
+    ("/cycles", "post"): (202,),
+    ("/scans", "post"): (202,),
+    ("/injections/{request_id}/uploaded", "post"): (202,),
+    ("/quarantine/{number}", "delete"): (202,),
+}
+"""Successes that are told otherwise than the framework thinks."""
+
+READING = (401, 403, 404, 422, 429, 503)
+CHANGING = (400, 409, 413, 415, 507)
+_OPEN = "/health"
+
+
+def with_answers(described: dict[str, Any]) -> dict[str, Any]:
+    """Return the description with all answers of all calls; it is changed in place."""
+    _, schemas = msgspec.json.schema_components([Problem], ref_template="#/definitions/{name}")
+    described["definitions"].update(schemas)
+    for path, method, call in _calls(described):
+        if path == _OPEN:
+            call["responses"]["503"] = {"description": problems.TITLES[503]}
+            continue
+        told = {int(status): answer for status, answer in call["responses"].items()}
+        shown = next(iter(told.values()))
+        given = dict.fromkeys(FILED.get((path, method), tuple(told)), shown)
+        refusals = READING + (() if method == "get" else CHANGING)
+        given |= {status: _refusal(status) for status in refusals}
+        call["responses"] = {str(status): answer for status, answer in sorted(given.items())}
+        call["produces"] = ["application/json", problems.TYPE]
+    return described
+
+
+def _calls(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in described["paths"].items():
+        for method, call in methods.items():
+            if method != "parameters":
+                yield path, method, call
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    return {"description": problems.TITLES[status], "schema": {"$ref": "#/definitions/Problem"}}

@@ -1,0 +1,92 @@
+"""Makes one copy per site and dataset of what was accepted; priority settles overlaps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynamo.dealer.cost import Heard
+from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.placement import Placed
+from dynamo.dealer.plan import Copies
+from dynamo.inventory.snapshot import Amounts, Codes
+from dynamo.policy.image import Places, spread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pieces:
+    """Blocks that were accepted, and in which proposal, the most important first."""
+
+    turn: Places
+    block: Codes
+
+
+def combined(scene: Scene, heard: Heard, placed: Placed, priorities: tuple[float, ...]) -> Copies:
+    """Combine accepted proposals: the most important one wins, others add blocks to it."""
+    accepted = np.array(placed.accepted, np.intp)
+    urgency = np.array(priorities)[heard.voice[accepted]] if len(accepted) else np.zeros(0)
+    accepted = accepted[np.lexsort((accepted, heard.voice[accepted], urgency))]
+    dataset, site = heard.proposals.dataset[accepted], placed.site[accepted]
+    cells, first_turn, cell = np.unique(
+        site.astype(np.int64) * scene.n_datasets + dataset, return_index=True, return_inverse=True
+    )
+    pieces = _pieces(scene, heard, placed, accepted)
+    order = np.lexsort((pieces.turn, pieces.block, cell[pieces.turn]))
+    of, block = cell[pieces.turn][order], pieces.block[order]
+    keep = (np.diff(of, prepend=-1) != 0) | (np.diff(block, prepend=-1) != 0)
+    of, block, turn = of[keep], block[keep], pieces.turn[order][keep]
+    row = _rows(scene, dataset[turn], site[turn], block)
+    winner = accepted[first_turn]
+    partial = np.isin(winner, np.array(list(placed.portion), np.intp))
+    first = np.zeros(len(cells) + 1, np.int64)
+    np.cumsum(np.bincount(of, minlength=len(cells)), out=first[1:])
+    return Copies(
+        dataset=dataset[first_turn],
+        site=site[first_turn],
+        group=heard.proposals.group[winner],
+        growing=heard.proposals.whole[winner] & ~partial,
+        voice=heard.voice[winner],
+        first=first,
+        block=block.astype(np.int32),
+        owner=heard.proposals.group[accepted[turn]],
+        row=row,
+        moves=np.where(row < 0, scene.snapshot.blocks.size[block], 0),
+    )
+
+
+def _pieces(scene: Scene, heard: Heard, placed: Placed, accepted: Places) -> _Pieces:
+    proposals = heard.proposals
+    partial = np.isin(accepted, np.array(list(placed.portion), np.intp))
+    whole = np.flatnonzero(proposals.whole[accepted] & ~partial)
+    dataset = proposals.dataset[accepted[whole]]
+    block, of = spread(scene.blocks_from[dataset], scene.blocks_from[dataset + 1])
+    if scene.settled is not None:
+        block, of = block[scene.settled[block]], of[scene.settled[block]]
+    listed = np.flatnonzero(~proposals.whole[accepted] & ~partial)
+    at, which = spread(proposals.first[accepted[listed]], proposals.first[accepted[listed] + 1])
+    portions = [placed.portion[place] for place in accepted[partial].tolist()]
+    turns = np.repeat(np.flatnonzero(partial), [len(portion) for portion in portions])
+    return _Pieces(
+        turn=np.concatenate([whole[of], listed[which], turns]).astype(np.intp),
+        block=np.concatenate([block, proposals.block[at], *portions]).astype(np.int32),
+    )
+
+
+def _rows(scene: Scene, dataset: Codes, site: Codes, block: Codes) -> Codes:
+    """Return the block replicas that are at the sites already, -1 where there is none."""
+    replicas, rows = scene.snapshot.replicas, scene.snapshot.block_replicas
+    cells = replicas.dataset.astype(np.int64) * scene.n_sites + replicas.site
+    replica = _found(cells, dataset.astype(np.int64) * scene.n_sites + site)
+    known = np.flatnonzero(replica >= 0)
+    found = np.full(len(block), -1, np.int32)
+    if len(known):
+        n_blocks = len(scene.snapshot.blocks.ids)
+        keys = rows.replica.astype(np.int64) * n_blocks + rows.block
+        found[known] = _found(keys, replica[known] * n_blocks + block[known])
+    return found
+
+
+def _found(keys: Amounts, wanted: Amounts) -> Amounts:
+    """Return where sorted keys have the wanted ones, -1 where they do not."""
+    at = np.searchsorted(keys, wanted)
+    at[at == len(keys)] = 0
+    return np.where(keys[at] == wanted, at, -1) if len(keys) else np.full(len(wanted), -1)

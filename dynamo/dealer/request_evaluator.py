@@ -1,0 +1,289 @@
+"""Judges copy requests: refused, there already, under way, or to be copied to which site."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dynamo.dealer.block_distribution import lacking, share_out, shares
+from dynamo.dealer.inventory_view import MIXED, Scene
+from dynamo.dealer.lookup import Catalogue
+from dynamo.dealer.proposals import Gathered, Item, Proposals
+from dynamo.dealer.request_parts import Part, Parts, Refused
+from dynamo.dealer.requests import Action, ActionState, Verdict, Wish, WishState
+from dynamo.dealer.site_draw import draw_site
+from dynamo.inventory.labels import Labels
+from dynamo.inventory.snapshot import Flags
+from dynamo.policy.patterns import match_ordered
+
+_WILD = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is asked of requests."""
+
+    max_size: float
+    block_request_max: float
+    overwritten_groups: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What comes of one request: parts and sites."""
+
+    group: int
+    in_part: bool
+    """What has no room takes nothing from the rest."""
+    open: list[tuple[Part, int]] = field(default_factory=list)
+    """To be copied."""
+    shared: list[tuple[Part, int]] = field(default_factory=list)
+    """To be copied for another request too, which was first."""
+    waiting: list[tuple[Part, int]] = field(default_factory=list)
+    """On its way already."""
+    short: str | None = None
+    """What of it has no room at any of the sites."""
+
+    def __bool__(self) -> bool:
+        return bool(self.open or self.shared or self.waiting)
+
+
+@dataclass(slots=True)
+class _Open:
+    """What is to be copied of one dataset to one site, for all requests."""
+
+    group: int
+    turn: tuple[int, int]
+    blocks: set[int] = field(default_factory=set)
+    whole: bool = False
+
+
+class Judge:
+    """Goes through requests; later ones see what earlier ones have proposed."""
+
+    def __init__(self, scene: Scene, rules: Rules, rng: np.random.Generator) -> None:
+        """Start with nothing proposed."""
+        self._scene, self._rules, self._rng = scene, rules, rng
+        self._catalogue = Catalogue(scene)
+        self._parts = Parts(scene, self._catalogue)
+        self._open: dict[tuple[int, int], _Open] = {}
+        """By dataset and site."""
+        self._opened: dict[int, set[int]] = {}
+        """The sites of them, by dataset."""
+        self._wishes = 0
+        self._turn = 0
+
+    def judge(self, wish: Wish) -> Verdict:
+        """Judge one request."""
+        self._wishes, self._turn = self._wishes + 1, 0
+        if wish.activated:
+            return Verdict(wish.key, WishState.ACTIVATED, None, self._go_on(wish))
+        try:
+            decided = self._decide(wish)
+        except Refused as refused:
+            return Verdict(wish.key, WishState.REJECTED, str(refused))
+        if not decided:
+            state = WishState.REJECTED if decided.short else WishState.COMPLETED
+            return Verdict(wish.key, state, decided.short)
+        for part, site in [*decided.open, *decided.shared]:
+            self._propose(part, site, decided.group)
+        return Verdict(wish.key, WishState.ACTIVATED, decided.short, self._actions(decided))
+
+    def proposals(self) -> Proposals:
+        """Return all that is to be copied: a first item of each request, then a second, and so on.
+
+        So a request for very much does not hold up those behind it.
+        """
+        found = Gathered()
+        for (dataset, site), one in sorted(self._open.items(), key=lambda entry: entry[1].turn):
+            whole = one.whole or len(one.blocks) == int(self._scene.n_blocks[dataset])
+            blocks = None if whole else tuple(sorted(one.blocks))
+            found.add(Item(dataset, blocks, site, one.group))
+        return found.proposals()
+
+    def _go_on(self, wish: Wish) -> tuple[Action, ...]:
+        """Look again at the actions that are not under way yet."""
+        group = self._scene.snapshot.groups.labels.find(wish.group) if wish.group else -1
+        group = group if group >= 0 else self._scene.group
+        return tuple(
+            self._again(action, group) if action.state is ActionState.NEW else action
+            for action in wish.actions
+        )
+
+    def _again(self, action: Action, group: int) -> Action:
+        site = self._scene.snapshot.sites.labels.find(action.site)
+        found = self._catalogue.find(action.item)
+        if site < 0 or found is None:
+            return Action(action.item, action.site, ActionState.FAILED)
+        if found.block is None:
+            part = self._parts.whole(found.dataset)
+        else:
+            part = Part(found.dataset, (found.block,), whole=False)
+        there = self._parts.at(part, site)
+        if there.all_there and there.owner == group:
+            state = ActionState.COMPLETED if there.complete else ActionState.QUEUED
+            return Action(action.item, action.site, state)
+        self._propose(part, site, group)
+        return action
+
+    def _decide(self, wish: Wish) -> _Decided:
+        decided = _Decided(self._group(wish), wish.in_part)
+        parts = self._parts.of(wish.items)
+        meant = self._meant(wish.sites)
+        sites = self._targets(meant)
+        for part in parts:
+            self._parts.check_size(part, self._rules.max_size)
+        for part in parts:
+            whole = self._parts.enlarged(part, self._rules.block_request_max)
+            if wish.spread:
+                self._spread(part, meant, max(wish.copies, 1), decided)
+            elif wish.copies == 0:
+                self._at_each(whole, sites, decided)
+            else:
+                self._some(whole, sites, wish.copies, decided)
+        return decided
+
+    def _group(self, wish: Wish) -> int:
+        if wish.group is None:
+            return self._scene.group
+        place = self._scene.snapshot.groups.labels.find(wish.group)
+        if place < 0:
+            raise Refused(f"Invalid group name {wish.group}")
+        return place
+
+    def _meant(self, named: Sequence[str]) -> list[int]:
+        """Return the sites that are meant, in the order in which they are named."""
+        labels = self._scene.snapshot.sites.labels
+        return list(dict.fromkeys(place for text in named for place in _meant(text, labels)))
+
+    def _targets(self, meant: Sequence[int]) -> list[int]:
+        targets = [place for place in meant if self._scene.targets[place]]
+        if not targets:
+            raise Refused("Target sites not available for transfers")
+        return targets
+
+    def _at_each(self, part: Part, sites: list[int], decided: _Decided) -> None:
+        """Want one copy at each site; what cannot be met at one of them is refused as a whole."""
+        for site in sites:
+            there = self._parts.at(part, site)
+            if there.all_there and there.owner == decided.group:
+                if not there.complete:
+                    decided.waiting.append((part, site))
+            elif self._parts.possible(part, site):
+                decided.open.append((part, site))
+            else:
+                place = self._scene.snapshot.sites.labels[site]
+                raise Refused(f"Cannot copy {self._parts.name(part)} to {place}")
+
+    def _some(self, part: Part, sites: list[int], copies: int, decided: _Decided) -> None:
+        """Want so many copies in all: those that exist count, others go where space is."""
+        missing, free = copies, np.zeros(self._scene.n_sites, np.bool_)
+        free[sites] = True
+        some = self._parts.sites_of(part.dataset) | self._opened.get(part.dataset, set())
+        occupied = [site for site in sites if site in some]
+        for serves in (self._counts, self._taken_over):
+            for site in occupied:
+                if missing and free[site] and serves(part, site, decided):
+                    missing -= 1
+                    free[site] = False
+        for site in occupied:
+            free[site] &= not self._parts.at(part, site).all_there
+        self._draw(part, free, missing, decided)
+
+    def _draw(self, part: Part, free: Flags, missing: int, decided: _Decided) -> None:
+        closed = self._scene.closed_to(part.dataset)
+        if closed is not None:
+            free &= ~closed
+        for number in range(missing):
+            site = draw_site(self._scene, self._parts.size(part), free, self._rng)
+            if site < 0:
+                decided.short = f"Destination {number} for {self._parts.name(part)} not available"
+                if not decided.in_part:
+                    raise Refused(decided.short)
+                return
+            free[site] = False
+            decided.open.append((part, site))
+
+    def _counts(self, part: Part, site: int, decided: _Decided) -> bool:
+        """Tell whether a site has or gets a copy."""
+        open_there = self._open.get((part.dataset, site))
+        if open_there is not None and open_there.blocks.issuperset(part.blocks):
+            decided.shared.append((part, site))
+            return True
+        there = self._parts.at(part, site)
+        if not there.all_there or there.owner != decided.group:
+            return False
+        if not there.complete:
+            decided.waiting.append((part, site))
+        return True
+
+    def _taken_over(self, part: Part, site: int, decided: _Decided) -> bool:
+        """Tell whether a site has a copy that may change hands."""
+        there = self._parts.at(part, site)
+        if not there.all_there or there.owner == MIXED:
+            return False
+        owner = self._scene.snapshot.groups.labels[there.owner]
+        if owner not in self._rules.overwritten_groups:
+            return False
+        decided.open.append((part, site))
+        return True
+
+    def _spread(self, part: Part, sites: list[int], copies: int, decided: _Decided) -> None:
+        """Share the blocks out over the sites; what lies at one that takes no more counts."""
+        among = np.zeros(self._scene.n_sites, np.bool_)
+        among[sites] = True
+        among &= self._scene.staying
+        wanted = set(part.blocks)
+        sizes = {
+            block: size
+            for block, size in self._catalogue.sizes(part.dataset).items()
+            if block in wanted
+        }
+        there = {
+            block: places
+            for block, places in self._catalogue.places(part.dataset, among).items()
+            if block in wanted
+        }
+        for block, places in there.items():
+            one = Part(part.dataset, (block,), whole=False)
+            coming = [site for site in places if not self._parts.at(one, site).complete]
+            decided.waiting.extend((one, site) for site in coming)
+        each = min(copies, int(among.sum()))
+        room = self._scene.filling.space(self._scene.asked.limits)
+        parts = shares(self._scene, among & self._scene.takers(part.dataset))
+        given = share_out(parts, sizes, there, each, room)
+        n_short = sum(lacking(sizes, there, given, each).values())
+        if n_short:
+            decided.short = (
+                f"Destination for {n_short} blocks of {self._parts.name(part)} not available"
+            )
+        for site, blocks in sorted(given.items()):
+            decided.open.append((Part(part.dataset, tuple(sorted(blocks)), whole=False), site))
+
+    def _propose(self, part: Part, site: int, group: int) -> None:
+        key = (part.dataset, site)
+        if key not in self._open:
+            self._open[key] = _Open(group, (self._turn, self._wishes))
+            self._opened.setdefault(part.dataset, set()).add(site)
+            self._turn += 1
+        self._open[key].blocks.update(part.blocks)
+        self._open[key].whole |= part.whole
+
+    def _actions(self, decided: _Decided) -> tuple[Action, ...]:
+        new, queued = ActionState.NEW, ActionState.QUEUED
+        return (
+            *(one for pair in decided.open for one in self._parts.actions(*pair, new)),
+            *(
+                one
+                for pair in decided.shared
+                for one in self._parts.actions(*pair, new, shared=True)
+            ),
+            *(one for pair in decided.waiting for one in self._parts.actions(*pair, queued)),
+        )
+
+
+def _meant(text: str, labels: Labels) -> list[int]:
+    if not _WILD & set(text):
+        place = labels.find(text)
+        return [place] if place >= 0 else []
+    return [int(place) for place in np.flatnonzero(match_ordered((text,), labels)).tolist()]

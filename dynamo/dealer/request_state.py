@@ -1,0 +1,53 @@
+"""Which actions of wishes are under way after the cycle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.lookup import Catalogue
+from dynamo.dealer.plan import Copies
+from dynamo.dealer.requests import Action, ActionState, Verdict
+
+
+def settled(scene: Scene, verdicts: Sequence[Verdict], copies: Copies) -> tuple[Verdict, ...]:
+    """Mark as queued the actions whose blocks are all in a copy; the others stay new."""
+    under_way = _UnderWay(scene, copies)
+    return tuple(
+        replace(verdict, actions=tuple(map(under_way.judged, verdict.actions)))
+        for verdict in verdicts
+    )
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """What the copies bring."""
+
+    scene: Scene
+    copies: Copies
+    catalogue: Catalogue = field(init=False)
+    cells: dict[tuple[int, int], int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.catalogue = Catalogue(self.scene)
+        pairs = zip(self.copies.site.tolist(), self.copies.dataset.tolist(), strict=True)
+        self.cells = {pair: place for place, pair in enumerate(pairs)}
+
+    def judged(self, action: Action) -> Action:
+        if action.state is not ActionState.NEW:
+            return action
+        site = self.scene.snapshot.sites.labels.find(action.site)
+        found = self.catalogue.find(action.item)
+        copy = self.cells.get((site, found.dataset)) if found is not None else None
+        if found is None or copy is None:
+            return action
+        brought = self._brought(copy)
+        wanted = (
+            {found.block}
+            if found.block is not None
+            else set(self.scene.blocks_of(found.dataset).tolist())
+        )
+        return replace(action, state=ActionState.QUEUED) if wanted <= brought else action
+
+    def _brought(self, copy: int) -> set[int]:
+        begin, end = int(self.copies.first[copy]), int(self.copies.first[copy + 1])
+        return set(self.copies.block[begin:end].tolist())

@@ -1,0 +1,250 @@
+"""Golden cases: inventories written as JSON, made into snapshots.
+
+What the first Dynamo did not know may stand in them as well: the `release` of a dataset, the
+`reliability` of a site, `null` for a quota that is missing, and blocks `in_use`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dynamo.errors import Invalid
+from dynamo.inventory import snapshot_builder as arranging
+from dynamo.inventory.snapshot import (
+    DATASET_STATUSES,
+    NOBODY,
+    SITE_KINDS,
+    SITE_STATUSES,
+    Column,
+    Datasets,
+    Definition,
+    Groups,
+    Lock,
+    Numbers,
+    Sites,
+    Snapshot,
+)
+from dynamo.policy.diagnostics import nearest
+from dynamo.policy.partitions import Partitions, read_partitions
+
+Json = Mapping[str, Any]
+_TB = 10**12
+_KINDS: Mapping[str, str] = {"mss": "tape"}
+_ATTRIBUTES: Mapping[str, tuple[str, type[np.generic]]] = {
+    "global_usage_rank": ("usage_rank", np.float64),
+    "global_demand_rank": ("demand_rank", np.float64),
+    "num_access": ("num_access", np.float64),
+    "last_access": ("last_access", np.int64),
+    "tape_copy_requested": ("tape_copy_requested", np.bool_),
+    "latest_production_release": ("latest_production_release", np.bool_),
+    "unknown_in_all_dbs": ("unknown_in_all_dbs", np.bool_),
+    "request_weight": ("request_weight", np.float64),
+    "release": ("release", np.str_),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case's inventory, ready to be decided about."""
+
+    snapshot: Snapshot
+    partitions: Partitions
+    now: float
+
+
+def load(case: Json) -> Case:
+    """Make a snapshot of a case's inventory. Raises Invalid where it contradicts itself."""
+    inventory = case["inventory"]
+    snapshot = snapshot_of(inventory)
+    partitions = read_partitions(snapshot.partitions)
+    if wrong := partitions.check_quotas(snapshot):
+        raise Invalid("; ".join(wrong))
+    return Case(snapshot, partitions, float(case["now"]))
+
+
+def snapshot_of(inventory: Json) -> Snapshot:
+    """Arrange a case's inventory as columns."""
+    sites = _sites(inventory["sites"])
+    groups = _groups(inventory["groups"])
+    listed: Sequence[Json] = inventory["datasets"]
+    _check(inventory)
+    datasets = arranging.datasets(
+        ids=range(len(listed)),
+        names=[one["name"] for one in listed],
+        status=[_place(one["status"], DATASET_STATUSES, "status") for one in listed],
+        updated=[one["last_update"] for one in listed],
+    )
+    raw = [(number, block) for number, one in enumerate(listed) for block in one["blocks"]]
+    blocks, datasets = arranging.blocks(
+        arranging.RawBlocks(
+            ids=range(len(raw)),
+            dataset_ids=[number for number, _ in raw],
+            size=[block["size"] for _, block in raw],
+            n_files=[block["num_files"] for _, block in raw],
+            names=[block["name"] for _, block in raw],
+        ),
+        datasets,
+    )
+    places = {(number, block["name"]): key for key, (number, block) in enumerate(raw)}
+    rows = list(_rows(listed, places))
+    wholes = [(number, replica) for number, one in enumerate(listed) for replica in one["replicas"]]
+    dataset_at, block_at = arranging.Keys.of(datasets.ids), arranging.Keys.of(blocks.ids)
+    replicas, block_replicas = arranging.replicas(
+        arranging.RawReplicas(
+            dataset=dataset_at([number for number, _ in wholes]),
+            site=[sites.labels.find(replica["site"]) for _, replica in wholes],
+            growing=["growing_group" in replica for _, replica in wholes],
+            group=[group_place(groups, replica.get("growing_group")) for _, replica in wholes],
+        ),
+        arranging.RawBlockReplicas(
+            ids=range(len(rows)),
+            block=block_at([row.block for row in rows]),
+            site=[sites.labels.find(row.site) for row in rows],
+            group=[group_place(groups, row.replica["group"]) for row in rows],
+            size=[row.size for row in rows],
+            n_files=[row.n_files for row in rows],
+            updated=[row.replica["last_update"] for row in rows],
+            complete=[row.complete for row in rows],
+            custodial=[bool(row.replica.get("custodial")) for row in rows],
+            in_use=[bool(row.replica.get("in_use")) for row in rows],
+        ),
+        blocks,
+        len(sites.labels),
+    )
+    definitions = tuple(
+        Definition(one["name"], one["definition"]) for one in inventory["partitions"]
+    )
+    return Snapshot(
+        sites=sites,
+        groups=groups,
+        datasets=datasets,
+        blocks=blocks,
+        replicas=replicas,
+        block_replicas=block_replicas,
+        partitions=definitions,
+        quotas=_quotas(definitions, inventory["sites"], sites),
+        locks=tuple(
+            Lock.on(one["item"], one.get("sites"), one.get("groups"))
+            for one in inventory.get("locks", ())
+        ),
+        protected_sites=frozenset(inventory.get("protected_sites") or ()),
+        waiting_copies=frozenset(inventory.get("pending_copy_items") or ()),
+        attributes=_attributes(listed, datasets),
+    )
+
+
+def _check(inventory: Json) -> None:
+    """Refuse what names something that is not there, or names a thing twice. Raises Invalid."""
+    sites, datasets = ([one["name"] for one in inventory[key]] for key in ("sites", "datasets"))
+    _once(sites, "")
+    _once(datasets, "")
+    for dataset in inventory["datasets"]:
+        blocks = [block["name"] for block in dataset["blocks"]]
+        within = f" in {dataset['name']}"
+        _once(blocks, within)
+        _once([replica["site"] for replica in dataset["replicas"]], within)
+        for replica in dataset["replicas"]:
+            _place(replica["site"], sites, "site")
+            parts = [part["block"] for part in replica["blocks"]]
+            _once(parts, f"{within} at {replica['site']}")
+            for part in parts:
+                _place(part, blocks, "block", within)
+
+
+def _once(names: Iterable[str], where: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise Invalid(f"{twice[0]} is there twice{where}")
+
+
+def _place(word: str, known: Sequence[str], what: str, where: str = "") -> int:
+    """Return the place of a word. Raises Invalid."""
+    if word not in known:
+        raise Invalid(f"there is no {what} {word}{where}{nearest(word, known)}")
+    return known.index(word)
+
+
+def _sites(listed: Sequence[Json]) -> Sites:
+    sites = arranging.sites(
+        ids=range(1, len(listed) + 1),
+        names=[one["name"] for one in listed],
+        kind=[
+            _place(_KINDS.get(one["storage_type"], one["storage_type"]), SITE_KINDS, "storage type")
+            for one in listed
+        ],
+        status=[_place(one["status"], SITE_STATUSES, "status") for one in listed],
+    )
+    known = {one["name"]: one.get("reliability", 1.0) for one in listed}
+    return replace(sites, reliability=np.array([known[name] for name in sites.labels], np.float64))
+
+
+def _groups(listed: Sequence[Json]) -> Groups:
+    named = [one for one in listed if one["name"] is not None]
+    return arranging.groups(
+        ids=range(1, len(named) + 1),
+        names=[one["name"] for one in named],
+        whole=[one["olevel"] == "Dataset" for one in named],
+    )
+
+
+def group_place(groups: Groups, name: str | None) -> int:
+    """Return a group's place; no name is nobody. Raises Invalid."""
+    if name is None:
+        return NOBODY
+    place = groups.labels.find(name)
+    if place < 0:
+        raise Invalid(f"there is no group {name}")
+    return place
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    block: int
+    site: str
+    replica: Json
+    size: int
+    n_files: int
+    complete: bool
+
+
+def _rows(listed: Sequence[Json], places: Mapping[tuple[int, str], int]) -> Iterator[_Row]:
+    for number, dataset in enumerate(listed):
+        blocks = {block["name"]: block for block in dataset["blocks"]}
+        for replica in dataset["replicas"]:
+            for part in replica["blocks"]:
+                block = blocks[part["block"]]
+                size, n_files = (
+                    part.get("size", block["size"]),
+                    part.get("num_files", block["num_files"]),
+                )
+                complete = "size" not in part or (
+                    size == block["size"] and n_files == block["num_files"]
+                )
+                yield _Row(
+                    places[number, part["block"]], replica["site"], part, size, n_files, complete
+                )
+
+
+def _quotas(definitions: Sequence[Definition], listed: Sequence[Json], sites: Sites) -> Numbers:
+    """Read quotas in TB: no entry is no space, negative is unlimited; unions have none."""
+    quotas = np.full((len(definitions), len(sites.labels)), np.nan)
+    for row, definition in enumerate(definitions):
+        unsaid = None if definition.text.strip().startswith("[") else 0
+        for one in listed:
+            given = one["quotas_tb"].get(definition.name, unsaid)
+            if given is not None:
+                quotas[row, sites.labels.find(one["name"])] = np.inf if given < 0 else given * _TB
+    return quotas
+
+
+def _attributes(listed: Sequence[Json], datasets: Datasets) -> dict[str, Column]:
+    order = datasets.ids.tolist()
+    return {
+        name: np.array(
+            [(listed[number].get("attrs") or {}).get(key, kind()) for number in order], kind
+        )
+        for key, (name, kind) in _ATTRIBUTES.items()
+    }

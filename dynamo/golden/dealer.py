@@ -1,0 +1,346 @@
+"""Golden cases of kind `dealer`: configurations of the first Dynamo, answered by our Dealer."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dynamo.dealer.engine import decide, merge, proposed
+from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.placement import Placing
+from dynamo.dealer.plan import Plan
+from dynamo.dealer.proposals import ANYWHERE, Proposals
+from dynamo.dealer.proposer import Voice, heard
+from dynamo.dealer.proposers.balancer import Balancer
+from dynamo.dealer.proposers.enforcer import Enforcer
+from dynamo.dealer.proposers.groups import Groups
+from dynamo.dealer.proposers.popularity import Popularity
+from dynamo.dealer.proposers.requests import Requests
+from dynamo.dealer.proposers.undertaker import Undertaker
+from dynamo.dealer.protections import Protections
+from dynamo.dealer.question import Limits, Question
+from dynamo.dealer.requests import Action, ActionState, Verdict, Wanted, Wish, WishState
+from dynamo.detox.engine import Question as Deletion
+from dynamo.detox.engine import decide as detox
+from dynamo.detox.plan import Plan as Deleted
+from dynamo.detox.plan import Verdict as Decided
+from dynamo.errors import Invalid
+from dynamo.golden.cases import Case, Json, load
+from dynamo.inventory.snapshot import Snapshot
+from dynamo.policy.diagnostics import nearest
+from dynamo.policy.placement_rules import enforcer_from
+from dynamo.policy.reader import Known, read_policy
+
+Answer = dict[str, Any]
+_TB = 1e12
+_WORDS = {Decided.PROTECT: "protect", Decided.DELETE: "delete", Decided.KEEP: "keep"}
+
+
+def _tb(config: Json, key: str, default: float) -> float:
+    return float(config[key]) * _TB if key in config else default
+
+
+def _requests(config: Json) -> Voice:
+    return Voice(
+        Requests(
+            max_size=_tb(config, "max_size", 0),
+            block_request_max=float(config.get("block_request_max", 0.5)),
+            overwritten_groups=tuple(config.get("overwritten_groups", ())),
+        )
+    )
+
+
+def _popularity(config: Json) -> Voice:
+    return Voice(
+        Popularity(
+            source_groups=tuple(config.get("source_groups", ())),
+            max_dataset_size=_tb(config, "max_dataset_size", 0),
+            max_replication=int(config.get("max_replication", 10)),
+            threshold=float(config.get("request_to_replica_threshold", 1.75)),
+            condition=config.get("condition"),
+        )
+    )
+
+
+def _balancer(config: Json) -> Voice:
+    return Voice(
+        Balancer(
+            target_reasons=dict(config.get("target_reasons", {})),
+            max_dataset_size=_tb(config, "max_dataset_size", 0),
+            max_cycle_volume=_tb(config, "max_cycle_volume", 35e12),
+        )
+    )
+
+
+def _undertaker(config: Json) -> Voice:
+    return Voice(Undertaker(additional_sites=tuple(config.get("additional_sites", ()))))
+
+
+def _enforcer(config: Json) -> Voice:
+    body = config.get("enforcer", config)
+    return Voice(Enforcer(rules=enforcer_from(body.get("policy", body))))
+
+
+def _groups(config: Json) -> Voice:
+    return Voice(Groups(from_groups=tuple(config.get("from_groups", ()))))
+
+
+PLUGINS: Mapping[str, tuple[str, Callable[[Json], Voice]]] = {
+    "requests": ("DirectRequests", _requests),
+    "popularity": ("Popularity", _popularity),
+    "balancer": ("Balancer", _balancer),
+    "undertaker": ("Undertaker", _undertaker),
+    "enforcer": ("Enforcer", _enforcer),
+    "groupreassign": ("GroupReassigner", _groups),
+}
+"""By the module of the first Dynamo: the name it shows, and how its configuration is read."""
+
+
+def _voices(plugins: Json) -> dict[str, Voice]:
+    found = {}
+    for spec in plugins.values():
+        module = spec["module"].partition(":")[0]
+        if module not in PLUGINS:
+            raise Invalid(f"there is no plug-in {module}{nearest(module, PLUGINS)}")
+        name, read = PLUGINS[module]
+        found[name] = Voice(read(spec.get("config") or {}).proposer, float(spec["priority"]))
+    return found
+
+
+def dealer(case: Json) -> Answer:
+    """Answer a cycle of the Dealer."""
+    try:
+        loaded = load(case)
+    except Invalid as wrong:
+        return _error("inventory", wrong)
+    try:
+        voices = _voices(case["dealer"]["config"]["plugins"])
+        last = _last_cycle(loaded, case)
+    except Invalid as wrong:
+        return _error("policy", wrong)
+    try:
+        asked = _question(loaded, case, last)
+        drawing = case["dealer"].get("distribution")
+        if drawing:
+            return {"status": "ok"} | _distribution(asked, voices, drawing)
+        answer = _decided(decide(asked, voices), case)
+    except Invalid as wrong:
+        return _error("run", wrong)
+    shown = {} if last is None else {"detox_decisions": _decisions(last)}
+    return {"status": "ok"} | answer | shown
+
+
+def planned(loaded: Case, case: Json) -> Plan:
+    """Return the plan for a case. Raises Invalid."""
+    asked = _question(loaded, case, _last_cycle(loaded, case))
+    return decide(asked, _voices(case["dealer"]["config"]["plugins"]))
+
+
+def _error(stage: str, wrong: Exception) -> Answer:
+    kind = type(wrong).__name__
+    return {"status": "error", "stage": stage, "error_type": kind, "error": str(wrong)}
+
+
+def _question(loaded: Case, case: Json, last: Deleted | None) -> Question:
+    config = case["dealer"]["config"]
+    return Question(
+        snapshot=loaded.snapshot,
+        partitions=loaded.partitions,
+        partition=config["partition_name"],
+        group=config["group_name"],
+        moment=loaded.now,
+        cycle=int(case["dealer"].get("cycle", 1)),
+        target_sites=tuple(config["target_sites"]),
+        limits=Limits(
+            occupancy=float(config["target_site_occupancy"]),
+            pending=float(config["max_site_pending_fraction"]),
+            volume=float(config["max_total_cycle_volume"]) * _TB,
+        ),
+        wishes=tuple(
+            _wish(number, one) for number, one in enumerate(case["dealer"].get("requests", ()), 1)
+        ),
+        protections=None if last is None else protections(last),
+    )
+
+
+def _wish(number: int, one: Json) -> Wish:
+    return Wish(
+        key=number,
+        items=tuple(Wanted.named(item) for item in one["items"]),
+        sites=tuple(one["sites"]),
+        copies=int(one.get("n", 1)),
+        group=one.get("group"),
+        activated=one.get("status") == "activated",
+        actions=tuple(
+            Action(Wanted.named(action["item"]), action["site"], ActionState(action["status"]))
+            for action in one.get("actions", ())
+        ),
+    )
+
+
+# --- the deletion pass before
+
+
+def _last_cycle(loaded: Case, case: Json) -> Deleted | None:
+    if not case["dealer"].get("detox_first"):
+        return None
+    known = Known(partitions=loaded.partitions.by_name)
+    policy = read_policy(case["policy"], str(case.get("id", "policy")), known=known).policy
+    rules = case["inventory"].get("enforcer")
+    enforcers = (enforcer_from(rules),) if rules else ()
+    return detox(Deletion(loaded.snapshot, loaded.partitions, policy, loaded.now, enforcers))
+
+
+def protections(last: Deleted) -> Protections:
+    """Return what a deletion pass decided, as the Dealer reads it."""
+    snapshot = last.snapshot
+    decisions = list(last.each_decision())
+    lines = [last.line(one.line).condition for one in decisions]
+    texts = ["" if line is None else line.text for line in lines]
+    reasons = sorted({text for text in texts if text})
+    return Protections(
+        dataset=np.array(
+            [snapshot.datasets.labels.find(one.dataset) for one in decisions], np.int32
+        ),
+        site=np.array([snapshot.sites.labels.find(one.site) for one in decisions], np.int32),
+        size=np.array([one.size for one in decisions], np.int64),
+        protected=np.array([one.verdict is Decided.PROTECT for one in decisions], np.bool_),
+        reason=np.array([reasons.index(text) if text else -1 for text in texts], np.int32),
+        reasons=tuple(reasons),
+    )
+
+
+def _decisions(last: Deleted) -> Answer:
+    found: Answer = {}
+    for one in last.each_decision():
+        condition = last.line(one.line).condition
+        text = None if condition is None else condition.text
+        entry = [one.dataset, one.size, _WORDS[one.verdict], one.line, text]
+        found.setdefault(one.site, []).append(entry)
+    return {site: sorted(entries, key=lambda entry: entry[:4]) for site, entries in found.items()}
+
+
+# --- the answer
+
+
+def _decided(plan: Plan, case: Json) -> Answer:
+    labels = plan.asked.snapshot.sites.labels
+    expected = (case.get("expected") or {}).get("requests_by_plugin") or {}
+    return {
+        "target_sites": [labels[place] for place in np.flatnonzero(plan.targets).tolist()],
+        "requests_by_plugin": {
+            name: _listed(plan.asked.snapshot, one, expected.get(name))
+            for name, one in plan.proposals.items()
+        },
+        "copies": _copies(plan),
+        "request_status": _statuses(plan),
+    }
+
+
+def _listed(snapshot: Snapshot, proposals: Proposals, expected: Json | None) -> Answer:
+    """Write proposals in their order, or sorted where that is a matter of chance."""
+    entries = [_proposal(snapshot, proposals, place) for place in range(len(proposals))]
+    ordered = proposals.ranked or len(proposals) <= 1
+    if expected is not None:
+        ordered = "ordered" in expected
+    if ordered:
+        return {"ordered": entries}
+    return {"unordered": sorted(entries, key=lambda entry: json.dumps(entry, sort_keys=True))}
+
+
+def _proposal(snapshot: Snapshot, proposals: Proposals, place: int) -> Answer:
+    site = int(proposals.site[place])
+    blocks = None if proposals.whole[place] else proposals.blocks_of(place).tolist()
+    return {
+        "dataset": snapshot.datasets.labels[int(proposals.dataset[place])],
+        "blocks": None if blocks is None else _names(snapshot, blocks),
+        "destination": None if site == ANYWHERE else snapshot.sites.labels[site],
+    }
+
+
+def _names(snapshot: Snapshot, blocks: Sequence[int]) -> list[str]:
+    names = snapshot.blocks.names or ()
+    return sorted(names[block] for block in blocks)
+
+
+def _copies(plan: Plan) -> list[Answer]:
+    return [
+        {
+            "dataset": copy.dataset,
+            "site": copy.site,
+            "blocks": _names(plan.asked.snapshot, copy.blocks.tolist()),
+            "group": copy.group,
+            "growing": copy.growing,
+            "size": copy.size,
+        }
+        for copy in plan.each_copy()
+    ]
+
+
+def _statuses(plan: Plan) -> Answer:
+    said = {verdict.key: verdict for verdict in plan.verdicts}
+    return {
+        str(wish.key): _status(said.get(wish.key) or _unheard(wish)) for wish in plan.asked.wishes
+    }
+
+
+def _unheard(wish: Wish) -> Verdict:
+    state = WishState.ACTIVATED if wish.activated else WishState.NEW
+    return Verdict(wish.key, state, None, wish.actions)
+
+
+def _status(verdict: Verdict) -> Answer:
+    """Write a verdict; what another request brings was no business of this one in the cases."""
+    own = [action for action in verdict.actions if not action.shared]
+    actions = sorted([str(action.item), action.site, action.state.value] for action in own)
+    state = verdict.state if own or not verdict.actions else WishState.COMPLETED
+    return {
+        "status": state.value,
+        "reason": verdict.reason,
+        "actions": actions or None,
+    }
+
+
+# --- draws
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """One cycle drawn over and over."""
+
+    scene: Scene
+    voices: dict[str, Voice]
+    proposals: dict[str, Proposals]
+
+    def plugin(self, rng: np.random.Generator) -> str | None:
+        """Return who speaks first."""
+        first = merge(self.scene, self.proposals, self.voices, rng).voice[:1].tolist()
+        return list(self.proposals)[first[0]] if first else None
+
+    def destination(self, rng: np.random.Generator) -> str | None:
+        """Return where the first copy goes; who proposes may have chosen that already."""
+        again = proposed(self.scene, self.voices, [rng] * len(self.voices))
+        merged = merge(self.scene, again, self.voices, rng)
+        placed = Placing(self.scene, merged, rng).run()
+        if not placed.accepted:
+            return None
+        return self.scene.snapshot.sites.labels[int(placed.site[placed.accepted[0]])]
+
+
+def _distribution(asked: Question, voices: dict[str, Voice], drawing: Json) -> Answer:
+    scene, count = Scene(asked), int(drawing["draws"])
+    taking_part = heard(voices)
+    chances = np.random.default_rng(asked.cycle).spawn(len(taking_part))
+    draws = _Draws(scene, taking_part, proposed(scene, taking_part, chances))
+    draw = draws.plugin if drawing["what"] == "plugin" else draws.destination
+    rng = np.random.default_rng(asked.cycle)
+    found = Counter(name for _ in range(count) if (name := draw(rng)) is not None)
+    labels = scene.snapshot.sites.labels
+    return {
+        "counts": dict(sorted(found.items())),
+        "draws": count,
+        "targets": [labels[place] for place in np.flatnonzero(scene.targets).tolist()],
+    }

@@ -1,0 +1,44 @@
+"""Listing a folder tree: what lies in each folder and whether all of it was seen."""
+
+import os
+import stat
+from collections.abc import Iterator
+
+from dynamo.storage.posix.tree import Path, Tree
+from dynamo.storage.protocol import Entry, Folder, moment
+
+
+def walk(tree: Tree, parts: Path, name: str) -> Iterator[Folder]:
+    """Yield the folders below `parts`, the first included, each once; memory holds one way down."""
+    waiting = [(tuple(parts), name)]
+    while waiting:
+        path, shown = waiting.pop()
+        folder, below = _read(tree, path, shown)
+        yield folder
+        waiting += [((*path, part), f"{shown}/{part}") for part in reversed(below)]
+
+
+def _read(tree: Tree, path: Path, name: str) -> tuple[Folder, list[str]]:
+    entries: list[Entry] = []
+    below: list[str] = []
+    try:
+        with tree.folder(path) as number, os.scandir(number) as found:
+            for item in found:
+                _sort(item, name, entries, below)
+    except OSError as error:
+        said = error.strerror or str(error)
+        return Folder(name, entries, complete=False, error=said, below=below), below
+    entries.sort(key=lambda entry: entry.lfn)
+    return Folder(name, entries, complete=True, below=sorted(below)), sorted(below)
+
+
+def _sort(item: os.DirEntry[str], name: str, entries: list[Entry], below: list[str]) -> None:
+    try:
+        known = item.stat(follow_symlinks=False)
+    except FileNotFoundError:  # gone since the folder was read
+        return
+    if stat.S_ISDIR(known.st_mode):
+        below.append(item.name)
+        return
+    size = known.st_size if stat.S_ISREG(known.st_mode) else None
+    entries.append(Entry(f"{name}/{item.name}", size, moment(known.st_mtime)))

@@ -1,0 +1,66 @@
+"""Whether anybody can write to an XRootD server: tried without credentials, in another process.
+
+The library finds credentials by itself and keeps what it has logged in with, so that a process that
+has some cannot play one that has none.
+"""
+
+import importlib
+import os
+import subprocess
+import sys
+
+from dynamo.storage.protocol import StorageError
+from dynamo.storage.xrootd.errors import failure
+from dynamo.storage.xrootd.server import Server, seconds
+
+_NOWHERE = "/nonexistent"
+_BARE = {
+    "HOME": _NOWHERE,
+    "XDG_RUNTIME_DIR": _NOWHERE,
+    "X509_USER_PROXY": _NOWHERE,
+    "X509_USER_CERT": _NOWHERE,
+    "X509_USER_KEY": _NOWHERE,
+    "XrdSecSSSKT": _NOWHERE,
+    "KRB5CCNAME": _NOWHERE,
+    # one that proves nothing keeps the library from looking for a real one
+    "BEARER_TOKEN": "none",
+}
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
+_NEW, _MAKE_PATH, _WRITE = 8, 256, 32768
+_YES, _NO, _UNCLEAR = 0, 10, 11
+
+
+def can_write(server: Server, path: str) -> bool:
+    """Tell whether a stranger can make this file; it is gone afterwards. Raises StorageError."""
+    env = {name: os.environ[name] for name in _KEPT if name in os.environ} | _BARE
+    answer = seconds(server.limits.answer)
+    command = [sys.executable, "-m", __name__, server.url(path), str(answer)]
+    try:
+        tried = subprocess.run(  # noqa: S603 - our own module, and a URL that was checked
+            command, env=env, capture_output=True, text=True, timeout=3 * answer + 30, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        raise StorageError("queue-timeout", f"{path}: a stranger got no answer") from late
+    if tried.returncode == _YES:
+        server.remove(path)
+        return True
+    if tried.returncode == _NO:
+        return False
+    said = tried.stdout.strip()[:500] or "it could not be tried without credentials"
+    raise StorageError("destination-error", f"{path}: {said}")
+
+
+def _try(url: str, answer: int) -> int:
+    client = importlib.import_module("XRootD.client")
+    file = client.File()
+    status, _ = file.open(url, _NEW | _MAKE_PATH | _WRITE, 0o644, timeout=answer)
+    if status.ok:
+        file.close(timeout=answer)
+        return _YES
+    failed = failure(status, "it", "destination-error")
+    sys.stdout.write(failed.detail)
+    return _NO if failed.reason == "permission-denied" else _UNCLEAR
+
+
+if __name__ == "__main__":
+    sys.exit(_try(sys.argv[1], int(sys.argv[2])))

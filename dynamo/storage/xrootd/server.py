@@ -1,0 +1,195 @@
+"""One XRootD server: its calls, each with a deadline.
+
+All calls and streams of a process to one server share one connection. The library is loaded with
+the first call, so that who never speaks XRootD does not pay for it.
+"""
+
+import functools
+import importlib
+import math
+import posixpath
+import re
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dynamo.storage.protocol import Stat, StorageError, moment
+from dynamo.storage.timeouts import Limits
+from dynamo.storage.xrootd.errors import EXISTS, NOT_FOUND, failure, number
+
+_CHECKSUM, _SPACE = 3, 5
+_WITH_STAT = 1
+_MAKE_PATH = 1
+_IS_FOLDER, _IS_OTHER = 2, 4
+_PARTIAL = 3
+_ADLER32 = re.compile(r"adler32 ([0-9a-fA-F]{1,8})", re.ASCII)
+_CHECKSUMS_AT_ONCE = 2
+"""Who asks a server for more than it computes at once is told to wait, for longer than it takes."""
+
+_SAME_FOR_READING = {"source-missing", "permission-denied", "service-busy", "queue-timeout"}
+"""Why a checksum is not told although the server may compute it."""
+
+
+def seconds(wanted: float) -> int:
+    """Return a deadline as the library takes it; 0 would mean its own default."""
+    return max(1, math.ceil(wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing in a folder; `stat` is None where it is no file."""
+
+    name: str
+    is_folder: bool
+    stat: Stat | None
+    modified: datetime
+
+
+@functools.cache
+def server(address: str, limits: Limits) -> "Server":
+    """Return the server at `root://host:port`; the same one for the same address."""
+    return Server(address, limits)
+
+
+class Server:
+    """What an XRootD server does with names; every failure is a StorageError."""
+
+    def __init__(self, address: str, limits: Limits) -> None:
+        """Take the address; nothing is connected before the first call."""
+        self.address = address
+        self.limits = limits
+        self._checksums = threading.Semaphore(_CHECKSUMS_AT_ONCE)
+
+    @functools.cached_property
+    def _calls(self) -> Any:
+        return self.library.FileSystem(f"{self.address}//")
+
+    @functools.cached_property
+    def library(self) -> Any:
+        """The library, with deadlines that fit ours; what the environment says wins."""
+        client = importlib.import_module("XRootD.client")
+        for name, value in {
+            "TimeoutResolution": 1,
+            "StreamTimeout": seconds(min(60, self.limits.silence)),
+            "ConnectionWindow": seconds(min(30, self.limits.answer)),
+            "ConnectionRetry": 1,
+            # for so long calls to a server that is away fail at once: a batch does not wait for it
+            # once per file
+            "StreamErrorWindow": seconds(self.limits.answer / 4),
+            "RequestTimeout": seconds(self.limits.answer),
+        }.items():
+            client.EnvPutInt(name, value)
+        return client
+
+    def url(self, path: str) -> str:
+        """Return the address of an absolute path."""
+        return f"{self.address}/{path}"
+
+    def stat(self, path: str) -> Stat | None:
+        """Return size and age; None where the server knows no such name."""
+        status, found = self._calls.stat(path, timeout=self._answer)
+        if not status.ok:
+            if number(status) == NOT_FOUND:
+                return None
+            raise failure(status, path, "destination-error")
+        if found.flags & (_IS_FOLDER | _IS_OTHER):
+            raise StorageError("destination-error", f"{path} is not a file")
+        return Stat(int(found.size), moment(int(found.modtime)))
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether there is a folder of that name."""
+        status, found = self._calls.stat(path, timeout=self._answer)
+        if not status.ok and number(status) != NOT_FOUND:
+            raise failure(status, path, "destination-error")
+        return bool(status.ok and found.flags & _IS_FOLDER)
+
+    def adler32(self, path: str) -> str | None:
+        """Ask for the checksum of a file; None where the server computes none.
+
+        A server that is too slow for the deadline goes on, and knows it when it is asked again.
+        """
+        deadline = seconds(self.limits.silence)
+        with self._checksums:
+            status, said = self._calls.query(
+                _CHECKSUM, f"{path}?cks.type=adler32", timeout=deadline
+            )
+        if not status.ok:
+            refused = failure(status, path, "destination-error")
+            if refused.unknown or refused.reason in _SAME_FOR_READING:
+                raise refused
+            return None
+        match = _ADLER32.match(said.decode("ascii", "replace"))
+        return match and match.group(1).lower().zfill(8)
+
+    def move(self, path: str, to: str) -> None:
+        """Give a file another name, in place of what has it."""
+        status, _ = self._calls.mv(path, to, timeout=self._answer)
+        if number(status) == EXISTS:  # not every server replaces; what lies there is known as wrong
+            self.remove(to)
+            status, _ = self._calls.mv(path, to, timeout=self._answer)
+        elif number(status) == NOT_FOUND and self.stat(path) is not None:
+            self.make_folder(posixpath.dirname(to))
+            status, _ = self._calls.mv(path, to, timeout=self._answer)
+        if not status.ok:
+            raise failure(status, to, "destination-error")
+
+    def remove(self, path: str) -> bool:
+        """Remove a file; False where there was none."""
+        status, _ = self._calls.rm(path, timeout=self._answer)
+        if not status.ok and number(status) != NOT_FOUND:
+            raise failure(status, path, "destination-error")
+        return bool(status.ok)
+
+    def remove_folder(self, path: str) -> bool:
+        """Remove a folder if it is empty; False where it stays."""
+        return bool(self._calls.rmdir(path, timeout=self._answer)[0].ok)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+        status, _ = self._calls.mkdir(path, _MAKE_PATH, 0o755, timeout=self._answer)
+        if not status.ok and number(status) != EXISTS:
+            raise failure(status, path, "destination-error")
+
+    def entries(self, path: str) -> list[Found]:
+        """List a folder. Raises StorageError unless all of it was seen."""
+        deadline = seconds(self.limits.silence)
+        status, listed = self._calls.dirlist(path, _WITH_STAT, timeout=deadline)
+        if not status.ok:
+            raise failure(status, path, "destination-error")
+        if status.code == _PARTIAL:
+            raise StorageError("destination-error", f"{path}: some servers did not answer")
+        return [
+            found
+            for entry in (listed or ())
+            if (found := self._found(path, entry.name, entry.statinfo)) is not None
+        ]
+
+    def free(self, path: str) -> int | None:
+        """Return the bytes that can be written; None where the server cannot tell."""
+        status, said = self._calls.query(_SPACE, path, timeout=self._answer)
+        if not status.ok:
+            refused = failure(status, path, "destination-error")
+            if refused.unknown:
+                raise refused
+            return None
+        told = re.search(r"oss\.free=([0-9]+)", said.decode("ascii", "replace"))
+        return int(told.group(1)) if told else None
+
+    def _found(self, path: str, name: str, info: Any) -> Found | None:
+        if "/" in name or name in {"", ".", ".."}:
+            raise StorageError("destination-error", f"{path} lists an impossible name")
+        if info is None:  # gone since the folder was read, or not told
+            status, info = self._calls.stat(f"{path}/{name}", timeout=self._answer)
+            if number(status) == NOT_FOUND:
+                return None
+            if not status.ok:
+                raise failure(status, f"{path}/{name}", "destination-error")
+        modified = moment(int(info.modtime))
+        is_file = not info.flags & (_IS_FOLDER | _IS_OTHER)
+        stat = Stat(int(info.size), modified) if is_file else None
+        return Found(name, bool(info.flags & _IS_FOLDER), stat, modified)
+
+    @property
+    def _answer(self) -> int:
+        return seconds(self.limits.answer)
