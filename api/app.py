@@ -6,9 +6,17 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
 
-from api import auth, certificate, client, decoding, metrics, problems, wlcg
-from api import openapi as docs
-from api import openapi_responses as described
+from api import (
+    auth,
+    certificate,
+    client,
+    decoding,
+    metrics,
+    openapi,
+    openapi_responses,
+    problems,
+    wlcg,
+)
 from api.context import equip
 from api.resources import (
     accesses,
@@ -77,7 +85,7 @@ class _Api(Api):  # type: ignore[misc]
     @property
     def __schema__(self) -> dict[str, Any]:
         """Describe the interface, with every answer that a call may give."""
-        return described.with_answers(super().__schema__)
+        return openapi_responses.with_answers(super().__schema__)
 
     def error_router(self, original_handler: object, error: Exception) -> Response:
         """Leave errors to the application."""
@@ -136,12 +144,12 @@ def _describe(app: Flask) -> None:
     api = _Api(
         v1,
         version="1",
-        title=docs.TITLE,
-        description=docs.DESCRIPTION,
+        title=openapi.TITLE,
+        description=openapi.DESCRIPTION,
         doc="/",
-        authorizations=docs.AUTHORIZATIONS,
+        authorizations=openapi.AUTHORIZATIONS,
         security="bearer",
         validate=False,
     )
-    api.add_namespace(docs.ns)
+    api.add_namespace(openapi.ns)
     app.register_blueprint(v1)

@@ -18,8 +18,7 @@ from dynamo.inventory import names
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.scopes import CREATE, MODIFY
 from dynamo.inventory.states import Role
-from dynamo.services import authorization as admission
-from dynamo.services import users
+from dynamo.services import authorization, users
 from dynamo.settings import Token
 
 MOST_BYTES = 16_384
@@ -202,7 +201,7 @@ def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
         return True
     if cell in CREATING:
         return caller.scopes.mention(CREATE)
-    return caller.scopes.permit(MODIFY, admission.namespace(use().settings).of(caller.name))
+    return caller.scopes.permit(MODIFY, authorization.namespace(use().settings).of(caller.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import msgspec
 from flask_restx import Namespace
 
 from dynamo.errors import RETRYABLE
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 
 TITLE = "Dynamo"
 DESCRIPTION = (
@@ -27,26 +27,26 @@ AUTHORIZATIONS = {
 }
 
 BODIES = (
-    asked.Injection,
-    asked.Uploaded,
-    asked.Copy,
-    asked.Closure,
-    asked.Deletion,
-    asked.Places,
-    asked.SiteBody,
-    asked.QuotaBody,
-    asked.UserQuotaBody,
-    asked.SwitchBody,
-    asked.LockBody,
-    asked.AccessReport,
-    asked.DemandReport,
-    asked.PartitionBody,
-    asked.PolicyBody,
-    asked.CycleBody,
-    asked.ScanBody,
-    asked.Release,
-    asked.OfficialDataset,
-    asked.DatasetChange,
+    schemas.Injection,
+    schemas.Uploaded,
+    schemas.Copy,
+    schemas.Closure,
+    schemas.Deletion,
+    schemas.Places,
+    schemas.SiteBody,
+    schemas.QuotaBody,
+    schemas.UserQuotaBody,
+    schemas.SwitchBody,
+    schemas.LockBody,
+    schemas.AccessReport,
+    schemas.DemandReport,
+    schemas.PartitionBody,
+    schemas.PolicyBody,
+    schemas.CycleBody,
+    schemas.ScanBody,
+    schemas.Release,
+    schemas.OfficialDataset,
+    schemas.DatasetChange,
 )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dynamo.running import run_file as record
+from dynamo.running import run_file
 from dynamo.running.process import spawn, stop
 from dynamo.running.run_file import Running
 
@@ -34,7 +34,7 @@ class System:
     @property
     def running(self) -> Running:
         """Return what it says of itself."""
-        found = record.read(self.data)
+        found = run_file.read(self.data)
         assert found is not None, self.said
         return found
 

@@ -1,7 +1,6 @@
 """The deletion pool: condemns under the guard, deletes when the grace is over."""
 
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.deletions import reaper as removing
+from dynamo.services.deletions import condemnation, reaper
 from workers.app import app
 from workers.tools import tools
 
@@ -9,10 +8,10 @@ from workers.tools import tools
 @app.task(name="condemn")
 def condemn(request_ids: list[int]) -> None:
     """Condemn what deletion requests name."""
-    condemning.condemn(tools(), request_ids)
+    condemnation.condemn(tools(), request_ids)
 
 
 @app.task(name="delete")
 def delete(deletion_ids: list[int]) -> None:
     """Delete a batch of files; when a file is tried again is decided by its row."""
-    removing.remove(tools(), deletion_ids)
+    reaper.remove(tools(), deletion_ids)

@@ -3,14 +3,13 @@
 from celery.signals import worker_ready
 
 from celeryconfig import EVERY
-from dynamo.services import cycles
-from dynamo.services import periodic as beats
-from dynamo.services.dealer import planner as planning
-from dynamo.services.evacuation import runner as evacuating
-from dynamo.services.injection import closure as closures
-from dynamo.services.maintenance import sweeper as sweeps
-from dynamo.services.sites import feeds as feeding
-from dynamo.services.sites import health as tending
+from dynamo.services import cycles, periodic
+from dynamo.services.dealer import planner
+from dynamo.services.evacuation import runner as evacuation_runner
+from dynamo.services.injection import closure
+from dynamo.services.maintenance import sweeper
+from dynamo.services.sites import feeds as site_feeds
+from dynamo.services.sites import health as site_health
 from workers.app import app
 from workers.tools import tools
 
@@ -18,7 +17,7 @@ from workers.tools import tools
 @app.task(name="plan")
 def plan(request_ids: list[int]) -> None:
     """Plan copy requests."""
-    planning.plan(tools(), request_ids)
+    planner.plan(tools(), request_ids)
 
 
 @app.task(name="detox")
@@ -42,32 +41,32 @@ def cycle(cycle_ids: list[int]) -> None:
 @app.task(name="close-idle")
 def close_idle() -> None:
     """Close blocks that took no file for long."""
-    beats.once(tools(), "close-idle", EVERY["close-idle"], closures.close_idle)
+    periodic.once(tools(), "close-idle", EVERY["close-idle"], closure.close_idle)
 
 
 @app.task(name="tend")
 def tend() -> None:
     """Send probes to the sites, and follow what is known of them."""
-    if beats.once(tools(), "tend", EVERY["tend"], tending.tend):
-        tending.send(tools())
+    if periodic.once(tools(), "tend", EVERY["tend"], site_health.tend):
+        site_health.send(tools())
 
 
 @app.task(name="evacuate")
 def evacuate(_none: list[int] | None = None) -> None:
     """Bring the evacuation of dying sites forward."""
-    beats.once(tools(), "evacuate", EVERY["evacuate"], evacuating.evacuate)
+    periodic.once(tools(), "evacuate", EVERY["evacuate"], evacuation_runner.evacuate)
 
 
 @app.task(name="feed")
 def feed() -> None:
     """Read the feeds that are due."""
-    beats.once(tools(), "feed", EVERY["feed"], feeding.read)
+    periodic.once(tools(), "feed", EVERY["feed"], site_feeds.read)
 
 
 @app.task(name="sweep")
 def sweep() -> None:
     """Send again what nobody works on."""
-    if sweeps.sweep(tools()):
+    if sweeper.sweep(tools()):
         cycles.sweep(tools())
 
 

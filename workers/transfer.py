@@ -1,8 +1,8 @@
 """The transfer pool: injects, copies, verifies, closes blocks."""
 
-from dynamo.services.injection import closure as closures
-from dynamo.services.requests import views as requests
-from dynamo.services.transfers import executor as transferring
+from dynamo.services.injection import closure
+from dynamo.services.requests import views as request_views
+from dynamo.services.transfers import executor as transfer_executor
 from workers.app import app
 from workers.tools import tools
 
@@ -13,13 +13,13 @@ def inject(request_ids: list[int]) -> None:
 
     The first batch here, the others by further messages.
     """
-    transferring.inject(tools(), request_ids)
+    transfer_executor.inject(tools(), request_ids)
 
 
 @app.task(name="transfer")
 def transfer(transfer_ids: list[int]) -> None:
     """Bring a batch of files from their jobs; when a file is tried again is decided by its row."""
-    transferring.carry(tools(), transfer_ids)
+    transfer_executor.carry(tools(), transfer_ids)
 
 
 @app.task(name="copy")
@@ -28,16 +28,16 @@ def copy(transfer_ids: list[int]) -> None:
 
     When a file is tried again is decided by its row.
     """
-    transferring.carry(tools(), transfer_ids)
+    transfer_executor.carry(tools(), transfer_ids)
 
 
 @app.task(name="refresh")
 def refresh(request_ids: list[int]) -> None:
     """See how injections stand that wait for files of earlier ones."""
-    requests.refresh(tools(), request_ids)
+    request_views.refresh(tools(), request_ids)
 
 
 @app.task(name="close")
 def close(request_ids: list[int]) -> None:
     """Close the blocks of finished datasets and see what is still awaited."""
-    closures.close(tools(), request_ids)
+    closure.close(tools(), request_ids)

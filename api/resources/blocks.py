@@ -3,9 +3,7 @@
 from flask import Response
 from flask_restx import Resource
 
-from api import openapi as docs
-from api import queries
-from api import responses as answers
+from api import openapi, queries, responses
 from api.context import use
 from dynamo.services.catalogue import blocks
 
@@ -13,12 +11,12 @@ from dynamo.services.catalogue import blocks
 class Blocks(Resource):  # type: ignore[misc]
     """All blocks."""
 
-    @docs.pages("dataset", "block")
+    @openapi.pages("dataset", "block")
     def get(self) -> Response:
         """List blocks with their replicas."""
         queries.known("dataset", "block", "limit", "cursor")
         dataset, block = queries.glob("dataset"), queries.block("block")
-        return answers.page(blocks.some(use(), dataset, block, queries.place()))
+        return responses.page(blocks.some(use(), dataset, block, queries.place()))
 
 
-docs.ns.add_resource(Blocks, "/blocks", endpoint="blocks")
+openapi.ns.add_resource(Blocks, "/blocks", endpoint="blocks")

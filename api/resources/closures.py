@@ -1,20 +1,20 @@
 """Closures: production of a dataset is finished."""
 
-from api import openapi as docs
+from api import openapi
 from api.resources.requests import Collection, One
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
-from dynamo.services.injection import closure as closures
+from dynamo.services.injection import closure
 
 
-@docs.filing(asked.Closure)
+@openapi.filing(schemas.Closure)
 class Closures(Collection):
     """Finish a dataset: it takes no more files."""
 
     kind = RequestKind.CLOSURE
     plural = "closures"
-    body = asked.Closure
-    file = staticmethod(closures.file)
+    body = schemas.Closure
+    file = staticmethod(closure.file)
 
 
 class ClosureOne(One):
@@ -23,5 +23,5 @@ class ClosureOne(One):
     kind = RequestKind.CLOSURE
 
 
-docs.ns.add_resource(Closures, "/closures", endpoint="closures")
-docs.ns.add_resource(ClosureOne, "/closures/<request_id>", endpoint="closures_one")
+openapi.ns.add_resource(Closures, "/closures", endpoint="closures")
+openapi.ns.add_resource(ClosureOne, "/closures/<request_id>", endpoint="closures_one")

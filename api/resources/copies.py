@@ -1,20 +1,20 @@
 """Copies: the wish that data be at a site."""
 
-from api import openapi as docs
+from api import openapi
 from api.resources.requests import Collection, One
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
-from dynamo.services.copies import submission as copies
+from dynamo.services.copies import submission as copies_submission
 
 
-@docs.filing(asked.Copy)
+@openapi.filing(schemas.Copy)
 class Copies(Collection):
     """Wish that data be at a site, or at some of several."""
 
     kind = RequestKind.COPY
     plural = "copies"
-    body = asked.Copy
-    file = staticmethod(copies.file)
+    body = schemas.Copy
+    file = staticmethod(copies_submission.file)
 
 
 class CopyOne(One):
@@ -23,5 +23,5 @@ class CopyOne(One):
     kind = RequestKind.COPY
 
 
-docs.ns.add_resource(Copies, "/copies", endpoint="copies")
-docs.ns.add_resource(CopyOne, "/copies/<request_id>", endpoint="copies_one")
+openapi.ns.add_resource(Copies, "/copies", endpoint="copies")
+openapi.ns.add_resource(CopyOne, "/copies/<request_id>", endpoint="copies_one")

@@ -3,41 +3,39 @@
 from flask import Response, request
 from flask_restx import Resource
 
-from api import decoding, queries
-from api import openapi as docs
-from api import responses as answers
+from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import use
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import DatasetStatus
 from dynamo.services.catalogue import datasets
 from dynamo.services.catalogue.datasets import DatasetFilter
-from dynamo.services.official import registration as registering
+from dynamo.services.official import registration
 
 
 class Datasets(Resource):  # type: ignore[misc]
     """All datasets."""
 
-    @docs.pages("name", "owner", "status")
+    @openapi.pages("name", "owner", "status")
     def get(self) -> Response:
         """List datasets by name."""
         queries.known("name", "owner", "status", "limit", "cursor")
         wanted = DatasetFilter(
             queries.glob("name"), queries.exact("owner"), queries.one_of("status", DatasetStatus)
         )
-        return answers.page(datasets.some(use(), wanted, queries.place()))
+        return responses.page(datasets.some(use(), wanted, queries.place()))
 
-    @docs.bodies(asked.OfficialDataset)
+    @openapi.bodies(schemas.OfficialDataset)
     def post(self) -> Response:
         """Register official data that lie at sites already; repeating it changes nothing.
 
         One dataset or a list of them. Answers with how much was new.
         """
         queries.known()
-        one_or_more = asked.OfficialDataset | asked.OfficialDatasets
+        one_or_more = schemas.OfficialDataset | schemas.OfficialDatasets
         body = decoding.body(request, one_or_more)
-        wanted = (body,) if isinstance(body, asked.OfficialDataset) else body
-        return answers.ok(registering.register(use(), wanted, caller()))
+        wanted = (body,) if isinstance(body, schemas.OfficialDataset) else body
+        return responses.ok(registration.register(use(), wanted, caller()))
 
 
 class Dataset(Resource):  # type: ignore[misc]
@@ -46,15 +44,15 @@ class Dataset(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show a dataset; its name stands here without the first slash."""
         queries.known()
-        return answers.ok(datasets.show(use(), f"/{name}"))
+        return responses.ok(datasets.show(use(), f"/{name}"))
 
-    @docs.body(asked.DatasetChange)
+    @openapi.body(schemas.DatasetChange)
     def patch(self, name: str) -> Response:
         """Change status, type or owner; the rest stays as it is."""
         queries.known()
-        body = decoding.body(request, asked.DatasetChange)
-        return answers.ok(datasets.change(use(), f"/{name}", body, caller()))
+        body = decoding.body(request, schemas.DatasetChange)
+        return responses.ok(datasets.change(use(), f"/{name}", body, caller()))
 
 
-docs.ns.add_resource(Datasets, "/datasets", endpoint="datasets")
-docs.ns.add_resource(Dataset, "/datasets/<path:name>", endpoint="dataset")
+openapi.ns.add_resource(Datasets, "/datasets", endpoint="datasets")
+openapi.ns.add_resource(Dataset, "/datasets/<path:name>", endpoint="dataset")

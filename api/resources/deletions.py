@@ -1,20 +1,20 @@
 """Deletions: replicas at a site, or data everywhere."""
 
-from api import openapi as docs
+from api import openapi
 from api.resources.requests import Collection, One
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
-from dynamo.services.deletions import submission as deletions
+from dynamo.services.deletions import submission as deletions_submission
 
 
-@docs.filing(asked.Deletion)
+@openapi.filing(schemas.Deletion)
 class Deletions(Collection):
     """Remove replicas at a site, or data everywhere and their names."""
 
     kind = RequestKind.DELETION
     plural = "deletions"
-    body = asked.Deletion
-    file = staticmethod(deletions.file)
+    body = schemas.Deletion
+    file = staticmethod(deletions_submission.file)
 
 
 class DeletionOne(One):
@@ -23,5 +23,5 @@ class DeletionOne(One):
     kind = RequestKind.DELETION
 
 
-docs.ns.add_resource(Deletions, "/deletions", endpoint="deletions")
-docs.ns.add_resource(DeletionOne, "/deletions/<request_id>", endpoint="deletions_one")
+openapi.ns.add_resource(Deletions, "/deletions", endpoint="deletions")
+openapi.ns.add_resource(DeletionOne, "/deletions/<request_id>", endpoint="deletions_one")

@@ -3,9 +3,7 @@
 from flask import Response
 from flask_restx import Resource
 
-from api import openapi as docs
-from api import queries
-from api import responses as answers
+from api import openapi, queries, responses
 from api.context import use
 from dynamo.services.catalogue import files
 from dynamo.services.catalogue.files import FileFilter
@@ -14,12 +12,12 @@ from dynamo.services.catalogue.files import FileFilter
 class Files(Resource):  # type: ignore[misc]
     """All files."""
 
-    @docs.pages("dataset", "block", "lfn")
+    @openapi.pages("dataset", "block", "lfn")
     def get(self) -> Response:
         """List files of a dataset or a block, or one by its name."""
         queries.known("dataset", "block", "lfn", "limit", "cursor")
         wanted = FileFilter(queries.glob("dataset"), queries.block("block"), queries.glob("lfn"))
-        return answers.page(files.some(use(), wanted, queries.place()))
+        return responses.page(files.some(use(), wanted, queries.place()))
 
 
-docs.ns.add_resource(Files, "/files", endpoint="files")
+openapi.ns.add_resource(Files, "/files", endpoint="files")

@@ -3,8 +3,7 @@
 from flask import Response
 from flask_restx import Resource
 
-from api import openapi as docs
-from api import responses as answers
+from api import openapi, responses
 from api.context import queues, use
 from api.problems import RETRY_AFTER
 from dynamo.services.maintenance import health
@@ -13,14 +12,14 @@ from dynamo.services.maintenance import health
 class Health(Resource):  # type: ignore[misc]
     """Database, broker, beat and queues."""
 
-    @docs.ns.doc(security=[])  # type: ignore[untyped-decorator]
+    @openapi.ns.doc(security=[])  # type: ignore[untyped-decorator]
     def get(self) -> Response:
         """Say how things are: 200 also when all is only slower; 503 without database."""
         found = health.check(use(), queues())
-        answer = answers.ok(found.item(), 200 if found.database else 503)
+        answer = responses.ok(found.item(), 200 if found.database else 503)
         if not found.database:
             answer.headers["Retry-After"] = RETRY_AFTER
         return answer
 
 
-docs.ns.add_resource(Health, "/health", endpoint="health")
+openapi.ns.add_resource(Health, "/health", endpoint="health")

@@ -5,31 +5,29 @@ from typing import Any
 from flask import Response, request
 from flask_restx import Resource
 
-from api import decoding, queries
-from api import openapi as docs
-from api import responses as answers
+from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import use
 from api.resources.requests import Collection, One, number
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
 from dynamo.services.idempotency import Key
-from dynamo.services.injection import submission as injection
-from dynamo.services.requests import views as requests
+from dynamo.services.injection import submission as injection_submission
+from dynamo.services.requests import views as request_views
 
 
-@docs.filing(asked.Injection)
+@openapi.filing(schemas.Injection)
 class Injections(Collection):
     """Hand files over: pulled from their source, or booked for upload."""
 
     kind = RequestKind.INJECTION
     plural = "injections"
-    body = asked.Injection
-    file = staticmethod(injection.file)
+    body = schemas.Injection
+    file = staticmethod(injection_submission.file)
 
     def filed(self, wanted: Any, key: Key | None) -> tuple[int, dict[str, object]]:
         """Hand files over; return the request's id and the request object with its files."""
-        filed: dict[str, Any] = injection.hand_over(use(), wanted, caller(), key)
+        filed: dict[str, Any] = injection_submission.hand_over(use(), wanted, caller(), key)
         return filed["id"], filed
 
 
@@ -42,17 +40,17 @@ class InjectionOne(One):
 class Uploads(Resource):  # type: ignore[misc]
     """The files of an injection that their job writes itself."""
 
-    @docs.body(asked.Uploaded)
+    @openapi.body(schemas.Uploaded)
     def post(self, request_id: str) -> Response:
         """Say that files (`{}` = all) lie at their upload addresses."""
         queries.known()
         key = number(RequestKind.INJECTION, request_id)
-        wanted: asked.Uploaded = decoding.body(request, asked.Uploaded, empty=b"{}")
-        injection.uploaded(use(), key, wanted.lfns, caller())
-        shown = requests.show(use(), RequestKind.INJECTION, key)
-        return answers.accepted(answers.encode(shown), f"/v1/injections/{key}")
+        wanted: schemas.Uploaded = decoding.body(request, schemas.Uploaded, empty=b"{}")
+        injection_submission.uploaded(use(), key, wanted.lfns, caller())
+        shown = request_views.show(use(), RequestKind.INJECTION, key)
+        return responses.accepted(responses.encode(shown), f"/v1/injections/{key}")
 
 
-docs.ns.add_resource(Injections, "/injections", endpoint="injections")
-docs.ns.add_resource(InjectionOne, "/injections/<request_id>", endpoint="injections_one")
-docs.ns.add_resource(Uploads, "/injections/<request_id>/uploaded", endpoint="uploaded")
+openapi.ns.add_resource(Injections, "/injections", endpoint="injections")
+openapi.ns.add_resource(InjectionOne, "/injections/<request_id>", endpoint="injections_one")
+openapi.ns.add_resource(Uploads, "/injections/<request_id>/uploaded", endpoint="uploaded")

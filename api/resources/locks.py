@@ -3,32 +3,30 @@
 from flask import Response, request
 from flask_restx import Resource
 
-from api import decoding, queries
-from api import openapi as docs
-from api import responses as answers
+from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import use
 from dynamo.errors import NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services.policies import locks
 
 
 class Locks(Resource):  # type: ignore[misc]
     """The locks that hold."""
 
-    @docs.pages("dataset", "owner")
+    @openapi.pages("dataset", "owner")
     def get(self) -> Response:
         """List the locks that have not expired: all, those that concern a dataset, an owner's."""
         queries.known("dataset", "owner", "limit", "cursor")
         dataset, owner = queries.exact("dataset"), queries.exact("owner")
-        return answers.page(locks.some(use(), dataset, owner, queries.place()))
+        return responses.page(locks.some(use(), dataset, owner, queries.place()))
 
-    @docs.body(asked.LockBody)
+    @openapi.body(schemas.LockBody)
     def post(self) -> Response:
         """Set a lock; the same lock again gets the new end and reason."""
         queries.known()
-        lock, new = locks.put(use(), decoding.body(request, asked.LockBody), caller())
-        answer = answers.ok(lock, 201 if new else 200)
+        lock, new = locks.put(use(), decoding.body(request, schemas.LockBody), caller())
+        answer = responses.ok(lock, 201 if new else 200)
         answer.headers["Location"] = f"/v1/locks/{lock['id']}"
         return answer
 
@@ -39,12 +37,12 @@ class Lock(Resource):  # type: ignore[misc]
     def get(self, lock_id: str) -> Response:
         """Show a lock."""
         queries.known()
-        return answers.ok(locks.show(use(), _number(lock_id)))
+        return responses.ok(locks.show(use(), _number(lock_id)))
 
     def delete(self, lock_id: str) -> Response:
         """Take a lock away; answers with what it was."""
         queries.known()
-        return answers.ok(locks.remove(use(), _number(lock_id), caller()))
+        return responses.ok(locks.remove(use(), _number(lock_id), caller()))
 
 
 def _number(text: str) -> int:
@@ -53,5 +51,5 @@ def _number(text: str) -> int:
     return int(text)
 
 
-docs.ns.add_resource(Locks, "/locks", endpoint="locks")
-docs.ns.add_resource(Lock, "/locks/<lock_id>", endpoint="lock")
+openapi.ns.add_resource(Locks, "/locks", endpoint="locks")
+openapi.ns.add_resource(Lock, "/locks/<lock_id>", endpoint="lock")

@@ -3,9 +3,7 @@
 from flask import Response
 from flask_restx import Resource
 
-from api import openapi as docs
-from api import queries
-from api import responses as answers
+from api import openapi, queries, responses
 from api.context import use
 from dynamo.services.catalogue import replicas
 from dynamo.services.catalogue.replicas import ReplicaFilter
@@ -14,14 +12,14 @@ from dynamo.services.catalogue.replicas import ReplicaFilter
 class Replicas(Resource):  # type: ignore[misc]
     """All block replicas."""
 
-    @docs.pages("dataset", "site", "group")
+    @openapi.pages("dataset", "site", "group")
     def get(self) -> Response:
         """List block replicas."""
         queries.known("dataset", "site", "group", "limit", "cursor")
         wanted = ReplicaFilter(
             queries.glob("dataset"), queries.glob("site"), queries.exact("group")
         )
-        return answers.page(replicas.some(use(), wanted, queries.place()))
+        return responses.page(replicas.some(use(), wanted, queries.place()))
 
 
-docs.ns.add_resource(Replicas, "/replicas", endpoint="replicas")
+openapi.ns.add_resource(Replicas, "/replicas", endpoint="replicas")

@@ -7,21 +7,18 @@ import msgspec
 from flask import Response, request
 from flask_restx import Resource
 
-from api import decoding, queries
-from api import openapi as docs
-from api import responses as answers
+from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import use
 from api.problems import Malformed
 from dynamo.errors import NotFound
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestKind, RequestState
-from dynamo.services import cancellation
-from dynamo.services import idempotency as kept
+from dynamo.services import cancellation, idempotency
 from dynamo.services.context import Tools
 from dynamo.services.idempotency import Key
 from dynamo.services.pagination import Page, write
-from dynamo.services.requests import views as requests
+from dynamo.services.requests import views as request_views
 from dynamo.services.requests.views import RequestFilter
 
 File: TypeAlias = "staticmethod[[Tools, Any, Caller, Key | None], int]"
@@ -38,7 +35,7 @@ class Collection(Resource):  # type: ignore[misc]
     body: ClassVar[type]
     file: "ClassVar[File]"
 
-    @docs.pages("state", "dataset", "owner")
+    @openapi.pages("state", "dataset", "owner")
     def get(self) -> Response:
         """List requests, newest first."""
         queries.known("state", "dataset", "owner", "limit", "cursor")
@@ -50,27 +47,30 @@ class Collection(Resource):  # type: ignore[misc]
         place = queries.place()
         after = place.span((int,)).after
         cursor = None if after is None else int(after[0])
-        items, following = requests.page(use(), self.kind, filters, cursor, place.limit)
+        items, following = request_views.page(use(), self.kind, filters, cursor, place.limit)
         position = None if following is None else (following,)
-        return answers.page(Page(items, write(position)))
+        return responses.page(Page(items, write(position)))
 
     def post(self) -> Response:
         """File a request; the same Idempotency-Key gets the same answer."""
         queries.known()
         wanted = decoding.body(request, self.body)
         key = idempotency_key(self.plural, wanted)
-        if key is not None and (first := kept.kept(use().begin, caller().name, key)) is not None:
-            return answers.accepted(first, self._location(msgspec.json.decode(first)["id"]))
+        if (
+            key is not None
+            and (first := idempotency.kept(use().begin, caller().name, key)) is not None
+        ):
+            return responses.accepted(first, self._location(msgspec.json.decode(first)["id"]))
         request_id, filed = self.filed(wanted, key)
-        answer = answers.encode(filed)
+        answer = responses.encode(filed)
         if key is not None:
-            kept.keep(use().begin, caller().name, key, answer)
-        return answers.accepted(answer, self._location(request_id))
+            idempotency.keep(use().begin, caller().name, key, answer)
+        return responses.accepted(answer, self._location(request_id))
 
     def filed(self, wanted: Any, key: Key | None) -> tuple[int, dict[str, object]]:
         """File what is wanted; return the request's id and the request object."""
         request_id = self.file(use(), wanted, caller(), key)
-        return request_id, requests.show(use(), self.kind, request_id)
+        return request_id, request_views.show(use(), self.kind, request_id)
 
     def _location(self, request_id: int) -> str:
         return f"/v1/{self.plural}/{request_id}"
@@ -84,14 +84,14 @@ class One(Resource):  # type: ignore[misc]
     def get(self, request_id: str) -> Response:
         """Show a request."""
         queries.known()
-        return answers.ok(requests.show(use(), self.kind, number(self.kind, request_id)))
+        return responses.ok(request_views.show(use(), self.kind, number(self.kind, request_id)))
 
     def delete(self, request_id: str) -> Response:
         """Cancel what has not happened yet."""
         queries.known()
         key = number(self.kind, request_id)
         cancellation.cancel(use(), self.kind, key, caller())
-        return answers.ok(requests.show(use(), self.kind, key))
+        return responses.ok(request_views.show(use(), self.kind, key))
 
 
 def number(kind: RequestKind, text: str) -> int:
@@ -108,4 +108,4 @@ def idempotency_key(plural: str, wanted: msgspec.Struct) -> Key | None:
         return None
     if _KEY.fullmatch(text) is None:
         raise Malformed("an Idempotency-Key has 1 to 255 visible ASCII characters")
-    return Key.of(text, f"POST /v1/{plural}", answers.encode(wanted))
+    return Key.of(text, f"POST /v1/{plural}", responses.encode(wanted))

@@ -3,32 +3,30 @@
 from flask import Response, request
 from flask_restx import Resource
 
-from api import decoding, queries
-from api import openapi as docs
-from api import responses as answers
+from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import use
-from dynamo.inventory import schemas as asked
-from dynamo.services.policies import placement_rules as rules
+from dynamo.inventory import schemas
+from dynamo.services.policies import placement_rules
 
 
 class Rules(Resource):  # type: ignore[misc]
     """The placement rules of a partition."""
 
-    @docs.pages("version", "versions")
+    @openapi.pages("version", "versions")
     def get(self, partition: str) -> Response:
         """Show the rules in force, an earlier version, or how they came about."""
         queries.known("version", "versions", "limit", "cursor")
         if "versions" in request.args:
-            return answers.page(rules.versions(use(), partition, queries.place()))
-        return answers.ok(rules.show(use(), partition, queries.number("version")))
+            return responses.page(placement_rules.versions(use(), partition, queries.place()))
+        return responses.ok(placement_rules.show(use(), partition, queries.number("version")))
 
-    @docs.body(asked.PolicyBody)
+    @openapi.body(schemas.PolicyBody)
     def put(self, partition: str) -> Response:
         """Put rules in force; those with an error are refused, and the old ones stay."""
         queries.known()
-        body = decoding.body(request, asked.PolicyBody)
-        return answers.ok(rules.put(use(), partition, body, caller()))
+        body = decoding.body(request, schemas.PolicyBody)
+        return responses.ok(placement_rules.put(use(), partition, body, caller()))
 
 
-docs.ns.add_resource(Rules, "/rules/<partition>", endpoint="rules")
+openapi.ns.add_resource(Rules, "/rules/<partition>", endpoint="rules")

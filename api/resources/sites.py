@@ -3,25 +3,23 @@
 from flask import Response, request
 from flask_restx import Resource
 
-from api import decoding, queries
-from api import openapi as docs
-from api import responses as answers
+from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import use
-from dynamo.inventory import schemas as asked
-from dynamo.services.evacuation import declare_lost as declaring
-from dynamo.services.evacuation import status as evacuations
+from dynamo.inventory import schemas
+from dynamo.services.evacuation import declare_lost
+from dynamo.services.evacuation import status as evacuation_status
 from dynamo.services.sites import sites
 
 
 class Sites(Resource):  # type: ignore[misc]
     """All sites."""
 
-    @docs.pages("name")
+    @openapi.pages("name")
     def get(self) -> Response:
         """List sites by name."""
         queries.known("name", "limit", "cursor")
-        return answers.page(sites.some(use(), queries.glob("name"), queries.place()))
+        return responses.page(sites.some(use(), queries.glob("name"), queries.place()))
 
 
 class Site(Resource):  # type: ignore[misc]
@@ -30,14 +28,14 @@ class Site(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show a site."""
         queries.known()
-        return answers.ok(sites.show(use(), name))
+        return responses.ok(sites.show(use(), name))
 
-    @docs.body(asked.SiteBody)
+    @openapi.body(schemas.SiteBody)
     def put(self, name: str) -> Response:
         """Register a site or change it; who runs it may change its status."""
         queries.known()
-        body = decoding.body(request, asked.SiteBody)
-        return answers.ok(sites.put(use(), name, body, caller()))
+        body = decoding.body(request, schemas.SiteBody)
+        return responses.ok(sites.put(use(), name, body, caller()))
 
 
 class SiteQuota(Resource):  # type: ignore[misc]
@@ -46,14 +44,14 @@ class SiteQuota(Resource):  # type: ignore[misc]
     def get(self, name: str, partition: str) -> Response:
         """Show the quota."""
         queries.known()
-        return answers.ok(sites.quota(use(), name, partition))
+        return responses.ok(sites.quota(use(), name, partition))
 
-    @docs.body(asked.QuotaBody)
+    @openapi.body(schemas.QuotaBody)
     def put(self, name: str, partition: str) -> Response:
         """Set the quota; null = unlimited, 0 = no space."""
         queries.known()
-        body = decoding.body(request, asked.QuotaBody)
-        return answers.ok(sites.set_quota(use(), name, partition, body, caller()))
+        body = decoding.body(request, schemas.QuotaBody)
+        return responses.ok(sites.set_quota(use(), name, partition, body, caller()))
 
 
 class Evacuation(Resource):  # type: ignore[misc]
@@ -62,7 +60,7 @@ class Evacuation(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show what is left, what is stuck and why, and the expected end."""
         queries.known()
-        return answers.ok(evacuations.show(use(), name))
+        return responses.ok(evacuation_status.show(use(), name))
 
 
 class Losses(Resource):  # type: ignore[misc]
@@ -71,7 +69,7 @@ class Losses(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show by owner what can be had again and from where, and what cannot."""
         queries.known()
-        return answers.ok(evacuations.losses(use(), name))
+        return responses.ok(evacuation_status.losses(use(), name))
 
     def post(self, name: str) -> Response:
         """Declare lost what could not be read at a dying site and lies nowhere else.
@@ -79,11 +77,11 @@ class Losses(Resource):  # type: ignore[misc]
         A call gives up so many files at most; it is repeated while it says that there may be more.
         """
         queries.known()
-        return answers.ok(declaring.declare(use(), name, caller()))
+        return responses.ok(declare_lost.declare(use(), name, caller()))
 
 
-docs.ns.add_resource(Sites, "/sites", endpoint="sites")
-docs.ns.add_resource(Site, "/sites/<name>", endpoint="site")
-docs.ns.add_resource(SiteQuota, "/sites/<name>/quotas/<partition>", endpoint="site_quota")
-docs.ns.add_resource(Evacuation, "/sites/<name>/evacuation", endpoint="site_evacuation")
-docs.ns.add_resource(Losses, "/sites/<name>/losses", endpoint="site_losses")
+openapi.ns.add_resource(Sites, "/sites", endpoint="sites")
+openapi.ns.add_resource(Site, "/sites/<name>", endpoint="site")
+openapi.ns.add_resource(SiteQuota, "/sites/<name>/quotas/<partition>", endpoint="site_quota")
+openapi.ns.add_resource(Evacuation, "/sites/<name>/evacuation", endpoint="site_evacuation")
+openapi.ns.add_resource(Losses, "/sites/<name>/losses", endpoint="site_losses")

@@ -3,23 +3,21 @@
 from flask import Response, request
 from flask_restx import Resource
 
-from api import decoding, queries
-from api import openapi as docs
-from api import responses as answers
+from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import use
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services.sites import switches
 
 
 class Switches(Resource):  # type: ignore[misc]
     """All switches."""
 
-    @docs.pages()
+    @openapi.pages()
     def get(self) -> Response:
         """List what can be stopped and what is; all are on one page."""
         queries.known("limit", "cursor")
-        return answers.ok({"items": switches.all_of_them(use()), "next": None})
+        return responses.ok({"items": switches.all_of_them(use()), "next": None})
 
 
 class Switch(Resource):  # type: ignore[misc]
@@ -28,15 +26,15 @@ class Switch(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show a switch."""
         queries.known()
-        return answers.ok(switches.show(use(), name))
+        return responses.ok(switches.show(use(), name))
 
-    @docs.body(asked.SwitchBody)
+    @openapi.body(schemas.SwitchBody)
     def put(self, name: str) -> Response:
         """Stop or release; it holds from the answer on."""
         queries.known()
-        body = decoding.body(request, asked.SwitchBody)
-        return answers.ok(switches.put(use(), name, body, caller()))
+        body = decoding.body(request, schemas.SwitchBody)
+        return responses.ok(switches.put(use(), name, body, caller()))
 
 
-docs.ns.add_resource(Switches, "/switches", endpoint="switches")
-docs.ns.add_resource(Switch, "/switches/<name>", endpoint="switch")
+openapi.ns.add_resource(Switches, "/switches", endpoint="switches")
+openapi.ns.add_resource(Switch, "/switches/<name>", endpoint="switch")

@@ -2,7 +2,7 @@
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.session import Session, acting
 
 
@@ -14,11 +14,11 @@ def check(session: Session) -> None:
     """
     # the one command that needs the inventory itself: half a second that the others save
     from dynamo.cli.local_inventory import tools  # noqa: PLC0415
-    from dynamo.services.maintenance import invariants as checks  # noqa: PLC0415
+    from dynamo.services.maintenance import invariants  # noqa: PLC0415
 
     with tools(session.data) as use:
-        found = checks.check(use)
+        found = invariants.check(use)
     for violation in found:
-        typer.echo(output.plain(violation), err=violation.is_warning)
+        typer.echo(console.plain(violation), err=violation.is_warning)
     if not all(violation.is_warning for violation in found):
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, acting, reading
 from dynamo.cli.wait import carry_out
@@ -41,14 +41,14 @@ def _tell(_service: Dynamo, scan: Json) -> None:
     if summary:
         shown = ("files", "young", "odd", "unlisted", "due", "acted", "held")
         facts += [(name, summary[name]) for name in shown]
-    output.facts(facts)
+    console.facts(facts)
     if summary:
         rows = [
-            (kind, summary["found"][kind], output.size(summary["bytes"][kind])) for kind in KINDS
+            (kind, summary["found"][kind], console.size(summary["bytes"][kind])) for kind in KINDS
         ]
-        output.heading("found")
-        output.table(("kind", "files>", "size>"), rows)
-        output.table(
+        console.heading("found")
+        console.table(("kind", "files>", "size>"), rows)
+        console.table(
             ("kind", "file"), [(kind, lfn) for kind in KINDS for lfn in summary["names"][kind]]
         )
 
@@ -65,15 +65,15 @@ def check(
     """
     # needs the inventory and the storages: half a second that other commands save
     from dynamo.cli.local_inventory import tools  # noqa: PLC0415
-    from dynamo.services.sites import probes as probing  # noqa: PLC0415
+    from dynamo.services.sites import probes as site_probes  # noqa: PLC0415
 
     with tools(session.data) as use:
-        found = probing.check(use, name)
+        found = site_probes.check(use, name)
     if session.json:
-        output.show_json(found)
+        console.show_json(found)
     else:
-        output.facts((("site", found["site"]), ("usable", found["usable"])))
-        output.table(
+        console.facts((("site", found["site"]), ("usable", found["usable"])))
+        console.table(
             ("step", "outcome", "seconds>", "why", "detail"),
             (
                 (
@@ -105,7 +105,7 @@ def list_quarantine(session: Session, site: Site = None) -> None:
             one["found"],
             one["action"],
             one["state"],
-            output.moment(one["due"]),
+            console.moment(one["due"]),
             one["lfn"],
         ),
     )
@@ -119,7 +119,7 @@ def release(
 ) -> None:
     """Bring a file out of quarantine, to where it lay; register it before the next two scans."""
     was = session.service("operator").call("DELETE", f"/v1/quarantine/{number}")
-    output.say(f"{was['lfn']} goes back to its place at {was['site']}")
+    console.say(f"{was['lfn']} goes back to its place at {was['site']}")
 
 
 @incident.command("list")
@@ -144,7 +144,7 @@ def list_incidents(
             one["kind"],
             one["site"],
             one["owner"],
-            output.moment(one["at"]),
+            console.moment(one["at"]),
             one["lfn"],
             one["detail"],
         ),
@@ -165,7 +165,7 @@ def _show(
 ) -> None:
     service = session.service()
     if session.json:
-        output.show_json(service.get(path, {**query, "limit": 1000}))
+        console.show_json(service.get(path, {**query, "limit": 1000}))
         return
     given = {name: value for name, value in query.items() if value is not None}
-    output.table(columns, (row(one) for one in service.items(path, **given)))
+    console.table(columns, (row(one) for one in service.items(path, **given)))

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
-from dynamo.cli import request_views as requests
+from dynamo.cli import console, request_views
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import Json
 
@@ -44,14 +43,14 @@ def create(  # noqa: PLR0913 - as many as the API's fields
     given = {name: wish for name, wish in wishes.items() if wish is not None}
     service = session.service()
     request = service.copy(dataset, site[0] if len(site) == 1 else site, **given)
-    requests.accepted(service, request, wait=wait)
+    request_views.accepted(service, request, wait=wait)
 
 
 @app.command()
 @reading
 def show(session: Session, number: Number) -> None:
     """Show how far a copy is."""
-    requests.tell(session, session.service().request("copy", number))
+    request_views.tell(session, session.service().request("copy", number))
 
 
 @app.command("list")
@@ -63,7 +62,7 @@ def list_(
 ) -> None:
     """List copies that were asked for."""
     query = {"dataset": dataset, "limit": limit}
-    requests.listed(session, session.service().get("/v1/copies", query))
+    request_views.listed(session, session.service().get("/v1/copies", query))
 
 
 @app.command()
@@ -71,4 +70,4 @@ def list_(
 def cancel(session: Session, number: Number) -> None:
     """Cancel what has not been copied yet."""
     request = session.service().cancel("copy", number)
-    output.say(f"copy {number} is {request['state']}")
+    console.say(f"copy {number} is {request['state']}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session
 from dynamo.cli.wait import Tell, carry_out
@@ -27,7 +27,7 @@ def listed(
     """Print the last cycles of a kind, with what each did: title -> value from the summary."""
     page = session.service().get("/v1/cycles", {"kind": kind, "partition": partition})
     if session.json:
-        output.show_json(page)
+        console.show_json(page)
         return
     rows = (
         (
@@ -35,13 +35,13 @@ def listed(
             one["partition"],
             one["state"],
             one["dry_run"],
-            output.moment(one["created"]),
+            console.moment(one["created"]),
             *(value(one["summary"]) for value in did.values()),
             words(one["reason"]),
         )
         for one in page["items"]
     )
-    output.table(("cycle>", "partition", "state", "dry run", "when", *did, "why"), rows)
+    console.table(("cycle>", "partition", "state", "dry run", "when", *did, "why"), rows)
 
 
 def shown(session: Session, cycle: int, tell: Tell) -> None:
@@ -49,7 +49,7 @@ def shown(session: Session, cycle: int, tell: Tell) -> None:
     service = session.service()
     found = service.get(f"/v1/cycles/{cycle}")
     if session.json:
-        output.show_json(found)
+        console.show_json(found)
     else:
         tell(service, found)
 
@@ -57,9 +57,9 @@ def shown(session: Session, cycle: int, tell: Tell) -> None:
 def tell_state(cycle: Json) -> bool:
     """Print how a cycle stands; return whether it has decided."""
     dry = ", a dry run: nothing is done" if cycle["dry_run"] else ""
-    output.say(f"cycle {cycle['id']} of {cycle['partition']} is {cycle['state']}{dry}")
+    console.say(f"cycle {cycle['id']} of {cycle['partition']} is {cycle['state']}{dry}")
     if cycle["reason"]:
-        output.say(f"{words(cycle['reason'])}: {cycle['detail']}")
+        console.say(f"{words(cycle['reason'])}: {cycle['detail']}")
     return "sites" in cycle["summary"]
 
 

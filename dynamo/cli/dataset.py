@@ -10,9 +10,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 
-from dynamo.cli import console as output
-from dynamo.cli import import_legacy as importing
-from dynamo.cli import request_views as requests
+from dynamo.cli import console, import_legacy, request_views
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import COLLECTIONS, Dynamo, Json, Problem
 
@@ -38,7 +36,7 @@ def list_(
     query = {"name": name, "owner": owner, "status": status, "limit": limit}
     page = session.service().get("/v1/datasets", query)
     if session.json:
-        output.show_json(page)
+        console.show_json(page)
         return
     rows = (
         (
@@ -47,13 +45,13 @@ def list_(
             one["status"],
             _open(one),
             one["files"],
-            output.size(one["bytes"]),
+            console.size(one["bytes"]),
         )
         for one in page["items"]
     )
-    output.table(("dataset", "owner", "status", "", "files>", "bytes>"), rows)
+    console.table(("dataset", "owner", "status", "", "files>", "bytes>"), rows)
     if page["next"]:
-        output.say("there is more; narrow it down or raise --limit")
+        console.say("there is more; narrow it down or raise --limit")
 
 
 @app.command()
@@ -63,15 +61,15 @@ def show(session: Session, name: Name) -> None:
     service = session.service()
     dataset = service.dataset(name)
     if session.json:
-        output.show_json(dataset)
+        console.show_json(dataset)
         return
-    output.facts(
+    console.facts(
         (
             ("dataset", dataset["name"]),
             ("owner", dataset["owner"]),
             ("status", f"{dataset['status']}, {_open(dataset)}"),
             ("files", dataset["files"]),
-            ("bytes", output.size(dataset["bytes"])),
+            ("bytes", console.size(dataset["bytes"])),
         )
     )
     _sites(dataset)
@@ -89,7 +87,7 @@ def close(
 ) -> None:
     """Say that production is finished: the dataset takes no more files."""
     service = session.service()
-    requests.accepted(service, service.close(name), wait=wait)
+    request_views.accepted(service, service.close(name), wait=wait)
 
 
 @app.command()
@@ -109,7 +107,7 @@ def delete(  # noqa: PLR0913 - as many as the API's fields
     """Delete a dataset, some of its blocks or files, or its replicas at a site."""
     service = session.service()
     count = len(lfn) if lfn else _files(service, name, block, site)
-    output.say(
+    console.say(
         f"{count} files of {name} go {f'from {site}' if site else 'everywhere, with their names'}"
     )
     if dry_run:
@@ -118,7 +116,7 @@ def delete(  # noqa: PLR0913 - as many as the API's fields
         confirm(count, "delete them", "nothing was deleted")
     what: Json = {"site": site, "blocks": block, "lfns": lfn, "last_copy": last_copy or None}
     given = {field: value for field, value in what.items() if value}
-    requests.accepted(service, service.delete(name, **given), wait=wait)
+    request_views.accepted(service, service.delete(name, **given), wait=wait)
 
 
 @app.command("import")
@@ -139,39 +137,39 @@ def import_(
     Sites that are known already stay as they are. Doing it again changes nothing.
     """
     try:
-        document = importing.read(file.read_bytes())
+        document = import_legacy.read(file.read_bytes())
     except msgspec.MsgspecError as error:
         raise Problem.final("invalid", f"{file} is no injection JSON: {error}") from error
-    owners = importing.owners(document, dict(map(_renamed, group or ())))
+    owners = import_legacy.owners(document, dict(map(_renamed, group or ())))
     for old, new in owners.items():
-        output.say(f"what {old} owned will be owned by {new}")
-    for name in importing.left_out(document):
-        output.say(f"left out: {name} was deleted")
-    calls = list(importing.calls(document, owners, leave_open=leave_open))
+        console.say(f"what {old} owned will be owned by {new}")
+    for name in import_legacy.left_out(document):
+        console.say(f"left out: {name} was deleted")
+    calls = list(import_legacy.calls(document, owners, leave_open=leave_open))
     n_files = sum(len(block["files"]) for call in calls for one in call for block in one["blocks"])
-    output.say(f"{n_files} files in {len(calls)} calls")
+    console.say(f"{n_files} files in {len(calls)} calls")
     if not dry_run:
         service = session.service("operator")
         _add_sites(service, document)
         _register(service, calls)
 
 
-def _add_sites(service: Dynamo, document: importing.Document) -> None:
+def _add_sites(service: Dynamo, document: import_legacy.Document) -> None:
     known = {one["name"] for one in service.items("/v1/sites")}
-    for name, body in importing.sites(document):
+    for name, body in import_legacy.sites(document):
         if name not in known:
             service.put(f"/v1/sites/{quote(name, safe='')}", body)
-            output.say(f"{name} is added; it has no quota yet")
+            console.say(f"{name} is added; it has no quota yet")
 
 
 def _register(service: Dynamo, calls: list[list[Json]]) -> None:
     new: Counter[str] = Counter()
-    with output.progress("registering", len(calls), in_bytes=False) as advance:
+    with console.progress("registering", len(calls), in_bytes=False) as advance:
         for call in calls:
             new.update(service.post("/v1/datasets", call))
             advance(1)
     told = ", ".join(f"{new[what]} {what}" for what in ("datasets", "blocks", "files", "replicas"))
-    output.say(f"new: {told}")
+    console.say(f"new: {told}")
 
 
 def _renamed(text: str) -> tuple[str, str]:
@@ -200,7 +198,7 @@ def confirm(count: int, what: str, otherwise: str) -> None:
     if not somebody_is_there():
         raise typer.BadParameter("nobody is there to be asked; say --yes")
     if typer.prompt(f"type the number of files to {what}", err=True).strip() != str(count):
-        output.say(otherwise)
+        console.say(otherwise)
         raise typer.Exit(1)
 
 
@@ -214,18 +212,18 @@ def _open(dataset: Json) -> str:
 
 
 def _sites(dataset: Json) -> None:
-    output.heading("where it is")
+    console.heading("where it is")
     rows = (
         (
             site["site"],
             site["files"],
-            output.share(site["share"], 1),
-            output.size(site["bytes"]),
+            console.share(site["share"], 1),
+            console.size(site["bytes"]),
             _completeness(site),
         )
         for site in dataset["sites"]
     )
-    output.table(("site", "files>", "of all>", "bytes>", ""), rows)
+    console.table(("site", "files>", "of all>", "bytes>", ""), rows)
 
 
 def _completeness(site: Json) -> str:
@@ -236,20 +234,20 @@ def _completeness(site: Json) -> str:
 
 def _blocks(service: Dynamo, name: str) -> None:
     page = service.get("/v1/blocks", {"dataset": name, "limit": MOST_BLOCKS})
-    output.heading("blocks")
+    console.heading("blocks")
     rows = (
         (
             block["name"].partition("#")[2],
             _open(block),
             block["files"],
-            output.size(block["bytes"]),
+            console.size(block["bytes"]),
             ", ".join(_replica(one, block) for one in block["replicas"]),
         )
         for block in page["items"]
     )
-    output.table(("block", "", "files>", "bytes>", "at"), rows)
+    console.table(("block", "", "files>", "bytes>", "at"), rows)
     if page["next"]:
-        output.say(f"only the first {MOST_BLOCKS} blocks are shown")
+        console.say(f"only the first {MOST_BLOCKS} blocks are shown")
 
 
 def _replica(replica: Json, block: Json) -> str:
@@ -268,8 +266,8 @@ def _pending(service: Dynamo, name: str) -> Iterator[Json]:
 def _work(pending: list[Json]) -> None:
     if not pending:
         return
-    output.heading("requests that have not succeeded yet")
-    output.table(
+    console.heading("requests that have not succeeded yet")
+    console.table(
         ("request", "state", "done>", "files>", "failed>", "changed"),
         (
             (
@@ -278,9 +276,9 @@ def _work(pending: list[Json]) -> None:
                 one["progress"]["files"]["done"],
                 one["progress"]["files"]["total"],
                 one["progress"]["files"]["failed"],
-                output.moment(one["updated"]),
+                console.moment(one["updated"]),
             )
             for one in pending
         ),
     )
-    requests.problems(problem for one in pending for problem in one["problems"])
+    request_views.problems(problem for one in pending for problem in one["problems"])

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
-from dynamo.cli import cycle_views as cycles
+from dynamo.cli import console, cycle_views
 from dynamo.cli.reasons import words
 from dynamo.cli.session import AsJson, Session, reading
 from dynamo.client.client import Dynamo, Json
@@ -40,7 +39,7 @@ def run(
         for name, file in (("policy", policy), ("compare", compare))
         if file is not None
     }
-    cycles.run(session, body, patience, tell)
+    cycle_views.run(session, body, patience, tell)
 
 
 @app.command("list")
@@ -50,15 +49,15 @@ def list_(
     partition: Annotated[str | None, typer.Option(help="Only this partition.")] = None,
 ) -> None:
     """List the last cycles, newest first."""
-    going = {"to delete>": lambda did: output.size(did.get("delete", {}).get("bytes", 0))}
-    cycles.listed(session, "detox", partition, going)
+    going = {"to delete>": lambda did: console.size(did.get("delete", {}).get("bytes", 0))}
+    cycle_views.listed(session, "detox", partition, going)
 
 
 @app.command()
 @reading
 def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number.")]) -> None:
     """Show a cycle: sites before and after, and what goes by which line."""
-    cycles.shown(session, cycle, tell)
+    cycle_views.shown(session, cycle, tell)
 
 
 @app.command()
@@ -75,28 +74,28 @@ def replay(
 
     found = again(file, None if policy is None else policy.read_text("utf-8"), partition)
     if as_json:
-        output.show_json(found)
+        console.show_json(found)
         return
-    output.say(f"a cycle of {found['partition']}, replayed")
+    console.say(f"a cycle of {found['partition']}, replayed")
     _tell_plan(found["summary"], found["decisions"])
 
 
 def tell(service: Dynamo, cycle: Json) -> None:
     """Print a cycle."""
-    if not cycles.tell_state(cycle):
+    if not cycle_views.tell_state(cycle):
         return
     summary = cycle["summary"]
-    decisions = service.get(cycle["links"]["decisions"], {"limit": cycles.MOST})["items"]
+    decisions = service.get(cycle["links"]["decisions"], {"limit": cycle_views.MOST})["items"]
     _tell_plan(summary, decisions)
     _tell_comparison(summary.get("comparison"))
     for reason, count in summary.get("refused", {}).items():
-        output.say(f"{count} decisions were not carried out: {words(reason)}")
+        console.say(f"{count} decisions were not carried out: {words(reason)}")
 
 
 def _tell_plan(summary: Json, decisions: list[Json]) -> None:
     for warning in summary["warnings"]:
-        output.say(warning)
-    output.table(
+        console.say(warning)
+    console.table(
         ("site", "before", "before>", "after", "after>", "protected>"), map(_site, summary["sites"])
     )
     _tell_decisions(decisions)
@@ -106,48 +105,48 @@ def _site(one: Json) -> tuple[object, ...]:
     quota = one["quota"]
     return (
         one["site"],
-        cycles.bar(one["used_before"], quota),
-        output.share(one["used_before"], quota),
-        cycles.bar(one["used_after"], quota),
-        output.share(one["used_after"], quota),
-        output.size(one["protected"]),
+        cycle_views.bar(one["used_before"], quota),
+        console.share(one["used_before"], quota),
+        cycle_views.bar(one["used_after"], quota),
+        console.share(one["used_after"], quota),
+        console.size(one["protected"]),
     )
 
 
 def _tell_decisions(decisions: list[Json]) -> None:
     going = [
         one
-        for one in decisions[: cycles.MOST]
+        for one in decisions[: cycle_views.MOST]
         if one["action"] in ("delete", "held-back", "hand-over")
     ]
     if not going:
-        output.say("nothing goes")
+        console.say("nothing goes")
         return
-    output.heading("what goes")
+    console.heading("what goes")
     rows = (
         (
             one["action"],
             one["site"],
             one["block"] or one["dataset"],
-            output.size(one["bytes"]),
+            console.size(one["bytes"]),
             one["line"] or None,
             one["text"] or None,
             words(one["refused"]) or None,
         )
         for one in going
     )
-    output.table(("what", "site", "dataset", "size>", "line>", "its text", "but"), rows)
-    if len(going) == cycles.MOST:
-        output.say(f"… these are the first {cycles.MOST}; all of them with --json")
+    console.table(("what", "site", "dataset", "size>", "line>", "its text", "but"), rows)
+    if len(going) == cycle_views.MOST:
+        console.say(f"… these are the first {cycle_views.MOST}; all of them with --json")
 
 
 def _tell_comparison(found: Json | None) -> None:
     for name, title in (("only_first", "only the first"), ("only_second", "only the second")):
         if found is not None:
-            size = output.size(found[name]["bytes"])
-            output.heading(f"what {title} policy would delete: {size}")
+            size = console.size(found[name]["bytes"])
+            console.heading(f"what {title} policy would delete: {size}")
             rows = (
-                (one["site"], one["dataset"], one["blocks"], output.size(one["bytes"]))
-                for one in found[name]["items"][: cycles.MOST]
+                (one["site"], one["dataset"], one["blocks"], console.size(one["bytes"]))
+                for one in found[name]["items"][: cycle_views.MOST]
             )
-            output.table(("site", "dataset", "blocks>", "size>"), rows)
+            console.table(("site", "dataset", "blocks>", "size>"), rows)

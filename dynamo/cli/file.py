@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
-from dynamo.cli import request_views as requests
+from dynamo.cli import console, request_views
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
 from dynamo.client.client import Json, Problem
@@ -29,31 +28,31 @@ def where(
     if not page["items"]:
         raise Problem(404, "file-unknown", f"no file is called {lfn}", retryable=False)
     if session.json:
-        output.show_json(page)
+        console.show_json(page)
         return
     for file in page["items"]:
         _tell(file)
 
 
 def _tell(file: Json) -> None:
-    output.facts(
+    console.facts(
         (
             ("file", file["lfn"]),
             ("dataset", file["dataset"]),
             ("block", (file["block"] or "").partition("#")[2] or None),
-            ("size", output.size(file["size"]) if file["size"] is not None else "not known yet"),
+            ("size", console.size(file["size"]) if file["size"] is not None else "not known yet"),
             ("adler32", file["adler32"]),
         )
     )
-    output.heading("where it is")
-    output.table(
+    console.heading("where it is")
+    console.table(
         ("site", "state", "why", "again", "address"),
         (
             (
                 replica["site"],
                 replica["state"],
                 words(replica.get("reason")) or None,
-                requests.again(replica) if replica.get("reason") else None,
+                request_views.again(replica) if replica.get("reason") else None,
                 replica["pfn"],
             )
             for replica in file["replicas"]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.session import Session, reading
 
 
@@ -22,15 +22,15 @@ def history(
     query = {"dataset": dataset, "lfn": lfn, "site": site, "limit": limit}
     page = session.service().get("/v1/history", query)
     if session.json:
-        output.show_json(page)
+        console.show_json(page)
         return
     rows = (
         (one["at"], one["who"], one["what"], _of(one), one.get("site"), one.get("why"))
         for one in page["items"]
     )
-    output.table(("when", "who", "what", "of", "site", "why"), rows)
+    console.table(("when", "who", "what", "of", "site", "why"), rows)
     if page["next"]:
-        output.say(f"there is more; show it with --limit {min(limit * 10, 1000)}")
+        console.say(f"there is more; show it with --limit {min(limit * 10, 1000)}")
 
 
 def _of(event: dict[str, object]) -> object:

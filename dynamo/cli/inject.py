@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
-from dynamo.cli import request_views as requests
+from dynamo.cli import console, request_views
 from dynamo.cli.reasons import words
 from dynamo.cli.session import PATIENCE, Session, reading
 from dynamo.client import client
@@ -68,7 +67,7 @@ def _described(files: list[Path], folder: str) -> list[Output]:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise typer.BadParameter(f"two files would be called {min(twice)}")
-    with output.progress(
+    with console.progress(
         "checksums", sum(path.stat().st_size for path in files), in_bytes=True
     ) as step:
         return [
@@ -91,12 +90,12 @@ class _Handed:
     def over(self, outputs: list[Output], *, wait: bool) -> None:
         """Hand one call's worth of files over."""
         try:
-            with output.progress("files", sum(one.size for one in outputs), in_bytes=True) as step:
+            with console.progress("files", sum(one.size for one in outputs), in_bytes=True) as step:
                 request = self._hand(outputs, step)
-            output.say(f"{request['kind']} {request['id']} is {request['state']}")
+            console.say(f"{request['kind']} {request['id']} is {request['state']}")
             self._requests.append(request)
             if wait:
-                self._requests[-1] = requests.settled(self._service, request)
+                self._requests[-1] = request_views.settled(self._service, request)
             self._codes.append(client.outcome(self._requests[-1]))
         except Problem as problem:
             self._codes.append(problem.exit_code)
@@ -106,11 +105,11 @@ class _Handed:
         """Say how it went and end with its exit code."""
         if as_json:
             problems = [problem.describe() for problem in self._problems]
-            output.show_json({"requests": self._requests, "problems": problems})
+            console.show_json({"requests": self._requests, "problems": problems})
         if not self._requests and self._problems:
             raise self._problems[0]
         for problem in self._problems:
-            output.say(f"{words(problem.reason)}: {problem.detail}")
+            console.say(f"{words(problem.reason)}: {problem.detail}")
         code = client.together(self._codes)
         if code:
             raise typer.Exit(code)

@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 
 from dynamo.client.client import Problem
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
-from dynamo.running import run_file as record
+from dynamo.running import run_file
 from dynamo.services.context import Tools, storages
 from dynamo.settings import Settings, load
 
@@ -28,7 +28,7 @@ def tools(data: Path) -> Iterator[Tools]:
 def _same_as_running(settings: Settings, data: Path) -> None:
     """Refuse to look into the wrong database: SQLite would make an empty one and find all well."""
     url = make_url(settings.database_url)
-    running = record.read(data)
+    running = run_file.read(data)
     if running is not None and running.database != url.render_as_string(hide_password=True):
         detail = f"the system runs on {running.database}; name it in DYNAMO_DATABASE_URL"
         raise Problem.final("invalid", detail)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.session import Session, acting, reading
 from dynamo.clock import parse_moment, rfc3339
 
@@ -23,7 +23,7 @@ def list_(
     service = session.service()
     query = {"dataset": dataset, "owner": owner}
     if session.json:
-        output.show_json(service.get("/v1/locks", {**query, "limit": 1000}))
+        console.show_json(service.get("/v1/locks", {**query, "limit": 1000}))
         return
     given = {name: value for name, value in query.items() if value is not None}
     rows = (
@@ -33,12 +33,12 @@ def list_(
             ", ".join(one["sites"]) or "all",
             ", ".join(one["groups"]) or "all",
             one["owner"],
-            output.moment(one["expires"]),
+            console.moment(one["expires"]),
             one["why"],
         )
         for one in service.items("/v1/locks", **given)
     )
-    output.table(("lock>", "item", "sites", "groups", "by", "ends", "why"), rows)
+    console.table(("lock>", "item", "sites", "groups", "by", "ends", "why"), rows)
 
 
 @app.command("set")
@@ -64,7 +64,7 @@ def set_(  # noqa: PLR0913 - as many as the API's fields
         "why": why,
     }
     lock = session.service("operator").post("/v1/locks", body)
-    output.say(f"lock {lock['id']} on {lock['item']} ends {output.moment(lock['expires'])}")
+    console.say(f"lock {lock['id']} on {lock['item']} ends {console.moment(lock['expires'])}")
 
 
 @app.command()
@@ -74,7 +74,7 @@ def delete(
 ) -> None:
     """Take a lock away before its end."""
     was = session.service("operator").call("DELETE", f"/v1/locks/{lock}")
-    output.say(f"lock {was['id']} on {was['item']} is gone")
+    console.say(f"lock {was['id']} on {was['item']} is gone")
 
 
 def _end(days: float | None, until: str | None) -> datetime:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.session import Session, acting, reading
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ def list_(session: Session, partition: Partition, *, rules: Rules = False) -> No
     service = session.service()
     page = service.get(_path(partition, rules), {"versions": "true", "limit": 20})
     if session.json:
-        output.show_json(page)
+        console.show_json(page)
         return
     rows = (
-        (one["version"], one["who"], output.moment(one["at"]), _changes(one["difference"]))
+        (one["version"], one["who"], console.moment(one["at"]), _changes(one["difference"]))
         for one in page["items"]
     )
-    output.table(("version>", "by", "since", "changed"), rows)
+    console.table(("version>", "by", "since", "changed"), rows)
 
 
 @app.command()
@@ -85,9 +85,9 @@ def show(
     """Print the policy in force."""
     policy = session.service().get(_path(partition, rules), {"version": version})
     if session.json:
-        output.show_json(policy)
+        console.show_json(policy)
         return
-    output.say(f"version {policy['version']} by {policy['who']}, {output.moment(policy['at'])}")
+    console.say(f"version {policy['version']} by {policy['who']}, {console.moment(policy['at'])}")
     typer.echo(policy["text"].rstrip("\n"))
 
 
@@ -98,8 +98,8 @@ def set_(session: Session, partition: Partition, file: File, *, rules: Rules = F
     body = {"text": file.read_text("utf-8")}
     policy = session.service("operator").put(_path(partition, rules), body)
     for warning in policy["warnings"]:
-        output.say(warning)
-    output.say(f"version {policy['version']} is in force for {partition}")
+        console.say(warning)
+    console.say(f"version {policy['version']} is in force for {partition}")
 
 
 @app.command()

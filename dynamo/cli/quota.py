@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.session import Session, acting, reading
 from dynamo.units import parse_bytes
 
@@ -21,16 +21,16 @@ def show(
     """Show quotas: unique bytes, however many copies there are."""
     service = session.service()
     if session.json:
-        output.show_json(service.get("/v1/quotas", {"user": user, "limit": 1000}))
+        console.show_json(service.get("/v1/quotas", {"user": user, "limit": 1000}))
         return
-    output.table(
+    console.table(
         ("user", "quota>", "used>", "full>", "files>"),
         (
             (
                 one["user"],
-                output.size(one["limit"]),
-                output.size(one["used"]),
-                output.share(one["used"], one["limit"]),
+                console.size(one["limit"]),
+                console.size(one["used"]),
+                console.share(one["used"], one["limit"]),
                 one["files"],
             )
             for one in service.items("/v1/quotas", user=user)
@@ -51,4 +51,4 @@ def set_(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     session.service("operator").put(f"/v1/quotas/{quote(user, safe='')}", {"limit": limit})
-    output.say(f"{user} may have {output.size(limit)}")
+    console.say(f"{user} may have {console.size(limit)}")

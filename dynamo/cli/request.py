@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
-from dynamo.cli import request_views as requests
+from dynamo.cli import console, request_views
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import COLLECTIONS
 from dynamo.inventory.states import RequestKind, RequestState
@@ -22,7 +21,7 @@ Number = Annotated[int, typer.Argument(metavar="ID", help="Number of the request
 @reading
 def show(session: Session, kind: Kind, number: Number) -> None:
     """Show a request: how far it is, what is missing and why."""
-    requests.tell(session, session.service().request(kind.value, number))
+    request_views.tell(session, session.service().request(kind.value, number))
 
 
 @app.command("list")
@@ -37,7 +36,7 @@ def list_(
 ) -> None:
     """List requests."""
     query = {"state": state and state.value, "dataset": dataset, "owner": owner, "limit": limit}
-    requests.listed(session, session.service().get(f"/v1/{COLLECTIONS[kind.value]}", query))
+    request_views.listed(session, session.service().get(f"/v1/{COLLECTIONS[kind.value]}", query))
 
 
 @app.command()
@@ -45,7 +44,7 @@ def list_(
 def wait(session: Session, kind: Kind, number: Number) -> None:
     """Wait until a request has ended or is held."""
     service = session.service()
-    requests.ended(service, [service.request(kind.value, number)])
+    request_views.ended(service, [service.request(kind.value, number)])
 
 
 @app.command()
@@ -53,11 +52,11 @@ def wait(session: Session, kind: Kind, number: Number) -> None:
 def cancel(session: Session, kind: Kind, number: Number) -> None:
     """Cancel what has not happened yet; a deletion gives back what is not yet gone."""
     request = session.service().cancel(kind.value, number)
-    output.say(f"{kind.value} {number} is {request['state']}")
+    console.say(f"{kind.value} {number} is {request['state']}")
 
 
 @app.command()
 @acting
 def release(session: Session, number: Number) -> None:
     """Try again at once what of a request is held or has failed."""
-    requests.released(session.service().post("/v1/releases", {"request": number}))
+    request_views.released(session.service().post("/v1/releases", {"request": number}))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session
 from dynamo.client.client import SETTLED, Dynamo, Json, outcome, together
@@ -15,19 +15,19 @@ MOST_PROBLEMS = 20
 def tell(session: Session, request: Json) -> None:
     """Print a request."""
     if session.json:
-        output.show_json(request)
+        console.show_json(request)
         return
     files, size = request["progress"]["files"], request["progress"]["bytes"]
-    output.facts(
+    console.facts(
         (
             ("request", f"{request['kind']} {request['id']}"),
             ("state", request["state"]),
             ("owner", request["owner"]),
             ("dataset", request["dataset"]),
             ("files", f"{files['done']} of {files['total']}, {files['failed']} failed"),
-            ("bytes", f"{output.size(size['done'])} of {output.size(size['total'])}"),
-            ("asked", output.moment(request["created"])),
-            ("changed", output.moment(request["updated"])),
+            ("bytes", f"{console.size(size['done'])} of {console.size(size['total'])}"),
+            ("asked", console.moment(request["created"])),
+            ("changed", console.moment(request["updated"])),
             *_copied(request),
             *_why(request),
         )
@@ -42,7 +42,7 @@ def _copied(request: Json) -> Iterable[tuple[str, object]]:
     if request.get("refused"):
         yield "refused at", ", ".join(request["refused"])
     if request.get("expected_end"):
-        yield "expected end", output.moment(request["expected_end"])
+        yield "expected end", console.moment(request["expected_end"])
 
 
 def _why(request: Json) -> Iterable[tuple[str, object]]:
@@ -52,7 +52,7 @@ def _why(request: Json) -> Iterable[tuple[str, object]]:
 
 def released(answer: Json) -> None:
     """Say what is tried again."""
-    output.say(
+    console.say(
         f"{answer['transfers']} transfers and {answer['deletions']} deletions are tried again"
     )
 
@@ -62,8 +62,8 @@ def problems(found: Iterable[Json]) -> None:
     listed = list(found)
     if not listed:
         return
-    output.heading("not there yet")
-    output.table(
+    console.heading("not there yet")
+    console.table(
         ("what", "site", "why", "tried>", "again"),
         (
             (one.get("lfn"), one.get("site"), words(one["reason"]), one.get("attempts"), again(one))
@@ -71,22 +71,22 @@ def problems(found: Iterable[Json]) -> None:
         ),
     )
     if len(listed) > MOST_PROBLEMS:
-        output.say(f"… and {len(listed) - MOST_PROBLEMS} more; all of them with --json")
+        console.say(f"… and {len(listed) - MOST_PROBLEMS} more; all of them with --json")
 
 
 def again(problem: Json) -> str:
     """Say when something is tried next."""
     if problem.get("next_try") is None:
         return "not by itself"
-    return output.moment(problem["next_try"])
+    return console.moment(problem["next_try"])
 
 
 def listed(session: Session, requests: Json) -> None:
     """Print a page of requests."""
     if session.json:
-        output.show_json(requests)
+        console.show_json(requests)
         return
-    output.table(
+    console.table(
         ("id>", "state", "owner", "dataset", "done>", "files>", "failed>", "changed"),
         (
             (
@@ -97,18 +97,18 @@ def listed(session: Session, requests: Json) -> None:
                 one["progress"]["files"]["done"],
                 one["progress"]["files"]["total"],
                 one["progress"]["files"]["failed"],
-                output.moment(one["updated"]),
+                console.moment(one["updated"]),
             )
             for one in requests["items"]
         ),
     )
     if requests["next"]:
-        output.say("there is more; narrow it down or raise --limit")
+        console.say("there is more; narrow it down or raise --limit")
 
 
 def accepted(service: Dynamo, request: Json, *, wait: bool) -> None:
     """Say which request a call made, and wait for it if so wanted; ends with its exit code."""
-    output.say(f"{request['kind']} {request['id']} is {request['state']}")
+    console.say(f"{request['kind']} {request['id']} is {request['state']}")
     if wait:
         ended(service, [request])
 
@@ -123,12 +123,12 @@ def ended(service: Dynamo, requests: Iterable[Json]) -> None:
 def settled(service: Dynamo, request: Json) -> Json:
     """Wait for a request with a bar until it has ended or is held, and say what is missing."""
     name = f"{request['kind']} {request['id']}"
-    with output.progress(name, request["progress"]["files"]["total"], in_bytes=False) as step:
+    with console.progress(name, request["progress"]["files"]["total"], in_bytes=False) as step:
         request = service.wait(request, states=SETTLED, seen=_stepping(step))
     files = request["progress"]["files"]
-    output.say(f"{name} is {request['state']}: {files['done']} of {files['total']} files")
+    console.say(f"{name} is {request['state']}: {files['done']} of {files['total']} files")
     for one in request["problems"][:MOST_PROBLEMS]:
-        output.say(f"  {one.get('lfn')}: {words(one['reason'])}; tried again: {again(one)}")
+        console.say(f"  {one.get('lfn')}: {words(one['reason'])}; tried again: {again(one)}")
     return request
 
 

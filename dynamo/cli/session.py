@@ -78,9 +78,9 @@ class Session:
     def _address(self) -> str:
         if self.chosen is None and (url := os.environ.get(URL)):
             return url
-        from dynamo.running import run_file as record  # noqa: PLC0415
+        from dynamo.running import run_file  # noqa: PLC0415
 
-        running = record.read(self.data)
+        running = run_file.read(self.data)
         if running is None:
             detail = f"no system runs on {self.data}; start one with: dynamo up --data {self.data}"
             raise Problem.passing("service-busy", detail)

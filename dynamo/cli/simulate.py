@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.reasons import words
 from dynamo.cli.session import AsJson
 from dynamo.errors import Invalid
@@ -88,11 +88,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - typer reads its options here
     outcomes = []
     silence()
     for one in runs:
-        with output.progress(f"simulating {one.name}", days, in_bytes=False) as step:
+        with console.progress(f"simulating {one.name}", days, in_bytes=False) as step:
             begin = None if source is None else _inventory(source)
             outcomes.append(live(scenario, one, step, source=begin, campaigns=campaigns))
     if as_json:
-        output.show_json({"runs": [asdict(one) for one in outcomes]})
+        console.show_json({"runs": [asdict(one) for one in outcomes]})
     else:
         tell(outcomes)
     if any(day.broken for one in outcomes for day in one.days):
@@ -133,9 +133,9 @@ def _inventory(folder: Path) -> Any:
 def tell(outcomes: Sequence[Outcome]) -> None:
     """Print what the days were like, and draw them."""
     for one in outcomes:
-        output.heading(f"{one.name}: day by day")
+        console.heading(f"{one.name}: day by day")
         step = max(1, len(one.days) // MOST)
-        output.table(
+        console.table(
             (
                 "day>",
                 "occupancy>",
@@ -150,8 +150,8 @@ def tell(outcomes: Sequence[Outcome]) -> None:
             ),
             map(_day, one.days[::step]),
         )
-    output.heading("summary")
-    output.table(("", *(f"{one.name}>" for one in outcomes)), _summary(outcomes))
+    console.heading("summary")
+    console.table(("", *(f"{one.name}>" for one in outcomes)), _summary(outcomes))
     _draw_all(outcomes)
     for one in outcomes:
         _tell_needs(one)
@@ -162,13 +162,13 @@ def _day(one: Day) -> tuple[object, ...]:
     away = sum(n for status, n in one.sites.items() if status != "ready")
     return (
         one.day,
-        output.share(one.occupancy, 1),
-        output.share(one.emptiest, 1),
-        output.share(one.fullest, 1),
-        output.share(one.found, one.accesses),
-        output.size(one.moved),
-        output.size(one.deleted),
-        output.size(one.waiting),
+        console.share(one.occupancy, 1),
+        console.share(one.emptiest, 1),
+        console.share(one.fullest, 1),
+        console.share(one.found, one.accesses),
+        console.size(one.moved),
+        console.size(one.deleted),
+        console.size(one.waiting),
         sum(one.held.values()),
         away,
     )
@@ -176,12 +176,12 @@ def _day(one: Day) -> tuple[object, ...]:
 
 def _summary(outcomes: Sequence[Outcome]) -> Iterator[tuple[object, ...]]:
     rows: dict[str, Callable[[Outcome], object]] = {
-        "occupancy at the end": lambda one: output.share(one.days[-1].occupancy, 1),
-        "accesses that found data on disk": lambda one: output.share(
+        "occupancy at the end": lambda one: console.share(one.days[-1].occupancy, 1),
+        "accesses that found data on disk": lambda one: console.share(
             sum(day.found for day in one.days), sum(day.accesses for day in one.days)
         ),
-        "moved a day": lambda one: output.size(_mean(day.moved for day in one.days)),
-        "deleted a day": lambda one: output.size(_mean(day.deleted for day in one.days)),
+        "moved a day": lambda one: console.size(_mean(day.moved for day in one.days)),
+        "deleted a day": lambda one: console.size(_mean(day.deleted for day in one.days)),
         "left disk by policy": lambda one: len(one.left),
         "held at the end": lambda one: _reasons(one.days[-1].held),
         "files lost": lambda one: one.days[-1].lost,
@@ -215,11 +215,11 @@ _SIZES: dict[str, Callable[[Day], int]] = {
 
 def _draw_all(outcomes: Sequence[Outcome]) -> None:
     for title, share in _SHARES.items():
-        output.heading(f"{title}, per cent")
+        console.heading(f"{title}, per cent")
         _draw(outcomes, share, 0.01, (0, 100))
     for title, size in _SIZES.items():
         step, unit = scale(max(size(day) for one in outcomes for day in one.days))
-        output.heading(f"{title}, {unit} a day")
+        console.heading(f"{title}, {unit} a day")
         _draw(outcomes, size, step)
 
 
@@ -249,32 +249,32 @@ def _tell_needs(one: Outcome) -> None:
         for need in day.needs:
             first.setdefault(need.matter, (day.day, need.n))
     if first:
-        output.heading(f"{one.name}: what a person is needed for")
+        console.heading(f"{one.name}: what a person is needed for")
         rows = ((day, n, what, where, words(why)) for (what, where, why), (day, n) in first.items())
-        output.table(("since day>", "how many>", "of what", "where", "why"), rows)
+        console.table(("since day>", "how many>", "of what", "where", "why"), rows)
 
 
 def _tell_changes(one: Outcome) -> None:
     if one.left:
-        output.heading(f"{one.name}: what leaves disks, the first {min(MOST, len(one.left))}")
+        console.heading(f"{one.name}: what leaves disks, the first {min(MOST, len(one.left))}")
         rows = (
-            (left.day, left.site, left.dataset, output.size(left.bytes), left.why)
+            (left.day, left.site, left.dataset, console.size(left.bytes), left.why)
             for left in one.left[:MOST]
         )
-        output.table(("day>", "site", "dataset", "size>", "why"), rows)
+        console.table(("day>", "site", "dataset", "size>", "why"), rows)
     if one.unfit:
-        output.heading(f"{one.name}: what of the campaigns does not fit, or not yet")
+        console.heading(f"{one.name}: what of the campaigns does not fit, or not yet")
         unfit = (
             (
                 copy.dataset,
                 copy.since,
-                output.share(copy.done, copy.bytes),
+                console.share(copy.done, copy.bytes),
                 copy.state,
                 _reasons(copy.reasons),
             )
             for copy in one.unfit[:MOST]
         )
-        output.table(("dataset", "wanted on day>", "there>", "state", "why"), unfit)
+        console.table(("dataset", "wanted on day>", "there>", "state", "why"), unfit)
     for day in one.days:
         for broken in day.broken:
-            output.say(f"{one.name}, day {day.day}: {broken}")
+            console.say(f"{one.name}, day {day.day}: {broken}")

@@ -7,10 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
-from dynamo.cli import consistency, dataset
-from dynamo.cli import console as output
-from dynamo.cli import request_views as requests
-from dynamo.cli import site_views as conditions
+from dynamo.cli import consistency, console, dataset, request_views, site_views
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import Json
 from dynamo.inventory.states import SiteKind, SiteStatus
@@ -37,14 +34,14 @@ def list_(session: Session) -> None:
     """List the sites with what their users' data fill."""
     service = session.service()
     if session.json:
-        output.show_json(service.get("/v1/sites", {"limit": 1000}))
+        console.show_json(service.get("/v1/sites", {"limit": 1000}))
         return
     listed = list(service.items("/v1/sites"))
     rows = [row for site in listed for row in _rows(site)]
-    output.table(("site", "kind", "status", "partition", "quota>", "used>", "full>"), rows)
+    console.table(("site", "kind", "status", "partition", "quota>", "used>", "full>"), rows)
     for site in listed:
-        for text in conditions.warnings(site):
-            output.say(f"{site['name']}: {text}")
+        for text in site_views.warnings(site):
+            console.say(f"{site['name']}: {text}")
 
 
 @app.command()
@@ -53,13 +50,13 @@ def show(session: Session, name: Name) -> None:
     """Show a site."""
     site = session.service().get(_path(name))
     if session.json:
-        output.show_json(site)
+        console.show_json(site)
         return
     lists = ((key, ", ".join(site[key])) for key in ("scratch", "sources") if site[key])
     known = ((key, site[key]) for key in ("name", "kind", "status", "url"))
-    output.facts([*known, *conditions.facts(site), *lists])
-    output.heading("quotas")
-    output.table(
+    console.facts([*known, *site_views.facts(site), *lists])
+    console.heading("quotas")
+    console.table(
         ("partition", "quota>", "used>", "full>", "when all has arrived>", "unique>"),
         (_quota(one) for one in site.get("quotas", ())),
     )
@@ -85,9 +82,9 @@ def add(
     service.put(_path(name), body)
     for partition, limit in limits.items():
         service.put(f"{_path(name)}/quotas/{quote(partition, safe='')}", {"limit": limit})
-    output.say(f"{name} is ready")
+    console.say(f"{name} is ready")
     if not limits:
-        output.say("it has no quota yet, so nothing goes there: add --quota User=10TB")
+        console.say("it has no quota yet, so nothing goes there: add --quota User=10TB")
 
 
 @app.command("set")
@@ -113,7 +110,7 @@ def set_(
         service.put(_path(name), body)
     for partition, limit in limits.items():
         service.put(f"{_path(name)}/quotas/{quote(partition, safe='')}", {"limit": limit})
-    output.say(f"{name} is changed")
+    console.say(f"{name} is changed")
 
 
 app.command("scan")(consistency.scan)
@@ -135,14 +132,14 @@ def limit(
     """Limit how many bring files at once; what is not named is as the settings say."""
     body: Json = {"max_streams": streams, "max_link_streams": link_streams}
     session.service("operator").put(_path(name), body)
-    output.say(f"{name} is changed")
+    console.say(f"{name} is changed")
 
 
 @app.command()
 @reading
 def evacuation(session: Session, name: Name) -> None:
     """Show how far the emptying of a site is, what is stuck and why, and the expected end."""
-    conditions.evacuation(session, session.service().get(f"{_path(name)}/evacuation"))
+    site_views.evacuation(session, session.service().get(f"{_path(name)}/evacuation"))
 
 
 @app.command()
@@ -161,7 +158,7 @@ def losses(
     """Show what would be lost with a site, by owner, and from where the rest can be had again."""
     if declare:
         _declare(session, name, yes=yes)
-    conditions.losses(session, session.service().get(f"{_path(name)}/losses"))
+    site_views.losses(session, session.service().get(f"{_path(name)}/losses"))
 
 
 _NAMED = 10
@@ -176,22 +173,22 @@ def _declare(session: Session, name: str, *, yes: bool) -> None:
         told = service.post(f"{_path(name)}/losses", {})
         lost, kept, unsure = lost + told["lost"], kept + told["kept"], told["unsure"]
         more = told["more"] and told["lost"] + told["kept"] > 0
-    output.say(f"{lost} files are declared lost to their owners")
+    console.say(f"{lost} files are declared lost to their owners")
     if kept:
-        output.say(f"{kept} can be read again: they are tried now")
+        console.say(f"{kept} can be read again: they are tried now")
     if unsure:
-        output.say(f"of {unsure} nobody can tell now, as the storage does not answer: try again")
+        console.say(f"of {unsure} nobody can tell now, as the storage does not answer: try again")
 
 
 def _preview(name: str, unread: Json) -> int:
     """Say what would be given up."""
     count, shown = int(unread["files"]), unread["lfns"][:_NAMED]
-    size = output.size(unread["bytes"])
-    output.say(f"{count} files ({size}) could not be read at {name} for long and lie nowhere else")
+    size = console.size(unread["bytes"])
+    console.say(f"{count} files ({size}) could not be read at {name} for long and lie nowhere else")
     for lfn in shown:
-        output.say(f"  {lfn}")
+        console.say(f"  {lfn}")
     if count > len(shown):
-        output.say(f"  and {count - len(shown)} more")
+        console.say(f"  and {count - len(shown)} more")
     return count
 
 
@@ -200,7 +197,7 @@ def _preview(name: str, unread: Json) -> int:
 def release(session: Session, name: Name) -> None:
     """Try again at once what is held at a site, and close its breakers."""
     service = session.service("operator")
-    requests.released(service.post("/v1/releases", {"site": name}))
+    request_views.released(service.post("/v1/releases", {"site": name}))
 
 
 def _path(name: str) -> str:
@@ -220,7 +217,7 @@ def _make_root(url: str) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            output.say(f"the folder {folder} cannot be made here: {error.strerror}")
+            console.say(f"the folder {folder} cannot be made here: {error.strerror}")
 
 
 def _folders(scratch: list[Path]) -> list[str]:
@@ -252,9 +249,9 @@ def _rows(site: Json) -> Iterable[tuple[object, ...]]:
 def _quota(one: Json) -> tuple[object, ...]:
     return (
         one["partition"],
-        output.size(one["limit"]),
-        output.size(one["used"]),
-        output.share(one["used"], one["limit"]),
-        output.size(one["projected"]),
-        output.size(one["unique"]),
+        console.size(one["limit"]),
+        console.size(one["used"]),
+        console.share(one["used"], one["limit"]),
+        console.size(one["projected"]),
+        console.size(one["unique"]),
     )

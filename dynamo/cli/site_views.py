@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session
 from dynamo.client.client import Json
@@ -12,14 +12,14 @@ def facts(site: Json) -> Iterator[tuple[str, object]]:
     """Yield what is to be known of a site beside its address."""
     # who made it ready is not kept: an operator, or what had put it aside and is over
     by = "" if site.get("status") == "ready" else f", set by {site.get('set_by', 'operator')}"
-    yield "since", f"{output.moment(site.get('since'))}{by}"
+    yield "since", f"{console.moment(site.get('since'))}{by}"
     streams = site.get("streams")
     if streams:
         most = site.get("max_streams") or streams["default"]
         yield "streams", f"{streams['in']} in, {streams['out']} out, of {most} each"
     probe = site.get("probe")
     if probe and probe["free"] is not None:
-        yield "free", f"{output.size(probe['free'])} at {output.moment(probe['at'])}"
+        yield "free", f"{console.size(probe['free'])} at {console.moment(probe['at'])}"
     for text in warnings(site):
         yield "now", text
     for one in site.get("downtimes", ()):
@@ -33,38 +33,38 @@ def warnings(site: Json) -> Iterator[str]:
         yield one["detail"]
     probe = site.get("probe")
     if probe and not probe["usable"]:
-        yield f"{probe['in_a_row']} probes failed, {output.moment(probe['at'])}: {probe['detail']}"
+        yield f"{probe['in_a_row']} probes failed, {console.moment(probe['at'])}: {probe['detail']}"
 
 
 def evacuation(session: Session, told: Json) -> None:
     """Print how far an evacuation is."""
     if session.json:
-        output.show_json(told)
+        console.show_json(told)
         return
     left, stuck = told["left"], told["stuck"]
-    output.facts(
+    console.facts(
         (
             ("site", told["site"]),
-            ("status", f"{told['status']}, since {output.moment(told['since'])}"),
-            ("left", f"{left['files']} files, {output.size(left['bytes'])}"),
-            ("stuck", f"{stuck['files']} files, {output.size(stuck['bytes'])}"),
+            ("status", f"{told['status']}, since {console.moment(told['since'])}"),
+            ("left", f"{left['files']} files, {console.size(left['bytes'])}"),
+            ("stuck", f"{stuck['files']} files, {console.size(stuck['bytes'])}"),
             *_stopped(told["stopped"]),
-            ("expected end", output.moment(told["expected_end"])),
+            ("expected end", console.moment(told["expected_end"])),
             *_given_up(told.get("given_up")),
         )
     )
     if not told["evacuated"]:
-        output.say(f"{told['site']} is not being emptied: set its status to morgue for that")
-    output.table(
+        console.say(f"{told['site']} is not being emptied: set its status to morgue for that")
+    console.table(
         ("what", "blocks>", "files>", "bytes>", "meaning"),
         (
-            (fate, sums["blocks"], sums["files"], output.size(sums["bytes"]), sums["meaning"])
+            (fate, sums["blocks"], sums["files"], console.size(sums["bytes"]), sums["meaning"])
             for fate, sums in told["by_fate"].items()
         ),
     )
     if told["problems"]:
-        output.heading("cannot leave now")
-        output.table(
+        console.heading("cannot leave now")
+        console.table(
             ("file or dataset", "to", "state", "why", "again"),
             (
                 (
@@ -72,7 +72,7 @@ def evacuation(session: Session, told: Json) -> None:
                     one["to"] or "",
                     one["state"],
                     f"{words(one['reason'])}: {one['detail']}",
-                    output.moment(one["next_try"]),
+                    console.moment(one["next_try"]),
                 )
                 for one in told["problems"]
             ),
@@ -82,7 +82,7 @@ def evacuation(session: Session, told: Json) -> None:
 def _given_up(told: Json | None) -> Iterator[tuple[str, str]]:
     """Say when what cannot be read there and lies nowhere else is declared lost."""
     if told is not None:
-        on = f"from {output.moment(told['at'])} on, " if told["at"] else ""
+        on = f"from {console.moment(told['at'])} on, " if told["at"] else ""
         yield "unreadable files", f"given up {on}{told['detail']}"
 
 
@@ -95,16 +95,16 @@ def _stopped(switches: list[str]) -> Iterator[tuple[str, str]]:
 def losses(session: Session, told: Json) -> None:
     """Print what would be lost with a site."""
     if session.json:
-        output.show_json(told)
+        console.show_json(told)
         return
-    output.table(
+    console.table(
         ("owner", "can be had again>", "from", "only here>", "lost files>"),
         (
             (
                 one["owner"],
-                output.size(one["recoverable"]["bytes"]),
+                console.size(one["recoverable"]["bytes"]),
                 ", ".join(place["site"] for place in one["from"]),
-                output.size(one["only_here"]["bytes"]),
+                console.size(one["only_here"]["bytes"]),
                 len(one["lost_files"]),
             )
             for one in told["owners"]
@@ -112,4 +112,4 @@ def losses(session: Session, told: Json) -> None:
     )
     for one in told["owners"]:
         for name in (*one["blocks_only_here"], *one["lost_files"]):
-            output.say(f"only at {told['site']}, of {one['owner']}: {name}")
+            console.say(f"only at {told['site']}, of {one['owner']}: {name}")

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.session import Session, acting, reading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Stop switches.")
@@ -17,13 +17,13 @@ def list_(session: Session) -> None:
     """List the switches that were ever set."""
     service = session.service()
     if session.json:
-        output.show_json(service.get("/v1/switches"))
+        console.show_json(service.get("/v1/switches"))
         return
     rows = (
-        (one["name"], one["stopped"], one["who"], output.moment(one["at"]), one["why"])
+        (one["name"], one["stopped"], one["who"], console.moment(one["at"]), one["why"])
         for one in service.items("/v1/switches")
     )
-    output.table(("switch", "stopped", "by", "since", "why"), rows)
+    console.table(("switch", "stopped", "by", "since", "why"), rows)
 
 
 @app.command("set")
@@ -38,4 +38,4 @@ def set_(
     """Stop something, or let it go on."""
     body = {"stopped": stopped, "why": why}
     session.service("operator").put(f"/v1/switches/{quote(name, safe='')}", body)
-    output.say(f"{name} is stopped" if stopped else f"{name} goes on")
+    console.say(f"{name} is stopped" if stopped else f"{name} goes on")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.session import Session
 from dynamo.client.client import Dynamo, Json
 
@@ -19,7 +19,7 @@ def carry_out(session: Session, path: str, body: Json, patience: float, tell: Te
     service = session.service("operator")
     found = _ended(service, service.post(path, body), patience)
     if session.json:
-        output.show_json(found)
+        console.show_json(found)
     else:
         tell(service, found)
     if found["state"] != "done":

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
 
@@ -18,21 +18,21 @@ def why(
     """Say why a dataset is, or is not, deleted at a site or copied there."""
     found = session.service().get("/v1/decisions", {"dataset": dataset, "site": site})
     if session.json:
-        output.show_json(found)
+        console.show_json(found)
         return
     # what is proposed several times, as by many jobs that wait, becomes the same each time
     alike = [(one, found["items"].count(one)) for one in found["items"]]
     for n, (one, times) in enumerate(alike):
         if (one, times) in alike[:n]:
             continue
-        when = output.moment(one["at"])
-        output.say(f"{one['kind']}: cycle {one['cycle']} of {one['partition']}, {when}")
-        output.facts(
+        when = console.moment(one["at"])
+        console.say(f"{one['kind']}: cycle {one['cycle']} of {one['partition']}, {when}")
+        console.facts(
             (
                 ("what", one["block"] or one["dataset"]),
                 ("becomes", one["action"]),
                 *((("but", words(one["refused"])),) if one["refused"] else ()),
-                ("size", output.size(one["bytes"])),
+                ("size", console.size(one["bytes"])),
                 ("line", one["line"] or None),
                 ("its text" if one["line"] else "why", one["text"] or None),
                 *((("how often", times),) if times > 1 else ()),

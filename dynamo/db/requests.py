@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Group, Request, Transfer
 from dynamo.inventory.states import ENDED, RequestKind, RequestState, TransferKind
@@ -228,7 +228,7 @@ def concerning(
 def keeping(work: Work, replica_ids: Collection[int]) -> set[int]:
     """Return the replicas whose owner an open copy request names for them: they stay with it."""
     owned = work.rows(
-        placing.described()
+        replicas.described()
         .add_columns(Group.name.label("group"))
         .join(Group, Group.id == BlockReplica.group_id)
         .where(BlockReplica.id.in_(replica_ids))

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import ColumnElement, Connection, Engine, select, text
 
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.db.policies import versions as policies
+from dynamo.db.policies import versions as policy_versions
 from dynamo.db.tables import Group, Partition, Policy
 from dynamo.errors import Unavailable
 from dynamo.policy import defaults
@@ -60,7 +60,7 @@ def seed(work: Work) -> None:
     )
     without = (Partition.name.in_([one.name for one in fresh]), ~_governed())
     for row in work.rows(select(Partition.id, Partition.name).where(*without)):
-        policies.add(work, row.id, defaults.policy(row.name), WHO)
+        policy_versions.add(work, row.id, defaults.policy(row.name), WHO)
 
 
 def _governed() -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dynamo.errors import Invalid
-from dynamo.inventory import snapshot_builder as arranging
+from dynamo.inventory import snapshot_builder
 from dynamo.inventory.snapshot import (
     DATASET_STATUSES,
     NOBODY,
@@ -71,15 +71,15 @@ def snapshot_of(inventory: Json) -> Snapshot:
     groups = _groups(inventory["groups"])
     listed: Sequence[Json] = inventory["datasets"]
     _check(inventory)
-    datasets = arranging.datasets(
+    datasets = snapshot_builder.datasets(
         ids=range(len(listed)),
         names=[one["name"] for one in listed],
         status=[_place(one["status"], DATASET_STATUSES, "status") for one in listed],
         updated=[one["last_update"] for one in listed],
     )
     raw = [(number, block) for number, one in enumerate(listed) for block in one["blocks"]]
-    blocks, datasets = arranging.blocks(
-        arranging.RawBlocks(
+    blocks, datasets = snapshot_builder.blocks(
+        snapshot_builder.RawBlocks(
             ids=range(len(raw)),
             dataset_ids=[number for number, _ in raw],
             size=[block["size"] for _, block in raw],
@@ -91,15 +91,18 @@ def snapshot_of(inventory: Json) -> Snapshot:
     places = {(number, block["name"]): key for key, (number, block) in enumerate(raw)}
     rows = list(_rows(listed, places))
     wholes = [(number, replica) for number, one in enumerate(listed) for replica in one["replicas"]]
-    dataset_at, block_at = arranging.Keys.of(datasets.ids), arranging.Keys.of(blocks.ids)
-    replicas, block_replicas = arranging.replicas(
-        arranging.RawReplicas(
+    dataset_at, block_at = (
+        snapshot_builder.Keys.of(datasets.ids),
+        snapshot_builder.Keys.of(blocks.ids),
+    )
+    replicas, block_replicas = snapshot_builder.replicas(
+        snapshot_builder.RawReplicas(
             dataset=dataset_at([number for number, _ in wholes]),
             site=[sites.labels.find(replica["site"]) for _, replica in wholes],
             growing=["growing_group" in replica for _, replica in wholes],
             group=[group_place(groups, replica.get("growing_group")) for _, replica in wholes],
         ),
-        arranging.RawBlockReplicas(
+        snapshot_builder.RawBlockReplicas(
             ids=range(len(rows)),
             block=block_at([row.block for row in rows]),
             site=[sites.labels.find(row.site) for row in rows],
@@ -168,7 +171,7 @@ def _place(word: str, known: Sequence[str], what: str, where: str = "") -> int:
 
 
 def _sites(listed: Sequence[Json]) -> Sites:
-    sites = arranging.sites(
+    sites = snapshot_builder.sites(
         ids=range(1, len(listed) + 1),
         names=[one["name"] for one in listed],
         kind=[
@@ -183,7 +186,7 @@ def _sites(listed: Sequence[Json]) -> Sites:
 
 def _groups(listed: Sequence[Json]) -> Groups:
     named = [one for one in listed if one["name"] is not None]
-    return arranging.groups(
+    return snapshot_builder.groups(
         ids=range(1, len(named) + 1),
         names=[one["name"] for one in named],
         whole=[one["olevel"] == "Dataset" for one in named],

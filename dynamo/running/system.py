@@ -11,8 +11,7 @@ import redis
 from sqlalchemy import make_url
 
 from dynamo.errors import Unavailable
-from dynamo.running import broker, programs
-from dynamo.running import run_file as record
+from dynamo.running import broker, programs, run_file
 from dynamo.running.data_directory import Layout
 from dynamo.running.ports import LOOPBACK
 from dynamo.running.programs import Pool
@@ -127,7 +126,7 @@ class System:
             pid=os.getpid(),
             pids=self._supervisor.pids,
         )
-        record.write(self._layout, running)
+        run_file.write(self._layout, running)
 
     def _give_up_if_hopeless(self) -> None:
         self._supervisor.watch()

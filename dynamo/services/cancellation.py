@@ -5,10 +5,9 @@ from typing import Any
 from sqlalchemy import func, or_, select
 
 from dynamo.db import requests
-from dynamo.db.catalogue import names as registry
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import condemnation as removal
-from dynamo.db.deletions import dispatch
+from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.catalogue import replicas
+from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
@@ -17,8 +16,7 @@ from dynamo.errors import Conflict, NotFound
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.lifecycle import OPEN, State
-from dynamo.services import authorization as admission
-from dynamo.services import users
+from dynamo.services import authorization, users
 from dynamo.services.context import Tools
 from dynamo.services.copies import withdrawal
 from dynamo.services.deletions import rescue
@@ -31,7 +29,7 @@ def cancel(use: Tools, kind: RequestKind, request_id: int, caller: Caller) -> No
         request = requests.get(work, request_id)
         if request is None or request.kind != kind:
             raise NotFound(f"there is no {kind} {request_id}")
-        dataset = registry.dataset(work, request.dataset)
+        dataset = catalogue_names.dataset(work, request.dataset)
         _check_caller(work, request, dataset, caller)
         if kind == RequestKind.DELETION:
             rescue.rescue(work, use, request, dataset)
@@ -48,7 +46,7 @@ def cancel(use: Tools, kind: RequestKind, request_id: int, caller: Caller) -> No
 def _check_caller(work: Work, request: Any, dataset: Any, caller: Caller) -> None:
     if users.name_of(work, request.owner_id) == caller.name:
         return
-    admission.check_owner(
+    authorization.check_owner(
         work, dataset.owner_id if dataset is not None else request.owner_id, caller
     )
 
@@ -65,10 +63,10 @@ def _cancel_injection(work: Work, use: Tools, request: Any, caller: Caller) -> N
     files = work.rows(
         select(File.id, File.block_id).join(Transfer, Transfer.file_id == File.id).where(*pending)
     )
-    placing.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
+    replicas.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
     order = Order(request.id, "cancelled", caller.name)
     ids = work.scalars(select(File.id).join(Transfer, Transfer.file_id == File.id).where(*pending))
-    removal.drop(work, ids, order)
+    condemnation.drop(work, ids, order)
     dispatch.announce(work, request.id, use.settings.work.batch)
 
 

@@ -10,22 +10,22 @@ from sqlalchemy import select
 from dynamo.db.cycles import cycles, decisions
 from dynamo.db.cycles.cycles import Filed, Held
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.db.policies import versions as policies
+from dynamo.db.policies import versions as policy_versions
 from dynamo.db.tables import Partition, Policy, Quota
-from dynamo.db.work import periodic as pulses
+from dynamo.db.work import periodic as pulse_rows
 from dynamo.detox.decision_records import DELETE
 from dynamo.errors import Conflict, DynamoError, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.points import Point, reached
-from dynamo.services import site_lookup as named
+from dynamo.services import site_lookup
 from dynamo.services.context import Tools
-from dynamo.services.dealer import cycle as dealing
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.detox import cycle as detoxing
+from dynamo.services.dealer import cycle as dealer_cycle
+from dynamo.services.deletions import condemnation
+from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.leases import CycleLost
 from dynamo.services.pagination import Item, Page, Place, page
 from dynamo.services.policies.policies import read
@@ -33,13 +33,16 @@ from dynamo.services.system_requests import SYSTEM
 
 log = logger("cycles")
 DETOX, DEALER = "detox", "dealer"
-RUNS: Mapping[str, Callable[[Tools, Held], Item]] = {DETOX: detoxing.run, DEALER: dealing.run}
+RUNS: Mapping[str, Callable[[Tools, Held], Item]] = {
+    DETOX: detox_cycle.run,
+    DEALER: dealer_cycle.run,
+}
 """What a cycle of each kind does; it returns what it is remembered by."""
 
 # --- filed ---------------------------------------------------------------------------------------
 
 
-def file(use: Tools, body: asked.CycleBody, caller: Caller) -> int:
+def file(use: Tools, body: schemas.CycleBody, caller: Caller) -> int:
     """File a cycle. Raises Conflict while another one of the partition is carried out."""
     texts = [text for text in (body.policy, body.compare) if text is not None]
     if texts and not body.dry_run:
@@ -52,12 +55,12 @@ def file(use: Tools, body: asked.CycleBody, caller: Caller) -> int:
 
 
 @retried
-def _file(use: Tools, body: asked.CycleBody, who: str) -> int:
+def _file(use: Tools, body: schemas.CycleBody, who: str) -> int:
     with use.begin() as work:
         key = work.scalar(select(Partition.id).where(Partition.name == body.partition))
         if key is None:
             raise NotFound(f"there is no partition {body.partition!r}")
-        policy = policies.in_force(work, body.partition) if body.kind == DETOX else None
+        policy = policy_versions.in_force(work, body.partition) if body.kind == DETOX else None
         if policy is None and body.policy is None and body.kind == DETOX:
             raise NotFound(f"the partition {body.partition} has no policy")
         _give_up(work, use)
@@ -84,13 +87,13 @@ def due(use: Tools) -> bool:
     """File a cycle for each partition with a policy; False = another beat has just done so."""
     hold = timedelta(hours=use.settings.detox.every_hours / 2)
     with use.begin() as work:
-        if not pulses.take(work, DETOX, token_hex(8), hold):
+        if not pulse_rows.take(work, DETOX, token_hex(8), hold):
             return False
         _give_up(work, use)
         governed = select(Policy.id).where(Policy.partition_id == Partition.id).exists()
         for row in work.rows(select(Partition.id, Partition.name).where(governed)):
             if cycles.open_one(work, DETOX, row.id) is None:
-                policy = policies.in_force(work, row.name)
+                policy = policy_versions.in_force(work, row.name)
                 cycle_id = cycles.file(work, Filed(DETOX, row.id, SYSTEM, policy.id))
                 work.hint(_hint(cycle_id, row.name))
         return True
@@ -101,7 +104,7 @@ def deal(use: Tools) -> bool:
     """File a cycle of the Dealer for each partition with a quota; False = it has just been done."""
     hold = timedelta(minutes=use.settings.dealer.every_minutes / 2)
     with use.begin() as work:
-        if not pulses.take(work, DEALER, token_hex(8), hold):
+        if not pulse_rows.take(work, DEALER, token_hex(8), hold):
             return False
         _give_up(work, use)
         taking = select(Quota.site_id).where(Quota.partition_id == Partition.id).exists()
@@ -128,7 +131,7 @@ def _give_up(work: Work, use: Tools) -> None:
         done = row.summary.get("done", 0)
         decisions.refuse_from(work, row.id, done, DELETE, "worker-lost")
         if row.request_id is not None and row.kind == DETOX:
-            condemning.judge(work, row.request_id, use.again)
+            condemnation.judge(work, row.request_id, use.again)
 
 
 def _hint(cycle_id: int, partition: str) -> Hint:
@@ -185,12 +188,12 @@ def _end(use: Tools, held: Held, state: RequestState, **values: Any) -> None:
         if cycles.end(work, held, state, **values):
             request_id = cycles.get(work, held.id).request_id
             if request_id is not None and held.kind == DETOX:
-                condemning.judge(work, request_id, use.again)
+                condemnation.judge(work, request_id, use.again)
 
 
 def _forget(use: Tools) -> None:
     for cycle_id in _old(use):
-        detoxing.saved_at(use, cycle_id).unlink(missing_ok=True)
+        detox_cycle.saved_at(use, cycle_id).unlink(missing_ok=True)
         while not _forget_part(use, cycle_id):
             pass
 
@@ -236,7 +239,7 @@ def decided(use: Tools, cycle_id: int, site: str | None, dataset: str | None, pl
 def why(use: Tools, dataset: str, site: str) -> Item:
     """Return what the newest cycles of each kind decided about a dataset at a site."""
     with use.begin.reading() as work:
-        named.site(work, site)
+        site_lookup.site(work, site)
         rows = decisions.about(work, dataset, site)
         if not rows:
             raise NotFound(f"no cycle that is remembered has looked at {dataset} at {site}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from dynamo.db.engine.unit_of_work import retried
-from dynamo.db.work import periodic as pulses
+from dynamo.db.work import periodic as pulse_rows
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
 
@@ -25,4 +25,4 @@ def once(use: Tools, name: str, every: float, act: Callable[[Tools], object]) ->
 @retried
 def _take(use: Tools, name: str, every: float) -> bool:
     with use.begin() as work:
-        return pulses.take(work, name, secrets.token_hex(8), timedelta(seconds=every / 2))
+        return pulse_rows.take(work, name, secrets.token_hex(8), timedelta(seconds=every / 2))

@@ -16,22 +16,21 @@ from dynamo.db.sites import breakers
 from dynamo.db.tables import Dataset, Deletion, File, Request, Transfer
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.errors import Forbidden, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.lifecycle import State
-from dynamo.services import site_lookup as named
-from dynamo.services import users
+from dynamo.services import site_lookup, users
 from dynamo.services.context import Tools
-from dynamo.services.copies import request as wishes
+from dynamo.services.copies import request as copy_requests
 from dynamo.services.pagination import Item
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers import throttler
 
 _REST = (State.HELD, State.FAILED)
 
 
 @retried
-def release(use: Tools, wanted: asked.Release, caller: Caller) -> Item:
+def release(use: Tools, wanted: schemas.Release, caller: Caller) -> Item:
     """Queue what was held or failed and fits; breakers of a named site close.
 
     Raises Invalid, NotFound, and Forbidden to all but operators and the request's owner.
@@ -45,20 +44,20 @@ def release(use: Tools, wanted: asked.Release, caller: Caller) -> Item:
         carried = [] if request is None else _carried(work, use, request)
         transfers = _queue(work, Transfer, wanted, site, [*_own(Transfer, wanted), *carried])
         deletions = _queue(work, Deletion, wanted, site, _own(Deletion, wanted))
-        traffic.refill(work, use, _requests(work, transfers))
+        throttler.refill(work, use, _requests(work, transfers))
         why = ", ".join(f"{key} {value}" for key, value in _said(wanted).items())
         event = Event("released", caller.name, site=wanted.site, request_id=wanted.request, why=why)
         record(work, [event])
         return {"transfers": len(transfers), "deletions": len(deletions), "breakers": closed}
 
 
-def _said(wanted: asked.Release) -> dict[str, Any]:
+def _said(wanted: schemas.Release) -> dict[str, Any]:
     fields = ("request", "site", "dataset", "reason")
     named = {field: getattr(wanted, field) for field in fields}
     return {field: value for field, value in named.items() if value is not None}
 
 
-def _check(work: Work, wanted: asked.Release, caller: Caller) -> Any:
+def _check(work: Work, wanted: schemas.Release, caller: Caller) -> Any:
     """Return the request that is named, if the caller may release it."""
     if wanted.request is not None:
         row = requests.get(work, wanted.request)
@@ -72,7 +71,7 @@ def _check(work: Work, wanted: asked.Release, caller: Caller) -> Any:
     return None
 
 
-def _own(table: type[Transfer] | type[Deletion], wanted: asked.Release) -> list[tuple[Any, ...]]:
+def _own(table: type[Transfer] | type[Deletion], wanted: schemas.Release) -> list[tuple[Any, ...]]:
     """Return the conditions for operations of the request that is named, or for all."""
     return [() if wanted.request is None else (table.request_id == wanted.request,)]
 
@@ -86,8 +85,8 @@ def _carried(work: Work, use: Tools, request: Any) -> list[tuple[Any, ...]]:
         return [(Transfer.file_id.in_(request.body.get("pending", [])), arrives)]
     if request.kind == RequestKind.CLOSURE:
         return [(Transfer.file_id.in_(_files_of(request.dataset)), arrives)]
-    wish = wishes.among(work, use.settings.dealer, [request.id]).get(request.id)
-    return [] if wish is None else [(wishes.filling(wish),)]
+    wish = copy_requests.among(work, use.settings.dealer, [request.id]).get(request.id)
+    return [] if wish is None else [(copy_requests.filling(wish),)]
 
 
 def _files_of(dataset: str) -> Any:
@@ -98,13 +97,13 @@ def _files_of(dataset: str) -> Any:
 def _site(work: Work, name: str | None) -> int | None:
     if name is None:
         return None
-    return int(named.site(work, name).id)
+    return int(site_lookup.site(work, name).id)
 
 
 def _queue(
     work: Work,
     table: type[Transfer] | type[Deletion],
-    wanted: asked.Release,
+    wanted: schemas.Release,
     site: int | None,
     whose: Sequence[tuple[Any, ...]],
 ) -> list[int]:

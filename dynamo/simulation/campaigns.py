@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from dynamo.errors import Invalid
-from dynamo.inventory import schemas as asked
-from dynamo.services.copies import submission as copies
+from dynamo.inventory import schemas
+from dynamo.services.copies import submission as copies_submission
 from dynamo.simulation.workload import PRODUCER, Life
 from dynamo.units import parse_bytes
 
@@ -84,5 +84,5 @@ def _make(life: Life, one: Campaign, name: str, planned: Planned) -> None:
         life.agenda.at(life.agenda.now + RETRY, partial(_make, life, one, name, planned))
         return
     planned.waiting.pop(name, None)
-    wanted = asked.Copy(dataset=name, site=one.sites, copies=one.copies)
-    copies.file(life.use, wanted, PRODUCER)
+    wanted = schemas.Copy(dataset=name, site=one.sites, copies=one.copies)
+    copies_submission.file(life.use, wanted, PRODUCER)

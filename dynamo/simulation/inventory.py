@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy import func, select
 
-from dynamo.db.engine import clone as copying
+from dynamo.db.engine import clone
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Access, BlockReplica, Dataset, File, ReplicaFile, Site
 from dynamo.services.context import Tools
@@ -30,7 +30,7 @@ def take(
 ) -> tuple[Interest, list[str]]:
     """Copy the inventory, imagine the files of all replicas; return what is read how often."""
     with source.snapshot() as theirs, use.begin() as ours:
-        copying.copy(theirs, ours)
+        clone.copy(theirs, ours)
     _imagine(use, network)
     since = moment(source) - RECENT
     read = func.coalesce(func.sum(Access.accesses), 0)

@@ -26,8 +26,8 @@ from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, Sit
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
 from dynamo.services.cycles import DETOX
-from dynamo.services.maintenance import invariants as checks
-from dynamo.simulation import interventions as needs
+from dynamo.services.maintenance import invariants
+from dynamo.simulation import interventions
 from dynamo.simulation.interventions import Look, Need, Standing
 
 
@@ -103,7 +103,7 @@ class Left:
 
 def measure(use: Tools, day: int, traffic: Traffic, evening: Evening) -> Day:
     """Look at the end of a day."""
-    violations = [one for one in checks.check(use) if not one.is_warning]
+    violations = [one for one in invariants.check(use) if not one.is_warning]
     with use.begin.snapshot() as work:
         shares = _shares(work)
         used, quota = sum(one[0] for one in shares), sum(one[1] for one in shares)
@@ -123,7 +123,7 @@ def measure(use: Tools, day: int, traffic: Traffic, evening: Evening) -> Day:
             _dying(work),
             int(work.scalar(select(func.count()).where(*_LOST)) or 0),
             _unexplained(work),
-            needs.needs(_look(use, work, evening)),
+            interventions.needs(_look(use, work, evening)),
             [f"{one.name}: {one.subject} {one.sentence}" for one in violations],
         )
 

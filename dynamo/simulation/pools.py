@@ -11,35 +11,33 @@ from sqlalchemy import select
 from dynamo.db.tables import BlockReplica, File, Site, Transfer
 from dynamo.operations.hints import Hint
 from dynamo.services import cycles
-from dynamo.services.consistency import remedies as remedying
-from dynamo.services.consistency import scanner as scanning
+from dynamo.services.consistency import remedies, scanner
 from dynamo.services.context import Tools
-from dynamo.services.dealer import planner as planning
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.deletions import reaper as removing
-from dynamo.services.evacuation import runner as evacuating
-from dynamo.services.injection import closure as closures
-from dynamo.services.maintenance import sweeper as sweeps
-from dynamo.services.requests import views as requests
-from dynamo.services.sites import health as tending
-from dynamo.services.transfers import executor as transferring
+from dynamo.services.dealer import planner
+from dynamo.services.deletions import condemnation, reaper
+from dynamo.services.evacuation import runner as evacuation_runner
+from dynamo.services.injection import closure
+from dynamo.services.maintenance import sweeper
+from dynamo.services.requests import views as request_views
+from dynamo.services.sites import health as site_health
+from dynamo.services.transfers import executor as transfer_executor
 from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.storage import Network
 
 TASKS: Mapping[str, Callable[[Tools, Sequence[int]], object]] = {
-    "inject": transferring.inject,
-    "transfer": transferring.carry,
-    "copy": transferring.carry,
-    "refresh": requests.refresh,
-    "close": closures.close,
-    "condemn": condemning.condemn,
-    "delete": removing.remove,
-    "plan": planning.plan,
+    "inject": transfer_executor.inject,
+    "transfer": transfer_executor.carry,
+    "copy": transfer_executor.carry,
+    "refresh": request_views.refresh,
+    "close": closure.close,
+    "condemn": condemnation.condemn,
+    "delete": reaper.remove,
+    "plan": planner.plan,
     "cycle": cycles.run,
-    "scan": scanning.scan,
-    "remedy": remedying.remedy,
-    "probe": tending.probe,
-    "evacuate": lambda use, _none: evacuating.evacuate(use),
+    "scan": scanner.scan,
+    "remedy": remedies.remedy,
+    "probe": site_health.probe,
+    "evacuate": lambda use, _none: evacuation_runner.evacuate(use),
 }
 """What a message asks for, and the service that does it."""
 
@@ -49,14 +47,14 @@ STRIDE = timedelta(hours=1)
 
 def sweep(use: Tools) -> None:
     """Find lost work."""
-    if sweeps.sweep(use):
+    if sweeper.sweep(use):
         cycles.sweep(use)
 
 
 def tend(use: Tools) -> None:
     """Follow the sites."""
-    tending.tend(use)
-    tending.send(use)
+    site_health.tend(use)
+    site_health.send(use)
 
 
 def beats(use: Tools) -> Mapping[Callable[[Tools], object], timedelta]:
@@ -64,12 +62,12 @@ def beats(use: Tools) -> Mapping[Callable[[Tools], object], timedelta]:
     settings = use.settings
     return {
         sweep: timedelta(seconds=settings.work.sweep_seconds),
-        closures.close_idle: timedelta(hours=1),
+        closure.close_idle: timedelta(hours=1),
         tend: timedelta(minutes=settings.site.probe_minutes),
-        evacuating.evacuate: timedelta(minutes=settings.site.evacuate_minutes),
+        evacuation_runner.evacuate: timedelta(minutes=settings.site.evacuate_minutes),
         cycles.due: timedelta(hours=settings.detox.every_hours),
         cycles.deal: timedelta(minutes=settings.dealer.every_minutes),
-        sweeps.purge: timedelta(days=1),
+        sweeper.purge: timedelta(days=1),
     }
 
 
@@ -147,6 +145,6 @@ class Pools:
 
         def bring() -> None:
             self._under_way.difference_update(ids)
-            transferring.carry(self.use, ids)
+            transfer_executor.carry(self.use, ids)
 
         self.agenda.at(moment, bring)

@@ -13,16 +13,16 @@ import numpy as np
 from dynamo.db import schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Partition
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState, Role
 from dynamo.services.context import Tools
 from dynamo.services.policies import policies
-from dynamo.services.sites import sites as site_service
+from dynamo.services.sites import sites
 from dynamo.settings import Settings
-from dynamo.simulation import inventory as inherited
-from dynamo.simulation import metrics as figures
-from dynamo.simulation import scenario as drawing
+from dynamo.simulation import inventory as simulated_inventory
+from dynamo.simulation import metrics
+from dynamo.simulation import scenario as simulation_scenario
 from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.campaigns import Campaign, Planned, plan
 from dynamo.simulation.interventions import Standing
@@ -86,7 +86,7 @@ def simulate(
     """
     with _world(scenario, configuration, source) as (life, pools):
         for partition, text in configuration.policies.items():
-            policies.put(pools.use, partition, asked.PolicyBody(text=text), OPERATOR)
+            policies.put(pools.use, partition, schemas.PolicyBody(text=text), OPERATOR)
         planned = plan(life, campaigns)
         return _live(life, pools, progress, configuration.name, planned)
 
@@ -118,8 +118,8 @@ def _world(
                 _seed(use)
                 interest, names = _drawn(use, network, scenario, random, rates)
             else:
-                agenda.now = inherited.moment(source)
-                interest, names = inherited.take(source, use, network, random)
+                agenda.now = simulated_inventory.moment(source)
+                interest, names = simulated_inventory.take(source, use, network, random)
             yield Life(use, agenda, network, scenario, interest, names, random, dice), pools
         finally:
             engine.dispose()
@@ -158,21 +158,21 @@ def _drawn(
     rates: dict[str, float],
 ) -> tuple[Interest, list[str]]:
     """Draw sites and data, and give the sites disks on which the data take their share."""
-    places = drawing.sites(scenario, random)
-    data = drawing.datasets(scenario, places, random)
+    places = simulation_scenario.sites(scenario, random)
+    data = simulation_scenario.datasets(scenario, places, random)
     disks = {one.name: one.weight for one in places if one.kind == "disk"}
     used = sum(one.bytes * sum(site in disks for site in one.sites) for one in data)
     whole = used / scenario.fill / SHARES["Analysis"] / sum(disks.values())
     for one in places:
         rates[one.url] = one.rate
         network.at(one.url)
-        body = asked.SiteBody(kind=one.kind, url=one.url)  # type: ignore[arg-type]
-        site_service.put(use, one.name, body, OPERATOR)
+        body = schemas.SiteBody(kind=one.kind, url=one.url)  # type: ignore[arg-type]
+        sites.put(use, one.name, body, OPERATOR)
         shares: Mapping[str, float | None] = SHARES if one.kind == "disk" else {TAPE: None}
         for partition, share in shares.items():
             limit = None if share is None else int(whole * one.weight * share)
-            quota = asked.QuotaBody(limit=limit)
-            site_service.set_quota(use, one.name, partition, quota, OPERATOR)
+            quota = schemas.QuotaBody(limit=limit)
+            sites.set_quota(use, one.name, partition, quota, OPERATOR)
     place(use, network, data)
     return Interest.drawn(len(data), random), [one.name for one in data]
 
@@ -192,12 +192,12 @@ def _live(life: Life, pools: Pools, progress: Progress, name: str, planned: Plan
         traffic = Traffic(life.n_read, life.n_found, network.moved, network.deleted)
         life.n_read = life.n_found = network.moved = network.deleted = 0
         evening = Evening(began, standing, network.silent())
-        days.append(figures.measure(pools.use, day, traffic, evening))
+        days.append(metrics.measure(pools.use, day, traffic, evening))
         with pools.use.begin.reading() as work:
-            gone += figures.left(work, began, day)
+            gone += metrics.left(work, began, day)
         progress(1)
     with pools.use.begin.reading() as work:
-        unfit = figures.unfit(work, planned.names, begun)
+        unfit = metrics.unfit(work, planned.names, begun)
     unfit += [
         Unfit(name, 1 + (since - begun).days, size, 0, RequestState.QUEUED, {NO_ROOM: 1})
         for name, (since, size) in planned.waiting.items()

@@ -8,7 +8,7 @@ from random import Random
 from typing import NoReturn
 from zlib import adler32
 
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import temporary_names
 from dynamo.storage.errno_reasons import at_source
 from dynamo.storage.protocol import (
     Copied,
@@ -128,7 +128,7 @@ class ImaginedStorage:
 
     def discard(self, temporary: str) -> None:
         """Forget."""
-        temporaries.check_temporary(temporary, self.area)
+        temporary_names.check_temporary(temporary, self.area)
         self._files.pop(temporary, None)
 
     def move(self, lfn: str, other: str) -> None:

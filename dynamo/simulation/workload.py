@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import accounting
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site
 from dynamo.errors import DynamoError
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, Role
 from dynamo.services.context import Tools
-from dynamo.services.copies import submission as copies
-from dynamo.services.injection import closure as closures
-from dynamo.services.injection import submission as injection
-from dynamo.services.official import registration as registering
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.injection import closure
+from dynamo.services.injection import submission as injection_submission
+from dynamo.services.official import registration
 from dynamo.services.official.lookup import directory, homes
 from dynamo.services.popularity import accesses, demands
-from dynamo.services.requests import views as requests
-from dynamo.simulation import scenario as drawing
+from dynamo.services.requests import views as request_views
+from dynamo.simulation import scenario as simulation_scenario
 from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.scenario import Interest, Scenario, SimulatedDataset
 from dynamo.simulation.storage import MARK, Network
@@ -89,12 +89,12 @@ class Life:
         """Let a new dataset be written at a disk site, and ask for its copy on tape."""
         self._made += 1
         name = f"/Primary{self._made % 50}/New{self._made:05d}-v1/AOD"
-        if not self.write(name, drawing.blocks(self.random)):
+        if not self.write(name, simulation_scenario.blocks(self.random)):
             self.refused[NO_ROOM] = self.refused.get(NO_ROOM, 0) + 1
             return
         if tapes := self._ready("tape"):
             there = str(self.random.choice(tapes))
-            copies.file(self.use, asked.Copy(dataset=name, site=there), PRODUCER)
+            copies_submission.file(self.use, schemas.Copy(dataset=name, site=there), PRODUCER)
 
     def write(self, name: str, sizes: tuple[int, ...]) -> bool:
         """Write official data at a disk that has room for them; False = none has."""
@@ -126,10 +126,10 @@ class Life:
             return {site: 1.0 for site, room in left.items() if room == np.inf}
         return {site: room for site, room in left.items() if room >= max(size, 1)}
 
-    def _left(self, work: Work, at: accounts.Place) -> float:
+    def _left(self, work: Work, at: accounting.Place) -> float:
         """Return the bytes up to where the Dealer would stop as well."""
-        known, quota = accounts.limit(work, at)
-        room = accounts.room(work, at)
+        known, quota = accounting.limit(work, at)
+        room = accounting.room(work, at)
         if quota is None or room is None:
             return np.inf if known else 0.0
         return room - quota * max(0.0, 1 - self.use.settings.dealer.occupancy)
@@ -145,21 +145,21 @@ class Life:
         dataset = f"/Jobs/{user.name}-day{self._today}/USER"
         order = self.random.permutation(disks).tolist()
         files = [
-            asked.InjectedFile(
+            schemas.InjectedFile(
                 lfn=f"/store/user/dynamo/{user.name}/day{self._today}/{self._made}_{part}.root",
                 size=OUTPUT,
                 adler32=SUM,
             )
             for part in range(3)
         ]
-        wanted = asked.Injection(dataset=dataset, site=tuple(order[:3]), files=tuple(files))
+        wanted = schemas.Injection(dataset=dataset, site=tuple(order[:3]), files=tuple(files))
         try:
-            request_id = injection.file(self.use, wanted, user)
+            request_id = injection_submission.file(self.use, wanted, user)
         except DynamoError as failed:
             self.refused[failed.reason] = self.refused.get(failed.reason, 0) + 1
             return
         self._upload(request_id)
-        injection.uploaded(self.use, request_id, None, user)
+        injection_submission.uploaded(self.use, request_id, None, user)
         home = disks[number % len(disks)]
         self.agenda.at(self.agenda.now + 2 * DAY, lambda: self._gather(dataset, home, user))
 
@@ -168,7 +168,7 @@ class Life:
         return self.agenda.now.toordinal()
 
     def _upload(self, request_id: int) -> None:
-        shown: Any = requests.show(self.use, RequestKind.INJECTION, request_id)
+        shown: Any = request_views.show(self.use, RequestKind.INJECTION, request_id)
         for file in shown["files"]:
             url, _, name = file["upload_url"].partition(MARK)
             self.network.at(url).files[name] = Copied(OUTPUT, SUM)
@@ -178,8 +178,8 @@ class Life:
         with self.use.begin.reading() as work:
             row = work.row(select(Dataset.is_open).where(Dataset.name == dataset))
         if row is not None and row.is_open:
-            closures.file(self.use, asked.Closure(dataset=dataset), user)
-            copies.file(self.use, asked.Copy(dataset=dataset, site=home), user)
+            closure.file(self.use, schemas.Closure(dataset=dataset), user)
+            copies_submission.file(self.use, schemas.Copy(dataset=dataset, site=home), user)
 
     # --- data are read ---------------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class Life:
                 self.n_found += n
                 site = at[int(self.random.integers(len(at)))]
                 reports.append(
-                    asked.AccessReport(
+                    schemas.AccessReport(
                         dataset=name,
                         site=site,
                         date=self.agenda.now.date(),
@@ -205,7 +205,7 @@ class Life:
                     )
                 )
             else:
-                waiting.append(asked.DemandReport(dataset=name, jobs=n, since=self.agenda.now))
+                waiting.append(schemas.DemandReport(dataset=name, jobs=n, since=self.agenda.now))
         for start in range(0, len(reports), AT_ONCE):
             accesses.report(self.use, reports[start : start + AT_ONCE])
         for start in range(0, len(waiting), AT_ONCE):
@@ -276,21 +276,21 @@ def place(use: Tools, network: Network, data: Sequence[SimulatedDataset]) -> Non
             for number, size in enumerate(one.sizes):
                 for site in one.sites:
                     network.at(urls[site]).files[_lfn(one, number)] = Copied(size, SUM)
-        registering.register(use, [_stated(one) for one in some], PRODUCER)
+        registration.register(use, [_stated(one) for one in some], PRODUCER)
 
 
-def _stated(one: SimulatedDataset) -> asked.OfficialDataset:
-    at = tuple(asked.OfficialReplica(site=site) for site in one.sites)
+def _stated(one: SimulatedDataset) -> schemas.OfficialDataset:
+    at = tuple(schemas.OfficialReplica(site=site) for site in one.sites)
     blocks = tuple(
-        asked.OfficialBlock(
+        schemas.OfficialBlock(
             name=f"block{number:03d}",
-            files=(asked.OfficialFile(lfn=_lfn(one, number), size=size, adler32=SUM),),
+            files=(schemas.OfficialFile(lfn=_lfn(one, number), size=size, adler32=SUM),),
             replicas=at,
             open=False,
         )
         for number, size in enumerate(one.sizes)
     )
-    return asked.OfficialDataset(name=one.name, group=GROUP, blocks=blocks, open=False)
+    return schemas.OfficialDataset(name=one.name, group=GROUP, blocks=blocks, open=False)
 
 
 def _lfn(one: SimulatedDataset, number: int) -> str:

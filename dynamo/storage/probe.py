@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from dynamo.errors import DynamoError
 from dynamo.points import Point, reached
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import temporary_names
 from dynamo.storage.checksum import pour
 from dynamo.storage.protocol import Fetching, Guarded, Storage
 
@@ -94,7 +94,7 @@ class _Trial:
         self._storage = storage
         self._ground = ground
         self._content = secrets.token_bytes(SIZE)
-        self._temporary = temporaries.probe(ground.area, key)
+        self._temporary = temporary_names.probe(ground.area, key)
         self._fetched = f"{self._temporary}.fetched"
         self._lfn = f"{ground.namespace}/{FOLDER}/{key}"
         self._steps: list[Step] = []

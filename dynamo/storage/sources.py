@@ -12,13 +12,13 @@ from typing import NoReturn
 from dynamo.errors import Forbidden
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.errno_reasons import at_source, told
-from dynamo.storage.http import addresses
-from dynamo.storage.http import source as web
+from dynamo.storage.http import addresses as http_addresses
+from dynamo.storage.http import source as http_source
 from dynamo.storage.posix.tree import Tree
 from dynamo.storage.protocol import Readable as Stream
 from dynamo.storage.protocol import Source, Stat, Storage, moment
 from dynamo.storage.timeouts import Limits
-from dynamo.storage.xrootd import source as xrootd_file
+from dynamo.storage.xrootd import source as xrootd_source
 
 _LIMITS = Limits()
 _PLAIN = re.compile(r"[ -~]*", re.ASCII)
@@ -139,11 +139,11 @@ def _web_file(url: str, allowed: Sequence[str], _limits: Limits) -> Source:
     if "?" in url or "#" in url:
         # signed addresses carry their credential there; it would stand in rows and answers
         _refuse("a source has nothing behind a ? or a #: addresses hold no credentials")
-    return web.WebFile(addresses.allow(url, allowed), tuple(allowed))
+    return http_source.WebFile(http_addresses.allow(url, allowed), tuple(allowed))
 
 
 def _xrootd_file(url: str, allowed: Sequence[str], limits: Limits) -> Source:
-    return xrootd_file.allowed_file(url, allowed, limits)
+    return xrootd_source.allowed_file(url, allowed, limits)
 
 
 _READERS: dict[str, Callable[[str, Sequence[str], Limits], Source]] = {

@@ -14,7 +14,7 @@ import pytest
 from api.decoding import MAX_BYTES, MAX_DEPTH, check, decode
 from api.problems import Malformed, TooLarge
 from dynamo.errors import Invalid
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from tests.api.web import booking
 
 BOMBS = {
@@ -98,13 +98,13 @@ def test_a_wrong_field_is_named_by_a_pointer_and_its_file(
 ) -> None:
     whole = {**booking("a"), **body}
     with pytest.raises(Invalid) as refused:
-        decode(json.dumps(whole).encode(), asked.Injection)
+        decode(json.dumps(whole).encode(), schemas.Injection)
     assert [(fault.pointer, fault.lfn) for fault in refused.value.faults] == [(pointer, lfn)]
 
 
 def test_a_missing_field_is_named() -> None:
     with pytest.raises(Invalid) as refused:
-        decode(b"{}", asked.Closure)
+        decode(b"{}", schemas.Closure)
     assert refused.value.faults[0].pointer == "/dataset"
 
 
@@ -154,4 +154,4 @@ def test_random_bytes_never_break_the_decoder() -> None:
     for _ in range(3000):
         body = bytes(draw.choices(b'{}[]",:\\u0019aeE+-. \n\xff', k=draw.randint(0, 60)))
         with contextlib.suppress(Malformed, Invalid):
-            decode(body, asked.Injection)
+            decode(body, schemas.Injection)

@@ -3,7 +3,7 @@
 from sqlalchemy import update
 
 from dynamo.db.tables import Transfer
-from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.evacuation import runner as evacuation_runner
 from tests.api.web import Web, problem
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE
@@ -30,7 +30,7 @@ def test_a_dying_site_tells_what_is_left_and_what_would_be_lost(web: Web) -> Non
     (alice,) = web.get("/v1/sites/T2_A/losses")["owners"]
     assert [one["site"] for one in alice["from"]] == ["T2_B"]
     assert alice["only_here"]["files"] == 0
-    evacuating.evacuate(web.world.use)
+    evacuation_runner.evacuate(web.world.use)
     assert web.get("/v1/sites/T2_A/evacuation")["by_fate"].keys() == {"leaving"}
     problem(web.post("/v1/sites/T2_A/losses", {}), 403, "permission-denied")
     answer = web.post("/v1/sites/T2_A/losses", {}, by="op", roles=("operator",))

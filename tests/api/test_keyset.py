@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from api import jwks as keyset
+from api import jwks
 from api.jwks import FRESH, KEPT, MOST_BYTES, PAUSE, Keyset
 from dynamo.errors import Unavailable
 from tests.api import issuer
@@ -129,7 +129,7 @@ def test_without_keys_nobody_is_believed(keys: Keys, clock: Clock, tmp_path: Pat
 def test_an_issuer_that_speaks_without_end_holds_one_caller_alone(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keyset, "_SECONDS", 0.5)
+    monkeypatch.setattr(jwks, "_SECONDS", 0.5)
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(2) as both:
         dripping = both.submit(drip, server, over)

@@ -7,7 +7,7 @@ from sqlalchemy import event, select, update
 
 from dynamo.db.tables import Block, BlockReplica, Deletion, Site, Transfer
 from dynamo.inventory.globs import Glob
-from dynamo.services.injection import closure as closures
+from dynamo.services.injection import closure
 from tests.api.web import Web, problem
 from tests.services.world import DATASET, lfn
 
@@ -250,7 +250,7 @@ def test_the_history_of_a_file_holds_that_of_its_block_and_dataset(arrived: Web)
     with arrived.world.use.begin.reading() as work:
         open_ones = work.scalars(select(Block.id).where(Block.closed.is_(False)))
     for block in open_ones:
-        closures.close_block(arrived.world.use, block)
+        closure.close_block(arrived.world.use, block)
     arrived.world.many("T2_A", 1, start=50, dataset="/Higgs/alice-v9/USER")
     whats = [one["what"] for one in arrived.items(f"/v1/history?lfn={lfn('T2_A_6.root')}")]
     assert "injected" in whats

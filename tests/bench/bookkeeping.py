@@ -16,17 +16,16 @@ from sqlalchemy import func, select
 from dynamo.db.tables import Block, BlockReplica, Dataset, Transfer
 from dynamo.db.transfers import streams, transfers
 from dynamo.db.work import claims
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.services.context import Tools
-from dynamo.services.copies import submission as copies
-from dynamo.services.dealer import planner as planning
-from dynamo.services.injection import closure as closures
-from dynamo.services.injection import submission as injection
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.dealer import planner
+from dynamo.services.injection import closure
+from dynamo.services.injection import submission as injection_submission
 from dynamo.services.leases import new_holder
-from dynamo.services.transfers import finisher as outcomes
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers import finisher, throttler
 from dynamo.services.transfers.finisher import Arrived
 from dynamo.services.transfers.throttler import Experience
 from dynamo.settings import Settings
@@ -90,17 +89,17 @@ class _Desk:
         self.number += 1
         for start in range(0, self.files, 5000):
             some = files.fresh(min(5000, self.files - start), self.scratch, self.number)
-            made = tuple(asked.InjectedFile(**dict(file)) for file in some)
-            wanted = asked.Injection(dataset=self.dataset, site=SITE, files=made)
-            injection.file(self.use, wanted, _ALICE)
+            made = tuple(schemas.InjectedFile(**dict(file)) for file in some)
+            wanted = schemas.Injection(dataset=self.dataset, site=SITE, files=made)
+            injection_submission.file(self.use, wanted, _ALICE)
         return self._queued()
 
     def copied(self) -> list[int]:
         """Ask for what was injected at another site, and plan it; return the transfers."""
-        closed = closures.file(self.use, asked.Closure(dataset=self.dataset), _ALICE)
-        closures.close(self.use, [closed])
-        wanted = asked.Copy(dataset=self.dataset, site=SECOND, consolidate=False)
-        planning.plan(self.use, [copies.file(self.use, wanted, _ALICE)])
+        closed = closure.file(self.use, schemas.Closure(dataset=self.dataset), _ALICE)
+        closure.close(self.use, [closed])
+        wanted = schemas.Copy(dataset=self.dataset, site=SECOND, consolidate=False)
+        planner.plan(self.use, [copies_submission.file(self.use, wanted, _ALICE)])
         return self._queued()
 
     def work(self, threads: int, ids: Sequence[int]) -> float:
@@ -149,7 +148,7 @@ class _Desk:
         holder = new_holder(self.use.settings.lease)
         with self.use.begin() as work:
             (way,) = streams.ways(work, ids)
-        assert traffic.enter(self.use, way, ids, holder).granted
+        assert throttler.enter(self.use, way, ids, holder).granted
         with self.use.begin() as work:
             free = claims.claim(work, Transfer, ids, holder)
             claimed = transfers.load(work, free)
@@ -157,6 +156,6 @@ class _Desk:
         known = Experience(way)
         for one in arrived:
             known.arrived(one.size, one.seconds)
-        done = outcomes.record(self.use, holder, arrived)
-        traffic.leave(self.use, known, holder, {one.request_id for one in claimed})
+        done = finisher.record(self.use, holder, arrived)
+        throttler.leave(self.use, known, holder, {one.request_id for one in claimed})
         return done

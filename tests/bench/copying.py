@@ -16,15 +16,14 @@ from pathlib import Path
 from sqlalchemy import select
 
 from dynamo.db.tables import Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.services.context import Tools
-from dynamo.services.injection import submission as injection
-from dynamo.services.transfers import executor as transferring
+from dynamo.services.injection import submission as injection_submission
+from dynamo.services.transfers import executor as transfer_executor
 from dynamo.settings import Settings
-from dynamo.storage import copier as copying
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import copier, temporary_names
 from dynamo.storage.protocol import Expected
 from dynamo.storage.sources import open_source
 from tests.bench.figures import Figure
@@ -91,11 +90,11 @@ class _Hall:
     def library(self, number: int) -> float:
         destination = self.use.storages.at(f"file://{self.folder / SITE}", {})
         source = open_source(f"file://{self.source}", (str(self.folder / "scratch"),), ())
-        lfn, own = f"/store/library{number}", temporaries.own("/store/temp/dynamo", number, 1)
+        lfn, own = f"/store/library{number}", temporary_names.own("/store/temp/dynamo", number, 1)
         expected = Expected(self.source.stat().st_size, self.adler32)
         (self.folder / SITE).mkdir(exist_ok=True)
         began = time.perf_counter()
-        copying.copy(source, destination, own, lfn, expected, lambda: None)
+        copier.copy(source, destination, own, lfn, expected, lambda: None)
         seconds = time.perf_counter() - began
         destination.delete(lfn)
         return seconds
@@ -103,18 +102,18 @@ class _Hall:
     def worker(self, number: int) -> float:
         """Let a worker claim, copy and record one transfer."""
         lfn = f"/store/user/dynamo/alice/large{number}"
-        file = asked.InjectedFile(
+        file = schemas.InjectedFile(
             lfn=lfn,
             size=self.source.stat().st_size,
             adler32=self.adler32,
             source=f"file://{self.source}",
         )
-        wanted = asked.Injection(dataset="/Large/alice-v1/USER", site=SITE, files=(file,))
-        injection.file(self.use, wanted, _ALICE)
+        wanted = schemas.Injection(dataset="/Large/alice-v1/USER", site=SITE, files=(file,))
+        injection_submission.file(self.use, wanted, _ALICE)
         with self.use.begin.reading() as work:
             ids = work.scalars(select(Transfer.id).where(Transfer.state == "queued"))
         began = time.perf_counter()
-        assert transferring.carry(self.use, ids) == 1
+        assert transfer_executor.carry(self.use, ids) == 1
         seconds = time.perf_counter() - began
         (self.folder / SITE / lfn.lstrip("/")).unlink()
         return seconds

@@ -13,7 +13,7 @@ from dynamo.db.cycles.cycles import Filed, Held
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Base
 from dynamo.services.context import Tools
-from dynamo.services.dealer import cycle as dealing
+from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
 from tests.bench import synthetic, synthetic_dealer
@@ -69,17 +69,17 @@ class _Desk:
             self.loading.append(_milliseconds(lambda: load(self.use.begin)))
             self.reading_cpu.append(meter.used()["all"])
             held = self._held(dry_run=True)
-            looking.append(_milliseconds(lambda: dealing.look(self.use, held)))  # noqa: B023
-            seen = dealing.look(self.use, held)
+            looking.append(_milliseconds(lambda: dealer_cycle.look(self.use, held)))  # noqa: B023
+            seen = dealer_cycle.look(self.use, held)
             busy, started = time.process_time(), time.perf_counter()
-            plan = dealing.decided(self.use.settings, seen)
+            plan = dealer_cycle.decided(self.use.settings, seen)
             deciding.append(1000 * (time.perf_counter() - started))
             cpu.append(time.process_time() - busy)
             self.more |= {"proposals": len(plan.outcomes.voice), "copies": len(plan.copies)}
             self.more["requests"] = len(seen.said.blocks)
             del seen, plan
             meter = self._meter()
-            self.kept.append(_milliseconds(lambda: dealing.run(self.use, held)))  # noqa: B023
+            self.kept.append(_milliseconds(lambda: dealer_cycle.run(self.use, held)))  # noqa: B023
             whole_cpu.append(meter.used()["all"])
         beside = {"baseline_is": "reading the snapshot", **self.more}
         yield Figure("dealer", "looking, wishes included", "ms", looking, self.loading, beside)
@@ -93,11 +93,11 @@ class _Desk:
     def carried_out(self) -> Iterator[Figure]:
         """Measure a cycle that sends all that it decided."""
         held = self._held(dry_run=False)
-        plan = dealing.decided(self.use.settings, dealing.look(self.use, held))
+        plan = dealer_cycle.decided(self.use.settings, dealer_cycle.look(self.use, held))
         write(self.server, [synthetic_dealer.files(plan)], self.folder)
         del plan
         meter, started = self._meter(), time.perf_counter()
-        summary = dealing.run(self.use, held)
+        summary = dealer_cycle.run(self.use, held)
         taken, used = 1000 * (time.perf_counter() - started), meter.used()["all"]
         done = summary["done"]
         sending = taken - min(self.kept)

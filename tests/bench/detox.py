@@ -16,22 +16,22 @@ from typing import Any
 from sqlalchemy import func, select
 
 from dynamo.db.cycles import cycles
-from dynamo.db.engine import column_reader as columns
+from dynamo.db.engine import column_reader
 from dynamo.db.engine.column_reader import Rows
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
-from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Base, Decision, Partition
 from dynamo.detox.decision_records import records
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
 from dynamo.detox.plan import Plan
 from dynamo.golden import cases
-from dynamo.golden import detox as replay
+from dynamo.golden import detox as golden_detox
 from dynamo.inventory.snapshot import Snapshot
 from dynamo.policy.lint import check_policy
 from dynamo.policy.partitions import read_partitions
 from dynamo.services.context import Tools
-from dynamo.services.detox import cycle as detoxing
+from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.detox.cycle import RECORDS_AT_ONCE
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
@@ -165,7 +165,7 @@ class _Hall:
             held = cycles.claim(work, cycles.file(work, filed), "bench", hold)
         assert held is not None
         use = Tools(self.begin, Settings(), Storages("/store/temp/dynamo"))
-        keeping = _seconds(lambda: detoxing.keep(use, held, plan))
+        keeping = _seconds(lambda: detox_cycle.keep(use, held, plan))
         with self.begin.reading() as work:
             count = work.scalar(select(func.count()).select_from(Decision))
         more = {"decisions": count, "of_it_making_them_ms": making}
@@ -191,7 +191,7 @@ def _naively(scale: Scale) -> Iterator[Figure]:
         asked = Question(world.snapshot, world.partitions, policy, world.now)
         plans: list[Plan] = []
         fast = _seconds(lambda: plans.append(decide(asked)))  # noqa: B023
-        assert replay.decided(plans[0], case)["decisions"] == naive[0]["decisions"]
+        assert golden_detox.decided(plans[0], case)["decisions"] == naive[0]["decisions"]
         more = {"baseline_is": "the naive evaluator of the tests: the same decisions"}
         label = f"a plan, {len(world.snapshot.block_replicas.ids)} block replicas"
         yield Figure(BENCH, label, "ms", [fast], [slow], more)
@@ -207,15 +207,15 @@ def _seconds(call: Callable[[], object]) -> float:
 def read(begin: UnitOfWork) -> None:
     """Read the columns in bulk, the quickest way that needs no other driver, and nothing else."""
     with begin.snapshot() as work:
-        columns.named(work, Rows("datasets", ("id", "LENGTH(status)", _STAMP, "name")))
+        column_reader.named(work, Rows("datasets", ("id", "LENGTH(status)", _STAMP, "name")))
         for table, names in _NUMBERS.items():
-            columns.numbers(work, Rows(table, names))
+            column_reader.numbers(work, Rows(table, names))
 
 
 def load(begin: UnitOfWork) -> Snapshot:
     """Read the inventory as a cycle does."""
     with begin.snapshot() as work:
-        return snapshot.load(work)
+        return snapshot_loader.load(work)
 
 
 def _plan(found: Snapshot, text: str = synthetic.POLICY) -> Plan:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.inventory import snapshot_builder as arranging
+from dynamo.inventory import snapshot_builder
 from dynamo.inventory.snapshot import (
     DATASET_STATUSES,
     DISK,
@@ -89,7 +89,7 @@ def snapshot(shape: Shape) -> Snapshot:
     """Make an inventory: log-normal sizes, one to four copies, some on tape, sites nearly full."""
     rng = np.random.default_rng(shape.seed)
     sites = _sites(shape.n_sites)
-    groups = arranging.groups(
+    groups = snapshot_builder.groups(
         ids=[1, 2, 3], names=["analysis", "production", "validation"], whole=[True, False, False]
     )
     updated = NOW - (rng.exponential(200, shape.n_datasets) * DAY).astype(np.int64)
@@ -98,7 +98,7 @@ def snapshot(shape: Shape) -> Snapshot:
         shape.n_datasets,
         p=[0.9, 0.08, 0.01, 0.01],
     )
-    datasets = arranging.datasets(
+    datasets = snapshot_builder.datasets(
         range(shape.n_datasets), names(shape.n_datasets, rng), status, updated
     )
     copies = rng.choice([1, 2, 3, 4], shape.n_datasets, p=[0.35, 0.35, 0.2, 0.1])
@@ -109,12 +109,14 @@ def snapshot(shape: Shape) -> Snapshot:
     of_dataset = np.repeat(np.arange(shape.n_datasets), n_blocks)
     n_files = rng.integers(1, 500, len(of_dataset))
     size = (n_files * rng.lognormal(21, 0.7, len(of_dataset))).astype(np.int64)
-    blocks, datasets = arranging.blocks(
-        arranging.RawBlocks(np.arange(len(of_dataset)), datasets.ids[of_dataset], size, n_files),
+    blocks, datasets = snapshot_builder.blocks(
+        snapshot_builder.RawBlocks(
+            np.arange(len(of_dataset)), datasets.ids[of_dataset], size, n_files
+        ),
         datasets,
     )
     whole, parts = _replicas(rng, datasets, blocks, copies, sites)
-    replicas, rows = arranging.replicas(whole, parts, blocks, len(sites.labels))
+    replicas, rows = snapshot_builder.replicas(whole, parts, blocks, len(sites.labels))
     used = np.zeros(len(sites.labels), np.int64)
     np.add.at(used, replicas.site[rows.replica], rows.size)
     filled = np.where(sites.kind == TAPE, 0.5, rng.uniform(0.88, 0.99, len(used)))
@@ -164,7 +166,7 @@ def _sites(count):
     ]
     kind = [TAPE if name.endswith("MSS") else DISK for name in listed]
     status = [SITE_STATUSES.index("morgue") if name == "T2_XX_05" else READY for name in listed]
-    return arranging.sites(range(1, count + 1), listed, kind, status)
+    return snapshot_builder.sites(range(1, count + 1), listed, kind, status)
 
 
 def _replicas(rng, datasets, blocks, copies, sites):
@@ -192,10 +194,10 @@ def _replicas(rng, datasets, blocks, copies, sites):
     owner = np.where(mixed, rng.integers(1, 4, len(copy)), owner)
     size = np.where(complete, blocks.size[block], blocks.size[block] // 2)
     updated = datasets.updated[dataset[copy]] + (rng.random(len(copy)) * 30 * DAY).astype(np.int64)
-    whole = arranging.RawReplicas(
+    whole = snapshot_builder.RawReplicas(
         dataset, site, np.ones(len(dataset), np.bool_), np.ones(len(dataset), np.int32)
     )
-    parts = arranging.RawBlockReplicas(
+    parts = snapshot_builder.RawBlockReplicas(
         ids=np.arange(len(copy)),
         block=block,
         site=site[copy],

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynamo.storage import copier as copying
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import copier, temporary_names
 from dynamo.storage.protocol import Expected, Source, Storage
 from dynamo.storage.registry import Storages
 from dynamo.storage.sources import SiteFile, open_source
@@ -48,9 +47,9 @@ class _Bench:
 
     def bring(self, source: Source, to: Storage, lfn: str, expected: Expected) -> float:
         """Copy as a worker does; return the seconds."""
-        own = temporaries.own(AREA, 1, 1)
+        own = temporary_names.own(AREA, 1, 1)
         began = time.perf_counter()
-        copying.copy(source, to, own, lfn, expected, lambda: None)
+        copier.copy(source, to, own, lfn, expected, lambda: None)
         return time.perf_counter() - began
 
     def scratch(self, name: str) -> Source:

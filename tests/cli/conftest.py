@@ -16,7 +16,7 @@ from api.app import create_app
 from dynamo.cli.main import app
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
-from dynamo.running import run_file as record
+from dynamo.running import run_file
 from dynamo.running.data_directory import Layout
 from dynamo.running.run_file import Running
 from tests.api.web import Broker
@@ -85,10 +85,10 @@ def house(tmp_path: Path, _sqlite: Engine) -> Iterator[House]:
     layout.make()
     try:
         # the service's logs are not what the command says
-        with record.alone(layout), capture_logs():
+        with run_file.alone(layout), capture_logs():
             url = f"sqlite:///{tmp_path}/inventory.db"
             found = Running(address=address, flower="", database=url, broker="", pid=1, pids={})
-            record.write(layout, found)
+            run_file.write(layout, found)
             yield House(tmp_path, address, world)
     finally:
         server.shutdown()

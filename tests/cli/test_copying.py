@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dynamo.db.tables import Site
 from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Moved
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services.sites import sites
 from tests.cli.conftest import House
 from tests.services.world import DATASET, OPERATOR, TB
@@ -64,7 +64,7 @@ def test_what_is_spread_is_shared_out(filled: House) -> None:
 
 
 def test_a_copy_belongs_to_the_group_that_is_named(filled: House) -> None:
-    sites.set_quota(filled.world.use, "T2_B", "Analysis", asked.QuotaBody(limit=TB), OPERATOR)
+    sites.set_quota(filled.world.use, "T2_B", "Analysis", schemas.QuotaBody(limit=TB), OPERATOR)
     shown = created(filled, "--site", "T2_B", "--group", "analysis", "--no-consolidate")
 
     assert shown["group"] == "analysis"

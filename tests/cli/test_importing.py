@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dynamo.cli import import_legacy as importing
-from dynamo.services.maintenance import invariants as checks
+from dynamo.cli import import_legacy
+from dynamo.services.maintenance import invariants
 from tests.cli.conftest import House
 
 RAW = "/Cosmics/Run1-v1/RAW"
@@ -98,7 +98,7 @@ def test_an_inventory_is_taken_over_and_taking_it_again_changes_nothing(
     assert shown(house, "file", "where", "/store/1.root")["items"][0]["adler32"] == "00a1b2c3"
     assert shown(house, "site", "show", "T1_NEW_MSS")["kind"] == "tape"
     assert "elsewhere" not in shown(house, "site", "show", "T2_A")["url"], "known sites stay"
-    assert [one for one in checks.check(house.world.use) if not one.is_warning] == []
+    assert [one for one in invariants.check(house.world.use) if not one.is_warning] == []
 
 
 def test_a_dry_run_registers_nothing(house: House, path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_large_inventory_is_cut_between_blocks() -> None:
         for n in range(100)
     ]
     text = json.dumps({"dataset": [{"name": RAW, "blocks": blocks}]})
-    calls = list(importing.calls(importing.read(text.encode()), {}, leave_open=False))
+    calls = list(import_legacy.calls(import_legacy.read(text.encode()), {}, leave_open=False))
     assert 2 <= len(calls) <= 6
     assert all(len(json.dumps(call)) < 16 * 2**20 for call in calls)
     names = [block["name"] for call in calls for one in call for block in one["blocks"]]
@@ -136,10 +136,10 @@ def test_a_large_inventory_is_cut_between_blocks() -> None:
 
 
 def test_blocks_may_be_left_open() -> None:
-    told = importing.read(json.dumps(document()).encode())
-    owners = importing.owners(told, {})
+    told = import_legacy.read(json.dumps(document()).encode())
+    owners = import_legacy.owners(told, {})
     assert owners == {"AnalysisOps": "analysis", "DataOps": "production"}
-    (open_ones,) = importing.calls(told, owners, leave_open=True)
+    (open_ones,) = import_legacy.calls(told, owners, leave_open=True)
     assert all("open" not in block for block in open_ones[0]["blocks"])
-    (closed,) = importing.calls(told, owners, leave_open=False)
+    (closed,) = import_legacy.calls(told, owners, leave_open=False)
     assert [block["open"] for block in closed[0]["blocks"]] == [False, False]

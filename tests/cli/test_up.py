@@ -16,7 +16,7 @@ import pytest
 from flower.urls import handlers
 from tornado.routing import URLSpec
 
-from dynamo.running import run_file as record
+from dynamo.running import run_file
 from tests.servers import Broker, free_port
 from tests.systems import System, alive, eventually, family, start, up
 
@@ -127,7 +127,7 @@ def test_it_ends_cleanly_and_starts_again_on_what_it_left(tmp_path: Path) -> Non
         members, key = family(first.process.pid), (data / "keys" / "ES256").read_bytes()
         assert first.end(signal.SIGTERM) == 0
         assert alive(members) == set()
-        assert record.read(data) is None
+        assert run_file.read(data) is None
         assert not {"run.json", "broker.sock"} & {path.name for path in data.rglob("*")}
 
     with up(data) as second:
@@ -147,7 +147,7 @@ def test_nothing_survives_when_it_is_killed(tmp_path: Path) -> None:
         system.end(signal.SIGKILL)
 
         eventually(lambda: not alive(members), 5)
-        assert record.read(data) is None  # run.json is still there, but nobody holds the lock
+        assert run_file.read(data) is None  # run.json is still there, but nobody holds the lock
 
     with up(data) as again:
         assert status(f"{again.address}/v1/health") == 200

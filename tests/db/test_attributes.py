@@ -7,7 +7,7 @@ import pytest
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.snapshots import attributes
-from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.errors import Invalid
 from dynamo.operations.hints import Hint
 from dynamo.policy.image import Image
@@ -54,7 +54,7 @@ def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, **points: str) -> Non
 
 def requested(world: World) -> list[bool]:
     with world.use.begin.snapshot() as work:
-        found = Image.whole(snapshot.load(work))
+        found = Image.whole(snapshot_loader.load(work))
     read = BY_NAME["dataset.tape_copy_requested"].fixed
     assert read is not None
     return [bool(value) for value in read(found)]  # type: ignore[union-attr]
@@ -86,7 +86,7 @@ def test_a_producer_that_is_wrong_fails_the_cycle_with_its_name(
 ) -> None:
     declare(tmp_path, monkeypatch, tape=point)
     with pytest.raises(Invalid, match=message), world.use.begin.snapshot() as work:
-        snapshot.load(work)
+        snapshot_loader.load(work)
 
 
 def test_what_comes_along_is_declared_like_any_other() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Group, History
 
@@ -16,7 +16,7 @@ SHARED = {"at": NOW, "what": "100 % 's\\", "trace": "", "n_files": None, "site":
 def insert(begin: UnitOfWork, names: list[str]) -> list[int]:
     with begin() as work:
         rows = [(name, number) for number, name in enumerate(names)]
-        return bulk.insert(work, History, SHARED, ("who", "bytes"), rows)
+        return bulk_insert.insert(work, History, SHARED, ("who", "bytes"), rows)
 
 
 def test_each_row_has_what_all_share_and_its_own(inventory: UnitOfWork) -> None:
@@ -64,7 +64,7 @@ def test_keys_are_right_while_others_insert_too(inventory: UnitOfWork) -> None:
 
 def test_rows_need_not_share_anything(inventory: UnitOfWork) -> None:
     with inventory() as work:
-        bulk.insert(work, Group, {}, ("name", "level"), [("a", "block"), ("b", "dataset")])
+        bulk_insert.insert(work, Group, {}, ("name", "level"), [("a", "block"), ("b", "dataset")])
         found = [tuple(row) for row in work.rows(select(Group.name, Group.level))]
     assert sorted(found) == [("a", "block"), ("b", "dataset")]
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dynamo.db import schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
-from dynamo.db.policies import versions as policies
+from dynamo.db.policies import versions as policy_versions
 from dynamo.db.policies.popularity import PRODUCED
 from dynamo.db.tables import Base, Group, Partition, Policy, Site, ToldStatus
 from dynamo.policy import defaults
@@ -107,10 +107,10 @@ def test_a_policy_that_an_operator_put_in_force_is_left_alone(inventory: UnitOfW
     with inventory() as work:
         schema.seed(work)
         key = work.scalar(select(Partition.id).where(Partition.name == "User"))
-        policies.add(work, key, "another text", "op")
+        policy_versions.add(work, key, "another text", "op")
     with inventory() as work:
         schema.seed(work)
-        assert policies.in_force(work, "User").text == "another text"
+        assert policy_versions.in_force(work, "User").text == "another text"
 
 
 def test_the_first_policies_can_be_read_and_are_warned_of_nothing() -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.snapshots import file as snapshot_file
-from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import BlockReplica, Dataset, Group, Lock, Partition, Quota, Site
 from dynamo.inventory.snapshot import DATASET_STATUSES, Snapshot
 from dynamo.operations.hints import Hint
@@ -34,7 +34,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
 
 def loaded(world: World) -> Snapshot:
     with world.use.begin.snapshot() as work:
-        return snapshot.load(work, ("T2_C",))
+        return snapshot_loader.load(work, ("T2_C",))
 
 
 def at(columns: Snapshot, site: str) -> list[int]:
@@ -128,7 +128,7 @@ def test_locks_statuses_owners_and_open_copies_are_there(world: World, clock: Cl
 
 def test_an_empty_inventory_is_a_snapshot_as_well(begin: UnitOfWork):
     with begin.snapshot() as work:
-        columns = snapshot.load(work)
+        columns = snapshot_loader.load(work)
 
     assert len(columns.datasets.ids) == len(columns.block_replicas.ids) == 0
 

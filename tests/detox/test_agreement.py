@@ -8,7 +8,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from dynamo.golden import detox as replay
+from dynamo.golden import detox as golden_detox
 from dynamo.policy.variables import VARIABLES, Kind
 from tests.detox.naive import Detox, true_for
 from tests.detox.worlds import DRAWN, cases, questions
@@ -31,7 +31,7 @@ def played(worlds, times):
 
 @played(cases, 400)
 def test_columns_decide_like_plain_objects(case):
-    fast = replay.detox(case)
+    fast = golden_detox.detox(case)
 
     slow = Detox(case).run()
 
@@ -41,7 +41,7 @@ def test_columns_decide_like_plain_objects(case):
 
 @played(questions, 100)
 def test_conditions_hold_where_plain_objects_say(case):
-    assert replay.conditions(case)["true_for"] == true_for(case, case["conditions"])
+    assert golden_detox.conditions(case)["true_for"] == true_for(case, case["conditions"])
 
 
 def test_every_variable_is_drawn():

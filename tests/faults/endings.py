@@ -19,7 +19,7 @@ from dynamo.db.tables import (
 )
 from dynamo.inventory.states import ENDED, ReplicaState
 from dynamo.operations.lifecycle import OPEN, State
-from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import invariants
 from tests.services.world import World
 
 Seen = dict[str, tuple[int, str]]
@@ -53,7 +53,7 @@ def assert_well(world: World) -> None:
     with world.use.begin.snapshot() as work:
         assert _stuck(work) == []
         expected = _catalogued(work)
-    assert [str(found) for found in checks.check(world.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(world.use) if not found.is_warning] == []
     for site, files in expected.items():
         found = seen(world.folder / site)
         assert found == files, f"{site} differs by {found.items() ^ files.items()}"

@@ -17,7 +17,7 @@ from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
 from dynamo.running.process import spawn, stop
 from dynamo.services import cycles
-from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.maintenance import sweeper
 from tests.servers import Broker
 from tests.services.world import World, build
 
@@ -99,7 +99,7 @@ class Plant:
 
     def sweep(self) -> None:
         """Do what beat triggers: look for lost work."""
-        sweeps.sweep(self.world.use)
+        sweeper.sweep(self.world.use)
         cycles.sweep(self.world.use)
 
     def until(self, holds: Callable[[], object], seconds: float = 60) -> None:

@@ -19,7 +19,7 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
 from tests.faults.endings import Seen, described, seen
 from tests.services.world import World, build, lfn
@@ -42,7 +42,7 @@ def tell(world: World, step: Step) -> None:
     """Inject, upload, close, copy, gather, delete."""
     pulled = [world.pulled("T2_A", f"a{n}.root", b"a%d" % n * 9) for n in range(7)]
     step(lambda: world.inject("T2_A", pulled))
-    unknown = asked.InjectedFile(lfn=lfn("late"), source=world.output("T2_B", "late", b"late"))
+    unknown = schemas.InjectedFile(lfn=lfn("late"), source=world.output("T2_B", "late", b"late"))
     step(lambda: world.inject("T2_B", [unknown]))
     booking = step(lambda: world.book("T2_B", "up.root", b"uploaded"))
     world.upload(booking, b"uploaded")

@@ -12,18 +12,18 @@ from sqlalchemy import and_, func, not_, select, update
 
 from dynamo.db.consistency.remedies import Act
 from dynamo.db.tables import Deletion, History, Probe, Remedy, Request, Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import ENDED, RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.services import cycles
 from dynamo.services import periodic as beats
-from dynamo.services.consistency import periodic as tidying
+from dynamo.services.consistency import periodic as scan_schedule
 from dynamo.services.consistency import scans
-from dynamo.services.evacuation import runner as evacuating
-from dynamo.services.evacuation import status as evacuations
+from dynamo.services.evacuation import runner as evacuation_runner
+from dynamo.services.evacuation import status as evacuation_status
 from dynamo.services.policies import policies
-from dynamo.services.sites import health as tending
-from dynamo.storage import temporary_names as temporaries
+from dynamo.services.sites import health as site_health
+from dynamo.storage import temporary_names
 from dynamo.storage.probe import FOLDER
 from tests.faults.endings import AREA, assert_all_ended, assert_well
 from tests.services.spoiling import DARK as DARK_FILE
@@ -72,11 +72,11 @@ def nothing(_: World) -> None:
     pass
 
 
-def outputs(world: World) -> list[asked.InjectedFile]:
+def outputs(world: World) -> list[schemas.InjectedFile]:
     """Write outputs; of the last one Dynamo is to find out size and checksum."""
     told = [world.pulled("T2_A", lfn_.rpartition("/")[2], text) for lfn_, text in FILES.items()]
     last = told.pop()
-    return [*told, asked.InjectedFile(lfn=last.lfn, source=last.source)]
+    return [*told, schemas.InjectedFile(lfn=last.lfn, source=last.source)]
 
 
 def arrived(world: World) -> None:
@@ -101,8 +101,8 @@ def booked(world: World) -> None:
     world.published.clear()
 
 
-def file_of(name: str, text: bytes) -> asked.InjectedFile:
-    return asked.InjectedFile(lfn=name, size=len(text), adler32=adler32(text))
+def file_of(name: str, text: bytes) -> schemas.InjectedFile:
+    return schemas.InjectedFile(lfn=name, size=len(text), adler32=adler32(text))
 
 
 def lose(world: World) -> None:
@@ -128,7 +128,7 @@ def overfull(world: World) -> None:
     """Let both sites hold all, and one of them be too full."""
     copied(world, "T2_B")
     world.site_quota("T2_A", int(sum(map(len, FILES.values())) / 0.95))
-    policies.put(world.use, "User", asked.PolicyBody(text=POLICY), OPERATOR)
+    policies.put(world.use, "User", schemas.PolicyBody(text=POLICY), OPERATOR)
 
 
 def dying(world: World) -> None:
@@ -146,7 +146,7 @@ def long_there(world: World, name: str, content: bytes) -> None:
 def abandoned(world: World) -> None:
     """Let a temporary file lie there to which nobody comes back."""
     closed(world)
-    long_there(world, temporaries.own(AREA, 999, 1), b"part")
+    long_there(world, temporary_names.own(AREA, 999, 1), b"part")
 
 
 def sighted(world: World) -> None:
@@ -205,12 +205,12 @@ def forget(world: World) -> Told:
 
 
 def free(world: World) -> Told:
-    body = asked.CycleBody(kind="detox", partition="User")
+    body = schemas.CycleBody(kind="detox", partition="User")
     return partial(cycles.show, world.use, cycles.file(world.use, body, OPERATOR))
 
 
 def scan(world: World) -> Told:
-    filed = scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    filed = scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
     return partial(scans.show, world.use, filed)
 
 
@@ -245,24 +245,24 @@ def state(is_done: bool) -> dict[str, str]:
 
 def left(world: World, site: str) -> int:
     """Count the blocks that still lie at a site."""
-    return int(evacuations.show(world.use, site)["left"]["blocks"])
+    return int(evacuation_status.show(world.use, site)["left"]["blocks"])
 
 
 # --- what beats ----------------------------------------------------------------------------------
 
 
 def tidy(world: World) -> None:
-    beats.once(world.use, "tidy", world.use.settings.work.sweep_seconds, tidying.tidy)
+    beats.once(world.use, "tidy", world.use.settings.work.sweep_seconds, scan_schedule.tidy)
 
 
 def tend(world: World) -> None:
     """Send the probes that are due, to each site once."""
-    beats.once(world.use, "tend", world.use.settings.site.probe_minutes * 60, tending.send)
+    beats.once(world.use, "tend", world.use.settings.site.probe_minutes * 60, site_health.send)
 
 
 def evacuate(world: World) -> None:
     minutes = world.use.settings.site.evacuate_minutes
-    beats.once(world.use, "evacuate", minutes * 60, evacuating.evacuate)
+    beats.once(world.use, "evacuate", minutes * 60, evacuation_runner.evacuate)
 
 
 # --- ends ----------------------------------------------------------------------------------------

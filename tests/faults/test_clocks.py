@@ -8,9 +8,8 @@ from sqlalchemy import func, select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import History
-from dynamo.services import cycles
-from dynamo.services import periodic as beats
-from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services import cycles, periodic
+from dynamo.services.maintenance import sweeper
 from tests.faults.endings import assert_all_ended, described, seen
 from tests.faults.plant import Plant, quickly
 from tests.faults.racing import race
@@ -88,8 +87,8 @@ def test_of_beats_that_say_the_same_at_once_one_has_an_effect(
     world = build(inventory, tmp_path, [])
     done: list[object] = []
 
-    assert sorted(race([lambda: sweeps.sweep(world.use)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
+    assert sorted(race([lambda: sweeper.sweep(world.use)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
     assert sorted(race([lambda: cycles.due(world.use)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
-    race([lambda: beats.once(world.use, "check", 900, done.append)] * 6)
+    race([lambda: periodic.once(world.use, "check", 900, done.append)] * 6)
 
     assert len(done) == 1

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.tables import Block, Cycle, Deletion, History
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services import cycles
 from dynamo.services.policies import policies
 from tests.faults.endings import assert_all_ended, how_many, seen
@@ -50,12 +50,12 @@ def test_killed_workers_cost_a_cycle_nothing(made: Plant):
     made.until_done(("injection", injected), ("closure", closed))
     made.until_done(("copy", world.copy("T2_B", consolidate=False)))
     everything = seen(world.folder / "T2_A")
-    policies.put(world.use, "User", asked.PolicyBody(text=TEXT), OPERATOR)
-    body = asked.CycleBody(kind="detox", partition="User")
+    policies.put(world.use, "User", schemas.PolicyBody(text=TEXT), OPERATOR)
+    body = schemas.CycleBody(kind="detox", partition="User")
 
     # the second half of the plan waits for a lock of ours, and there its worker dies
     with world.use.begin() as work:
-        placing.lock_blocks(work, [work.scalar(select(func.max(Block.id)))])
+        replicas.lock_blocks(work, [work.scalar(select(func.max(Block.id)))])
         first = cycles.file(world.use, body, OPERATOR)
         quickly(lambda: count(made, Deletion) > 0)
         pool.kill()

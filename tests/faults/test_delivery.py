@@ -10,13 +10,13 @@ from sqlalchemy import select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import File, History, Request, Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
-from dynamo.services.copies import submission as copies
-from dynamo.services.deletions import submission as deletions
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.deletions import submission as deletions_submission
 from dynamo.services.idempotency import Key
-from dynamo.services.injection import closure as closures
-from dynamo.services.injection import submission as injection
+from dynamo.services.injection import closure
+from dynamo.services.injection import submission as injection_submission
 from tests.conftest import Clock
 from tests.faults import scenario
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
@@ -94,11 +94,11 @@ def test_two_pools_that_get_the_same_messages_at_once_do_the_work_once(
 # --- calls ----------------------------------------------------------------------------------------
 
 
-def twenty(world: World) -> asked.Injection:
+def twenty(world: World) -> schemas.Injection:
     """Describe a call with twenty files."""
     names = [f"{n}.root" for n in range(20)]
     files = tuple(world.pulled("T2_A", name, name.encode()) for name in names)
-    return asked.Injection(dataset=DATASET, site="T2_A", files=files)
+    return schemas.Injection(dataset=DATASET, site="T2_A", files=files)
 
 
 def check_twenty(world: World, clock: Clock) -> None:
@@ -119,7 +119,7 @@ def check_twenty(world: World, clock: Clock) -> None:
 def test_eight_equal_calls_at_once_register_files_once(world: World, clock: Clock):
     wanted = twenty(world)
 
-    results = race([lambda: injection.file(world.use, wanted, ALICE)] * 8)
+    results = race([lambda: injection_submission.file(world.use, wanted, ALICE)] * 8)
 
     assert refusals(results) == []
     assert len(set(results)) == 8  # each caller has a request of its own
@@ -131,7 +131,7 @@ def test_eight_equal_calls_at_once_register_files_once(world: World, clock: Cloc
 def test_eight_equal_calls_with_one_key_are_one_request(world: World, clock: Clock):
     wanted, key = twenty(world), Key.of("job-17", "POST /v1/injections", b"body")
 
-    results = race([lambda: injection.file(world.use, wanted, ALICE, key)] * 8)
+    results = race([lambda: injection_submission.file(world.use, wanted, ALICE, key)] * 8)
 
     assert refusals(results) == []
     assert len(set(results)) == 1
@@ -143,9 +143,9 @@ def test_closures_copies_and_deletions_with_one_key_are_one_request_each(world: 
     world.many("T2_A", 7)
     world.work()
     for file, wanted in (
-        (closures.file, asked.Closure(dataset=DATASET)),
-        (copies.file, asked.Copy(dataset=DATASET, site="T2_C")),
-        (deletions.file, asked.Deletion(dataset=DATASET)),
+        (closure.file, schemas.Closure(dataset=DATASET)),
+        (copies_submission.file, schemas.Copy(dataset=DATASET, site="T2_C")),
+        (deletions_submission.file, schemas.Deletion(dataset=DATASET)),
     ):
         before, key = world.count(Request), Key.of(type(wanted).__name__, "POST", b"body")
         results = race([partial(file, world.use, wanted, ALICE, key)] * 6)
@@ -175,7 +175,7 @@ def test_closures_copies_and_deletions_without_a_key_have_one_effect(world: Worl
 
 def test_of_two_calls_at_once_that_contradict_each_other_one_is_refused(world: World):
     def call(content: bytes) -> Callable[[], int]:
-        file = asked.InjectedFile(lfn=lfn("x.root"), size=len(content), adler32=adler32(content))
+        file = schemas.InjectedFile(lfn=lfn("x.root"), size=len(content), adler32=adler32(content))
         return lambda: world.inject("T2_A", [file])
 
     for _ in range(10):
@@ -187,13 +187,17 @@ def test_of_two_calls_at_once_that_contradict_each_other_one_is_refused(world: W
 @pytest.mark.parametrize("other", ["size", "adler32", "dataset"])
 def test_a_name_that_is_registered_with_another_value_is_a_conflict(world: World, other: str):
     values = {"size": 3, "adler32": "00000003"}
-    world.inject("T2_A", [asked.InjectedFile(lfn=lfn("x.root"), **values)])
+    world.inject("T2_A", [schemas.InjectedFile(lfn=lfn("x.root"), **values)])
     changed = {**values, **({"size": 4} if other == "size" else {})}
     changed |= {"adler32": "00000004"} if other == "adler32" else {}
     dataset = "/Other/alice-v1/USER" if other == "dataset" else DATASET
 
     results = race(
-        [lambda: world.inject("T2_A", [asked.InjectedFile(lfn=lfn("x.root"), **changed)], dataset)]
+        [
+            lambda: world.inject(
+                "T2_A", [schemas.InjectedFile(lfn=lfn("x.root"), **changed)], dataset
+            )
+        ]
     )
 
     assert refusals(results) == ["name-conflict"]

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, File
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
 from dynamo.services.injection import closure as closures
 from tests.faults.endings import assert_all_ended, described, seen
@@ -34,12 +34,12 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
     return small
 
 
-def described_files(world: World, names: list[str]) -> list[asked.InjectedFile]:
+def described_files(world: World, names: list[str]) -> list[schemas.InjectedFile]:
     """Write outputs and describe them."""
     return [world.pulled("T2_A", name, name.encode()) for name in names]
 
 
-def injector(world: World, calls: list[list[asked.InjectedFile]]) -> Callable[[], int]:
+def injector(world: World, calls: list[list[schemas.InjectedFile]]) -> Callable[[], int]:
     """Return a caller that hands over some files in each of several calls."""
 
     def run() -> int:
@@ -70,9 +70,11 @@ def open_blocks(world: World) -> list[int]:
         return work.scalars(select(Block.id).where(Block.closed.is_(False), Block.n_files > 0))
 
 
-def chunks(files: list[asked.InjectedFile], draw: random.Random) -> list[list[asked.InjectedFile]]:
+def chunks(
+    files: list[schemas.InjectedFile], draw: random.Random
+) -> list[list[schemas.InjectedFile]]:
     """Cut a job's files into calls of one to all."""
-    cut: list[list[asked.InjectedFile]] = []
+    cut: list[list[schemas.InjectedFile]] = []
     while files:
         size = draw.randint(1, EACH)
         cut.append(files[:size])
@@ -150,7 +152,7 @@ def test_of_fifty_bookings_at_the_edge_of_a_quota_exactly_as_many_win_as_fit(
     content = b"0123456789"
 
     def booking(n: int) -> Callable[[], int]:
-        file = asked.InjectedFile(lfn=lfn(f"{n}.root"), size=10, adler32=adler32(content))
+        file = schemas.InjectedFile(lfn=lfn(f"{n}.root"), size=10, adler32=adler32(content))
         return lambda: world.inject("T2_A", [file])
 
     results = race([booking(n) for n in range(50)])

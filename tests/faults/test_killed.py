@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import History
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.plant import Plant, quickly
 from tests.services.world import lfn
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.slow
 LARGE = 300 * 2**20
 
 
-def large_output(plant: Plant, site: str, name: str) -> asked.InjectedFile:
+def large_output(plant: Plant, site: str, name: str) -> schemas.InjectedFile:
     """Make a large output, mostly of holes, whose size and checksum Dynamo is to read."""
     path = plant.world.output_path(site, name)
     with path.open("wb") as stream:
         stream.write(b"begin")
         stream.seek(LARGE - 3)
         stream.write(b"end")
-    return asked.InjectedFile(lfn=lfn(name), source=f"file://{path}")
+    return schemas.InjectedFile(lfn=lfn(name), source=f"file://{path}")
 
 
 def temporaries(plant: Plant, site: str) -> list[Path]:

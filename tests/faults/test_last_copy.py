@@ -11,10 +11,10 @@ from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, BlockReplica, File, Site, Transfer
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import Hint
-from dynamo.services.dealer import planner as planning
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.maintenance import sweeper as sweeps
-from dynamo.services.replication import scheduler as sending
+from dynamo.services.dealer import planner
+from dynamo.services.deletions import condemnation
+from dynamo.services.maintenance import sweeper
+from dynamo.services.replication import scheduler
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
 from tests.faults.racing import race, refusals
 from tests.services.world import OPERATOR, World, build, lfn
@@ -78,7 +78,7 @@ def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runners], list[
 
     def run(runners: Runners) -> list[object]:
         with monkeypatch.context() as patch:
-            for module in (condemning, sending):
+            for module in (condemnation, scheduler):
                 patch.setattr(module, "BLOCKS_AT_ONCE", 1)
             return race(runners)
 
@@ -87,7 +87,7 @@ def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runners], list[
 
 def condemner(world: World, request: int) -> Callable[[], None]:
     """Return the deletion pool that carries out a request."""
-    return lambda: condemning.condemn(world.use, [request])
+    return lambda: condemnation.condemn(world.use, [request])
 
 
 def settle(world: World, ended: Callable[[], bool], seconds: float = 60) -> None:
@@ -96,7 +96,7 @@ def settle(world: World, ended: Callable[[], bool], seconds: float = 60) -> None
     while not ended():
         assert time.monotonic() < end, "it did not come true"
         world.work(10_000)
-        sweeps.sweep(world.use)
+        sweeper.sweep(world.use)
         time.sleep(0.02)
 
 
@@ -123,7 +123,7 @@ def test_five_deleters_leave_one_copy_of_each_block(
     results = in_small_steps(
         [
             *(condemner(world, request) for request in by_site),
-            lambda: planning.plan(world.use, [gathering]),
+            lambda: planner.plan(world.use, [gathering]),
         ]
     )
 
@@ -147,7 +147,7 @@ def test_what_is_read_stays_while_copies_are_planned_and_deletions_race(
     in_small_steps(
         [
             *(condemner(world, request) for request in deletions),
-            *(lambda request=request: planning.plan(world.use, [request]) for request in copies),
+            *(lambda request=request: planner.plan(world.use, [request]) for request in copies),
         ]
     )
 

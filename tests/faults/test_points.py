@@ -18,7 +18,7 @@ from dynamo.points import Point
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
 from dynamo.services import cycles
-from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.maintenance import sweeper
 from tests.faults.crew import Crew, crew
 from tests.faults.endings import described, seen
 from tests.faults.plant import SETTINGS
@@ -103,7 +103,7 @@ class Stage:
 
     def sweep(self) -> None:
         """Find what is lost, as beat does every half minute."""
-        if sweeps.sweep(self.world.use):
+        if sweeper.sweep(self.world.use):
             cycles.sweep(self.world.use)
 
 

@@ -12,8 +12,8 @@ from dynamo.db.tables import Deletion, Transfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder, Operation
 from dynamo.operations.hints import Hint
-from dynamo.services.maintenance import sweeper as sweeps
-from dynamo.storage import copier as copying
+from dynamo.services.maintenance import sweeper
+from dynamo.storage import copier
 from tests.conftest import Clock
 from tests.faults import scenario
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
@@ -40,7 +40,7 @@ def die(world: World, clock: Clock, table: Operation) -> None:
 
 def sweep_alone(world: World) -> None:
     """Sweep, and lose what it announces."""
-    assert sweeps.sweep(world.use)
+    assert sweeper.sweep(world.use)
     world.published.clear()
 
 
@@ -87,14 +87,14 @@ def test_a_transfer_that_costs_three_workers_is_held_with_its_reason(world: Worl
 def test_a_file_that_kills_its_workers_does_not_take_along_those_of_its_batch(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    copy = copying.copy
+    copy = copier.copy
 
     def deadly(source: Any, destination: Any, temporary: str, name: str, *more: Any) -> Any:
         if name == lfn("5.root"):
             raise Died
         return copy(source, destination, temporary, name, *more)
 
-    monkeypatch.setattr(copying, "copy", deadly)
+    monkeypatch.setattr(copier, "copy", deadly)
     names = [f"{n}.root" for n in range(10)]
     request = world.inject("T2_A", [world.pulled("T2_A", name, CONTENT) for name in names])
     for _ in range(5):
@@ -102,7 +102,7 @@ def test_a_file_that_kills_its_workers_does_not_take_along_those_of_its_batch(
             with suppress(Died):
                 world.work()
         clock.forward(minutes=2)
-        sweeps.sweep(world.use)
+        sweeper.sweep(world.use)
 
     [problem] = world.problems("injection", request)
     assert (problem["lfn"], problem["reason"]) == (lfn("5.root"), "worker-lost")

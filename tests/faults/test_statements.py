@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from dynamo.db.engine.unit_of_work import TRIES, UnitOfWork
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
 from tests.faults import scenario
@@ -218,7 +218,7 @@ def test_a_file_of_unknown_size_is_booked_once_whichever_answer_is_lost(
             lost.answer(connection)
 
         monkeypatch.setattr(engine.dialect, "do_commit", do_commit)
-        unknown = asked.InjectedFile(
+        unknown = schemas.InjectedFile(
             lfn=lfn(f"late{k}"), source=world.output("T2_B", f"late{k}", b"late")
         )
         with lost.on():

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Incident
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
 from tests.faults import scenario
@@ -45,7 +45,7 @@ WRONG = {
 def test_a_wrong_source_is_never_taken_and_a_right_one_in_its_place_is(
     world: World, clock: Clock, content: bytes
 ):
-    file = asked.InjectedFile(
+    file = schemas.InjectedFile(
         lfn=OUT,
         size=len(GOOD),
         adler32=adler32(GOOD),

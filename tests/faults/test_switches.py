@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
-from dynamo.services.deletions import reaper as removing
+from dynamo.services.deletions import reaper
 from dynamo.services.sites import switches
 from dynamo.storage.posix.storage import PosixStorage
 from tests.conftest import Clock
@@ -33,7 +33,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
 
 
 def put(world: World, name: str, *, stopped: bool) -> None:
-    switches.put(world.use, name, asked.SwitchBody(stopped=stopped, why="drill"), OPERATOR)
+    switches.put(world.use, name, schemas.SwitchBody(stopped=stopped, why="drill"), OPERATOR)
 
 
 @pytest.mark.parametrize("switch", ["deletions", "site:T2_A"])
@@ -61,7 +61,7 @@ def test_after_the_switch_each_worker_deletes_at_most_the_file_it_has_in_hand(
     world.published.clear()
     shares = [due[n::WORKERS] for n in range(WORKERS)]
 
-    results = race([lambda ids=ids: removing.remove(world.use, ids) for ids in shares])
+    results = race([lambda ids=ids: reaper.remove(world.use, ids) for ids in shares])
 
     assert refusals(results) == []
     assert gone[0] <= stopped_at[0] + WORKERS < FILES

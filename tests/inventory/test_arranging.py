@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from dynamo.inventory import snapshot_builder as arranging
+from dynamo.inventory import snapshot_builder
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, TAPE, Lock
 
 
 def test_sites_are_sorted_by_name_and_know_their_tier():
-    sites = arranging.sites([7, 3, 5], ["T2_X", "T1_Y_MSS", "Lab"], [DISK, TAPE, DISK], [READY] * 3)
+    sites = snapshot_builder.sites(
+        [7, 3, 5], ["T2_X", "T1_Y_MSS", "Lab"], [DISK, TAPE, DISK], [READY] * 3
+    )
 
     assert list(sites.labels) == ["Lab", "T1_Y_MSS", "T2_X"]
     assert sites.ids.tolist() == [5, 3, 7]
@@ -17,7 +19,7 @@ def test_sites_are_sorted_by_name_and_know_their_tier():
 
 
 def test_nobody_comes_before_all_groups():
-    groups = arranging.groups([4, 2], ["production", "analysis"], [False, True])
+    groups = snapshot_builder.groups([4, 2], ["production", "analysis"], [False, True])
 
     assert list(groups.labels) == ["None", "analysis", "production"]
     assert (groups.ids.tolist(), groups.whole.tolist()) == ([0, 2, 4], [False, True, False])
@@ -25,9 +27,9 @@ def test_nobody_comes_before_all_groups():
 
 
 def tables(names=None):
-    datasets = arranging.datasets([10, 20], ["/b/b/b", "/a/a/a"], [6, 5], [100, 200])
-    raw = arranging.RawBlocks([1, 2, 3], [10, 20, 10], [7, 8, 9], [1, 1, 1], names)
-    return arranging.blocks(raw, datasets)
+    datasets = snapshot_builder.datasets([10, 20], ["/b/b/b", "/a/a/a"], [6, 5], [100, 200])
+    raw = snapshot_builder.RawBlocks([1, 2, 3], [10, 20, 10], [7, 8, 9], [1, 1, 1], names)
+    return snapshot_builder.blocks(raw, datasets)
 
 
 def test_blocks_are_sorted_by_dataset_and_summed_up():
@@ -42,8 +44,8 @@ def test_blocks_are_sorted_by_dataset_and_summed_up():
 
 def test_replicas_are_sorted_and_a_missing_dataset_replica_is_added():
     blocks, _ = tables()
-    whole = arranging.RawReplicas(dataset=[1], site=[0], growing=[True], group=[2])
-    parts = arranging.RawBlockReplicas(
+    whole = snapshot_builder.RawReplicas(dataset=[1], site=[0], growing=[True], group=[2])
+    parts = snapshot_builder.RawBlockReplicas(
         ids=[100, 101, 102],
         block=[2, 0, 1],
         site=[0, 1, 0],
@@ -55,7 +57,7 @@ def test_replicas_are_sorted_and_a_missing_dataset_replica_is_added():
         custodial=[False, True, False],
     )
 
-    replicas, rows = arranging.replicas(whole, parts, blocks, 2)
+    replicas, rows = snapshot_builder.replicas(whole, parts, blocks, 2)
 
     assert (replicas.dataset.tolist(), replicas.site.tolist()) == ([0, 1], [1, 0])
     assert (replicas.growing.tolist(), replicas.group.tolist()) == ([False, True], [0, 2])
@@ -65,7 +67,7 @@ def test_replicas_are_sorted_and_a_missing_dataset_replica_is_added():
 
 
 def test_a_key_without_a_row_is_an_error():
-    keys = arranging.Keys.of(np.array([5, 3]))
+    keys = snapshot_builder.Keys.of(np.array([5, 3]))
 
     assert keys([3, 5, 3]).tolist() == [1, 0, 1]
     assert keys([]).tolist() == []

@@ -7,8 +7,7 @@ import pytest
 
 from celeryconfig import POOLS
 from dynamo.errors import Conflict
-from dynamo.running import broker, ports, programs
-from dynamo.running import run_file as record
+from dynamo.running import broker, ports, programs, run_file
 from dynamo.running.data_directory import Layout
 from dynamo.running.programs import Stage
 from dynamo.running.run_file import Running
@@ -71,11 +70,11 @@ def test_a_record_is_believed_only_while_its_system_runs(tmp_path: Path) -> None
     running = Running(
         address=AT.api, flower=AT.flower, database=AT.database, broker=AT.broker, pid=1, pids={}
     )
-    assert record.read(tmp_path) is None
-    with record.alone(layout):
-        record.write(layout, running)
-        assert record.read(tmp_path) == running
-        with pytest.raises(Conflict, match="runs on"), record.alone(layout):
+    assert run_file.read(tmp_path) is None
+    with run_file.alone(layout):
+        run_file.write(layout, running)
+        assert run_file.read(tmp_path) == running
+        with pytest.raises(Conflict, match="runs on"), run_file.alone(layout):
             pass
     assert layout.record.exists()
-    assert record.read(tmp_path) is None
+    assert run_file.read(tmp_path) is None

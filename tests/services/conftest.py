@@ -7,7 +7,7 @@ import pytest
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.hints import Hint
-from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import invariants
 from tests.services.world import World, build
 
 
@@ -18,4 +18,4 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[
     for name in ("T2_A", "T2_B", "T2_C"):
         small.site(name)
     yield small
-    assert [str(found) for found in checks.check(small.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(small.use) if not found.is_warning] == []

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services.official import registration as registering
+from dynamo.services.official import registration
 from tests.services.world import World
 
 PROD = Caller("prod", frozenset({Role.USER, Role.PRODUCTION}))
@@ -44,5 +44,5 @@ def dataset(*blocks: dict[str, Any], name: str = RAW, **more: Any) -> dict[str, 
 
 def register(world: World, *datasets: dict[str, Any], by: Caller = PROD) -> dict[str, Any]:
     """State official data."""
-    wanted = msgspec.convert(datasets, tuple[asked.OfficialDataset, ...])
-    return registering.register(world.use, wanted, by)
+    wanted = msgspec.convert(datasets, tuple[schemas.OfficialDataset, ...])
+    return registration.register(world.use, wanted, by)

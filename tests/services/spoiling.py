@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db.tables import Sighting
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.globs import Glob
 from dynamo.services.catalogue import files
 from dynamo.services.catalogue.files import FileFilter
@@ -49,7 +49,7 @@ def content(name: str) -> bytes:
 
 def scan(world: World, site: str = "T2_A", *, dry_run: bool = False) -> dict[str, Any]:
     """Compare a site with the catalogue, and do what is due."""
-    scan_id = scans.file(world.use, asked.ScanBody(site=site, dry_run=dry_run), OPERATOR)
+    scan_id = scans.file(world.use, schemas.ScanBody(site=site, dry_run=dry_run), OPERATOR)
     world.work()
     return scans.show(world.use, scan_id)
 

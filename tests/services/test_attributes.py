@@ -8,9 +8,9 @@ import pytest
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.snapshots.attributes import GROUP, installed
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
-from dynamo.services.copies import submission as copies
+from dynamo.services.copies import submission as copies_submission
 from dynamo.services.policies import policies
 from tests.services.test_cycles import ONE, TWO, decided, gone, run
 from tests.services.world import ALICE, OPERATOR, World, build
@@ -34,7 +34,9 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
         small.work()
         small.close(dataset)
         small.work()
-        copies.file(small.use, asked.Copy(dataset=dataset, site="T2_B", consolidate=False), ALICE)
+        copies_submission.file(
+            small.use, schemas.Copy(dataset=dataset, site="T2_B", consolidate=False), ALICE
+        )
         small.work()
     return small
 
@@ -56,7 +58,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def enforce(world: World) -> list[str]:
     """Put the policy of the page in force; return what it is warned of."""
-    put = policies.put(world.use, "User", asked.PolicyBody(text=example("policy")), OPERATOR)
+    put = policies.put(world.use, "User", schemas.PolicyBody(text=example("policy")), OPERATOR)
     return [str(warning) for warning in put["warnings"]]
 
 

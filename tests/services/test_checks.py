@@ -31,7 +31,7 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.services.context import Tools
-from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import invariants
 from dynamo.settings import Block as BlockSettings
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
@@ -303,12 +303,12 @@ def plant(use: Tools, name: str, number: int = 0) -> None:
 
 
 def test_a_sound_inventory_reports_nothing(use: Tools):
-    assert checks.check(use) == []
+    assert invariants.check(use) == []
 
 
 def test_an_empty_inventory_reports_nothing(begin: UnitOfWork, tmp_path: Path):
     settings = Settings(data=tmp_path)
-    assert checks.check(Tools(begin, settings, Storages(settings.injection.area))) == []
+    assert invariants.check(Tools(begin, settings, Storages(settings.injection.area))) == []
 
 
 def test_every_invariant_has_a_planted_violation():
@@ -319,7 +319,7 @@ def test_every_invariant_has_a_planted_violation():
 @pytest.mark.parametrize(("name", "number"), CASES)
 def test_a_planted_violation_is_reported_and_nothing_else(use: Tools, name: str, number: int):
     plant(use, name, number)
-    assert {violation.name for violation in checks.check(use)} == {name}
+    assert {violation.name for violation in invariants.check(use)} == {name}
 
 
 def test_only_shares_and_promises_are_warnings(use: Tools):
@@ -329,7 +329,7 @@ def test_only_shares_and_promises_are_warnings(use: Tools):
 
 def test_a_violation_names_the_row_and_what_it_should_be(use: Tools):
     plant(use, "user-sums")
-    (violation,) = checks.check(use)
+    (violation,) = invariants.check(use)
     assert "name alice" in violation.subject
     assert "used 329, used_should_be 330" in violation.subject
     assert str(violation).startswith("user-sums: ")
@@ -338,7 +338,7 @@ def test_a_violation_names_the_row_and_what_it_should_be(use: Tools):
 def test_what_waits_for_a_person_is_no_violation(use: Tools):
     with use.begin() as work:
         put(Transfer, COPIED, state="held", reason="needs-decision", not_before=None)(work)
-    assert checks.check(use) == []
+    assert invariants.check(use) == []
 
 
 def test_an_unlimited_quota_or_user_promises_nothing_that_can_be_counted(use: Tools):
@@ -346,7 +346,7 @@ def test_an_unlimited_quota_or_user_promises_nothing_that_can_be_counted(use: To
         put(User, ALICE, max_bytes=None)(work)
         quota(A, max_bytes=0)(work)
         quota(B, max_bytes=None)(work)
-    found = {violation.name for violation in checks.check(use)}
+    found = {violation.name for violation in invariants.check(use)}
     assert found <= {"unique-share-alarm"}  # site A alone has no room for what lies there
 
 
@@ -356,7 +356,7 @@ def test_an_unlimited_quota_or_user_promises_nothing_that_can_be_counted(use: To
 @pytest.mark.parametrize("name", DRIFTS)
 def test_a_drift_stops_deletions_and_is_in_the_history(use: Tools, name: str):
     plant(use, name)
-    assert [violation.name for violation in checks.run_check(use)] == [name]
+    assert [violation.name for violation in invariants.run_check(use)] == [name]
     with use.begin.reading() as work:
         switch = work.row(select(Switch.stopped, Switch.who, Switch.why))
         what = work.scalars(select(History.what))
@@ -368,7 +368,7 @@ def test_a_drift_stops_deletions_and_is_in_the_history(use: Tools, name: str):
 
 def test_other_violations_stop_nothing(use: Tools):
     plant(use, "late-files")
-    assert checks.run_check(use)
+    assert invariants.run_check(use)
     with use.begin.reading() as work:
         assert switches.stopped(work, switches.DELETIONS) == []
 
@@ -378,11 +378,11 @@ def test_a_switch_that_was_set_back_is_set_again_and_one_that_is_set_stays(use: 
     with use.begin() as work:
         work.insert(Switch, [{**row, "stopped": False, "at": work.now}])
     plant(use, "user-sums")
-    checks.run_check(use)
+    invariants.run_check(use)
     with use.begin() as work:
         assert switches.stopped(work, switches.DELETIONS)
         work.changed(update(Switch).values(who="bob", why="maintenance"))
-    checks.run_check(use)
+    invariants.run_check(use)
     with use.begin.reading() as work:
         assert work.scalar(select(Switch.who)) == "bob"
 
@@ -391,16 +391,16 @@ def test_a_switch_that_was_set_back_is_set_again_and_one_that_is_set_stays(use: 
 def test_a_recount_reports_drift_alone_and_changes_nothing(use: Tools, name: str):
     plant(use, name)
     plant(use, "late-files")
-    assert [violation.name for violation in checks.recount(use)] == [name]
-    assert [violation.name for violation in checks.recount(use)] == [name]
+    assert [violation.name for violation in invariants.recount(use)] == [name]
+    assert [violation.name for violation in invariants.recount(use)] == [name]
 
 
 @pytest.mark.parametrize(("name", "number"), [case for case in CASES if case[0] in DRIFTS])
 def test_a_repair_sets_sums_right_and_nothing_else(use: Tools, name: str, number: int):
     plant(use, name, number)
-    assert checks.repair(use) == 1
-    assert checks.check(use) == []
-    assert checks.repair(use) == 0
+    assert invariants.repair(use) == 1
+    assert invariants.check(use) == []
+    assert invariants.repair(use) == 0
 
 
 def test_a_repair_starts_at_the_bottom(use: Tools):
@@ -409,9 +409,9 @@ def test_a_repair_starts_at_the_bottom(use: Tools):
         for number, (table, key) in enumerate(rows):
             put(table, key, n_files=90 + number)(work)
         quota(A, projected=1, used=2)(work)
-    assert len(checks.recount(use)) == 6
-    checks.repair(use)
-    assert checks.check(use) == []
+    assert len(invariants.recount(use)) == 6
+    invariants.repair(use)
+    assert invariants.check(use) == []
 
 
 # --- the snapshot ------------------------------------------------------------
@@ -431,5 +431,5 @@ def changing(use: Tools) -> Iterator[Work]:
 
 def test_what_is_half_done_by_others_is_not_seen(use: Tools):
     with changing(use):
-        assert checks.check(use) == []
-    assert checks.check(use) == []
+        assert invariants.check(use) == []
+    assert invariants.check(use) == []

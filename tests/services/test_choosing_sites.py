@@ -9,12 +9,12 @@ from sqlalchemy import select
 from dynamo.db.cycles import cycles
 from dynamo.db.cycles.cycles import Filed, Held
 from dynamo.db.tables import Partition, Request, Transfer
-from dynamo.services.copies import request as wishes
+from dynamo.services.copies import request as copy_requests
 from dynamo.services.copies.request import Choice
-from dynamo.services.dealer import cycle as dealing
+from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.services.dealer.orders import Wanting
 from dynamo.services.leases import CycleLost
-from dynamo.services.replication import scheduler as sending
+from dynamo.services.replication import scheduler
 from tests.services.world import World
 
 
@@ -46,7 +46,7 @@ def cycle(world: World) -> Held:
 
 
 def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None:
-    wish = wishes.read(world.use, request_id)
+    wish = copy_requests.read(world.use, request_id)
     assert wish is not None
     together = Barrier(2)
     lost: dict[str, set[int]] = {}
@@ -54,7 +54,7 @@ def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None
     def choose(site: str) -> None:
         together.wait()
         choice = {request_id: Choice(wish, frozenset({site}))}
-        lost[site] = wishes.choose(world.use, choice, sending.nobody)
+        lost[site] = copy_requests.choose(world.use, choice, scheduler.nobody)
 
     threads = [Thread(target=choose, args=(site,)) for site in ("T2_B", "T2_C")]
     for thread in threads:
@@ -68,13 +68,13 @@ def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None
 
 def test_a_cycle_that_has_lost_its_lease_chooses_nothing(world: World, request_id: int) -> None:
     held = cycle(world)
-    seen = dealing.look(world.use, held)
-    plan = dealing.decided(world.use.settings, seen)
+    seen = dealer_cycle.look(world.use, held)
+    plan = dealer_cycle.decided(world.use.settings, seen)
     with world.use.begin() as work:
         cycles.give_up(work, held.id)
 
     with pytest.raises(CycleLost):
-        dealing.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
+        dealer_cycle.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
 
     assert chosen(world, request_id) is None
 
@@ -83,15 +83,17 @@ def test_a_cycle_sends_nothing_for_a_request_that_another_plan_was_faster_with(
     world: World, request_id: int
 ) -> None:
     held = cycle(world)
-    seen = dealing.look(world.use, held)
-    plan = dealing.decided(world.use.settings, seen)
+    seen = dealer_cycle.look(world.use, held)
+    plan = dealer_cycle.decided(world.use.settings, seen)
     place = int(plan.copies.site[0])
     [other] = {"T2_B", "T2_C"} - {seen.ground.snapshot.sites.labels[place]}
-    wish = wishes.read(world.use, request_id)
+    wish = copy_requests.read(world.use, request_id)
     assert wish is not None
-    wishes.choose(world.use, {request_id: Choice(wish, frozenset({other}))}, sending.nobody)
+    copy_requests.choose(
+        world.use, {request_id: Choice(wish, frozenset({other}))}, scheduler.nobody
+    )
 
-    sent = dealing.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
+    sent = dealer_cycle.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
 
     assert len(plan.copies) == 1
     assert sent.blocks == 0

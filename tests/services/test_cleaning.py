@@ -3,9 +3,9 @@
 from sqlalchemy import select
 
 from dynamo.db.tables import Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services.sites import switches
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import temporary_names
 from tests.conftest import Clock
 from tests.services.spoiling import by_hand, scan
 from tests.services.world import OPERATOR, World
@@ -27,16 +27,16 @@ def test_what_the_dead_have_left_goes_and_what_is_awaited_stays(world: World, cl
         coming = work.scalar(select(Transfer.id).where(Transfer.request_id != booking))
     kept = {
         old(world, clock, upload),
-        old(world, clock, temporaries.adopted(AREA, upload)),
-        old(world, clock, temporaries.own(AREA, coming, 1)),
-        old(world, clock, temporaries.own(AREA, 999, 1), days=6),
+        old(world, clock, temporary_names.adopted(AREA, upload)),
+        old(world, clock, temporary_names.own(AREA, coming, 1)),
+        old(world, clock, temporary_names.own(AREA, 999, 1), days=6),
         old(world, clock, f"{AREA}/odd name"),
     }
     gone = {
-        old(world, clock, temporaries.own(AREA, 999, 1)),
-        old(world, clock, temporaries.probe(AREA, "0a")),
+        old(world, clock, temporary_names.own(AREA, 999, 1)),
+        old(world, clock, temporary_names.probe(AREA, "0a")),
         old(world, clock, f"{AREA}/bob/{'0' * 32}"),
-        old(world, clock, temporaries.adopted(AREA, f"{AREA}/bob/{'1' * 32}")),
+        old(world, clock, temporary_names.adopted(AREA, f"{AREA}/bob/{'1' * 32}")),
     }
     world.published.clear()
 
@@ -47,8 +47,8 @@ def test_what_the_dead_have_left_goes_and_what_is_awaited_stays(world: World, cl
 
 
 def test_nothing_is_cleaned_while_deletions_are_stopped(world: World, clock: Clock):
-    name = old(world, clock, temporaries.own(AREA, 999, 1))
-    switches.put(world.use, "deletions", asked.SwitchBody(stopped=True), OPERATOR)
+    name = old(world, clock, temporary_names.own(AREA, 999, 1))
+    switches.put(world.use, "deletions", schemas.SwitchBody(stopped=True), OPERATOR)
 
     scan(world)
 

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Site, Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.lifecycle import State
-from dynamo.services import cancellation as cancelling
-from dynamo.services.copies import submission as copies
+from dynamo.services import cancellation
+from dynamo.services.copies import submission as copies_submission
 from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, names, register
@@ -23,7 +23,7 @@ def lay_out(world: World, at: dict[str, list[int]]) -> None:
     """Let some of the three files of a block lie at each site."""
     lfns = names("b1", 3)
     for site in ("T2_A", "T2_B", "T2_C"):
-        sites.set_quota(world.use, site, "Production", asked.QuotaBody(limit=TB), OPERATOR)
+        sites.set_quota(world.use, site, "Production", schemas.QuotaBody(limit=TB), OPERATOR)
         for n in at.get(site, ()):
             path = world.path(site, lfns[n])
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def lay_out(world: World, at: dict[str, list[int]]) -> None:
 
 
 def copy_to(world: World, site: str) -> int:
-    return copies.file(world.use, asked.Copy(dataset=RAW, site=site), PROD)
+    return copies_submission.file(world.use, schemas.Copy(dataset=RAW, site=site), PROD)
 
 
 def whole(world: World) -> list[str]:
@@ -111,7 +111,7 @@ def test_a_cancelled_request_leaves_the_part_as_it_was(world: World):
     world.step("plan")
     assert world.count(Transfer) == 2
 
-    cancelling.cancel(world.use, RequestKind.COPY, request, PROD)
+    cancellation.cancel(world.use, RequestKind.COPY, request, PROD)
     world.work()
 
     assert world.on_disk("T2_B") == {names("b1", 3)[1]: CONTENT}

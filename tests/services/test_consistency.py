@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.consistency import scans as rows
+from dynamo.db.consistency import scans as scan_rows
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import BlockReplica, Incident, Remedy, Sighting, Site, Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
-from dynamo.services.consistency import incidents, scans
-from dynamo.services.consistency import periodic as tidying
-from dynamo.services.consistency import remedies as remedying
-from dynamo.services.consistency import scanner as scanning
+from dynamo.services.consistency import incidents, remedies, scanner, scans
+from dynamo.services.consistency import periodic as scan_schedule
 from dynamo.services.context import Tools
 from dynamo.services.sites import switches
 from dynamo.storage.posix.storage import PosixStorage
@@ -72,11 +70,11 @@ def test_a_file_put_there_by_hand_is_set_aside_after_two_sightings_and_deleted_l
     [kept] = scans.remedied(world.use, "T2_A", ALL).items
     assert (kept["quarantined"], kept["action"]) == (quarantine, "remove")
     clock.forward(days=13)
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     world.work()
     assert quarantine in world.on_disk("T2_A")
     clock.forward(days=1, hours=1)
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     world.work()
     assert quarantine not in world.on_disk("T2_A")
     assert (count(world, Remedy), count(world, Sighting)) == (0, 0)
@@ -140,7 +138,7 @@ def test_what_is_registered_between_sighting_and_act_stays_in_its_place(world: W
     old(world, "T2_A", name, clock, b"late")
     scan(world)
     clock.forward(hours=13)
-    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.step("scan")  # its remedy is filed, and nobody has taken it yet
     world.inject("T2_A", [world.pulled("T2_A", "late.root", b"late")])
     world.work()
@@ -211,7 +209,7 @@ def test_each_site_mends_what_the_other_has_lost(world: World, clock: Clock):
     scan(world, "T2_B")
     clock.forward(hours=13)
     for site in ("T2_A", "T2_B"):  # both replicas are incomplete before either is whole again
-        scans.file(world.use, asked.ScanBody(site=site), OPERATOR)
+        scans.file(world.use, schemas.ScanBody(site=site), OPERATOR)
     for task in ("scan", "scan", "remedy", "remedy"):
         world.step(task)
     world.work()
@@ -227,14 +225,14 @@ def test_a_file_of_another_size_is_set_aside_and_deleted_only_when_a_good_one_is
     old(world, "T2_A", names[0], clock, b"short")
     scan(world)
     clock.forward(hours=13)
-    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.step("scan")
     world.step("remedy")
     world.status("T2_B", "unknown")  # the good copy cannot be read now
     world.published.clear()
     [kept] = scans.remedied(world.use, "T2_A", ALL).items
     clock.forward(days=15)
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     world.work()
 
     assert world.on_disk("T2_A")[kept["quarantined"]] == b"short"
@@ -242,7 +240,7 @@ def test_a_file_of_another_size_is_set_aside_and_deleted_only_when_a_good_one_is
     for _ in range(3):
         clock.forward(days=15)
         world.sweep()
-        tidying.tidy(world.use)
+        scan_schedule.tidy(world.use)
         world.work()
     assert world.on_disk("T2_A") == {name: content(name) for name in names}
 
@@ -288,13 +286,13 @@ def test_the_only_copy_is_declared_lost_to_its_owner_who_drops_it(world: World, 
     [told] = incidents.some(world.use, {"owner": "alice"}, ALL, ended=False).items
     assert (told["kind"], told["lfn"], told["site"]) == ("lost", name, None)
     assert where(world, name) == {"T2_A": "lost"}
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     assert len(incidents.some(world.use, {}, ALL, ended=False).items) == 1
     world.delete(lfns=(name,), by=ALICE)
     world.work()
     clock.forward(days=2)
     world.sweep()
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     assert incidents.some(world.use, {}, ALL, ended=False).items == []
     with world.use.begin.reading() as work:
         assert work.scalars(select(BlockReplica.complete)) == [True]
@@ -324,7 +322,7 @@ def test_where_the_catalogue_is_wrong_about_all_copies_none_is_deleted(world: Wo
     for _ in range(4):
         clock.forward(days=20)
         world.sweep()
-        tidying.tidy(world.use)
+        scan_schedule.tidy(world.use)
         world.work()
 
     for site in ("T2_A", "T2_B"):
@@ -348,7 +346,7 @@ def test_a_lost_file_of_an_open_dataset_is_whole_again_once_it_is_injected_anew(
 
     assert where(world, name) == {"T2_A": "available"}
     assert world.on_disk("T2_A")[name] == content(name)
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     assert incidents.some(world.use, {}, ALL, ended=False).items == []
 
 
@@ -379,7 +377,7 @@ def test_a_file_whose_last_source_goes_while_it_waits_is_lost(world: World, cloc
     world.status("T2_B", "ready")
     world.path("T2_B", names[0]).unlink()
     twice(world, clock, "T2_B")
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     world.work()
 
     assert "lost" in where(world, names[0]).values()
@@ -461,7 +459,7 @@ def test_each_site_is_scanned_once_a_day_and_again_an_hour_after_a_failure(
     world: World, clock: Clock
 ):
     def filed(site: str) -> int:
-        tidying.tidy(world.use)
+        scan_schedule.tidy(world.use)
         world.work()
         return len(scans.some(world.use, site, ALL).items)
 
@@ -480,9 +478,9 @@ def test_each_site_is_scanned_once_a_day_and_again_an_hour_after_a_failure(
 
 
 def test_a_scan_whose_worker_died_is_given_up_and_the_next_one_runs(world: World, clock: Clock):
-    scan_id = scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    scan_id = scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
     with world.use.begin() as work:
-        assert rows.claim(work, scan_id, "dead", timedelta(seconds=30)) is not None
+        assert scan_rows.claim(work, scan_id, "dead", timedelta(seconds=30)) is not None
     clock.forward(minutes=1)
 
     assert scan(world)["state"] == "done"
@@ -528,16 +526,16 @@ def test_the_switch_stops_what_is_filed_and_what_is_at_work(world: World, clock:
     old(world, "T2_A", DARK, clock, b"dark")
     scan(world)
     clock.forward(hours=13)
-    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.step("scan")
-    switches.put(world.use, "consistency", asked.SwitchBody(stopped=True), OPERATOR)
+    switches.put(world.use, "consistency", schemas.SwitchBody(stopped=True), OPERATOR)
     world.work()
     assert DARK in world.on_disk("T2_A")
     assert scan(world)["summary"]["held"] == "switched off"
 
-    switches.put(world.use, "consistency", asked.SwitchBody(stopped=False), OPERATOR)
+    switches.put(world.use, "consistency", schemas.SwitchBody(stopped=False), OPERATOR)
     clock.forward(minutes=5)
-    tidying.tidy(world.use)
+    scan_schedule.tidy(world.use)
     world.work()
     assert DARK not in world.on_disk("T2_A")
 
@@ -552,7 +550,7 @@ def test_the_switch_stops_a_batch_in_its_midst(
 
     def stopped(storage: PosixStorage, source: str, target: str) -> None:
         move(storage, source, target)
-        switches.put(world.use, "site:T2_A", asked.SwitchBody(stopped=True), OPERATOR)
+        switches.put(world.use, "site:T2_A", schemas.SwitchBody(stopped=True), OPERATOR)
 
     monkeypatch.setattr(PosixStorage, "move", stopped)
     twice(world, clock)
@@ -569,7 +567,7 @@ BUSY = "/Busy/alice-v1/USER"
 def arrive(world: World, start: int) -> None:
     """Let ten files be pulled at A, and one be uploaded at B."""
     world.many("T2_A", 10, start=start, dataset=BUSY)
-    up = asked.InjectedFile(lfn=lfn(f"up_{start}.root"), size=8, adler32=adler32(b"uploaded"))
+    up = schemas.InjectedFile(lfn=lfn(f"up_{start}.root"), size=8, adler32=adler32(b"uploaded"))
     booking = world.inject("T2_B", [up], BUSY)
     world.upload(booking, b"uploaded")
     world.confirm(booking)
@@ -602,11 +600,11 @@ def test_scans_beside_injections_find_what_hands_did_and_touch_nothing_that_come
         found = []
         while not over.is_set():
             for site in ("T2_A", "T2_B"):
-                scan_id = scans.file(eager, asked.ScanBody(site=site), OPERATOR)
-                scanning.scan(eager, [scan_id])
+                scan_id = scans.file(eager, schemas.ScanBody(site=site), OPERATOR)
+                scanner.scan(eager, [scan_id])
                 with eager.begin.reading() as work:
                     ids = work.scalars(select(Remedy.id))
-                remedying.remedy(eager, ids)
+                remedies.remedy(eager, ids)
                 found.append(scans.show(eager, scan_id)["summary"])
         return found
 

@@ -4,7 +4,7 @@ import threading
 
 from structlog.testing import capture_logs
 
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from tests.services.world import World, lfn
 
 CALLERS = 4
@@ -17,7 +17,7 @@ def test_callers_of_one_dataset_do_not_stand_in_each_others_way(world: World) ->
     def call(number: int) -> None:
         for turn in range(CALLS):
             name = f"{number}-{turn}"
-            file = asked.InjectedFile(lfn=lfn(name), size=1, adler32="00000001")
+            file = schemas.InjectedFile(lfn=lfn(name), size=1, adler32="00000001")
             world.inject(("T2_A", "T2_B")[number % 2], [file])
 
     with capture_logs() as logs:

@@ -10,11 +10,11 @@ from sqlalchemy import delete, select
 
 from dynamo.db.tables import BlockReplica, Deletion, Incident, Quota, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.lifecycle import OPEN
 from dynamo.services import cancellation
-from dynamo.services.copies import submission as copies
+from dynamo.services.copies import submission as copies_submission
 from dynamo.services.injection import closure as closures
 from dynamo.services.sites import sites
 from tests.conftest import Clock
@@ -111,7 +111,7 @@ def test_another_site_is_chosen_for_one_that_is_given_up(world: World, clock: Cl
     if begun:
         for _ in range(2):
             world.step("copy")
-    sites.put(world.use, lost, asked.SiteBody(status="morgue"), OPERATOR)
+    sites.put(world.use, lost, schemas.SiteBody(status="morgue"), OPERATOR)
     world.published.clear()
     for _ in range(3):
         clock.forward(minutes=2)
@@ -122,7 +122,7 @@ def test_another_site_is_chosen_for_one_that_is_given_up(world: World, clock: Cl
     assert len(world.on_disk(other)) == 10
     assert open_transfers(world, lost) == 0
 
-    sites.put(world.use, lost, asked.SiteBody(status="ready"), OPERATOR)
+    sites.put(world.use, lost, schemas.SiteBody(status="ready"), OPERATOR)
     for _ in range(3):
         clock.forward(hours=13)
         world.sweep()
@@ -137,7 +137,7 @@ def test_a_site_that_is_away_is_waited_for_some_hours(world: World, clock: Clock
     world.step("plan")
     (away,) = chosen(world, request)
     (other,) = {"T2_B", "T2_C"} - {away}
-    sites.put(world.use, away, asked.SiteBody(status="waitroom"), OPERATOR)
+    sites.put(world.use, away, schemas.SiteBody(status="waitroom"), OPERATOR)
     clock.forward(hours=5)
     world.sweep()
     assert chosen(world, request) == [away]
@@ -158,7 +158,7 @@ def test_of_several_chosen_sites_only_the_lost_one_is_replaced(world: World, clo
     world.work()
     lost, kept = chosen(world, request)
     (other,) = {"T2_B", "T2_C", "T2_D"} - {lost, kept}
-    sites.put(world.use, lost, asked.SiteBody(status="morgue"), OPERATOR)
+    sites.put(world.use, lost, schemas.SiteBody(status="morgue"), OPERATOR)
     world.many("T2_A", 5, start=5)
     world.close()
     world.work()
@@ -175,7 +175,7 @@ def test_where_no_other_site_can_be_chosen_those_that_were_stay_wanted(world: Wo
     world.work()
     request = world.copy(["T2_B", "T2_C"], copies=2, consolidate=False)
     world.work()
-    sites.put(world.use, "T2_B", asked.SiteBody(status="waitroom"), OPERATOR)
+    sites.put(world.use, "T2_B", schemas.SiteBody(status="waitroom"), OPERATOR)
     clock.forward(hours=7)
     world.many("T2_A", 5, start=5)
     world.close()
@@ -184,7 +184,7 @@ def test_where_no_other_site_can_be_chosen_those_that_were_stay_wanted(world: Wo
     assert len(world.on_disk("T2_C")) == 10
     assert told(world, request) == ("held", "site-not-ready", "T2_B takes nothing now")
 
-    sites.put(world.use, "T2_B", asked.SiteBody(status="ready"), OPERATOR)
+    sites.put(world.use, "T2_B", schemas.SiteBody(status="ready"), OPERATOR)
     clock.forward(minutes=2)
     world.sweep()
     assert told(world, request)[0] == "done"
@@ -386,8 +386,8 @@ def test_two_plans_at_once_pass_no_limit_together(world: World):
     used = world.projected("T2_A")
     world.site_quota("T2_B", int(used / 0.93 * 0.9))  # room for one of them
     for dataset in ("/Higgs/alice-v1/USER", "/Higgs/alice-v2/USER"):
-        wish = asked.Copy(dataset=dataset, site="T2_B", consolidate=False)
-        copies.file(world.use, wish, ALICE)
+        wish = schemas.Copy(dataset=dataset, site="T2_B", consolidate=False)
+        copies_submission.file(world.use, wish, ALICE)
     hints, world.published[:] = list(world.published), []
     together = Barrier(len(hints))
 

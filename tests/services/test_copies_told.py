@@ -5,10 +5,10 @@ from sqlalchemy import select
 
 from dynamo.db.tables import Deletion, Transfer
 from dynamo.errors import Forbidden
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.lifecycle import State
-from dynamo.services import cancellation as cancelling
+from dynamo.services import cancellation
 from dynamo.services import retry as releases
 from dynamo.services.sites import switches
 from tests.conftest import Clock
@@ -27,7 +27,7 @@ def later(world: World, clock: Clock, times: int, hours: float = 13) -> None:
 
 def stop(world: World, name: str, *, stopped: bool = True) -> None:
     """Turn a switch."""
-    switches.put(world.use, name, asked.SwitchBody(stopped=stopped), OPERATOR)
+    switches.put(world.use, name, schemas.SwitchBody(stopped=stopped), OPERATOR)
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_a_growing_dataset_is_copied_although_the_request_that_was_cancelled_had
     later(impatient, clock, 12, hours=20)
     assert impatient.count(Transfer, Transfer.state == State.FAILED) == 5
     second = impatient.copy("T2_B", consolidate=False)
-    cancelling.cancel(impatient.use, RequestKind.COPY, first, ALICE)
+    cancellation.cancel(impatient.use, RequestKind.COPY, first, ALICE)
     mend_site(impatient, "T2_B")
     impatient.work()
 
@@ -326,8 +326,8 @@ def test_a_release_frees_what_another_request_carries_for_it(impatient: World, c
     mend_site(impatient, "T2_B")
 
     with pytest.raises(Forbidden):
-        releases.release(impatient.use, asked.Release(request=first), ALICE)
-    freed = releases.release(impatient.use, asked.Release(request=second), ALICE)
+        releases.release(impatient.use, schemas.Release(request=first), ALICE)
+    freed = releases.release(impatient.use, schemas.Release(request=second), ALICE)
     later(impatient, clock, 3, hours=1)
 
     assert freed["transfers"] == 10
@@ -347,7 +347,7 @@ def test_a_release_frees_the_files_of_an_earlier_injection(world: World, clock: 
     assert [one["reason"] for one in world.problems(kind, waiting)] == ["source-missing"]
     world.output("T2_A", "out.root", b"events")
 
-    freed = releases.release(world.use, asked.Release(request=waiting), ALICE)
+    freed = releases.release(world.use, schemas.Release(request=waiting), ALICE)
     world.work()
     later(world, clock, 1, hours=1)
 

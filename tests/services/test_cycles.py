@@ -29,19 +29,18 @@ from dynamo.db.tables import (
     Switch,
 )
 from dynamo.errors import Conflict, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.services import cancellation, cycles
-from dynamo.services.copies import submission as copies
-from dynamo.services.deletions import submission as deletions
-from dynamo.services.detox import cycle as detoxing
-from dynamo.services.detox import executor as enacting
-from dynamo.services.detox import replay as replaying
-from dynamo.services.maintenance import invariants as checks
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.deletions import submission as deletions_submission
+from dynamo.services.detox import cycle as detox_cycle
+from dynamo.services.detox import executor as detox_executor
+from dynamo.services.detox import replay as detox_replay
+from dynamo.services.maintenance import invariants
 from dynamo.services.pagination import Place
-from dynamo.services.policies import locks, policies
-from dynamo.services.policies import placement_rules as rules
+from dynamo.services.policies import locks, placement_rules, policies
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, build, lfn
 
@@ -83,14 +82,14 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[
         small.work()
         small.close(dataset)
         small.work()
-        wish = asked.Copy(dataset=dataset, site=other, consolidate=False)
-        copies.file(small.use, wish, ALICE)
+        wish = schemas.Copy(dataset=dataset, site=other, consolidate=False)
+        copies_submission.file(small.use, wish, ALICE)
         small.work()
     for site in SITES:
         used = sum(map(len, small.on_disk(site).values()))
         small.site_quota(site, int(used / 0.95))
     yield small
-    assert [str(found) for found in checks.check(small.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(small.use) if not found.is_warning] == []
 
 
 def files_of(number: int) -> set[str]:
@@ -105,7 +104,7 @@ def at(world: World, site: str) -> set[str]:
 
 def run(world: World, **more: Any) -> dict[str, Any]:
     """Run a cycle of the partition User as an operator asks for it; return it."""
-    body = asked.CycleBody(kind="detox", partition="User", **more)
+    body = schemas.CycleBody(kind="detox", partition="User", **more)
     cycle_id = cycles.file(world.use, body, OPERATOR)
     world.work()
     return cycles.show(world.use, cycle_id)
@@ -127,7 +126,7 @@ def gone(world: World, cycle: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def enforce(world: World, text: str) -> None:
-    policies.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    policies.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
 
 
 def lock(world: World, clock: Clock, dataset: str, hours: float) -> None:
@@ -207,7 +206,7 @@ def test_two_beats_at_once_make_one_cycle(world: World):
 
 
 def test_two_workers_with_the_same_message_run_one_cycle(world: World):
-    body = asked.CycleBody(kind="detox", partition="User")
+    body = schemas.CycleBody(kind="detox", partition="User")
     cycle_id = cycles.file(world.use, body, OPERATOR)
     with pytest.raises(Conflict):
         cycles.file(world.use, body, OPERATOR)
@@ -312,7 +311,7 @@ def test_copies_that_a_placement_rule_needs_stay(world: World):
         "protect": True,
     }
     text = json.dumps({"partition": "User", "rules": {"two of the first": rule}})
-    told = rules.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    told = placement_rules.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
     assert (told["version"], told["warnings"]) == (1, [])
     enforce(world, EVERYTHING.replace("Delete", "Protect replica.enforcer_protected\nDelete"))
 
@@ -325,24 +324,24 @@ def test_copies_that_a_placement_rule_needs_stay(world: World):
 
 def test_placement_rules_with_an_error_are_refused_and_the_old_ones_stay(world: World):
     good = '{"partition": "User", "rules": {}}'
-    rules.put(world.use, "User", asked.PolicyBody(text=good), OPERATOR)
+    placement_rules.put(world.use, "User", schemas.PolicyBody(text=good), OPERATOR)
     for wrong in (good.replace("User", "Analysis"), good.replace("{}", "[]"), "{", '{"rules": 1}'):
         with pytest.raises(Invalid):
-            rules.put(world.use, "User", asked.PolicyBody(text=wrong), OPERATOR)
-    assert rules.show(world.use, "User")["text"] == good
+            placement_rules.put(world.use, "User", schemas.PolicyBody(text=wrong), OPERATOR)
+    assert placement_rules.show(world.use, "User")["text"] == good
 
 
 @pytest.mark.parametrize("named", [THREE, "/Higgs/*-v3/*"])
 def test_a_lock_that_is_set_in_mid_cycle_holds_as_well(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, named: str
 ):
-    original = detoxing.keep
+    original = detox_cycle.keep
 
     def late(*given: Any) -> Any:
         lock(world, clock, named, hours=1)
         return original(*given)
 
-    monkeypatch.setattr(detoxing, "keep", late)
+    monkeypatch.setattr(detox_cycle, "keep", late)
     cycle = run(world)
 
     assert cycle["summary"]["refused"] == {"locked": 1}
@@ -351,11 +350,13 @@ def test_a_lock_that_is_set_in_mid_cycle_holds_as_well(
 
 def test_what_a_copy_reads_from_is_not_even_planned_to_go(world: World):
     world.site("T2_D")
-    copies.file(world.use, asked.Copy(dataset=THREE, site="T2_D", consolidate=False), ALICE)
+    copies_submission.file(
+        world.use, schemas.Copy(dataset=THREE, site="T2_D", consolidate=False), ALICE
+    )
     world.step("plan")
 
     cycle_id = cycles.file(
-        world.use, asked.CycleBody(kind="detox", partition="User", dry_run=True), OPERATOR
+        world.use, schemas.CycleBody(kind="detox", partition="User", dry_run=True), OPERATOR
     )
     world.step("cycle")
 
@@ -407,8 +408,8 @@ def test_a_site_that_is_stopped_keeps_its_data(world: World, clock: Clock):
 def test_a_worker_killed_in_mid_cycle_costs_nothing(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(enacting, "BLOCKS_AT_ONCE", 1)
-    condemn, calls = enacting.guard.condemn, []
+    monkeypatch.setattr(detox_executor, "BLOCKS_AT_ONCE", 1)
+    condemn, calls = detox_executor.guard.condemn, []
 
     def dying(*given: Any, **more: Any) -> Any:
         calls.append(given)
@@ -417,7 +418,7 @@ def test_a_worker_killed_in_mid_cycle_costs_nothing(
         return condemn(*given, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(enacting.guard, "condemn", dying)
+        patched.setattr(detox_executor.guard, "condemn", dying)
         with pytest.raises(Killed):
             run(world)
     assert world.count(Deletion) == 6
@@ -439,7 +440,7 @@ def test_a_worker_killed_in_mid_cycle_costs_nothing(
 
 
 def test_a_worker_that_wakes_up_too_late_changes_nothing(world: World, clock: Clock):
-    body = asked.CycleBody(kind="detox", partition="User")
+    body = schemas.CycleBody(kind="detox", partition="User")
     cycle_id = cycles.file(world.use, body, OPERATOR)
     held = cycles._claim(world.use, cycle_id)
     assert held is not None
@@ -453,7 +454,7 @@ def test_a_worker_that_wakes_up_too_late_changes_nothing(world: World, clock: Cl
 
 
 def test_a_lost_message_is_found_again(world: World, clock: Clock):
-    cycle_id = cycles.file(world.use, asked.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycle_id = cycles.file(world.use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     world.published.clear()
     clock.forward(minutes=5)
 
@@ -466,7 +467,7 @@ def test_a_lost_message_is_found_again(world: World, clock: Clock):
 def test_limits_hold_back_what_goes_beyond(world: World):
     use = world.with_settings(detox={"total_files": 8}, block={"max_files": 2})
 
-    cycle_id = cycles.file(use, asked.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycle_id = cycles.file(use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     cycles.run(use, [cycle_id])
 
     cycle = cycles.show(use, cycle_id)
@@ -493,9 +494,11 @@ def test_with_racing_deleters_no_block_loses_its_last_copy(world: World, clock: 
         for site in sites
     ]
     for dataset, site in wishes:
-        deletions.file(world.use, asked.Deletion(dataset=dataset, site=site), ALICE)
-    copies.file(world.use, asked.Copy(dataset=ONE, site="T2_B", consolidate=True), ALICE)
-    cycles.file(world.use, asked.CycleBody(kind="detox", partition="User"), OPERATOR)
+        deletions_submission.file(world.use, schemas.Deletion(dataset=dataset, site=site), ALICE)
+    copies_submission.file(
+        world.use, schemas.Copy(dataset=ONE, site="T2_B", consolidate=True), ALICE
+    )
+    cycles.file(world.use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     together = Barrier(5)
 
     def work(turn: int) -> None:
@@ -524,14 +527,14 @@ def test_with_racing_deleters_no_block_loses_its_last_copy(world: World, clock: 
 def test_a_site_that_disappears_after_the_snapshot_saves_the_other_copies(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    look = detoxing.look
+    look = detox_cycle.look
 
     def then_lost(*given: Any) -> Any:
         seen = look(*given)
         world.status("T2_B", "morgue")
         return seen
 
-    monkeypatch.setattr(detoxing, "look", then_lost)
+    monkeypatch.setattr(detox_cycle, "look", then_lost)
 
     cycle = run(world)
 
@@ -543,14 +546,14 @@ def test_a_site_that_disappears_after_the_snapshot_saves_the_other_copies(
 def test_a_clock_that_jumps_in_mid_cycle_changes_nothing(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, hours: float
 ):
-    look = detoxing.look
+    look = detox_cycle.look
 
     def then_jump(*given: Any) -> Any:
         seen = look(*given)
         clock.forward(hours=hours)
         return seen
 
-    monkeypatch.setattr(detoxing, "look", then_jump)
+    monkeypatch.setattr(detox_cycle, "look", then_jump)
 
     cycle = run(world)
 
@@ -581,7 +584,7 @@ def test_the_time_zone_of_a_machine_changes_nothing(
 def test_a_site_that_fills_up_in_mid_cycle_keeps_what_came(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    look = detoxing.look
+    look = detox_cycle.look
     for site in SITES:
         world.site_quota(site, 10_000)
     enforce(world, EVERYTHING.replace("site.occupancy > 0.9", "always"))
@@ -592,7 +595,7 @@ def test_a_site_that_fills_up_in_mid_cycle_keeps_what_came(
         world.work()
         return seen
 
-    monkeypatch.setattr(detoxing, "look", then_fill)
+    monkeypatch.setattr(detox_cycle, "look", then_fill)
 
     cycle = run(world)
     after_the_grace(world, clock)
@@ -640,7 +643,7 @@ def test_cycles_and_decisions_come_in_pages(world: World):
 def test_old_cycles_are_forgotten_with_their_decisions(world: World):
     use = world.with_settings(detox={"keep_cycles": 2, "keep_snapshots": True})
     for _ in range(4):
-        body = asked.CycleBody(kind="detox", partition="User", dry_run=True)
+        body = schemas.CycleBody(kind="detox", partition="User", dry_run=True)
         cycles.run(use, [cycles.file(use, body, OPERATOR)])
 
     assert world.count(Cycle) == 2
@@ -655,7 +658,7 @@ def test_old_cycles_are_forgotten_with_their_decisions(world: World):
 
 def test_what_a_cycle_saw_can_be_kept(world: World):
     use = world.with_settings(detox={"keep_snapshots": True})
-    body = asked.CycleBody(kind="detox", partition="User", dry_run=True)
+    body = schemas.CycleBody(kind="detox", partition="User", dry_run=True)
 
     cycles.run(use, [cycles.file(use, body, OPERATOR)])
 
@@ -677,18 +680,18 @@ def test_another_policy_can_be_tried_on_what_a_cycle_saw(world: World, clock: Cl
     use = world.with_settings(detox={"keep_snapshots": True})
     block = world.block_names()[0].partition("#")[2]
     ends = clock.now + timedelta(days=1)
-    locks.put(use, asked.LockBody(item=f"{ONE}#{block}", expires=ends), OPERATOR)
-    body = asked.CycleBody(kind="detox", partition="User", dry_run=True, policy=EVERYTHING)
+    locks.put(use, schemas.LockBody(item=f"{ONE}#{block}", expires=ends), OPERATOR)
+    body = schemas.CycleBody(kind="detox", partition="User", dry_run=True, policy=EVERYTHING)
     cycles.run(use, [cycles.file(use, body, OPERATOR)])
     file = world.folder / "cycles" / "1.npz"
 
-    assert replaying.replay(file)["decisions"] == decided(world, cycles.show(use, 1))
-    kept = replaying.replay(file, EVERYTHING.replace("Dismiss", "Protect"))
+    assert detox_replay.replay(file)["decisions"] == decided(world, cycles.show(use, 1))
+    kept = detox_replay.replay(file, EVERYTHING.replace("Dismiss", "Protect"))
     assert {one["dataset"] for one in kept["decisions"] if one["action"] == "delete"} == {ONE}
     bad = world.folder / "bad.npz"
     bad.write_bytes(b"PK nothing")
     with pytest.raises(Invalid, match="is not the snapshot of a cycle"):
-        replaying.replay(bad)
+        detox_replay.replay(bad)
 
 
 @pytest.mark.parametrize("fits", [True, False])
@@ -729,8 +732,8 @@ Until never
 DeleteBlock blockreplica.owner == production
 Protect
 """
-    policies.put(world.use, "Physics", asked.PolicyBody(text=text), OPERATOR)
-    body = asked.CycleBody(kind="detox", partition="Physics")
+    policies.put(world.use, "Physics", schemas.PolicyBody(text=text), OPERATOR)
+    body = schemas.CycleBody(kind="detox", partition="Physics")
 
     cycles.run(world.use, [cycles.file(world.use, body, OPERATOR)])
 

@@ -8,14 +8,14 @@ from sqlalchemy import func, select, update
 
 from dynamo.db.tables import Base, Cycle, DatasetReplica, Probe, Site, Switch
 from dynamo.errors import Conflict, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services import cycles
 from dynamo.services.cycles import DEALER
-from dynamo.services.dealer import cycle as dealing
-from dynamo.services.dealer import question as asking
+from dynamo.services.dealer import cycle as dealer_cycle
+from dynamo.services.dealer import question as dealer_question
 from dynamo.services.pagination import Place
 from dynamo.services.popularity import demands
-from dynamo.services.sites import health as tending
+from dynamo.services.sites import health as site_health
 from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.test_traffic import read_from
@@ -26,7 +26,7 @@ SITES = ("T2_A", "T2_B", "T2_C")
 
 def run(world: World, partition: str = "User", *, dry: bool = False) -> dict[str, Any]:
     """Run a cycle as an operator asks for it, without the copies that come of it; return it."""
-    body = asked.CycleBody(kind="dealer", partition=partition, dry_run=dry)
+    body = schemas.CycleBody(kind="dealer", partition=partition, dry_run=dry)
     cycle_id = cycles.file(world.use, body, OPERATOR)
     world.step("cycle")
     return cycles.show(world.use, cycle_id)
@@ -40,7 +40,7 @@ def waiting(world: World, jobs: int) -> None:
     """Let jobs of the batch system wait for the dataset."""
     with world.use.begin.reading() as work:
         now = work.now
-    said = asked.DemandReport(dataset=DATASET, jobs=jobs, since=now)
+    said = schemas.DemandReport(dataset=DATASET, jobs=jobs, since=now)
     demands.report(world.use, (said,), OPERATOR)
 
 
@@ -189,11 +189,11 @@ def test_one_cycle_of_a_partition_runs_at_a_time_and_beat_files_one_for_each(wor
 
 
 def test_what_makes_no_sense_is_refused(world: World):
-    body = asked.CycleBody(kind="dealer", partition="User", dry_run=True, policy="Dismiss")
+    body = schemas.CycleBody(kind="dealer", partition="User", dry_run=True, policy="Dismiss")
     with pytest.raises(Invalid):
         cycles.file(world.use, body, OPERATOR)
     with pytest.raises(NotFound):
-        cycles.file(world.use, asked.CycleBody(kind="dealer", partition="X"), OPERATOR)
+        cycles.file(world.use, schemas.CycleBody(kind="dealer", partition="X"), OPERATOR)
 
 
 def test_a_wrong_setting_of_a_proposer_ends_the_cycle_with_words(world: World):
@@ -272,7 +272,7 @@ def test_what_a_storage_has_left_caps_the_quota(world: World, clock: Clock):
         world.many("T2_A", 5, start=start)
     world.close()
     world.work()
-    tending.send(world.use)
+    site_health.send(world.use)
     world.work()
     here = shutil.disk_usage(world.folder).free
     assert 0.5 * here < sites.show(world.use, "T2_B")["probe"]["free"] < 2 * here
@@ -285,7 +285,7 @@ def test_what_a_storage_has_left_caps_the_quota(world: World, clock: Clock):
     assert world.projected("T2_B") == 0
 
     clock.forward(minutes=10)
-    tending.send(world.use)
+    site_health.send(world.use)
     world.work()
     clock.forward(minutes=2)
     world.sweep()
@@ -304,20 +304,23 @@ def test_what_came_since_the_probe_is_taken_off_what_was_left(world: World):
             work.add(
                 Probe, site_id=keys[name], at=work.now, usable=True, streak=1, free=free, used=0
             )
-        ground = asking.everything(work, ())
+        ground = dealer_question.everything(work, ())
 
     assert ground.free.tolist() == [2 * size, 3 * size, 3 * size]
 
 
 def test_a_cycle_is_replayed_with_its_seed(world: World):
     popular(world, jobs=3)
-    body = asked.CycleBody(kind="dealer", partition="User", dry_run=True)
+    body = schemas.CycleBody(kind="dealer", partition="User", dry_run=True)
     world.published.clear()
     cycle_id = cycles.file(world.use, body, OPERATOR)
     held = cycles._claim(world.use, cycle_id)
     assert held is not None
 
-    plans = [dealing.decided(world.use.settings, dealing.look(world.use, held)) for _ in range(2)]
+    plans = [
+        dealer_cycle.decided(world.use.settings, dealer_cycle.look(world.use, held))
+        for _ in range(2)
+    ]
 
     first, second = ([(c.dataset, c.site, c.moves) for c in plan.each_copy()] for plan in plans)
     assert first == second

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from dynamo.inventory import schemas as asked
-from dynamo.services.evacuation import declare_lost as declaring
-from dynamo.services.evacuation import status as evacuations
+from dynamo.inventory import schemas
+from dynamo.services.evacuation import declare_lost
+from dynamo.services.evacuation import status as evacuation_status
 from dynamo.services.sites import sites
 from dynamo.storage.posix.storage import PosixStorage
 from dynamo.storage.registry import BACKENDS
@@ -54,7 +54,7 @@ def worn(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     world.close()
     world.work()
     Worn.bad.update(lfn(name) for name in NAMES)
-    sites.put(world.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
+    sites.put(world.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
     return world
 
 
@@ -63,10 +63,10 @@ def test_what_breaks_off_behind_its_begin_is_lost_and_what_is_read_to_its_end_is
 ) -> None:
     rounds(worn, clock, 3)
     assert len(worn.on_disk("T2_B")) + len(worn.on_disk("T2_C")) == 0
-    assert evacuations.losses(worn.use, "T2_A")["unread"]["files"] == 2
+    assert evacuation_status.losses(worn.use, "T2_A")["unread"]["files"] == 2
     Worn.bad.remove(lfn(NAMES[1]))
 
-    told = declaring.declare(worn.use, "T2_A", OPERATOR)
+    told = declare_lost.declare(worn.use, "T2_A", OPERATOR)
 
     assert (told["lost"], told["kept"], told["unsure"]) == (1, 1, 0)
     assert lost(worn) == [lfn(NAMES[0])]

@@ -11,8 +11,7 @@ from dynamo.db.work.claims import Holder
 from dynamo.errors import Conflict, Forbidden
 from dynamo.inventory.states import RequestKind
 from dynamo.services import cancellation
-from dynamo.services.maintenance import invariants as checks
-from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.maintenance import invariants, sweeper
 from tests.conftest import Clock
 from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE, BOB, DATASET, World, lfn
@@ -117,7 +116,7 @@ def test_what_a_dead_worker_may_have_deleted_cannot_be_rescued(placed: World, cl
     for name in list(placed.on_disk("T2_A")):
         placed.path("T2_A", name).unlink()
     clock.forward(minutes=2)
-    sweeps.sweep(placed.use)  # queued again, and not yet taken
+    sweeper.sweep(placed.use)  # queued again, and not yet taken
 
     with pytest.raises(Conflict) as refused:
         cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
@@ -132,7 +131,7 @@ def test_what_leaves_with_its_block_is_not_taken_out_a_second_time(placed: World
     placed.delete(lfns=(lfn("T2_A_0.root"),))
     placed.work()
     assert placed.used("alice") == 0
-    assert [str(found) for found in checks.check(placed.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(placed.use) if not found.is_warning] == []
 
     clock.forward(hours=25)
     placed.sweep()
@@ -149,7 +148,7 @@ def test_a_block_goes_with_the_last_of_its_files_however_they_were_condemned(
     placed.use = placed.with_settings(deletion={"grace_hours": 0})
     placed.delete()
     placed.work()
-    assert [str(found) for found in checks.check(placed.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(placed.use) if not found.is_warning] == []
 
     clock.forward(hours=24)
     placed.sweep()
@@ -255,7 +254,7 @@ def test_a_file_that_had_not_come_when_it_was_dropped_is_still_awaited_once_resc
 
     assert world.replicas() == [("T2_A", 2, True)]
     assert len(world.on_disk("T2_A")) == 2
-    assert [str(one) for one in checks.check(world.use)] == []
+    assert [str(one) for one in invariants.check(world.use)] == []
 
 
 def test_a_copy_that_was_completed_without_a_dropped_file_gets_it_once_it_is_rescued(
@@ -281,7 +280,7 @@ def test_a_copy_that_was_completed_without_a_dropped_file_gets_it_once_it_is_res
 
     assert world.replicas() == [("T2_A", 2, True), ("T2_B", 2, True)]
     assert world.on_disk("T2_B") == world.on_disk("T2_A")
-    assert [str(one) for one in checks.check(world.use)] == []
+    assert [str(one) for one in invariants.check(world.use)] == []
 
 
 def test_an_empty_file_that_lay_there_lies_there_once_it_is_rescued(world: World):

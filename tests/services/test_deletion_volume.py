@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Deletion, File
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import ReplicaState
 from dynamo.services import cycles
-from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import invariants
 from dynamo.services.policies import policies
 from tests.conftest import Clock
 from tests.services.world import OPERATOR, World, lfn
@@ -63,7 +63,7 @@ def test_a_users_deletion_waits_for_what_is_leaving_and_then_goes_on(
     assert (shown["state"], shown.get("reason")) == ("done", None)
     assert placed.on_disk("T2_A") == {}
     assert len(placed.on_disk("T2_B")) == (7 if where else 0)
-    assert checks.check(placed.use) == []
+    assert invariants.check(placed.use) == []
 
 
 def test_single_files_wait_for_what_is_leaving_their_sites_too(placed: World, clock: Clock) -> None:
@@ -82,7 +82,7 @@ def test_single_files_wait_for_what_is_leaving_their_sites_too(placed: World, cl
     shown = placed.request("deletion", request)
     assert (shown["state"], shown.get("reason")) == ("done", None)
     assert [len(placed.on_disk(site)) for site in ("T2_A", "T2_B")] == [4, 4]
-    assert checks.check(placed.use) == []
+    assert invariants.check(placed.use) == []
 
 
 def test_replicas_wait_for_single_files_that_are_leaving(placed: World, clock: Clock) -> None:
@@ -105,8 +105,8 @@ def test_replicas_wait_for_single_files_that_are_leaving(placed: World, clock: C
 
 
 def test_a_cycle_names_what_it_leaves_for_the_next_one(placed: World) -> None:
-    policies.put(placed.use, "User", asked.PolicyBody(text=ALL_BUT_THE_LAST), OPERATOR)
-    body = asked.CycleBody(kind="detox", partition="User")
+    policies.put(placed.use, "User", schemas.PolicyBody(text=ALL_BUT_THE_LAST), OPERATOR)
+    body = schemas.CycleBody(kind="detox", partition="User")
     cycles.run(placed.use, [cycles.file(placed.use, body, OPERATOR)])
 
     shown = cycles.show(placed.use, 1)

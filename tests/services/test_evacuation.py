@@ -7,18 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import BlockReplica, Dataset, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, NotFound
-from dynamo.inventory import schemas as asked
-from dynamo.services import cycles
-from dynamo.services import retry as releases
-from dynamo.services.consistency import repair as mending
+from dynamo.inventory import schemas
+from dynamo.services import cycles, retry
+from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
-from dynamo.services.evacuation import declare_lost as declaring
-from dynamo.services.evacuation import runner as evacuating
-from dynamo.services.evacuation import status as evacuations
+from dynamo.services.evacuation import declare_lost
+from dynamo.services.evacuation import runner as evacuation_runner
+from dynamo.services.evacuation import status as evacuation_status
 from dynamo.services.policies import policies
 from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
@@ -43,18 +42,18 @@ def dying(world: World) -> World:
 
 
 def give_up(world: World, name: str = "T2_A") -> None:
-    sites.put(world.use, name, asked.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
+    sites.put(world.use, name, schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
 
 
 def move(world: World) -> None:
     """Run a cycle of the Dealer and all that comes of it."""
-    body = asked.CycleBody(kind="dealer", partition="User", dry_run=False)
+    body = schemas.CycleBody(kind="dealer", partition="User", dry_run=False)
     cycles.file(world.use, body, OPERATOR)
     world.work()
 
 
 def left(world: World) -> dict[str, Any]:
-    return evacuations.show(world.use, "T2_A")
+    return evacuation_status.show(world.use, "T2_A")
 
 
 def test_a_dying_site_empties_itself(dying: World) -> None:
@@ -63,30 +62,30 @@ def test_a_dying_site_empties_itself(dying: World) -> None:
 
     give_up(dying)
     assert left(dying)["by_fate"].keys() == {"waiting"}
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     assert len(dying.on_disk("T2_A")) == 10, "nothing leaves before it is safe elsewhere"
 
     move(dying)
     assert left(dying)["by_fate"].keys() == {"safe"}
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
 
     assert dying.on_disk("T2_A") == {}
     assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
     assert left(dying)["left"] == {"blocks": 0, "files": 0, "bytes": 0}
     assert dying.count(Deletion) == 0
-    assert evacuations.losses(dying.use, "T2_A")["owners"] == []
+    assert evacuation_status.losses(dying.use, "T2_A")["owners"] == []
 
 
 def rounds(world: World, clock: Clock, n: int, *partitions: str) -> None:
     """Let cycles and all that is due go on, half a day at a time."""
     for _ in range(n):
         for partition in partitions or ("User",):
-            body = asked.CycleBody(kind="dealer", partition=partition, dry_run=False)
+            body = schemas.CycleBody(kind="dealer", partition=partition, dry_run=False)
             cycles.file(world.use, body, OPERATOR)
         world.work()
-        evacuating.evacuate(world.use)
+        evacuation_runner.evacuate(world.use)
         world.work()
         clock.forward(hours=13)
         world.sweep()
@@ -107,7 +106,7 @@ def test_a_part_at_a_site_that_stays_keeps_no_block_at_a_dying_one(
     give_up(world)
     assert "moving" not in left(world)["by_fate"], "nothing is on its way"
     if first == "sweep":
-        evacuating.evacuate(world.use)
+        evacuation_runner.evacuate(world.use)
         assert left(world)["by_fate"].keys() == {"moving"}
     rounds(world, clock, 3, "Production")
 
@@ -180,7 +179,7 @@ def test_a_block_with_a_file_that_cannot_be_read_is_not_sent_to_one_site_after_a
     world.status("T2_C", "ready")
     assert {one["reason"] for one in left(world)["problems"]} == {"no-source"}
 
-    body = asked.CycleBody(kind="dealer", partition="Production", dry_run=False)
+    body = schemas.CycleBody(kind="dealer", partition="Production", dry_run=False)
     cycles.file(world.use, body, OPERATOR)
     world.work()
     assert world.on_disk("T2_C") == {}
@@ -189,9 +188,9 @@ def test_a_block_with_a_file_that_cannot_be_read_is_not_sent_to_one_site_after_a
 def test_the_other_files_leave_where_one_is_lost(dying: World, clock: Clock) -> None:
     with dying.use.begin() as work:
         site = work.row(select(Site.id, Site.name).where(Site.name == "T2_A"))
-        file = mending.still_there(work, site.id, lfn("T2_A_0.root"))
-        placing.lock_blocks(work, [file.block_id])
-        mending.mend(work, dying.use, Bad(file, site.id, site.name, "missing", "scan"))
+        file = repair.still_there(work, site.id, lfn("T2_A_0.root"))
+        replicas.lock_blocks(work, [file.block_id])
+        repair.mend(work, dying.use, Bad(file, site.id, site.name, "missing", "scan"))
     dying.path("T2_A", lfn("T2_A_0.root")).unlink()
     give_up(dying)
     rounds(dying, clock, 3)
@@ -239,7 +238,7 @@ def test_the_other_files_leave_where_one_never_came(
 
     source.write_bytes(content)
     if saved:
-        sites.put(world.use, "T2_A", asked.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+        sites.put(world.use, "T2_A", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
     else:
         world.inject("T2_B", [world.pulled("T2_B", "T2_A_2.root", content)])
     rounds(world, clock, 3)
@@ -252,9 +251,9 @@ def test_an_open_block_leaves_a_dying_site_too(dying: World) -> None:
     dying.many("T2_A", 3, start=50, dataset="/Higgs/alice-v2/USER")
     dying.work()
     give_up(dying)
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     move(dying)
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     assert dying.on_disk("T2_A") == {}
     assert left(dying)["left"]["files"] == 0
@@ -267,7 +266,7 @@ def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
     dying.path("T2_A", lfn("T2_A_1.root")).unlink()
     give_up(dying)
     move(dying)
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
 
     told = left(dying)
@@ -279,11 +278,11 @@ def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
         dying.sweep()
     assert {one["state"] for one in left(dying)["problems"]} == {"held"}
     assert left(dying)["stuck"]["files"] == 2
-    report = evacuations.losses(dying.use, "T2_A")["owners"]
+    report = evacuation_status.losses(dying.use, "T2_A")["owners"]
     assert [(one["owner"], one["only_here"]["files"]) for one in report] == [("alice", 5)]
 
     clock.forward(hours=13)
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     with dying.use.begin.reading() as work:
         lost = work.rows(
@@ -292,14 +291,14 @@ def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
             )
         )
     assert sorted(lost) == [(lfn(f"T2_A_{n}.root"), "alice") for n in (0, 1)]
-    (alice,) = evacuations.losses(dying.use, "T2_A")["owners"]
+    (alice,) = evacuation_status.losses(dying.use, "T2_A")["owners"]
     assert sorted(alice["lost_files"]) == [lfn(f"T2_A_{n}.root") for n in (0, 1)]
 
     dying.delete(lfns=(lfn("T2_A_0.root"), lfn("T2_A_1.root")))
     dying.work()
     for _ in range(3):
         clock.forward(minutes=10)
-        evacuating.evacuate(dying.use)
+        evacuation_runner.evacuate(dying.use)
         dying.sweep()
     assert left(dying)["left"]["files"] == 0
     assert dying.on_disk("T2_A") == {}
@@ -319,7 +318,7 @@ def test_a_site_that_is_not_mounted_loses_nothing(
     for _ in range(8):
         clock.forward(hours=2)
         dying.sweep()
-        evacuating.evacuate(dying.use)
+        evacuation_runner.evacuate(dying.use)
     with dying.use.begin.reading() as work:
         assert work.scalars(select(Incident.id).where(Incident.kind == "lost")) == []
         assert set(
@@ -329,7 +328,7 @@ def test_a_site_that_is_not_mounted_loses_nothing(
                 .where(Site.name == "T2_A")
             )
         ) == {True}
-    monkeypatch.setattr(evacuations, "SHOWN", 3)
+    monkeypatch.setattr(evacuation_status, "SHOWN", 3)
     told = left(dying)
     assert len(told["problems"]) == 3, "the others are only counted"
     assert told["stuck"] == {key: told["left"][key] for key in ("files", "bytes")}
@@ -339,8 +338,8 @@ def test_a_site_that_is_not_mounted_loses_nothing(
 def test_a_site_that_an_operator_takes_back_keeps_what_it_has(dying: World) -> None:
     give_up(dying)
     move(dying)
-    sites.put(dying.use, "T2_A", asked.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
-    evacuating.evacuate(dying.use)
+    sites.put(dying.use, "T2_A", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     assert len(dying.on_disk("T2_A")) == 10
 
@@ -360,12 +359,12 @@ def test_what_is_held_goes_on_when_it_is_released(dying: World, clock: Clock) ->
     with dying.use.begin() as work:
         work.execute(Incident.__table__.delete())
     with pytest.raises(Forbidden):
-        releases.release(dying.use, asked.Release(request=request), BOB)
+        retry.release(dying.use, schemas.Release(request=request), BOB)
     with pytest.raises(Forbidden):
-        releases.release(dying.use, asked.Release(site="T2_B"), ALICE)
+        retry.release(dying.use, schemas.Release(site="T2_B"), ALICE)
     with pytest.raises(NotFound):
-        releases.release(dying.use, asked.Release(request=999_999), OPERATOR)
-    told = releases.release(dying.use, asked.Release(request=request), ALICE)
+        retry.release(dying.use, schemas.Release(request=999_999), OPERATOR)
+    told = retry.release(dying.use, schemas.Release(request=request), ALICE)
     assert told["transfers"] == 1
     for _ in range(3):
         dying.work()
@@ -379,7 +378,7 @@ def test_a_site_that_the_settings_name_is_emptied_whatever_its_status(dying: Wor
     dying.use = dying.with_settings(dealer={"leaving": ["T2_A"]}, deletion={"grace_hours": 0})
     assert left(dying)["evacuated"] is True
     move(dying)
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     assert dying.on_disk("T2_A") == {}
     assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
@@ -394,10 +393,10 @@ def test_a_copy_at_a_site_that_the_settings_name_does_not_make_another_dispensab
     with pytest.raises(Conflict):
         dying.delete(site="T2_B")
     give_up(dying, "T2_B")
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     assert dying.count(Deletion) == 0
-    report = evacuations.losses(dying.use, "T2_A")["owners"]
+    report = evacuation_status.losses(dying.use, "T2_A")["owners"]
     assert [one["only_here"]["files"] for one in report] == [10], "the other dies as well"
     assert report[0]["from"] == []
 
@@ -408,11 +407,11 @@ def test_a_copy_at_a_site_that_the_settings_name_does_not_make_another_dispensab
 def test_a_dying_site_is_emptied_also_of_what_no_policy_protects(dying: World, lines: str) -> None:
     when = "When site.occupancy > 0.9\nUntil site.occupancy < 0.85"
     text = f"Partition User\n{when}\n{lines}\nOrder none\n"
-    policies.put(dying.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    policies.put(dying.use, "User", schemas.PolicyBody(text=text), OPERATOR)
     give_up(dying)
     detox(dying)
     move(dying)
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     assert dying.on_disk("T2_A") == {}
     assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
@@ -431,7 +430,7 @@ def test_a_dying_tape_site_is_emptied_though_no_partition_speaks_of_tape(
     give_up(dying, "T1_TAPE")
     detox(dying)
     move(dying)
-    evacuating.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.use)
     dying.work()
     assert dying.on_disk("T1_TAPE") == {}
     assert sum(len(dying.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")) == 10
@@ -481,7 +480,7 @@ def test_what_cannot_be_deleted_at_a_dead_site_says_so(dying: World, clock: Cloc
     break_site(dying, "T2_A")
     give_up(dying)
     for _ in range(12):
-        evacuating.evacuate(dying.use)
+        evacuation_runner.evacuate(dying.use)
         dying.work()
         clock.forward(hours=12)
         dying.sweep()
@@ -527,22 +526,22 @@ def test_too_many_unreadable_files_are_lost_when_an_operator_says_so(
     dying.use = dying.with_settings(
         block={"max_files": 5}, retry={"first_seconds": 1}, consistency={"few": 3}
     )
-    monkeypatch.setattr(declaring, "MOST", 4)
+    monkeypatch.setattr(declare_lost, "MOST", 4)
     for n in range(10):
         dying.path("T2_A", lfn(f"T2_A_{n}.root")).write_bytes(b"rotten")
     with pytest.raises(Conflict):
-        declaring.declare(dying.use, "T2_A", OPERATOR)
+        declare_lost.declare(dying.use, "T2_A", OPERATOR)
     with pytest.raises(NotFound):
-        declaring.declare(dying.use, "T2_X", OPERATOR)
+        declare_lost.declare(dying.use, "T2_X", OPERATOR)
     give_up(dying)
     move(dying)
     for _ in range(8):
         clock.forward(hours=2)
         dying.sweep()
-        evacuating.evacuate(dying.use)
+        evacuation_runner.evacuate(dying.use)
     assert lost(dying) == []
 
-    told = [declaring.declare(dying.use, "T2_A", OPERATOR) for _ in range(4)]
+    told = [declare_lost.declare(dying.use, "T2_A", OPERATOR) for _ in range(4)]
 
     assert [(one["lost"], one["more"]) for one in told] == [
         *((4, True), (4, True), (2, False), (0, False))
@@ -572,7 +571,7 @@ def test_a_dead_site_is_given_up_when_an_operator_says_so(dying: World, clock: C
         clock.forward(hours=12)
         dying.sweep()
 
-    declaring.declare(dying.use, "T2_A", OPERATOR)
+    declare_lost.declare(dying.use, "T2_A", OPERATOR)
 
     assert lost(dying) == sorted(lfn(f"T2_A_{n}.root") for n in range(20, 23))
     mend_site(dying, "T2_A")
@@ -622,11 +621,11 @@ def test_what_cannot_be_read_at_a_dying_site_comes_from_tape(
 
 def test_what_an_operator_has_stopped_is_not_lost(dying: World, clock: Clock) -> None:
     give_up(dying)
-    switches.put(dying.use, of_site("T2_A"), asked.SwitchBody(stopped=True), OPERATOR)
+    switches.put(dying.use, of_site("T2_A"), schemas.SwitchBody(stopped=True), OPERATOR)
     move(dying)
     clock.forward(hours=2)
     dying.sweep()
-    assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+    assert declare_lost.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
     assert lost(dying) == []
 
 
@@ -635,7 +634,7 @@ def test_an_evacuation_that_an_operator_has_stopped_says_so(dying: World, switch
     give_up(dying)
     assert left(dying)["stopped"] == []
     for name in (switch, "injection", "site:T2_B"):
-        switches.put(dying.use, name, asked.SwitchBody(stopped=True), OPERATOR)
+        switches.put(dying.use, name, schemas.SwitchBody(stopped=True), OPERATOR)
 
     assert left(dying)["stopped"] == [switch]
 
@@ -644,15 +643,15 @@ def test_a_site_that_failed_for_a_moment_loses_nothing(dying: World) -> None:
     dying.use = dying.with_settings(retry={"first_seconds": 20}, work={"batch": 3})
     give_up(dying)
     cycles.file(
-        dying.use, asked.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+        dying.use, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     break_site(dying, "T2_A")
     dying.work()
 
-    assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+    assert declare_lost.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
 
     mend_site(dying, "T2_A")
-    assert declaring.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+    assert declare_lost.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
 
 
 def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
@@ -660,7 +659,7 @@ def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
 ) -> None:
     give_up(dying)
     cycles.file(
-        dying.use, asked.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+        dying.use, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     root = dying.folder / "T2_A"
     root.rename(root.with_name("not-mounted"))
@@ -668,10 +667,10 @@ def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
     dying.work()
     clock.forward(hours=13)
     dying.sweep()
-    assert evacuations.losses(dying.use, "T2_A")["unread"]["files"] == 10
+    assert evacuation_status.losses(dying.use, "T2_A")["unread"]["files"] == 10
     root.rmdir()
 
-    told = declaring.declare(dying.use, "T2_A", OPERATOR)
+    told = declare_lost.declare(dying.use, "T2_A", OPERATOR)
 
     assert (told["lost"], told["unsure"]) == (0, 10)
     assert lost(dying) == []
@@ -682,7 +681,7 @@ def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fau
     root = dying.folder / "T2_A"
     give_up(dying)
     cycles.file(
-        dying.use, asked.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+        dying.use, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     if fault == "site":
         break_site(dying, "T2_A")
@@ -693,7 +692,7 @@ def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fau
     for _ in range(16):
         clock.forward(hours=1)
         dying.sweep()
-    assert evacuations.losses(dying.use, "T2_A")["unread"]["files"] == 10
+    assert evacuation_status.losses(dying.use, "T2_A")["unread"]["files"] == 10
 
     if fault == "site":
         mend_site(dying, "T2_A")
@@ -701,7 +700,7 @@ def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fau
         shutil.rmtree(root)
         root.with_name("not-mounted").rename(root)
     dying.path("T2_A", lfn("T2_A_3.root")).unlink()
-    told = declaring.declare(dying.use, "T2_A", OPERATOR)
+    told = declare_lost.declare(dying.use, "T2_A", OPERATOR)
 
     assert (told["lost"], told["kept"]) == (1, 9)
     assert lost(dying) == [lfn("T2_A_3.root")]

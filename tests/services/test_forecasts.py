@@ -9,9 +9,9 @@ from dynamo.clock import rfc3339
 from dynamo.db.tables import Site, Stream, Transfer
 from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Moved
-from dynamo.inventory import schemas as asked
-from dynamo.services.evacuation import runner as evacuating
-from dynamo.services.evacuation import status as evacuations
+from dynamo.inventory import schemas
+from dynamo.services.evacuation import runner as evacuation_runner
+from dynamo.services.evacuation import status as evacuation_status
 from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.test_dealing import run
@@ -90,14 +90,18 @@ def test_what_brought_no_byte_tells_nothing_of_a_link(filled: World, clock: Cloc
 
 def test_an_evacuation_ends_when_its_slowest_link_has_carried_its_part(filled: World, clock: Clock):
     filled.site_quota("T2_C", 10)
-    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
+    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
     learn(filled, "T2_B", 100)
     run(filled)
 
     grace = 24 * 3600
-    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, grace + 100)
+    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
+        clock, grace + 100
+    )
     streams(filled, "T2_B", 2)
-    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, grace + 50)
+    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
+        clock, grace + 50
+    )
 
 
 def test_what_of_a_dying_site_waits_will_go_as_what_is_on_its_way(world: World, clock: Clock):
@@ -110,11 +114,13 @@ def test_what_of_a_dying_site_waits_will_go_as_what_is_on_its_way(world: World, 
     world.site_quota("T2_B", 2 * world.projected("T2_A"))
     world.site_quota("T2_C", 10)
     learn(world, "T2_B", 100)
-    sites.put(world.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
-    assert evacuations.show(world.use, "T2_A")["expected_end"] is None, "nothing is on its way"
+    sites.put(world.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    assert evacuation_status.show(world.use, "T2_A")["expected_end"] is None, (
+        "nothing is on its way"
+    )
     run(world)
 
-    told = evacuations.show(world.use, "T2_A")
+    told = evacuation_status.show(world.use, "T2_A")
     fates = {fate: one["files"] for fate, one in told["by_fate"].items()}
     assert fates == {"moving": 10, "waiting": 40}
     assert told["expected_end"] == in_seconds(clock, 24 * 3600 + 100)
@@ -122,7 +128,7 @@ def test_what_of_a_dying_site_waits_will_go_as_what_is_on_its_way(world: World, 
 
 def test_an_evacuation_of_which_something_is_stuck_has_no_end(filled: World):
     filled.site_quota("T2_C", 10)
-    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
+    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
     learn(filled, "T2_B", 100)
     run(filled)
     with filled.use.begin() as work:
@@ -131,7 +137,7 @@ def test_an_evacuation_of_which_something_is_stuck_has_no_end(filled: World):
             update(Transfer).where(Transfer.id == one).values(state="held", reason="no-source")
         )
 
-    told = evacuations.show(filled.use, "T2_A")
+    told = evacuation_status.show(filled.use, "T2_A")
     assert told["by_fate"].keys() == {"moving", "stuck"}
     assert told["expected_end"] is None
 
@@ -139,11 +145,15 @@ def test_an_evacuation_of_which_something_is_stuck_has_no_end(filled: World):
 def test_what_is_only_deleted_ends_with_its_grace(filled: World, clock: Clock):
     filled.copy("T2_B", consolidate=False)
     filled.work()
-    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
-    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 24 * 3600)
-    evacuating.evacuate(filled.use)
+    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
+        clock, 24 * 3600
+    )
+    evacuation_runner.evacuate(filled.use)
     clock.forward(hours=5)
-    assert evacuations.show(filled.use, "T2_A")["expected_end"] == in_seconds(clock, 19 * 3600)
+    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
+        clock, 19 * 3600
+    )
 
 
 @pytest.mark.parametrize(("switch", "days"), [(None, 2), ("site:T2_A", 0)])
@@ -152,12 +162,12 @@ def test_an_evacuation_ends_neither_in_the_past_nor_while_its_site_is_stopped(
 ):
     filled.copy("T2_B", consolidate=False)
     filled.work()
-    sites.put(filled.use, "T2_A", asked.SiteBody(status="morgue"), OPERATOR)
-    evacuating.evacuate(filled.use)
+    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    evacuation_runner.evacuate(filled.use)
     if switch is not None:
-        switches.put(filled.use, switch, asked.SwitchBody(stopped=True), OPERATOR)
+        switches.put(filled.use, switch, schemas.SwitchBody(stopped=True), OPERATOR)
     clock.forward(days=days)
 
-    end = evacuations.show(filled.use, "T2_A")["expected_end"]
+    end = evacuation_status.show(filled.use, "T2_A")["expected_end"]
 
     assert end == (in_seconds(clock, 0) if switch is None else None)

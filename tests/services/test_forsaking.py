@@ -11,14 +11,13 @@ from sqlalchemy import event, func, select, update
 
 from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import Downtime, History, Incident, Probe, Site, Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services import cycles
-from dynamo.services.consistency import periodic as tidying
-from dynamo.services.evacuation import abandonment as forsaking
-from dynamo.services.evacuation import declare_lost as declaring
-from dynamo.services.evacuation import runner as evacuating
-from dynamo.services.evacuation import status as evacuations
-from dynamo.services.sites import health as tending
+from dynamo.services.consistency import periodic as scan_schedule
+from dynamo.services.evacuation import abandonment, declare_lost
+from dynamo.services.evacuation import runner as evacuation_runner
+from dynamo.services.evacuation import status as evacuation_status
+from dynamo.services.sites import health as site_health
 from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.test_traffic import break_site, mend_site
@@ -47,18 +46,18 @@ def doomed(world: World) -> World:
 
 
 def set_status(world: World, name: str, status: str) -> None:
-    sites.put(world.use, name, asked.SiteBody(status=status), OPERATOR)  # type: ignore[arg-type]
+    sites.put(world.use, name, schemas.SiteBody(status=status), OPERATOR)  # type: ignore[arg-type]
 
 
 def look(world: World) -> None:
     """Let all that beats come by once."""
-    tending.send(world.use)
+    site_health.send(world.use)
     world.work()
-    body = asked.CycleBody(kind="dealer", partition="User", dry_run=False)
+    body = schemas.CycleBody(kind="dealer", partition="User", dry_run=False)
     cycles.file(world.use, body, OPERATOR)
     world.work()
     world.sweep()
-    evacuating.evacuate(world.use)
+    evacuation_runner.evacuate(world.use)
     world.work()
 
 
@@ -76,7 +75,7 @@ def due(doomed: World, clock: Clock) -> World:
     pass_by(doomed, clock, 3.5)
     assert lost(doomed) == []
     clock.forward(**HALF_A_DAY)
-    tending.send(doomed.use)
+    site_health.send(doomed.use)
     doomed.work()
     return doomed
 
@@ -93,7 +92,7 @@ def elsewhere(world: World) -> int:
 
 
 def given_up(world: World) -> Any:
-    return evacuations.show(world.use, "T2_A")["given_up"]
+    return evacuation_status.show(world.use, "T2_A")["given_up"]
 
 
 def told_lost(world: World) -> list[tuple[str, int]]:
@@ -122,7 +121,7 @@ def test_what_only_a_silent_site_has_is_lost_when_its_time_is_over(
         said = (History.what == "site-changed", History.why.startswith("losses declared: "))
         assert set(work.scalars(select(History.who).where(*said))) == {"dynamo"}
     pass_by(doomed, clock, 2)
-    assert evacuations.show(doomed.use, "T2_A")["left"]["files"] == 0
+    assert evacuation_status.show(doomed.use, "T2_A")["left"]["files"] == 0
     assert doomed.count(Transfer, Transfer.state.in_(("queued", "held", "active"))) == 0
 
 
@@ -142,7 +141,7 @@ def test_a_site_that_answers_again_a_moment_before_loses_nothing_that_can_be_rea
     for name in FILES[:gone]:
         due.path("T2_A", name).unlink()
 
-    forsaking.forsake(due.use, "T2_A")
+    abandonment.forsake(due.use, "T2_A")
     assert lost(due) == []
 
     pass_by(due, clock, 3)
@@ -160,7 +159,7 @@ def test_a_storage_that_comes_back_empty_a_moment_before_is_not_believed(
     root.unlink()
     root.mkdir()
 
-    forsaking.forsake(due.use, "T2_A")
+    abandonment.forsake(due.use, "T2_A")
     pass_by(due, clock, 3)
     assert lost(due) == []
 
@@ -208,7 +207,7 @@ def in_a_downtime(world: World) -> Callable[[], None]:
 def stopped(name: str) -> Callable[[World], Callable[[], None]]:
     def stop(world: World) -> Callable[[], None]:
         def put(*, stopped: bool) -> None:
-            switches.put(world.use, name, asked.SwitchBody(stopped=stopped), OPERATOR)
+            switches.put(world.use, name, schemas.SwitchBody(stopped=stopped), OPERATOR)
 
         put(stopped=True)
         return lambda: put(stopped=False)
@@ -322,11 +321,11 @@ def dying_at(world: World, number: int) -> Iterator[None]:
 def test_what_a_killed_process_leaves_is_finished_by_the_next(due: World) -> None:
     for number in (3, 12, 20, 31, 55):
         with pytest.raises(Killed), dying_at(due, number):
-            forsaking.forsake(due.use, "T2_A")
+            abandonment.forsake(due.use, "T2_A")
         assert len(lost(due)) < 10
     assert lost(due)
 
-    forsaking.forsake(due.use, "T2_A")
+    abandonment.forsake(due.use, "T2_A")
     assert told_lost(due) == [(name, 1) for name in FILES]
     assert lost(due) == FILES
 
@@ -334,15 +333,15 @@ def test_what_a_killed_process_leaves_is_finished_by_the_next(due: World) -> Non
 def test_a_site_that_an_operator_takes_back_at_the_last_moment_loses_nothing(
     due: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    last_look = declaring.look
+    last_look = declare_lost.look
 
     def look_and_save(*about: Any, **more: Any) -> Any:
         seen = last_look(*about, **more)
         set_status(due, "T2_A", "waitroom")
         return seen
 
-    monkeypatch.setattr(declaring, "look", look_and_save)
-    forsaking.forsake(due.use, "T2_A")
+    monkeypatch.setattr(declare_lost, "look", look_and_save)
+    abandonment.forsake(due.use, "T2_A")
     assert lost(due) == []
 
 
@@ -369,7 +368,7 @@ def test_what_was_to_arrive_at_a_site_that_does_not_come_back_fails_and_can_come
     doomed.work()
     assert doomed.request("injection", request)["state"] == "done"
     assert file.lfn in lost(doomed), "until somebody looks whether it is there again"
-    tidying.tidy(doomed.use)
+    scan_schedule.tidy(doomed.use)
     assert file.lfn not in lost(doomed)
 
 
@@ -380,10 +379,10 @@ def test_of_two_beats_at_once_one_fails_what_was_to_arrive(doomed: World, clock:
     set_status(doomed, "T2_A", "morgue")
     pass_by(doomed, clock, 3.5)
     clock.forward(**HALF_A_DAY)
-    tending.send(doomed.use)
+    site_health.send(doomed.use)
     doomed.work()
     with ThreadPoolExecutor() as both:
-        list(both.map(lambda _: forsaking.forsake(doomed.use, "T2_A"), range(2)))
+        list(both.map(lambda _: abandonment.forsake(doomed.use, "T2_A"), range(2)))
 
     told = doomed.request("injection", request)
     assert (told["state"], told["progress"]["files"]["failed"]) == ("failed", 1)  # type: ignore[index]
@@ -391,18 +390,18 @@ def test_of_two_beats_at_once_one_fails_what_was_to_arrive(doomed: World, clock:
 
 def test_two_beats_at_once_declare_each_file_lost_once(due: World) -> None:
     with ThreadPoolExecutor() as both:
-        list(both.map(lambda _: forsaking.forsake(due.use, "T2_A"), range(2)))
+        list(both.map(lambda _: abandonment.forsake(due.use, "T2_A"), range(2)))
     assert told_lost(due) == [(name, 1) for name in FILES]
 
 
 def test_a_round_gives_up_so_many_files_at_most_and_the_next_goes_on(
     due: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forsaking, "AT_ONCE", 2)
-    monkeypatch.setattr(forsaking, "ROUNDS", 2)
+    monkeypatch.setattr(abandonment, "AT_ONCE", 2)
+    monkeypatch.setattr(abandonment, "ROUNDS", 2)
     seen = []
     for _ in range(4):
-        forsaking.forsake(due.use, "T2_A")
+        abandonment.forsake(due.use, "T2_A")
         seen.append(len(lost(due)))
     assert seen == [4, 8, 10, 10]
 
@@ -410,5 +409,5 @@ def test_a_round_gives_up_so_many_files_at_most_and_the_next_goes_on(
 def test_probes_of_long_ago_do_not_say_that_others_answer(due: World) -> None:
     with due.use.begin() as work:
         work.changed(update(Probe).values(at=work.now - timedelta(hours=1)))
-    forsaking.forsake(due.use, "T2_A")
+    abandonment.forsake(due.use, "T2_A")
     assert lost(due) == []

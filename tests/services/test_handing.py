@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Partition, Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
-from dynamo.services import cancellation as cancelling
-from dynamo.services.copies import submission as copies
-from dynamo.services.dealer import cycle as dealing
-from dynamo.services.dealer import planner as planning
-from dynamo.services.replication import scheduler as sending
+from dynamo.services import cancellation
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.dealer import cycle as dealer_cycle
+from dynamo.services.dealer import planner
+from dynamo.services.replication import scheduler
 from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, register
@@ -28,13 +28,13 @@ SIZE = 201
 
 def official(world: World, *datasets: dict[str, Any]) -> None:
     """Let datasets of production lie at T2_A, with room for production there."""
-    sites.set_quota(world.use, "T2_A", "Production", asked.QuotaBody(limit=10**6), OPERATOR)
+    sites.set_quota(world.use, "T2_A", "Production", schemas.QuotaBody(limit=10**6), OPERATOR)
     register(world, *datasets)
 
 
 def room(world: World, n_bytes: int | None) -> None:
     """Give analysis so many bytes at T2_A."""
-    sites.set_quota(world.use, "T2_A", "Analysis", asked.QuotaBody(limit=n_bytes), OPERATOR)
+    sites.set_quota(world.use, "T2_A", "Analysis", schemas.QuotaBody(limit=n_bytes), OPERATOR)
 
 
 def accounts(world: World) -> dict[str, int]:
@@ -44,8 +44,8 @@ def accounts(world: World) -> dict[str, int]:
         return Counter(work.scalars(held))
 
 
-def wish(name: str) -> asked.Copy:
-    return asked.Copy(dataset=name, site="T2_A", group="analysis")
+def wish(name: str) -> schemas.Copy:
+    return schemas.Copy(dataset=name, site="T2_A", group="analysis")
 
 
 def test_two_plans_at_once_hand_over_no_more_than_fits(
@@ -54,15 +54,15 @@ def test_two_plans_at_once_hand_over_no_more_than_fits(
     both = (dataset(block("b", dataset=name), name=name, open=False) for name in (RAW, OTHER))
     official(world, *both)
     room(world, SIZE + 100)
-    requests = [copies.file(world.use, wish(name), PROD) for name in (RAW, OTHER)]
+    requests = [copies_submission.file(world.use, wish(name), PROD) for name in (RAW, OTHER)]
     hints, world.published[:] = list(world.published), []
-    planned, original = Barrier(2), sending.change
+    planned, original = Barrier(2), scheduler.change
 
     def together(*given: Any) -> None:
         planned.wait()
         original(*given)
 
-    monkeypatch.setattr(planning.sending, "change", together)
+    monkeypatch.setattr(planner.sending, "change", together)
     threads = [Thread(target=TASKS["plan"], args=(world.use, hint.ids)) for hint in hints]
     for thread in threads:
         thread.start()
@@ -95,14 +95,14 @@ def test_what_filled_the_partition_since_the_plan_is_noted_on_the_decision(
     world.use = world.with_settings(
         dealer={"groups": {"Production": "analysis"}, "proposers": groups}
     )
-    look = dealing.look
+    look = dealer_cycle.look
 
     def then_fill(*given: Any) -> Any:
         seen = look(*given)
         room(world, 2 * SIZE + 100)
         return seen
 
-    monkeypatch.setattr(dealing, "look", then_fill)
+    monkeypatch.setattr(dealer_cycle, "look", then_fill)
 
     cycle = run(world, "Production")
 
@@ -120,7 +120,7 @@ def test_what_an_open_request_names_the_owner_of_is_handed_to_nobody_else(
     room(world, 10**6)
     groups = ("analysis", "production")
     waiting, keeping = [
-        copies.file(world.use, asked.Copy(dataset=RAW, site="T2_A", group=group), PROD)
+        copies_submission.file(world.use, schemas.Copy(dataset=RAW, site="T2_A", group=group), PROD)
         for group in groups
     ]
     for _ in range(3):
@@ -133,7 +133,7 @@ def test_what_an_open_request_names_the_owner_of_is_handed_to_nobody_else(
     assert (told["state"], told["reason"]) == ("running", "waiting")
     assert told["detail"] == "another request keeps it at T2_A for the group it names"
 
-    cancelling.cancel(world.use, RequestKind.COPY, keeping, PROD)
+    cancellation.cancel(world.use, RequestKind.COPY, keeping, PROD)
     clock.forward(minutes=40)
     world.sweep()
     world.work()

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from dynamo.db.tables import Transfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import temporary_names
 from tests.conftest import Clock
 from tests.services.world import World, lfn
 
@@ -18,8 +18,8 @@ def test_the_part_that_a_killed_worker_had_written_goes(world: World, clock: Clo
     with world.use.begin() as work:
         [transfer] = work.scalars(select(Transfer.id))
         assert claims.claim(work, Transfer, [transfer], Holder("killed", 30)) == {transfer: 1}
-    part = world.path("T2_A", temporaries.own(AREA, transfer, 1))
-    other = world.path("T2_A", temporaries.own(AREA, transfer * 10, 1))
+    part = world.path("T2_A", temporary_names.own(AREA, transfer, 1))
+    other = world.path("T2_A", temporary_names.own(AREA, transfer * 10, 1))
     for path in (part, other):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"eve")

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from dynamo.db.policies import locks as rows
+from dynamo.db.policies import locks as lock_rows
 from dynamo.errors import DynamoError
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.snapshot import Lock
 from dynamo.services.catalogue import history
 from dynamo.services.catalogue.history import HistoryFilter
@@ -20,7 +20,7 @@ from tests.services.world import OPERATOR, World
 def put(
     world: World, item: str, clock: Clock, days: float = 1, **more: object
 ) -> tuple[Item, bool]:
-    body = asked.LockBody(item=item, expires=clock.now + timedelta(days=days), **more)  # type: ignore[arg-type]
+    body = schemas.LockBody(item=item, expires=clock.now + timedelta(days=days), **more)  # type: ignore[arg-type]
     return locks.put(world.use, body, OPERATOR)
 
 
@@ -30,7 +30,7 @@ def items(world: World, dataset: str | None = None, owner: str | None = None) ->
 
 def holding(world: World) -> tuple[Lock, ...]:
     with world.use.begin.snapshot() as work:
-        return rows.holding(work)
+        return lock_rows.holding(work)
 
 
 def test_a_lock_holds_until_its_end_and_not_a_moment_longer(world: World, clock: Clock) -> None:
@@ -130,5 +130,5 @@ def test_old_locks_are_forgotten(world: World, clock: Clock) -> None:
     put(world, "/a/*", clock, days=9)
     clock.forward(days=8)
     with world.use.begin() as work:
-        assert rows.purge(work, work.now) == 1
+        assert lock_rows.purge(work, work.now) == 1
     assert items(world) == ["/a/*"]

@@ -19,10 +19,10 @@ from dynamo.db.tables import (
     ReplicaFile,
 )
 from dynamo.errors import Conflict, DynamoError, Forbidden, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services.catalogue import datasets
-from dynamo.services.copies import submission as copies
-from dynamo.services.deletions import submission as deletions
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.deletions import submission as deletions_submission
 from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, files, names, register
@@ -51,7 +51,7 @@ def shares(world: World, partition: str = "Production") -> dict[str, tuple[int, 
 def _quotas(world: World) -> None:
     for site in ("T2_A", "T2_B"):
         for partition in ("Production", "Analysis"):
-            body = asked.QuotaBody(limit=TB)
+            body = schemas.QuotaBody(limit=TB)
             sites.set_quota(world.use, site, partition, body, OPERATOR)
 
 
@@ -153,7 +153,7 @@ def test_data_of_the_users_tier_lie_in_the_users_partition(world: World) -> None
 
 def test_a_quota_that_comes_after_the_data_counts_them(world: World) -> None:
     register(world, dataset(block("b1", ["T2_C"])))
-    told = sites.set_quota(world.use, "T2_C", "Production", asked.QuotaBody(limit=TB), OPERATOR)
+    told = sites.set_quota(world.use, "T2_C", "Production", schemas.QuotaBody(limit=TB), OPERATOR)
     assert (told["projected"], told["used"]) == (201, 201)
 
 
@@ -179,8 +179,8 @@ def test_a_growing_replica_is_remembered(world: World) -> None:
 
 
 def test_copies_that_wait_for_the_data_are_told(world: World) -> None:
-    wish = asked.Copy(dataset=RAW, site="T2_B", group="analysis")
-    copies.file(world.use, wish, PROD)
+    wish = schemas.Copy(dataset=RAW, site="T2_B", group="analysis")
+    copies_submission.file(world.use, wish, PROD)
     world.published.clear()
     register(world, dataset(block("b1")))
     assert [hint.task for hint in world.published] == ["plan"]
@@ -265,13 +265,13 @@ def test_users_data_are_not_official(world: World) -> None:
 
 
 def test_the_stop_switch_of_injection_holds_official_data_back(world: World) -> None:
-    switches.put(world.use, "injection", asked.SwitchBody(stopped=True), OPERATOR)
+    switches.put(world.use, "injection", schemas.SwitchBody(stopped=True), OPERATOR)
     assert refusal(world, dataset(block("b1"))).reason == "switched-off"
 
 
 def test_files_that_are_just_brought_to_a_site_are_not_stated_there(world: World) -> None:
     register(world, dataset(block("b1")))
-    copies.file(world.use, asked.Copy(dataset=RAW, site="T2_B"), PROD)
+    copies_submission.file(world.use, schemas.Copy(dataset=RAW, site="T2_B"), PROD)
     world.step("plan")
     again = dataset(block("b1", ["T2_A", "T2_B"]))
     assert refusal(world, again).reason == "in-use"
@@ -279,7 +279,7 @@ def test_files_that_are_just_brought_to_a_site_are_not_stated_there(world: World
 
 def test_what_is_leaving_a_site_is_not_stated_there(world: World) -> None:
     register(world, dataset(block("b1", ["T2_A", "T2_B"])))
-    deletions.file(world.use, asked.Deletion(dataset=RAW, site="T2_B"), PROD)
+    deletions_submission.file(world.use, schemas.Deletion(dataset=RAW, site="T2_B"), PROD)
     world.step("condemn")
     assert refusal(world, dataset(block("b1", ["T2_B"]))).reason == "being-deleted"
 
@@ -323,7 +323,7 @@ def test_many_files_come_in_a_few_calls(world: World) -> None:
 
 
 def change(world: World, by=PROD, name: str = RAW, **body: object) -> dict:
-    return datasets.change(world.use, name, asked.DatasetChange(**body), by)  # type: ignore[arg-type]
+    return datasets.change(world.use, name, schemas.DatasetChange(**body), by)  # type: ignore[arg-type]
 
 
 def test_production_says_what_official_data_are_worth(world: World) -> None:
@@ -373,7 +373,7 @@ def test_a_file_that_others_have_put_where_official_data_come_is_not_overwritten
 ) -> None:
     [name] = names("b1", 1)
     source = world.output("T2_A", "raw.root", b"events")
-    wanted = asked.InjectedFile(lfn=name, size=6, adler32=adler32(b"events"), source=source)
+    wanted = schemas.InjectedFile(lfn=name, size=6, adler32=adler32(b"events"), source=source)
     stranger = world.path("T2_A", name)
     stranger.parent.mkdir(parents=True)
     stranger.write_bytes(b"others")

@@ -3,12 +3,12 @@
 import pytest
 from sqlalchemy import select
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.tables import Block, File, Site, Transfer
-from dynamo.inventory import schemas as asked
-from dynamo.services.consistency import repair as mending
+from dynamo.inventory import schemas
+from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
-from dynamo.services.evacuation import runner as evacuating
+from dynamo.services.evacuation import runner as evacuation_runner
 from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.spoiling import content, scan
@@ -31,16 +31,16 @@ def lose(world: World, *at: str) -> None:
         world.path(name, LOST).unlink()
         with world.use.begin() as work:
             site = work.row(select(Site.id, Site.name).where(Site.name == name))
-            file = mending.still_there(work, site.id, LOST)
-            placing.lock_blocks(work, [file.block_id])
-            mending.mend(work, world.use, Bad(file, site.id, name, "missing", "scan"))
+            file = repair.still_there(work, site.id, LOST)
+            replicas.lock_blocks(work, [file.block_id])
+            repair.mend(work, world.use, Bad(file, site.id, name, "missing", "scan"))
     world.work()
 
 
 def give_up(world: World, name: str) -> None:
     """Let a site die, and what nobody has be taken out of its blocks."""
-    sites.put(world.use, name, asked.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
-    evacuating.evacuate(world.use)
+    sites.put(world.use, name, schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
+    evacuation_runner.evacuate(world.use)
 
 
 def block_mates(world: World, name: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_a_file_that_was_lost_at_two_sites_and_comes_again_stays_in_its_block(
     mates = block_mates(world, LOST)
     lose(world, "T2_A", "T2_B")
     with world.use.begin() as work:
-        assert mending.give_up_hopeless(work, world.use) == 1, "it is lost at both"
+        assert repair.give_up_hopeless(work, world.use) == 1, "it is lost at both"
     again = world.inject("T2_A", [world.pulled("T2_A", "T2_A_0.root", content(LOST))])
 
     give_up(world, "T2_B")
@@ -76,13 +76,13 @@ def test_a_file_that_was_lost_at_two_sites_and_comes_again_is_copied_as_before(
     copied(world)
     lose(world, *order)
     with world.use.begin() as work:
-        assert mending.give_up_hopeless(work, world.use) == 1, "it is lost at both"
+        assert repair.give_up_hopeless(work, world.use) == 1, "it is lost at both"
 
     calls = []
     for _ in range(3):
         calls.append(world.inject(again, [world.pulled(again, "T2_A_0.root", content(LOST))]))
         with world.use.begin() as work:
-            assert mending.give_up_hopeless(work, world.use) == 0, "it is on its way"
+            assert repair.give_up_hopeless(work, world.use) == 0, "it is on its way"
         if len(calls) > 1:
             world.work()
     world.close()
@@ -101,7 +101,7 @@ def test_a_file_that_comes_again_where_it_was_lost_last_is_not_lost_where_it_was
     lose(world, "T2_A", "T2_B")
     world.inject("T2_B", [world.pulled("T2_B", "T2_A_0.root", content(LOST))])
     with world.use.begin() as work:
-        assert mending.give_up_hopeless(work, world.use) == 0
+        assert repair.give_up_hopeless(work, world.use) == 0
     world.work()
     scan(world, "T2_B")  # finds that it is there again
     for _ in range(3):

@@ -6,11 +6,10 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, Deletion, Group, Partition, Site, Transfer
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.services import cycles
-from dynamo.services.copies import submission as copies
-from dynamo.services.policies import placement_rules as rules
-from dynamo.services.policies import policies
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.policies import placement_rules, policies
 from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, names, register
@@ -30,13 +29,13 @@ EVERYWHERE = {
 def enforce(world: World, **rule: Any) -> list[str]:
     """Put a rule in force; return what is warned of."""
     text = json.dumps({"partition": "User", "rules": {"some": {**EVERYWHERE, **rule}}})
-    put = rules.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    put = placement_rules.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
     return list(put["warnings"])  # type: ignore[call-overload]
 
 
 def detox(world: World) -> None:
     """Run a cycle of Detox, whose protections the Dealer looks at."""
-    cycles.file(world.use, asked.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycles.file(world.use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     world.work()
 
 
@@ -145,7 +144,7 @@ def test_last_copies_at_a_site_that_keeps_too_much_get_a_second_home(world: Worl
     text = (
         f"Partition User\nOn site.storage_type == DISK\nWhen never\nUntil never\n{LAST}\nDismiss\n"
     )
-    policies.put(world.use, "User", asked.PolicyBody(text=text), OPERATOR)
+    policies.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
     world.use = world.with_settings(dealer={"pending": 1})
     assert run(world)["summary"]["copies"] == 0, "Detox has not looked yet"
     detox(world)
@@ -163,7 +162,7 @@ def official(world: World) -> None:
     """Let a block of production lie at T2_A, with room for production and analysis everywhere."""
     for site in SITES:
         for partition in ("Production", "Analysis"):
-            sites.set_quota(world.use, site, partition, asked.QuotaBody(limit=TB), OPERATOR)
+            sites.set_quota(world.use, site, partition, schemas.QuotaBody(limit=TB), OPERATOR)
     [name] = names("b1", 1)
     path = world.path("T2_A", name)
     path.parent.mkdir(parents=True)
@@ -187,7 +186,7 @@ def standing(world: World) -> set[tuple[str, str, str, bool]]:
 def test_the_group_that_a_request_names_owns_the_copies_and_decides_the_partition(world: World):
     official(world)
     for site, group in (("T2_B", "analysis"), ("T2_C", None)):
-        copies.file(world.use, asked.Copy(dataset=RAW, site=site, group=group), PROD)
+        copies_submission.file(world.use, schemas.Copy(dataset=RAW, site=site, group=group), PROD)
     world.work()
 
     assert standing(world) == {
@@ -199,8 +198,8 @@ def test_the_group_that_a_request_names_owns_the_copies_and_decides_the_partitio
 
 def test_a_change_of_owner_moves_no_byte_but_its_account(world: World):
     official(world)
-    wish = asked.Copy(dataset=RAW, site="T2_A", group="analysis")
-    request = copies.file(world.use, wish, PROD)
+    wish = schemas.Copy(dataset=RAW, site="T2_A", group="analysis")
+    request = copies_submission.file(world.use, wish, PROD)
     world.work()
 
     assert standing(world) == {("T2_A", "analysis", "Analysis", True)}
@@ -212,10 +211,14 @@ def test_a_change_of_owner_moves_no_byte_but_its_account(world: World):
 
 def test_a_request_without_a_group_leaves_owners_as_they_are(world: World):
     official(world)
-    copies.file(world.use, asked.Copy(dataset=RAW, site="T2_B", group="analysis"), PROD)
+    copies_submission.file(
+        world.use, schemas.Copy(dataset=RAW, site="T2_B", group="analysis"), PROD
+    )
     world.work()
     before = standing(world)
-    request = copies.file(world.use, asked.Copy(dataset=RAW, site=["T2_*"], copies=2), PROD)
+    request = copies_submission.file(
+        world.use, schemas.Copy(dataset=RAW, site=["T2_*"], copies=2), PROD
+    )
     world.work()
 
     assert standing(world) == before

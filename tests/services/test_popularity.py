@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from dynamo.db.policies import popularity
+from dynamo.db.policies import popularity as popularity_rows
 from dynamo.db.tables import Access, Demand
 from dynamo.errors import DynamoError
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services.deletions import submission as deletions
+from dynamo.services.deletions import submission as deletions_submission
 from dynamo.services.popularity import accesses, demands
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, block, dataset, register
@@ -31,19 +31,19 @@ def _data(world: World) -> None:
 
 def read(
     world: World, n: int, day: date = TODAY, name: str = RAW, site: str = "T2_A"
-) -> asked.AccessReport:
-    one = asked.AccessReport(dataset=name, site=site, date=day, accesses=n, cpu_seconds=1.5 * n)
+) -> schemas.AccessReport:
+    one = schemas.AccessReport(dataset=name, site=site, date=day, accesses=n, cpu_seconds=1.5 * n)
     accesses.report(world.use, (one,))
     return one
 
 
 def wait(world: World, jobs: int, since: datetime, name: str = RAW, by: Caller = BATCH) -> None:
-    demands.report(world.use, (asked.DemandReport(dataset=name, jobs=jobs, since=since),), by)
+    demands.report(world.use, (schemas.DemandReport(dataset=name, jobs=jobs, since=since),), by)
 
 
 def accessed(world: World) -> dict[int, tuple[float, datetime]]:
     with world.use.begin.snapshot() as work:
-        found = popularity.accessed(work)
+        found = popularity_rows.accessed(work)
     return {
         int(key): (n, datetime.fromtimestamp(last, UTC))
         for key, n, last in zip(found.dataset_ids, found.num_access, found.last_access, strict=True)
@@ -52,7 +52,7 @@ def accessed(world: World) -> dict[int, tuple[float, datetime]]:
 
 def waiting(world: World) -> list[tuple[int, float]]:
     with world.use.begin.snapshot() as work:
-        found = popularity.waiting(work)
+        found = popularity_rows.waiting(work)
     return list(zip(found.dataset_ids.tolist(), found.jobs.tolist(), strict=True))
 
 
@@ -88,11 +88,11 @@ def test_after_two_years_nobody_asks_any_more(world: World, clock: Clock) -> Non
     clock.forward(days=2)
     assert accessed(world) == {}
     with world.use.begin() as work:
-        assert popularity.purge(work) == 1
+        assert popularity_rows.purge(work) == 1
 
 
 def test_reports_of_the_unknown_are_refused_as_a_whole(world: World) -> None:
-    good = asked.AccessReport(dataset=RAW, site="T2_A", date=TODAY, accesses=1)
+    good = schemas.AccessReport(dataset=RAW, site="T2_A", date=TODAY, accesses=1)
     for fields, reason, pointer in (
         ({"dataset": "/no/such/DATA"}, "dataset-unknown", "/1/dataset"),
         ({"site": "T9"}, "site-unknown", "/1/site"),
@@ -100,7 +100,7 @@ def test_reports_of_the_unknown_are_refused_as_a_whole(world: World) -> None:
         ({}, "invalid", "/1"),
     ):
         told = {"dataset": RAW, "site": "T2_A", "date": TODAY, "accesses": 2, **fields}
-        error = refused(accesses.report, world.use, (good, asked.AccessReport(**told)))
+        error = refused(accesses.report, world.use, (good, schemas.AccessReport(**told)))
         assert (error.reason, error.faults[0].pointer) == (reason, pointer)
     assert world.count(Access) == 0
 
@@ -128,7 +128,7 @@ def test_policies_see_it_dataset_by_dataset(world: World, clock: Clock) -> None:
     wait(world, 1, clock.now, AOD)
     with world.use.begin.snapshot() as work:
         keys = np.array([7, 2, 1])
-        found = popularity.columns(work, keys, clock.now.timestamp())
+        found = popularity_rows.columns(work, keys, clock.now.timestamp())
     assert found["num_access"].tolist() == [0, 0, 3]
     assert found["recent_accesses"].tolist() == [0, 0, 3]
     assert found["last_access"].tolist() == [0, 0, datetime(2026, 11, 21, tzinfo=UTC).timestamp()]
@@ -139,7 +139,7 @@ def test_accesses_of_the_last_seven_days_are_recent(world: World, clock: Clock) 
     for days, times in ((1, 2), (7, 8), (8, 9), (400, 401)):
         read(world, times, TODAY - timedelta(days=days))
     with world.use.begin.snapshot() as work:
-        found = popularity.columns(work, np.array([1]), clock.now.timestamp())
+        found = popularity_rows.columns(work, np.array([1]), clock.now.timestamp())
     assert found["recent_accesses"].tolist() == [2 + 8]
     assert found["num_access"].tolist() == [2 + 8 + 9 + 401]
 
@@ -147,14 +147,14 @@ def test_accesses_of_the_last_seven_days_are_recent(world: World, clock: Clock) 
 def test_a_job_is_worth_half_after_four_days(world: World, clock: Clock) -> None:
     wait(world, 1, clock.now - timedelta(days=2))
     with world.use.begin.snapshot() as work:
-        found = popularity.columns(work, np.array([1]), clock.now.timestamp())
+        found = popularity_rows.columns(work, np.array([1]), clock.now.timestamp())
     assert math.isclose(found["request_weight"][0], 0.5**0.5)
 
 
 def test_what_is_known_of_a_dataset_goes_with_it(world: World, clock: Clock) -> None:
     read(world, 3)
     wait(world, 3, clock.now)
-    deletions.file(world.use, asked.Deletion(dataset=RAW), PROD)
+    deletions_submission.file(world.use, schemas.Deletion(dataset=RAW), PROD)
     world.work()
     clock.forward(days=2)
     world.sweep()
@@ -164,7 +164,7 @@ def test_what_is_known_of_a_dataset_goes_with_it(world: World, clock: Clock) -> 
 def test_twenty_thousand_reports_come_in_one_call(world: World) -> None:
     days = [TODAY - timedelta(days=n) for n in range(700)]
     many = [
-        asked.AccessReport(dataset=name, site=site, date=day, accesses=1)
+        schemas.AccessReport(dataset=name, site=site, date=day, accesses=1)
         for name in (RAW, AOD)
         for site in ("T2_A", "T2_B", "T2_C")
         for day in days

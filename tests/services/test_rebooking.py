@@ -13,15 +13,15 @@ from dynamo.db.tables import Block, BlockReplica, History, Transfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.errors import Conflict, Forbidden, Full
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
-from dynamo.services import cancellation as cancelling
+from dynamo.services import cancellation
 from dynamo.services.consistency import scans
 from dynamo.services.injection import rebooking
-from dynamo.services.injection import submission as injection
-from dynamo.services.maintenance import sweeper as sweeps
-from dynamo.services.transfers import late_booking as booking
-from dynamo.storage import copier as copying
+from dynamo.services.injection import submission as injection_submission
+from dynamo.services.maintenance import sweeper
+from dynamo.services.transfers import late_booking
+from dynamo.storage import copier
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, adler32, lfn
 
@@ -29,23 +29,23 @@ OUT = lfn("out.root")
 EVENTS = b"events"
 
 
-def described(source: str) -> asked.InjectedFile:
+def described(source: str) -> schemas.InjectedFile:
     """Describe the output that lies at a source."""
-    return asked.InjectedFile(lfn=OUT, size=len(EVENTS), adler32=adler32(EVENTS), source=source)
+    return schemas.InjectedFile(lfn=OUT, size=len(EVENTS), adler32=adler32(EVENTS), source=source)
 
 
-def lost(world: World, site: str, content: bytes = EVENTS) -> asked.InjectedFile:
+def lost(world: World, site: str, content: bytes = EVENTS) -> schemas.InjectedFile:
     """Describe an output whose scratch folder went with its job."""
     file = world.pulled(site, "out.root", content)
     world.output_path(site, "out.root").unlink()
     return file
 
 
-def nothing_told(world: World) -> asked.InjectedFile:
+def nothing_told(world: World) -> schemas.InjectedFile:
     """Describe an output of unknown size whose scratch folder went with its job."""
     source = world.output("T2_A", "first.root", EVENTS)
     world.output_path("T2_A", "first.root").unlink()
-    return asked.InjectedFile(lfn=OUT, source=source)
+    return schemas.InjectedFile(lfn=OUT, source=source)
 
 
 def address(world: World, request: int) -> str:
@@ -118,7 +118,7 @@ def test_a_booking_that_a_job_makes_again_at_another_site_is_written_there(
     assert world.request("injection", first)["state"] == "done"
     assert place(world) == (0, len(EVENTS))
     clock.forward(days=30)
-    scans.file(world.use, asked.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.work()
     assert world.on_disk("T2_A") == {}, "what the first life has left is cleaned up"
 
@@ -129,7 +129,7 @@ def test_a_first_life_cannot_confirm_what_a_second_was_told_to_write_elsewhere(w
 
     for lfns in (None, [OUT]):
         with pytest.raises(Conflict, match="booked anew by another run") as refused:
-            injection.uploaded(world.use, first, lfns, ALICE)
+            injection_submission.uploaded(world.use, first, lfns, ALICE)
         assert refused.value.reason == "booking-expired"
 
     third = world.book("T2_A", "out.root", EVENTS)
@@ -339,10 +339,10 @@ def test_a_file_of_unknown_size_may_be_uploaded_by_the_second_life(world: World,
 
 def test_a_file_of_unknown_size_is_read_at_the_source_of_the_second_life(world: World):
     source = world.output("T2_A", "out.root", b"other events")
-    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
+    world.inject("T2_A", [schemas.InjectedFile(lfn=OUT, source=source)])
     here = world.output("T2_B", "out.root", EVENTS)
 
-    again = world.inject("T2_B", [asked.InjectedFile(lfn=OUT, source=here)])
+    again = world.inject("T2_B", [schemas.InjectedFile(lfn=OUT, source=here)])
     world.work()
 
     assert world.request("injection", again)["state"] == "done"
@@ -442,7 +442,7 @@ def test_a_size_that_is_told_only_by_the_second_life_is_checked(world: World):
     world.inject("T2_A", [nothing_told(world)])
     here = world.output("T2_A", "second.root", b"more events")
 
-    again = world.inject("T2_A", [asked.InjectedFile(lfn=OUT, size=len(EVENTS), source=here)])
+    again = world.inject("T2_A", [schemas.InjectedFile(lfn=OUT, size=len(EVENTS), source=here)])
     world.work()
 
     assert world.request("injection", again)["state"] != "done"
@@ -451,7 +451,7 @@ def test_a_size_that_is_told_only_by_the_second_life_is_checked(world: World):
 
 def test_the_size_of_a_wrong_source_is_not_registered(world: World, clock: Clock):
     wrong = world.output("T2_A", "wrong.root", b"more events")
-    sum_alone = asked.InjectedFile(lfn=OUT, adler32=adler32(EVENTS), source=wrong)
+    sum_alone = schemas.InjectedFile(lfn=OUT, adler32=adler32(EVENTS), source=wrong)
     world.inject("T2_A", [sum_alone])
     world.work()
 
@@ -466,15 +466,15 @@ def test_what_is_told_while_a_worker_reads_another_source_stands(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
     source = world.output("T2_A", "out.root", b"evenTS")
-    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
-    fix = booking.fix
+    world.inject("T2_A", [schemas.InjectedFile(lfn=OUT, source=source)])
+    fix = late_booking.fix
 
     def told_meanwhile(*read: Any) -> Any:
         monkeypatch.undo()
         world.inject("T2_A", [described(source)])
         return fix(*read)
 
-    monkeypatch.setattr(booking, "fix", told_meanwhile)
+    monkeypatch.setattr(late_booking, "fix", told_meanwhile)
     world.work()
     assert OUT not in world.on_disk("T2_A")
 
@@ -488,18 +488,18 @@ def test_who_was_taken_for_dead_does_not_register_what_its_old_source_holds(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
     source = world.output("T2_A", "out.root", b"older events")
-    world.inject("T2_A", [asked.InjectedFile(lfn=OUT, source=source)])
+    world.inject("T2_A", [schemas.InjectedFile(lfn=OUT, source=source)])
     here = world.output("T2_B", "out.root", EVENTS)
-    fix = booking.fix
+    fix = late_booking.fix
 
     def wakes_up(*read: Any) -> Any:
         monkeypatch.undo()
         clock.forward(hours=1)
-        sweeps.sweep(world.use)
-        world.inject("T2_B", [asked.InjectedFile(lfn=OUT, source=here)])
+        sweeper.sweep(world.use)
+        world.inject("T2_B", [schemas.InjectedFile(lfn=OUT, source=here)])
         return fix(*read)
 
-    monkeypatch.setattr(booking, "fix", wakes_up)
+    monkeypatch.setattr(late_booking, "fix", wakes_up)
     world.work()
 
     assert world.on_disk("T2_B") == {OUT: EVENTS}
@@ -530,7 +530,7 @@ def test_a_first_life_that_is_cancelled_leaves_what_a_second_one_booked_anew(wor
     world.upload(second, EVENTS)
     world.confirm(second)
 
-    cancelling.cancel(world.use, RequestKind.INJECTION, first, ALICE)
+    cancellation.cancel(world.use, RequestKind.INJECTION, first, ALICE)
     world.work()
 
     assert world.request("injection", second)["state"] == "done"
@@ -542,7 +542,7 @@ def test_a_second_life_that_is_cancelled_brings_nothing_more(world: World):
     first = world.inject("T2_A", [lost(world, "T2_A")])
     second = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
 
-    cancelling.cancel(world.use, RequestKind.INJECTION, second, ALICE)
+    cancellation.cancel(world.use, RequestKind.INJECTION, second, ALICE)
     world.work()
 
     assert world.on_disk("T2_B") == {}
@@ -577,7 +577,7 @@ def test_a_confirmation_while_a_worker_looks_is_not_lost(
     else:
         world.upload(first, b"evenTS")
         world.confirm(first)
-    accept = copying.accept
+    accept = copier.accept
 
     def then_confirmed(*asked: Any) -> Any:
         try:
@@ -588,7 +588,7 @@ def test_a_confirmation_while_a_worker_looks_is_not_lost(
             target.write_bytes(EVENTS)
             world.confirm(first)
 
-    monkeypatch.setattr(copying, "accept", then_confirmed)
+    monkeypatch.setattr(copier, "accept", then_confirmed)
     world.sweep()
     world.work()
     world.sweep()

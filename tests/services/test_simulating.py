@@ -14,13 +14,12 @@ from dynamo.cli.main import app
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base
 from dynamo.errors import Invalid
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.logs import silence
 from dynamo.services.context import Tools
 from dynamo.services.sites import sites
 from dynamo.settings import Settings, Site
-from dynamo.simulation import campaigns
-from dynamo.simulation import workload as life
+from dynamo.simulation import campaigns, workload
 from dynamo.simulation.scenario import Scenario, SimulatedDataset
 from dynamo.simulation.simulation import Configuration, Outcome, simulate
 from dynamo.simulation.storage import Network
@@ -139,7 +138,7 @@ def test_a_file_that_only_a_person_can_move_away_is_an_action(tmp_path, monkeypa
             for lfn in lfns:
                 at.files.setdefault(lfn, Copied(7, "00000007"))
 
-    monkeypatch.setattr(life, "place", spoilt)
+    monkeypatch.setattr(workload, "place", spoilt)
     usual = replace(SMALL, failures=0.0, faults=0.0)
 
     spoiled = lived(replace(usual, growth=0.2), tmp_path)
@@ -264,7 +263,7 @@ def test_a_live_inventory_tells_what_leaves_disk_what_does_not_fit_and_when(
     old = [f"/Run3/Old{number}/AOD" for number in range(8)]
     for site, quota in (("T2_A", 18.9 * TB), ("T2_B", 25 * TB)):
         world.site(site)
-        limit = asked.QuotaBody(limit=int(quota))
+        limit = schemas.QuotaBody(limit=int(quota))
         sites.set_quota(world.use, site, "Analysis", limit, OPERATOR)
     for name in old:
         file = {"lfn": f"/store{name}/1.root", "size": 2 * TB, "adler32": "00000001"}

@@ -8,10 +8,10 @@ from sqlalchemy import func, insert, select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Block, BlockReplica, Partition, Quota, Site
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
-from dynamo.services.copies import submission as copies
-from dynamo.services.maintenance import invariants as checks
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.maintenance import invariants
 from tests.conftest import Clock
 from tests.services.official import PROD, RAW, register
 from tests.services.world import World, adler32, build
@@ -66,7 +66,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[
         )
     register(small, {"name": RAW, "blocks": blocks, "open": False})
     yield small
-    assert [str(found) for found in checks.check(small.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(small.use) if not found.is_warning] == []
 
 
 def shares(world: World) -> dict[str, int]:
@@ -85,8 +85,8 @@ def shares(world: World) -> dict[str, int]:
 def test_300_blocks_come_to_lie_on_30_sites_by_their_weights_while_one_dies(
     world: World, clock: Clock
 ):
-    wish = asked.Copy(dataset=RAW, site=("T2_*",), spread=True)
-    request = copies.file(world.use, wish, PROD)
+    wish = schemas.Copy(dataset=RAW, site=("T2_*",), spread=True)
+    request = copies_submission.file(world.use, wish, PROD)
     world.step("plan")
     assert any(hint.text.endswith(f"request {request}") for hint in world.published)
     world.status(DEAD, "waitroom")

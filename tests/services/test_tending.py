@@ -7,8 +7,8 @@ from time import sleep
 from sqlalchemy import func, select, update
 
 from dynamo.db.tables import Downtime, Site, Transfer
-from dynamo.inventory import schemas as asked
-from dynamo.services.sites import health as tending
+from dynamo.inventory import schemas
+from dynamo.services.sites import health as site_health
 from dynamo.services.sites import sites
 from tests.conftest import Clock
 from tests.services.test_traffic import break_site, mend_site
@@ -26,8 +26,8 @@ def probe(world: World, clock: Clock, times: int = 3) -> None:
     """Let beat send probes so often."""
     for _ in range(times):
         clock.forward(minutes=10)
-        tending.tend(world.use)
-        tending.send(world.use)
+        site_health.tend(world.use)
+        site_health.send(world.use)
         world.work()
 
 
@@ -66,7 +66,7 @@ def test_an_operator_who_speaks_while_a_downtime_begins_has_the_last_word(
         key = work.scalar(select(Site.id).where(Site.name == "T2_A"))
         work.add(Downtime, site_id=key, source="calendar", **times)
     clock.forward(minutes=1)
-    beat = Thread(target=tending.tend, args=(world.use,))
+    beat = Thread(target=site_health.tend, args=(world.use,))
 
     with world.use.begin() as work:
         said = {"status": "waitroom", "set_by": "olga", "since": work.now}
@@ -121,7 +121,7 @@ def test_copies_that_were_held_as_their_source_was_silent_go_on_when_it_is_back(
     assert next_try > clock.now, "it is tried once a day by now"
 
     mend_site(world, "T2_B")
-    sites.put(world.use, "T2_B", asked.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+    sites.put(world.use, "T2_B", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
     clock.forward(minutes=1)
     world.sweep()
     assert world.request("copy", request)["state"] == "done"
@@ -131,10 +131,10 @@ def test_a_site_that_is_aside_for_too_long_is_given_up(world: World, clock: Cloc
     break_site(world, "T2_B")
     probe(world, clock)
     clock.forward(days=13)
-    tending.tend(world.use)
+    site_health.tend(world.use)
     assert statuses(world)["T2_B"][0] == "waitroom"
     clock.forward(days=1)
-    tending.tend(world.use)
+    site_health.tend(world.use)
     assert statuses(world)["T2_B"] == ("morgue", "time")
     assert [hint.task for hint in world.published] == ["evacuate"]
 
@@ -146,7 +146,7 @@ def test_nobody_is_given_up_where_the_settings_say_never(world: World, clock: Cl
     break_site(world, "T2_B")
     probe(world, clock)
     clock.forward(days=100)
-    tending.tend(world.use)
+    site_health.tend(world.use)
     assert statuses(world)["T2_B"] == ("waitroom", "probes")
     mend_site(world, "T2_B")
 
@@ -159,18 +159,18 @@ def test_a_site_is_not_given_up_in_the_midst_of_its_downtime(world: World, clock
         ends = work.now + timedelta(days=30)
         work.add(Downtime, site_id=key, source="wlcg", begins=work.now, ends=ends)
     clock.forward(days=20)
-    tending.tend(world.use)
+    site_health.tend(world.use)
     assert statuses(world)["T2_B"] == ("waitroom", "probes")
 
     clock.forward(days=11)
-    tending.tend(world.use)
+    site_health.tend(world.use)
     assert statuses(world)["T2_B"] == ("morgue", "time")
     mend_site(world, "T2_B")
 
 
 def test_what_an_operator_has_put_aside_stays_there(world: World, clock: Clock) -> None:
-    sites.put(world.use, "T2_C", asked.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
+    sites.put(world.use, "T2_C", schemas.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
     probe(world, clock, 4)
     clock.forward(days=100)
-    tending.tend(world.use)
+    site_health.tend(world.use)
     assert statuses(world)["T2_C"] == ("waitroom", None)

@@ -20,18 +20,17 @@ from dynamo.db.tables import (
     Stream,
     Transfer,
 )
-from dynamo.db.transfers import links, streams
-from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers import links, source_selection, streams
 from dynamo.db.transfers.links import Moved
 from dynamo.db.transfers.streams import Way
 from dynamo.db.work.claims import Holder
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.breakers import Operation
-from dynamo.services.copies import submission as copies
-from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.maintenance import sweeper
 from dynamo.services.sites import switches
-from dynamo.services.transfers import executor as transferring
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers import executor as transfer_executor
+from dynamo.services.transfers import throttler
 from dynamo.services.transfers.throttler import Experience
 from tests.conftest import Clock
 from tests.services.spoiling import at_two_sites
@@ -61,7 +60,7 @@ def test_what_a_worker_finds_locked_is_sent_again_without_waiting_for_a_sweep(wo
     with ThreadPoolExecutor(1) as pool:
         with world.use.begin() as work:
             work.rows(select(Transfer.id).where(Transfer.id.in_(ids)).with_for_update())
-            worker = pool.submit(transferring.carry, world.use, ids)
+            worker = pool.submit(transfer_executor.carry, world.use, ids)
             wait([worker], 1)  # where a claim does not pass over locked rows, it waits as well
         worker.result()
 
@@ -80,7 +79,7 @@ def test_a_row_that_somebody_silent_holds_stalls_none_of_its_batch(
     world.published.clear()
     with ThreadPoolExecutor(1) as pool, world.use.begin() as silent:
         silent.rows(select(Transfer.id).where(Transfer.id == ids[0]).with_for_update())
-        worker = pool.submit(transferring.carry, world.use, ids)
+        worker = pool.submit(transfer_executor.carry, world.use, ids)
         assert worker.result(20) == 2, "the others are brought, and the worker is free again"
         assert len(world.on_disk("T2_A")) == 2
         assert waiting(world, request) == ids[:1]
@@ -105,7 +104,7 @@ def test_a_row_that_somebody_silent_holds_keeps_nobody_from_sending_the_others(
 
     def refill() -> None:
         with world.use.begin() as work:
-            traffic.refill(work, world.use, [request])
+            throttler.refill(work, world.use, [request])
 
     with ThreadPoolExecutor(1) as pool, world.use.begin() as silent:
         silent.rows(select(Transfer.id).where(Transfer.id == ids[0]).with_for_update())
@@ -128,7 +127,7 @@ def test_no_limit_is_passed_however_many_workers_come_at_once(world: World) -> N
 
     def come(number: int) -> tuple[Way, bool]:
         holder = Holder(f"worker-{number}", 600)
-        return ways[number], traffic.enter(world.use, ways[number], ids, holder).granted
+        return ways[number], throttler.enter(world.use, ways[number], ids, holder).granted
 
     with ThreadPoolExecutor(8) as pool:
         came = [way for way, granted in pool.map(come, range(len(ways))) if granted]
@@ -151,12 +150,12 @@ def test_who_found_a_way_busy_is_called_when_it_is_free(world: World) -> None:
         work.changed(update(Site).where(Site.id == a).values(max_streams=1))
     ids = waiting(world, request)
     first = Holder("first", 600)
-    assert traffic.enter(world.use, Way(0, a), ids, first).granted
+    assert throttler.enter(world.use, Way(0, a), ids, first).granted
 
     world.work()
     assert len(world.on_disk("T2_A")) == 0, "the one stream is taken"
 
-    traffic.leave(world.use, Experience(Way(0, a)), first, ())
+    throttler.leave(world.use, Experience(Way(0, a)), first, ())
     world.work()
     assert len(world.on_disk("T2_A")) == 3
     assert world.request("injection", request)["state"] == "done"
@@ -169,7 +168,9 @@ def test_a_dead_worker_frees_its_stream_with_its_lease(world: World, clock: Cloc
     a = site_id(world, "T2_A")
     with world.use.begin() as work:
         work.changed(update(Site).where(Site.id == a).values(max_streams=1))
-    assert traffic.enter(world.use, Way(0, a), waiting(world, request), Holder("dead", 30)).granted
+    assert throttler.enter(
+        world.use, Way(0, a), waiting(world, request), Holder("dead", 30)
+    ).granted
     world.work()
 
     clock.forward(seconds=31)
@@ -189,7 +190,9 @@ def test_a_large_request_does_not_starve_a_small_one(world: World) -> None:
     rounds = 0
     while world.request("injection", small)["state"] != "done":
         hint = world.published.pop(0)
-        getattr(transferring, "inject" if hint.task == "inject" else "carry")(world.use, hint.ids)
+        getattr(transfer_executor, "inject" if hint.task == "inject" else "carry")(
+            world.use, hint.ids
+        )
         rounds += 1
         assert rounds < 6, "it is not behind all of the large one"
     assert world.request("injection", large)["state"] == "running"
@@ -210,8 +213,8 @@ def test_a_large_copy_does_not_starve_a_small_one(world: World) -> None:
     world.work(rounds=1000)
     large = world.copy("T2_B", consolidate=False)
     world.step("plan")
-    wish = asked.Copy(dataset=other, site="T2_B", consolidate=False)
-    small = copies.file(world.use, wish, ALICE)
+    wish = schemas.Copy(dataset=other, site="T2_B", consolidate=False)
+    small = copies_submission.file(world.use, wish, ALICE)
     rounds = 0
     while world.request("copy", small)["state"] != "done":
         hint = world.published.pop(0)
@@ -313,17 +316,20 @@ def test_the_nearest_healthy_source_is_read(world: World) -> None:
         links.learn(
             work, {(a, c): Moved(10**9, 10.0), (b, c): Moved(10**9, 1.0)}, half_life=HALF_LIFE
         )
-        fast, slow = sources.best(work, [block], [a], c), sources.best(work, [block], [b], c)
-        assert sources.best(work, [block], (), c) == fast != slow
+        fast, slow = (
+            source_selection.best(work, [block], [a], c),
+            source_selection.best(work, [block], [b], c),
+        )
+        assert source_selection.best(work, [block], (), c) == fast != slow
 
         place = (b, Operation.READ)
-        traffic.breakers.count(
+        throttler.breakers.count(
             work,
             {place: Result(failed=9, reason="source-error", detail="?")},
-            traffic.rules(world.use),
+            throttler.rules(world.use),
             world.use.dice,
         )
-        assert sources.best(work, [block], (), c) == slow, "its site keeps failing"
+        assert source_selection.best(work, [block], (), c) == slow, "its site keeps failing"
 
 
 def read_from(world: World, request: int) -> Counter[str]:
@@ -354,14 +360,16 @@ def test_what_waits_for_an_ill_source_is_read_from_one_that_is_well(
         if how == "breaker":
             place = (site_id(world, first), Operation.READ)
             failed = Result(failed=9, reason="source-error", detail="?")
-            traffic.breakers.count(work, {place: failed}, traffic.rules(world.use), world.use.dice)
+            throttler.breakers.count(
+                work, {place: failed}, throttler.rules(world.use), world.use.dice
+            )
     if how == "status":
         world.status(first, "waitroom")
     if how == "switch":
-        switches.put(world.use, f"site:{first}", asked.SwitchBody(stopped=True), OPERATOR)
+        switches.put(world.use, f"site:{first}", schemas.SwitchBody(stopped=True), OPERATOR)
     clock.forward(seconds=20)
 
-    sweeps.sweep(world.use)
+    sweeper.sweep(world.use)
 
     assert read_from(world, request) == {other: 4}
     world.work()
@@ -413,7 +421,7 @@ def test_a_busy_way_does_not_hold_up_the_others_of_a_request(world: World) -> No
     world.work(rounds=1000)
     assert (len(world.on_disk("T2_B")), len(world.on_disk("T2_C"))) == (0, 12)
 
-    traffic.leave(world.use, Experience(Way(a, b)), Holder("slow", 30), ())
+    throttler.leave(world.use, Experience(Way(a, b)), Holder("slow", 30), ())
     world.work(rounds=1000)
     assert len(world.on_disk("T2_B")) == 12
     assert world.request("copy", request)["state"] == "done"

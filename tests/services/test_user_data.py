@@ -4,17 +4,17 @@ import pytest
 
 from dynamo.db.tables import File
 from dynamo.errors import Conflict, Forbidden, Full, Invalid
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
-from dynamo.services.requests import views as requests
+from dynamo.services.requests import views as request_views
 from tests.conftest import Clock
 from tests.services.world import BOB, World, lfn
 
 
 def pages(world: World, state: str) -> list[dict[str, object]]:
     """List the injections in a state, newest first."""
-    wanted = requests.RequestFilter(state)
-    return requests.page(world.use, RequestKind.INJECTION, wanted, None, 10)[0]
+    wanted = request_views.RequestFilter(state)
+    return request_views.page(world.use, RequestKind.INJECTION, wanted, None, 10)[0]
 
 
 def test_a_job_hands_its_output_over_with_one_call(world: World):
@@ -164,7 +164,7 @@ def test_a_source_that_vanishes_is_tried_again_and_then_held_with_its_reason(
 
 
 def test_size_and_checksum_may_be_read_at_the_source(world: World):
-    file = asked.InjectedFile(
+    file = schemas.InjectedFile(
         lfn=lfn("out.root"), source=world.output("T2_A", "out.root", b"events")
     )
 
@@ -179,7 +179,7 @@ def test_size_and_checksum_may_be_read_at_the_source(world: World):
 
 def test_a_file_whose_size_breaks_the_quota_is_held_until_there_is_room(world: World, clock: Clock):
     world.quota("alice", 5)
-    file = asked.InjectedFile(
+    file = schemas.InjectedFile(
         lfn=lfn("out.root"), source=world.output("T2_A", "out.root", b"events")
     )
 
@@ -352,7 +352,7 @@ def test_over_the_alarm_of_unique_bytes_new_data_are_refused_if_so_configured(wo
 
 def test_nothing_is_registered_when_one_file_is_refused(world: World):
     good, bad = world.pulled("T2_A", "good.root", b"x"), world.pulled("T2_A", "bad.root", b"x")
-    bad = asked.InjectedFile(
+    bad = schemas.InjectedFile(
         lfn="/store/user/dynamo/alice/../bob/x", size=1, adler32=bad.adler32, source=bad.source
     )
 

@@ -14,18 +14,18 @@ from sqlalchemy import ColumnElement, func, select, update
 from dynamo.db import schema
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base, Block, BlockReplica, Partition, Quota, Site, User
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestKind, Role
 from dynamo.operations.hints import Hint
 from dynamo.services import users
 from dynamo.services.context import Tools
-from dynamo.services.copies import submission as copies
-from dynamo.services.deletions import submission as deletions
-from dynamo.services.injection import closure as closures
-from dynamo.services.injection import submission as injection
-from dynamo.services.maintenance import sweeper as sweeps
-from dynamo.services.requests import views as requests
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.deletions import submission as deletions_submission
+from dynamo.services.injection import closure
+from dynamo.services.injection import submission as injection_submission
+from dynamo.services.maintenance import sweeper
+from dynamo.services.requests import views as request_views
 from dynamo.settings import Settings
 from dynamo.simulation.pools import TASKS
 from dynamo.storage.registry import Storages
@@ -81,9 +81,9 @@ class World:
 
     def pulled(
         self, site: str, name: str, content: bytes, user: str = "alice"
-    ) -> asked.InjectedFile:
+    ) -> schemas.InjectedFile:
         """Describe a job's output that Dynamo is to fetch."""
-        return asked.InjectedFile(
+        return schemas.InjectedFile(
             lfn=lfn(name, user),
             size=len(content),
             adler32=adler32(content),
@@ -93,13 +93,13 @@ class World:
     def inject(
         self,
         site: str,
-        files: Iterable[asked.InjectedFile],
+        files: Iterable[schemas.InjectedFile],
         dataset: str = DATASET,
         by: Caller = ALICE,
     ) -> int:
         """Hand files over."""
-        return injection.file(
-            self.use, asked.Injection(dataset=dataset, site=site, files=tuple(files)), by
+        return injection_submission.file(
+            self.use, schemas.Injection(dataset=dataset, site=site, files=tuple(files)), by
         )
 
     def many(self, site: str, n: int, *, start: int = 0, dataset: str = DATASET) -> int:
@@ -111,15 +111,17 @@ class World:
 
     def close(self, dataset: str = DATASET, by: Caller = ALICE) -> int:
         """Say that production is finished."""
-        return closures.file(self.use, asked.Closure(dataset=dataset), by)
+        return closure.file(self.use, schemas.Closure(dataset=dataset), by)
 
     def copy(self, site: str | list[str], by: Caller = ALICE, **more: object) -> int:
         """Ask for the data at a site."""
-        return copies.file(self.use, asked.Copy(dataset=DATASET, site=site, **more), by)  # type: ignore[arg-type]
+        return copies_submission.file(
+            self.use, schemas.Copy(dataset=DATASET, site=site, **more), by
+        )  # type: ignore[arg-type]
 
     def delete(self, by: Caller = ALICE, **more: object) -> int:
         """Ask for data to be removed."""
-        return deletions.file(self.use, asked.Deletion(dataset=DATASET, **more), by)  # type: ignore[arg-type]
+        return deletions_submission.file(self.use, schemas.Deletion(dataset=DATASET, **more), by)  # type: ignore[arg-type]
 
     def work(self, rounds: int = 100) -> None:
         """Let the pools work until no hint is left."""
@@ -138,12 +140,12 @@ class World:
 
     def sweep(self) -> None:
         """Find what was lost, and work on it."""
-        sweeps.sweep(self.use)
+        sweeper.sweep(self.use)
         self.work()
 
     def request(self, kind: str, request_id: int) -> dict[str, object]:
         """Look at a request as its owner does."""
-        return requests.show(self.use, RequestKind(kind), request_id)
+        return request_views.show(self.use, RequestKind(kind), request_id)
 
     def problems(self, kind: str, request_id: int) -> list[dict[str, object]]:
         """Return what a request says did not go well."""
@@ -154,7 +156,7 @@ class World:
     def book(self, site: str, name: str, content: bytes) -> int:
         """Announce a file that the job will write itself."""
         return self.inject(
-            site, [asked.InjectedFile(lfn=lfn(name), size=len(content), adler32=adler32(content))]
+            site, [schemas.InjectedFile(lfn=lfn(name), size=len(content), adler32=adler32(content))]
         )
 
     def upload(self, request_id: int, content: bytes) -> None:
@@ -167,12 +169,12 @@ class World:
 
     def confirm(self, request_id: int) -> None:
         """Say that the upload is there."""
-        injection.uploaded(self.use, request_id, None, ALICE)
+        injection_submission.uploaded(self.use, request_id, None, ALICE)
 
-    def injection(self, sites: tuple[str, ...], files: Iterable[asked.InjectedFile]) -> int:
+    def injection(self, sites: tuple[str, ...], files: Iterable[schemas.InjectedFile]) -> int:
         """Hand files over to the first of several sites that can take them."""
-        return injection.file(
-            self.use, asked.Injection(dataset=DATASET, site=sites, files=tuple(files)), ALICE
+        return injection_submission.file(
+            self.use, schemas.Injection(dataset=DATASET, site=sites, files=tuple(files)), ALICE
         )
 
     def with_settings(self, **settings: object) -> Tools:

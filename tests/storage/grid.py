@@ -11,7 +11,7 @@ from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Partition, Quota, Site, Transfer
 from dynamo.operations.hints import Hint
 from dynamo.services.context import Tools, storages
-from dynamo.services.maintenance import invariants as checks
+from dynamo.services.maintenance import invariants
 from tests.conftest import Clock
 from tests.servers_xrootd import Wire, XRootD
 from tests.services.world import World, build
@@ -98,4 +98,4 @@ def grid_of(
         for name in world.servers:
             world.servers[name].thaw()
             world.wires[name].close()
-    assert [str(found) for found in checks.check(world.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(world.use) if not found.is_warning] == []

@@ -494,10 +494,10 @@ def test_a_site_has_one_storage_until_its_endpoint_changes():
 
 
 def test_temporary_names_cannot_be_guessed():
-    from dynamo.storage import temporary_names as temporaries  # noqa: PLC0415
+    from dynamo.storage import temporary_names  # noqa: PLC0415
 
-    names = {temporaries.own(AREA, 1, 1) for _ in itertools.repeat(None, 20)}
+    names = {temporary_names.own(AREA, 1, 1) for _ in itertools.repeat(None, 20)}
     assert len(names) == 20
-    assert all(temporaries.is_own(name, AREA) for name in names)
-    assert temporaries.is_own(temporaries.adopted(AREA, UPLOAD), AREA)
-    assert temporaries.is_temporary(temporaries.upload(AREA, "alice", 7), AREA)
+    assert all(temporary_names.is_own(name, AREA) for name in names)
+    assert temporary_names.is_own(temporary_names.adopted(AREA, UPLOAD), AREA)
+    assert temporary_names.is_temporary(temporary_names.upload(AREA, "alice", 7), AREA)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import File
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock
 from tests.servers import program
@@ -34,7 +34,7 @@ def grid(
         yield world
 
 
-def user_files(grid: Grid) -> list[asked.InjectedFile]:
+def user_files(grid: Grid) -> list[schemas.InjectedFile]:
     """Write small files and large ones into the scratch folder of site A."""
     sizes = {f"out_{number}.root": 1000 + number for number in range(9)}
     sizes |= {"large_1.root": 5 * 2**20, "large_2.root": 3 * 2**20 + 1}
@@ -98,7 +98,7 @@ def test_a_file_on_another_server_is_pulled_without_knowing_its_checksum(grid: G
     data = some_bytes(3 * 2**20)
     grid.servers["T2_B"].plant("/data/out.root", data)
     source = f"{grid.servers['T2_B'].url}/data/out.root"
-    request = grid.inject("T2_A", [asked.InjectedFile(lfn=lfn("out.root"), source=source)])
+    request = grid.inject("T2_A", [schemas.InjectedFile(lfn=lfn("out.root"), source=source)])
 
     grid.work()
 

@@ -11,10 +11,8 @@ from typing import Annotated
 
 import typer
 
-from dynamo.cli import console as output
-from dynamo.cli.demo import disk_check as eyes
-from dynamo.cli.demo import scenario as acts
-from dynamo.cli.demo import servers, system
+from dynamo.cli import console
+from dynamo.cli.demo import disk_check, scenario, servers, system
 from dynamo.cli.demo.job_output import SITES, Job, jobs
 from dynamo.cli.demo.report import Report
 from dynamo.cli.demo.scenario import Stage
@@ -51,13 +49,13 @@ def demo(
     try:
         _play(folder, stack, (n_jobs, n_files), report)
     except BaseException:
-        output.say(f"it broke off; all of it is kept in {folder}")
+        console.say(f"it broke off; all of it is kept in {folder}")
         raise
     report.print()
     if report.faults:
-        output.say(f"not as it should be; all of it is kept in {folder}")
+        console.say(f"not as it should be; all of it is kept in {folder}")
         raise typer.Exit(1)
-    output.say("each file is at its place, once, and whole; no process is left")
+    console.say("each file is at its place, once, and whole; no process is left")
     if data is None:
         shutil.rmtree(folder)
 
@@ -91,7 +89,7 @@ def _play(folder: Path, stack: Stack, size: tuple[int, int], report: Report) -> 
         with report.act("the whole system starts"):
             up = running.enter_context(system.started(folder / "system", environment))
         stage = Stage(up, Session(up.data, None), sites, scratch, made, environment)
-        acts.perform(stage, report)
+        scenario.perform(stage, report)
         with report.act("the system stops"):
             report.blame(*up.stop())
     with report.act("every folder is looked at, every checksum computed"):
@@ -99,13 +97,13 @@ def _play(folder: Path, stack: Stack, size: tuple[int, int], report: Report) -> 
 
 
 def _make(scratch: Path, n_jobs: int, n_files: int) -> list[Job]:
-    with output.progress("files", n_jobs * n_files, in_bytes=False) as step:
+    with console.progress("files", n_jobs * n_files, in_bytes=False) as step:
         return jobs(scratch, n_jobs, n_files, step)
 
 
 def _look(sites: Mapping[str, Path], made: list[Job], report: Report) -> None:
     files = [one for job in made for one in job.files]
-    report.blame(*eyes.faults(sites.values(), sites[SITES[0]], files))
-    report.blame(*eyes.untouched(files))
+    report.blame(*disk_check.faults(sites.values(), sites[SITES[0]], files))
+    report.blame(*disk_check.untouched(files))
     report.note("files", str(len(files)))
-    report.note("bytes", output.size(sum(one.size for one in files)))
+    report.note("bytes", console.size(sum(one.size for one in files)))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Report:
     @contextmanager
     def act(self, what: str) -> Iterator[None]:
         """Say what happens now, and keep how long it took."""
-        output.say(f"[{time.monotonic() - self.begun:5.1f} s] {what}")
+        console.say(f"[{time.monotonic() - self.begun:5.1f} s] {what}")
         begun = time.monotonic()
         yield
         self.note(what, f"{time.monotonic() - begun:.1f} s")
@@ -36,8 +36,8 @@ class Report:
     def print(self) -> None:
         """Print the table, and on stderr what is wrong."""
         self.note("all together", f"{time.monotonic() - self.begun:.1f} s")
-        output.table(("what", "result>"), self.rows)
+        console.table(("what", "result>"), self.rows)
         for fault in self.faults[:20]:
-            output.say(f"WRONG  {fault}")
+            console.say(f"WRONG  {fault}")
         if len(self.faults) > 20:
-            output.say(f"WRONG  … and {len(self.faults) - 20} more")
+            console.say(f"WRONG  … and {len(self.faults) - 20} more")

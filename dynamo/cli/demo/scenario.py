@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dynamo.cli import console as output
+from dynamo.cli import console
 from dynamo.cli.demo.job_output import DATASET, PREFIX, SITES, USER, Job
 from dynamo.cli.demo.report import Report
 from dynamo.cli.demo.system import HASTE, Demonstrated, writes_below
@@ -85,7 +85,7 @@ def _hand_over(stage: Stage, report: Report) -> None:
     address = stage.system.running.address
     with ThreadPoolExecutor(WRAPPERS) as pool:
         wrappers = [pool.submit(_wrapper, job, address, token) for job in stage.jobs]
-        with output.progress("jobs", len(wrappers), in_bytes=False) as step:
+        with console.progress("jobs", len(wrappers), in_bytes=False) as step:
             for wrapper in as_completed(wrappers):
                 report.blame(*wrapper.result())
                 step(1)
@@ -135,7 +135,7 @@ def _watch(stage: Stage, pool: str, over: threading.Event, killed: list[int]) ->
 
 
 def _shown(service: Dynamo, request: Json) -> Json:
-    with output.progress("files", 0, in_bytes=False) as step:
+    with console.progress("files", 0, in_bytes=False) as step:
         before = 0
 
         def seen(look: Json) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dynamo.errors import Unavailable
-from dynamo.running import run_file as record
+from dynamo.running import run_file
 from dynamo.running.process import spawn, stop
 from dynamo.running.run_file import Running
 
@@ -39,7 +39,7 @@ class Demonstrated:
     @property
     def running(self) -> Running:
         """Return what it says of itself."""
-        found = record.read(self.data)
+        found = run_file.read(self.data)
         if found is None:
             raise Unavailable(f"the system on {self.data} is gone; see {self.data / 'logs'}")
         return found

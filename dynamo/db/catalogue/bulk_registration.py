@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import case, select, update
 
 from dynamo.db.catalogue.names import lfn_hash
-from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Block,
@@ -149,7 +149,7 @@ def add_blocks(work: Work, new: Sequence[NewBlock]) -> list[int]:
         state = {"closed": closed, "closed_at": work.now if closed else None}
         rows = [(new[n].dataset_id, new[n].uuid, new[n].n_files, new[n].bytes) for n in places]
         keys |= dict(
-            zip(places, bulk.insert(work, Block, shared | state, names, rows), strict=True)
+            zip(places, bulk_insert.insert(work, Block, shared | state, names, rows), strict=True)
         )
     return [keys[n] for n in range(len(new))]
 
@@ -162,7 +162,7 @@ def add_files(work: Work, new: Sequence[NewFile]) -> list[int]:
     """Register files in blocks; return their keys in the same order."""
     rows = [(*file, lfn_hash(file[2])) for file in new]
     names = ("dataset_id", "block_id", "lfn", "size", "adler32", "lfn_hash")
-    return bulk.insert(work, File, {"created": work.now, "added": work.now}, names, rows)
+    return bulk_insert.insert(work, File, {"created": work.now, "added": work.now}, names, rows)
 
 
 def grow_block(work: Work, block_id: int, n_files: int, size: int) -> None:
@@ -223,14 +223,14 @@ def add_replicas(work: Work, new: Sequence[NewReplica]) -> None:
         )
         for one in new
     ]
-    keys = bulk.insert(work, BlockReplica, shared, names, rows)
+    keys = bulk_insert.insert(work, BlockReplica, shared, names, rows)
     listed = [
         (key, file)
         for key, one in zip(keys, new, strict=True)
         if not one.complete
         for file in one.files
     ]
-    bulk.insert(work, ReplicaFile, {}, ("replica_id", "file_id"), listed)
+    bulk_insert.insert(work, ReplicaFile, {}, ("replica_id", "file_id"), listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ def place_datasets(work: Work, wanted: Sequence[At]) -> None:
         if place not in there
     ]
     names = ("dataset_id", "site_id", "group_id", "growing")
-    bulk.insert(work, DatasetReplica, {"created": work.now}, names, rows)
+    bulk_insert.insert(work, DatasetReplica, {"created": work.now}, names, rows)
     for place, at in fresh.items():
         if place in there and at.growing not in (None, there[place].growing):
             values = {"growing": at.growing, "group_id": at.group_id or there[place].group_id}

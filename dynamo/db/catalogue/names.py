@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.key_lists import among_hashes
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, Dataset, File, Transfer, User
@@ -127,7 +127,7 @@ def add_files(
         "added": None if block_id is None else work.now,
     }
     rows = [(lfn, lfn_hash(lfn), size, adler32) for lfn, size, adler32 in files]
-    return bulk.insert(work, File, shared, ("lfn", "lfn_hash", "size", "adler32"), rows)
+    return bulk_insert.insert(work, File, shared, ("lfn", "lfn_hash", "size", "adler32"), rows)
 
 
 def arrivals(work: Work, request_id: int, known: Sequence[int]) -> Sequence[Any]:

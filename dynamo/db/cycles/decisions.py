@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.pagination import Listing, Selection
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision, Partition
@@ -20,7 +20,7 @@ _CHUNK = 1000
 
 def add(work: Work, cycle_id: int, rows: Sequence[tuple[Any, ...]]) -> None:
     """Keep decisions, rows of `COLUMNS`, their facts as JSON texts."""
-    bulk.insert(work, Decision, {"cycle_id": cycle_id}, COLUMNS, rows)
+    bulk_insert.insert(work, Decision, {"cycle_id": cycle_id}, COLUMNS, rows)
 
 
 def refuse(work: Work, cycle_id: int, refused: Mapping[int, str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import func, select
 
-from dynamo.db.engine import column_reader as columns
+from dynamo.db.engine import column_reader
 from dynamo.db.engine.column_reader import Rows
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision
@@ -37,7 +37,7 @@ def _read(work: Work, cycle_id: int, snapshot: Snapshot) -> Protections:
         f"CONCAT(site, '{_BLANK}', dataset)" if work.is_mysql else f"site || '{_BLANK}' || dataset"
     )
     wanted = Rows("decisions", ("line", "bytes", said, both), f"cycle_id = {int(cycle_id)}")
-    (line, size, protected), names = columns.named(work, wanted)
+    (line, size, protected), names = column_reader.named(work, wanted)
     pairs = [name.split(_BLANK, 1) for name in names]
     texts = _lines(work, cycle_id)
     numbers = {number: place for place, number in enumerate(texts)}

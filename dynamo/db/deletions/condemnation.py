@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import and_, case, delete, func, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import scheduling
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Again, Work
@@ -50,9 +50,11 @@ def condemn(work: Work, replica_ids: Collection[int], order: Order) -> int:
         raise Again("a replica changed meanwhile")
     quiet = max(cancel_transfers(work, Transfer.replica_id.in_(ids)), order.quiet or work.now)
     n = scheduling.placed(work, BlockReplica.id.in_(ids), order, quiet, whole=True)
-    accounts.shift(
+    accounting.shift(
         work,
-        accounts.summed((r.site_id, r.partition_id, r.bytes - r.block_bytes, 0) for r in replicas),
+        accounting.summed(
+            (r.site_id, r.partition_id, r.bytes - r.block_bytes, 0) for r in replicas
+        ),
     )
     record(work, [_event("condemned", order, replica) for replica in replicas])
     return n
@@ -92,9 +94,9 @@ def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
             for file in files
             if file.dataset_id == dataset_id
         ]
-        accounts.grow(work, dataset_id, -len(sizes), -sum(sizes))
-        accounts.refund(work, owner_id or None, len(sizes), sum(sizes))
-    placing.settle(work, {file.block_id for file in files if file.block_id is not None})
+        accounting.grow(work, dataset_id, -len(sizes), -sum(sizes))
+        accounting.refund(work, owner_id or None, len(sizes), sum(sizes))
+    replica_rows.settle(work, {file.block_id for file in files if file.block_id is not None})
     why = order.cause
     record(
         work,
@@ -138,7 +140,7 @@ def cancel_transfers(work: Work, which: Any) -> datetime:
         .order_by(Transfer.id)
         .with_for_update()
     )
-    placing.pin(
+    replica_rows.pin(
         work,
         {
             key: -n
@@ -187,7 +189,7 @@ def _condemnable(work: Work, replica_ids: Collection[int]) -> Sequence[Any]:
         BlockReplica.state == ReplicaState.VALID,
         BlockReplica.in_use == 0,
     )
-    return work.rows(placing.described().where(*free))
+    return work.rows(replica_rows.described().where(*free))
 
 
 def _take_out(work: Work, file_ids: Collection[int]) -> None:
@@ -227,9 +229,9 @@ def _take_out(work: Work, file_ids: Collection[int]) -> None:
         }
         work.changed(update(BlockReplica).where(BlockReplica.id == row.id).values(left))
     work.changed(delete(ReplicaFile).where(ReplicaFile.file_id.in_(file_ids)))
-    accounts.shift(
+    accounting.shift(
         work,
-        accounts.summed(
+        accounting.summed(
             (r.site_id, r.partition_id, int(r.bytes) - int(r.all_bytes), 0) for r in present
         ),
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import (
@@ -23,8 +23,8 @@ from dynamo.db.tables import (
 def gone(work: Work, deletions: Sequence[Any]) -> None:
     """Forget what the storage has let go: the copies, then files and blocks that have none left."""
     work.changed(delete(Deletion).where(Deletion.id.in_([row.id for row in deletions])))
-    accounts.shift(
-        work, accounts.summed((r.site_id, r.partition_id, -r.bytes, -r.bytes) for r in deletions)
+    accounting.shift(
+        work, accounting.summed((r.site_id, r.partition_id, -r.bytes, -r.bytes) for r in deletions)
     )
     replicas = {row.replica_id for row in deletions if row.replica_id is not None}
     _forget_replicas(work, _without_deletions(work, BlockReplica.id, Deletion.replica_id, replicas))
@@ -83,7 +83,7 @@ def forget_datasets(work: Work, dataset_ids: Collection[int]) -> None:
 
 
 def _forget_replicas(work: Work, replica_ids: Collection[int]) -> None:
-    replicas = work.rows(placing.described().where(BlockReplica.id.in_(replica_ids)))
+    replicas = work.rows(replica_rows.described().where(BlockReplica.id.in_(replica_ids)))
     if not replicas:
         return
     ids = [row.id for row in replicas]
@@ -91,7 +91,7 @@ def _forget_replicas(work: Work, replica_ids: Collection[int]) -> None:
     work.changed(update(Transfer).where(Transfer.source_id.in_(ids)).values(source_id=None))
     work.changed(delete(ReplicaFile).where(ReplicaFile.replica_id.in_(ids)))
     work.changed(delete(BlockReplica).where(BlockReplica.id.in_(ids)))
-    placing.forget_dataset_replicas(
+    replica_rows.forget_dataset_replicas(
         work, {row.dataset_id for row in replicas}, {row.site_id for row in replicas}
     )
     record(

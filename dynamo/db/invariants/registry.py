@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.db.invariants import catalogue as wholeness
-from dynamo.db.invariants import quotas as shares
-from dynamo.db.invariants import work as stuck
+from dynamo.db.invariants import catalogue as catalogue_invariants
+from dynamo.db.invariants import quotas as quota_invariants
+from dynamo.db.invariants import work as work_invariants
 from dynamo.db.invariants.limits import Limits, Statements
 from dynamo.db.invariants.sums import SUMS, Sum
 
@@ -62,60 +62,78 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "lost-files",
         "every file lies somewhere, is on its way, or has an incident",
-        wholeness.lost_files,
+        catalogue_invariants.lost_files,
     ),
     Invariant(
-        "overfull-blocks", "no block of user data is over its limit", wholeness.overfull_blocks
+        "overfull-blocks",
+        "no block of user data is over its limit",
+        catalogue_invariants.overfull_blocks,
     ),
     Invariant(
         "second-open-blocks",
         "a dataset has at most one open block at a site",
-        wholeness.second_open_blocks,
+        catalogue_invariants.second_open_blocks,
     ),
-    Invariant("odd-open-keys", "open blocks and only those have a key", wholeness.odd_open_keys),
-    Invariant("late-files", "a closed block takes no more files", wholeness.late_files),
+    Invariant(
+        "odd-open-keys", "open blocks and only those have a key", catalogue_invariants.odd_open_keys
+    ),
+    Invariant("late-files", "a closed block takes no more files", catalogue_invariants.late_files),
     Invariant(
         "falsely-complete",
         "a complete replica is of a closed block and lists no files",
-        wholeness.falsely_complete,
+        catalogue_invariants.falsely_complete,
     ),
     Invariant(
         "falsely-incomplete",
         "a replica with all files of a closed block is complete",
-        wholeness.falsely_incomplete,
+        catalogue_invariants.falsely_incomplete,
     ),
     Invariant(
         "condemned-for-nothing",
         "a condemned replica has deletions that remove it",
-        wholeness.condemned_for_nothing,
+        catalogue_invariants.condemned_for_nothing,
     ),
     Invariant(
-        "strangers", "files, blocks and replicas agree where they belong", wholeness.strangers
+        "strangers",
+        "files, blocks and replicas agree where they belong",
+        catalogue_invariants.strangers,
     ),
-    Invariant("old-leases", "active work has a holder that is not silent", stuck.old_leases),
     Invariant(
-        "never-tried", "waiting work has a next moment or waits for a person", stuck.never_tried
+        "old-leases", "active work has a holder that is not silent", work_invariants.old_leases
     ),
-    Invariant("unknown-states", "every state is one of the table of moves", stuck.unknown_states),
-    Invariant("forgotten-bookings", "an expired booking is given up", stuck.forgotten_bookings),
-    Invariant("stuck-requests", "an open request waits for something", stuck.stuck_requests),
-    Invariant("pins-of-the-ended", "ended transfers pin nothing", stuck.pins_of_the_ended),
+    Invariant(
+        "never-tried",
+        "waiting work has a next moment or waits for a person",
+        work_invariants.never_tried,
+    ),
+    Invariant(
+        "unknown-states", "every state is one of the table of moves", work_invariants.unknown_states
+    ),
+    Invariant(
+        "forgotten-bookings", "an expired booking is given up", work_invariants.forgotten_bookings
+    ),
+    Invariant(
+        "stuck-requests", "an open request waits for something", work_invariants.stuck_requests
+    ),
+    Invariant(
+        "pins-of-the-ended", "ended transfers pin nothing", work_invariants.pins_of_the_ended
+    ),
     Invariant(
         "quota-promised",
         "quotas promised to users stay under 75 % of what the sites give to user data",
-        shares.promised,
+        quota_invariants.promised,
         Severity.WARNING,
     ),
     Invariant(
         "unique-share-noticed",
         "unique bytes stay under the share of the user partition that is shown",
-        shares.noticed,
+        quota_invariants.noticed,
         Severity.WARNING,
     ),
     Invariant(
         "unique-share-alarm",
         "unique bytes stay under the share of the user partition that is an alarm",
-        shares.alarming,
+        quota_invariants.alarming,
         Severity.WARNING,
     ),
 )

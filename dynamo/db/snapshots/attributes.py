@@ -17,8 +17,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.db.policies import locks, popularity
-from dynamo.db.policies import versions as policies
+from dynamo.db.policies import locks
+from dynamo.db.policies import popularity as popularity_rows
+from dynamo.db.policies import versions as policy_versions
 from dynamo.db.tables import PlacementRules, Request
 from dynamo.errors import DynamoError, Invalid
 from dynamo.inventory.snapshot import Definition, Snapshot
@@ -44,7 +45,7 @@ def _locks(work: Work, found: Snapshot) -> Snapshot:
 
 def _rules(work: Work, found: Snapshot) -> Snapshot:
     """Add the placement rules in force, by partition."""
-    rows = policies.all_in_force(work, PlacementRules)
+    rows = policy_versions.all_in_force(work, PlacementRules)
     return replace(found, rules=tuple(Definition(row.partition, row.text) for row in rows))
 
 
@@ -57,11 +58,11 @@ def _unhandled_copies(work: Work, found: Snapshot) -> Snapshot:
 
 
 def _popularity(work: Work, found: Snapshot) -> Snapshot:
-    return found.with_attributes(**popularity.attributes(work, found, work.now.timestamp()))
+    return found.with_attributes(**popularity_rows.attributes(work, found, work.now.timestamp()))
 
 
 LOCKS = Producer(frozenset(), _locks)
-POPULARITY = Producer(popularity.PRODUCED, _popularity)
+POPULARITY = Producer(popularity_rows.PRODUCED, _popularity)
 RULES = Producer(frozenset(), _rules)
 UNHANDLED_COPIES = Producer(frozenset(), _unhandled_copies)
 

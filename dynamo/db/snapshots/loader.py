@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db.engine import column_reader as columns
+from dynamo.db.engine import column_reader
 from dynamo.db.engine.column_reader import Rows
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.snapshots import attributes
 from dynamo.db.tables import Group, Partition, Quota, Site
-from dynamo.inventory import snapshot_builder as arranging
+from dynamo.inventory import snapshot_builder
 from dynamo.inventory.snapshot import (
     DATASET_STATUSES,
     SITE_KINDS,
@@ -53,7 +53,7 @@ EVERYTHING = Extent()
 
 def with_block_names(work: Work, found: Snapshot) -> Snapshot:
     """Return the same with what stands behind the `#` of blocks, for who has no database."""
-    (ids,), names = columns.named(work, Rows("blocks", ("id", "uuid")))
+    (ids,), names = column_reader.named(work, Rows("blocks", ("id", "uuid")))
     known = dict(zip(ids.tolist(), names, strict=True))
     named = tuple(known[key] for key in found.blocks.ids.tolist())
     return replace(found, blocks=replace(found.blocks, names=named))
@@ -67,12 +67,12 @@ def frame(work: Work, datasets: Sequence[tuple[str, str]]) -> Snapshot:
     status = [DATASET_STATUSES.index(word) for _, word in datasets]
     moments = [int(work.now.timestamp())] * len(datasets)
     names = [name for name, _ in datasets]
-    table = arranging.datasets(range(len(names)), names, status, moments)
-    blocks, table = arranging.blocks(RawBlocks([], [], [], []), table)
+    table = snapshot_builder.datasets(range(len(names)), names, status, moments)
+    blocks, table = snapshot_builder.blocks(RawBlocks([], [], [], []), table)
     sites, groups = _sites(work), _groups(work)
     parts = RawBlockReplicas([], [], [], [], [], [], [], [], [])
     whole = RawReplicas([], [], [], [])
-    replicas, block_replicas = arranging.replicas(whole, parts, blocks, len(sites.ids))
+    replicas, block_replicas = snapshot_builder.replicas(whole, parts, blocks, len(sites.ids))
     definitions, quotas = _partitions(work, sites)
     return Snapshot(
         sites=sites,
@@ -130,7 +130,7 @@ def _tables(work: Work, extent: Extent) -> Snapshot:
 
 def _sites(work: Work) -> Sites:
     rows = work.rows(select(Site.id, Site.name, Site.kind, Site.status))
-    return arranging.sites(
+    return snapshot_builder.sites(
         [row.id for row in rows],
         [row.name for row in rows],
         [SITE_KINDS.index(row.kind) for row in rows],
@@ -140,7 +140,7 @@ def _sites(work: Work) -> Sites:
 
 def _groups(work: Work) -> Groups:
     rows = work.rows(select(Group.id, Group.name, Group.level))
-    return arranging.groups(
+    return snapshot_builder.groups(
         [row.id for row in rows],
         [row.name for row in rows],
         [row.level == "dataset" for row in rows],
@@ -150,26 +150,28 @@ def _groups(work: Work) -> Groups:
 def _datasets(work: Work, extent: Extent) -> Datasets:
     known = [f"WHEN '{word}' THEN {code}" for code, word in enumerate(DATASET_STATUSES) if word]
     status = f"CASE status {' '.join(known)} ELSE 1 END"
-    wanted = ("id", status, columns.seconds(work, "updated"), "name")
-    (ids, code, updated), names = columns.named(work, Rows("datasets", wanted, extent.within("id")))
-    return arranging.datasets(ids, names, code, updated)
+    wanted = ("id", status, column_reader.seconds(work, "updated"), "name")
+    (ids, code, updated), names = column_reader.named(
+        work, Rows("datasets", wanted, extent.within("id"))
+    )
+    return snapshot_builder.datasets(ids, names, code, updated)
 
 
 def _blocks(work: Work, datasets: Datasets, extent: Extent) -> tuple[Blocks, Datasets]:
     where = extent.within("dataset_id", "condemned_by IS NULL")
     wanted = Rows("blocks", ("id", "dataset_id", "bytes", "n_files"), where)
-    ids, dataset_ids, size, n_files = columns.numbers(work, wanted)
-    return arranging.blocks(RawBlocks(ids, dataset_ids, size, n_files), datasets)
+    ids, dataset_ids, size, n_files = column_reader.numbers(work, wanted)
+    return snapshot_builder.blocks(RawBlocks(ids, dataset_ids, size, n_files), datasets)
 
 
 def _replicas(work: Work, inside: _Inside, extent: Extent) -> tuple[Replicas, BlockReplicas]:
     blocks, sites, groups = inside.blocks, inside.sites, inside.groups
-    moment = columns.seconds(work, "updated")
+    moment = column_reader.seconds(work, "updated")
     wanted = (
         *("id", "block_id", "dataset_id", "site_id", "COALESCE(group_id, 0)", "bytes", "n_files"),
         *(moment, "complete", "custodial", "in_use", f"CASE WHEN {_VALID} THEN 1 ELSE 0 END"),
     )
-    read = columns.numbers(work, Rows("block_replicas", wanted, extent.within("dataset_id")))
+    read = column_reader.numbers(work, Rows("block_replicas", wanted, extent.within("dataset_id")))
     site_at, dataset_at = Keys.of(sites.ids), Keys.of(inside.datasets.ids)
     ids, block_ids, dataset_ids, site_ids, group_ids, size, n_files, updated, *flags = read
     complete, custodial, in_use, valid = (flag.astype(np.bool_) for flag in flags)
@@ -190,13 +192,13 @@ def _replicas(work: Work, inside: _Inside, extent: Extent) -> tuple[Replicas, Bl
     leaving = np.setdiff1d(at[~valid], at[valid])
     whole = _whole(work, inside, extent)
     staying = ~np.isin(_pairs(whole, len(sites.ids)), leaving)
-    return arranging.replicas(_some(whole, staying), parts, blocks, len(sites.ids))
+    return snapshot_builder.replicas(_some(whole, staying), parts, blocks, len(sites.ids))
 
 
 def _whole(work: Work, inside: _Inside, extent: Extent) -> RawReplicas:
     dataset_at, site_at = Keys.of(inside.datasets.ids), Keys.of(inside.sites.ids)
     wanted = ("dataset_id", "site_id", "growing", "COALESCE(group_id, 0)")
-    dataset_ids, site_ids, growing, group_ids = columns.numbers(
+    dataset_ids, site_ids, growing, group_ids = column_reader.numbers(
         work, Rows("dataset_replicas", wanted, extent.within("dataset_id"))
     )
     return RawReplicas(

@@ -1,6 +1,6 @@
 """What new files cost their owner, and when a block is full."""
 
-from dynamo.db.catalogue import accounting as accounts
+from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue.block_filling import Limit
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Full
@@ -15,7 +15,7 @@ def limit(settings: Settings) -> Limit:
 
 def charge(work: Work, owner_id: int | None, n_files: int, size: int) -> None:
     """Charge an owner with unique bytes. Raises Full, with the figures."""
-    if not accounts.charge(work, owner_id, n_files, size):
+    if not accounting.charge(work, owner_id, n_files, size):
         standing = users.standing(work, owner_id) if owner_id is not None else None
         raise Full(
             "the user quota would be exceeded: "

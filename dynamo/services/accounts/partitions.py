@@ -5,10 +5,10 @@ from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.sites import sites as rows
+from dynamo.db.sites import sites as site_rows
 from dynamo.db.views import sites
 from dynamo.errors import NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.services.accounts.unique_share import Share
 from dynamo.services.context import Tools
@@ -28,13 +28,13 @@ def show(use: Tools, name: str) -> Item:
 
 
 @retried
-def put(use: Tools, name: str, body: asked.PartitionBody, caller: Caller) -> Item:
+def put(use: Tools, name: str, body: schemas.PartitionBody, caller: Caller) -> Item:
     """Say what policies may do in a partition. Raises NotFound."""
     with use.begin() as work:
         before = _shown(use, work, name)
-        key = rows.partition_id(work, name)
+        key = site_rows.partition_id(work, name)
         if key is not None and before["allow_last_copy"] is not body.allow_last_copy:
-            rows.set_partition(work, key, {"allow_last_copy": body.allow_last_copy})
+            site_rows.set_partition(work, key, {"allow_last_copy": body.allow_last_copy})
             allowed = "may" if body.allow_last_copy else "may not"
             why = f"{name}: policies {allowed} delete the last copy of valid data"
             record(work, [Event("partition-changed", caller.name, why=why)])

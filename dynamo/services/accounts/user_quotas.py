@@ -4,11 +4,10 @@ from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.sites import sites as rows
+from dynamo.db.sites import sites as site_rows
 from dynamo.db.views import sites
 from dynamo.errors import Invalid, NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.services import users
@@ -30,14 +29,14 @@ def show(use: Tools, user: str) -> Item:
 
 
 @retried
-def put(use: Tools, user: str, body: asked.UserQuotaBody, caller: Caller) -> Item:
+def put(use: Tools, user: str, body: schemas.UserQuotaBody, caller: Caller) -> Item:
     """Say how many unique bytes a user may have; files that waited for room go on."""
     if not names.is_user(user):
         raise Invalid(f"{user!r} is not a user name", "name-invalid")
     with use.begin() as work:
         key = users.ensure(work, user, use.settings)
-        rows.set_user_quota(work, key, body.limit)
-        rows.wake_user(work, key, ["quota-exceeded"])
+        site_rows.set_user_quota(work, key, body.limit)
+        site_rows.wake_user(work, key, ["quota-exceeded"])
         why = f"quota of {user}: {'unlimited' if body.limit is None else body.limit}"
         record(work, [Event("quota-changed", caller.name, why=why)])
         return _shown(work, user)

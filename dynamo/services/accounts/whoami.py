@@ -1,7 +1,7 @@
 """Who is asking: the user that a caller is, and the names that are reserved for that user."""
 
 from dynamo.inventory.callers import Caller
-from dynamo.services import authorization as admission
+from dynamo.services import authorization
 from dynamo.services.context import Tools
 
 
@@ -10,6 +10,6 @@ def show(use: Tools, caller: Caller) -> dict[str, object]:
     pattern = use.settings.user.dataset_pattern
     return {
         "user": caller.name,
-        "namespace": admission.namespace(use.settings).of(caller.name),
+        "namespace": authorization.namespace(use.settings).of(caller.name),
         "datasets": pattern.replace("{user}", caller.name).replace("{part}", "*"),
     }

@@ -6,19 +6,17 @@ from typing import Any
 
 from msgspec import UNSET
 
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import datasets as catalogue
+from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import datasets as dataset_rows
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.views import datasets
 from dynamo.errors import Conflict, Forbidden, Full, Invalid, NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import DatasetStatus
-from dynamo.services import authorization as admission
-from dynamo.services import users
+from dynamo.services import authorization, users
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item, Page, Place, page
 
@@ -50,16 +48,16 @@ def some(use: Tools, wanted: DatasetFilter, place: Place) -> Page:
 
 
 @retried
-def change(use: Tools, name: str, body: asked.DatasetChange, caller: Caller) -> Item:
+def change(use: Tools, name: str, body: schemas.DatasetChange, caller: Caller) -> Item:
     """Change what the body names; official data by who makes them, all by operators.
 
     A new owner is charged with the data, whose bytes the old one gets back.
     """
     with use.begin() as work:
-        row = catalogue.locked(work, name) if names.is_dataset(name) else None
+        row = dataset_rows.locked(work, name) if names.is_dataset(name) else None
         if row is None:
             raise NotFound(f"there is no dataset {name!r}", "dataset-unknown")
-        admission.check_owner(work, row.owner_id, caller)
+        authorization.check_owner(work, row.owner_id, caller)
         if DatasetStatus.DELETED in (row.status, body.status):
             raise Conflict(f"{name} leaves by a deletion, and then only", "being-deleted")
         told = {"status": body.status, "type": body.type}
@@ -72,7 +70,7 @@ def change(use: Tools, name: str, body: asked.DatasetChange, caller: Caller) -> 
         if body.owner is not UNSET:
             events += _give(work, use, row, body.owner, caller)
         if events:
-            catalogue.put(work, row.id, values)
+            dataset_rows.put(work, row.id, values)
             record(work, [Event("dataset-changed", caller.name, name, why=", ".join(events))])
         return _items(work, [datasets.one(work, name)])[0]
 
@@ -86,10 +84,10 @@ def _give(work: Work, use: Tools, row: Any, owner: str | None, caller: Caller) -
     key = None if owner is None else users.ensure(work, owner, use.settings)
     if key == row.owner_id:
         return []
-    before = admission.owner_name(work, row.owner_id)
-    catalogue.put(work, row.id, {"owner_id": key})
-    accounts.refund(work, row.owner_id, row.n_files, row.bytes)
-    if not accounts.charge(work, key, row.n_files, row.bytes):
+    before = authorization.owner_name(work, row.owner_id)
+    dataset_rows.put(work, row.id, {"owner_id": key})
+    accounting.refund(work, row.owner_id, row.n_files, row.bytes)
+    if not accounting.charge(work, key, row.n_files, row.bytes):
         raise Full(f"{owner} has no room for {row.bytes} bytes more", "quota-exceeded")
     return [f"owner: {before or 'nobody'} → {owner or 'nobody'}"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dynamo.consistency import name_hashes as keys
+from dynamo.consistency import name_hashes
 from dynamo.consistency.comparison import Catalogue, compare
 from dynamo.consistency.decision import Finding, Kind
 from dynamo.consistency.listing import Coverage, Folder, Listed
@@ -157,8 +157,8 @@ def _told(
     with use.begin.reading() as work:
         rows = incidents.at_site(work, held.site)
     wanted = expected.keys(row.lfn for row in rows)
-    places = keys.places(wanted, listed.keys).tolist()
-    sure = keys.among(wanted, before.keys[before.sure]).tolist()
+    places = name_hashes.places(wanted, listed.keys).tolist()
+    sure = name_hashes.among(wanted, before.keys[before.sure]).tolist()
     corrupt: dict[str, Finding] = {}
     reported: dict[str, datetime] = {}
     cleared = []

@@ -7,8 +7,8 @@ from dynamo.db.engine.unit_of_work import retried
 from dynamo.db.tables import Remedy
 from dynamo.db.work import claims
 from dynamo.operations.hints import hints
-from dynamo.services.consistency import repair as mending
-from dynamo.services.consistency import scans as filed
+from dynamo.services.consistency import repair
+from dynamo.services.consistency import scans as scan_service
 from dynamo.services.context import Tools
 
 AT_ONCE = 10_000
@@ -19,7 +19,7 @@ def tidy(use: Tools) -> None:
     """Set going what is due and nobody works on."""
     _remedies(use)
     _losses(use)
-    filed.due(use)
+    scan_service.due(use)
 
 
 @retried
@@ -31,12 +31,12 @@ def _remedies(use: Tools) -> None:
         patience = timedelta(seconds=numbers.hint_seconds)
         due = claims.unhinted(work, Remedy, patience, AT_ONCE)
         work.hint(*hints("remedy", due, numbers.batch, "look after {n} files that were due"))
-        filed.sweep(work, use)
+        scan_service.sweep(work, use)
         scans.forget(work, work.now - timedelta(days=numbers.keep_days))
 
 
 @retried
 def _losses(use: Tools) -> None:
     with use.begin() as work:
-        mending.give_up_hopeless(work, use)
+        repair.give_up_hopeless(work, use)
         incidents.settle(work)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from dynamo.consistency.decision import Kind
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.consistency import expected, incidents, remedies
 from dynamo.db.consistency.remedies import Act, Claimed
 from dynamo.db.engine.unit_of_work import Work, retried
@@ -26,10 +26,10 @@ from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State, Verdict, after_failure
 from dynamo.points import Point, reached
-from dynamo.services.consistency import repair as mending
+from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
 from dynamo.services.context import Tools
-from dynamo.services.deletions import reaper as removing
+from dynamo.services.deletions import reaper
 from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
 from dynamo.services.system_requests import SYSTEM
 from dynamo.storage.protocol import Stat, Storage, StorageError
@@ -163,7 +163,7 @@ def _remove(use: Tools, storage: Storage, heartbeat: Heartbeat, claimed: Claimed
     if claimed.found != Kind.DARK and _is_awaited(use, claimed):
         return _Done(claimed, moved=True)
     heartbeat.check(claimed.id)
-    removing.delete_quarantined(storage, claimed.aside, use.settings.consistency.quarantine)
+    reaper.delete_quarantined(storage, claimed.aside, use.settings.consistency.quarantine)
     return _Done(claimed)
 
 
@@ -220,8 +220,8 @@ def _is_awaited(use: Tools, claimed: Claimed) -> bool:
 def _expected(use: Tools, claimed: Claimed) -> tuple[Any, bool]:
     """Return the file's row if it should still be there, and whether there is another copy."""
     with use.begin.reading() as work:
-        file = mending.still_there(work, claimed.site_id, claimed.lfn)
-        return file, file is not None and mending.has_other_copy(work, file)
+        file = repair.still_there(work, claimed.site_id, claimed.lfn)
+        return file, file is not None and repair.has_other_copy(work, file)
 
 
 # --- records -------------------------------------------------------------------------------------
@@ -232,9 +232,9 @@ def _record(use: Tools, holder: Holder, done: _Done) -> bool:
     """Record a step under its claim; False = it was not ours any more, or has failed."""
     claimed = done.claimed
     with use.begin() as work:
-        file = mending.still_there(work, claimed.site_id, claimed.lfn)
+        file = repair.still_there(work, claimed.site_id, claimed.lfn)
         if claimed.kind is Act.MEND and file is not None:
-            placing.lock_blocks(work, {file.block_id})
+            replicas.lock_blocks(work, {file.block_id})
         if not claims.held_by(work, Remedy, {claimed.id: claimed.lease_no}, holder):
             return False
         if done.failure is not None:
@@ -259,10 +259,10 @@ def _after_quarantine(work: Work, use: Tools, done: _Done) -> None:
 def _after_mend(work: Work, use: Tools, done: _Done) -> None:
     claimed = done.claimed
     # read again: the block is locked only now
-    file = mending.still_there(work, claimed.site_id, claimed.lfn)
+    file = repair.still_there(work, claimed.site_id, claimed.lfn)
     if file is not None and done.bad is not None:
         bad = Bad(file, claimed.site_id, claimed.site, claimed.found, done.bad)
-        mending.mend(work, use, bad)
+        repair.mend(work, use, bad)
     elif file is not None:
         incidents.end_at(work, claimed.site, [claimed.lfn])
     if done.moved:

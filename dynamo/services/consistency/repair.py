@@ -10,21 +10,17 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, literal, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.catalogue import users
+from dynamo.db.catalogue import accounting, replicas, users
 from dynamo.db.consistency import expected, incidents
 from dynamo.db.consistency.incidents import LOST, Report
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
-from dynamo.db.transfers import source_selection as sources
-from dynamo.db.transfers import transfers
+from dynamo.db.transfers import source_selection, transfers
 from dynamo.inventory.states import RequestKind, RequestState, TransferKind
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.deletions import rescue
+from dynamo.services.deletions import condemnation, rescue
 from dynamo.services.system_requests import SYSTEM
 
 _AT_ONCE = 100
@@ -61,10 +57,10 @@ def mend(work: Work, use: Tools, bad: Bad) -> None:
     )
     record(work, [event])
     incidents.end_at(work, bad.site, [file.lfn])
-    source = sources.of_file(work, file.block_id, file.lfn, bad.site_id)
+    source = source_selection.of_file(work, file.block_id, file.lfn, bad.site_id)
     if source is None:
-        condemning.judge_all(work, rescue.revive(work, file.block_id), use.again)
-        source = sources.of_file(work, file.block_id, file.lfn, bad.site_id)
+        condemnation.judge_all(work, rescue.revive(work, file.block_id), use.again)
+        source = source_selection.of_file(work, file.block_id, file.lfn, bad.site_id)
     transfers.forget_ended(work, bad.site_id, [file.id])
     if source is not None or has_other_copy(work, file):
         _fetch(work, use, bad, source)
@@ -90,13 +86,13 @@ def _take_out(work: Work, bad: Bad) -> None:
     }
     work.changed(update(BlockReplica).where(BlockReplica.id == replica).values(left))
     # it comes again, or stays promised to its owner: its room is kept
-    accounts.shift(work, {(bad.site_id, file.partition_id): (0, -file.size)})
+    accounting.shift(work, {(bad.site_id, file.partition_id): (0, -file.size)})
 
 
 def _fetch(work: Work, use: Tools, bad: Bad, source: int | None) -> None:
     """Send for another copy; one that cannot be read now is waited for."""
     if source is not None:
-        placing.pin(work, {source: 1})
+        replicas.pin(work, {source: 1})
     state = State.QUEUED if source is not None else State.HELD
     due = work.now if source is not None else work.now + use.again
     request_id = _request(work, use, bad, RequestState.RUNNING)
@@ -187,7 +183,7 @@ def give_up_hopeless(work: Work, use: Tools) -> int:
         .where(*waiting, File.condemned_by.is_(None))
         .limit(_AT_ONCE)
     )
-    placing.lock_blocks(work, {row.block_id for row in rows})
+    replicas.lock_blocks(work, {row.block_id for row in rows})
     return sum(_give_up(work, use, row, waiting) for row in rows)
 
 

@@ -8,21 +8,21 @@ from dynamo.db.consistency.remedies import Act
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.errors import Conflict, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.operations.hints import Hint
-from dynamo.services import site_lookup as named
+from dynamo.services import site_lookup
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item, Page, Place, page
 from dynamo.services.system_requests import SYSTEM
 
 
 @retried
-def file(use: Tools, body: asked.ScanBody, caller: Caller) -> int:
+def file(use: Tools, body: schemas.ScanBody, caller: Caller) -> int:
     """File a scan of a site. Raises Conflict while another one of it is under way."""
     with use.begin() as work:
-        site_id = named.site(work, body.site).id
+        site_id = site_lookup.site(work, body.site).id
         scans.give_up(work)
         running = None if body.dry_run else scans.open_one(work, site_id)
         if running is not None:

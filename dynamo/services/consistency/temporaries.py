@@ -13,7 +13,7 @@ from dynamo.errors import DynamoError
 from dynamo.logs import logger
 from dynamo.operations.lifecycle import OPEN
 from dynamo.services.context import Tools
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import temporary_names
 
 log = logger("consistency")
 _CHUNK = 1000
@@ -49,7 +49,7 @@ def _before(use: Tools) -> datetime | None:
 def _needed(use: Tools, site_id: int, names: Collection[str]) -> set[str]:
     """Return those names that an open transfer still writes, or has yet to verify."""
     area = use.settings.injection.area
-    owners = {name: temporaries.owner_of(name, area) for name in names}
+    owners = {name: temporary_names.owner_of(name, area) for name in names}
     keys = sorted({owner for owner in owners.values() if isinstance(owner, int)})
     is_open = Transfer.state.in_(OPEN)
     with use.begin.reading() as work:

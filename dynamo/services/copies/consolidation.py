@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import and_, false, or_, select
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
@@ -99,7 +99,7 @@ def _wanted_by(other: Wish) -> Any:
 @retried
 def _remove_scattered(use: Tools, wish: Wish, block_ids: Collection[int]) -> Refusals:
     with use.begin() as work:
-        placing.lock_blocks(work, block_ids)
+        replica_rows.lock_blocks(work, block_ids)
         found = leftovers(work, wish, use.settings.dealer)
         replicas = work.rows(found.where(BlockReplica.block_id.in_(block_ids)))
         most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import and_, case, func, select
 
 from dynamo.db import requests
-from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import switches
 from dynamo.db.tables import (
@@ -35,7 +35,7 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -
     copies are not deleted behind it.
     """
     with use.begin() as work:
-        dataset = registry.dataset(work, wish.dataset.name)
+        dataset = catalogue_names.dataset(work, wish.dataset.name)
         if dataset is None:
             return  # removed this moment: the next look at the request says so
         # asked before blocks are counted: one that closes between would be missed by both; blocks

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db import requests
-from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.tables import (
     Block,
@@ -138,7 +138,7 @@ def read(use: Tools, request_id: int) -> Wish | None:
         if request is None or request.state in ENDED or request.body.get("cycle") is not None:
             return None
         again = work.now + use.again
-        dataset = registry.dataset(work, request.dataset)
+        dataset = catalogue_names.dataset(work, request.dataset)
         if dataset is None and not request.n_files:
             _wait(work, request_id, again, "dataset-unknown", "the dataset has no file yet")
             return None

@@ -5,20 +5,17 @@ from collections.abc import Sequence
 from sqlalchemy import select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Block, Group, Request, Site
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState
 from dynamo.operations.hints import Hint
-from dynamo.services import authorization as admission
-from dynamo.services import idempotency as answers
-from dynamo.services import users
+from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Tools
 from dynamo.services.copies.request import Directory
 from dynamo.services.idempotency import Key
@@ -27,7 +24,7 @@ _WILD = frozenset("*?[")
 
 
 @retried
-def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None) -> int:
+def file(use: Tools, wanted: schemas.Copy, caller: Caller, key: Key | None = None) -> int:
     """File a copy request.
 
     It is planned at once by the policy pool and again whenever a block closes.
@@ -36,7 +33,7 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
     _check_shape(wanted, sites)
     with use.begin() as work:
         caller_id = users.ensure(work, caller.name, use.settings)
-        if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
+        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return answered
         own = _may_copy(work, use, wanted.dataset, caller)
         _check_sites(work, sites)
@@ -65,7 +62,7 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
         if consolidate:
             _supersede(work, wanted.dataset, request_id)
         if key is not None:
-            answers.claim(work, caller.name, key, request_id)
+            idempotency.claim(work, caller.name, key, request_id)
         event = Event(
             "copy-requested",
             caller.name,
@@ -84,7 +81,7 @@ def file(use: Tools, wanted: asked.Copy, caller: Caller, key: Key | None = None)
         return request_id
 
 
-def _check_shape(wanted: asked.Copy, sites: Sequence[str]) -> None:
+def _check_shape(wanted: schemas.Copy, sites: Sequence[str]) -> None:
     if not names.is_dataset(wanted.dataset):
         raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
     if not sites:
@@ -105,17 +102,17 @@ def _is_glob(site: str) -> bool:
 
 def _may_copy(work: Work, use: Tools, dataset: str, caller: Caller) -> bool:
     """Refuse who may not ask for this dataset; tell whether it is the caller's own."""
-    row = registry.dataset(work, dataset)
+    row = catalogue_names.dataset(work, dataset)
     if row is None:
         # one may ask before the first file exists
-        own = admission.namespace(use.settings).is_dataset_of(dataset, caller.name)
+        own = authorization.namespace(use.settings).is_dataset_of(dataset, caller.name)
         if not own and not caller.may_produce:
             raise NotFound(f"there is no dataset {dataset}", "dataset-unknown")
         return own
-    admission.check_owner(work, row.owner_id, caller)
+    authorization.check_owner(work, row.owner_id, caller)
     if row.status == DatasetStatus.DELETED:
         raise Conflict(f"{dataset} is being deleted", "being-deleted")
-    return admission.owner_name(work, row.owner_id) == caller.name
+    return authorization.owner_name(work, row.owner_id) == caller.name
 
 
 def _check_sites(work: Work, sites: Sequence[str]) -> None:
@@ -145,7 +142,7 @@ def _check_blocks(work: Work, dataset: str, blocks: Sequence[str] | None) -> Non
         return
     faults = []
     ids = [names.BlockName.parse(block) for block in blocks]
-    row = registry.dataset(work, dataset)
+    row = catalogue_names.dataset(work, dataset)
     known = (
         set(work.scalars(select(Block.uuid).where(Block.dataset_id == row.id)))
         if row is not None

@@ -6,10 +6,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import names as registry
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import condemnation as removal
-from dynamo.db.deletions import dispatch
+from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, File, Transfer
@@ -41,12 +40,12 @@ def withdraw(work: Work, use: Tools, request: Any, kept: Collection[int], who: s
     }
     if not blocks:
         return
-    placing.lock_blocks(work, blocks)
+    replica_rows.lock_blocks(work, blocks)
     _bequeath(work, use, request, unfinished)
     replicas = work.scalars(select(BlockReplica.id).where(*unfinished))
     order = Order(request.id, "cancelled", who)
-    removal.condemn(work, replicas, order)
-    removal.cancel_transfers(work, waiting)
+    condemnation.condemn(work, replicas, order)
+    condemnation.cancel_transfers(work, waiting)
     dispatch.announce(work, request.id, use.settings.work.batch)
 
 
@@ -55,7 +54,7 @@ def _bequeath(work: Work, use: Tools, request: Any, unfinished: Sequence[Any]) -
 
     But not what was given up: that is nobody's any more, and the heir tries it anew.
     """
-    dataset = registry.dataset(work, request.dataset)
+    dataset = catalogue_names.dataset(work, request.dataset)
     copies = requests.concerning(work, [request.dataset], [RequestKind.COPY])[RequestKind.COPY]
     if dataset is None or not copies:
         return

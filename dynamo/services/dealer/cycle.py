@@ -21,19 +21,18 @@ from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import hints
 from dynamo.policy.placement_partition import Imagined
 from dynamo.policy.placement_rules import RulesReading, of_partition, unmet
-from dynamo.services import system_requests as unasked
+from dynamo.services import system_requests
 from dynamo.services.context import Tools
-from dynamo.services.copies import request as wishes
-from dynamo.services.dealer import decisions as reckoning
-from dynamo.services.dealer import orders as enlisting
-from dynamo.services.dealer import question as asking
-from dynamo.services.dealer import site_choice as choices
+from dynamo.services.copies import request as copy_requests
+from dynamo.services.dealer import decisions as dealer_decisions
+from dynamo.services.dealer import orders, site_choice
+from dynamo.services.dealer import question as dealer_question
 from dynamo.services.dealer.orders import NOBODYS, Wanting
 from dynamo.services.dealer.proposers import voices
 from dynamo.services.dealer.question import Aim, Ground, Voiced
 from dynamo.services.leases import fence
 from dynamo.services.pagination import Item
-from dynamo.services.replication import scheduler as sending
+from dynamo.services.replication import scheduler
 from dynamo.services.replication.scheduler import Sent
 from dynamo.settings import Settings
 
@@ -57,7 +56,7 @@ def run(use: Tools, held: Held) -> Item:
     plan = decided(use.settings, seen)
     wanting = Wanting.of(seen.said)
     _keep(use, held, plan, wanting)
-    found = {"warnings": _warnings(seen), **reckoning.summary(plan)}
+    found = {"warnings": _warnings(seen), **dealer_decisions.summary(plan)}
     if not seen.dry_run:
         sent = carry_out(use, held, seen, plan, wanting)
         found["done"] = {"blocks": sent.blocks, "files": sent.files, "bytes": sent.bytes}
@@ -75,7 +74,7 @@ def look(use: Tools, held: Held) -> Seen:
     settings = use.settings
     with use.begin.snapshot() as work:
         cycle = cycles.get(work, held.id)
-        ground = asking.everything(work, settings.detox.protected_sites)
+        ground = dealer_question.everything(work, settings.detox.protected_sites)
         said = _said(work, ground, cycle.partition, settings)
         last = protections.latest(work, cycle.partition_id, ground.snapshot)
         dying = evacuation.dying_ids(work, settings.dealer.leaving)
@@ -83,7 +82,7 @@ def look(use: Tools, held: Held) -> Seen:
         stalled = _stalled(work, ground, dying)
     ground = _at_home(ground, cycle.partition, settings)
     rules = of_partition(ground.snapshot, cycle.partition)
-    question = asking.question(
+    question = dealer_question.question(
         settings,
         ground,
         Aim(cycle.partition, cycle.seed),
@@ -125,10 +124,12 @@ def _stalled(work: Work, ground: Ground, dying: Collection[int]) -> Flags:
 def _said(work: Work, ground: Ground, partition: str, settings: Settings) -> Voiced:
     """Return what people want that would come to lie in the partition."""
     known = set(ground.snapshot.datasets.ids.tolist())
-    everybody = [wish for wish in wishes.every(work, settings.dealer) if wish.dataset.id in known]
-    homes = asking.home_of(ground, everybody)
+    everybody = [
+        wish for wish in copy_requests.every(work, settings.dealer) if wish.dataset.id in known
+    ]
+    homes = dealer_question.home_of(ground, everybody)
     mine = [wish for wish, home in zip(everybody, homes, strict=True) if home == partition]
-    said = asking.voiced(work, ground, mine, settings)
+    said = dealer_question.voiced(work, ground, mine, settings)
     said.subscriptions += _growing(ground, partition, settings)
     return said
 
@@ -189,7 +190,7 @@ def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
 
 
 def _keep(use: Tools, held: Held, plan: Plan, wanting: Wanting) -> None:
-    coming = reckoning.rows(plan, wanting, use.settings.dealer.keep_refusals)
+    coming = dealer_decisions.rows(plan, wanting, use.settings.dealer.keep_refusals)
     while batch := list(islice(coming, ROWS_AT_ONCE)):
         _add(use, held, batch)
 
@@ -216,13 +217,13 @@ def carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) 
     def mine(work: Work) -> None:
         fence(work, held)
 
-    now = choices.choose(use, plan, seen.ground, seen.said, mine)
+    now = site_choice.choose(use, plan, seen.ground, seen.said, mine)
     lost = [key for key, wish in now.items() if wish is None]
-    enlisted = enlisting.enlist(plan, seen.ground, wanting.without(lost))
+    enlisted = orders.enlist(plan, seen.ground, wanting.without(lost))
     if any(one.home.request_id == NOBODYS for one in enlisted.errands):
         enlisted = enlisted.under(_request(use, held))
-    sent = sending.send(use, enlisted.errands, mine)
-    sending.change(use, enlisted.changes, sent, mine)
+    sent = scheduler.send(use, enlisted.errands, mine)
+    scheduler.change(use, enlisted.changes, sent, mine)
     _end(use, held, seen.said, sent)
     return sent
 
@@ -231,7 +232,7 @@ def carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) 
 def _request(use: Tools, held: Held) -> int:
     """File the copy under which all this goes that nobody asked for, so that it is watched."""
     with use.begin() as work:
-        request_id = unasked.file(work, use, RequestKind.COPY, cycle=held.id)
+        request_id = system_requests.file(work, use, RequestKind.COPY, cycle=held.id)
         fence(work, held, request_id=request_id)
         return request_id
 

@@ -9,11 +9,11 @@ import numpy as np
 from sqlalchemy import select
 
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.db.snapshots import loader as snapshot
-from dynamo.db.snapshots import occupancy as fillings
+from dynamo.db.snapshots import loader as snapshot_loader
+from dynamo.db.snapshots import occupancy
 from dynamo.db.snapshots.loader import EVERYTHING, Extent
 from dynamo.db.tables import Block
-from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers import source_selection
 from dynamo.dealer.question import Filled, Limits, Question, Veto
 from dynamo.dealer.requests import Subscription, Wanted
 from dynamo.dealer.requests import Wish as Asked
@@ -83,17 +83,17 @@ class Ground:
 
 def everything(work: Work, protected_sites: Collection[str]) -> Ground:
     """Read the whole inventory; the unit of work must see one moment."""
-    return _ground(work, snapshot.load(work, protected_sites), EVERYTHING)
+    return _ground(work, snapshot_loader.load(work, protected_sites), EVERYTHING)
 
 
 def narrow(work: Work, dataset_ids: Collection[int]) -> Ground:
     """Read some datasets, and how full all sites are."""
-    return _ground(work, snapshot.narrow(work, dataset_ids), Extent(dataset_ids))
+    return _ground(work, snapshot_loader.narrow(work, dataset_ids), Extent(dataset_ids))
 
 
 def _ground(work: Work, found: Snapshot, extent: Extent) -> Ground:
-    physical, projected = fillings.accounts(work, found)
-    open_blocks = fillings.open_blocks(work, found, extent)
+    physical, projected = occupancy.accounts(work, found)
+    open_blocks = occupancy.open_blocks(work, found, extent)
     return Ground(
         snapshot=found,
         partitions=read_partitions(found.partitions),
@@ -102,8 +102,8 @@ def _ground(work: Work, found: Snapshot, extent: Extent) -> Ground:
         in_parts=_in_parts(work, found, open_blocks),
         physical=physical,
         projected=projected,
-        free=fillings.free(work, found, physical.sum(axis=0)),
-        keys=fillings.partition_keys(work),
+        free=occupancy.free(work, found, physical.sum(axis=0)),
+        keys=occupancy.partition_keys(work),
     )
 
 
@@ -115,7 +115,9 @@ def _in_parts(work: Work, found: Snapshot, open_blocks: Flags) -> Flags:
     here[rows.block] = True
     keys = found.blocks.ids[candidates & here].tolist()
     known = [
-        key for some in batches(keys, _BLOCKS_AT_ONCE) for key in sources.found_in_parts(work, some)
+        key
+        for some in batches(keys, _BLOCKS_AT_ONCE)
+        for key in source_selection.found_in_parts(work, some)
     ]
     return np.isin(found.blocks.ids, known)
 

@@ -16,7 +16,7 @@ from dynamo.dealer.requests import Verdict
 from dynamo.inventory.states import ENDED
 from dynamo.operations.hints import batches
 from dynamo.services.context import Tools
-from dynamo.services.copies import request as wishes
+from dynamo.services.copies import request as copy_requests
 from dynamo.services.copies import withdrawal
 from dynamo.services.copies.request import Choice, Target, Wish
 from dynamo.services.dealer.question import Ground, Voiced
@@ -47,7 +47,7 @@ def choose(
             chosen[wish.request_id] = Choice(wish, frozenset(names), left)
             found[wish.request_id] = _decided(wish, names, instead)
     for some in batches(list(chosen), AT_ONCE):
-        lost = wishes.choose(use, {key: chosen[key] for key in some}, fence)
+        lost = copy_requests.choose(use, {key: chosen[key] for key in some}, fence)
         found |= dict.fromkeys(lost)
     return found
 

@@ -8,12 +8,10 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import names as registry
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import condemnation as removal
-from dynamo.db.deletions import dispatch
-from dynamo.db.deletions import purge as forgetting
+from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.deletions import condemnation, dispatch, purge
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import switches
@@ -81,7 +79,7 @@ def _open(use: Tools, request_id: int) -> _Open | None:
         request = requests.get(work, request_id)
         if request is None or request.state in ENDED:
             return None
-        dataset = registry.dataset(work, request.dataset)
+        dataset = catalogue_names.dataset(work, request.dataset)
         site = request.body["site"]
         site_id = (
             work.scalar(select(Site.id).where(Site.name == site)) if site is not None else None
@@ -130,7 +128,7 @@ def _meant(body: Mapping[str, Any]) -> set[str] | None:
 @retried
 def _condemn_blocks(use: Tools, request: _Open, block_ids: Sequence[int]) -> None:
     with use.begin() as work:
-        locked = placing.lock_blocks(work, block_ids)
+        locked = replica_rows.lock_blocks(work, block_ids)
         blocks = {b: row for b, row in locked.items() if row.condemned_by is None}
         if request.site_id is not None:
             whole = _last_ones(work, request, blocks)
@@ -200,14 +198,14 @@ def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any
     if not going:
         return
     files = select(File.id).where(File.block_id.in_(going))
-    quiet = removal.cancel_transfers(work, Transfer.file_id.in_(files))
+    quiet = condemnation.cancel_transfers(work, Transfer.file_id.in_(files))
     order = replace(_order(use, request), quiet=quiet, most=None)
     result = guard.condemn(
         work, [r.id for r in replicas if r.block_id in going], order, last_copies=True
     )
     take_out(work, request.id, going)
     _count(work, request.id, result.n_files)
-    forgetting.forget_blocks(work, going)
+    purge.forget_blocks(work, going)
 
 
 def take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
@@ -221,8 +219,8 @@ def take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
     for dataset in work.rows(select(Dataset.id, Dataset.owner_id).where(concerned)):
         mine = [block for block in blocks.values() if block.dataset_id == dataset.id]
         n_files, size = sum(block.n_files for block in mine), sum(block.bytes for block in mine)
-        accounts.grow(work, dataset.id, -n_files, -size)
-        accounts.refund(work, dataset.owner_id, n_files, size)
+        accounting.grow(work, dataset.id, -n_files, -size)
+        accounting.refund(work, dataset.owner_id, n_files, size)
 
 
 @retried
@@ -245,13 +243,13 @@ def _condemn_files(use: Tools, request: _Open, file_ids: Collection[int]) -> Non
         files = work.rows(
             select(File.id, File.block_id).where(File.id.in_(file_ids), File.condemned_by.is_(None))
         )
-        placing.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
+        replica_rows.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
         if files and not switches.stopped(work, switches.DELETIONS):
             ids = [row.id for row in files]
             late = guard.files_beyond(work, ids, use.settings.deletion.site_bytes)
             _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
             going = sorted(set(ids) - set(late))
-            _count(work, request.id, removal.drop(work, going, _order(use, request)))
+            _count(work, request.id, condemnation.drop(work, going, _order(use, request)))
         dispatch.announce(work, request.id, use.settings.work.batch)
 
 
@@ -337,7 +335,7 @@ def _undone(work: Work, request: Any) -> int:
     if "cycle" in body:
         going = (Cycle.id == body["cycle"], Cycle.state == RequestState.RUNNING)
         return int(work.scalar(select(func.count()).select_from(Cycle).where(*going)))
-    dataset = registry.dataset(work, request.dataset)
+    dataset = catalogue_names.dataset(work, request.dataset)
     if dataset is None:
         return 0
     if body["files"] is not None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import condemnation as removal
+from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.deletions import condemnation
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation import evacuation
@@ -86,7 +86,7 @@ def condemn(
     free = [r for r in replicas if r.id not in {*stopped, *used, *last}]
     late = beyond(work, free, order.most)
     ids = [r.id for r in free if r.id not in late]
-    n_files = removal.condemn(work, ids, order) if ids else 0
+    n_files = condemnation.condemn(work, ids, order) if ids else 0
     return Condemned(n_files, Refusals(tuple(last), tuple(used), tuple(stopped), tuple(late)))
 
 
@@ -165,6 +165,6 @@ def _last(work: Work, replicas: Collection[Any], emptied: Collection[str]) -> li
     kept: list[int] = []
     for sites in {frozenset(sites) for sites in leaving.values()}:
         blocks = [block for block, where in leaving.items() if where == sites]
-        others = placing.other_copies(work, blocks, sites | dying)
+        others = replica_rows.other_copies(work, blocks, sites | dying)
         kept += [r.id for r in replicas if r.block_id in blocks and not others.get(r.block_id)]
     return kept

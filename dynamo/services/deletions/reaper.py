@@ -8,9 +8,8 @@ from functools import partial
 from sqlalchemy import select
 
 from dynamo.db import requests
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import deletions
-from dynamo.db.deletions import purge as forgetting
+from dynamo.db.catalogue import replicas
+from dynamo.db.deletions import deletions, purge
 from dynamo.db.deletions.deletions import Claimed
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import Tallies
@@ -30,11 +29,11 @@ from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import after_failure
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
-from dynamo.services.deletions import condemnation as condemning
+from dynamo.services.deletions import condemnation
 from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
-from dynamo.services.transfers import throttler as traffic
-from dynamo.storage import probe as probing
-from dynamo.storage import temporary_names as temporaries
+from dynamo.services.transfers import throttler
+from dynamo.storage import probe as storage_probe
+from dynamo.storage import temporary_names
 from dynamo.storage.protocol import Storage
 
 log = logger("deletions")
@@ -124,12 +123,12 @@ def _discard_upload(storage: Storage, deletion: Claimed, area: str) -> None:
     """Remove what a job wrote under its temporary name and what was taken from there."""
     if deletion.upload is not None:
         storage.discard(deletion.upload)
-        storage.discard(temporaries.adopted(area, deletion.upload))
+        storage.discard(temporary_names.adopted(area, deletion.upload))
 
 
 def delete_probe(storage: Storage, lfn: str) -> bool:
     """Delete a probe; refuses any other name. Raises Invalid."""
-    if lfn.split("/")[-2] != probing.FOLDER:
+    if lfn.split("/")[-2] != storage_probe.FOLDER:
         raise Invalid(f"{lfn!r} is not the name of a probe", "name-invalid")
     return storage.delete(lfn)
 
@@ -144,7 +143,7 @@ def delete_quarantined(storage: Storage, name: str, quarantine: str) -> bool:
 @retried
 def _record(use: Tools, holder: Holder, results: Sequence[_Result]) -> int:
     with use.begin() as work:
-        placing.lock_blocks(
+        replicas.lock_blocks(
             work, {r.claimed.block_id for r in results if r.claimed.block_id is not None}
         )
         mine = claims.held_by(
@@ -155,12 +154,12 @@ def _record(use: Tools, holder: Holder, results: Sequence[_Result]) -> int:
         for result in ours:
             if result.failure is not None:
                 _put_back(work, use, result.claimed, result.failure)
-        forgetting.gone(work, gone)
+        purge.gone(work, gone)
         _count(work, gone)
         transfers.wake_at(work, {claimed.site_id for claimed in gone})
         _settle_requests(work, use, {result.claimed.request_id for result in ours})
         failed = {result.claimed.request_id for result in ours if result.failure is not None}
-        condemning.judge_all(work, failed, use.again)
+        condemnation.judge_all(work, failed, use.again)
         return len(gone)
 
 
@@ -179,7 +178,7 @@ def _learn(use: Tools, results: Sequence[_Result]) -> None:
             else Result(before.done, before.failed + 1, failure.reason, failure.detail)
         )
     with use.begin() as work:
-        again = breakers.count(work, told, traffic.rules(use), use.dice)
+        again = breakers.count(work, told, throttler.rules(use), use.dice)
         deletions.wake(work, {site for site, _ in again})
 
 
@@ -214,6 +213,6 @@ def _settle_requests(work: Work, use: Tools, request_ids: set[int]) -> None:
         .order_by(Request.id)
     ):
         if row.kind == RequestKind.DELETION:
-            condemning.judge(work, row.id, use.again)
+            condemnation.judge(work, row.id, use.again)
         elif row.kind == RequestKind.COPY:
             work.hint(Hint("plan", (row.id,), f"see whether request {row.id} has ended"))

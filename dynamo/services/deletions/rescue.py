@@ -8,17 +8,17 @@ from typing import Any, Self
 from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import condemnation as removal
+from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.deletions import condemnation
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.errors import Conflict, Full
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
 from dynamo.operations.lifecycle import State
-from dynamo.services import system_requests as unasked
+from dynamo.services import system_requests
 from dynamo.services.context import Tools
-from dynamo.services.replication import completion as completing
+from dynamo.services.replication import completion
 
 _TOUCHED = or_(Deletion.state != State.QUEUED, Deletion.lease_no > 0)
 """Once claimed, a file may be gone also where its worker died and it is queued again."""
@@ -33,7 +33,7 @@ def rescue(work: Work, use: Tools, request: Any, dataset: Any) -> None:
         .join(File, File.id == Deletion.file_id)
         .where(Deletion.request_id == request.id)
     )
-    placing.lock_blocks(work, {row.block_id for row in condemned if row.block_id is not None})
+    replica_rows.lock_blocks(work, {row.block_id for row in condemned if row.block_id is not None})
     replicas = _whole_replicas(work, request.id)
     files = _whole_files(work, request.id)
     if condemned and not replicas and not files:
@@ -45,8 +45,8 @@ def rescue(work: Work, use: Tools, request: Any, dataset: Any) -> None:
     if files:
         parts = _revive_files(work, dataset, files)
         if parts:
-            copy = unasked.file(work, use, RequestKind.COPY, cycle=0, rescue=request.id)
-            completing.send(work, use, copy, parts)
+            copy = system_requests.file(work, use, RequestKind.COPY, cycle=0, rescue=request.id)
+            completion.send(work, use, copy, parts)
     if request.body["whole"] and dataset is not None:
         status = {
             "status": DatasetStatus.VALID,
@@ -114,11 +114,11 @@ def _revive_replicas(work: Work, request: Any, replicas: Sequence[Any]) -> None:
     )
     for replica in replicas:
         # the files that had not arrived are booked again
-        accounts.shift(
+        accounting.shift(
             work,
             {(replica.site_id, replica.partition_id): (replica.block_bytes - replica.bytes, 0)},
         )
-    removal.revive_transfers(work, Transfer.replica_id.in_(ids))
+    condemnation.revive_transfers(work, Transfer.replica_id.in_(ids))
     whole = (
         Block.id.in_({replica.block_id for replica in replicas}),
         Block.condemned_by == request.id,
@@ -137,7 +137,7 @@ def _revive_replicas(work: Work, request: Any, replicas: Sequence[Any]) -> None:
         back = list(mine)
         size = sum(row.bytes for row in back)
         _charge(work, place, sum(row.n_files for row in back), size)
-    placing.settle(work, {replica.block_id for replica in replicas})
+    replica_rows.settle(work, {replica.block_id for replica in replicas})
 
 
 def _whole_files(work: Work, request_id: int) -> list[int]:
@@ -178,8 +178,8 @@ def _revive_files(work: Work, dataset: Any, file_ids: Collection[int]) -> list[i
     for one in replicas:
         _give_back(work, one)
     for one in replicas:
-        accounts.shift(work, {one.place: (sum(file.size for file in one.lacks), 0)})
-    removal.revive_transfers(work, Transfer.file_id.in_(file_ids))
+        accounting.shift(work, {one.place: (sum(file.size for file in one.lacks), 0)})
+    condemnation.revive_transfers(work, Transfer.file_id.in_(file_ids))
     size = sum(file.size for file in files)
     _charge(work, (dataset.id, dataset.owner_id), len(files), size)
     readable = {file for file, _ in lying}
@@ -262,8 +262,8 @@ def _give_back(work: Work, replica: _Revived) -> None:
 def _charge(work: Work, place: tuple[int, int | None], n_files: int, size: int) -> None:
     """Count files to a dataset and its owner again, who come as keys."""
     dataset_id, owner_id = place
-    accounts.grow(work, dataset_id, n_files, size)
-    if n_files and not accounts.charge(work, owner_id, n_files, size):
+    accounting.grow(work, dataset_id, n_files, size)
+    if n_files and not accounting.charge(work, owner_id, n_files, size):
         raise Full(
             "the user quota has no room for what would be rescued; free some first",
             "quota-exceeded",

@@ -7,30 +7,26 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import block_filling as filling
-from dynamo.db.catalogue import names as registry
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import block_filling
+from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Block, BlockReplica, Dataset
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import Hint, hints
-from dynamo.services import authorization as admission
-from dynamo.services import idempotency as answers
-from dynamo.services import site_lookup as named
-from dynamo.services import users
+from dynamo.services import authorization, idempotency, site_lookup, users
 from dynamo.services.context import Tools
 from dynamo.services.idempotency import Key
 
 
 @retried
-def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = None) -> int:
+def file(use: Tools, wanted: schemas.Deletion, caller: Caller, key: Key | None = None) -> int:
     """File a deletion.
 
     What it may not remove is refused now, and checked again under locks when it is done.
@@ -38,12 +34,12 @@ def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = N
     _check_shape(wanted)
     with use.begin() as work:
         caller_id = users.ensure(work, caller.name, use.settings)
-        if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
+        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return answered
-        dataset = registry.dataset(work, wanted.dataset)
+        dataset = catalogue_names.dataset(work, wanted.dataset)
         if dataset is None:
             raise NotFound(f"there is no dataset {wanted.dataset}", "dataset-unknown")
-        admission.check_owner(work, dataset.owner_id, caller)
+        authorization.check_owner(work, dataset.owner_id, caller)
         targets = _targets(work, dataset, wanted)
         if wanted.site is not None and not wanted.last_copy:
             _check_last(work, targets, use.settings.dealer.leaving)
@@ -67,7 +63,7 @@ def file(use: Tools, wanted: asked.Deletion, caller: Caller, key: Key | None = N
             work, Filed(RequestKind.DELETION, caller_id, wanted.dataset, body, not_before=work.now)
         )
         if key is not None:
-            answers.claim(work, caller.name, key, request_id)
+            idempotency.claim(work, caller.name, key, request_id)
         record(
             work,
             [
@@ -96,7 +92,7 @@ class _Targets:
     files: list[int] | None
 
 
-def _check_shape(wanted: asked.Deletion) -> None:
+def _check_shape(wanted: schemas.Deletion) -> None:
     if not names.is_dataset(wanted.dataset):
         raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
     if wanted.blocks is not None and wanted.lfns is not None:
@@ -113,10 +109,10 @@ def _check_shape(wanted: asked.Deletion) -> None:
         raise Invalid("last_copy goes with a site; without one all copies are removed anyway")
 
 
-def _targets(work: Work, dataset: Any, wanted: asked.Deletion) -> _Targets:
+def _targets(work: Work, dataset: Any, wanted: schemas.Deletion) -> _Targets:
     site_id = None
     if wanted.site is not None:
-        site_id = named.site(work, wanted.site).id
+        site_id = site_lookup.site(work, wanted.site).id
     blocks = _named_blocks(work, dataset, wanted.blocks) if wanted.blocks is not None else None
     files = _named_files(work, dataset, wanted.lfns) if wanted.lfns is not None else None
     return _Targets(dataset.id, site_id, blocks, files)
@@ -140,8 +136,8 @@ def _set_apart(work: Work, targets: _Targets) -> list[str] | None:
 
 def _close(work: Work, dataset_id: int, *which: ColumnElement[bool]) -> None:
     still_filled = (Block.dataset_id == dataset_id, Block.closed.is_(False), *which)
-    filling.close(
-        work, placing.lock_blocks(work, work.scalars(select(Block.id).where(*still_filled)))
+    block_filling.close(
+        work, replica_rows.lock_blocks(work, work.scalars(select(Block.id).where(*still_filled)))
     )
 
 
@@ -166,7 +162,7 @@ def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> list[int]:
     ]
     if bad:
         raise Invalid("some names are not allowed", "name-invalid", faults=bad)
-    known = registry.known_files(work, lfns)
+    known = catalogue_names.known_files(work, lfns)
     missing = [
         Fault(f"/lfns/{n}", f"is not a file of {dataset.name}", lfn)
         for n, lfn in enumerate(lfns)
@@ -186,7 +182,7 @@ def _check_last(work: Work, targets: _Targets, leaving: Collection[str]) -> None
     )
     dying = evacuation.dying_ids(work, leaving)
     blocks = [row.block_id for row in replicas]
-    others = placing.other_copies(work, blocks, {targets.site_id, *dying})
+    others = replica_rows.other_copies(work, blocks, {targets.site_id, *dying})
     last = [row.uuid for row in replicas if not others.get(row.block_id)]
     if last:
         raise Conflict(

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from dynamo.db.cycles import cycles, decisions
 from dynamo.db.cycles.cycles import Held
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.db.policies import versions as policies
+from dynamo.db.policies import versions as policy_versions
 from dynamo.db.snapshots import attributes
 from dynamo.db.snapshots import file as snapshot_file
-from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Block
 from dynamo.detox import summary as told
 from dynamo.detox.comparison import compared
@@ -32,7 +32,7 @@ from dynamo.policy.placement_rules import in_force
 from dynamo.policy.reader import Known, Reading
 from dynamo.policy.syntax import Policy
 from dynamo.services.context import Tools
-from dynamo.services.detox import executor as enacting
+from dynamo.services.detox import executor as detox_executor
 from dynamo.services.detox.executor import Piece
 from dynamo.services.leases import CycleLost
 from dynamo.services.pagination import Item
@@ -66,13 +66,13 @@ def run(use: Tools, held: Held) -> Item:
     kept = keep(use, held, plan)
     reached(Point.CYCLE_DECIDED)
     if not seen.dry_run:
-        summary["condemned"] = enacting.condemn(
+        summary["condemned"] = detox_executor.condemn(
             use, held, kept.pieces, frozenset(seen.question.snapshot.locks)
         )
-        summary["handed_over"] = enacting.hand_over(
+        summary["handed_over"] = detox_executor.hand_over(
             use, held, plan, seen.question.partitions, kept.handed
         )
-        enacting.stop_growing(use, held, plan)
+        detox_executor.stop_growing(use, held, plan)
     return {**summary, "refused": _refusals(use, held)}
 
 
@@ -83,10 +83,10 @@ def look(use: Tools, held: Held) -> Seen:
         cycle = cycles.get(work, held.id)
         text = cycle.text
         if text is None:
-            text = policies.in_force(work, cycle.partition).text
-        columns = snapshot.load(work, wanted.protected_sites)
+            text = policy_versions.in_force(work, cycle.partition).text
+        columns = snapshot_loader.load(work, wanted.protected_sites)
         if wanted.keep_snapshots:
-            columns = snapshot.with_block_names(work, columns)
+            columns = snapshot_loader.with_block_names(work, columns)
         moment = work.now.timestamp()
     partitions = read_partitions(columns.partitions)
     reading = _read(text, cycle.partition, partitions)
@@ -142,8 +142,8 @@ def keep(use: Tools, held: Held, plan: Plan) -> Kept:
     position = 0
     for some in records(plan, RECORDS_AT_ONCE):
         _add(use, held, list(rows(plan, some, _uuids(use, plan, some), position)))
-        kept.pieces += enacting.pieces(plan, some, position)
-        kept.handed |= enacting.handed(some, position)
+        kept.pieces += detox_executor.pieces(plan, some, position)
+        kept.handed |= detox_executor.handed(some, position)
         position += len(some.facts)
     return kept
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.catalogue.accounting import Most, Place
 from dynamo.db.cycles import decisions
 from dynamo.db.cycles.cycles import Held
@@ -35,13 +35,12 @@ from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
-from dynamo.services import system_requests as unasked
+from dynamo.services import system_requests
 from dynamo.services.context import Tools
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.deletions import guard
+from dynamo.services.deletions import condemnation, guard
 from dynamo.services.leases import fence
-from dynamo.services.policies import locks as latecomers
-from dynamo.services.replication import ownership as handing
+from dynamo.services.policies import locks
+from dynamo.services.replication import ownership
 from dynamo.services.replication.ownership import Heir
 from dynamo.services.system_requests import SYSTEM
 
@@ -158,7 +157,7 @@ def _batches(going: Sequence[Piece]) -> Iterator[list[Piece]]:
 def _request(use: Tools, held: Held) -> int:
     """File the deletion under which all this goes, so that it is watched and rescued like any."""
     with use.begin() as work:
-        request_id = unasked.file(work, use, RequestKind.DELETION, cycle=held.id)
+        request_id = system_requests.file(work, use, RequestKind.DELETION, cycle=held.id)
         fence(work, held, request_id=request_id)
         return request_id
 
@@ -172,13 +171,13 @@ def _condemn(
         fence(work, held, summary={"done": batch[0].position})
         if switches.stopped(work, DETOX, switches.DELETIONS):
             return None
-        blocks = placing.lock_blocks(work, [piece.block_id for piece in batch])
+        blocks = replica_rows.lock_blocks(work, [piece.block_id for piece in batch])
         there = _there(work, batch)
         datasets = {row.dataset_id for row in blocks.values()}
         lenient = _dispensable(work, held, datasets)
         grace = timedelta(hours=use.settings.deletion.grace_hours)
         most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
-        locked = latecomers.locked_since(work, datasets, seen)
+        locked = locks.locked_since(work, datasets, seen)
         done = Outcome(locked=dict.fromkeys(locked, "locked"))
         for (line, last), some in _alike(batch, blocks, lenient).items():
             ids = [one for one in (piece.replica_id for piece in some) if one in there]
@@ -234,7 +233,7 @@ def _take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
         if key not in left and block.condemned_by is None
     }
     if lost:
-        condemning.take_out(work, request_id, lost)
+        condemnation.take_out(work, request_id, lost)
 
 
 def _count(work: Work, request_id: int, done: Outcome) -> None:
@@ -308,7 +307,7 @@ def _hand_over(
             decisions.refuse(work, held.id, dict.fromkeys(positions.values(), "switched-off"))
             return 0
         partition_id = work.scalar(select(Partition.id).where(Partition.name == home))
-        n, staying = handing.hand_over(
+        n, staying = ownership.hand_over(
             work, Heir(group_id, partition_id), list(positions), DETOX, _quota_alone
         )
         decisions.refuse(work, held.id, {positions[key]: why for key, why in staying.items()})

@@ -10,7 +10,7 @@ import numpy as np
 
 from dynamo.db.cycles.decisions import COLUMNS
 from dynamo.db.snapshots import file as snapshot_file
-from dynamo.detox import summary as told
+from dynamo.detox import summary
 from dynamo.detox.decision_records import Records, records
 from dynamo.detox.engine import Question, decide
 from dynamo.detox.limits import Limits
@@ -45,7 +45,7 @@ def replay(path: Path, policy: str | None = None, partition: str | None = None) 
         "moment": moment,
         "summary": {
             "warnings": [one.show("policy") for one in reading.warnings],
-            **told.summary(plan),
+            **summary.summary(plan),
         },
         "decisions": list(_decisions(plan)),
     }

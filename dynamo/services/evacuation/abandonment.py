@@ -15,8 +15,7 @@ from dynamo.clock import rfc3339
 from dynamo.db import requests
 from dynamo.db.consistency.incidents import LOST
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.db.evacuation import evacuation, unreadable
-from dynamo.db.evacuation import watch_time as vigils
+from dynamo.db.evacuation import evacuation, unreadable, watch_time
 from dynamo.db.evacuation.unreadable import Patience, Unread
 from dynamo.db.requests import Tallies
 from dynamo.db.sites import downtimes, switches
@@ -26,9 +25,9 @@ from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
 from dynamo.operations.failures import REFUSED_THERE
 from dynamo.operations.lifecycle import State
-from dynamo.services.consistency import repair as mending
+from dynamo.services.consistency import repair
 from dynamo.services.context import Tools
-from dynamo.services.evacuation import declare_lost as declaring
+from dynamo.services.evacuation import declare_lost
 from dynamo.services.evacuation.declare_lost import By
 from dynamo.services.pagination import Item
 from dynamo.services.system_requests import SYSTEM
@@ -60,15 +59,15 @@ def forsake(use: Tools, name: str) -> None:
 def _give_up_some(use: Tools, name: str) -> bool:
     """Look for some files once more; tell whether there is more to do now."""
     site, found, fails = _unread(use, name)
-    seen = declaring.look(use, site, found, fails=fails)
-    declaring.save(use, site, seen.back)
+    seen = declare_lost.look(use, site, found, fails=fails)
+    declare_lost.save(use, site, seen.back)
     if fails and (seen.back or seen.answers):
         # it is not silent, so that its silence proves nothing: what it lacks comes out by itself
         log.warning("a dying site answers again", site=name, files=len(seen.back))
-        declaring.revive(use, site)
+        declare_lost.revive(use, site)
         return False
     by = By(SYSTEM, lambda work, one: _still(work, use, site, one))
-    lost = declaring.lose(use, site, seen.gone, by)
+    lost = declare_lost.lose(use, site, seen.gone, by)
     return lost > 0 and len(found) == AT_ONCE
 
 
@@ -80,7 +79,7 @@ def _is_due(use: Tools, name: str) -> bool:
         if site.status != SiteStatus.MORGUE:
             return False
         hindered = _hindrance(work, use, site) is not None
-        watched = vigils.keep(work, site.id, _begun(site), timedelta() if hindered else _DAY)
+        watched = watch_time.keep(work, site.id, _begun(site), timedelta() if hindered else _DAY)
         return not hindered and watched >= _time(use)
 
 
@@ -116,7 +115,7 @@ def _fail_arrivals(use: Tools, name: str) -> bool:
         here = Transfer.id.in_(ids)
         work.changed(update(Transfer).where(here).values(updated=work.now, **failed))
         for row in rows:
-            mending.tell_lost(work, row.lfn, why, dataset=row.name, site=name, bytes=row.size)
+            repair.tell_lost(work, row.lfn, why, dataset=row.name, site=name, bytes=row.size)
         tallies = Tallies()
         for row in rows:
             tallies[row.request_id].failed += 1
@@ -152,7 +151,7 @@ def _patience(work: Work, use: Tools, site_id: int) -> Patience:
     oldest = min(time, timedelta(days=retry.give_up_days) / 2)
     return Patience(
         work.now - oldest,
-        declaring.fails_since(work, site_id, work.now - time),
+        declare_lost.fails_since(work, site_id, work.now - time),
         work.now - timedelta(hours=use.settings.consistency.apart_hours),
         retry.attempts + int(oldest.total_seconds() / retry.daily_seconds / 2),
     )
@@ -202,15 +201,15 @@ def _others_answer(work: Work, use: Tools, site_id: int) -> bool:
 
 def prospect(work: Work, use: Tools, site: Any, dying: Collection[int]) -> Item | None:
     """Tell when what cannot be read at a site is given up; None = there is nothing of that kind."""
-    if site.id not in dying or not declaring.unread(work, use, site, dying, 1)[0]:
+    if site.id not in dying or not declare_lost.unread(work, use, site, dying, 1)[0]:
         return None
     if not use.settings.site.lost_days:
         return _told(None, "never by itself, as the settings say: an operator declares it lost")
     hindrance = _hindrance(work, use, site)
     if hindrance is not None:
         return _told(None, f"not now: {hindrance}")
-    rest = _time(use) - vigils.kept(work, site.id, _begun(site))
-    since = declaring.failing_since(work, site.id)
+    rest = _time(use) - watch_time.kept(work, site.id, _begun(site))
+    since = declare_lost.failing_since(work, site.id)
     first = work.now + max(rest, timedelta())
     return _told(first if since is None else max(first, since + _time(use)), "unless it answers")
 

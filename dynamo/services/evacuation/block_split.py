@@ -10,13 +10,10 @@ from typing import Any
 from sqlalchemy import and_, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import block_filling as filling
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting, block_filling, replicas
 from dynamo.db.catalogue.replicas import Home
 from dynamo.db.consistency.incidents import LOST
-from dynamo.db.deletions import condemnation as removal
-from dynamo.db.deletions import purge as forgetting
+from dynamo.db.deletions import condemnation, purge
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.db.history import Event, record
@@ -58,12 +55,12 @@ def _part(use: Tools, site: Any, block_ids: Sequence[int]) -> None:
         homes: dict[Home, list[Any]] = {}
         for file in files:
             homes.setdefault(_home(file), []).append(file)
-        removal.displace(work, [file.id for file in files])
+        condemnation.displace(work, [file.id for file in files])
         for home, members in homes.items():
             _put_in(work, use, home, members)
         _tell(work, site, files)
-        placing.settle(work, block_ids)
-        forgetting.forget_blocks(work, block_ids)
+        replicas.settle(work, block_ids)
+        purge.forget_blocks(work, block_ids)
 
 
 _COMING = aliased(BlockReplica)
@@ -114,8 +111,8 @@ def _lock(work: Work, block_ids: Sequence[int]) -> None:
     """Lock all that is changed, in the order that all keep."""
     datasets = select(Block.dataset_id).where(Block.id.in_(block_ids)).distinct()
     for dataset_id in sorted(work.scalars(datasets)):
-        accounts.grow(work, dataset_id, 0, 0)
-    placing.lock_blocks(work, block_ids)
+        accounting.grow(work, dataset_id, 0, 0)
+    replicas.lock_blocks(work, block_ids)
     files = select(File.id).where(File.block_id.in_(block_ids))
     ids = work.scalars(select(Transfer.id).where(Transfer.file_id.in_(files)))
     locked = select(Transfer.id).where(Transfer.id.in_(ids)).order_by(Transfer.id)
@@ -139,9 +136,9 @@ def _home(file: Any) -> Home:
 
 def _put_in(work: Work, use: Tools, home: Home, files: Sequence[Any]) -> None:
     """Give files a place where they were to come to, in blocks that nothing else is in."""
-    filling.close(work, filling.open_at(work, home.dataset_id, home.site_id))
-    for share in filling.fill(work, home, [file.size for file in files], limit(use.settings)):
-        filling.close(work, [share.block_id])
+    block_filling.close(work, block_filling.open_at(work, home.dataset_id, home.site_id))
+    for share in block_filling.fill(work, home, [file.size for file in files], limit(use.settings)):
+        block_filling.close(work, [share.block_id])
         members = files[share.start : share.stop]
         placed = {"block_id": share.block_id, "added": work.now}
         of_file = update(File).where(File.id.in_([file.id for file in members]))
@@ -150,7 +147,7 @@ def _put_in(work: Work, use: Tools, home: Home, files: Sequence[Any]) -> None:
         work.changed(coming.values(replica_id=share.replica_id))
     size = sum(file.size for file in files)
     # whatever the limit says: their room was kept until now
-    accounts.shift(work, {(home.site_id, home.partition_id): (size, 0)})
+    accounting.shift(work, {(home.site_id, home.partition_id): (size, 0)})
 
 
 def _tell(work: Work, site: Any, files: Sequence[Any]) -> None:

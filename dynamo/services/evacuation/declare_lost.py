@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.consistency import incidents
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation, unreadable
@@ -22,12 +22,12 @@ from dynamo.db.transfers import transfers
 from dynamo.errors import Conflict
 from dynamo.inventory.callers import Caller
 from dynamo.operations.breakers import Operation
-from dynamo.services import site_lookup as named
-from dynamo.services.consistency import repair as mending
+from dynamo.services import site_lookup
+from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers import throttler
 from dynamo.storage.protocol import Storage, StorageError
 
 MOST = 200
@@ -110,7 +110,7 @@ def save(use: Tools, site: Any, back: Sequence[Unread]) -> None:
 def revive(use: Tools, site: Any) -> None:
     """Note that a site is not silent any more: what waited for it is tried now."""
     with use.begin() as work:
-        traffic.works(work, use, (site.id, Operation.READ))
+        throttler.works(work, use, (site.id, Operation.READ))
 
 
 def lose(use: Tools, site: Any, gone: Sequence[Unread], by: By) -> int:
@@ -170,7 +170,7 @@ class _Look:
 @retried
 def _unread(use: Tools, name: str) -> tuple[Any, Sequence[Unread], bool]:
     with use.begin.reading() as work:
-        site = named.site(work, name)
+        site = site_lookup.site(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
         if site.id not in dying:
             raise Conflict(f"{name} is not being emptied: nothing there is given up", "in-use")
@@ -192,7 +192,7 @@ def _note(use: Tools, name: str, who: str, n_files: int) -> None:
 def _try_again(use: Tools, site: Any, one: Unread) -> None:
     """Let copies read it now, as nothing bad is known of it any more."""
     with use.begin() as work:
-        placing.lock_blocks(work, [one.block_id])
+        replicas.lock_blocks(work, [one.block_id])
         incidents.end_at(work, site.name, [one.lfn])
         transfers.try_again(work, one.file_id)
 
@@ -200,20 +200,20 @@ def _try_again(use: Tools, site: Any, one: Unread) -> None:
 @retried
 def _give_up(use: Tools, site: Any, one: Unread, by: By) -> bool:
     with use.begin() as work:
-        placing.lock_blocks(work, [one.block_id])
+        replicas.lock_blocks(work, [one.block_id])
         if not by.still(work, one):
             return False
         _let_go(work, use, one)
-        file = mending.still_there(work, site.id, one.lfn)
+        file = repair.still_there(work, site.id, one.lfn)
         if file is None:
             return False
         why = f"{one.reason}: {one.error}"
-        mending.mend(work, use, Bad(file, site.id, site.name, "missing", why))
-        mending.give_up_hopeless(work, use)
+        repair.mend(work, use, Bad(file, site.id, site.name, "missing", why))
+        repair.give_up_hopeless(work, use)
         return True
 
 
 def _let_go(work: Work, use: Tools, one: Unread) -> None:
     """Let copies that read the file here wait for another source, as they would after a while."""
     pinned = transfers.without_source(work, one.file_id, one.replica_id, use.again)
-    placing.pin(work, {one.replica_id: -pinned})
+    replicas.pin(work, {one.replica_id: -pinned})

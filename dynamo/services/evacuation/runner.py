@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.deletions import dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import retried
@@ -24,17 +24,14 @@ from dynamo.inventory.states import ReplicaState, RequestKind
 from dynamo.logs import logger
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
-from dynamo.services import system_requests as unasked
-from dynamo.services.consistency import repair as mending
+from dynamo.services import system_requests
+from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
 from dynamo.services.context import Tools
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.deletions import guard
-from dynamo.services.evacuation import abandonment as forsaking
-from dynamo.services.evacuation import block_split as parting
-from dynamo.services.evacuation import declare_lost as declaring
-from dynamo.services.injection import closure as closures
-from dynamo.services.replication import completion as completing
+from dynamo.services.deletions import condemnation, guard
+from dynamo.services.evacuation import abandonment, block_split, declare_lost
+from dynamo.services.injection import closure
+from dynamo.services.replication import completion
 from dynamo.services.replication.scheduler import DEALER
 from dynamo.services.system_requests import SYSTEM
 
@@ -51,8 +48,8 @@ def evacuate(use: Tools) -> None:
     sites = _dying(use)
     for site in sites:
         for block_id in _open_blocks(use, site.id):
-            closures.close_block(use, block_id)
-        parting.part(use, site, MOST)
+            closure.close_block(use, block_id)
+        block_split.part(use, site, MOST)
         _complete_parts(use, site)
         going = _dispensable(use, site.id)
         if going:
@@ -64,14 +61,14 @@ def evacuate(use: Tools) -> None:
             _judge(use, request_id)
         _mend(use, site)
     for site in sites:  # storages are asked here, and some are silent: all else comes first
-        forsaking.forsake(use, site.name)
+        abandonment.forsake(use, site.name)
 
 
 def _complete_parts(use: Tools, site: Any) -> None:
     """Bring the rest where a site that stays has a part: no cycle sends a block there again."""
     parts = _parts(use, site.id)
     if parts:
-        completing.bring(use, _copy(use, site.name), parts)
+        completion.bring(use, _copy(use, site.name), parts)
 
 
 @retried
@@ -80,14 +77,14 @@ def _parts(use: Tools, site_id: int) -> list[int]:
         if switches.stopped(work, DEALER):
             return []
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
-        return completing.abandoned(work, site_id, dying, MOST)
+        return completion.abandoned(work, site_id, dying, MOST)
 
 
 @retried
 def _copy(use: Tools, site: str) -> int:
     """File the copy under which the rest of parts comes, which is watched like those of cycles."""
     with use.begin() as work:
-        return unasked.file(work, use, RequestKind.COPY, cycle=0, **{CAUSE: site})
+        return system_requests.file(work, use, RequestKind.COPY, cycle=0, **{CAUSE: site})
 
 
 def _mend(use: Tools, site: Any) -> None:
@@ -102,8 +99,8 @@ def _mend(use: Tools, site: Any) -> None:
     if n_bad > min(most, numbers.max_files):
         log.warning("too many files are bad at a dying site", site=site.name, files=n_bad)
         return
-    seen = declaring.look(use, site, [one.file for one in bad], fails=False)
-    declaring.save(use, site, seen.back)
+    seen = declare_lost.look(use, site, [one.file for one in bad], fails=False)
+    declare_lost.save(use, site, seen.back)
     for one in bad:
         if one.file in seen.gone:
             _mend_one(use, site, one)
@@ -120,12 +117,12 @@ def _bad(use: Tools, site: Any, patience: timedelta) -> tuple[Sequence[Unreadabl
 @retried
 def _mend_one(use: Tools, site: Any, bad: Unreadable) -> None:
     with use.begin() as work:
-        placing.lock_blocks(work, [bad.file.block_id])
+        replicas.lock_blocks(work, [bad.file.block_id])
         told = bad.incident
-        file = mending.still_there(work, site.id, told.lfn)
+        file = repair.still_there(work, site.id, told.lfn)
         if file is not None:
-            mending.mend(work, use, Bad(file, site.id, site.name, told.kind, told.detail or ""))
-            mending.give_up_hopeless(work, use)
+            repair.mend(work, use, Bad(file, site.id, site.name, told.kind, told.detail or ""))
+            repair.give_up_hopeless(work, use)
 
 
 @retried
@@ -153,7 +150,7 @@ def _dispensable(use: Tools, site_id: int) -> Sequence[Any]:
 def _request(use: Tools, site: str) -> int:
     """File the deletion under which all this goes, so that it is watched and rescued like any."""
     with use.begin() as work:
-        return unasked.file(work, use, RequestKind.DELETION, **{CAUSE: site})
+        return system_requests.file(work, use, RequestKind.DELETION, **{CAUSE: site})
 
 
 @retried
@@ -163,7 +160,7 @@ def _condemn(use: Tools, site_id: int, request_id: int, some: Sequence[Any]) -> 
         leaving = use.settings.dealer.leaving
         if site_id not in evacuation.dying_ids(work, leaving):
             return
-        placing.lock_blocks(work, [row.block_id for row in some])
+        replicas.lock_blocks(work, [row.block_id for row in some])
         grace = timedelta(hours=use.settings.deletion.grace_hours)
         most = use.settings.deletion.site_bytes
         order = Order(request_id, CAUSE, SYSTEM, grace, most=most, leaving=leaving)
@@ -185,4 +182,4 @@ def _condemn(use: Tools, site_id: int, request_id: int, some: Sequence[Any]) -> 
 @retried
 def _judge(use: Tools, request_id: int) -> None:
     with use.begin() as work:
-        condemning.judge(work, request_id, use.again)
+        condemnation.judge(work, request_id, use.again)

@@ -13,18 +13,17 @@ from dynamo.clock import rfc3339
 from dynamo.db.consistency import incidents
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation import evacuation
-from dynamo.db.evacuation import progress as hindrances
+from dynamo.db.evacuation import progress as evacuation_progress
 from dynamo.db.evacuation.progress import Looked
 from dynamo.db.sites import switches
 from dynamo.db.tables import Incident
 from dynamo.inventory.states import SiteKind
-from dynamo.services import site_lookup as named
+from dynamo.services import site_lookup
 from dynamo.services.context import Tools
-from dynamo.services.evacuation import abandonment as forsaking
-from dynamo.services.evacuation import declare_lost as declaring
+from dynamo.services.evacuation import abandonment, declare_lost
 from dynamo.services.pagination import Item
 from dynamo.services.replication.scheduler import DEALER
-from dynamo.services.requests import forecast as forecasts
+from dynamo.services.requests import forecast
 
 SHOWN = 100
 """What is stuck, of each kind, and blocks of one owner that would be lost: so many are named."""
@@ -46,12 +45,12 @@ _REMEDIES = {"not-valid": ": make it valid again, or delete it"}
 def show(use: Tools, name: str) -> Item:
     """Tell how far the evacuation of a site is. Raises NotFound."""
     with use.begin.reading() as work:
-        site = named.site(work, name)
+        site = site_lookup.site(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
-        looked = hindrances.look(work, site.id, dying)
-        sums = hindrances.summed(work, looked)
-        n_files, size = hindrances.resting(work, looked)
-        refused = sums.get(hindrances.REFUSED, (0, 0, 0))
+        looked = evacuation_progress.look(work, site.id, dying)
+        sums = evacuation_progress.summed(work, looked)
+        n_files, size = evacuation_progress.resting(work, looked)
+        refused = sums.get(evacuation_progress.REFUSED, (0, 0, 0))
         end = _end(work, use, site, sums)
         left = _sum(list(sums.values()))
         return {
@@ -70,7 +69,7 @@ def show(use: Tools, name: str) -> Item:
             ),
             "stuck": {"files": n_files + refused[1], "bytes": size + refused[2]},
             "problems": [*_refused(work, looked), *_files(work, looked)],
-            "given_up": forsaking.prospect(work, use, site, dying),
+            "given_up": abandonment.prospect(work, use, site, dying),
             "expected_end": None if end is None or not left["bytes"] else rfc3339(end),
         }
 
@@ -78,7 +77,7 @@ def show(use: Tools, name: str) -> Item:
 def losses(use: Tools, name: str) -> Item:
     """Tell what would be lost with a site, by owner, and where the rest is. Raises NotFound."""
     with use.begin.reading() as work:
-        site = named.site(work, name)
+        site = site_lookup.site(work, name)
         dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
         elsewhere = evacuation.complete_elsewhere(work, site.id, dying)
         owners: dict[str, _Owner] = {}
@@ -98,7 +97,7 @@ def losses(use: Tools, name: str) -> Item:
 
 def _unread(work: Work, use: Tools, site: Any, dying: Collection[int]) -> Item:
     """Tell what `declaring` would give up, as far as is known without looking at the site."""
-    found = declaring.unread(work, use, site, dying, COUNTED)[0] if site.id in dying else ()
+    found = declare_lost.unread(work, use, site, dying, COUNTED)[0] if site.id in dying else ()
     return {
         "files": len(found),
         "bytes": sum(one.size for one in found),
@@ -148,15 +147,15 @@ def _sum(rows: Sequence[Sequence[int]]) -> Item:
 
 def _refused(work: Work, looked: Looked) -> list[Item]:
     """Tell of which datasets the last cycle has copied nothing, and why."""
-    rows = hindrances.refusals(work, looked, SHOWN)
-    said = hindrances.decisions(work, looked, [row.dataset for row in rows])
+    rows = evacuation_progress.refusals(work, looked, SHOWN)
+    said = evacuation_progress.decisions(work, looked, [row.dataset for row in rows])
     return [
         {
             "lfn": None,
             "bytes": int(row.size),
             "dataset": row.dataset,
             "to": None,
-            "state": hindrances.REFUSED,
+            "state": evacuation_progress.REFUSED,
             "reason": reason,
             "detail": detail + _REMEDIES.get(reason, ""),
             "next_try": None,
@@ -173,8 +172,8 @@ def _shut(partition: str) -> tuple[str, str]:
 def _files(work: Work, looked: Looked) -> list[Item]:
     """Tell which files cannot be brought away, and which not deleted, and why."""
     lost = _lost_of(work, looked.site_id)
-    brought = hindrances.transfers(work, looked, SHOWN)
-    deleted = hindrances.deletions(work, looked, SHOWN)
+    brought = evacuation_progress.transfers(work, looked, SHOWN)
+    deleted = evacuation_progress.deletions(work, looked, SHOWN)
     return [
         *(_file(row, row.destination, lost) for row in brought),
         *(_file(row, None, {}) for row in deleted),
@@ -236,7 +235,7 @@ def _brought(work: Work, site_id: int, waiting: int, moving: int) -> timedelta |
         return None if waiting or moving else timedelta()
     whole = size + waiting
     parts = {(site_id, to): part * whole // size for to, part in under_way.items()}
-    return forecasts.lasting(work, parts)
+    return forecast.lasting(work, parts)
 
 
-_NOT_BY_ITSELF = ("stuck", hindrances.REFUSED, "arriving")
+_NOT_BY_ITSELF = ("stuck", evacuation_progress.REFUSED, "arriving")

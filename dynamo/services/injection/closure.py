@@ -10,17 +10,15 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import block_filling as filling
-from dynamo.db.catalogue import names as registry
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import purge as forgetting
+from dynamo.db.catalogue import block_filling, replicas
+from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.deletions import purge
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Block, BlockReplica, Dataset, File, Request, Transfer
 from dynamo.errors import Conflict, Invalid, NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import (
     ENDED,
@@ -33,9 +31,7 @@ from dynamo.inventory.states import (
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.points import Point, reached
-from dynamo.services import authorization as admission
-from dynamo.services import idempotency as answers
-from dynamo.services import users
+from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Tools
 from dynamo.services.idempotency import Key
 
@@ -43,18 +39,18 @@ _ARRIVALS = (TransferKind.PULL, TransferKind.UPLOAD)
 
 
 @retried
-def file(use: Tools, wanted: asked.Closure, caller: Caller, key: Key | None = None) -> int:
+def file(use: Tools, wanted: schemas.Closure, caller: Caller, key: Key | None = None) -> int:
     """File a closure: from its commit on the dataset takes no more files."""
     if not names.is_dataset(wanted.dataset):
         raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
     with use.begin() as work:
         caller_id = users.ensure(work, caller.name, use.settings)
-        if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
+        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return answered
-        dataset = registry.dataset(work, wanted.dataset)
+        dataset = catalogue_names.dataset(work, wanted.dataset)
         if dataset is None:
             raise NotFound(f"there is no dataset {wanted.dataset}", "dataset-unknown")
-        admission.check_owner(work, dataset.owner_id, caller)
+        authorization.check_owner(work, dataset.owner_id, caller)
         if dataset.status == DatasetStatus.DELETED:
             raise Conflict(f"{wanted.dataset} is being deleted", "being-deleted")
         # first of all: who injects holds the dataset and waits for the user whom a request names
@@ -67,7 +63,7 @@ def file(use: Tools, wanted: asked.Closure, caller: Caller, key: Key | None = No
         )
         request_id = requests.add(work, filed)
         if key is not None:
-            answers.claim(work, caller.name, key, request_id)
+            idempotency.claim(work, caller.name, key, request_id)
         record(
             work, [Event("closure-requested", caller.name, wanted.dataset, request_id=request_id)]
         )
@@ -88,11 +84,11 @@ def close(use: Tools, request_ids: Sequence[int]) -> None:
 def close_block(use: Tools, block_id: int) -> None:
     """Close one block, wherever it stands; the copies that wait for closed blocks are told."""
     with use.begin() as work:
-        locked = placing.lock_blocks(work, [block_id])
+        locked = replicas.lock_blocks(work, [block_id])
         if block_id not in locked or locked[block_id].closed:
             return
-        filling.close(work, [block_id])
-        forgetting.forget_blocks(work, [block_id])
+        block_filling.close(work, [block_id])
+        purge.forget_blocks(work, [block_id])
         named = (
             select(Dataset.name, Block.uuid)
             .join(Block, Block.dataset_id == Dataset.id)
@@ -124,7 +120,7 @@ def close_idle(use: Tools, limit: int = 1000) -> int:
 @retried
 def _idle(use: Tools, limit: int) -> list[int]:
     with use.begin.reading() as work:
-        return filling.idle_blocks(
+        return block_filling.idle_blocks(
             work, work.now - timedelta(hours=use.settings.block.idle_hours), limit
         )
 
@@ -135,8 +131,8 @@ def _open_blocks(use: Tools, request_id: int) -> list[int]:
         request = requests.get(work, request_id)
         if request is None or request.state in ENDED:
             return []
-        dataset = registry.dataset(work, request.dataset)
-        return filling.open_blocks(work, dataset.id) if dataset is not None else []
+        dataset = catalogue_names.dataset(work, request.dataset)
+        return block_filling.open_blocks(work, dataset.id) if dataset is not None else []
 
 
 @retried
@@ -145,7 +141,7 @@ def _judge(use: Tools, request_id: int) -> None:
         request = requests.locked(work, request_id)
         if request is None or request.state in ENDED:
             return
-        dataset = registry.dataset(work, request.dataset)
+        dataset = catalogue_names.dataset(work, request.dataset)
         if dataset is None:
             requests.end(work, request_id, RequestState.DONE)
             return

@@ -12,23 +12,21 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import block_filling as filling
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting, block_filling
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.catalogue.replicas import Home
-from dynamo.db.deletions import condemnation as removal
-from dynamo.db.deletions import purge as forgetting
+from dynamo.db.deletions import condemnation, purge
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Deletion, File, Transfer
 from dynamo.db.transfers import transfers
 from dynamo.errors import Conflict, Fault
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.lifecycle import State
-from dynamo.services.accounts import unique_share as watch
+from dynamo.services.accounts import unique_share
 from dynamo.services.accounts.charging import charge, limit
 from dynamo.services.context import Tools
 from dynamo.services.injection import validation
@@ -56,7 +54,7 @@ class _Waiting:
     """A file of the call that is registered and has not come."""
 
     number: int
-    new: asked.InjectedFile
+    new: schemas.InjectedFile
     row: Any
     """What is known of it and of its transfer."""
     site: Candidate
@@ -216,8 +214,8 @@ def _check_idle(changing: Sequence[_Waiting]) -> None:
 def _lock(work: Work, batch: Batch, changing: Sequence[_Waiting]) -> None:
     """Lock what is changed, in the order that all keep; nothing may have moved meanwhile."""
     if any(one.is_placed_anew for one in changing):
-        accounts.grow(work, batch.dataset.id, 0, 0)
-    placing.lock_blocks(work, {one.row.block_id for one in changing} - {None})
+        accounting.grow(work, batch.dataset.id, 0, 0)
+    replica_rows.lock_blocks(work, {one.row.block_id for one in changing} - {None})
     states = {one.row.transfer_id: one.row.state for one in changing}
     locked = select(Transfer.id, Transfer.state).where(Transfer.id.in_(states))
     if dict(work.rows(locked.order_by(Transfer.id).with_for_update())) != states:
@@ -233,7 +231,7 @@ def _destinations(
     if moving:
         _check_not_leaving(work, moving)
         partition = batch.dataset.partition_id
-        alarming = watch.alarming(work, use.settings.user, partition)
+        alarming = unique_share.alarming(work, use.settings.user, partition)
         chosen = choose(work, batch.sites, partition, sum(one.size for one in moving), alarming)
         places[chosen.id] = (chosen, moving)
     for one in changing:
@@ -273,17 +271,17 @@ def _place(
     dataset = batch.dataset
     _take_out(work, site, [one.row for one in some if one.row.block_id is not None])
     late = [one.size for one in some if one.row.block_id is None]
-    accounts.grow(work, dataset.id, 0, sum(late))
+    accounting.grow(work, dataset.id, 0, sum(late))
     home = Home(dataset.id, site.id, dataset.partition_id, dataset.group_id)
     replicas: dict[int, int] = {}
-    for share in filling.fill(work, home, [one.size for one in some], limit(use.settings)):
+    for share in block_filling.fill(work, home, [one.size for one in some], limit(use.settings)):
         if not dataset.is_open:
             # registered before the closure: it still gets its place, in a block that closes with it
-            filling.close(work, [share.block_id])
+            block_filling.close(work, [share.block_id])
         members = some[share.start : share.stop]
         _put_in(work, share.block_id, members)
         replicas |= {one.row.id: share.replica_id for one in members}
-    if not accounts.book(work, (site.id, dataset.partition_id), sum(one.size for one in some)):
+    if not accounting.book(work, (site.id, dataset.partition_id), sum(one.size for one in some)):
         raise Again("the site filled up meanwhile")
     charge(work, dataset.owner_id, 0, sum(late))
     return replicas
@@ -292,7 +290,7 @@ def _place(
 def _take_out(work: Work, site: Candidate, files: Sequence[Any]) -> None:
     """Take files out of their blocks; nobody waits at other sites for what comes to this one."""
     ids = [file.id for file in files]
-    removal.displace(work, ids)
+    condemnation.displace(work, ids)
     transfers.forget_ended(work, site.id, ids)
 
 
@@ -304,8 +302,8 @@ def _put_in(work: Work, block_id: int, members: Sequence[_Waiting]) -> None:
 
 def _leave(work: Work, block_ids: Collection[int]) -> None:
     """Complete what lacked only files that have left; forget closed blocks that are empty now."""
-    placing.settle(work, block_ids)
-    forgetting.forget_blocks(work, block_ids)
+    replica_rows.settle(work, block_ids)
+    purge.forget_blocks(work, block_ids)
 
 
 # --- transfers -----------------------------------------------------------------------------------

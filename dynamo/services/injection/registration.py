@@ -7,21 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import block_filling as filling
-from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import accounting, block_filling
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue.replicas import Home
-from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Filed
 from dynamo.db.tables import Transfer
 from dynamo.errors import Conflict
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.lifecycle import State
-from dynamo.services.accounts import unique_share as watch
+from dynamo.services.accounts import unique_share
 from dynamo.services.accounts.charging import charge, limit
 from dynamo.services.context import Tools
 from dynamo.services.injection import validation
@@ -35,7 +34,7 @@ class Batch:
 
     dataset: Any
     caller: Caller
-    wanted: asked.Injection
+    wanted: schemas.Injection
 
     @property
     def sites(self) -> list[str]:
@@ -43,7 +42,7 @@ class Batch:
         return [self.wanted.site] if isinstance(self.wanted.site, str) else list(self.wanted.site)
 
 
-_Keyed = list[tuple[int, asked.InjectedFile]]
+_Keyed = list[tuple[int, schemas.InjectedFile]]
 """Files with the keys of their rows."""
 
 
@@ -53,13 +52,13 @@ class Registered:
 
     request_id: int
     site: Candidate
-    files: Sequence[asked.InjectedFile]
+    files: Sequence[schemas.InjectedFile]
     uploads: dict[str, str]
     """The temporary names of those files that their job writes itself."""
 
 
 def register(
-    work: Work, use: Tools, batch: Batch, fresh: Sequence[asked.InjectedFile], filed: Filed
+    work: Work, use: Tools, batch: Batch, fresh: Sequence[schemas.InjectedFile], filed: Filed
 ) -> Registered:
     """Register new files and their request, book their bytes at the first site that can take them.
 
@@ -74,22 +73,22 @@ def register(
     unsized = [new for new in fresh if new.size is None]
     placing = {new.lfn for new in fresh}
     size = sum(new.size or 0 for new in sized)
-    alarming = watch.alarming(work, use.settings.user, dataset.partition_id)
+    alarming = unique_share.alarming(work, use.settings.user, dataset.partition_id)
     site = choose(work, batch.sites, dataset.partition_id, size, alarming)
     validation.check_sources(
         [(n, new) for n, new in enumerate(batch.wanted.files) if new.lfn in placing], site
     )
-    if not accounts.grow_open(work, dataset.id, len(fresh), size):
+    if not accounting.grow_open(work, dataset.id, len(fresh), size):
         raise Again("the dataset was closed meanwhile")
     home = Home(dataset.id, site.id, dataset.partition_id, dataset.group_id)
-    shares = filling.fill(work, home, [new.size or 0 for new in sized], limit(use.settings))
+    shares = block_filling.fill(work, home, [new.size or 0 for new in sized], limit(use.settings))
     added: list[tuple[int | None, _Keyed]] = [
         (one.replica_id, _add_files(work, dataset.id, one.block_id, sized[one.start : one.stop]))
         for one in shares
     ]
     if unsized:
         added.append((None, _add_files(work, dataset.id, None, unsized)))
-    if not accounts.book(work, (site.id, dataset.partition_id), size):
+    if not accounting.book(work, (site.id, dataset.partition_id), size):
         raise Again("the site filled up meanwhile")
     charge(work, dataset.owner_id, len(fresh), size)
     request_id = requests.add(work, filed)
@@ -111,10 +110,10 @@ def register(
 
 
 def _add_files(
-    work: Work, dataset_id: int, block_id: int | None, files: Sequence[asked.InjectedFile]
+    work: Work, dataset_id: int, block_id: int | None, files: Sequence[schemas.InjectedFile]
 ) -> _Keyed:
     told = [(new.lfn, new.size, new.adler32) for new in files]
-    keys = registry.add_files(work, dataset_id, block_id, told)
+    keys = catalogue_names.add_files(work, dataset_id, block_id, told)
     return list(zip(keys, files, strict=True))
 
 
@@ -131,7 +130,7 @@ class Transfers:
     def add(
         self,
         replica_id: int | None,
-        files: Sequence[tuple[int, asked.InjectedFile]],
+        files: Sequence[tuple[int, schemas.InjectedFile]],
         uploads: dict[str, str],
     ) -> None:
         """Add those of new files (with their keys) to one replica."""
@@ -147,7 +146,7 @@ class Transfers:
                     "created": self.work.now,
                     **self.fresh(pull=rows is pulled),
                 }
-                bulk.insert(self.work, Transfer, shared, ("file_id", column), rows)
+                bulk_insert.insert(self.work, Transfer, shared, ("file_id", column), rows)
 
     def fresh(self, *, pull: bool) -> dict[str, Any]:
         """Return the values of a transfer that nobody has tried yet."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import names as registry
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Again, Work, retried
 from dynamo.db.requests import Filed
 from dynamo.db.sites import switches
@@ -22,24 +22,22 @@ from dynamo.errors import (
     Invalid,
     NotFound,
 )
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState, TransferKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State
-from dynamo.services import authorization as admission
-from dynamo.services import idempotency as answers
-from dynamo.services import users
+from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Tools
 from dynamo.services.idempotency import Key
 from dynamo.services.injection import rebooking, validation
 from dynamo.services.injection.rebooking import GIVEN_UP, Rebooked
 from dynamo.services.injection.registration import Batch, Registered, register
 from dynamo.services.injection.site_selection import Candidate
-from dynamo.services.requests import views as shown
+from dynamo.services.requests import views as request_views
 
 
-def file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None = None) -> int:
+def file(use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None = None) -> int:
     """Register files, or say of known ones how they are; return the request's id.
 
     Names, ownership, uniqueness and both quotas are checked in the transaction that registers: all
@@ -49,7 +47,7 @@ def file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None = 
 
 
 def hand_over(
-    use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None = None
+    use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None = None
 ) -> dict[str, object]:
     """Register files as `file` does and return the request object.
 
@@ -59,11 +57,13 @@ def hand_over(
     filed = _prepared(use, wanted, caller, key)
     registered = filed.registered
     if registered is None or len(registered.files) < len(wanted.files):
-        return shown.show(use, RequestKind.INJECTION, filed.request_id)
+        return request_views.show(use, RequestKind.INJECTION, filed.request_id)
     site = registered.site
     pfn = use.storages.at(site.url, site.rules).pfn
     files = [
-        shown.file_object(site.name, pfn, new.lfn, State.QUEUED, registered.uploads.get(new.lfn))
+        request_views.file_object(
+            site.name, pfn, new.lfn, State.QUEUED, registered.uploads.get(new.lfn)
+        )
         for new in registered.files
     ]
     return {**filed.told, "files": files}
@@ -87,7 +87,7 @@ class _Done:
         return [(self.registered.site, first), *self.rebooked.uploads]
 
 
-def _prepared(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) -> _Done:
+def _prepared(use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None) -> _Done:
     validation.check_shape(wanted, use.settings)
     validation.check_scopes([new.lfn for new in wanted.files], caller, "/files/{}/lfn")
     filed = _file(use, wanted, caller, key)
@@ -99,10 +99,10 @@ def _prepared(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | No
 
 
 @retried
-def _file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) -> _Done:
+def _file(use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None) -> _Done:
     with use.begin() as work:
         caller_id = users.ensure(work, caller.name, use.settings)
-        if key is not None and (answered := answers.find(work, caller.name, key)) is not None:
+        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return _Done(answered, {}, None, Rebooked())
         if switches.stopped(work, switches.INJECTION):
             raise Conflict(
@@ -111,10 +111,10 @@ def _file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) 
         dataset = _dataset(work, use, wanted.dataset, caller, caller_id)
         validation.check_names(
             wanted.files,
-            admission.namespace(use.settings),
+            authorization.namespace(use.settings),
             dataset.owner,
         )
-        known = registry.known_files(work, [new.lfn for new in wanted.files])
+        known = catalogue_names.known_files(work, [new.lfn for new in wanted.files])
         validation.check_known(wanted.files, known, dataset.id)
         fresh = [new for new in wanted.files if new.lfn not in known]
         batch = Batch(dataset, caller, wanted)
@@ -124,10 +124,10 @@ def _file(use: Tools, wanted: asked.Injection, caller: Caller, key: Key | None) 
         request_id = registered.request_id if registered else requests.add(work, filed)
         rebooking.sign(work, rebooked, request_id)
         if key is not None:
-            answers.claim(work, caller.name, key, request_id)
+            idempotency.claim(work, caller.name, key, request_id)
         text = f"inject {len(fresh)} files, request {request_id}"
         work.hint(Hint("inject", (request_id, *sorted(rebooked.requests)), text))
-        told = shown.as_filed(filed, request_id, caller.name, work.now)
+        told = request_views.as_filed(filed, request_id, caller.name, work.now)
         return _Done(request_id, told, registered, rebooked)
 
 
@@ -138,8 +138,8 @@ def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Ca
         request = requests.get(work, request_id)
         if request is None or request.kind != RequestKind.INJECTION:
             raise NotFound(f"there is no injection {request_id}")
-        admission.check_owner(work, request.owner_id, caller)
-        rows = registry.arrivals(work, request_id, request.body.get("known", []))
+        authorization.check_owner(work, request.owner_id, caller)
+        rows = catalogue_names.arrivals(work, request_id, request.body.get("known", []))
         booked = {row.lfn: row.id for row in rows if row.kind == TransferKind.UPLOAD}
         if _booking_has_ended(work, request, rows, lfns):
             raise Conflict(
@@ -204,21 +204,21 @@ def _booking_has_ended(
         return False
     known = request.body.get("known", [])
     failed = request.state in (RequestState.FAILED, RequestState.CANCELLED)
-    return failed or (bool(known) and registry.still_there(work, known) < len(known))
+    return failed or (bool(known) and catalogue_names.still_there(work, known) < len(known))
 
 
 def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) -> Any:
     """Return the dataset's row, registered now if the caller may own a dataset of this name."""
-    row = registry.dataset(work, name)
+    row = catalogue_names.dataset(work, name)
     if row is not None:
         if row.status not in (DatasetStatus.VALID, DatasetStatus.PRODUCTION):
             raise Conflict(
                 f"{name} is {row.status}; it takes no files",
                 "being-deleted" if row.status == DatasetStatus.DELETED else "dataset-closed",
             )
-        admission.check_owner_named(row.owner, caller)
+        authorization.check_owner_named(row.owner, caller)
         return row
-    own = admission.namespace(use.settings).is_dataset_of(name, caller.name)
+    own = authorization.namespace(use.settings).is_dataset_of(name, caller.name)
     if not own and not caller.may_produce:
         shape = use.settings.user.dataset_pattern.replace("{user}", caller.name).replace(
             "{part}", "…"
@@ -226,9 +226,9 @@ def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) 
         raise Forbidden(f"a dataset of {caller.name} is named {shape}", "not-your-namespace")
     partition = use.settings.user.partition if own else "Production"
     group = use.settings.user.group if own else "production"
-    registry.add_dataset(
+    catalogue_names.add_dataset(
         work,
-        registry.NewDataset(
+        catalogue_names.NewDataset(
             name,
             caller_id if own else None,
             int(work.scalar(select(Partition.id).where(Partition.name == partition))),
@@ -238,7 +238,7 @@ def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) 
     waiting = requests.concerning(work, [name], [RequestKind.COPY])[RequestKind.COPY]
     if waiting:
         work.hint(Hint("plan", tuple(waiting), f"plan copies of {name}, just registered"))
-    return registry.dataset(work, name)
+    return catalogue_names.dataset(work, name)
 
 
 def _request(

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynamo.errors import Conflict, Fault, Forbidden, Invalid
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.ownership import Namespace, outside
 from dynamo.inventory.scopes import CREATE
@@ -14,7 +13,7 @@ from dynamo.settings import Settings
 from dynamo.storage.sources import check_source
 
 
-def check_shape(wanted: asked.Injection, settings: Settings) -> None:
+def check_shape(wanted: schemas.Injection, settings: Settings) -> None:
     """Refuse what no inventory need be asked about. Raises Invalid."""
     if not names.is_dataset(wanted.dataset):
         raise Invalid(
@@ -44,7 +43,7 @@ def check_shape(wanted: asked.Injection, settings: Settings) -> None:
     _check_files(wanted.files)
 
 
-def _check_files(files: Sequence[asked.InjectedFile]) -> None:
+def _check_files(files: Sequence[schemas.InjectedFile]) -> None:
     faults: list[Fault] = []
     seen: set[str] = set()
     for n, new in enumerate(files):
@@ -63,7 +62,7 @@ def _check_files(files: Sequence[asked.InjectedFile]) -> None:
 
 
 def check_names(
-    files: Sequence[asked.InjectedFile], reserved: Namespace, owner: str | None
+    files: Sequence[schemas.InjectedFile], reserved: Namespace, owner: str | None
 ) -> None:
     """Refuse names that the owner of the dataset may not use. Raises Forbidden."""
     refused = outside([new.lfn for new in files], reserved, owner)
@@ -88,7 +87,7 @@ def check_scopes(lfns: Sequence[str], caller: Caller, pointer: str) -> None:
 
 
 def check_known(
-    files: Sequence[asked.InjectedFile], known: dict[str, Any], dataset_id: int
+    files: Sequence[schemas.InjectedFile], known: dict[str, Any], dataset_id: int
 ) -> None:
     """Refuse names that are registered with other values, or leaving. Raises Conflict."""
     faults: list[Fault] = []
@@ -116,7 +115,7 @@ def check_known(
         raise Conflict("some names are taken", reason, faults=faults)
 
 
-def check_sources(files: Sequence[tuple[int, asked.InjectedFile]], site: Candidate) -> None:
+def check_sources(files: Sequence[tuple[int, schemas.InjectedFile]], site: Candidate) -> None:
     """Refuse sources that may not be read at the site. Raises Forbidden."""
     faults: list[Fault] = []
     for n, new in files:

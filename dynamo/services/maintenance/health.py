@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dynamo.clock import rfc3339
 from dynamo.db.sites import breakers, feeds
 from dynamo.db.tables import Deletion, Transfer
-from dynamo.db.views import heartbeats as pulses
+from dynamo.db.views import heartbeats
 from dynamo.errors import Unavailable
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item
@@ -86,7 +86,7 @@ def _beat(use: Tools) -> bool | None:
     silence = timedelta(seconds=_MISSED * use.settings.work.sweep_seconds)
     try:
         with use.begin.reading() as work:
-            at = pulses.at(work, BEAT)
+            at = heartbeats.at(work, BEAT)
             return at is not None and work.now - at <= silence
     except SQLAlchemyError:
         return None
@@ -115,8 +115,8 @@ def load(use: Tools) -> Load:
     """Count files and unfinished work."""
     with use.begin.reading() as work:
         return Load(
-            pulses.files(work),
-            {kind: pulses.unfinished(work, table) for kind, table in _OPERATIONS.items()},
-            {kind: pulses.oldest_due(work, table) for kind, table in _OPERATIONS.items()},
+            heartbeats.files(work),
+            {kind: heartbeats.unfinished(work, table) for kind, table in _OPERATIONS.items()},
+            {kind: heartbeats.oldest_due(work, table) for kind, table in _OPERATIONS.items()},
             breakers.named(work),
         )

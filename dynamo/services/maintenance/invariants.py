@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.invariants import registry as invariants
+from dynamo.db.invariants import registry as invariant_registry
 from dynamo.db.invariants.limits import Limits
 from dynamo.db.invariants.registry import INVARIANTS, Invariant, Violation
 from dynamo.db.invariants.sums import SUMS, Sum
@@ -60,7 +60,7 @@ def repair(use: Tools) -> int:
 @retried
 def _find(use: Tools, wanted: Sequence[Invariant]) -> list[Violation]:
     with use.begin.snapshot() as work:
-        return list(invariants.find(work, wanted, _limits(work, use)))
+        return list(invariant_registry.find(work, wanted, _limits(work, use)))
 
 
 def _limits(work: Work, use: Tools) -> Limits:
@@ -88,7 +88,7 @@ def _stop_deletions(use: Tools, why: str) -> None:
 @retried
 def _repair(use: Tools, kept: Sum) -> int:
     with use.begin() as work:
-        rows = work.rows(kept.drifted().limit(invariants.MOST))
+        rows = work.rows(kept.drifted().limit(invariant_registry.MOST))
         for row in rows:
             kept.repair(work, row._mapping)  # noqa: SLF001 - its public name
         if rows:

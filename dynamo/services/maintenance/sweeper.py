@@ -8,23 +8,23 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.db.policies import locks, popularity
+from dynamo.db.policies import locks
+from dynamo.db.policies import popularity as popularity_rows
 from dynamo.db.sites import downtimes
 from dynamo.db.tables import Answer, Deletion, Request, Transfer
-from dynamo.db.transfers import source_selection as sources
-from dynamo.db.transfers import transfers
+from dynamo.db.transfers import source_selection, transfers
 from dynamo.db.work import claims
-from dynamo.db.work import periodic as pulses
+from dynamo.db.work import periodic as pulse_rows
 from dynamo.db.work.claims import Operation
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.hints import batches, hints
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
-from dynamo.services.deletions import condemnation as condemning
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.deletions import condemnation
+from dynamo.services.transfers import throttler
 
 BLOCKS_AT_ONCE = 50
 AT_ONCE = 10_000
@@ -52,7 +52,7 @@ def sweep(use: Tools) -> bool:
 @retried
 def _begin(use: Tools) -> bool:
     with use.begin() as work:
-        return pulses.take(
+        return pulse_rows.take(
             work,
             "sweep",
             secrets.token_hex(8),
@@ -63,8 +63,8 @@ def _begin(use: Tools) -> bool:
 def _reroute(use: Tools) -> None:
     """Let what waits to be read, at an ill site or at none, be read where it can be."""
     for find, change in (
-        (sources.stranded, sources.reroute),
-        (sources.found_again, sources.feed),
+        (source_selection.stranded, source_selection.reroute),
+        (source_selection.found_again, source_selection.feed),
     ):
         for batch in batches(_waiting(use, find), BLOCKS_AT_ONCE):
             _change(use, change, batch)
@@ -79,7 +79,7 @@ def _waiting(use: Tools, find: Callable[[Work, int], Sequence[Any]]) -> Sequence
 @retried
 def _change(use: Tools, change: Callable[[Work, Sequence[Any]], None], some: Sequence[Any]) -> None:
     with use.begin() as work:
-        placing.lock_blocks(work, {row.block_id for row in some})
+        replicas.lock_blocks(work, {row.block_id for row in some})
         change(work, some)
 
 
@@ -89,12 +89,12 @@ def _operations(use: Tools) -> None:
     with use.begin() as work:
         limits = (use.settings.lease.lost, use.patience.daily)
         requests.settle_injections(work, _reclaimed(work, Transfer, *limits))
-        condemning.judge_all(work, _reclaimed(work, Deletion, *limits), use.again)
+        condemnation.judge_all(work, _reclaimed(work, Deletion, *limits), use.again)
         for table in (Transfer, Deletion):
             claims.wake(work, table)
         transfers.wake_where_the_cause_is_gone(work)
         patience = timedelta(seconds=numbers.hint_seconds)
-        traffic.sweep(work, use)
+        throttler.sweep(work, use)
         due = claims.unhinted(work, Deletion, patience, AT_ONCE)
         work.hint(*hints("delete", due, numbers.batch, "delete {n} files that were due"))
 
@@ -128,7 +128,7 @@ def purge(use: Tools) -> int:
     with use.begin() as work:
         old = work.now - timedelta(days=use.settings.work.keep_days)
         n = _purge_answers(work, work.now - timedelta(hours=24))
-        n += locks.purge(work, old) + popularity.purge(work) + downtimes.forget(work, old)
+        n += locks.purge(work, old) + popularity_rows.purge(work) + downtimes.forget(work, old)
         ended = select(Request.id).where(Request.state.in_(ENDED), Request.updated < old)
         kept = (
             Transfer.state == State.DONE,

@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dynamo.db.catalogue import bulk_registration as official
-from dynamo.db.catalogue import names as registry
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import bulk_registration, replicas
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.errors import Conflict, Fault
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import DatasetStatus
 from dynamo.operations.hints import batches
 from dynamo.services.official.validation import Stated
@@ -29,7 +28,7 @@ class Standing:
     key: int = 0
     known: dict[str, Any] = field(default_factory=dict)
     """Those of its names that are registered, with their rows."""
-    fresh: list[asked.OfficialFile] = field(default_factory=list)
+    fresh: list[schemas.OfficialFile] = field(default_factory=list)
     fresh_keys: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -74,10 +73,12 @@ def standings(
 ) -> list[Standing]:
     """Compare the blocks of a call with what is registered; lock those that are."""
     registered = [one for one in blocks if one.dataset.name not in new]
-    keys = official.block_keys(work, [(rows[one.dataset.name].id, one.id) for one in registered])
+    keys = bulk_registration.block_keys(
+        work, [(rows[one.dataset.name].id, one.id) for one in registered]
+    )
     locked: dict[int, Any] = {}
     for some in batches(sorted(keys.values()), AT_ONCE):
-        locked |= placing.lock_blocks(work, some)
+        locked |= replicas.lock_blocks(work, some)
     if len(locked) < len(keys):
         raise Again("a block was removed meanwhile")
     found = [_standing(one, rows[one.dataset.name], keys, locked) for one in blocks]
@@ -85,7 +86,10 @@ def standings(
     if leaving:
         faults = [Fault(one.stated.pointer, "is being deleted") for one in leaving]
         raise Conflict("some blocks are being deleted", "being-deleted", faults=faults)
-    _compare(found, registry.known_files(work, sorted({lfn for one in blocks for lfn in one.lfns})))
+    _compare(
+        found,
+        catalogue_names.known_files(work, sorted({lfn for one in blocks for lfn in one.lfns})),
+    )
     return found
 
 
@@ -124,7 +128,7 @@ def _check_open(one: Standing) -> None:
         raise Conflict(detail, "dataset-closed", faults=[Fault(one.stated.pointer, detail)])
 
 
-def _contradiction(one: Standing, file: asked.OfficialFile, row: Any) -> str | None:
+def _contradiction(one: Standing, file: schemas.OfficialFile, row: Any) -> str | None:
     if row.condemned_by is not None or row.block_condemned_by is not None:
         return "is being deleted; rescue it or wait until it is gone"
     for name, told, registered in (

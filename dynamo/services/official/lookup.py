@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db.catalogue import bulk_registration as official
+from dynamo.db.catalogue import bulk_registration
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Group, Partition, Site
 from dynamo.errors import Fault, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.snapshot_builder import Keys
 from dynamo.policy.partitions import read_partitions
 from dynamo.policy.placement_partition import NOWHERE, Imagined
@@ -57,7 +57,7 @@ def homes(work: Work, known: Directory, some: Mapping[Whose, str]) -> dict[Whose
     """
     wanted = sorted(some, key=str)
     datasets = sorted({(name, some[name, site, group]) for name, site, group in wanted})
-    seen = snapshot.frame(work, datasets)
+    seen = snapshot_loader.frame(work, datasets)
     group_at, site_at = Keys.of(seen.groups.ids), Keys.of(seen.sites.ids)
     imagined = Imagined(
         np.array([seen.datasets.labels.find(name) for name, _, _ in wanted], np.int32),
@@ -75,7 +75,9 @@ def homes(work: Work, known: Directory, some: Mapping[Whose, str]) -> dict[Whose
     }
 
 
-def directory(work: Work, settings: Settings, wanted: Sequence[asked.OfficialDataset]) -> Directory:
+def directory(
+    work: Work, settings: Settings, wanted: Sequence[schemas.OfficialDataset]
+) -> Directory:
     """Look up all that a call names. Raises NotFound."""
     found = Directory(
         {row.name: row.id for row in work.rows(select(Site.name, Site.id))},
@@ -97,13 +99,13 @@ def directory(work: Work, settings: Settings, wanted: Sequence[asked.OfficialDat
     ]
     if groups:
         raise NotFound("some groups are unknown", faults=groups)
-    official.hold_sites(work, {found.sites[at.site] for _, at in _places(wanted)})
+    bulk_registration.hold_sites(work, {found.sites[at.site] for _, at in _places(wanted)})
     return found
 
 
 def _places(
-    wanted: Sequence[asked.OfficialDataset],
-) -> Iterable[tuple[str, asked.OfficialReplica | asked.OfficialAt]]:
+    wanted: Sequence[schemas.OfficialDataset],
+) -> Iterable[tuple[str, schemas.OfficialReplica | schemas.OfficialAt]]:
     for n, dataset in enumerate(wanted):
         for m, at in enumerate(dataset.replicas):
             yield f"/{n}/replicas/{m}", at

@@ -5,21 +5,18 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import block_filling as filling
-from dynamo.db.catalogue import bulk_registration as official
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.deletions import purge as forgetting
+from dynamo.db.catalogue import accounting, block_filling, bulk_registration, replicas
+from dynamo.db.deletions import purge
 from dynamo.db.engine.unit_of_work import Again, Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import switches
 from dynamo.db.tables import Dataset
 from dynamo.errors import Conflict, Forbidden
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind
 from dynamo.operations.hints import batches, hints
-from dynamo.services import authorization as admission
+from dynamo.services import authorization
 from dynamo.services.context import Tools
 from dynamo.services.official.comparison import AT_ONCE, Standing, standings
 from dynamo.services.official.lookup import GROUP, Directory, directory
@@ -29,7 +26,7 @@ from dynamo.services.pagination import Item
 
 
 @retried
-def register(use: Tools, wanted: Sequence[asked.OfficialDataset], caller: Caller) -> Item:
+def register(use: Tools, wanted: Sequence[schemas.OfficialDataset], caller: Caller) -> Item:
     """Register what a call states, all or nothing; what is known already stays as it is.
 
     Return how much of it was new. The bytes are there whatever a quota says: they are counted, not
@@ -37,7 +34,7 @@ def register(use: Tools, wanted: Sequence[asked.OfficialDataset], caller: Caller
     """
     if not caller.may_produce:
         raise Forbidden("official data need the role production")
-    blocks = stated(wanted, admission.namespace(use.settings))
+    blocks = stated(wanted, authorization.namespace(use.settings))
     with use.begin() as work:
         if switches.stopped(work, switches.INJECTION):
             raise Conflict("an operator has stopped injection; try again later", "switched-off")
@@ -46,10 +43,12 @@ def register(use: Tools, wanted: Sequence[asked.OfficialDataset], caller: Caller
         found = standings(work, blocks, rows, new)
         _register_files(work, found)
         placing_ = place(work, found, known)
-        official.place_datasets(work, _at(wanted, rows, placing_, known))
+        bulk_registration.place_datasets(work, _at(wanted, rows, placing_, known))
         opened = _close(work, wanted, rows, found)
         _count(work, found, placing_)
-        ended = official.close_datasets(work, [rows[o.name].id for o in wanted if o.open is False])
+        ended = bulk_registration.close_datasets(
+            work, [rows[o.name].id for o in wanted if o.open is False]
+        )
         _tell(work, caller, new, placing_)
         _hint(work, rows)
         return {
@@ -63,12 +62,12 @@ def register(use: Tools, wanted: Sequence[asked.OfficialDataset], caller: Caller
 
 
 def _datasets(
-    work: Work, wanted: Sequence[asked.OfficialDataset], known: Directory, caller: Caller
+    work: Work, wanted: Sequence[schemas.OfficialDataset], known: Directory, caller: Caller
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the datasets' rows by name, and which of them were registered now."""
-    rows = official.datasets(work, [one.name for one in wanted])
+    rows = bulk_registration.datasets(work, [one.name for one in wanted])
     for row in rows.values():
-        admission.check_owner(work, row.owner_id, caller)
+        authorization.check_owner(work, row.owner_id, caller)
         if row.owner_id is not None:
             raise Conflict(f"{row.name} belongs to a user; injections go there", "name-conflict")
         if row.status == DatasetStatus.DELETED:
@@ -76,10 +75,10 @@ def _datasets(
     new = [one for one in wanted if one.name not in rows]
     work.insert(Dataset, [_dataset_row(work, one, known) for one in new])
     names = [one.name for one in new]
-    return rows | official.datasets(work, names), names
+    return rows | bulk_registration.datasets(work, names), names
 
 
-def _dataset_row(work: Work, one: asked.OfficialDataset, known: Directory) -> dict[str, Any]:
+def _dataset_row(work: Work, one: schemas.OfficialDataset, known: Directory) -> dict[str, Any]:
     group_id = known.group(one.group or GROUP)
     return {
         "name": one.name,
@@ -100,22 +99,22 @@ def _register_files(work: Work, blocks: Sequence[Standing]) -> None:
     """Write down new blocks, and the new files of all."""
     new = [one for one in blocks if one.is_new]
     rows = [
-        official.NewBlock(
+        bulk_registration.NewBlock(
             one.dataset.id, one.stated.id, len(one.fresh), one.fresh_bytes, one.stated.closes
         )
         for one in new
     ]
-    for one, key in zip(new, official.add_blocks(work, rows), strict=True):
+    for one, key in zip(new, bulk_registration.add_blocks(work, rows), strict=True):
         one.key = key
     for one in blocks:
         if one.fresh and not one.is_new:
-            official.grow_block(work, one.key, len(one.fresh), one.fresh_bytes)
+            bulk_registration.grow_block(work, one.key, len(one.fresh), one.fresh_bytes)
     files = [
         (one.dataset.id, one.key, file.lfn, file.size, file.adler32)
         for one in blocks
         for file in one.fresh
     ]
-    keys = iter(official.add_files(work, files))
+    keys = iter(bulk_registration.add_files(work, files))
     for one in blocks:
         one.fresh_keys = {file.lfn: next(keys) for file in one.fresh}
 
@@ -124,14 +123,14 @@ def _register_files(work: Work, blocks: Sequence[Standing]) -> None:
 
 
 def _at(
-    wanted: Sequence[asked.OfficialDataset],
+    wanted: Sequence[schemas.OfficialDataset],
     rows: Mapping[str, Any],
     placing_: Placing,
     known: Directory,
-) -> list[official.At]:
+) -> list[bulk_registration.At]:
     """Return at which sites datasets are now; what the call says of a dataset there counts."""
     found = {
-        (one.at.block.dataset.id, one.at.site_id): official.At(
+        (one.at.block.dataset.id, one.at.site_id): bulk_registration.At(
             one.at.block.dataset.id, one.at.site_id, one.at.group_id
         )
         for one in placing_.placed
@@ -140,13 +139,13 @@ def _at(
         row = rows[dataset.name]
         for at in dataset.replicas:
             site_id, group_id = known.sites[at.site], known.group(at.group) or row.group_id
-            found[row.id, site_id] = official.At(row.id, site_id, group_id, at.growing)
+            found[row.id, site_id] = bulk_registration.At(row.id, site_id, group_id, at.growing)
     return list(found.values())
 
 
 def _close(
     work: Work,
-    wanted: Sequence[asked.OfficialDataset],
+    wanted: Sequence[schemas.OfficialDataset],
     rows: Mapping[str, Any],
     blocks: Sequence[Standing],
 ) -> int:
@@ -154,13 +153,13 @@ def _close(
     closing = {one.key for one in blocks if one.closed and not one.is_new and not one.was_closed}
     for dataset in wanted:
         if dataset.open is False:
-            closing |= set(filling.open_blocks(work, rows[dataset.name].id))
+            closing |= set(block_filling.open_blocks(work, rows[dataset.name].id))
     for some in batches(sorted(closing), AT_ONCE):
-        placing.lock_blocks(work, some)
-        filling.close(work, some)
-        forgetting.forget_blocks(work, some)
+        replicas.lock_blocks(work, some)
+        block_filling.close(work, some)
+        purge.forget_blocks(work, some)
     for some in batches(sorted(one.key for one in blocks if one.was_closed), AT_ONCE):
-        placing.settle(work, some)
+        replicas.settle(work, some)
     return len(closing)
 
 
@@ -172,9 +171,11 @@ def _count(work: Work, blocks: Sequence[Standing], placing_: Placing) -> None:
         if one.fresh:
             n_files[one.dataset.id] += len(one.fresh)
             size[one.dataset.id] += one.fresh_bytes
-    if not official.grow_datasets(work, {key: (n_files[key], size[key]) for key in n_files}):
+    if not bulk_registration.grow_datasets(
+        work, {key: (n_files[key], size[key]) for key in n_files}
+    ):
         raise Again("a dataset was closed meanwhile")
-    accounts.shift(work, placing_.changes)
+    accounting.shift(work, placing_.changes)
 
 
 def _tell(work: Work, caller: Caller, new: Sequence[str], placing_: Placing) -> None:

@@ -4,14 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import bulk_registration as official
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting, bulk_registration, replicas
 from dynamo.db.catalogue.accounting import Place
 from dynamo.db.catalogue.bulk_registration import NewReplica, Sizes
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import ReplicaState
 from dynamo.services.official.comparison import Standing
 from dynamo.services.official.lookup import Directory, Whose, homes
@@ -36,7 +34,7 @@ class At:
     """A block at a site, as stated, and the files of it that lie there."""
 
     block: Standing
-    replica: asked.OfficialReplica
+    replica: schemas.OfficialReplica
     pointer: str
     site_id: int
     group_id: int | None
@@ -62,7 +60,7 @@ def place(work: Work, blocks: Sequence[Standing], known: Directory) -> Placing:
     _check_placed(wanted, blocks)
     there = {
         (row.block_id, row.site_id): row
-        for row in official.replicas(work, [one.key for one in blocks if not one.is_new])
+        for row in bulk_registration.replicas(work, [one.key for one in blocks if not one.is_new])
     }
     _check_staying(wanted, there)
     fresh = [at for at in wanted if at.key not in there]
@@ -81,13 +79,13 @@ def place(work: Work, blocks: Sequence[Standing], known: Directory) -> Placing:
         (one.at.site_id, belonging[_whose(one.at)], one.at.block.bytes, one.size) for one in new
     ]
     changes += [(one.at.site_id, there[one.at.key].partition_id, 0, one.size) for one in more]
-    return Placing([*new, *more], accounts.summed(changes))
+    return Placing([*new, *more], accounting.summed(changes))
 
 
 def _wanted(work: Work, blocks: Sequence[Standing], known: Directory) -> Iterator[At]:
     """Go through all places that the call names, with the files that lie there."""
     whole = [one.key for one in blocks if not one.is_new and one.stated.block.replicas]
-    registered = official.files_of(work, whole)
+    registered = bulk_registration.files_of(work, whole)
     for one in blocks:
         files = registered[one.key] if one.key in registered else _fresh(one)
         for n, replica in enumerate(one.stated.block.replicas):
@@ -161,14 +159,14 @@ def _add(work: Work, new: Sequence[At], belonging: Mapping[Whose, int]) -> list[
         )
         for at in new
     ]
-    official.add_replicas(work, rows)
+    bulk_registration.add_replicas(work, rows)
     return [Placed(at, is_new=True, files=at.files) for at in new]
 
 
 def _fill(work: Work, some: Sequence[At], there: Mapping[tuple[int, int], Any]) -> list[Placed]:
     """Write down what came to replicas that were incomplete."""
     ids = [there[at.key].id for at in some]
-    held, coming = official.held(work, ids), official.coming(work, ids)
+    held, coming = bulk_registration.held(work, ids), bulk_registration.coming(work, ids)
     placed: list[Placed] = []
     for at in some:
         replica = there[at.key].id
@@ -178,5 +176,5 @@ def _fill(work: Work, some: Sequence[At], there: Mapping[tuple[int, int], Any]) 
             raise Conflict("files are on their way; repeat the call later", "in-use", faults=faults)
         if files:
             placed.append(Placed(at, is_new=False, files=files))
-    placing.arrive(work, {there[one.at.key].id: list(one.files.items()) for one in placed})
+    replicas.arrive(work, {there[one.at.key].id: list(one.files.items()) for one in placed})
     return placed

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dynamo.errors import DynamoError, Fault, Forbidden, Invalid
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.names import BlockName
 from dynamo.inventory.ownership import Namespace
 
@@ -18,8 +17,8 @@ MOST_BLOCKS = 10_000
 class Stated:
     """A block as a call states it, and where in the call."""
 
-    dataset: asked.OfficialDataset
-    block: asked.OfficialBlock
+    dataset: schemas.OfficialDataset
+    block: schemas.OfficialBlock
     id: str
     pointer: str
 
@@ -36,7 +35,7 @@ class Stated:
             yield from replica.files or ()
 
 
-def stated(wanted: Sequence[asked.OfficialDataset], reserved: Namespace) -> list[Stated]:
+def stated(wanted: Sequence[schemas.OfficialDataset], reserved: Namespace) -> list[Stated]:
     """Return the blocks of a call, if it can be meant as it stands. Raises Invalid, Forbidden."""
     faults = list(_datasets(wanted))
     if faults:
@@ -70,7 +69,7 @@ def _refuse(error: DynamoError) -> None:
         raise error
 
 
-def _datasets(wanted: Sequence[asked.OfficialDataset]) -> Iterator[Fault]:
+def _datasets(wanted: Sequence[schemas.OfficialDataset]) -> Iterator[Fault]:
     seen: set[str] = set()
     for n, dataset in enumerate(wanted):
         if not names.is_dataset(dataset.name):
@@ -80,7 +79,7 @@ def _datasets(wanted: Sequence[asked.OfficialDataset]) -> Iterator[Fault]:
         seen.add(dataset.name)
 
 
-def _block_id(dataset: asked.OfficialDataset, block: asked.OfficialBlock) -> str:
+def _block_id(dataset: schemas.OfficialDataset, block: schemas.OfficialBlock) -> str:
     """Return a block's id, whether it was named in full or not. Raises Invalid."""
     full = block.name if "#" in block.name else f"{dataset.name}#{block.name}"
     found = BlockName.parse(full)
@@ -104,7 +103,7 @@ def _blocks(blocks: Sequence[Stated]) -> Iterator[Fault]:
                 yield Fault(f"{one.pointer}/replicas/{n}/files", "is not a logical file name", lfn)
 
 
-def _all_files(blocks: Sequence[Stated]) -> Iterator[tuple[str, asked.OfficialFile]]:
+def _all_files(blocks: Sequence[Stated]) -> Iterator[tuple[str, schemas.OfficialFile]]:
     for one in blocks:
         for n, file in enumerate(one.block.files):
             yield f"{one.pointer}/files/{n}", file

@@ -12,11 +12,10 @@ from dynamo.db.catalogue import keys
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.policies import locks
-from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Dataset
 from dynamo.errors import Fault, Invalid, NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
@@ -44,7 +43,7 @@ def some(use: Tools, dataset: str | None, owner: str | None, place: Place) -> Pa
 
 
 @retried
-def put(use: Tools, wanted: asked.LockBody, caller: Caller) -> tuple[Item, bool]:
+def put(use: Tools, wanted: schemas.LockBody, caller: Caller) -> tuple[Item, bool]:
     """Set a lock; the same one again gets the new end and reason. Tell whether it is new."""
     dataset, block = _item_of(wanted.item)
     with use.begin() as work:
@@ -134,6 +133,6 @@ def locked_since(work: Work, dataset_ids: Collection[int], seen: Collection[Lock
     new = [lock for lock in locks.holding(work, locks.naming(names)) if lock not in seen]
     if not new:
         return set()
-    here = snapshot.narrow(work, dataset_ids)
+    here = snapshot_loader.narrow(work, dataset_ids)
     rows = np.flatnonzero(locked(Image.whole(here), new))
     return set(here.block_replicas.ids[rows].tolist())

@@ -6,9 +6,9 @@ knows those that are needed as `replica.enforcer_protected`.
 
 from sqlalchemy import select
 
-from dynamo.db.snapshots import loader as snapshot
+from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Group, PlacementRules
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.policy.diagnostics import Problem
 from dynamo.policy.partitions import read_partitions
@@ -31,7 +31,7 @@ def versions(use: Tools, partition: str, place: Place) -> Page:
     return texts.versions(use, SHELF, partition, place)
 
 
-def put(use: Tools, partition: str, body: asked.PolicyBody, caller: Caller) -> Item:
+def put(use: Tools, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
     """Put rules in force once they are found right; else those in force stay. Raises Invalid."""
     texts.check_path(partition, body)
     reading = read(use, partition, body.text)
@@ -42,7 +42,7 @@ def put(use: Tools, partition: str, body: asked.PolicyBody, caller: Caller) -> I
 def _unmet(use: Tools, reading: RulesReading) -> list[Problem]:
     """Look at the sites alone; each cycle looks at the data as well."""
     with use.begin.reading() as work:
-        seen = snapshot.narrow(work, ())
+        seen = snapshot_loader.narrow(work, ())
         now = work.now.timestamp()
     return unmet(reading, seen, read_partitions(seen.partitions), now)
 

@@ -2,7 +2,7 @@
 
 from dynamo.db.snapshots import attributes
 from dynamo.db.tables import Policy
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.policy.lint import check_policy
 from dynamo.policy.reader import Known, Reading
@@ -23,7 +23,7 @@ def versions(use: Tools, partition: str, place: Place) -> Page:
     return texts.versions(use, SHELF, partition, place)
 
 
-def put(use: Tools, partition: str, body: asked.PolicyBody, caller: Caller) -> Item:
+def put(use: Tools, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
     """Put a text in force once it is found right; else the one in force stays. Raises Invalid."""
     texts.check_path(partition, body)
     reading = read(use, partition, body.text)

@@ -7,10 +7,10 @@ from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.policies import versions as policies
+from dynamo.db.policies import versions as policy_versions
 from dynamo.db.policies.versions import Table
 from dynamo.errors import Fault, Invalid, NotFound
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.policy.diagnostics import Problem
 from dynamo.services.context import Tools
@@ -44,7 +44,7 @@ def versions(use: Tools, shelf: Shelf, partition: str, place: Place) -> Page:
         after = place.span((int,)).after
         number = None if after is None else int(after[0])
         limit = min(place.limit, MOST_VERSIONS)
-        rows = policies.before(work, partition, number, limit + 1, shelf.table)
+        rows = policy_versions.before(work, partition, number, limit + 1, shelf.table)
         items = [_version(row, older) for row, older in _with_older(rows)[:limit]]
         return Page(items, write((rows[limit - 1].version,) if len(rows) > limit else None))
 
@@ -53,19 +53,19 @@ def versions(use: Tools, shelf: Shelf, partition: str, place: Place) -> Page:
 def put(use: Tools, shelf: Shelf, partition: str, text: str, caller: Caller) -> Item:
     """Put a text in force that was found right."""
     with use.begin() as work:
-        key = policies.locked(work, partition)
+        key = policy_versions.locked(work, partition)
         if key is None:
             raise _unknown(partition)
-        before = policies.in_force(work, partition, shelf.table)
+        before = policy_versions.in_force(work, partition, shelf.table)
         if before is None or before.text != text:
-            version = policies.add(work, key, text, caller.name, shelf.table)
+            version = policy_versions.add(work, key, text, caller.name, shelf.table)
             changes = _summary(difference(before, text, version))
             why = f"{partition}: version {version}, {changes}"
             record(work, [Event(shelf.event, caller.name, why=why)])
         return _shown(work, shelf, partition, None)
 
 
-def check_path(partition: str, body: asked.PolicyBody) -> None:
+def check_path(partition: str, body: schemas.PolicyBody) -> None:
     """Refuse a body that is for another partition than its path. Raises Invalid."""
     if body.partition not in (None, partition):
         fault = Fault("/partition", f"is not {partition}")
@@ -93,7 +93,7 @@ def refuse(errors: Sequence[Problem], noun: str, source: str) -> None:
 
 def known(work: Work, partition: str) -> list[str]:
     """Return the names of all partitions, if this is one. Raises NotFound."""
-    names = policies.partitions(work)
+    names = policy_versions.partitions(work)
     if partition not in names:
         raise _unknown(partition)
     return names
@@ -106,9 +106,9 @@ def _unknown(partition: str) -> NotFound:
 def _shown(work: Work, shelf: Shelf, partition: str, version: int | None) -> Item:
     known(work, partition)
     row = (
-        policies.in_force(work, partition, shelf.table)
+        policy_versions.in_force(work, partition, shelf.table)
         if version is None
-        else policies.version(work, partition, version, shelf.table)
+        else policy_versions.version(work, partition, version, shelf.table)
     )
     if row is None:
         which = shelf.noun if version is None else f"version {version} of the {shelf.noun}"

@@ -5,31 +5,31 @@ from datetime import timedelta
 
 from dynamo.db.catalogue import keys
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.db.policies import popularity
-from dynamo.inventory import schemas as asked
+from dynamo.db.policies import popularity as popularity_rows
+from dynamo.inventory import schemas
 from dynamo.services.context import Tools
-from dynamo.services.popularity import validation as reports
+from dynamo.services.popularity import validation as report_validation
 
 
 @retried
-def report(use: Tools, items: Sequence[asked.AccessReport]) -> int:
+def report(use: Tools, items: Sequence[schemas.AccessReport]) -> int:
     """Take daily counts; what was reported before for the same day is replaced."""
     with use.begin() as work:
         return take(work, items)
 
 
-def take(work: Work, items: Sequence[asked.AccessReport]) -> int:
+def take(work: Work, items: Sequence[schemas.AccessReport]) -> int:
     """Take daily counts in a unit of work. Raises Invalid or NotFound, and has changed nothing."""
-    reports.check_once(
+    report_validation.check_once(
         items, lambda one: (one.dataset, one.site, one.date), "the same dataset, site and day"
     )
     # a day may have begun already where the reporter is
     latest = (work.now + timedelta(days=1)).date()
-    reports.check_each(items, lambda one: one.date <= latest, "date", "has not come yet")
+    report_validation.check_each(items, lambda one: one.date <= latest, "date", "has not come yet")
     datasets = keys.datasets(work, (one.dataset for one in items))
-    reports.check_known([one.dataset for one in items], datasets, "dataset")
+    report_validation.check_known([one.dataset for one in items], datasets, "dataset")
     sites = keys.sites(work, (one.site for one in items))
-    reports.check_known([one.site for one in items], sites, "site")
+    report_validation.check_known([one.site for one in items], sites, "site")
     rows = [
         {
             "dataset_id": datasets[one.dataset],
@@ -40,5 +40,5 @@ def take(work: Work, items: Sequence[asked.AccessReport]) -> int:
         }
         for one in items
     ]
-    popularity.report_accesses(work, rows)
+    popularity_rows.report_accesses(work, rows)
     return len(rows)

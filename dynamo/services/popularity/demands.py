@@ -5,32 +5,34 @@ from datetime import timedelta
 
 from dynamo.db.catalogue import keys
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.db.policies import popularity
-from dynamo.inventory import schemas as asked
+from dynamo.db.policies import popularity as popularity_rows
+from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.services.context import Tools
-from dynamo.services.popularity import validation as reports
+from dynamo.services.popularity import validation as report_validation
 
 _SKEW = timedelta(minutes=10)
 """How far the clock of a batch system may be ahead of ours."""
 
 
 @retried
-def report(use: Tools, items: Sequence[asked.DemandReport], caller: Caller) -> int:
+def report(use: Tools, items: Sequence[schemas.DemandReport], caller: Caller) -> int:
     """Take waiting jobs; what the caller reported before for the same moment is replaced."""
     with use.begin() as work:
         return take(work, items, caller)
 
 
-def take(work: Work, items: Sequence[asked.DemandReport], caller: Caller) -> int:
+def take(work: Work, items: Sequence[schemas.DemandReport], caller: Caller) -> int:
     """Take waiting jobs in a unit of work. Raises Invalid or NotFound, and has changed nothing."""
-    reports.check_once(items, lambda one: (one.dataset, one.since), "the same dataset and moment")
-    first, last = work.now - popularity.DEMANDS_KEPT, work.now + _SKEW
-    reports.check_each(
+    report_validation.check_once(
+        items, lambda one: (one.dataset, one.since), "the same dataset and moment"
+    )
+    first, last = work.now - popularity_rows.DEMANDS_KEPT, work.now + _SKEW
+    report_validation.check_each(
         items, lambda one: first <= one.since <= last, "since", "is not within the last year"
     )
     datasets = keys.datasets(work, (one.dataset for one in items))
-    reports.check_known([one.dataset for one in items], datasets, "dataset")
+    report_validation.check_known([one.dataset for one in items], datasets, "dataset")
     rows = [
         {
             "dataset_id": datasets[one.dataset],
@@ -40,5 +42,5 @@ def take(work: Work, items: Sequence[asked.DemandReport], caller: Caller) -> int
         }
         for one in items
     ]
-    popularity.report_demands(work, rows)
+    popularity_rows.report_demands(work, rows)
     return len(rows)

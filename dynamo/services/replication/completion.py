@@ -6,17 +6,17 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db import requests
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import replicas
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.db.tables import Block, BlockReplica, File
-from dynamo.db.transfers import source_selection as sources
+from dynamo.db.transfers import source_selection
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import batches
 from dynamo.services.context import Tools
-from dynamo.services.replication import partial_blocks as piecing
+from dynamo.services.replication import partial_blocks
 from dynamo.services.replication.partial_blocks import ENDED_COPIES, PART, Errand, Filled, lacks
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers import throttler
 
 PARTS_AT_ONCE = 20
 
@@ -27,7 +27,7 @@ def abandoned(work: Work, site_id: int, dying: Collection[int], most: int) -> li
     Nobody brings what they lack, though it lies somewhere.
     """
     here = aliased(BlockReplica)
-    lies = sources.lies_elsewhere(work, BlockReplica.site_id)
+    lies = source_selection.lies_elsewhere(work, BlockReplica.site_id)
     lacked = (File.block_id == BlockReplica.block_id, *lacks(ENDED_COPIES), lies)
     rows = work.rows(
         select(BlockReplica.id, BlockReplica.block_id)
@@ -71,7 +71,7 @@ def send(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) ->
 def filled(work: Work, use: Tools, errand: Errand, replica_ids: Sequence[int]) -> Filled:
     """Send for what some parts lack."""
     blocks = select(BlockReplica.block_id).where(BlockReplica.id.in_(replica_ids), *PART)
-    placing.lock_blocks(work, set(work.scalars(blocks)))
-    found = piecing.fill_up(work, errand, replica_ids)
-    traffic.refill(work, use, [errand.request_id])
+    replicas.lock_blocks(work, set(work.scalars(blocks)))
+    found = partial_blocks.fill_up(work, errand, replica_ids)
+    throttler.refill(work, use, [errand.request_id])
     return found

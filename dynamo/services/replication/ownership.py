@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting, replicas
 from dynamo.db.catalogue.accounting import Most, Place
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
@@ -49,8 +48,8 @@ def hand_over(
     """
     valid = (BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
     wanted = select(BlockReplica.block_id).where(*valid)
-    placing.lock_blocks(work, work.scalars(wanted))
-    there = work.rows(placing.described().where(*valid))
+    replicas.lock_blocks(work, work.scalars(wanted))
+    there = work.rows(replicas.described().where(*valid))
     kept = requests.keeping(work, [row.id for row in there])
     rows = [row for row in there if row.id not in kept]
     given = list(rows if heir.partition_id is None else _account(work, rows, heir, most))
@@ -90,20 +89,20 @@ def _account(work: Work, rows: Sequence[Any], heir: Heir, most: Bounds) -> Itera
         key=lambda row: (row.site_id, row.id),
     )
     places = [(row.site_id, key) for row in moving for key in (row.partition_id, partition_id)]
-    accounts.lock(work, places)
+    accounting.lock(work, places)
     fitting: list[Any] = []
     for site_id, some in groupby(moving, lambda row: row.site_id):
         place = (site_id, partition_id)
         fitting += _book(work, place, list(some), most(place))
     out = ((row.site_id, row.partition_id, -row.block_bytes, -row.bytes) for row in fitting)
-    accounts.shift(work, accounts.summed(out))
+    accounting.shift(work, accounting.summed(out))
     yield from fitting
 
 
 def _book(work: Work, place: Place, rows: Sequence[Any], most: Most) -> Iterator[Any]:
     """Book replicas for a partition at a site; where not all fit, as many as do."""
     size, there = (sum(one) for one in zip(*((r.block_bytes, r.bytes) for r in rows), strict=True))
-    if accounts.book_within(work, place, size, most, there):
+    if accounting.book_within(work, place, size, most, there):
         yield from rows
     elif len(rows) > 1:
         for half in batches(rows, -(-len(rows) // 2)):

@@ -7,12 +7,11 @@ from typing import Any
 
 from sqlalchemy import exists, select
 
-from dynamo.db.catalogue import replicas as placing
-from dynamo.db.engine import bulk_insert as bulk
+from dynamo.db.catalogue import replicas
+from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Transfer
-from dynamo.db.transfers import source_selection as sources
-from dynamo.db.transfers import transfers
+from dynamo.db.transfers import source_selection, transfers
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.lifecycle import State
@@ -63,7 +62,7 @@ def _fill_up(work: Work, errand: Errand, part: Any, filled: Filled) -> None:
     waiting = _lying(work, part, readable, files) if errand.waits else ()
     going = {**readable, **dict.fromkeys(waiting)}
     transfers.forget_ended(work, part.site_id, going)
-    placing.pin(work, Counter(readable.values()))
+    replicas.pin(work, Counter(readable.values()))
     _send(work, errand, part, readable, {"state": State.QUEUED})
     _send(work, errand, part, dict.fromkeys(waiting), _UNREAD)
     filled.sent += len(going)
@@ -90,16 +89,16 @@ def _send(
         **how,
         **transfers.untried(work),
     }
-    bulk.insert(work, Transfer, shared, ("file_id", "source_id"), list(sent.items()))
+    bulk_insert.insert(work, Transfer, shared, ("file_id", "source_id"), list(sent.items()))
 
 
 def _readable(work: Work, part: Any, files: Sequence[Any]) -> dict[int, int]:
     """Return from which replica each file is read: a whole one, else one that holds it."""
     block, site = part.block_id, part.site_id
-    whole = sources.best(work, [block], [site], to=site).get(block)
+    whole = source_selection.best(work, [block], [site], to=site).get(block)
     if whole is not None:
         return {file.id: whole for file in files}
-    found = sources.of_files(work, block, [file.lfn for file in files], site)
+    found = source_selection.of_files(work, block, [file.lfn for file in files], site)
     return {file.id: found[file.lfn] for file in files if file.lfn in found}
 
 
@@ -108,7 +107,7 @@ def _lying(
 ) -> Sequence[int]:
     """Return those of the other files that should lie at another site."""
     others = [file.id for file in files if file.id not in readable]
-    some = (File.id.in_(others), sources.lies_elsewhere(work, part.site_id))
+    some = (File.id.in_(others), source_selection.lies_elsewhere(work, part.site_id))
     return work.scalars(select(File.id).where(*some).order_by(File.id)) if others else ()
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from sqlalchemy import func, insert, literal, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.catalogue.accounting import Most, Place
 from dynamo.db.catalogue.replicas import Home
 from dynamo.db.engine.unit_of_work import Work, retried
@@ -25,8 +25,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.tables.types import Utc
-from dynamo.db.transfers import source_selection as sources
-from dynamo.db.transfers import transfers
+from dynamo.db.transfers import source_selection, transfers
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.dealer.occupancy import most_bytes
 from dynamo.inventory.states import ReplicaState, TransferKind
@@ -35,10 +34,9 @@ from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
 from dynamo.services.leases import Fence, nobody
-from dynamo.services.replication import ownership as handing
-from dynamo.services.replication import partial_blocks as piecing
+from dynamo.services.replication import ownership, partial_blocks
 from dynamo.services.replication.ownership import Heir
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers import throttler
 from dynamo.settings import Dealer
 
 BLOCKS_AT_ONCE = 20
@@ -120,7 +118,7 @@ def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence
             return _most(work, use.settings.dealer, place)
 
         heir = Heir(wanted.group_id, wanted.partition_id)
-        _, staying = handing.hand_over(work, heir, replica_ids, DEALER, most)
+        _, staying = ownership.hand_over(work, heir, replica_ids, DEALER, most)
         return min(staying.values(), default=None)
 
 
@@ -154,7 +152,7 @@ class _Done:
     @property
     def full(self) -> bool:
         """Tell whether the site has no room for all of it."""
-        return self.refused == handing.FULL
+        return self.refused == ownership.FULL
 
 
 @retried
@@ -163,10 +161,12 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         fence(work)
         if switches.stopped(work, DEALER):
             return _Done(refused="switched-off")
-        blocks = placing.lock_blocks(work, block_ids)
+        blocks = replica_rows.lock_blocks(work, block_ids)
         lacking, refused = _lacking(work, errand, blocks)
-        chosen = sources.best(work, lacking, to=errand.home.site_id)
-        pieced = sources.found_in_parts(work, lacking) if len(chosen) < len(lacking) else []
+        chosen = source_selection.best(work, lacking, to=errand.home.site_id)
+        pieced = (
+            source_selection.found_in_parts(work, lacking) if len(chosen) < len(lacking) else []
+        )
         going = sorted({*chosen, *pieced})
         if len(going) < len(lacking):
             refused = "no-source"
@@ -175,17 +175,19 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         home = errand.home
         place = (home.site_id, home.partition_id)
         size = sum(blocks[block].bytes for block in going)
-        if not accounts.book_within(work, place, size, _most(work, use.settings.dealer, place)):
-            return _Done(refused=handing.FULL)
-        placing.place_all(work, home, going)
+        if not accounting.book_within(work, place, size, _most(work, use.settings.dealer, place)):
+            return _Done(refused=ownership.FULL)
+        replica_rows.place_all(work, home, going)
         if errand.growing:
             _grow(work, home)
-        placing.pin(work, {replica: blocks[block].n_files for block, replica in chosen.items()})
+        replica_rows.pin(
+            work, {replica: blocks[block].n_files for block, replica in chosen.items()}
+        )
         transfers.clear_ended(work, home.site_id, going)
         _write(work, home, chosen)
         _piece(work, home, pieced)
         if home.request_id is not None:
-            traffic.refill(work, use, [home.request_id])
+            throttler.refill(work, use, [home.request_id])
         n_files = sum(blocks[block].n_files for block in going)
         requests.more(work, home.request_id, n_files, size)
         return _Done(len(going), n_files, size, refused)
@@ -220,7 +222,7 @@ def _still_shared(work: Work, among: Among, block_ids: Collection[int]) -> list[
 
 def _most(work: Work, wanted: Dealer, place: Place) -> Most:
     """Return the limits of a site as they are now; a site without a quota takes nothing."""
-    known, quota = accounts.limit(work, place)
+    known, quota = accounting.limit(work, place)
     if not known or quota == 0:
         return Most(0, 0)
     if quota is None:
@@ -286,5 +288,5 @@ def _piece(work: Work, home: Home, block_ids: Collection[int]) -> None:
         return
     assert home.request_id is not None  # noqa: S101 - all that is sent has a request
     here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == home.site_id)
-    errand = piecing.Errand(home.request_id, waits=True)
-    piecing.fill_up(work, errand, work.scalars(select(BlockReplica.id).where(*here)))
+    errand = partial_blocks.Errand(home.request_id, waits=True)
+    partial_blocks.fill_up(work, errand, work.scalars(select(BlockReplica.id).where(*here)))

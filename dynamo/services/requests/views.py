@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from dynamo.clock import rfc3339
-from dynamo.db import requests as rows
-from dynamo.db.catalogue import names as registry
+from dynamo.db import requests as request_rows
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.pagination import fits
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.tables import Dataset, Deletion, File, Request, Site, Transfer, User
@@ -23,10 +23,9 @@ from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Tools
-from dynamo.services.copies import request as wishes
+from dynamo.services.copies import request as copy_requests
 from dynamo.services.copies.request import Wish
-from dynamo.services.requests import blockers as awaiting
-from dynamo.services.requests import forecast as forecasts
+from dynamo.services.requests import blockers, forecast
 from dynamo.services.requests.problems import MOST, troubled
 
 __all__ = ["RequestFilter", "page", "refresh", "show"]
@@ -115,12 +114,14 @@ def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
             shown["files"] = files
             _count_known(shown, row, files)
         if kind == RequestKind.COPY:
-            end = forecasts.expected_end(work, row, wanted.get(request_id))
+            end = forecast.expected_end(work, row, wanted.get(request_id))
             shown["expected_end"] = None if end is None else rfc3339(end)
         return shown
 
 
-def as_filed(filed: rows.Filed, request_id: int, owner: str, now: datetime) -> dict[str, object]:
+def as_filed(
+    filed: request_rows.Filed, request_id: int, owner: str, now: datetime
+) -> dict[str, object]:
     """Return a request that was filed at this moment, as `show` would."""
     row = SimpleNamespace(
         **{field.name: getattr(filed, field.name) for field in fields(filed)},
@@ -155,15 +156,15 @@ def refresh(use: Tools, request_ids: Sequence[int]) -> None:
     """Bring injections that wait for files of earlier ones in line with them."""
     with use.begin() as work:
         for request_id in request_ids:
-            request = rows.locked(work, request_id)
+            request = request_rows.locked(work, request_id)
             if request is None or request.state in ENDED or request.kind != RequestKind.INJECTION:
                 continue
             pending = request.body.get("pending", [])
-            states = registry.arrival_states(work, pending)
+            states = catalogue_names.arrival_states(work, pending)
             left = [file for file in pending if states.get(file) in OPEN]
             done = sum(states.get(file) == State.DONE for file in pending)
             again = work.now + use.again if left else None
-            rows.put(
+            request_rows.put(
                 work,
                 request_id,
                 n_done=request.n_done + done,
@@ -171,7 +172,7 @@ def refresh(use: Tools, request_ids: Sequence[int]) -> None:
                 body={**request.body, "pending": left},
                 not_before=again,
             )
-        rows.settle_injections(work, request_ids)
+        request_rows.settle_injections(work, request_ids)
 
 
 def _conditions(work: Work, filters: RequestFilter) -> list[Any]:
@@ -227,7 +228,7 @@ def _wishes(
 ) -> Mapping[int, Wish]:
     """Return what those of the requests want that are copies."""
     ids = [request.id for request in requests] if kind == RequestKind.COPY else ()
-    return wishes.among(work, use.settings.dealer, ids)
+    return copy_requests.among(work, use.settings.dealer, ids)
 
 
 def _problems(
@@ -238,7 +239,7 @@ def _problems(
     for statement in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
         for row in work.rows(statement, {"by_ids": [request.id for request in requests]}):
             found.setdefault(row.request_id, []).append(_problem(row))
-    for request_id, row in awaiting.troubles(work, list(wanted.values())):
+    for request_id, row in blockers.troubles(work, list(wanted.values())):
         found.setdefault(request_id, []).append(_problem(row))
     if kind == RequestKind.INJECTION:
         for request_id, problem in _problems_of_known(work, requests):

@@ -20,7 +20,7 @@ from dynamo.inventory.states import SiteStatus
 from dynamo.logs import logger
 from dynamo.services.context import Tools
 from dynamo.services.popularity import accesses, demands
-from dynamo.services.sites import health as tending
+from dynamo.services.sites import health as site_health
 from dynamo.settings import Feed
 
 log = logger("feeds")
@@ -77,7 +77,7 @@ def _follow(use: Tools) -> None:
     with use.begin() as work:
         known = feeds.known(work)
         believed = {feed.name for feed in _tellers(use) if _believed(work, feed, known)}
-        tending.follow_told(work, use, feeds.statuses(work), believed)
+        site_health.follow_told(work, use, feeds.statuses(work), believed)
 
 
 def _believed(work: Work, feed: Feed, known: Mapping[str, Any]) -> bool:
@@ -144,7 +144,7 @@ def _sites(work: Work, feed: Feed, said: Any) -> str | None:
     statuses = [{"site_id": key, "status": status} for key, status in told.items()]
     feeds.replace(work, ToldStatus, feed.name, statuses)
     aside = [key for key, status in told.items() if status == SiteStatus.WAITROOM]
-    tending.put_aside(work, aside, feed.name)
+    site_health.put_aside(work, aside, feed.name)
     return _unknown([one.name for one in said.sites if one.name not in there], "sites")
 
 

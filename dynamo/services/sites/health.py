@@ -13,13 +13,13 @@ from sqlalchemy import select, update
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import breakers, downtimes, sites
-from dynamo.db.snapshots import occupancy as fillings
+from dynamo.db.snapshots import occupancy
 from dynamo.db.tables import Probe, Site
 from dynamo.inventory.states import SiteStatus
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.services.context import Tools
-from dynamo.services.sites import probes as probing
+from dynamo.services.sites import probes as site_probes
 from dynamo.storage.probe import NEEDED, Outcome, Step, is_usable
 
 log = logger("tending")
@@ -55,9 +55,9 @@ def _send(use: Tools) -> None:
 def probe(use: Tools, site_ids: Sequence[int]) -> None:
     """Try sites, remember how it went, and set those aside that failed again and again."""
     for site_id in site_ids:
-        steps = probing.probe(use, site_id)
+        steps = site_probes.probe(use, site_id)
         # who does not answer is not asked a second time
-        note(use, site_id, steps, probing.free(use, site_id) if is_usable(steps) else None)
+        note(use, site_id, steps, site_probes.free(use, site_id) if is_usable(steps) else None)
 
 
 @retried
@@ -78,7 +78,7 @@ def note(use: Tools, site_id: int, steps: Sequence[Step], free: int | None) -> N
             "reason": None if failed is None else failed.reason,
             "detail": None if failed is None else f"{failed.name}: {failed.detail}"[:1000],
             "free": free,
-            "used": fillings.used(work, site_id),
+            "used": occupancy.used(work, site_id),
         }
         if before is None:
             work.add(Probe, site_id=site_id, **values)

@@ -8,11 +8,11 @@ from dynamo.db.engine.unit_of_work import retried
 from dynamo.db.sites import sites
 from dynamo.db.tables import Site
 from dynamo.errors import NotFound
-from dynamo.services import site_lookup as named
+from dynamo.services import site_lookup
 from dynamo.services.context import Tools
-from dynamo.services.deletions import reaper as removing
+from dynamo.services.deletions import reaper
 from dynamo.services.pagination import Item
-from dynamo.storage import probe as probing
+from dynamo.storage import probe as storage_probe
 from dynamo.storage.probe import Ground, Step, is_usable
 from dynamo.storage.protocol import Storage, StorageError
 
@@ -32,10 +32,10 @@ def probe(use: Tools, site_id: int) -> list[Step]:
         settings.user.namespace,
         settings.work.third_party_bytes,
         lambda: _moment(use),
-        removing.delete_probe,
+        reaper.delete_probe,
         _expected(use, site_id),
     )
-    return probing.probe(_storage(use, site_id), ground)
+    return storage_probe.probe(_storage(use, site_id), ground)
 
 
 @retried
@@ -65,7 +65,7 @@ def _storage(use: Tools, site_id: int) -> Storage:
 def check(use: Tools, name: str) -> Item:
     """Try a site and tell callers how it went. Raises NotFound."""
     with use.begin.reading() as work:
-        site_id = named.site(work, name).id
+        site_id = site_lookup.site(work, name).id
     steps = probe(use, site_id)
     return {
         "site": name,

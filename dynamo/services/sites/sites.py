@@ -8,20 +8,19 @@ from msgspec import UNSET
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import breakers
-from dynamo.db.sites import sites as rows
+from dynamo.db.sites import sites as site_rows
 from dynamo.db.views import sites
 from dynamo.errors import Fault, Forbidden, Invalid, NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import SiteKind, SiteStatus
 from dynamo.operations.hints import Hint
-from dynamo.services import site_lookup as named
+from dynamo.services import site_lookup
 from dynamo.services.accounts.unique_share import Share
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item, Page, Place, page
-from dynamo.services.sites import status as condition
+from dynamo.services.sites import status as site_status
 
 _NEW: dict[str, Any] = {
     "kind": SiteKind.DISK,
@@ -47,21 +46,21 @@ def some(use: Tools, name: Glob | None, place: Place) -> Page:
 
 
 @retried
-def put(use: Tools, name: str, body: asked.SiteBody, caller: Caller) -> Item:
+def put(use: Tools, name: str, body: schemas.SiteBody, caller: Caller) -> Item:
     """Register a site, or change what the body names; who runs the site may change its status."""
     values = _values(name, body)
     with use.begin() as work:
-        row = rows.locked(work, name)
+        row = site_rows.locked(work, name)
         _check_caller(caller, name, values)
         if row is None:
             row = _add(use, work, name, values)
         else:
             values = _checked(use, values, {"url": row.url, "rules": row.rules})
             by_hand = {"since": work.now, "set_by": None} if "status" in values else {}
-            rows.put(work, row.id, {**values, **by_hand})
+            site_rows.put(work, row.id, {**values, **by_hand})
         if values.get("status") == SiteStatus.READY:
             breakers.close(work, [row.id])
-            rows.wake_back(work, row.id)
+            site_rows.wake_back(work, row.id)
         if values.get("status") == SiteStatus.MORGUE:
             work.hint(Hint("evacuate", (), f"empty {name}"))
         what = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))
@@ -70,17 +69,19 @@ def put(use: Tools, name: str, body: asked.SiteBody, caller: Caller) -> Item:
 
 
 @retried
-def set_quota(use: Tools, name: str, partition: str, body: asked.QuotaBody, caller: Caller) -> Item:
+def set_quota(
+    use: Tools, name: str, partition: str, body: schemas.QuotaBody, caller: Caller
+) -> Item:
     """Say how many bytes a partition may fill at a site; files that waited for room go on."""
     with use.begin() as work:
-        site = rows.locked(work, name) if names.is_site(name) else None
+        site = site_rows.locked(work, name) if names.is_site(name) else None
         if site is None:
             raise NotFound(f"there is no site {name!r}", "site-unknown")
-        key = rows.partition_id(work, partition) if names.is_site(partition) else None
+        key = site_rows.partition_id(work, partition) if names.is_site(partition) else None
         if key is None:
             raise NotFound(f"there is no partition {partition!r}")
-        rows.set_quota(work, site.id, key, body.limit)
-        rows.wake_site(work, site.id, ["storage-full", "no-quota"])
+        site_rows.set_quota(work, site.id, key, body.limit)
+        site_rows.wake_site(work, site.id, ["storage-full", "no-quota"])
         why = f"quota of {partition}: {'unlimited' if body.limit is None else body.limit}"
         record(work, [Event("quota-changed", caller.name, site=name, why=why)])
         return _quota(use, work, name, partition)
@@ -100,7 +101,7 @@ def _quota(use: Tools, work: Work, name: str, partition: str) -> Item:
 
 
 def _shown(use: Tools, work: Work, name: str) -> Item:
-    return _items(use, work, [named.site(work, name)])[0]
+    return _items(use, work, [site_lookup.site(work, name)])[0]
 
 
 def _items(use: Tools, work: Work, found: Sequence[Any]) -> list[Item]:
@@ -110,7 +111,7 @@ def _items(use: Tools, work: Work, found: Sequence[Any]) -> list[Item]:
         share = Share.of(quota, unique)
         told = {"partition": quota.partition, **share.item(use.settings.user)}
         quotas.setdefault(quota.site_id, []).append(told)
-    states = condition.of(use, work, [row.id for row in found])
+    states = site_status.of(use, work, [row.id for row in found])
     return [{**_item(row), **states[row.id], "quotas": quotas.get(row.id, [])} for row in found]
 
 
@@ -131,7 +132,7 @@ def _item(row: Any) -> Item:
     }
 
 
-def _values(name: str, body: asked.SiteBody) -> dict[str, Any]:
+def _values(name: str, body: schemas.SiteBody) -> dict[str, Any]:
     """Return the fields that the body names. Raises Invalid."""
     if not names.is_site(name):
         raise Invalid(f"{name!r} is not a site name", "name-invalid")
@@ -158,8 +159,8 @@ def _check_caller(caller: Caller, name: str, values: Mapping[str, Any]) -> None:
 def _add(use: Tools, work: Work, name: str, values: dict[str, Any]) -> Any:
     if not values.get("url"):
         raise Invalid("a new site needs a url", faults=[Fault("/url", "is missing")])
-    rows.add(work, {"name": name, **_NEW, **_checked(use, values, {"rules": {}})})
-    return rows.locked(work, name)
+    site_rows.add(work, {"name": name, **_NEW, **_checked(use, values, {"rules": {}})})
+    return site_rows.locked(work, name)
 
 
 def _checked(use: Tools, values: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

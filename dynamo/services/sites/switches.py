@@ -4,11 +4,9 @@ from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.sites import sites as rows
-from dynamo.db.sites import switches
+from dynamo.db.sites import sites, switches
 from dynamo.errors import NotFound
-from dynamo.inventory import names
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.services.context import Tools
 from dynamo.services.pagination import Item
@@ -20,7 +18,7 @@ NAMES = (switches.DELETIONS, "detox", "dealer", switches.CONSISTENCY, switches.I
 def all_of_them(use: Tools) -> list[Item]:
     """Return all switches, also those that nobody has set yet."""
     with use.begin.reading() as work:
-        found = rows.switches(work)
+        found = sites.switches(work)
         return [_item(name, found.get(name)) for name in sorted({*NAMES, *found})]
 
 
@@ -28,23 +26,23 @@ def show(use: Tools, name: str) -> Item:
     """Return one switch. Raises NotFound."""
     with use.begin.reading() as work:
         _check(work, name)
-        return _item(name, rows.switches(work).get(name))
+        return _item(name, sites.switches(work).get(name))
 
 
 @retried
-def put(use: Tools, name: str, body: asked.SwitchBody, caller: Caller) -> Item:
+def put(use: Tools, name: str, body: schemas.SwitchBody, caller: Caller) -> Item:
     """Stop or release what a switch stands for; it holds from the commit on."""
     with use.begin() as work:
         site_id = _check(work, name)
         values = {"stopped": body.stopped, "who": caller.name, "why": body.why}
-        rows.set_switch(work, name, values)
+        sites.set_switch(work, name, values)
         if not body.stopped:
-            rows.wake_site(work, site_id, ["switched-off", "site-not-ready"])
+            sites.wake_site(work, site_id, ["switched-off", "site-not-ready"])
         what = "switch-stopped" if body.stopped else "switch-released"
         why = f"{name}: {body.why}" if body.why else name
         site = name.removeprefix(switches.of_site("")) if site_id is not None else None
         record(work, [Event(what, caller.name, site=site, why=why)])
-        return _item(name, rows.switches(work)[name])
+        return _item(name, sites.switches(work)[name])
 
 
 def _check(work: Work, name: str) -> int | None:
@@ -53,7 +51,7 @@ def _check(work: Work, name: str) -> int | None:
         return None
     site = name.removeprefix(switches.of_site(""))
     if site != name and names.is_site(site):
-        row = rows.locked(work, site)
+        row = sites.locked(work, site)
         if row is not None:
             return int(row.id)
     known = ", ".join(NAMES)

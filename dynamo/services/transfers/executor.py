@@ -25,13 +25,10 @@ from dynamo.operations.failures import classify
 from dynamo.points import Point, reached
 from dynamo.services.context import Tools
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
-from dynamo.services.transfers import finisher as outcomes
-from dynamo.services.transfers import late_booking as booking
-from dynamo.services.transfers import throttler as traffic
+from dynamo.services.transfers import finisher, late_booking, throttler
 from dynamo.services.transfers.finisher import Arrived, Failed, Outcome
 from dynamo.services.transfers.throttler import Experience
-from dynamo.storage import copier as copying
-from dynamo.storage import temporary_names as temporaries
+from dynamo.storage import copier, temporary_names
 from dynamo.storage.protocol import Copied, Expected, Source, Storage, StorageError
 from dynamo.storage.sources import SiteFile, open_source
 
@@ -82,7 +79,7 @@ def _ways(use: Tools, ids: Sequence[int]) -> dict[Way, list[int]]:
     with use.begin() as work:
         barred = transfers.unusable(work, ids)
         for operation, reason in barred.items():
-            outcomes.bar(work, use, operation, reason)
+            finisher.bar(work, use, operation, reason)
         requests.settle_injections(work, _requests_of(work, barred))
         return streams.ways(work, [operation for operation in ids if operation not in barred])
 
@@ -90,7 +87,7 @@ def _ways(use: Tools, ids: Sequence[int]) -> dict[Way, list[int]]:
 def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
     """Bring files on one way as one stream, if there is room for it."""
     holder = new_holder(use.settings.lease)
-    admission = traffic.enter(use, way, ids, holder)
+    admission = throttler.enter(use, way, ids, holder)
     if not admission.granted:
         return 0
     reached(Point.ADMITTED)
@@ -104,7 +101,7 @@ def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
         concerned |= _later(use, set(ids) - {transfer.id for transfer in claimed})
         return arrived
     finally:
-        traffic.leave(use, known, holder, concerned)
+        throttler.leave(use, known, holder, concerned)
 
 
 def _work_on(use: Tools, holder: Holder, known: Experience, claimed: Sequence[Claimed]) -> int:
@@ -206,7 +203,7 @@ class _Carrier:
 
         if transfer.kind == TransferKind.UPLOAD:
             assert transfer.upload is not None  # noqa: S101 - uploads are registered with it
-            return transfer, copying.accept(
+            return transfer, copier.accept(
                 storage, transfer.upload, transfer.lfn, expected, alive, area
             )
         source = self._source(transfer)
@@ -215,11 +212,11 @@ class _Carrier:
             expected = self._expected(transfer)
         if transfer.lease_no > 1:
             earlier = _earlier(storage, area, transfer.id)
-            there = copying.resume(storage, earlier, transfer.lfn, expected, alive)
+            there = copier.resume(storage, earlier, transfer.lfn, expected, alive)
             if there is not None:
                 return transfer, there
-        temporary = temporaries.own(area, transfer.id, transfer.lease_no)
-        return transfer, copying.copy(source, storage, temporary, transfer.lfn, expected, alive)
+        temporary = temporary_names.own(area, transfer.id, transfer.lease_no)
+        return transfer, copier.copy(source, storage, temporary, transfer.lfn, expected, alive)
 
     def _expected(self, transfer: Claimed) -> Expected:
         """Return what must arrive.
@@ -250,7 +247,7 @@ class _Carrier:
                 "checksum-mismatch",
                 f"the source has adler32 {checksum}, {transfer.adler32} was announced",
             )
-        return booking.fix(self.use, transfer, found.size, checksum)
+        return late_booking.fix(self.use, transfer, found.size, checksum)
 
     def _source(self, transfer: Claimed) -> Source:
         if transfer.kind == TransferKind.PULL:
@@ -287,7 +284,7 @@ class _Carrier:
 
     def _record(self, results: Sequence[Outcome]) -> int:
         reached(Point.BROUGHT)
-        recorded = outcomes.record(self.use, self.holder, results)
+        recorded = finisher.record(self.use, self.holder, results)
         reached(Point.RECORDED)
         self.heartbeat.finished([result.claimed.id for result in results])
         self._learn(results)
@@ -301,7 +298,7 @@ class _Carrier:
             else:
                 self.known.failed(result.reason, result.text)
         if self.known.is_urgent:
-            traffic.tell(self.use, self.known)
+            throttler.tell(self.use, self.known)
 
 
 def _skipped(left: deque[Claimed], last: Outcome) -> Sequence[Outcome]:
@@ -313,7 +310,7 @@ def _skipped(left: deque[Claimed], last: Outcome) -> Sequence[Outcome]:
 
 def _earlier(storage: Storage, area: str, transfer_id: int) -> Sequence[str]:
     """Find what attempts whose end nobody saw have left of this transfer."""
-    own = f"{area}/{temporaries.OWN}"
+    own = f"{area}/{temporary_names.OWN}"
     for folder in storage.listing(area):
         if folder.path == own:
             return [

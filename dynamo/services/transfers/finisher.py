@@ -11,20 +11,18 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import replicas as placing
+from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.consistency import incidents
 from dynamo.db.consistency.incidents import Report
-from dynamo.db.deletions import condemnation as removal
-from dynamo.db.deletions import dispatch
+from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event
 from dynamo.db.history import record as write_history
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Block, Dataset, Request, Site, Transfer
-from dynamo.db.transfers import source_selection as sources
-from dynamo.db.transfers import transfers
+from dynamo.db.transfers import source_selection, transfers
 from dynamo.db.transfers.transfers import Claimed
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
@@ -78,7 +76,7 @@ def record(use: Tools, holder: Holder, results: Sequence[Outcome]) -> int:
     if not results:
         return 0
     with use.begin() as work:
-        placing.lock_blocks(
+        replica_rows.lock_blocks(
             work, {r.claimed.block_id for r in results if r.claimed.block_id is not None}
         )
         mine = claims.held_by(
@@ -126,8 +124,8 @@ def _record_arrivals(work: Work, arrived: Sequence[Arrived]) -> Sequence[Any]:
         files.setdefault(one.claimed.replica_id, []).append((one.claimed.file_id, one.size))
         tallies[one.claimed.request_id].done += 1
         tallies[one.claimed.request_id].bytes_done += one.size
-    placing.arrive(work, files)
-    placing.pin(
+    replica_rows.arrive(work, files)
+    replica_rows.pin(
         work,
         {
             key: -n
@@ -140,13 +138,13 @@ def _record_arrivals(work: Work, arrived: Sequence[Arrived]) -> Sequence[Any]:
     used: Counter[tuple[int, int]] = Counter()
     for replica, members in files.items():
         used[places[replica]] += sum(size for _, size in members)
-    accounts.shift(work, {place: (0, size) for place, size in used.items()})
+    accounting.shift(work, {place: (0, size) for place, size in used.items()})
     # InnoDB locks a transfer's request for reading when its state changes: two batches that both
     # did so and then count in the request would be a deadlock, if the quota did not come first
     _end_transfers(work, arrived)
     requests.count(work, tallies)
     _write_arrivals(work, arrived)
-    complete = placing.settle(
+    complete = replica_rows.settle(
         work, {a.claimed.block_id for a in arrived if a.claimed.block_id is not None}
     )
     _write_complete(work, complete)
@@ -179,7 +177,7 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
             reason="booking-expired",
             detail=f"{claimed.lfn} was not uploaded in time",
         )
-        removal.drop(work, [claimed.file_id], order)
+        condemnation.drop(work, [claimed.file_id], order)
         dispatch.announce(work, claimed.request_id, use.settings.work.batch)
         return
     reason = failed.reason
@@ -214,7 +212,7 @@ def _has_source(work: Work, failed: Failed) -> bool:
         elif kind_of(failed.reason).blame is not Blame.SOURCE:
             return True
     assert claimed.block_id is not None  # noqa: S101 - only files of closed blocks are copied
-    return sources.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id)
+    return source_selection.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id)
 
 
 def _given_up(work: Work, use: Tools, claimed: Claimed) -> bool:
@@ -240,7 +238,7 @@ def _stands(work: Work, request_id: int) -> bool:
 def _unpin(work: Work, claimed: Claimed) -> None:
     source = work.scalar(select(Transfer.source_id).where(Transfer.id == claimed.id))
     if source is not None:
-        placing.pin(work, {source: -1})
+        replica_rows.pin(work, {source: -1})
         work.changed(update(Transfer).where(Transfer.id == claimed.id).values(source_id=None))
 
 

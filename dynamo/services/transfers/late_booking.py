@@ -8,8 +8,7 @@ from dataclasses import replace
 from sqlalchemy import ColumnElement, or_, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import accounting as accounts
-from dynamo.db.catalogue import block_filling as filling
+from dynamo.db.catalogue import accounting, block_filling
 from dynamo.db.catalogue.replicas import Home
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import Tallies
@@ -73,7 +72,7 @@ def _own(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
 
 
 @retried
-def _book(use: Tools, claimed: Claimed, size: int) -> filling.Share:
+def _book(use: Tools, claimed: Claimed, size: int) -> block_filling.Share:
     with use.begin() as work:
         placed = _placed(work, claimed)
         if placed is not None:
@@ -81,20 +80,20 @@ def _book(use: Tools, claimed: Claimed, size: int) -> filling.Share:
         dataset = work.row(
             select(*Dataset.__table__.columns).where(Dataset.id == claimed.dataset_id)
         )
-        accounts.grow(work, dataset.id, 0, size)  # first: what follows refers to the dataset
+        accounting.grow(work, dataset.id, 0, size)  # first: what follows refers to the dataset
         home = Home(dataset.id, claimed.site_id, dataset.partition_id, dataset.group_id)
-        share = filling.fill(work, home, [size], limit(use.settings))[0]
+        share = block_filling.fill(work, home, [size], limit(use.settings))[0]
         if not dataset.is_open:
             # registered before the closure: it still gets its place, in a block that closes with it
-            filling.close(work, [share.block_id])
+            block_filling.close(work, [share.block_id])
         own = update(Transfer).where(*_own(claimed))
         if work.changed(own.values(replica_id=share.replica_id)) != 1:
             raise LeaseLost(f"transfer {claimed.id}")
         place = update(File).where(File.id == claimed.file_id, File.block_id.is_(None))
         work.changed(place.values(block_id=share.block_id, added=work.now))
-        if not accounts.book(work, (claimed.site_id, dataset.partition_id), size):
+        if not accounting.book(work, (claimed.site_id, dataset.partition_id), size):
             raise Full("the partition at this site has no room", "storage-full")
-        if not accounts.charge(work, dataset.owner_id, 0, size):
+        if not accounting.charge(work, dataset.owner_id, 0, size):
             raise Full("the user quota would be exceeded", "quota-exceeded")
         tallies = Tallies()
         tallies[claimed.request_id].bytes_added = size
@@ -107,11 +106,11 @@ def _book(use: Tools, claimed: Claimed, size: int) -> filling.Share:
         return share
 
 
-def _placed(work: Work, claimed: Claimed) -> filling.Share | None:
+def _placed(work: Work, claimed: Claimed) -> block_filling.Share | None:
     """Return the place that the file has: the answer to an earlier commit may have been lost."""
     row = work.row(
         select(File.block_id, Transfer.replica_id)
         .join(Transfer, Transfer.file_id == File.id)
         .where(Transfer.id == claimed.id, File.block_id.is_not(None))
     )
-    return None if row is None else filling.Share(row.block_id, row.replica_id, 0, 1)
+    return None if row is None else block_filling.Share(row.block_id, row.replica_id, 0, 1)

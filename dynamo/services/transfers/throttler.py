@@ -15,8 +15,7 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import breakers
 from dynamo.db.sites.breakers import Place, Result
 from dynamo.db.tables import Site
-from dynamo.db.transfers import fair_share as fairness
-from dynamo.db.transfers import links, streams, transfers
+from dynamo.db.transfers import fair_share, links, streams, transfers
 from dynamo.db.transfers.links import Moved
 from dynamo.db.transfers.streams import Admission, Limits, Way
 from dynamo.db.work.claims import Holder
@@ -99,7 +98,7 @@ def enter(use: Tools, way: Way, ids: Sequence[int], holder: Holder) -> Admission
         if admission.rests is not None:
             site, operation, until = admission.rests
             text = said(work, site, operation, until)
-            fairness.postpone(work, ids, until, text)
+            fair_share.postpone(work, ids, until, text)
         if not admission.granted:  # its other ways may be free
             refill(work, use, [row.id for row in streams.owners(work, ids)])
         return admission
@@ -120,8 +119,8 @@ def leave(use: Tools, known: Experience, holder: Holder, request_ids: Collection
         _learn(work, use, known)
         streams.leave(work, known.way, holder)
         ids: list[int] = []
-        for turn in fairness.turns(work, limits(use), known.way, CALLED):
-            ids += fairness.next_of(work, turn, use.settings.work.batch)
+        for turn in fair_share.turns(work, limits(use), known.way, CALLED):
+            ids += fair_share.next_of(work, turn, use.settings.work.batch)
         _send(work, use, ids)
         refill(work, use, request_ids)
 
@@ -142,7 +141,7 @@ def works(work: Work, use: Tools, place: Place) -> None:
 def _weigh(work: Work, use: Tools, results: Mapping[Place, Result]) -> None:
     again = breakers.count(work, results, rules(use), use.dice)
     if again:
-        fairness.wake(work, again)
+        fair_share.wake(work, again)
 
 
 def _learn(work: Work, use: Tools, known: Experience) -> None:
@@ -157,12 +156,12 @@ def refill(work: Work, use: Tools, request_ids: Collection[int]) -> None:
     window = use.settings.transfer.window * use.settings.work.batch
     ids: list[int] = []
     for request_id in sorted(request_ids):
-        ids += fairness.unsent(work, request_id, window)
+        ids += fair_share.unsent(work, request_id, window)
     _send(work, use, ids)
 
 
 def _send(work: Work, use: Tools, ids: Sequence[int]) -> None:
-    _tell(work, use, fairness.sent(work, ids))
+    _tell(work, use, fair_share.sent(work, ids))
 
 
 def _tell(work: Work, use: Tools, ids: Sequence[int]) -> None:
@@ -173,16 +172,16 @@ def _tell(work: Work, use: Tools, ids: Sequence[int]) -> None:
 def sweep(work: Work, use: Tools) -> None:
     """Send what was lost, what was never sent, and who was parked and is not called by anybody."""
     streams.clear_dead(work)
-    fairness.forget_lost(work, timedelta(seconds=use.settings.work.hint_seconds), _MOST)
+    fair_share.forget_lost(work, timedelta(seconds=use.settings.work.hint_seconds), _MOST)
     for rest in breakers.resting(work, None, Operation.READ, Operation.WRITE):
         if rest.position is Position.OPEN:  # some of them say why they wait
-            ids = fairness.due_at(work, (rest.site_id, rest.operation), _TOLD)
-            fairness.postpone(
+            ids = fair_share.due_at(work, (rest.site_id, rest.operation), _TOLD)
+            fair_share.postpone(
                 work, ids, rest.until, said(work, rest.site_id, rest.operation, rest.until)
             )
     called: list[int] = []
-    for turn in fairness.turns(work, limits(use), None, _MOST // use.settings.work.batch):
-        ids = fairness.next_of(work, turn, use.settings.work.batch)
-        called += fairness.sent(work, ids)
+    for turn in fair_share.turns(work, limits(use), None, _MOST // use.settings.work.batch):
+        ids = fair_share.next_of(work, turn, use.settings.work.batch)
+        called += fair_share.sent(work, ids)
     _tell(work, use, called)
-    refill(work, use, fairness.requests_unsent(work)[:_MOST])
+    refill(work, use, fair_share.requests_unsent(work)[:_MOST])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dynamo.errors import Forbidden
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.errno_reasons import at_source, told
-from dynamo.storage.http import addresses
+from dynamo.storage.http import addresses as http_addresses
 from dynamo.storage.protocol import Stat
 from dynamo.storage.timeouts import Limits
 from dynamo.storage.xrootd.server import Server, server
@@ -24,7 +24,7 @@ _PATH = re.compile(r"/(?:/[A-Za-z0-9_.,:=+~@-]+)+", re.ASCII)
 
 def allowed_file(url: str, allowed: Sequence[str], limits: Limits) -> "XRootDFile":
     """Return the file at a URL that one of the `root://host` globs lets pass. Raises Forbidden."""
-    address = addresses.allow(url, allowed, PORTS)
+    address = http_addresses.allow(url, allowed, PORTS)
     parts = set(address.target.split("/"))
     if "#" in url or not _PATH.fullmatch(address.target) or {".", ".."} & parts:
         # what follows a ? would be for the client library: which credentials it takes, and more
@@ -42,7 +42,7 @@ class XRootDFile:
 
     server: Server
     path: str
-    host: addresses.Address
+    host: http_addresses.Address
 
     def stat(self) -> Stat | None:
         """Return size and age; None where there is no such file."""
@@ -73,4 +73,4 @@ class XRootDFile:
     def _judge(self) -> None:
         """Refuse a host that turns out to be an inner one."""
         with told(self.host.host, "source-error"):
-            addresses.resolve(self.host)
+            http_addresses.resolve(self.host)

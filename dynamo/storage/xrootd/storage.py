@@ -20,7 +20,7 @@ from dynamo.storage.protocol import Copied, Entry, Folder, Stat, StorageError
 from dynamo.storage.temporary_cleanup import Needed, clean
 from dynamo.storage.temporary_names import check_any, check_final, check_temporary
 from dynamo.storage.timeouts import Limits
-from dynamo.storage.xrootd import anonymous_write_check as xrootd_stranger
+from dynamo.storage.xrootd import anonymous_write_check
 from dynamo.storage.xrootd.errors import LockedError
 from dynamo.storage.xrootd.server import Server, server
 from dynamo.storage.xrootd.streams import Reader, Writer, reading, writing
@@ -208,7 +208,7 @@ class XRootDStorage:
 
     def open_to_others(self, lfn: str) -> bool:
         """Try to make a file beside ours without any credentials."""
-        return xrootd_stranger.can_write(self.server, self._path(f"{lfn}.stranger"))
+        return anonymous_write_check.can_write(self.server, self._path(f"{lfn}.stranger"))
 
     @contextlib.contextmanager
     def batched(self) -> Iterator[Self]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.cli.demo import disk_check as eyes
+from dynamo.cli.demo import disk_check
 from dynamo.cli.demo.job_output import SITES, Made, jobs
 
 CONTENT = b"events"
@@ -29,8 +29,8 @@ def world(tmp_path: Path) -> tuple[list[Path], list[Made]]:
 def test_all_is_well(world: tuple[list[Path], list[Made]]) -> None:
     sites, made = world
 
-    assert eyes.faults(sites, sites[0], made) == []
-    assert eyes.untouched(made) == []
+    assert disk_check.faults(sites, sites[0], made) == []
+    assert disk_check.untouched(made) == []
 
 
 def twice(sites: list[Path], lfn: str) -> None:
@@ -82,7 +82,7 @@ def test_whatever_differs_is_named(
     sites, made = world
     happened(sites, made[0].lfn)
 
-    [fault] = eyes.faults(sites, sites[0], made)
+    [fault] = disk_check.faults(sites, sites[0], made)
     assert fault.startswith(said)
 
 

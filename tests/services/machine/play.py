@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from dynamo.errors import DynamoError
-from dynamo.inventory import schemas as asked
+from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind, SiteStatus
 from dynamo.services import cancellation
-from dynamo.services.accounts import user_quotas as quotas
-from dynamo.services.copies import submission as copies
-from dynamo.services.deletions import submission as deletions
-from dynamo.services.injection import closure as closures
-from dynamo.services.injection import submission as injection
-from dynamo.services.maintenance import invariants as checks
-from dynamo.services.maintenance import sweeper as sweeps
+from dynamo.services.accounts import user_quotas
+from dynamo.services.copies import submission as copies_submission
+from dynamo.services.deletions import submission as deletions_submission
+from dynamo.services.injection import closure
+from dynamo.services.injection import submission as injection_submission
+from dynamo.services.maintenance import invariants, sweeper
 from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.machine.ledger import Ledger, name_of
@@ -93,29 +92,29 @@ class Play:
     def inject(self, dataset: int, files: Sequence[tuple[int, str]], where: Sequence[int]) -> None:
         """Hand files over, in one of several ways each."""
         named = dict(files)
-        wanted = asked.Injection(
+        wanted = schemas.Injection(
             dataset=DATASETS[dataset],
             site=tuple(SITES[n] for n in where),
             files=tuple(self._output(dataset, n, how, where) for n, how in named.items()),
         )
-        request = self._call(lambda: injection.file(self.world.use, wanted, ALICE))
+        request = self._call(lambda: injection_submission.file(self.world.use, wanted, ALICE))
         if request is not None and "push" in named.values():
             self.bookings.append(request)
 
-    def _output(self, dataset: int, n: int, how: str, where: Sequence[int]) -> asked.InjectedFile:
+    def _output(self, dataset: int, n: int, how: str, where: Sequence[int]) -> schemas.InjectedFile:
         name = name_of(n, dataset)
         content = self.ledger.content(name)
         if how == "push":
-            return asked.InjectedFile(lfn=name, size=len(content), adler32=adler32(content))
+            return schemas.InjectedFile(lfn=name, size=len(content), adler32=adler32(content))
         if how == "unsized":
             source = self._source(SITES[where[0]], f"{name}.unsized")
             source.write_bytes(content)
-            return asked.InjectedFile(lfn=name, source=f"file://{source}")
+            return schemas.InjectedFile(lfn=name, source=f"file://{source}")
         source = self._source(SITES[where[0]], name)
         source.unlink(missing_ok=True)
         if how != "lost":
             source.write_bytes(b"?" * len(content) if how == "wrong" else content)
-        return asked.InjectedFile(
+        return schemas.InjectedFile(
             lfn=name, size=len(content), adler32=adler32(content), source=f"file://{source}"
         )
 
@@ -138,7 +137,7 @@ class Play:
         """Let a job say that its uploads are there."""
         if self.bookings:
             request = self.bookings[pick % len(self.bookings)]
-            self._call(lambda: injection.uploaded(self.world.use, request, None, ALICE))
+            self._call(lambda: injection_submission.uploaded(self.world.use, request, None, ALICE))
 
     def _booked(self, pick: int) -> list[dict[str, Any]]:
         if not self.bookings:
@@ -152,18 +151,18 @@ class Play:
 
     def close(self, dataset: int) -> None:
         """Say that production is finished."""
-        wanted = asked.Closure(dataset=DATASETS[dataset])
-        self._call(lambda: closures.file(self.world.use, wanted, ALICE))
+        wanted = schemas.Closure(dataset=DATASETS[dataset])
+        self._call(lambda: closure.file(self.world.use, wanted, ALICE))
 
     def copy(self, dataset: int, site: int, consolidate: bool | None) -> None:
         """Ask for data at a site."""
-        wanted = asked.Copy(dataset=DATASETS[dataset], site=SITES[site], consolidate=consolidate)
-        self._call(lambda: copies.file(self.world.use, wanted, ALICE))
+        wanted = schemas.Copy(dataset=DATASETS[dataset], site=SITES[site], consolidate=consolidate)
+        self._call(lambda: copies_submission.file(self.world.use, wanted, ALICE))
 
     def spread(self, dataset: int, number: int) -> None:
         """Ask for copies at the best sites."""
-        wanted = asked.Copy(dataset=DATASETS[dataset], site=("T2_*",), copies=number)
-        self._call(lambda: copies.file(self.world.use, wanted, ALICE))
+        wanted = schemas.Copy(dataset=DATASETS[dataset], site=("T2_*",), copies=number)
+        self._call(lambda: copies_submission.file(self.world.use, wanted, ALICE))
 
     def delete(self, dataset: int) -> None:
         """Remove a dataset altogether."""
@@ -187,7 +186,9 @@ class Play:
         self._delete(dataset=DATASETS[dataset], site=SITES[site], last_copy=last_copy)
 
     def _delete(self, **wanted: Any) -> None:
-        self._call(lambda: deletions.file(self.world.use, asked.Deletion(**wanted), ALICE))
+        self._call(
+            lambda: deletions_submission.file(self.world.use, schemas.Deletion(**wanted), ALICE)
+        )
 
     def cancel(self, pick: int) -> None:
         """Call a request off; of a deletion, rescue what nobody has touched."""
@@ -201,23 +202,23 @@ class Play:
 
     def switch(self, which: int, stopped: bool) -> None:
         """Stop something, or let it go on."""
-        body = asked.SwitchBody(stopped=stopped)
+        body = schemas.SwitchBody(stopped=stopped)
         self._call(lambda: switches.put(self.world.use, SWITCHES[which], body, OPERATOR))
 
     def status(self, site: int, status: int) -> None:
         """Say how a site is."""
-        body = asked.SiteBody(status=STATUSES[status])
+        body = schemas.SiteBody(status=STATUSES[status])
         self._call(lambda: sites.put(self.world.use, SITES[site], body, OPERATOR))
 
     def room(self, site: int, size: int) -> None:
         """Give users more or less room at a site."""
-        body = asked.QuotaBody(limit=ROOM[size])
+        body = schemas.QuotaBody(limit=ROOM[size])
         self._call(lambda: sites.set_quota(self.world.use, SITES[site], "User", body, OPERATOR))
 
     def allow(self, limit: int | None) -> None:
         """Say how many unique bytes the user may have."""
-        body = asked.UserQuotaBody(limit=limit)
-        self._call(lambda: quotas.put(self.world.use, ALICE.name, body, OPERATOR))
+        body = schemas.UserQuotaBody(limit=limit)
+        self._call(lambda: user_quotas.put(self.world.use, ALICE.name, body, OPERATOR))
 
     # --- pools and time --------------------------------------------------------------------------
 
@@ -239,15 +240,15 @@ class Play:
 
     def sweep(self) -> None:
         """Look for lost work."""
-        sweeps.sweep(self.world.use)
+        sweeper.sweep(self.world.use)
 
     def idle(self) -> None:
         """Close blocks that took no file for long."""
-        closures.close_idle(self.world.use)
+        closure.close_idle(self.world.use)
 
     def purge(self) -> None:
         """Forget what ended long ago."""
-        sweeps.purge(self.world.use)
+        sweeper.purge(self.world.use)
 
     def tick(self, minutes: int) -> None:
         """Let time pass."""
@@ -280,7 +281,7 @@ class Play:
             self._drop_what_never_came(dataset)
         self._rest()
         assert self._open() == []
-        found = [str(one) for one in checks.check(self.world.use) if not one.is_warning]
+        found = [str(one) for one in invariants.check(self.world.use) if not one.is_warning]
         assert found == []
 
     def _rest(self) -> None:
