@@ -46,7 +46,7 @@ from api.resources import (
 )
 from api.tracing import Traced
 from dynamo import tokens
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.maintenance.health import Queues
 from dynamo.settings import Settings
 
@@ -92,7 +92,7 @@ class _Api(Api):  # type: ignore[misc]
         return original_handler(error)  # type: ignore[no-any-return, operator]
 
 
-def create_app(use: Tools, queues: Queues) -> Flask:
+def create_app(ctx: Context, queues: Queues) -> Flask:
     """Make the application of one process."""
     app = Flask("dynamo", static_folder=None)
     app.config.update(
@@ -103,9 +103,9 @@ def create_app(use: Tools, queues: Queues) -> Flask:
     )
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    equip(app, use, queues)
+    equip(app, ctx, queues)
     problems.register(app)
-    auth.register(app, _proofs(use.settings))
+    auth.register(app, _proofs(ctx.settings))
     _measure(app)
     client.register(app)
     _describe(app)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from flask import Flask, g, request
 
 from api.certificate import Certificates
-from api.context import use
+from api.context import context
 from api.problems import Unauthenticated
 from api.wlcg import ALGORITHMS, LEEWAY, Issuers
 from dynamo.errors import Forbidden
@@ -191,8 +191,8 @@ def caller() -> Caller:
 def _registered(name: str, method: str) -> list[str]:
     """Return the roles that a caller has by registration; who asks for something is registered."""
     if method == "POST":
-        return users.meet(use(), name)
-    return users.roles(use(), name)
+        return users.meet(context(), name)
+    return users.roles(context(), name)
 
 
 def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
@@ -201,7 +201,7 @@ def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
         return True
     if cell in CREATING:
         return caller.scopes.mention(CREATE)
-    return caller.scopes.permit(MODIFY, authorization.namespace(use().settings).of(caller.name))
+    return caller.scopes.permit(MODIFY, authorization.namespace(context().settings).of(caller.name))
 
 
 @dataclass(frozen=True, slots=True)

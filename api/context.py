@@ -1,22 +1,22 @@
-"""What the resources are given: the tools of this process."""
+"""What the resources are given: the context of this process."""
 
 from flask import Flask, current_app
 
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.maintenance.health import Queues
 
 _NAME = "dynamo"
 
 
-def equip(app: Flask, tools: Tools, queues: Queues) -> None:
-    """Hand the tools to an application."""
-    app.extensions[_NAME] = (tools, queues)
+def equip(app: Flask, ctx: Context, queues: Queues) -> None:
+    """Hand the context to an application."""
+    app.extensions[_NAME] = (ctx, queues)
 
 
-def use() -> Tools:
-    """Return the tools of the application that answers."""
-    tools: Tools = current_app.extensions[_NAME][0]
-    return tools
+def context() -> Context:
+    """Return the context of the application that answers."""
+    ctx: Context = current_app.extensions[_NAME][0]
+    return ctx
 
 
 def queues() -> Queues:

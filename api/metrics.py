@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from api.context import use
+from api.context import context
 from dynamo.services.maintenance import health
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,7 +70,7 @@ def register(app: Flask, durations: Durations) -> None:
 
     def metrics() -> Response:
         inventory = CollectorRegistry()
-        inventory.register(Inventory(health.load(use())))
+        inventory.register(Inventory(health.load(context())))
         text = generate_latest(durations.registry) + generate_latest(inventory)
         return Response(text, content_type=TYPE)
 

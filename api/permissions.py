@@ -18,7 +18,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import quick_app
-from dynamo.services.context import Tools, storages
+from dynamo.services.context import Context, storages
 from dynamo.settings import Settings
 
 ROLES = ("user", "site", "production", "operator")
@@ -82,8 +82,8 @@ def main() -> None:
     """Print the page."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder))
-        tools = Tools(UnitOfWork(connect(settings.database_url)), settings, storages(settings, 1))
-        sys.stdout.write(page(create_app(tools, Depths(quick_app()))))
+        ctx = Context(UnitOfWork(connect(settings.database_url)), settings, storages(settings, 1))
+        sys.stdout.write(page(create_app(ctx, Depths(quick_app()))))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from flask import request
 from dynamo.errors import Fault, Invalid
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
-from dynamo.services.pagination import Place
+from dynamo.services.pagination import PageRequest
 
 DEFAULT = 100
 MOST = 1000
@@ -74,14 +74,14 @@ def number(name: str) -> int | None:
     return None if value is None else int(value)
 
 
-def place() -> Place:
+def place() -> PageRequest:
     """Return which page is wanted."""
     limit = text("limit")
     if limit is None:
-        return Place(text("cursor"), DEFAULT)
+        return PageRequest(text("cursor"), DEFAULT)
     if _COUNT.fullmatch(limit) is None or not 1 <= int(limit) <= MOST:
         refuse("limit", f"is not a number from 1 to {MOST}")
-    return Place(text("cursor"), int(limit))
+    return PageRequest(text("cursor"), int(limit))
 
 
 def refuse(name: str, detail: str, reason: str = "invalid") -> NoReturn:

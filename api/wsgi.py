@@ -7,7 +7,7 @@ from dynamo import logs
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import publisher, quick_app
-from dynamo.services.context import Tools, storages
+from dynamo.services.context import Context, storages
 from dynamo.settings import load
 
 STORAGE_SECONDS = 5
@@ -25,7 +25,7 @@ def make() -> Flask:
     engine = connect(settings.database_url, settings.database.pool)
     begin = UnitOfWork(engine, publish=publisher(queues))
     hasty = storages(settings, STORAGE_SECONDS, PATIENCE)
-    return create_app(Tools(begin, settings, hasty), Depths(queues))
+    return create_app(Context(begin, settings, hasty), Depths(queues))
 
 
 app = make()

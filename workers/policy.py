@@ -11,63 +11,63 @@ from dynamo.services.maintenance import sweeper
 from dynamo.services.sites import feeds as site_feeds
 from dynamo.services.sites import health as site_health
 from workers.app import app
-from workers.tools import tools
+from workers.context import context
 
 
 @app.task(name="plan")
 def plan(request_ids: list[int]) -> None:
     """Plan copy requests."""
-    planner.plan(tools(), request_ids)
+    planner.plan(context(), request_ids)
 
 
 @app.task(name="detox")
 def detox() -> None:
     """File a cycle of Detox for each partition with a policy."""
-    cycles.due(tools())
+    cycles.due(context())
 
 
 @app.task(name="dealer")
 def dealer() -> None:
     """File a cycle of the Dealer for each partition with a quota."""
-    cycles.deal(tools())
+    cycles.deal(context())
 
 
 @app.task(name="cycle")
 def cycle(cycle_ids: list[int]) -> None:
     """Run cycles that wait."""
-    cycles.run(tools(), cycle_ids)
+    cycles.run(context(), cycle_ids)
 
 
 @app.task(name="close-idle")
 def close_idle() -> None:
     """Close blocks that took no file for long."""
-    periodic.once(tools(), "close-idle", EVERY["close-idle"], closure.close_idle)
+    periodic.once(context(), "close-idle", EVERY["close-idle"], closure.close_idle)
 
 
 @app.task(name="tend")
 def tend() -> None:
     """Send probes to the sites, and follow what is known of them."""
-    if periodic.once(tools(), "tend", EVERY["tend"], site_health.tend):
-        site_health.send(tools())
+    if periodic.once(context(), "tend", EVERY["tend"], site_health.tend):
+        site_health.send(context())
 
 
 @app.task(name="evacuate")
 def evacuate(_none: list[int] | None = None) -> None:
     """Bring the evacuation of dying sites forward."""
-    periodic.once(tools(), "evacuate", EVERY["evacuate"], evacuation_runner.evacuate)
+    periodic.once(context(), "evacuate", EVERY["evacuate"], evacuation_runner.evacuate)
 
 
 @app.task(name="feed")
 def feed() -> None:
     """Read the feeds that are due."""
-    periodic.once(tools(), "feed", EVERY["feed"], site_feeds.read)
+    periodic.once(context(), "feed", EVERY["feed"], site_feeds.read)
 
 
 @app.task(name="sweep")
 def sweep() -> None:
     """Send again what nobody works on."""
-    if sweeper.sweep(tools()):
-        cycles.sweep(tools())
+    if sweeper.sweep(context()):
+        cycles.sweep(context())
 
 
 @worker_ready.connect

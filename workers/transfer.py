@@ -4,7 +4,7 @@ from dynamo.services.injection import closure
 from dynamo.services.requests import views as request_views
 from dynamo.services.transfers import executor as transfer_executor
 from workers.app import app
-from workers.tools import tools
+from workers.context import context
 
 
 @app.task(name="inject")
@@ -13,13 +13,13 @@ def inject(request_ids: list[int]) -> None:
 
     The first batch here, the others by further messages.
     """
-    transfer_executor.inject(tools(), request_ids)
+    transfer_executor.inject(context(), request_ids)
 
 
 @app.task(name="transfer")
 def transfer(transfer_ids: list[int]) -> None:
     """Bring a batch of files from their jobs; when a file is tried again is decided by its row."""
-    transfer_executor.carry(tools(), transfer_ids)
+    transfer_executor.carry(context(), transfer_ids)
 
 
 @app.task(name="copy")
@@ -28,16 +28,16 @@ def copy(transfer_ids: list[int]) -> None:
 
     When a file is tried again is decided by its row.
     """
-    transfer_executor.carry(tools(), transfer_ids)
+    transfer_executor.carry(context(), transfer_ids)
 
 
 @app.task(name="refresh")
 def refresh(request_ids: list[int]) -> None:
     """See how injections stand that wait for files of earlier ones."""
-    request_views.refresh(tools(), request_ids)
+    request_views.refresh(context(), request_ids)
 
 
 @app.task(name="close")
 def close(request_ids: list[int]) -> None:
     """Close the blocks of finished datasets and see what is still awaited."""
-    closure.close(tools(), request_ids)
+    closure.close(context(), request_ids)

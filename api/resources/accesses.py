@@ -4,7 +4,7 @@ from flask import Response, request
 from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.popularity import accesses
 
@@ -17,7 +17,7 @@ class Accesses(Resource):  # type: ignore[misc]
         """Report counts; those of the same dataset, site and day are replaced."""
         queries.known()
         items = decoding.body(request, schemas.Accesses)
-        return responses.ok({"reported": accesses.report(use(), items)})
+        return responses.ok({"reported": accesses.report(context(), items)})
 
 
 openapi.ns.add_resource(Accesses, "/accesses", endpoint="accesses")

@@ -4,7 +4,7 @@ from flask import Response
 from flask_restx import Resource
 
 from api import openapi, queries, responses
-from api.context import use
+from api.context import context
 from dynamo.services.catalogue import blocks
 
 
@@ -16,7 +16,7 @@ class Blocks(Resource):  # type: ignore[misc]
         """List blocks with their replicas."""
         queries.known("dataset", "block", "limit", "cursor")
         dataset, block = queries.glob("dataset"), queries.block("block")
-        return responses.page(blocks.some(use(), dataset, block, queries.place()))
+        return responses.page(blocks.list_page(context(), dataset, block, queries.place()))
 
 
 openapi.ns.add_resource(Blocks, "/blocks", endpoint="blocks")

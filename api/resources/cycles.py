@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.errors import NotFound
 from dynamo.inventory import schemas
 from dynamo.services import cycles
@@ -21,14 +21,14 @@ class Cycles(Resource):  # type: ignore[misc]
         """List cycles, newest first."""
         queries.known("kind", "partition", "limit", "cursor")
         kind, partition = queries.one_of("kind", KINDS), queries.exact("partition")
-        return responses.page(cycles.some(use(), kind, partition, queries.place()))
+        return responses.page(cycles.list_page(context(), kind, partition, queries.place()))
 
     @openapi.body(schemas.CycleBody)
     def post(self) -> Response:
         """Run a cycle now; a dry run keeps its plan, and may try and compare other policies."""
         queries.known()
         body = decoding.body(request, schemas.CycleBody)
-        filed = cycles.show(use(), cycles.file(use(), body, caller()))
+        filed = cycles.get(context(), cycles.file(context(), body, caller()))
         return responses.accepted(responses.encode(filed), filed["links"]["self"])
 
 
@@ -38,7 +38,7 @@ class Cycle(Resource):  # type: ignore[misc]
     def get(self, cycle_id: str) -> Response:
         """Show a cycle: how far it is, sites before and after, what was not done and why."""
         queries.known()
-        return responses.ok(cycles.show(use(), _number(cycle_id)))
+        return responses.ok(cycles.get(context(), _number(cycle_id)))
 
 
 class CycleDecisions(Resource):  # type: ignore[misc]
@@ -49,7 +49,7 @@ class CycleDecisions(Resource):  # type: ignore[misc]
         """List decisions in the order of the plan, what goes first: all, of a site, a dataset."""
         queries.known("site", "dataset", "limit", "cursor")
         site, dataset = queries.exact("site"), queries.exact("dataset")
-        found = cycles.decided(use(), _number(cycle_id), site, dataset, queries.place())
+        found = cycles.decided(context(), _number(cycle_id), site, dataset, queries.place())
         return responses.page(found)
 
 
@@ -63,7 +63,7 @@ class Decisions(Resource):  # type: ignore[misc]
         dataset, site = queries.exact("dataset"), queries.exact("site")
         if dataset is None or site is None:
             queries.refuse("site" if dataset else "dataset", "is required here")
-        return responses.ok(cycles.why(use(), dataset, site))
+        return responses.ok(cycles.why(context(), dataset, site))
 
 
 def _number(text: str) -> int:

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.inventory.states import DatasetStatus
 from dynamo.services.catalogue import datasets
@@ -23,7 +23,7 @@ class Datasets(Resource):  # type: ignore[misc]
         wanted = DatasetFilter(
             queries.glob("name"), queries.exact("owner"), queries.one_of("status", DatasetStatus)
         )
-        return responses.page(datasets.some(use(), wanted, queries.place()))
+        return responses.page(datasets.list_page(context(), wanted, queries.place()))
 
     @openapi.bodies(schemas.OfficialDataset)
     def post(self) -> Response:
@@ -35,7 +35,7 @@ class Datasets(Resource):  # type: ignore[misc]
         one_or_more = schemas.OfficialDataset | schemas.OfficialDatasets
         body = decoding.body(request, one_or_more)
         wanted = (body,) if isinstance(body, schemas.OfficialDataset) else body
-        return responses.ok(registration.register(use(), wanted, caller()))
+        return responses.ok(registration.register(context(), wanted, caller()))
 
 
 class Dataset(Resource):  # type: ignore[misc]
@@ -44,14 +44,14 @@ class Dataset(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show a dataset; its name stands here without the first slash."""
         queries.known()
-        return responses.ok(datasets.show(use(), f"/{name}"))
+        return responses.ok(datasets.get(context(), f"/{name}"))
 
     @openapi.body(schemas.DatasetChange)
     def patch(self, name: str) -> Response:
         """Change status, type or owner; the rest stays as it is."""
         queries.known()
         body = decoding.body(request, schemas.DatasetChange)
-        return responses.ok(datasets.change(use(), f"/{name}", body, caller()))
+        return responses.ok(datasets.change(context(), f"/{name}", body, caller()))
 
 
 openapi.ns.add_resource(Datasets, "/datasets", endpoint="datasets")

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.popularity import demands
 
@@ -18,7 +18,7 @@ class Demands(Resource):  # type: ignore[misc]
         """Report waiting jobs; those of the same caller, dataset and moment are replaced."""
         queries.known()
         items = decoding.body(request, schemas.Demands)
-        return responses.ok({"reported": demands.report(use(), items, caller())})
+        return responses.ok({"reported": demands.report(context(), items, caller())})
 
 
 openapi.ns.add_resource(Demands, "/demands", endpoint="demands")

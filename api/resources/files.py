@@ -4,7 +4,7 @@ from flask import Response
 from flask_restx import Resource
 
 from api import openapi, queries, responses
-from api.context import use
+from api.context import context
 from dynamo.services.catalogue import files
 from dynamo.services.catalogue.files import FileFilter
 
@@ -17,7 +17,7 @@ class Files(Resource):  # type: ignore[misc]
         """List files of a dataset or a block, or one by its name."""
         queries.known("dataset", "block", "lfn", "limit", "cursor")
         wanted = FileFilter(queries.glob("dataset"), queries.block("block"), queries.glob("lfn"))
-        return responses.page(files.some(use(), wanted, queries.place()))
+        return responses.page(files.list_page(context(), wanted, queries.place()))
 
 
 openapi.ns.add_resource(Files, "/files", endpoint="files")

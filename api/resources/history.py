@@ -4,7 +4,7 @@ from flask import Response
 from flask_restx import Resource
 
 from api import openapi, queries, responses
-from api.context import use
+from api.context import context
 from dynamo.services.catalogue import history
 from dynamo.services.catalogue.history import HistoryFilter
 
@@ -19,7 +19,7 @@ class History(Resource):  # type: ignore[misc]
         wanted = HistoryFilter(
             queries.exact("dataset"), queries.exact("lfn"), queries.exact("site")
         )
-        return responses.page(history.some(use(), wanted, queries.place()))
+        return responses.page(history.list_page(context(), wanted, queries.place()))
 
 
 openapi.ns.add_resource(History, "/history", endpoint="history")

@@ -7,7 +7,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from api.resources.requests import Collection, One, number
 from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
@@ -27,7 +27,7 @@ class Injections(Collection):
 
     def filed(self, wanted: Any, key: Key | None) -> tuple[int, dict[str, object]]:
         """Hand files over; return the request's id and the request object with its files."""
-        filed: dict[str, Any] = injection_submission.hand_over(use(), wanted, caller(), key)
+        filed: dict[str, Any] = injection_submission.hand_over(context(), wanted, caller(), key)
         return filed["id"], filed
 
 
@@ -46,8 +46,8 @@ class Uploads(Resource):  # type: ignore[misc]
         queries.known()
         key = number(RequestKind.INJECTION, request_id)
         wanted: schemas.Uploaded = decoding.body(request, schemas.Uploaded, empty=b"{}")
-        injection_submission.uploaded(use(), key, wanted.lfns, caller())
-        shown = request_views.show(use(), RequestKind.INJECTION, key)
+        injection_submission.uploaded(context(), key, wanted.lfns, caller())
+        shown = request_views.get(context(), RequestKind.INJECTION, key)
         return responses.accepted(responses.encode(shown), f"/v1/injections/{key}")
 
 

@@ -4,7 +4,7 @@ from flask import Response, request
 from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.catalogue import locations
 
@@ -19,7 +19,7 @@ class Locations(Resource):  # type: ignore[misc]
         name = queries.glob("dataset")
         if name is None:
             queries.refuse("dataset", "is missing")
-        return responses.page(locations.some(use(), name, queries.place()))
+        return responses.page(locations.list_page(context(), name, queries.place()))
 
     @openapi.body(schemas.Places)
     def post(self) -> Response:
@@ -27,7 +27,7 @@ class Locations(Resource):  # type: ignore[misc]
         queries.known()
         wanted = decoding.body(request, schemas.Places | schemas.Names)
         named = wanted.datasets if isinstance(wanted, schemas.Places) else wanted
-        return responses.page(locations.of(use(), named))
+        return responses.page(locations.get(context(), named))
 
 
 openapi.ns.add_resource(Locations, "/locations", endpoint="locations")

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.errors import NotFound
 from dynamo.inventory import schemas
 from dynamo.services.policies import locks
@@ -19,13 +19,13 @@ class Locks(Resource):  # type: ignore[misc]
         """List the locks that have not expired: all, those that concern a dataset, an owner's."""
         queries.known("dataset", "owner", "limit", "cursor")
         dataset, owner = queries.exact("dataset"), queries.exact("owner")
-        return responses.page(locks.some(use(), dataset, owner, queries.place()))
+        return responses.page(locks.list_page(context(), dataset, owner, queries.place()))
 
     @openapi.body(schemas.LockBody)
     def post(self) -> Response:
         """Set a lock; the same lock again gets the new end and reason."""
         queries.known()
-        lock, new = locks.put(use(), decoding.body(request, schemas.LockBody), caller())
+        lock, new = locks.update(context(), decoding.body(request, schemas.LockBody), caller())
         answer = responses.ok(lock, 201 if new else 200)
         answer.headers["Location"] = f"/v1/locks/{lock['id']}"
         return answer
@@ -37,12 +37,12 @@ class Lock(Resource):  # type: ignore[misc]
     def get(self, lock_id: str) -> Response:
         """Show a lock."""
         queries.known()
-        return responses.ok(locks.show(use(), _number(lock_id)))
+        return responses.ok(locks.get(context(), _number(lock_id)))
 
     def delete(self, lock_id: str) -> Response:
         """Take a lock away; answers with what it was."""
         queries.known()
-        return responses.ok(locks.remove(use(), _number(lock_id), caller()))
+        return responses.ok(locks.remove(context(), _number(lock_id), caller()))
 
 
 def _number(text: str) -> int:

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.services.accounts import whoami
 
 
@@ -15,7 +15,7 @@ class Me(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         """Show which user the caller is, and below which folder that user's files are named."""
         queries.known()
-        return responses.ok(whoami.show(use(), caller()))
+        return responses.ok(whoami.get(context(), caller()))
 
 
 openapi.ns.add_resource(Me, "/me", endpoint="me")

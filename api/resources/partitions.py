@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.accounts import partitions
 
@@ -17,7 +17,7 @@ class Partitions(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         """List partitions with their sums; there are a handful, so all are on one page."""
         queries.known("limit", "cursor")
-        return responses.ok({"items": partitions.all_of_them(use()), "next": None})
+        return responses.ok({"items": partitions.list_all(context()), "next": None})
 
 
 class Partition(Resource):  # type: ignore[misc]
@@ -26,14 +26,14 @@ class Partition(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show a partition, over all sites together and at each."""
         queries.known()
-        return responses.ok(partitions.show(use(), name))
+        return responses.ok(partitions.get(context(), name))
 
     @openapi.body(schemas.PartitionBody)
     def put(self, name: str) -> Response:
         """Say whether a policy may delete the last complete copy of valid data."""
         queries.known()
         body = decoding.body(request, schemas.PartitionBody)
-        return responses.ok(partitions.put(use(), name, body, caller()))
+        return responses.ok(partitions.update(context(), name, body, caller()))
 
 
 openapi.ns.add_resource(Partitions, "/partitions", endpoint="partitions")

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.policies import policies
 
@@ -18,15 +18,15 @@ class Policy(Resource):  # type: ignore[misc]
         """Show the policy in force, an earlier version, or how it came about."""
         queries.known("version", "versions", "limit", "cursor")
         if "versions" in request.args:
-            return responses.page(policies.versions(use(), partition, queries.place()))
-        return responses.ok(policies.show(use(), partition, queries.number("version")))
+            return responses.page(policies.versions(context(), partition, queries.place()))
+        return responses.ok(policies.get(context(), partition, queries.number("version")))
 
     @openapi.body(schemas.PolicyBody)
     def put(self, partition: str) -> Response:
         """Put a policy in force; one with an error is refused, and the old one stays."""
         queries.known()
         body = decoding.body(request, schemas.PolicyBody)
-        return responses.ok(policies.put(use(), partition, body, caller()))
+        return responses.ok(policies.update(context(), partition, body, caller()))
 
 
 openapi.ns.add_resource(Policy, "/policies/<partition>", endpoint="policy")

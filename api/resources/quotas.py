@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.accounts import user_quotas
 
@@ -17,7 +17,9 @@ class Quotas(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         """List users with what they may have and what they have."""
         queries.known("user", "limit", "cursor")
-        return responses.page(user_quotas.some(use(), queries.glob("user"), queries.place()))
+        return responses.page(
+            user_quotas.list_page(context(), queries.glob("user"), queries.place())
+        )
 
 
 class UserQuota(Resource):  # type: ignore[misc]
@@ -26,14 +28,14 @@ class UserQuota(Resource):  # type: ignore[misc]
     def get(self, user: str) -> Response:
         """Show a user's quota."""
         queries.known()
-        return responses.ok(user_quotas.show(use(), user))
+        return responses.ok(user_quotas.get(context(), user))
 
     @openapi.body(schemas.UserQuotaBody)
     def put(self, user: str) -> Response:
         """Set a user's quota of unique bytes; null = unlimited."""
         queries.known()
         body = decoding.body(request, schemas.UserQuotaBody)
-        return responses.ok(user_quotas.put(use(), user, body, caller()))
+        return responses.ok(user_quotas.update(context(), user, body, caller()))
 
 
 openapi.ns.add_resource(Quotas, "/quotas", endpoint="quotas")

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services import retry
 
@@ -18,7 +18,7 @@ class Releases(Resource):  # type: ignore[misc]
         """Try again what was held or failed, of a request, a site or a dataset."""
         queries.known()
         wanted = decoding.body(request, schemas.Release)
-        return responses.ok(retry.release(use(), wanted, caller()))
+        return responses.ok(retry.release(context(), wanted, caller()))
 
 
 openapi.ns.add_resource(Releases, "/releases", endpoint="releases")

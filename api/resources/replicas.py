@@ -4,7 +4,7 @@ from flask import Response
 from flask_restx import Resource
 
 from api import openapi, queries, responses
-from api.context import use
+from api.context import context
 from dynamo.services.catalogue import replicas
 from dynamo.services.catalogue.replicas import ReplicaFilter
 
@@ -19,7 +19,7 @@ class Replicas(Resource):  # type: ignore[misc]
         wanted = ReplicaFilter(
             queries.glob("dataset"), queries.glob("site"), queries.exact("group")
         )
-        return responses.page(replicas.some(use(), wanted, queries.place()))
+        return responses.page(replicas.list_page(context(), wanted, queries.place()))
 
 
 openapi.ns.add_resource(Replicas, "/replicas", endpoint="replicas")

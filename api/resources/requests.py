@@ -9,19 +9,19 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from api.problems import Malformed
 from dynamo.errors import NotFound
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestKind, RequestState
 from dynamo.services import cancellation, idempotency
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.idempotency import Key
 from dynamo.services.pagination import Page, write
 from dynamo.services.requests import views as request_views
 from dynamo.services.requests.views import RequestFilter
 
-File: TypeAlias = "staticmethod[[Tools, Any, Caller, Key | None], int]"
+File: TypeAlias = "staticmethod[[Context, Any, Caller, Key | None], int]"
 """A service that files a request and returns its id."""
 
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
@@ -47,7 +47,9 @@ class Collection(Resource):  # type: ignore[misc]
         place = queries.place()
         after = place.span((int,)).after
         cursor = None if after is None else int(after[0])
-        items, following = request_views.page(use(), self.kind, filters, cursor, place.limit)
+        items, following = request_views.list_page(
+            context(), self.kind, filters, cursor, place.limit
+        )
         position = None if following is None else (following,)
         return responses.page(Page(items, write(position)))
 
@@ -58,19 +60,19 @@ class Collection(Resource):  # type: ignore[misc]
         key = idempotency_key(self.plural, wanted)
         if (
             key is not None
-            and (first := idempotency.kept(use().begin, caller().name, key)) is not None
+            and (first := idempotency.kept(context().begin, caller().name, key)) is not None
         ):
             return responses.accepted(first, self._location(msgspec.json.decode(first)["id"]))
         request_id, filed = self.filed(wanted, key)
         answer = responses.encode(filed)
         if key is not None:
-            idempotency.keep(use().begin, caller().name, key, answer)
+            idempotency.keep(context().begin, caller().name, key, answer)
         return responses.accepted(answer, self._location(request_id))
 
     def filed(self, wanted: Any, key: Key | None) -> tuple[int, dict[str, object]]:
         """File what is wanted; return the request's id and the request object."""
-        request_id = self.file(use(), wanted, caller(), key)
-        return request_id, request_views.show(use(), self.kind, request_id)
+        request_id = self.file(context(), wanted, caller(), key)
+        return request_id, request_views.get(context(), self.kind, request_id)
 
     def _location(self, request_id: int) -> str:
         return f"/v1/{self.plural}/{request_id}"
@@ -84,14 +86,14 @@ class One(Resource):  # type: ignore[misc]
     def get(self, request_id: str) -> Response:
         """Show a request."""
         queries.known()
-        return responses.ok(request_views.show(use(), self.kind, number(self.kind, request_id)))
+        return responses.ok(request_views.get(context(), self.kind, number(self.kind, request_id)))
 
     def delete(self, request_id: str) -> Response:
         """Cancel what has not happened yet."""
         queries.known()
         key = number(self.kind, request_id)
-        cancellation.cancel(use(), self.kind, key, caller())
-        return responses.ok(request_views.show(use(), self.kind, key))
+        cancellation.cancel(context(), self.kind, key, caller())
+        return responses.ok(request_views.get(context(), self.kind, key))
 
 
 def number(kind: RequestKind, text: str) -> int:

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.policies import placement_rules
 
@@ -18,15 +18,15 @@ class Rules(Resource):  # type: ignore[misc]
         """Show the rules in force, an earlier version, or how they came about."""
         queries.known("version", "versions", "limit", "cursor")
         if "versions" in request.args:
-            return responses.page(placement_rules.versions(use(), partition, queries.place()))
-        return responses.ok(placement_rules.show(use(), partition, queries.number("version")))
+            return responses.page(placement_rules.versions(context(), partition, queries.place()))
+        return responses.ok(placement_rules.get(context(), partition, queries.number("version")))
 
     @openapi.body(schemas.PolicyBody)
     def put(self, partition: str) -> Response:
         """Put rules in force; those with an error are refused, and the old ones stay."""
         queries.known()
         body = decoding.body(request, schemas.PolicyBody)
-        return responses.ok(placement_rules.put(use(), partition, body, caller()))
+        return responses.ok(placement_rules.update(context(), partition, body, caller()))
 
 
 openapi.ns.add_resource(Rules, "/rules/<partition>", endpoint="rules")

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.errors import NotFound
 from dynamo.inventory import schemas
 from dynamo.services.consistency import incidents, scans
@@ -20,14 +20,14 @@ class Scans(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         """List scans, newest first: all, or those of a site."""
         queries.known("site", "limit", "cursor")
-        return responses.page(scans.some(use(), queries.exact("site"), queries.place()))
+        return responses.page(scans.list_page(context(), queries.exact("site"), queries.place()))
 
     @openapi.body(schemas.ScanBody)
     def post(self) -> Response:
         """Compare a site with the catalogue now; a dry run changes and remembers nothing."""
         queries.known()
         body = decoding.body(request, schemas.ScanBody)
-        filed = scans.show(use(), scans.file(use(), body, caller()))
+        filed = scans.get(context(), scans.file(context(), body, caller()))
         return responses.accepted(responses.encode(filed), filed["links"]["self"])
 
 
@@ -37,7 +37,7 @@ class Scan(Resource):  # type: ignore[misc]
     def get(self, scan_id: str) -> Response:
         """Show a scan: what it found, what is done about it, and why not more."""
         queries.known()
-        return responses.ok(scans.show(use(), _number(scan_id)))
+        return responses.ok(scans.get(context(), _number(scan_id)))
 
 
 class Quarantine(Resource):  # type: ignore[misc]
@@ -47,7 +47,7 @@ class Quarantine(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         """List them, oldest first: all, or those at a site."""
         queries.known("site", "limit", "cursor")
-        return responses.page(scans.remedied(use(), queries.exact("site"), queries.place()))
+        return responses.page(scans.remedied(context(), queries.exact("site"), queries.place()))
 
 
 class Quarantined(Resource):  # type: ignore[misc]
@@ -56,7 +56,7 @@ class Quarantined(Resource):  # type: ignore[misc]
     def delete(self, number: str) -> Response:
         """Bring a file out of quarantine, to where it lay."""
         queries.known()
-        return responses.ok(scans.release(use(), _number(number), caller()), 202)
+        return responses.ok(scans.release(context(), _number(number), caller()), 202)
 
 
 class Incidents(Resource):  # type: ignore[misc]
@@ -69,7 +69,7 @@ class Incidents(Resource):  # type: ignore[misc]
         filters = {name: queries.exact(name) for name in _FILTERS}
         filters["kind"] = queries.one_of("kind", incidents.KINDS)
         ended = queries.one_of("ended", ("true", "false")) == "true"
-        return responses.page(incidents.some(use(), filters, queries.place(), ended=ended))
+        return responses.page(incidents.list_page(context(), filters, queries.place(), ended=ended))
 
 
 def _number(text: str) -> int:

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.evacuation import declare_lost
 from dynamo.services.evacuation import status as evacuation_status
@@ -19,7 +19,7 @@ class Sites(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         """List sites by name."""
         queries.known("name", "limit", "cursor")
-        return responses.page(sites.some(use(), queries.glob("name"), queries.place()))
+        return responses.page(sites.list_page(context(), queries.glob("name"), queries.place()))
 
 
 class Site(Resource):  # type: ignore[misc]
@@ -28,14 +28,14 @@ class Site(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show a site."""
         queries.known()
-        return responses.ok(sites.show(use(), name))
+        return responses.ok(sites.get(context(), name))
 
     @openapi.body(schemas.SiteBody)
     def put(self, name: str) -> Response:
         """Register a site or change it; who runs it may change its status."""
         queries.known()
         body = decoding.body(request, schemas.SiteBody)
-        return responses.ok(sites.put(use(), name, body, caller()))
+        return responses.ok(sites.update(context(), name, body, caller()))
 
 
 class SiteQuota(Resource):  # type: ignore[misc]
@@ -44,14 +44,14 @@ class SiteQuota(Resource):  # type: ignore[misc]
     def get(self, name: str, partition: str) -> Response:
         """Show the quota."""
         queries.known()
-        return responses.ok(sites.quota(use(), name, partition))
+        return responses.ok(sites.quota(context(), name, partition))
 
     @openapi.body(schemas.QuotaBody)
     def put(self, name: str, partition: str) -> Response:
         """Set the quota; null = unlimited, 0 = no space."""
         queries.known()
         body = decoding.body(request, schemas.QuotaBody)
-        return responses.ok(sites.set_quota(use(), name, partition, body, caller()))
+        return responses.ok(sites.set_quota(context(), name, partition, body, caller()))
 
 
 class Evacuation(Resource):  # type: ignore[misc]
@@ -60,7 +60,7 @@ class Evacuation(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show what is left, what is stuck and why, and the expected end."""
         queries.known()
-        return responses.ok(evacuation_status.show(use(), name))
+        return responses.ok(evacuation_status.get(context(), name))
 
 
 class Losses(Resource):  # type: ignore[misc]
@@ -69,7 +69,7 @@ class Losses(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show by owner what can be had again and from where, and what cannot."""
         queries.known()
-        return responses.ok(evacuation_status.losses(use(), name))
+        return responses.ok(evacuation_status.losses(context(), name))
 
     def post(self, name: str) -> Response:
         """Declare lost what could not be read at a dying site and lies nowhere else.
@@ -77,7 +77,7 @@ class Losses(Resource):  # type: ignore[misc]
         A call gives up so many files at most; it is repeated while it says that there may be more.
         """
         queries.known()
-        return responses.ok(declare_lost.declare(use(), name, caller()))
+        return responses.ok(declare_lost.declare(context(), name, caller()))
 
 
 openapi.ns.add_resource(Sites, "/sites", endpoint="sites")

@@ -5,7 +5,7 @@ from flask_restx import Resource
 
 from api import decoding, openapi, queries, responses
 from api.auth import caller
-from api.context import use
+from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.sites import switches
 
@@ -17,7 +17,7 @@ class Switches(Resource):  # type: ignore[misc]
     def get(self) -> Response:
         """List what can be stopped and what is; all are on one page."""
         queries.known("limit", "cursor")
-        return responses.ok({"items": switches.all_of_them(use()), "next": None})
+        return responses.ok({"items": switches.list_all(context()), "next": None})
 
 
 class Switch(Resource):  # type: ignore[misc]
@@ -26,14 +26,14 @@ class Switch(Resource):  # type: ignore[misc]
     def get(self, name: str) -> Response:
         """Show a switch."""
         queries.known()
-        return responses.ok(switches.show(use(), name))
+        return responses.ok(switches.get(context(), name))
 
     @openapi.body(schemas.SwitchBody)
     def put(self, name: str) -> Response:
         """Stop or release; it holds from the answer on."""
         queries.known()
         body = decoding.body(request, schemas.SwitchBody)
-        return responses.ok(switches.put(use(), name, body, caller()))
+        return responses.ok(switches.update(context(), name, body, caller()))
 
 
 openapi.ns.add_resource(Switches, "/switches", endpoint="switches")

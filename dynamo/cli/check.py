@@ -13,11 +13,10 @@ def check(session: Session) -> None:
     Looks at the inventory of the data directory itself, whether or not a system runs.
     """
     # the one command that needs the inventory itself: half a second that the others save
-    from dynamo.cli.local_inventory import tools  # noqa: PLC0415
     from dynamo.services.maintenance import invariants  # noqa: PLC0415
 
-    with tools(session.data) as use:
-        found = invariants.check(use)
+    with local_context(session.data) as ctx:
+        found = invariants.check(ctx)
     for violation in found:
         typer.echo(console.plain(violation), err=violation.is_warning)
     if not all(violation.is_warning for violation in found):

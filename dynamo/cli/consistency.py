@@ -64,11 +64,10 @@ def check(
     with 1 where a step failed.
     """
     # needs the inventory and the storages: half a second that other commands save
-    from dynamo.cli.local_inventory import tools  # noqa: PLC0415
     from dynamo.services.sites import probes as site_probes  # noqa: PLC0415
 
-    with tools(session.data) as use:
-        found = site_probes.check(use, name)
+    with local_context(session.data) as ctx:
+        found = site_probes.check(ctx, name)
     if session.json:
         console.show_json(found)
     else:

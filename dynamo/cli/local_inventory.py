@@ -9,18 +9,18 @@ from sqlalchemy import make_url
 from dynamo.client.client import Problem
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.running import run_file
-from dynamo.services.context import Tools, storages
+from dynamo.services.context import Context, storages
 from dynamo.settings import Settings, load
 
 
 @contextmanager
-def tools(data: Path) -> Iterator[Tools]:
+def local_context(data: Path) -> Iterator[Context]:
     """Open the inventory. Raises Problem where there is none, or where it is another one's."""
     settings = load(data)
     _same_as_running(settings, data)
     engine = connect(settings.database_url)
     try:
-        yield Tools(UnitOfWork(engine), settings, storages(settings))
+        yield Context(UnitOfWork(engine), settings, storages(settings))
     finally:
         engine.dispose()
 

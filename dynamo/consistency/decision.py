@@ -45,7 +45,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ScanLimits:
     """How careful to be; above a limit nothing is done about anything at the site."""
 
     young: timedelta
@@ -67,7 +67,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ScanVerdict:
     """What is to be done."""
 
     due: Sequence[Finding]
@@ -84,9 +84,9 @@ def judge(
     findings: Sequence[Finding],
     earlier: Mapping[str, Sighting],
     n_files: int,
-    limits: Limits,
+    limits: ScanLimits,
     now: datetime,
-) -> Verdict:
+) -> ScanVerdict:
     """Say which findings to act upon: those that were seen before, long enough ago, and unchanged.
 
     `n_files` is the number of files of the site, by listing or catalogue, whichever is larger.
@@ -95,7 +95,7 @@ def judge(
     seen = [finding for finding, early in zip(findings, young, strict=True) if not early]
     held = _held(seen, n_files, limits)
     due = _due(seen, earlier, limits, now)
-    return Verdict(
+    return ScanVerdict(
         () if held else [finding for finding, is_due in zip(seen, due, strict=True) if is_due],
         seen,
         int(np.count_nonzero(young)),
@@ -103,7 +103,7 @@ def judge(
     )
 
 
-def _young(findings: Sequence[Finding], limits: Limits, now: datetime) -> NDArray[np.bool_]:
+def _young(findings: Sequence[Finding], limits: ScanLimits, now: datetime) -> NDArray[np.bool_]:
     """Find dark files that somebody may still be writing, or has just brought."""
     old = (now - limits.young).timestamp()
     dark = np.array([finding.kind is Kind.DARK for finding in findings], np.bool_)
@@ -113,7 +113,7 @@ def _young(findings: Sequence[Finding], limits: Limits, now: datetime) -> NDArra
 
 
 def _due(
-    seen: Sequence[Finding], earlier: Mapping[str, Sighting], limits: Limits, now: datetime
+    seen: Sequence[Finding], earlier: Mapping[str, Sighting], limits: ScanLimits, now: datetime
 ) -> NDArray[np.bool_]:
     first = np.array([_first(finding, earlier.get(finding.lfn)) for finding in seen])
     return first <= (now - limits.apart).timestamp()
@@ -135,7 +135,7 @@ def is_same(finding: Finding, sighting: Sighting) -> bool:
     )
 
 
-def _held(seen: Sequence[Finding], n_files: int, limits: Limits) -> str | None:
+def _held(seen: Sequence[Finding], n_files: int, limits: ScanLimits) -> str | None:
     most = limits.most(n_files)
     sizes: Numbers = np.array([finding.size for finding in seen], np.int64)
     dark = np.array([finding.kind is Kind.DARK for finding in seen], np.bool_)

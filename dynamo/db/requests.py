@@ -17,7 +17,7 @@ from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class NewRequest:
     """A request that is about to be registered."""
 
     kind: RequestKind
@@ -31,7 +31,7 @@ class Filed:
     n_done: int = 0
 
 
-def add(work: Work, filed: Filed) -> int:
+def add(work: Work, filed: NewRequest) -> int:
     """Register a request and return its id."""
     return work.add(
         Request,
@@ -70,7 +70,7 @@ def get(work: Work, request_id: int) -> Any:
     return work.row(select(*Request.__table__.columns).where(Request.id == request_id))
 
 
-def put(work: Work, request_id: int, **values: Any) -> bool:
+def change(work: Work, request_id: int, **values: Any) -> bool:
     """Change a request that has not ended."""
     statement = update(Request).where(Request.id == request_id, Request.state.not_in(ENDED))
     return work.changed(statement.values(updated=work.now, **values)) == 1
@@ -92,7 +92,7 @@ def end(
         if reason is not None or state == RequestState.DONE
         else {}
     )
-    return put(work, request_id, state=state, not_before=None, **said)
+    return change(work, request_id, state=state, not_before=None, **said)
 
 
 @dataclass(slots=True)
@@ -175,7 +175,7 @@ def settle_injections(work: Work, request_ids: Collection[int]) -> None:
         if left <= 0:
             end(work, row.id, RequestState.FAILED if row.n_failed else RequestState.DONE)
         else:
-            put(work, row.id, **_standing(work, row, left, held.get(row.id, 0)))
+            change(work, row.id, **_standing(work, row, left, held.get(row.id, 0)))
 
 
 def _standing(work: Work, row: Any, left: int, held: int) -> dict[str, Any]:

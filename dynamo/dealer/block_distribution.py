@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.occupancy import BOUNDLESS
 from dynamo.inventory.snapshot import Amounts, Flags, Numbers
 
 
-def shares(scene: Scene, sites: Flags) -> Numbers:
+def shares(scene: InventoryView, sites: Flags) -> Numbers:
     """Return each site's part of what is shared out: free space times weight; 0 for others.
 
     An unlimited site counts as the emptiest of the others.

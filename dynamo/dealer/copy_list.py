@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.dealer.cost import Heard
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.placement import Placed
+from dynamo.dealer.cost import OrderedProposals
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.placement import Placements
 from dynamo.dealer.plan import Copies
 from dynamo.inventory.snapshot import Amounts, Codes
 from dynamo.policy.image import Places, spread
@@ -20,7 +20,9 @@ class _Pieces:
     block: Codes
 
 
-def combined(scene: Scene, heard: Heard, placed: Placed, priorities: tuple[float, ...]) -> Copies:
+def combined(
+    scene: InventoryView, heard: OrderedProposals, placed: Placements, priorities: tuple[float, ...]
+) -> Copies:
     """Combine accepted proposals: the most important one wins, others add blocks to it."""
     accepted = np.array(placed.accepted, np.intp)
     urgency = np.array(priorities)[heard.voice[accepted]] if len(accepted) else np.zeros(0)
@@ -53,7 +55,9 @@ def combined(scene: Scene, heard: Heard, placed: Placed, priorities: tuple[float
     )
 
 
-def _pieces(scene: Scene, heard: Heard, placed: Placed, accepted: Places) -> _Pieces:
+def _pieces(
+    scene: InventoryView, heard: OrderedProposals, placed: Placements, accepted: Places
+) -> _Pieces:
     proposals = heard.proposals
     partial = np.isin(accepted, np.array(list(placed.portion), np.intp))
     whole = np.flatnonzero(proposals.whole[accepted] & ~partial)
@@ -71,7 +75,7 @@ def _pieces(scene: Scene, heard: Heard, placed: Placed, accepted: Places) -> _Pi
     )
 
 
-def _rows(scene: Scene, dataset: Codes, site: Codes, block: Codes) -> Codes:
+def _rows(scene: InventoryView, dataset: Codes, site: Codes, block: Codes) -> Codes:
     """Return the block replicas that are at the sites already, -1 where there is none."""
     replicas, rows = scene.snapshot.replicas, scene.snapshot.block_replicas
     cells = replicas.dataset.astype(np.int64) * scene.n_sites + replicas.site

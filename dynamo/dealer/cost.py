@@ -3,14 +3,14 @@
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from dynamo.dealer.existing_copies import Stock
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.existing_copies import ExistingCopies
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.proposals import Proposals
 from dynamo.inventory.snapshot import Codes, Words
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class OrderedProposals:
     """Proposals of all proposers in the order of their turns, and what is known about them."""
 
     proposals: Proposals
@@ -23,13 +23,13 @@ class Heard:
     """Per proposer."""
     divisible: tuple[bool, ...]
     once: tuple[bool, ...]
-    stock: Stock
+    stock: ExistingCopies
     screened: Words
     """What can be said against it before anything is placed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Cost:
     """Bytes that a proposal costs at a site."""
 
     sent: int
@@ -50,11 +50,11 @@ class Need:
 
 
 @dataclass(slots=True, eq=False)
-class Needs:
+class Costs:
     """Answers what proposals cost, also after other proposals of the cycle."""
 
-    scene: Scene
-    heard: Heard
+    scene: InventoryView
+    heard: OrderedProposals
     planned: dict[int, dict[int, set[int]]] = field(default_factory=dict)
     """Blocks that this cycle sends already, by dataset and site."""
     _first: list[int] = field(init=False)
@@ -81,7 +81,7 @@ class Needs:
         planned = self.planned.get(self._dataset[proposal])
         return sorted({*there, *planned}) if planned else there
 
-    def at(self, proposal: int, site: int) -> Need:
+    def at(self, proposal: int, site: int) -> Cost:
         """Return what it costs at a site."""
         if site in self.planned.get(self._dataset[proposal], ()):
             blocks = self.missing(proposal, site)
@@ -89,17 +89,17 @@ class Needs:
             return self._reowning(proposal, site, sent)
         entry = self._entry(proposal, site)
         if entry < 0:
-            return Need(self._bytes[proposal])
+            return Cost(self._bytes[proposal])
         return self._reowning(
             proposal, site, self._bytes[proposal] - int(self.heard.stock.size[entry])
         )
 
-    def _reowning(self, proposal: int, site: int, sent: int) -> Need:
+    def _reowning(self, proposal: int, site: int, sent: int) -> Cost:
         entry = self._entry(proposal, site)
         if entry < 0:
-            return Need(sent)
+            return Cost(sent)
         stock = self.heard.stock
-        return Need(sent, int(stock.outside[entry]), int(stock.arriving[entry]))
+        return Cost(sent, int(stock.outside[entry]), int(stock.arriving[entry]))
 
     def covered(self, proposal: int, site: int) -> bool:
         """Tell whether all of it is at a site, on its way or sent in this cycle."""

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from dynamo.dealer.copy_list import combined
-from dynamo.dealer.cost import Heard
-from dynamo.dealer.existing_copies import Stock
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.placement import Placed, Placing
+from dynamo.dealer.cost import OrderedProposals
+from dynamo.dealer.existing_copies import ExistingCopies
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.placement import Placements, Placer
 from dynamo.dealer.plan import Outcomes, Plan, SiteState
 from dynamo.dealer.proposals import DEFAULT_GROUP, Proposals, joined
-from dynamo.dealer.proposer import Voice, heard
+from dynamo.dealer.proposer import WeightedProposer, participants
 from dynamo.dealer.question import Question
 from dynamo.dealer.request_state import settled
 from dynamo.dealer.screening import screened
@@ -21,18 +21,18 @@ from dynamo.inventory.snapshot import Codes
 from dynamo.policy.image import Places
 
 
-def decide(asked: Question, voices: Mapping[str, Voice]) -> Plan:
+def decide(asked: Question, voices: Mapping[str, WeightedProposer]) -> Plan:
     """Decide what is copied.
 
     Raises Invalid where the snapshot lacks a partition or group, or a condition or priority is
     wrong.
     """
-    scene = Scene(asked)
-    taking_part = heard(voices)
+    scene = InventoryView(asked)
+    taking_part = participants(voices)
     chances = np.random.default_rng(asked.cycle).spawn(len(taking_part) + 2)
     proposals = proposed(scene, taking_part, chances[2:])
     merged = merge(scene, proposals, taking_part, chances[0])
-    placed = Placing(scene, merged, chances[1]).run()
+    placed = Placer(scene, merged, chances[1]).run()
     priorities = tuple(voice.priority for voice in taking_part.values())
     copies = combined(scene, merged, placed, priorities)
     verdicts = [verdict for one in proposals.values() for verdict in one.verdicts]
@@ -49,7 +49,7 @@ def decide(asked: Question, voices: Mapping[str, Voice]) -> Plan:
 
 
 def proposed(
-    scene: Scene, voices: Mapping[str, Voice], chances: list[np.random.Generator]
+    scene: InventoryView, voices: Mapping[str, WeightedProposer], chances: list[np.random.Generator]
 ) -> dict[str, Proposals]:
     """Ask everybody; where no site takes copies, nobody is asked."""
     if not scene.targets.any():
@@ -59,11 +59,11 @@ def proposed(
 
 
 def merge(
-    scene: Scene,
+    scene: InventoryView,
     proposals: Mapping[str, Proposals],
-    voices: Mapping[str, Voice],
+    voices: Mapping[str, WeightedProposer],
     rng: np.random.Generator,
-) -> Heard:
+) -> OrderedProposals:
     """Put all proposals into the order of their turns."""
     lists = list(proposals.values())
     counts = [len(one) for one in lists]
@@ -73,8 +73,8 @@ def merge(
     everything = joined(lists).take(begins[voice] + place)
     group = np.where(everything.group == DEFAULT_GROUP, scene.group, everything.group)
     everything = replace(everything, group=group.astype(np.int32))
-    stock = Stock.of(scene, everything)
-    return Heard(
+    stock = ExistingCopies.of(scene, everything)
+    return OrderedProposals(
         proposals=everything,
         voice=voice,
         place=place.astype(np.int32),
@@ -95,7 +95,7 @@ def _counted(voice: Codes, n_voices: int) -> Places:
     return place
 
 
-def _sites(scene: Scene, placed: Placed) -> tuple[SiteState, ...]:
+def _sites(scene: InventoryView, placed: Placements) -> tuple[SiteState, ...]:
     filling = scene.filling
     return tuple(
         SiteState(

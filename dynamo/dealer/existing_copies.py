@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.proposals import Proposals
 from dynamo.inventory.snapshot import Amounts, Codes, Column, Flags
 from dynamo.policy.image import Places, spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stock:
+class ExistingCopies:
     """Columns by proposal and site, only where there is anything at all of it."""
 
     first: Amounts
@@ -33,7 +33,7 @@ class Stock:
     """Per proposal: what they take."""
 
     @classmethod
-    def of(cls, scene: Scene, proposals: Proposals) -> "Stock":
+    def of(cls, scene: InventoryView, proposals: Proposals) -> "ExistingCopies":
         """Look up everything at once. Groups must be filled in."""
         entries = [_of_datasets(scene, proposals), _of_blocks(scene, proposals)]
         of, site, n, size, owned, outside, arriving = (
@@ -61,7 +61,7 @@ class Stock:
         return np.repeat(np.arange(len(self.wanted)), np.diff(self.first))
 
 
-def _sizes(scene: Scene, proposals: Proposals) -> tuple[Amounts, Amounts]:
+def _sizes(scene: InventoryView, proposals: Proposals) -> tuple[Amounts, Amounts]:
     listed = np.zeros(len(proposals), np.int64)
     pieces, which = spread(proposals.first[:-1], proposals.first[1:])
     np.add.at(listed, which, scene.snapshot.blocks.size[proposals.block[pieces]])
@@ -69,7 +69,7 @@ def _sizes(scene: Scene, proposals: Proposals) -> tuple[Amounts, Amounts]:
     return wanted, np.where(proposals.whole, scene.dataset_bytes[proposals.dataset], listed)
 
 
-def _of_datasets(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
+def _of_datasets(scene: InventoryView, proposals: Proposals) -> tuple[Column, ...]:
     of = np.flatnonzero(proposals.whole)
     dataset = proposals.dataset[of]
     replica, which = spread(scene.replicas_from[dataset], scene.replicas_from[dataset + 1])
@@ -92,7 +92,7 @@ def _of_datasets(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
     )
 
 
-def _of_blocks(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
+def _of_blocks(scene: InventoryView, proposals: Proposals) -> tuple[Column, ...]:
     pieces, of = spread(proposals.first[:-1], proposals.first[1:])
     if not len(pieces):
         return tuple(np.zeros(0, np.int64) for _ in range(7))
@@ -117,7 +117,7 @@ def _of_blocks(scene: Scene, proposals: Proposals) -> tuple[Column, ...]:
     )
 
 
-def _brought_in(scene: Scene, row: Places, group: Codes) -> tuple[Amounts, Amounts]:
+def _brought_in(scene: InventoryView, row: Places, group: Codes) -> tuple[Amounts, Amounts]:
     """Return what a change of owner may bring into the partition, and how much of it is to come."""
     changing = (scene.snapshot.block_replicas.group[row] != group) & ~scene.held[row]
     if scene.counted is not None:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamo.dealer.occupancy import Filling
+from dynamo.dealer.occupancy import PartitionOccupancy
 from dynamo.dealer.question import Question
 from dynamo.errors import Invalid
 from dynamo.inventory.snapshot import READY, Amounts, Codes, Flags, Words
@@ -24,7 +24,7 @@ MIXED = -1
 """A dataset replica whose blocks have several owners, or that has no block."""
 
 
-class Shut(IntEnum):
+class ClosedReason(IntEnum):
     """Why a site takes no copies now; `OPEN` where it does."""
 
     OPEN = 0
@@ -36,7 +36,7 @@ class Shut(IntEnum):
     BUSY = 6
 
 
-class Scene:
+class InventoryView:
     """What proposers and the engine look at; each column is computed once, when it is first needed.
 
     Blocks that are still being filled do not exist here: neither wanted nor found anywhere.
@@ -105,7 +105,7 @@ class Scene:
         return self.row_bytes - self.snapshot.block_replicas.size
 
     @cached_property
-    def filling(self) -> Filling:
+    def filling(self) -> PartitionOccupancy:
         """Return how full the partition is; a site's measured free space caps its quota."""
         rows, asked = self.snapshot.block_replicas, self.asked
         if asked.filled is not None:
@@ -119,7 +119,7 @@ class Scene:
         if asked.free is not None:
             cap = physical + np.maximum(asked.free - others, 0.0)
             quota = np.where(np.isnan(cap), quota, np.minimum(quota, cap))
-        return Filling(quota, physical, projected)
+        return PartitionOccupancy(quota, physical, projected)
 
     def _at_sites(self, amounts: Amounts, rows: Flags) -> Amounts:
         total = np.zeros(self.n_sites, np.int64)
@@ -129,7 +129,7 @@ class Scene:
     @cached_property
     def targets(self) -> Flags:
         """Tell which sites take copies: ready, named, and within all limits as they are now."""
-        return np.asarray(self.shut == Shut.OPEN)
+        return np.asarray(self.shut == ClosedReason.OPEN)
 
     @cached_property
     def shut(self) -> Words:
@@ -138,12 +138,12 @@ class Scene:
         filled, coming = limits.occupancy < 1, limits.pending < 1
         nothing = np.isnan(filling.quota) | ((filling.quota == 0) & (filled or coming))
         against = (
-            (Shut.NOT_READY, sites.status != READY),
-            (Shut.NOT_NAMED, ~match_ordered(self.asked.target_sites, sites.labels)),
-            (Shut.LEAVING, self.leaving),
-            (Shut.NO_QUOTA, nothing),
-            (Shut.FULL, filled & (filling.space(limits) < 0)),
-            (Shut.BUSY, coming & (filling.slack(limits) < 0)),
+            (ClosedReason.NOT_READY, sites.status != READY),
+            (ClosedReason.NOT_NAMED, ~match_ordered(self.asked.target_sites, sites.labels)),
+            (ClosedReason.LEAVING, self.leaving),
+            (ClosedReason.NO_QUOTA, nothing),
+            (ClosedReason.FULL, filled & (filling.space(limits) < 0)),
+            (ClosedReason.BUSY, coming & (filling.slack(limits) < 0)),
         )
         found = np.zeros(self.n_sites, np.int8)
         for reason, holds in reversed(against):

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.requests import Block, Wanted
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.requests import Block, RequestedItem
 from dynamo.inventory.snapshot import Flags
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LookupResult:
     """A dataset, or one of its blocks."""
 
     dataset: int
@@ -19,20 +19,20 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class Lookup:
     """Looks names and keys up; blocks that are still being filled are not found."""
 
-    scene: Scene
+    scene: InventoryView
 
-    def find(self, item: Wanted) -> Found | None:
+    def find(self, item: RequestedItem) -> LookupResult | None:
         """Return where an item is; None where there is none of that name."""
         dataset = self.scene.snapshot.datasets.labels.find(item.dataset)
         if dataset < 0:
             return None
         if item.block is None:
-            return Found(dataset)
+            return LookupResult(dataset)
         block = self.block(dataset, item.block)
-        return None if block is None else Found(dataset, block)
+        return None if block is None else LookupResult(dataset, block)
 
     def block(self, dataset: int, named: Block) -> int | None:
         """Return the place of one block of a dataset."""

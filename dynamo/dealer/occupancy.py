@@ -12,7 +12,7 @@ BOUNDLESS = 2**62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Filling:
+class PartitionOccupancy:
     """Bytes of a partition at each site."""
 
     quota: Numbers

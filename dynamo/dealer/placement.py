@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynamo.dealer.cost import Heard, Need, Needs
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.cost import Cost, Costs, OrderedProposals
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.occupancy import BOUNDLESS
 from dynamo.dealer.plan import Reason
 from dynamo.dealer.proposals import ANYWHERE
@@ -14,7 +14,7 @@ from dynamo.policy.image import Places
 
 
 @dataclass(slots=True, eq=False)
-class Placed:
+class Placements:
     """What became of all proposals; accepted ones are listed in order."""
 
     reason: Words
@@ -28,14 +28,16 @@ class Placed:
     """The blocks of what goes in part, by proposal."""
 
 
-class Placing:
+class Placer:
     """One pass over all proposals."""
 
-    def __init__(self, scene: Scene, heard: Heard, rng: np.random.Generator) -> None:
+    def __init__(
+        self, scene: InventoryView, heard: OrderedProposals, rng: np.random.Generator
+    ) -> None:
         """Start with all room that the limits leave."""
         self._scene, self._heard, self._rng = scene, heard, rng
         filling, limits = scene.filling, scene.asked.limits
-        self._needs = Needs(scene, heard)
+        self._needs = Costs(scene, heard)
         self._space, self._slack = filling.space(limits), filling.slack(limits)
         self._burst = filling.burst(limits)
         self._projected = filling.projected.astype(np.float64)
@@ -45,11 +47,11 @@ class Placing:
         self._volume = self._remaining = int(min(limits.volume, BOUNDLESS))
         self._stopped: set[int] = set()
         nothing = np.zeros(scene.n_sites, np.int64)
-        self._placed = Placed(
+        self._placed = Placements(
             heard.screened.copy(), heard.proposals.site.copy(), nothing, nothing.copy()
         )
 
-    def run(self) -> Placed:
+    def run(self) -> Placements:
         """Place everything, in order."""
         least = self._least().tolist()
         voices, named = self._heard.voice.tolist(), self._heard.proposals.site.tolist()
@@ -91,12 +93,12 @@ class Placing:
             return Reason.BUSY
         return self._within_volume(place, site, need)
 
-    def _overfull(self, site: int, need: Need) -> bool:
+    def _overfull(self, site: int, need: Cost) -> bool:
         """Tell whether the site would be too full; without a target, it stays below its quota."""
         space = int(self._space[site])
         return need.sent > 0 and need.sent >= space if self._brim else need.space > space
 
-    def _within_volume(self, place: int, site: int, need: Need) -> Reason:
+    def _within_volume(self, place: int, site: int, need: Cost) -> Reason:
         if need.sent <= self._remaining or self._heard.proposals.exempt[place]:
             return self._accept(place, site, need)
         if self._too_large(place, need.sent):
@@ -173,16 +175,16 @@ class Placing:
         if not sent.any():
             return Reason.BUSY if budget == slack else Reason.VOLUME
         self._placed.portion[place] = blocks[sent]
-        self._book(place, site, Need(int(sizes[sent].sum())))
+        self._book(place, site, Cost(int(sizes[sent].sum())))
         self._needs.send(place, site, blocks[sent])
         return Reason.IN_PART
 
-    def _accept(self, place: int, site: int, need: Need) -> Reason:
+    def _accept(self, place: int, site: int, need: Cost) -> Reason:
         self._book(place, site, need)
         self._needs.send(place, site, self._needs.blocks(place))
         return Reason.ACCEPTED
 
-    def _book(self, place: int, site: int, need: Need) -> None:
+    def _book(self, place: int, site: int, need: Cost) -> None:
         self._space[site] -= need.space
         self._slack[site] -= need.slack
         self._projected[site] += need.space

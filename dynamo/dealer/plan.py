@@ -9,7 +9,7 @@ import numpy as np
 
 from dynamo.dealer.proposals import Proposals
 from dynamo.dealer.question import Question
-from dynamo.dealer.requests import Verdict
+from dynamo.dealer.requests import RequestVerdict
 from dynamo.inventory.snapshot import Amounts, Codes, Flags, Words
 from dynamo.policy.image import Places
 
@@ -152,7 +152,7 @@ class Plan:
     proposals: Mapping[str, Proposals]
     outcomes: Outcomes
     copies: Copies
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[RequestVerdict, ...]
     """What was said about the wishes, with the actions that are now under way."""
     sites: tuple[SiteState, ...]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dynamo.dealer.requests import Verdict
+from dynamo.dealer.requests import RequestVerdict
 from dynamo.inventory.snapshot import Amounts, Codes, Flags
 from dynamo.policy.image import Places, spread
 
@@ -36,7 +36,7 @@ class Proposals:
     """What is too large for one cycle may go in several; it is proposed again until done."""
     once: bool = False
     """One copy anywhere is enough, however often it is proposed in a cycle."""
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[RequestVerdict, ...] = ()
     """What was said about the wishes that these proposals come from."""
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Gathered:
+class ProposalBuilder:
     """Proposals that come one by one."""
 
     items: list[Item] = field(default_factory=list)

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.proposals import Proposals
 from dynamo.errors import Invalid
 
@@ -29,19 +29,19 @@ PRIORITIES: Mapping[str, float] = {
 class Proposer(Protocol):
     """A reason to copy."""
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:
         """Return what shall be copied, the most important first; chance comes from `rng` only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class WeightedProposer:
     """A proposer and its priority: half the number, twice as often; 0 silences all others."""
 
     proposer: Proposer
     priority: float = 1.0
 
 
-def heard(voices: Mapping[str, Voice]) -> dict[str, Voice]:
+def participants(voices: Mapping[str, WeightedProposer]) -> dict[str, WeightedProposer]:
     """Return the proposers that take part, by name: those of priority 0 alone, if there are any.
 
     Raises Invalid for a priority below 0 or one that is no number.

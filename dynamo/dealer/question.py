@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dynamo.dealer.protections import Protections
-from dynamo.dealer.requests import Subscription, Wish
+from dynamo.dealer.requests import Request, Subscription
 from dynamo.inventory.snapshot import Amounts, Flags, Numbers, Snapshot
 from dynamo.policy.partitions import Partitions
 from dynamo.policy.placement_rules import Enforcer
@@ -34,7 +34,7 @@ class Veto:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Filled:
+class Occupancy:
     """Bytes at each site, as the accounts say."""
 
     physical: Amounts
@@ -63,7 +63,7 @@ class Question:
     """Sites that an operator wants emptied, whatever their status: they take no copies."""
     limits: Limits = Limits()
     vetoes: tuple[Veto, ...] = ()
-    wishes: tuple[Wish, ...] = ()
+    wishes: tuple[Request, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     protections: Protections | None = None
     """What the latest Detox cycle protected; None = there was none."""
@@ -75,7 +75,7 @@ class Question:
     enforcer: Enforcer | None = None
     free: Numbers | None = None
     """Measured free bytes per site; NaN where unknown."""
-    filled: Filled | None = None
+    filled: Occupancy | None = None
     """What fills the partition; None = the block replicas of the snapshot, which are all then."""
     weights: Numbers | None = None
     """How much of what is shared out each site gets, beside its free space; 1 where not given."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dynamo.dealer.block_distribution import lacking, share_out, shares
-from dynamo.dealer.inventory_view import MIXED, Scene
-from dynamo.dealer.lookup import Catalogue
-from dynamo.dealer.proposals import Gathered, Item, Proposals
+from dynamo.dealer.inventory_view import MIXED, InventoryView
+from dynamo.dealer.lookup import Lookup
+from dynamo.dealer.proposals import Item, ProposalBuilder, Proposals
 from dynamo.dealer.request_parts import Part, Parts, Refused
-from dynamo.dealer.requests import Action, ActionState, Verdict, Wish, WishState
+from dynamo.dealer.requests import Action, ActionState, Request, RequestState, RequestVerdict
 from dynamo.dealer.site_draw import draw_site
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import Flags
@@ -20,7 +20,7 @@ _WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RequestRules:
     """What is asked of requests."""
 
     max_size: float
@@ -49,7 +49,7 @@ class _Decided:
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenRequest:
     """What is to be copied of one dataset to one site, for all requests."""
 
     group: int
@@ -58,50 +58,52 @@ class _Open:
     whole: bool = False
 
 
-class Judge:
+class RequestEvaluator:
     """Goes through requests; later ones see what earlier ones have proposed."""
 
-    def __init__(self, scene: Scene, rules: Rules, rng: np.random.Generator) -> None:
+    def __init__(self, scene: InventoryView, rules: RequestRules, rng: np.random.Generator) -> None:
         """Start with nothing proposed."""
         self._scene, self._rules, self._rng = scene, rules, rng
-        self._catalogue = Catalogue(scene)
+        self._catalogue = Lookup(scene)
         self._parts = Parts(scene, self._catalogue)
-        self._open: dict[tuple[int, int], _Open] = {}
+        self._open: dict[tuple[int, int], _OpenRequest] = {}
         """By dataset and site."""
         self._opened: dict[int, set[int]] = {}
         """The sites of them, by dataset."""
         self._wishes = 0
         self._turn = 0
 
-    def judge(self, wish: Wish) -> Verdict:
+    def judge(self, wish: Request) -> RequestVerdict:
         """Judge one request."""
         self._wishes, self._turn = self._wishes + 1, 0
         if wish.activated:
-            return Verdict(wish.key, WishState.ACTIVATED, None, self._go_on(wish))
+            return RequestVerdict(wish.key, RequestState.ACTIVATED, None, self._go_on(wish))
         try:
             decided = self._decide(wish)
         except Refused as refused:
-            return Verdict(wish.key, WishState.REJECTED, str(refused))
+            return RequestVerdict(wish.key, RequestState.REJECTED, str(refused))
         if not decided:
-            state = WishState.REJECTED if decided.short else WishState.COMPLETED
-            return Verdict(wish.key, state, decided.short)
+            state = RequestState.REJECTED if decided.short else RequestState.COMPLETED
+            return RequestVerdict(wish.key, state, decided.short)
         for part, site in [*decided.open, *decided.shared]:
             self._propose(part, site, decided.group)
-        return Verdict(wish.key, WishState.ACTIVATED, decided.short, self._actions(decided))
+        return RequestVerdict(
+            wish.key, RequestState.ACTIVATED, decided.short, self._actions(decided)
+        )
 
     def proposals(self) -> Proposals:
         """Return all that is to be copied: a first item of each request, then a second, and so on.
 
         So a request for very much does not hold up those behind it.
         """
-        found = Gathered()
+        found = ProposalBuilder()
         for (dataset, site), one in sorted(self._open.items(), key=lambda entry: entry[1].turn):
             whole = one.whole or len(one.blocks) == int(self._scene.n_blocks[dataset])
             blocks = None if whole else tuple(sorted(one.blocks))
             found.add(Item(dataset, blocks, site, one.group))
         return found.proposals()
 
-    def _go_on(self, wish: Wish) -> tuple[Action, ...]:
+    def _go_on(self, wish: Request) -> tuple[Action, ...]:
         """Look again at the actions that are not under way yet."""
         group = self._scene.snapshot.groups.labels.find(wish.group) if wish.group else -1
         group = group if group >= 0 else self._scene.group
@@ -126,7 +128,7 @@ class Judge:
         self._propose(part, site, group)
         return action
 
-    def _decide(self, wish: Wish) -> _Decided:
+    def _decide(self, wish: Request) -> _Decided:
         decided = _Decided(self._group(wish), wish.in_part)
         parts = self._parts.of(wish.items)
         meant = self._meant(wish.sites)
@@ -143,7 +145,7 @@ class Judge:
                 self._some(whole, sites, wish.copies, decided)
         return decided
 
-    def _group(self, wish: Wish) -> int:
+    def _group(self, wish: Request) -> int:
         if wish.group is None:
             return self._scene.group
         place = self._scene.snapshot.groups.labels.find(wish.group)
@@ -263,7 +265,7 @@ class Judge:
     def _propose(self, part: Part, site: int, group: int) -> None:
         key = (part.dataset, site)
         if key not in self._open:
-            self._open[key] = _Open(group, (self._turn, self._wishes))
+            self._open[key] = _OpenRequest(group, (self._turn, self._wishes))
             self._opened.setdefault(part.dataset, set()).add(site)
             self._turn += 1
         self._open[key].blocks.update(part.blocks)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dynamo.dealer.inventory_view import MIXED, Scene
-from dynamo.dealer.lookup import Catalogue
-from dynamo.dealer.requests import Action, ActionState, Block, Wanted
+from dynamo.dealer.inventory_view import MIXED, InventoryView
+from dynamo.dealer.lookup import Lookup
+from dynamo.dealer.requests import Action, ActionState, Block, RequestedItem
 
 
 class Refused(Exception):
@@ -36,10 +36,10 @@ class Presence:
 class Parts:
     """Answers questions about parts."""
 
-    scene: Scene
-    catalogue: Catalogue
+    scene: InventoryView
+    catalogue: Lookup
 
-    def of(self, items: Iterable[Wanted]) -> list[Part]:
+    def of(self, items: Iterable[RequestedItem]) -> list[Part]:
         """Put the items of each dataset together. Raises Refused for unknown ones."""
         named = {item: self.catalogue.find(item) for item in items}
         unknown = [str(item) for item, place in named.items() if place is None]
@@ -118,7 +118,7 @@ class Parts:
         place = self.scene.snapshot.sites.labels[site]
         blocks: Iterable[Block | None] = map(self._block, part.blocks)
         for block in (None,) if part.whole else blocks:
-            yield Action(Wanted(self.name(part), block), place, state, shared)
+            yield Action(RequestedItem(self.name(part), block), place, state, shared)
 
     def _block(self, block: int) -> Block:
         blocks = self.scene.snapshot.blocks

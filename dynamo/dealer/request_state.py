@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.lookup import Catalogue
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.lookup import Lookup
 from dynamo.dealer.plan import Copies
-from dynamo.dealer.requests import Action, ActionState, Verdict
+from dynamo.dealer.requests import Action, ActionState, RequestVerdict
 
 
-def settled(scene: Scene, verdicts: Sequence[Verdict], copies: Copies) -> tuple[Verdict, ...]:
+def settled(
+    scene: InventoryView, verdicts: Sequence[RequestVerdict], copies: Copies
+) -> tuple[RequestVerdict, ...]:
     """Mark as queued the actions whose blocks are all in a copy; the others stay new."""
     under_way = _UnderWay(scene, copies)
     return tuple(
@@ -22,13 +24,13 @@ def settled(scene: Scene, verdicts: Sequence[Verdict], copies: Copies) -> tuple[
 class _UnderWay:
     """What the copies bring."""
 
-    scene: Scene
+    scene: InventoryView
     copies: Copies
-    catalogue: Catalogue = field(init=False)
+    catalogue: Lookup = field(init=False)
     cells: dict[tuple[int, int], int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.catalogue = Catalogue(self.scene)
+        self.catalogue = Lookup(self.scene)
         pairs = zip(self.copies.site.tolist(), self.copies.dataset.tolist(), strict=True)
         self.cells = {pair: place for place, pair in enumerate(pairs)}
 

@@ -16,7 +16,7 @@ class ActionState(StrEnum):
     FAILED = "failed"
 
 
-class WishState(StrEnum):
+class RequestState(StrEnum):
     """What was decided about a request."""
 
     NEW = "new"
@@ -26,14 +26,14 @@ class WishState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedItem:
     """A dataset, or one of its blocks."""
 
     dataset: str
     block: Block | None = None
 
     @classmethod
-    def named(cls, item: str) -> "Wanted":
+    def named(cls, item: str) -> "RequestedItem":
         """Split the item at its `#`, if it names one block."""
         dataset, mark, block = item.partition("#")
         return cls(dataset, block if mark else None)
@@ -46,7 +46,7 @@ class Wanted:
 class Action:
     """One item that shall come to one site."""
 
-    item: Wanted
+    item: RequestedItem
     site: str
     state: ActionState = ActionState.NEW
     shared: bool = False
@@ -54,11 +54,11 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """A copy request."""
 
     key: int
-    items: tuple[Wanted, ...]
+    items: tuple[RequestedItem, ...]
     sites: tuple[str, ...]
     """Names and globs."""
     copies: int = 0
@@ -86,10 +86,10 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RequestVerdict:
     """What is said about one wish."""
 
     key: int
-    state: WishState
+    state: RequestState
     reason: str | None = None
     actions: tuple[Action, ...] = field(default=())

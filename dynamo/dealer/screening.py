@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dynamo.dealer.existing_copies import Stock
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.existing_copies import ExistingCopies
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.plan import Reason
 from dynamo.dealer.proposals import Proposals
 from dynamo.inventory.snapshot import DATASET_STATUSES, Flags, Words
@@ -12,7 +12,7 @@ from dynamo.policy.image import Places, spread
 COPIED = tuple(DATASET_STATUSES.index(word) for word in ("production", "valid"))
 
 
-def screened(scene: Scene, proposals: Proposals, stock: Stock) -> Words:
+def screened(scene: InventoryView, proposals: Proposals, stock: ExistingCopies) -> Words:
     """Return for each proposal the first reason against it; `ACCEPTED` where there is none yet."""
     some, every = _readable(scene, proposals)
     named = proposals.site >= 0
@@ -31,7 +31,7 @@ def screened(scene: Scene, proposals: Proposals, stock: Stock) -> Words:
     return found
 
 
-def _readable(scene: Scene, proposals: Proposals) -> tuple[Flags, Flags]:
+def _readable(scene: InventoryView, proposals: Proposals) -> tuple[Flags, Flags]:
     """Tell of which proposals there is anything anywhere, and of which there is everything.
 
     A dataset counts as readable in full if all its blocks are, or if one of its replicas lacks
@@ -51,7 +51,7 @@ def _readable(scene: Scene, proposals: Proposals) -> tuple[Flags, Flags]:
     return some, every
 
 
-def _datasets(scene: Scene) -> tuple[Flags, Flags]:
+def _datasets(scene: InventoryView) -> tuple[Flags, Flags]:
     dataset, blocks = scene.snapshot.replicas.dataset, scene.snapshot.blocks
     some = np.zeros(scene.n_datasets, np.bool_)
     some[dataset] = True
@@ -66,14 +66,14 @@ def _all(truth: Flags, of: Places, count: int) -> Flags:
     return np.asarray(np.bincount(of[~truth], minlength=count) == 0)
 
 
-def _closed(scene: Scene, proposals: Proposals) -> Flags:
+def _closed(scene: InventoryView, proposals: Proposals) -> Flags:
     closed = np.zeros(len(proposals), np.bool_)
     for datasets, sites in scene.vetoes:
         closed |= datasets[proposals.dataset] & sites[proposals.site]
     return closed
 
 
-def _there(proposals: Proposals, stock: Stock) -> Flags:
+def _there(proposals: Proposals, stock: ExistingCopies) -> Flags:
     """Tell which are at the named site in full, or on their way, and belong to the right group."""
     of = stock.proposal
     same = (stock.site == proposals.site[of]) & (stock.n == stock.wanted[of]) & stock.owned

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.inventory.snapshot import Flags
 
 
-def draw_site(scene: Scene, size: int, among: Flags, rng: np.random.Generator) -> int:
+def draw_site(scene: InventoryView, size: int, among: Flags, rng: np.random.Generator) -> int:
     """Return one of the sites, or -1 where none could ever take it.
 
     Sites that have room now come first; otherwise one is taken where the quota would do, so that

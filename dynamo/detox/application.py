@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.detox.compiled_policy import DELETE, DISMISS, IGNORE, PROTECT, Stack, verb_at
-from dynamo.detox.evaluation import NO_LINE, Walked
-from dynamo.detox.state import Cycle
+from dynamo.detox.compiled_policy import DELETE, DISMISS, IGNORE, PROTECT, CompiledPolicy, verb_at
+from dynamo.detox.evaluation import NO_LINE, Evaluated
+from dynamo.detox.state import CycleState
 from dynamo.detox.unlinking import Unlinker, may_hand_over
 from dynamo.inventory.snapshot import Codes, Flags
 from dynamo.policy.image import Places
@@ -18,18 +18,18 @@ _LAST = np.iinfo(np.int32).max
 class Applier:
     """Applies walks to the state of a cycle."""
 
-    cycle: Cycle
-    stack: Stack
+    cycle: CycleState
+    stack: CompiledPolicy
     unlinker: Unlinker
 
-    def deletes(self, walked: Walked) -> Flags:
+    def deletes(self, walked: Evaluated) -> Flags:
         """Tell which replicas lose something at once."""
         losing = verb_at(self.stack, walked.last, DELETE)
         rows = verb_at(self.stack, walked.taken, DELETE)
         losing[walked.view.place[rows]] = True
         return losing
 
-    def apply(self, walked: Walked, accepted: Flags) -> tuple[Places, Places]:
+    def apply(self, walked: Evaluated, accepted: Flags) -> tuple[Places, Places]:
         """Apply the walks of some replicas; return those that were emptied, and the ignored ones.
 
         Emptied ones stay visible until the evaluation is over.
@@ -46,7 +46,7 @@ class Applier:
         self.cycle.remaining[ignored] = False
         return np.concatenate(emptied), ignored
 
-    def _hard(self, walked: Walked) -> Flags:
+    def _hard(self, walked: Evaluated) -> Flags:
         """Tell which replicas may hand blocks over, so that the order of their lines matters."""
         view = walked.view
         if not self.deletes(walked).any():
@@ -55,7 +55,7 @@ class Applier:
         in_parts[view.place[walked.taken != NO_LINE]] = True
         return self.deletes(walked) & in_parts & may_hand_over(view)
 
-    def _apply_easily(self, walked: Walked, easy: Flags) -> Places:
+    def _apply_easily(self, walked: Evaluated, easy: Flags) -> Places:
         """Apply walks whose lines do not get in each other's way, all at once."""
         view, cycle = walked.view, self.cycle
         mine = easy[view.place]
@@ -79,7 +79,7 @@ class Applier:
         cycle.ending[emptied] = True
         return emptied
 
-    def _delete(self, walked: Walked, gone: Flags, line: Codes) -> None:
+    def _delete(self, walked: Evaluated, gone: Flags, line: Codes) -> None:
         """Delete rows, by replica and line; the last line of a walk comes last."""
         view = walked.view
         turn = np.where(view.present, _LAST, walked.taken)
@@ -89,7 +89,7 @@ class Applier:
         begins |= np.diff(turn[places], prepend=-1) != 0
         self.cycle.delete(view.rows[places], line[places], begins)
 
-    def _apply_one(self, walked: Walked, place: int) -> Places:
+    def _apply_one(self, walked: Evaluated, place: int) -> Places:
         """Apply a walk line by line, as blocks may change hands; return the replica if emptied."""
         view, cycle = walked.view, self.cycle
         replica = int(view.replicas[place])

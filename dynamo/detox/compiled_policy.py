@@ -38,7 +38,7 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class CompiledPolicy:
     """All lines, ready to be walked down."""
 
     steps: tuple[Run | Single, ...]
@@ -48,7 +48,7 @@ class Stack:
     """Whether what happens to one replica can change what lines say of another of its dataset."""
 
 
-def prepared(policy: Policy, image: Image, now: float) -> Stack:
+def prepared(policy: Policy, image: Image, now: float) -> CompiledPolicy:
     """Make a policy's lines ready."""
     steps: list[Run | Single] = []
     for alone, lines in groupby(sorted(policy.lines, key=_turn), key=_of_datasets_alone):
@@ -58,7 +58,7 @@ def prepared(policy: Policy, image: Image, now: float) -> Stack:
             steps.extend(_singles(lines, now))
     verbs = [VERBS.index(line.verb) for line in (policy.default, *policy.lines)]
     shared = any(variable.shared for line in policy.lines for variable in _variables(line))
-    return Stack(tuple(steps), np.array(verbs, np.int8), shared)
+    return CompiledPolicy(tuple(steps), np.array(verbs, np.int8), shared)
 
 
 def _turn(line: Line) -> bool:
@@ -112,6 +112,6 @@ def _named(condition: Condition, image: Image) -> Places | None:
     return np.concatenate([np.zeros(0, np.intp), *places])
 
 
-def verb_at(stack: Stack, lines: Codes, verb: int) -> Flags:
+def verb_at(stack: CompiledPolicy, lines: Codes, verb: int) -> Flags:
     """Tell which of some lines have a verb; -1 stands for no line."""
     return np.asarray((lines >= 0) & (stack.verbs[lines] == verb))

@@ -7,12 +7,12 @@ import numpy as np
 from dynamo.detox.application import Applier
 from dynamo.detox.builtin_rules import guarded, is_own
 from dynamo.detox.compiled_policy import prepared
-from dynamo.detox.evaluation import Walked, Walker
+from dynamo.detox.evaluation import Evaluated, Evaluator
 from dynamo.detox.limits import Limits, limited
 from dynamo.detox.plan import Plan
 from dynamo.detox.plan_builder import Finished, report
-from dynamo.detox.selection import Chooser
-from dynamo.detox.state import Cycle
+from dynamo.detox.selection import Selector
+from dynamo.detox.state import CycleState
 from dynamo.detox.unlinking import Unlinker
 from dynamo.errors import Invalid
 from dynamo.inventory.snapshot import Amounts, Flags, Snapshot
@@ -77,13 +77,15 @@ class _Run:
         self.image = seen(asked, held, self.targets)
         when = [compiled(condition, now) for condition in policy.when]
         self.triggered = self.targets & any_on_sites(when, self.start)
-        self.cycle = Cycle(self.image, self.start.quota, self.image.used(), self.triggered.copy())
+        self.cycle = CycleState(
+            self.image, self.start.quota, self.image.used(), self.triggered.copy()
+        )
         self.stack = prepared(policy, self.image, now)
         unlinker = Unlinker(self.cycle, members)
         until = tuple(compiled(condition, now) for condition in policy.until)
-        self.walker = Walker(self.stack)
+        self.walker = Evaluator(self.stack)
         self.applier = Applier(self.cycle, self.stack, unlinker)
-        self.chooser = Chooser(self.cycle, unlinker, until, policy.order, limits.per_round)
+        self.chooser = Selector(self.cycle, unlinker, until, policy.order, limits.per_round)
         self.site_order: dict[int, None] = {}
 
     def run(self) -> Plan:
@@ -118,7 +120,7 @@ class _Run:
         self.cycle.deciding = False
         return np.concatenate(ignored)
 
-    def _undisturbed(self, walked: Walked) -> Flags:
+    def _undisturbed(self, walked: Evaluated) -> Flags:
         losing = self.applier.deletes(walked)
         if not self.stack.shared or not losing.any():
             return np.ones(len(losing), np.bool_)

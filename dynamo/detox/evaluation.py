@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynamo.detox.compiled_policy import Run, Single, Stack
+from dynamo.detox.compiled_policy import CompiledPolicy, Run, Single
 from dynamo.detox.plan import Evidence
 from dynamo.inventory.snapshot import Codes, Flags
 from dynamo.policy.comparisons import Texts
@@ -16,7 +16,7 @@ NO_LINE = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Walked:
+class Evaluated:
     """The outcome of one walk; `view.present` are the rows that the last line applies to."""
 
     view: View
@@ -27,14 +27,14 @@ class Walked:
 
 
 @dataclass(slots=True, eq=False)
-class Walker:
+class Evaluator:
     """Remembers over all walks which lines applied, and what changing variables were then."""
 
-    stack: Stack
+    stack: CompiledPolicy
     matched: set[int] = field(default_factory=set)
     evidence: dict[str, Evidence] = field(default_factory=dict)
 
-    def walk(self, view: View) -> Walked:
+    def walk(self, view: View) -> Evaluated:
         """Send replicas down the lines."""
         last = np.full(len(view.replicas), NO_LINE, np.int32)
         taken = np.full(len(view.rows), NO_LINE, np.int32)
@@ -51,7 +51,7 @@ class Walker:
                 self._note(step, view, hit)
                 last[hit] = step.number
         last[last == NO_LINE] = 0
-        return Walked(view, last, taken)
+        return Evaluated(view, last, taken)
 
     def _run(self, step: Run, view: View, last: Codes) -> None:
         first = step.first[view.dataset]

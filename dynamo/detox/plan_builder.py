@@ -15,7 +15,7 @@ from dynamo.detox.plan import (
     SiteState,
     Verdict,
 )
-from dynamo.detox.state import NOTHING, Cycle
+from dynamo.detox.state import NOTHING, CycleState
 from dynamo.inventory.snapshot import Amounts, Codes, Flags
 from dynamo.policy.syntax import Policy
 
@@ -26,7 +26,7 @@ class Finished:
 
     policy: Policy
     moment: float
-    cycle: Cycle
+    cycle: CycleState
     targets: Flags
     used_before: Amounts
     triggered: Flags
@@ -70,7 +70,7 @@ def report(finished: Finished) -> Plan:
     )
 
 
-def _deletions(cycle: Cycle) -> Deletions:
+def _deletions(cycle: CycleState) -> Deletions:
     gone = cycle.gone
     rows = np.concatenate([np.zeros(0, np.intp), *gone.rows])
     return Deletions(
@@ -83,7 +83,7 @@ def _deletions(cycle: Cycle) -> Deletions:
     )
 
 
-def _decisions(cycle: Cycle, deletions: Deletions) -> Decisions:
+def _decisions(cycle: CycleState, deletions: Deletions) -> Decisions:
     protected = np.flatnonzero(cycle.protected != NOTHING)
     again = np.array(list(cycle.also_protected), np.int64).reshape(-1, 2)
     kept = np.flatnonzero(cycle.dismissed != NOTHING)
@@ -103,7 +103,7 @@ def _decisions(cycle: Cycle, deletions: Deletions) -> Decisions:
     return Decisions(row[order], verdict[order], line[order])
 
 
-def _ending(cycle: Cycle, deletions: Deletions) -> Codes:
+def _ending(cycle: CycleState, deletions: Deletions) -> Codes:
     """Find the dataset replicas of which nothing is left, not even what the cycle cannot see."""
     image = cycle.image
     snapshot = image.snapshot

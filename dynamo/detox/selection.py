@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamo.detox.state import NOTHING, Cycle
+from dynamo.detox.state import NOTHING, CycleState
 from dynamo.detox.unlinking import Unlinker, may_hand_over
 from dynamo.inventory.snapshot import Amounts, Codes, Column, Flags
 from dynamo.policy.comparisons import Texts
@@ -23,10 +23,10 @@ _LAST = np.iinfo(np.int32).max
 
 
 @dataclass(slots=True, eq=False)
-class Chooser:
+class Selector:
     """Deletes dismissed replicas at one site after the other."""
 
-    cycle: Cycle
+    cycle: CycleState
     unlinker: Unlinker
     until: tuple[Holds, ...]
     order: tuple[SortKey, ...]

@@ -24,7 +24,7 @@ class Gone:
 
 
 @dataclass(slots=True, eq=False)
-class Cycle:
+class CycleState:
     """Everything that changes between two rounds."""
 
     image: Image

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynamo.detox.state import Cycle
+from dynamo.detox.state import CycleState
 from dynamo.inventory.snapshot import Flags
 from dynamo.policy.image import Places, View
 from dynamo.policy.partitions import Members
@@ -14,7 +14,7 @@ from dynamo.policy.partitions import Members
 class Unlinker:
     """Knows the partition, which handed-over blocks may leave."""
 
-    cycle: Cycle
+    cycle: CycleState
     members: Members
     _stays: dict[tuple[int, int], bool] = field(default_factory=dict)
 

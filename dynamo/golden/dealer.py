@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from dynamo.dealer.engine import decide, merge, proposed
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.placement import Placing
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.placement import Placer
 from dynamo.dealer.plan import Plan
 from dynamo.dealer.proposals import ANYWHERE, Proposals
-from dynamo.dealer.proposer import Voice, heard
+from dynamo.dealer.proposer import WeightedProposer, participants
 from dynamo.dealer.proposers.balancer import Balancer
 from dynamo.dealer.proposers.enforcer import Enforcer
 from dynamo.dealer.proposers.groups import Groups
@@ -22,7 +22,14 @@ from dynamo.dealer.proposers.requests import Requests
 from dynamo.dealer.proposers.undertaker import Undertaker
 from dynamo.dealer.protections import Protections
 from dynamo.dealer.question import Limits, Question
-from dynamo.dealer.requests import Action, ActionState, Verdict, Wanted, Wish, WishState
+from dynamo.dealer.requests import (
+    Action,
+    ActionState,
+    Request,
+    RequestedItem,
+    RequestState,
+    RequestVerdict,
+)
 from dynamo.detox.engine import Question as Deletion
 from dynamo.detox.engine import decide as detox
 from dynamo.detox.plan import Plan as Deleted
@@ -43,8 +50,8 @@ def _tb(config: Json, key: str, default: float) -> float:
     return float(config[key]) * _TB if key in config else default
 
 
-def _requests(config: Json) -> Voice:
-    return Voice(
+def _requests(config: Json) -> WeightedProposer:
+    return WeightedProposer(
         Requests(
             max_size=_tb(config, "max_size", 0),
             block_request_max=float(config.get("block_request_max", 0.5)),
@@ -53,8 +60,8 @@ def _requests(config: Json) -> Voice:
     )
 
 
-def _popularity(config: Json) -> Voice:
-    return Voice(
+def _popularity(config: Json) -> WeightedProposer:
+    return WeightedProposer(
         Popularity(
             source_groups=tuple(config.get("source_groups", ())),
             max_dataset_size=_tb(config, "max_dataset_size", 0),
@@ -65,8 +72,8 @@ def _popularity(config: Json) -> Voice:
     )
 
 
-def _balancer(config: Json) -> Voice:
-    return Voice(
+def _balancer(config: Json) -> WeightedProposer:
+    return WeightedProposer(
         Balancer(
             target_reasons=dict(config.get("target_reasons", {})),
             max_dataset_size=_tb(config, "max_dataset_size", 0),
@@ -75,20 +82,20 @@ def _balancer(config: Json) -> Voice:
     )
 
 
-def _undertaker(config: Json) -> Voice:
-    return Voice(Undertaker(additional_sites=tuple(config.get("additional_sites", ()))))
+def _undertaker(config: Json) -> WeightedProposer:
+    return WeightedProposer(Undertaker(additional_sites=tuple(config.get("additional_sites", ()))))
 
 
-def _enforcer(config: Json) -> Voice:
+def _enforcer(config: Json) -> WeightedProposer:
     body = config.get("enforcer", config)
-    return Voice(Enforcer(rules=enforcer_from(body.get("policy", body))))
+    return WeightedProposer(Enforcer(rules=enforcer_from(body.get("policy", body))))
 
 
-def _groups(config: Json) -> Voice:
-    return Voice(Groups(from_groups=tuple(config.get("from_groups", ()))))
+def _groups(config: Json) -> WeightedProposer:
+    return WeightedProposer(Groups(from_groups=tuple(config.get("from_groups", ()))))
 
 
-PLUGINS: Mapping[str, tuple[str, Callable[[Json], Voice]]] = {
+PLUGINS: Mapping[str, tuple[str, Callable[[Json], WeightedProposer]]] = {
     "requests": ("DirectRequests", _requests),
     "popularity": ("Popularity", _popularity),
     "balancer": ("Balancer", _balancer),
@@ -99,14 +106,16 @@ PLUGINS: Mapping[str, tuple[str, Callable[[Json], Voice]]] = {
 """By the module of the first Dynamo: the name it shows, and how its configuration is read."""
 
 
-def _voices(plugins: Json) -> dict[str, Voice]:
+def _voices(plugins: Json) -> dict[str, WeightedProposer]:
     found = {}
     for spec in plugins.values():
         module = spec["module"].partition(":")[0]
         if module not in PLUGINS:
             raise Invalid(f"there is no plug-in {module}{nearest(module, PLUGINS)}")
         name, read = PLUGINS[module]
-        found[name] = Voice(read(spec.get("config") or {}).proposer, float(spec["priority"]))
+        found[name] = WeightedProposer(
+            read(spec.get("config") or {}).proposer, float(spec["priority"])
+        )
     return found
 
 
@@ -166,16 +175,18 @@ def _question(loaded: Case, case: Json, last: Deleted | None) -> Question:
     )
 
 
-def _wish(number: int, one: Json) -> Wish:
-    return Wish(
+def _wish(number: int, one: Json) -> Request:
+    return Request(
         key=number,
-        items=tuple(Wanted.named(item) for item in one["items"]),
+        items=tuple(RequestedItem.named(item) for item in one["items"]),
         sites=tuple(one["sites"]),
         copies=int(one.get("n", 1)),
         group=one.get("group"),
         activated=one.get("status") == "activated",
         actions=tuple(
-            Action(Wanted.named(action["item"]), action["site"], ActionState(action["status"]))
+            Action(
+                RequestedItem.named(action["item"]), action["site"], ActionState(action["status"])
+            )
             for action in one.get("actions", ())
         ),
     )
@@ -287,16 +298,16 @@ def _statuses(plan: Plan) -> Answer:
     }
 
 
-def _unheard(wish: Wish) -> Verdict:
-    state = WishState.ACTIVATED if wish.activated else WishState.NEW
-    return Verdict(wish.key, state, None, wish.actions)
+def _unheard(wish: Request) -> RequestVerdict:
+    state = RequestState.ACTIVATED if wish.activated else RequestState.NEW
+    return RequestVerdict(wish.key, state, None, wish.actions)
 
 
-def _status(verdict: Verdict) -> Answer:
+def _status(verdict: RequestVerdict) -> Answer:
     """Write a verdict; what another request brings was no business of this one in the cases."""
     own = [action for action in verdict.actions if not action.shared]
     actions = sorted([str(action.item), action.site, action.state.value] for action in own)
-    state = verdict.state if own or not verdict.actions else WishState.COMPLETED
+    state = verdict.state if own or not verdict.actions else RequestState.COMPLETED
     return {
         "status": state.value,
         "reason": verdict.reason,
@@ -311,8 +322,8 @@ def _status(verdict: Verdict) -> Answer:
 class _Draws:
     """One cycle drawn over and over."""
 
-    scene: Scene
-    voices: dict[str, Voice]
+    scene: InventoryView
+    voices: dict[str, WeightedProposer]
     proposals: dict[str, Proposals]
 
     def plugin(self, rng: np.random.Generator) -> str | None:
@@ -324,15 +335,15 @@ class _Draws:
         """Return where the first copy goes; who proposes may have chosen that already."""
         again = proposed(self.scene, self.voices, [rng] * len(self.voices))
         merged = merge(self.scene, again, self.voices, rng)
-        placed = Placing(self.scene, merged, rng).run()
+        placed = Placer(self.scene, merged, rng).run()
         if not placed.accepted:
             return None
         return self.scene.snapshot.sites.labels[int(placed.site[placed.accepted[0]])]
 
 
-def _distribution(asked: Question, voices: dict[str, Voice], drawing: Json) -> Answer:
-    scene, count = Scene(asked), int(drawing["draws"])
-    taking_part = heard(voices)
+def _distribution(asked: Question, voices: dict[str, WeightedProposer], drawing: Json) -> Answer:
+    scene, count = InventoryView(asked), int(drawing["draws"])
+    taking_part = participants(voices)
     chances = np.random.default_rng(asked.cycle).spawn(len(taking_part))
     draws = _Draws(scene, taking_part, proposed(scene, taking_part, chances))
     draw = draws.plugin if drawing["what"] == "plugin" else draws.destination

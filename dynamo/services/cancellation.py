@@ -17,27 +17,27 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services import authorization, users
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import withdrawal
 from dynamo.services.deletions import rescue
 
 
 @retried
-def cancel(use: Tools, kind: RequestKind, request_id: int, caller: Caller) -> None:
+def cancel(ctx: Context, kind: RequestKind, request_id: int, caller: Caller) -> None:
     """Cancel a request; 409 once it has ended."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         request = requests.get(work, request_id)
         if request is None or request.kind != kind:
             raise NotFound(f"there is no {kind} {request_id}")
         dataset = catalogue_names.dataset(work, request.dataset)
         _check_caller(work, request, dataset, caller)
         if kind == RequestKind.DELETION:
-            rescue.rescue(work, use, request, dataset)
+            rescue.rescue(work, ctx, request, dataset)
         elif request.state in ENDED:
             raise Conflict(f"{kind} {request_id} is {request.state} already", "already-ended")
         requests.end(work, request_id, RequestState.CANCELLED)
         if kind != RequestKind.DELETION:
-            _CANCEL[kind](work, use, request, caller)
+            _CANCEL[kind](work, ctx, request, caller)
         record(
             work, [Event(f"{kind}-cancelled", caller.name, request.dataset, request_id=request_id)]
         )
@@ -54,7 +54,7 @@ def _check_caller(work: Work, request: Any, dataset: Any, caller: Caller) -> Non
 # --- injections and copies ----------------------------------------------------------------------
 
 
-def _cancel_injection(work: Work, use: Tools, request: Any, caller: Caller) -> None:
+def _cancel_injection(work: Work, ctx: Context, request: Any, caller: Caller) -> None:
     """Drop files that have not arrived; their bytes are given back at once."""
     # what a later call has booked anew is that one's
     booked_by = func.coalesce(Transfer.rebooked_by, Transfer.request_id)
@@ -67,15 +67,15 @@ def _cancel_injection(work: Work, use: Tools, request: Any, caller: Caller) -> N
     order = Order(request.id, "cancelled", caller.name)
     ids = work.scalars(select(File.id).join(Transfer, Transfer.file_id == File.id).where(*pending))
     condemnation.drop(work, ids, order)
-    dispatch.announce(work, request.id, use.settings.work.batch)
+    dispatch.announce(work, request.id, ctx.settings.work.batch)
 
 
-def _cancel_copy(work: Work, use: Tools, request: Any, caller: Caller) -> None:
+def _cancel_copy(work: Work, ctx: Context, request: Any, caller: Caller) -> None:
     """Stop copies under way."""
-    withdrawal.withdraw(work, use, request, (), caller.name)
+    withdrawal.withdraw(work, ctx, request, (), caller.name)
 
 
-def _cancel_closure(work: Work, use: Tools, request: Any, caller: Caller) -> None:
+def _cancel_closure(work: Work, ctx: Context, request: Any, caller: Caller) -> None:
     """Nobody waits for it any more; what is closed stays closed."""
 
 

@@ -10,7 +10,7 @@ from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.operations.lifecycle import Patience
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 
 
 def storages(
@@ -21,14 +21,14 @@ def storages(
     `answer_seconds`: for a storage's answer; `patience`: for it to prepare an upload.
     """
     work = settings.work
-    limits = Limits(
+    limits = Timeouts(
         answer_seconds or work.answer_seconds, work.call_seconds, work.third_party_bytes
     )
     return Storages(settings.injection.area, limits, patience)
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Context:
     """The adapters and settings of one process."""
 
     begin: UnitOfWork

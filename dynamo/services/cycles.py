@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from dynamo.db.cycles import cycles, decisions
-from dynamo.db.cycles.cycles import Filed, Held
+from dynamo.db.cycles.cycles import HeldCycle, NewCycle
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.tables import Partition, Policy, Quota
@@ -22,18 +22,18 @@ from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.points import Point, reached
 from dynamo.services import site_lookup
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.services.deletions import condemnation
 from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.leases import CycleLost
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.pagination import Item, Page, PageRequest, page
 from dynamo.services.policies.policies import read
 from dynamo.services.system_requests import SYSTEM
 
 log = logger("cycles")
 DETOX, DEALER = "detox", "dealer"
-RUNS: Mapping[str, Callable[[Tools, Held], Item]] = {
+RUNS: Mapping[str, Callable[[Context, HeldCycle], Item]] = {
     DETOX: detox_cycle.run,
     DEALER: dealer_cycle.run,
 }
@@ -42,7 +42,7 @@ RUNS: Mapping[str, Callable[[Tools, Held], Item]] = {
 # --- filed ---------------------------------------------------------------------------------------
 
 
-def file(use: Tools, body: schemas.CycleBody, caller: Caller) -> int:
+def file(ctx: Context, body: schemas.CycleBody, caller: Caller) -> int:
     """File a cycle. Raises Conflict while another one of the partition is carried out."""
     texts = [text for text in (body.policy, body.compare) if text is not None]
     if texts and not body.dry_run:
@@ -50,25 +50,25 @@ def file(use: Tools, body: schemas.CycleBody, caller: Caller) -> int:
     if texts and body.kind != DETOX:
         raise Invalid("the Dealer follows no policy; placement rules are at /v1/rules")
     for text in texts:
-        read(use, body.partition, text)
-    return _file(use, body, caller.name)
+        read(ctx, body.partition, text)
+    return _file(ctx, body, caller.name)
 
 
 @retried
-def _file(use: Tools, body: schemas.CycleBody, who: str) -> int:
-    with use.begin() as work:
+def _file(ctx: Context, body: schemas.CycleBody, who: str) -> int:
+    with ctx.begin() as work:
         key = work.scalar(select(Partition.id).where(Partition.name == body.partition))
         if key is None:
             raise NotFound(f"there is no partition {body.partition!r}")
         policy = policy_versions.in_force(work, body.partition) if body.kind == DETOX else None
         if policy is None and body.policy is None and body.kind == DETOX:
             raise NotFound(f"the partition {body.partition} has no policy")
-        _give_up(work, use)
+        _give_up(work, ctx)
         running = cycles.open_one(work, body.kind, key)
         if running is not None and not body.dry_run:
             detail = f"cycle {running.id} of {body.partition} is under way"
             raise Conflict(detail, "in-use")
-        filed = Filed(
+        filed = NewCycle(
             body.kind,
             key,
             who,
@@ -83,55 +83,55 @@ def _file(use: Tools, body: schemas.CycleBody, who: str) -> int:
 
 
 @retried
-def due(use: Tools) -> bool:
+def due(ctx: Context) -> bool:
     """File a cycle for each partition with a policy; False = another beat has just done so."""
-    hold = timedelta(hours=use.settings.detox.every_hours / 2)
-    with use.begin() as work:
+    hold = timedelta(hours=ctx.settings.detox.every_hours / 2)
+    with ctx.begin() as work:
         if not pulse_rows.take(work, DETOX, token_hex(8), hold):
             return False
-        _give_up(work, use)
+        _give_up(work, ctx)
         governed = select(Policy.id).where(Policy.partition_id == Partition.id).exists()
         for row in work.rows(select(Partition.id, Partition.name).where(governed)):
             if cycles.open_one(work, DETOX, row.id) is None:
                 policy = policy_versions.in_force(work, row.name)
-                cycle_id = cycles.file(work, Filed(DETOX, row.id, SYSTEM, policy.id))
+                cycle_id = cycles.file(work, NewCycle(DETOX, row.id, SYSTEM, policy.id))
                 work.hint(_hint(cycle_id, row.name))
         return True
 
 
 @retried
-def deal(use: Tools) -> bool:
+def deal(ctx: Context) -> bool:
     """File a cycle of the Dealer for each partition with a quota; False = it has just been done."""
-    hold = timedelta(minutes=use.settings.dealer.every_minutes / 2)
-    with use.begin() as work:
+    hold = timedelta(minutes=ctx.settings.dealer.every_minutes / 2)
+    with ctx.begin() as work:
         if not pulse_rows.take(work, DEALER, token_hex(8), hold):
             return False
-        _give_up(work, use)
+        _give_up(work, ctx)
         taking = select(Quota.site_id).where(Quota.partition_id == Partition.id).exists()
         for row in work.rows(select(Partition.id, Partition.name).where(taking)):
             if cycles.open_one(work, DEALER, row.id) is None:
-                cycle_id = cycles.file(work, Filed(DEALER, row.id, SYSTEM, None))
+                cycle_id = cycles.file(work, NewCycle(DEALER, row.id, SYSTEM, None))
                 work.hint(_hint(cycle_id, row.name))
         return True
 
 
 @retried
-def sweep(use: Tools) -> None:
+def sweep(ctx: Context) -> None:
     """Give up cycles whose workers fell silent, send those again that nobody took."""
-    with use.begin() as work:
-        _give_up(work, use)
-        for cycle_id in cycles.waiting(work, use.again):
+    with ctx.begin() as work:
+        _give_up(work, ctx)
+        for cycle_id in cycles.waiting(work, ctx.again):
             work.hint(_hint(cycle_id, "a partition, that nobody took"))
 
 
-def _give_up(work: Work, use: Tools) -> None:
+def _give_up(work: Work, ctx: Context) -> None:
     for row in cycles.silent(work):
         log.warning("cycle given up", cycle=row.id)
         cycles.give_up(work, row.id)
         done = row.summary.get("done", 0)
         decisions.refuse_from(work, row.id, done, DELETE, "worker-lost")
         if row.request_id is not None and row.kind == DETOX:
-            condemnation.judge(work, row.request_id, use.again)
+            condemnation.judge(work, row.request_id, ctx.again)
 
 
 def _hint(cycle_id: int, partition: str) -> Hint:
@@ -141,26 +141,26 @@ def _hint(cycle_id: int, partition: str) -> Hint:
 # --- run -----------------------------------------------------------------------------------------
 
 
-def run(use: Tools, cycle_ids: Sequence[int]) -> None:
+def run(ctx: Context, cycle_ids: Sequence[int]) -> None:
     """Run cycles that wait: look, decide, and unless it is a dry run, carry it out."""
     for cycle_id in cycle_ids:
-        held = _claim(use, cycle_id)
+        held = _claim(ctx, cycle_id)
         if held is not None:
             reached(Point.CYCLE_CLAIMED)
-            _run(use, held)
-            _forget(use)
+            _run(ctx, held)
+            _forget(ctx)
 
 
-def _run(use: Tools, held: Held) -> None:
+def _run(ctx: Context, held: HeldCycle) -> None:
     try:
-        summary = RUNS[held.kind](use, held)
+        summary = RUNS[held.kind](ctx, held)
     except CycleLost:
         log.warning("cycle lost its lease", cycle=held.id)
     except DynamoError as failed:
-        _end(use, held, RequestState.FAILED, reason=failed.reason, error=failed.detail[:1000])
+        _end(ctx, held, RequestState.FAILED, reason=failed.reason, error=failed.detail[:1000])
     except Exception:
         _end(
-            use,
+            ctx,
             held,
             RequestState.FAILED,
             reason="internal",
@@ -168,77 +168,79 @@ def _run(use: Tools, held: Held) -> None:
         )
         raise
     else:
-        _end(use, held, RequestState.DONE, summary=summary)
+        _end(ctx, held, RequestState.DONE, summary=summary)
 
 
 @retried
-def _claim(use: Tools, cycle_id: int) -> Held | None:
-    wanted = use.settings
+def _claim(ctx: Context, cycle_id: int) -> HeldCycle | None:
+    wanted = ctx.settings
     holds = {
         DETOX: timedelta(seconds=wanted.detox.lease_seconds),
         DEALER: timedelta(seconds=wanted.dealer.lease_seconds),
     }
-    with use.begin() as work:
+    with ctx.begin() as work:
         return cycles.claim(work, cycle_id, token_hex(12), holds)
 
 
 @retried
-def _end(use: Tools, held: Held, state: RequestState, **values: Any) -> None:
-    with use.begin() as work:
+def _end(ctx: Context, held: HeldCycle, state: RequestState, **values: Any) -> None:
+    with ctx.begin() as work:
         if cycles.end(work, held, state, **values):
             request_id = cycles.get(work, held.id).request_id
             if request_id is not None and held.kind == DETOX:
-                condemnation.judge(work, request_id, use.again)
+                condemnation.judge(work, request_id, ctx.again)
 
 
-def _forget(use: Tools) -> None:
-    for cycle_id in _old(use):
-        detox_cycle.saved_at(use, cycle_id).unlink(missing_ok=True)
-        while not _forget_part(use, cycle_id):
+def _forget(ctx: Context) -> None:
+    for cycle_id in _old(ctx):
+        detox_cycle.saved_at(ctx, cycle_id).unlink(missing_ok=True)
+        while not _forget_part(ctx, cycle_id):
             pass
 
 
 @retried
-def _old(use: Tools) -> list[int]:
-    wanted = use.settings
+def _old(ctx: Context) -> list[int]:
+    wanted = ctx.settings
     kept = {DETOX: wanted.detox.keep_cycles, DEALER: wanted.dealer.keep_cycles}
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return cycles.old(work, kept)
 
 
 @retried
-def _forget_part(use: Tools, cycle_id: int) -> bool:
-    with use.begin() as work:
+def _forget_part(ctx: Context, cycle_id: int) -> bool:
+    with ctx.begin() as work:
         return cycles.forget(work, cycle_id)
 
 
 # --- shown ---------------------------------------------------------------------------------------
 
 
-def show(use: Tools, cycle_id: int) -> Item:
+def get(ctx: Context, cycle_id: int) -> Item:
     """Return one cycle. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return _item(_known(work, cycle_id))
 
 
-def some(use: Tools, kind: str | None, partition: str | None, place: Place) -> Page:
+def list_page(ctx: Context, kind: str | None, partition: str | None, place: PageRequest) -> Page:
     """Return a page of cycles, newest first."""
-    with use.begin.reading() as work:
-        rows = cycles.some(work, kind, partition, place.span((int,)))
+    with ctx.begin.reading() as work:
+        rows = cycles.list_page(work, kind, partition, place.span((int,)))
         return page(rows, [_item(row) for row in rows.rows])
 
 
-def decided(use: Tools, cycle_id: int, site: str | None, dataset: str | None, place: Place) -> Page:
+def decided(
+    ctx: Context, cycle_id: int, site: str | None, dataset: str | None, place: PageRequest
+) -> Page:
     """Return a page of what a cycle decided, in the order of the plan. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         _known(work, cycle_id)
-        rows = place.of(work, decisions.some(cycle_id, site, dataset))
+        rows = place.of(work, decisions.listing(cycle_id, site, dataset))
         return page(rows, [_decision(row) for row in rows.rows])
 
 
-def why(use: Tools, dataset: str, site: str) -> Item:
+def why(ctx: Context, dataset: str, site: str) -> Item:
     """Return what the newest cycles of each kind decided about a dataset at a site."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         site_lookup.site(work, site)
         rows = decisions.about(work, dataset, site)
         if not rows:

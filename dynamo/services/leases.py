@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from dynamo.db.cycles import cycles
-from dynamo.db.cycles.cycles import Held
+from dynamo.db.cycles.cycles import HeldCycle
 from dynamo.db.engine.unit_of_work import UnitOfWork, Work, retried
 from dynamo.db.transfers import streams
 from dynamo.db.work import claims
@@ -127,7 +127,7 @@ class CycleLost(Exception):
     """The cycle is not ours any more: write nothing, touch nothing."""
 
 
-def fence(work: Work, held: Held, **values: Any) -> None:
+def fence(work: Work, held: HeldCycle, **values: Any) -> None:
     """Renew the lease in the transaction that it guards. Raises CycleLost."""
     if not cycles.keep(work, held, **values):
         raise CycleLost

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dynamo.db.engine.pagination import Listing, Position, Rows, Span
+from dynamo.db.engine.pagination import Listing, PageRows, Position, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Invalid
 
@@ -17,13 +17,13 @@ _PLAIN = re.compile(r"[ -~]{0,1000}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageRequest:
     """Where a page begins, as the last one said, and how long it may be."""
 
     cursor: str | None
     limit: int
 
-    def of(self, work: Work, listing: Listing) -> Rows:
+    def of(self, work: Work, listing: Listing) -> PageRows:
         """Return the rows of a list at this place. Raises Invalid."""
         return listing.page(work, self.span(listing.kinds))
 
@@ -47,7 +47,7 @@ def write(position: Position | None) -> str | None:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
-def page(rows: Rows, items: Sequence[Item]) -> Page:
+def page(rows: PageRows, items: Sequence[Item]) -> Page:
     """Make a page of what became of rows."""
     return Page(items, write(rows.next))
 

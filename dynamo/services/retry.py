@@ -21,7 +21,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.lifecycle import State
 from dynamo.services import site_lookup, users
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import request as copy_requests
 from dynamo.services.pagination import Item
 from dynamo.services.transfers import throttler
@@ -30,21 +30,21 @@ _REST = (State.HELD, State.FAILED)
 
 
 @retried
-def release(use: Tools, wanted: schemas.Release, caller: Caller) -> Item:
+def release(ctx: Context, wanted: schemas.Release, caller: Caller) -> Item:
     """Queue what was held or failed and fits; breakers of a named site close.
 
     Raises Invalid, NotFound, and Forbidden to all but operators and the request's owner.
     """
     if not any((wanted.request, wanted.site, wanted.dataset)):
         raise Invalid("name a request, a site or a dataset")
-    with use.begin() as work:
+    with ctx.begin() as work:
         request = _check(work, wanted, caller)
         site = _site(work, wanted.site)
         closed = breakers.close(work, [site]) if site is not None and caller.may_operate else 0
-        carried = [] if request is None else _carried(work, use, request)
+        carried = [] if request is None else _carried(work, ctx, request)
         transfers = _queue(work, Transfer, wanted, site, [*_own(Transfer, wanted), *carried])
         deletions = _queue(work, Deletion, wanted, site, _own(Deletion, wanted))
-        throttler.refill(work, use, _requests(work, transfers))
+        throttler.refill(work, ctx, _requests(work, transfers))
         why = ", ".join(f"{key} {value}" for key, value in _said(wanted).items())
         event = Event("released", caller.name, site=wanted.site, request_id=wanted.request, why=why)
         record(work, [event])
@@ -76,7 +76,7 @@ def _own(table: type[Transfer] | type[Deletion], wanted: schemas.Release) -> lis
     return [() if wanted.request is None else (table.request_id == wanted.request,)]
 
 
-def _carried(work: Work, use: Tools, request: Any) -> list[tuple[Any, ...]]:
+def _carried(work: Work, ctx: Context, request: Any) -> list[tuple[Any, ...]]:
     """Return the conditions for transfers of others that an open request waits for, if any are."""
     arrives = Transfer.kind != TransferKind.COPY
     if request.state in ENDED:
@@ -85,7 +85,7 @@ def _carried(work: Work, use: Tools, request: Any) -> list[tuple[Any, ...]]:
         return [(Transfer.file_id.in_(request.body.get("pending", [])), arrives)]
     if request.kind == RequestKind.CLOSURE:
         return [(Transfer.file_id.in_(_files_of(request.dataset)), arrives)]
-    wish = copy_requests.among(work, use.settings.dealer, [request.id]).get(request.id)
+    wish = copy_requests.read_many(work, ctx.settings.dealer, [request.id]).get(request.id)
     return [] if wish is None else [(copy_requests.filling(wish),)]
 
 

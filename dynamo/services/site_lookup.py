@@ -10,7 +10,7 @@ from dynamo.inventory import names
 
 def site(work: Work, name: str) -> Any:
     """Return the row of a site. Raises NotFound."""
-    row = sites.one(work, name) if names.is_site(name) else None
+    row = sites.get(work, name) if names.is_site(name) else None
     if row is None:
         raise NotFound(f"there is no site {name!r}", "site-unknown")
     return row

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dynamo.db import requests
 from dynamo.db.catalogue import users
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.db.requests import Filed
+from dynamo.db.requests import NewRequest
 from dynamo.inventory.states import RequestKind, RequestState
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 
 SYSTEM = "dynamo"
 """Who files what nobody asked for."""
@@ -24,14 +24,14 @@ _NOTHING: Mapping[RequestKind, Mapping[str, object]] = {
 """What such a request names: what it is about is sent or condemned under it later."""
 
 
-def file(work: Work, use: Tools, kind: RequestKind, **cause: object) -> int:
+def file(work: Work, ctx: Context, kind: RequestKind, **cause: object) -> int:
     """File a copy or a deletion that goes on already, with its cause; return its key."""
-    filed = Filed(
+    filed = NewRequest(
         kind,
         users.register(work, SYSTEM, 0),
         "",
         {**_NOTHING[kind], **cause},
-        not_before=work.now + use.again,
+        not_before=work.now + ctx.again,
         state=RequestState.RUNNING,
     )
     return requests.add(work, filed)

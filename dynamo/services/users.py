@@ -4,7 +4,7 @@ from typing import Any
 
 from dynamo.db.catalogue import users
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.settings import Settings
 
 
@@ -24,22 +24,22 @@ def standing(work: Work, user_id: int) -> Any:
     return users.standing(work, user_id)
 
 
-def roles(use: Tools, name: str) -> list[str]:
+def roles(ctx: Context, name: str) -> list[str]:
     """Return the roles that a user was given."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return users.roles_of(work, name) or []
 
 
-def meet(use: Tools, name: str) -> list[str]:
+def meet(ctx: Context, name: str) -> list[str]:
     """Return the roles that a user was given; who is new is registered, with none."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         found = users.roles_of(work, name)
     if found is None:
-        _register(use, name)
+        _register(ctx, name)
     return found or []
 
 
 @retried
-def _register(use: Tools, name: str) -> None:
-    with use.begin() as work:
-        ensure(work, name, use.settings)
+def _register(ctx: Context, name: str) -> None:
+    with ctx.begin() as work:
+        ensure(work, name, ctx.settings)

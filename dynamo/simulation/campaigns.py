@@ -12,7 +12,7 @@ import msgspec
 from dynamo.errors import Invalid
 from dynamo.inventory import schemas
 from dynamo.services.copies import submission as copies_submission
-from dynamo.simulation.workload import PRODUCER, Life
+from dynamo.simulation.workload import PRODUCER, Workload
 from dynamo.units import parse_bytes
 
 BLOCK = 10**12
@@ -62,7 +62,7 @@ class Planned:
     """Those that no disk has had room for yet: since when, and how large they are."""
 
 
-def plan(life: Life, campaigns: Sequence[Campaign]) -> Planned:
+def plan(life: Workload, campaigns: Sequence[Campaign]) -> Planned:
     """Put campaigns into the agenda; return what there is of them as days go by."""
     planned = Planned()
     for one in campaigns:
@@ -75,7 +75,7 @@ def plan(life: Life, campaigns: Sequence[Campaign]) -> Planned:
     return planned
 
 
-def _make(life: Life, one: Campaign, name: str, planned: Planned) -> None:
+def _make(life: Workload, one: Campaign, name: str, planned: Planned) -> None:
     """Let a dataset be written at a disk that has room, today or later, and be copied."""
     size = parse_bytes(one.bytes)
     parts = max(1, -(-size // BLOCK))
@@ -85,4 +85,4 @@ def _make(life: Life, one: Campaign, name: str, planned: Planned) -> None:
         return
     planned.waiting.pop(name, None)
     wanted = schemas.Copy(dataset=name, site=one.sites, copies=one.copies)
-    copies_submission.file(life.use, wanted, PRODUCER)
+    copies_submission.file(life.ctx, wanted, PRODUCER)

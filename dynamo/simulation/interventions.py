@@ -64,7 +64,7 @@ UNBORN = "dataset-unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Intervention:
     """One thing that somebody would have to look at."""
 
     what: str
@@ -82,7 +82,7 @@ class Need:
 
 
 @dataclass(slots=True)
-class Standing:
+class RequestStanding:
     """Since when things are as they are now, as far as evenings tell."""
 
     _since: dict[str, dict[Hashable, tuple[object, datetime]]] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class Look:
     """One evening."""
 
     work: Work
-    standing: Standing
+    standing: RequestStanding
     silent: Collection[str]
     """Endpoints that do not answer, as was wanted of them: only a simulation knows."""
     given_up: timedelta
@@ -117,7 +117,7 @@ class Look:
         return self.work.now - PATIENCE
 
 
-def needs(look: Look) -> list[Need]:
+def find(look: Look) -> list[Intervention]:
     """Return all that a person is needed for, each site and reason once."""
     found = (
         *_transfers(look),
@@ -139,7 +139,7 @@ def _settled(site: Any, look: Look) -> Any:
     return and_(site.status != SiteStatus.WAITROOM, since < edge)
 
 
-def _transfers(look: Look) -> Iterator[Need]:
+def _transfers(look: Look) -> Iterator[Intervention]:
     """Find what is held for a person, or for long between two sites that are not away.
 
     A copy without a source waits for any site that may have it, until that is given up.
@@ -165,7 +165,7 @@ def _transfers(look: Look) -> Iterator[Need]:
     )
 
 
-def _removals(look: Look) -> Iterator[Need]:
+def _removals(look: Look) -> Iterator[Intervention]:
     """Find the same of deletions and remedies.
 
     A storage that is gone for good keeps what is condemned there: that hinders nobody.
@@ -185,12 +185,12 @@ def _removals(look: Look) -> Iterator[Need]:
         )
 
 
-def _held(work: Work, what: str, wanted: Any) -> Iterator[Need]:
+def _held(work: Work, what: str, wanted: Any) -> Iterator[Intervention]:
     for where, reason, n in work.rows(wanted):
-        yield Need(what, where, reason or WAITING, int(n))
+        yield Intervention(what, where, reason or WAITING, int(n))
 
 
-def _requests(look: Look) -> Iterator[Need]:
+def _requests(look: Look) -> Iterator[Intervention]:
     """Find requests that are held for a person, or of which nothing has come for long.
 
     Copies of data that are still being written go on with them, and deletions at a storage that is
@@ -219,7 +219,7 @@ def _requests(look: Look) -> Iterator[Need]:
         late = not waits[row.id] and min(still[row.id], alike[row.id]) >= PATIENCE
         if personal or late or still[row.id] >= longest:
             counted[row.kind, row.reason] = counted.get((row.kind, row.reason), 0) + 1
-    return (Need("request", kind, reason, n) for (kind, reason), n in counted.items())
+    return (Intervention("request", kind, reason, n) for (kind, reason), n in counted.items())
 
 
 def _of_lost_files() -> Any:
@@ -237,7 +237,7 @@ def _unheard(look: Look) -> Any:
     return joined.where(Deletion.state.in_(OPEN), Site.url.in_(look.silent))
 
 
-def _sites(look: Look) -> Iterator[Need]:
+def _sites(look: Look) -> Iterator[Intervention]:
     """Find sites that are being emptied and do not become emptier, and such as do not come back.
 
     What is condemned at a site is safe elsewhere, so only the rest counts: at a storage that is
@@ -254,7 +254,7 @@ def _sites(look: Look) -> Iterator[Need]:
         reason = _of_site(row, look.silent)
         waits = look.lost if reason == UNREADABLE else timedelta()
         if reason is not None and still[row.name] >= PATIENCE + waits:
-            yield Need("site", row.name, reason, 1)
+            yield Intervention("site", row.name, reason, 1)
 
 
 def _of_site(site: Any, silent: Collection[str]) -> str | None:
@@ -266,7 +266,7 @@ def _of_site(site: Any, silent: Collection[str]) -> str | None:
     return NOT_BACK if probed and site.url not in silent else None
 
 
-def _losses(look: Look) -> Iterator[Need]:
+def _losses(look: Look) -> Iterator[Intervention]:
     """Find files that are lost although the storage that had them answers."""
     rows = look.work.rows(
         select(Site.name, func.count(Incident.id.distinct()))
@@ -276,10 +276,10 @@ def _losses(look: Look) -> Iterator[Need]:
         .where(Incident.kind == LOST, Incident.ended.is_(None), Site.url.not_in(look.silent))
         .group_by(Site.name)
     )
-    return (Need("file", where, LOST, int(n)) for where, n in rows)
+    return (Intervention("file", where, LOST, int(n)) for where, n in rows)
 
 
-def _cycles(look: Look) -> Iterator[Need]:
+def _cycles(look: Look) -> Iterator[Intervention]:
     """Find partitions of which the last cycle failed; a worker that was lost is no matter."""
     carried_out = (Cycle.dry_run.is_(False), Cycle.ended.is_not(None))
     newest = select(func.max(Cycle.id)).where(*carried_out)
@@ -289,10 +289,10 @@ def _cycles(look: Look) -> Iterator[Need]:
         .join(Partition, Partition.id == Cycle.partition_id)
         .where(Cycle.id.in_(newest.group_by(Cycle.kind, Cycle.partition_id)), *failed)
     )
-    return (Need("cycle", f"{kind} of {where}", reason, 1) for kind, where, reason in rows)
+    return (Intervention("cycle", f"{kind} of {where}", reason, 1) for kind, where, reason in rows)
 
 
-def _switches(look: Look) -> Iterator[Need]:
+def _switches(look: Look) -> Iterator[Intervention]:
     """Find what has been stopped: a drift does that to deletions, and only people start again."""
     stopped = look.work.scalars(select(Switch.name).where(Switch.stopped.is_(True)))
-    return (Need("switch", name, "switched-off", 1) for name in stopped)
+    return (Intervention("switch", name, "switched-off", 1) for name in stopped)

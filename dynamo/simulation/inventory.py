@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from dynamo.db.engine import clone
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Access, BlockReplica, Dataset, File, ReplicaFile, Site
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.simulation.scenario import Interest
 from dynamo.simulation.storage import Network
 from dynamo.storage.protocol import Copied
@@ -26,12 +26,12 @@ def moment(source: UnitOfWork) -> datetime:
 
 
 def take(
-    source: UnitOfWork, use: Tools, network: Network, random: np.random.Generator
+    source: UnitOfWork, ctx: Context, network: Network, random: np.random.Generator
 ) -> tuple[Interest, list[str]]:
     """Copy the inventory, imagine the files of all replicas; return what is read how often."""
-    with source.snapshot() as theirs, use.begin() as ours:
+    with source.snapshot() as theirs, ctx.begin() as ours:
         clone.copy(theirs, ours)
-    _imagine(use, network)
+    _imagine(ctx, network)
     since = moment(source) - RECENT
     read = func.coalesce(func.sum(Access.accesses), 0)
     recent = (Access.dataset_id == Dataset.id) & (Access.day >= since.date())
@@ -42,13 +42,13 @@ def take(
         .group_by(Dataset.id, Dataset.name)
         .order_by(Dataset.name)
     )
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         rows = work.rows(wanted)
     weights = np.array([max(float(row.n), UNREAD) for row in rows])
     return Interest(random, weights), [row.name for row in rows]
 
 
-def _imagine(use: Tools, network: Network) -> None:
+def _imagine(ctx: Context, network: Network) -> None:
     """Let each storage hold what the catalogue says."""
     here = (
         select(Site.url, File.lfn, File.size, File.adler32)
@@ -60,7 +60,7 @@ def _imagine(use: Tools, network: Network) -> None:
         ReplicaFile,
         (ReplicaFile.replica_id == BlockReplica.id) & (ReplicaFile.file_id == File.id),
     )
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         for url in work.scalars(select(Site.url)):
             network.at(url)
         for wanted in (whole, listed):

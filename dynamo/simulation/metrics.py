@@ -24,11 +24,11 @@ from dynamo.db.tables import (
 )
 from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
 from dynamo.operations.lifecycle import OPEN, State
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.cycles import DETOX
 from dynamo.services.maintenance import invariants
 from dynamo.simulation import interventions
-from dynamo.simulation.interventions import Look, Need, Standing
+from dynamo.simulation.interventions import Intervention, Look, RequestStanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Day:
     """Files that are declared lost and not had again."""
     unexplained: int
     """Transfers and requests that are held or wait and do not say for what, or until when."""
-    needs: Sequence[Need]
+    needs: Sequence[Intervention]
     """What goes no further without a person."""
     broken: Sequence[str]
     """Invariants that do not hold."""
@@ -85,7 +85,7 @@ class Evening:
 
     began: datetime
     """When the day did."""
-    standing: Standing
+    standing: RequestStanding
     silent: Collection[str]
     """Endpoints that do not answer."""
 
@@ -101,10 +101,10 @@ class Left:
     why: str | None
 
 
-def measure(use: Tools, day: int, traffic: Traffic, evening: Evening) -> Day:
+def measure(ctx: Context, day: int, traffic: Traffic, evening: Evening) -> Day:
     """Look at the end of a day."""
-    violations = [one for one in invariants.check(use) if not one.is_warning]
-    with use.begin.snapshot() as work:
+    violations = [one for one in invariants.check(ctx) if not one.is_warning]
+    with ctx.begin.snapshot() as work:
         shares = _shares(work)
         used, quota = sum(one[0] for one in shares), sum(one[1] for one in shares)
         return Day(
@@ -123,13 +123,13 @@ def measure(use: Tools, day: int, traffic: Traffic, evening: Evening) -> Day:
             _dying(work),
             int(work.scalar(select(func.count()).where(*_LOST)) or 0),
             _unexplained(work),
-            interventions.needs(_look(use, work, evening)),
+            interventions.find(_look(ctx, work, evening)),
             [f"{one.name}: {one.subject} {one.sentence}" for one in violations],
         )
 
 
-def _look(use: Tools, work: Work, evening: Evening) -> Look:
-    times = use.settings.site
+def _look(ctx: Context, work: Work, evening: Evening) -> Look:
+    times = ctx.settings.site
     waits, lost = timedelta(days=times.morgue_days), timedelta(days=times.lost_days)
     return Look(work, evening.standing, evening.silent, waits, lost)
 

@@ -12,7 +12,7 @@ from dynamo.db.tables import BlockReplica, File, Site, Transfer
 from dynamo.operations.hints import Hint
 from dynamo.services import cycles
 from dynamo.services.consistency import remedies, scanner
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.dealer import planner
 from dynamo.services.deletions import condemnation, reaper
 from dynamo.services.evacuation import runner as evacuation_runner
@@ -24,20 +24,20 @@ from dynamo.services.transfers import executor as transfer_executor
 from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.storage import Network
 
-TASKS: Mapping[str, Callable[[Tools, Sequence[int]], object]] = {
+TASKS: Mapping[str, Callable[[Context, Sequence[int]], object]] = {
     "inject": transfer_executor.inject,
     "transfer": transfer_executor.carry,
     "copy": transfer_executor.carry,
     "refresh": request_views.refresh,
     "close": closure.close,
-    "condemn": condemnation.condemn,
-    "delete": reaper.remove,
+    "condemn": condemnation.run,
+    "delete": reaper.run,
     "plan": planner.plan,
     "cycle": cycles.run,
     "scan": scanner.scan,
     "remedy": remedies.remedy,
     "probe": site_health.probe,
-    "evacuate": lambda use, _none: evacuation_runner.evacuate(use),
+    "evacuate": lambda ctx, _none: evacuation_runner.evacuate(ctx),
 }
 """What a message asks for, and the service that does it."""
 
@@ -45,21 +45,21 @@ STRIDE = timedelta(hours=1)
 """Files that arrive on one way within this time are recorded together."""
 
 
-def sweep(use: Tools) -> None:
+def sweep(ctx: Context) -> None:
     """Find lost work."""
-    if sweeper.sweep(use):
-        cycles.sweep(use)
+    if sweeper.sweep(ctx):
+        cycles.sweep(ctx)
 
 
-def tend(use: Tools) -> None:
+def tend(ctx: Context) -> None:
     """Follow the sites."""
-    site_health.tend(use)
-    site_health.send(use)
+    site_health.tend(ctx)
+    site_health.send(ctx)
 
 
-def beats(use: Tools) -> Mapping[Callable[[Tools], object], timedelta]:
+def beats(ctx: Context) -> Mapping[Callable[[Context], object], timedelta]:
     """Return what beats in a simulation, and how often."""
-    settings = use.settings
+    settings = ctx.settings
     return {
         sweep: timedelta(seconds=settings.work.sweep_seconds),
         closure.close_idle: timedelta(hours=1),
@@ -77,7 +77,7 @@ class Pools:
 
     agenda: Agenda
     network: Network
-    use: Tools = field(init=False)
+    ctx: Context = field(init=False)
     _under_way: set[int] = field(default_factory=set)
     _busy: dict[tuple[str, str], datetime] = field(default_factory=dict)
     """(endpoint, `in` or `out`) → until when."""
@@ -91,7 +91,7 @@ class Pools:
         if hint.task == "copy":
             self._send(hint.ids)
         else:
-            TASKS[hint.task](self.use, hint.ids)
+            TASKS[hint.task](self.ctx, hint.ids)
 
     def _send(self, ids: Sequence[int]) -> None:
         """Bring files when the links between their sites have carried them."""
@@ -129,7 +129,7 @@ class Pools:
             .where(Transfer.id.in_(ids))
             .order_by(Transfer.id)
         )
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return work.rows(wanted) if ids else ()
 
     def _carried(self, way: tuple[str, str], size: int) -> datetime:
@@ -145,6 +145,6 @@ class Pools:
 
         def bring() -> None:
             self._under_way.difference_update(ids)
-            transfer_executor.carry(self.use, ids)
+            transfer_executor.carry(self.ctx, ids)
 
         self.agenda.at(moment, bring)

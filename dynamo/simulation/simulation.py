@@ -16,7 +16,7 @@ from dynamo.db.tables import Partition
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState, Role
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.policies import policies
 from dynamo.services.sites import sites
 from dynamo.settings import Settings
@@ -25,12 +25,12 @@ from dynamo.simulation import metrics
 from dynamo.simulation import scenario as simulation_scenario
 from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.campaigns import Campaign, Planned, plan
-from dynamo.simulation.interventions import Standing
+from dynamo.simulation.interventions import RequestStanding
 from dynamo.simulation.metrics import Day, Evening, Left, Traffic, Unfit
 from dynamo.simulation.pools import Pools, beats
 from dynamo.simulation.scenario import Interest, Scenario
 from dynamo.simulation.storage import Imagination, Network
-from dynamo.simulation.workload import NO_ROOM, Life, place
+from dynamo.simulation.workload import NO_ROOM, Workload, place
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 OPERATOR = Caller("operator", frozenset({Role.OPERATOR}))
@@ -86,7 +86,7 @@ def simulate(
     """
     with _world(scenario, configuration, source) as (life, pools):
         for partition, text in configuration.policies.items():
-            policies.put(pools.use, partition, schemas.PolicyBody(text=text), OPERATOR)
+            policies.update(pools.ctx, partition, schemas.PolicyBody(text=text), OPERATOR)
         planned = plan(life, campaigns)
         return _live(life, pools, progress, configuration.name, planned)
 
@@ -94,7 +94,7 @@ def simulate(
 @contextmanager
 def _world(
     scenario: Scenario, configuration: Configuration, source: UnitOfWork | None
-) -> Iterator[tuple[Life, Pools]]:
+) -> Iterator[tuple[Workload, Pools]]:
     random, dice = np.random.default_rng(scenario.seed), Random(scenario.seed)
     rates: dict[str, float] = {}
 
@@ -112,22 +112,22 @@ def _world(
             begin = UnitOfWork(engine, pools.publish, lambda _: agenda.now)
             settings = _paced(configuration.settings, path)
             storages = Imagination(settings.injection.area, network)
-            use = Tools(begin, settings, storages, lambda: network.seconds, Random(scenario.seed))
-            pools.use = use
+            ctx = Context(begin, settings, storages, lambda: network.seconds, Random(scenario.seed))
+            pools.ctx = ctx
             if source is None:
-                _seed(use)
-                interest, names = _drawn(use, network, scenario, random, rates)
+                _seed(ctx)
+                interest, names = _drawn(ctx, network, scenario, random, rates)
             else:
                 agenda.now = simulated_inventory.moment(source)
-                interest, names = simulated_inventory.take(source, use, network, random)
-            yield Life(use, agenda, network, scenario, interest, names, random, dice), pools
+                interest, names = simulated_inventory.take(source, ctx, network, random)
+            yield Workload(ctx, agenda, network, scenario, interest, names, random, dice), pools
         finally:
             engine.dispose()
 
 
-def _seed(use: Tools) -> None:
+def _seed(ctx: Context) -> None:
     """Add what a fresh system has, and a partition for tape."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         schema.seed(work)
         work.add(Partition, name=TAPE, definition="site.storage_type == MSS")
 
@@ -151,7 +151,7 @@ def _paced(settings: Settings, folder: Path) -> Settings:
 
 
 def _drawn(
-    use: Tools,
+    ctx: Context,
     network: Network,
     scenario: Scenario,
     random: np.random.Generator,
@@ -167,24 +167,24 @@ def _drawn(
         rates[one.url] = one.rate
         network.at(one.url)
         body = schemas.SiteBody(kind=one.kind, url=one.url)  # type: ignore[arg-type]
-        sites.put(use, one.name, body, OPERATOR)
+        sites.update(ctx, one.name, body, OPERATOR)
         shares: Mapping[str, float | None] = SHARES if one.kind == "disk" else {TAPE: None}
         for partition, share in shares.items():
             limit = None if share is None else int(whole * one.weight * share)
             quota = schemas.QuotaBody(limit=limit)
-            sites.set_quota(use, one.name, partition, quota, OPERATOR)
-    place(use, network, data)
+            sites.set_quota(ctx, one.name, partition, quota, OPERATOR)
+    place(ctx, network, data)
     return Interest.drawn(len(data), random), [one.name for one in data]
 
 
-def _live(life: Life, pools: Pools, progress: Progress, name: str, planned: Planned) -> Outcome:
+def _live(life: Workload, pools: Pools, progress: Progress, name: str, planned: Planned) -> Outcome:
     agenda, network = life.agenda, life.network
     begun = agenda.now
-    for act, period in beats(pools.use).items():
-        agenda.every(period, lambda act=act: act(pools.use))  # type: ignore[misc]
+    for act, period in beats(pools.ctx).items():
+        agenda.every(period, lambda act=act: act(pools.ctx))  # type: ignore[misc]
     days: list[Day] = []
     gone: list[Left] = []
-    standing = Standing()
+    standing = RequestStanding()
     for day in range(1, life.scenario.days + 1):
         began = agenda.now
         life.day()
@@ -192,11 +192,11 @@ def _live(life: Life, pools: Pools, progress: Progress, name: str, planned: Plan
         traffic = Traffic(life.n_read, life.n_found, network.moved, network.deleted)
         life.n_read = life.n_found = network.moved = network.deleted = 0
         evening = Evening(began, standing, network.silent())
-        days.append(metrics.measure(pools.use, day, traffic, evening))
-        with pools.use.begin.reading() as work:
+        days.append(metrics.measure(pools.ctx, day, traffic, evening))
+        with pools.ctx.begin.reading() as work:
             gone += metrics.left(work, began, day)
         progress(1)
-    with pools.use.begin.reading() as work:
+    with pools.ctx.begin.reading() as work:
         unfit = metrics.unfit(work, planned.names, begun)
     unfit += [
         Unfit(name, 1 + (since - begun).days, size, 0, RequestState.QUEUED, {NO_ROOM: 1})

@@ -16,7 +16,7 @@ from dynamo.errors import DynamoError
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, Role
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import submission as copies_submission
 from dynamo.services.injection import closure
 from dynamo.services.injection import submission as injection_submission
@@ -46,10 +46,10 @@ DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
-class Life:
+class Workload:
     """What happens by itself, day after day; the same seed makes the same things happen."""
 
-    use: Tools
+    ctx: Context
     agenda: Agenda
     network: Network
     scenario: Scenario
@@ -94,7 +94,7 @@ class Life:
             return
         if tapes := self._ready("tape"):
             there = str(self.random.choice(tapes))
-            copies_submission.file(self.use, schemas.Copy(dataset=name, site=there), PRODUCER)
+            copies_submission.file(self.ctx, schemas.Copy(dataset=name, site=there), PRODUCER)
 
     def write(self, name: str, sizes: tuple[int, ...]) -> bool:
         """Write official data at a disk that has room for them; False = none has."""
@@ -103,7 +103,7 @@ class Life:
             return False
         share = np.array(list(room.values()))
         here = str(self.random.choice(list(room), p=share / share.sum()))
-        place(self.use, self.network, [SimulatedDataset(name, sizes, (here,))])
+        place(self.ctx, self.network, [SimulatedDataset(name, sizes, (here,))])
         self.names.append(name)
         self.interest.add(1)
         return True
@@ -114,8 +114,8 @@ class Life:
         Nothing refuses data that are registered where they lie: a quota would be passed by them.
         """
         disks = self.disks()
-        with self.use.begin.reading() as work:
-            known = directory(work, self.use.settings, ())
+        with self.ctx.begin.reading() as work:
+            known = directory(work, self.ctx.settings, ())
             group_id = known.group(GROUP)
             there = {site: (name, known.sites[site], group_id) for site in disks}
             lies = homes(work, known, dict.fromkeys(there.values(), DatasetStatus.VALID))
@@ -126,13 +126,13 @@ class Life:
             return {site: 1.0 for site, room in left.items() if room == np.inf}
         return {site: room for site, room in left.items() if room >= max(size, 1)}
 
-    def _left(self, work: Work, at: accounting.Place) -> float:
+    def _left(self, work: Work, at: accounting.QuotaKey) -> float:
         """Return the bytes up to where the Dealer would stop as well."""
         known, quota = accounting.limit(work, at)
         room = accounting.room(work, at)
         if quota is None or room is None:
             return np.inf if known else 0.0
-        return room - quota * max(0.0, 1 - self.use.settings.dealer.occupancy)
+        return room - quota * max(0.0, 1 - self.ctx.settings.dealer.occupancy)
 
     def hand_over(self) -> None:
         """Let a user's job write its output and confirm it; two days later it is gathered."""
@@ -154,12 +154,12 @@ class Life:
         ]
         wanted = schemas.Injection(dataset=dataset, site=tuple(order[:3]), files=tuple(files))
         try:
-            request_id = injection_submission.file(self.use, wanted, user)
+            request_id = injection_submission.file(self.ctx, wanted, user)
         except DynamoError as failed:
             self.refused[failed.reason] = self.refused.get(failed.reason, 0) + 1
             return
         self._upload(request_id)
-        injection_submission.uploaded(self.use, request_id, None, user)
+        injection_submission.uploaded(self.ctx, request_id, None, user)
         home = disks[number % len(disks)]
         self.agenda.at(self.agenda.now + 2 * DAY, lambda: self._gather(dataset, home, user))
 
@@ -168,18 +168,18 @@ class Life:
         return self.agenda.now.toordinal()
 
     def _upload(self, request_id: int) -> None:
-        shown: Any = request_views.show(self.use, RequestKind.INJECTION, request_id)
+        shown: Any = request_views.get(self.ctx, RequestKind.INJECTION, request_id)
         for file in shown["files"]:
             url, _, name = file["upload_url"].partition(MARK)
             self.network.at(url).files[name] = Copied(OUTPUT, SUM)
 
     def _gather(self, dataset: str, home: str, user: Caller) -> None:
         """Close a dataset and have it brought to one site, unless that was asked for already."""
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             row = work.row(select(Dataset.is_open).where(Dataset.name == dataset))
         if row is not None and row.is_open:
-            closure.file(self.use, schemas.Closure(dataset=dataset), user)
-            copies_submission.file(self.use, schemas.Copy(dataset=dataset, site=home), user)
+            closure.file(self.ctx, schemas.Closure(dataset=dataset), user)
+            copies_submission.file(self.ctx, schemas.Copy(dataset=dataset, site=home), user)
 
     # --- data are read ---------------------------------------------------------------------------
 
@@ -207,9 +207,9 @@ class Life:
             else:
                 waiting.append(schemas.DemandReport(dataset=name, jobs=n, since=self.agenda.now))
         for start in range(0, len(reports), AT_ONCE):
-            accesses.report(self.use, reports[start : start + AT_ONCE])
+            accesses.report(self.ctx, reports[start : start + AT_ONCE])
         for start in range(0, len(waiting), AT_ONCE):
-            demands.report(self.use, waiting[start : start + AT_ONCE], BATCH)
+            demands.report(self.ctx, waiting[start : start + AT_ONCE], BATCH)
 
     def _readable(self) -> dict[str, list[str]]:
         """Return at which ready disk sites a dataset is complete."""
@@ -227,7 +227,7 @@ class Life:
         )
         n_blocks: dict[str, int] = {}
         found: dict[tuple[str, str], int] = {}
-        with self.use.begin.snapshot() as work:
+        with self.ctx.begin.snapshot() as work:
             for name in work.scalars(
                 select(Dataset.name).join(Block, Block.dataset_id == Dataset.id)
             ):
@@ -262,13 +262,13 @@ class Life:
 
     def _ready(self, kind: str) -> list[str]:
         ready = (Site.status == "ready", Site.kind == kind)
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return work.scalars(select(Site.name).where(*ready).order_by(Site.name))
 
 
-def place(use: Tools, network: Network, data: Sequence[SimulatedDataset]) -> None:
+def place(ctx: Context, network: Network, data: Sequence[SimulatedDataset]) -> None:
     """Enter official data where they lie already: into the storages and into the inventory."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         urls = {row.name: row.url for row in work.rows(select(Site.name, Site.url))}
     for start in range(0, len(data), AT_ONCE):
         some = data[start : start + AT_ONCE]
@@ -276,7 +276,7 @@ def place(use: Tools, network: Network, data: Sequence[SimulatedDataset]) -> Non
             for number, size in enumerate(one.sizes):
                 for site in one.sites:
                     network.at(urls[site]).files[_lfn(one, number)] = Copied(size, SUM)
-        registration.register(use, [_stated(one) for one in some], PRODUCER)
+        registration.register(ctx, [_stated(one) for one in some], PRODUCER)
 
 
 def _stated(one: SimulatedDataset) -> schemas.OfficialDataset:

@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProbeStep:
     """One thing that was tried; `reason` is one of `errors.RETRYABLE`."""
 
     name: str
@@ -45,14 +45,14 @@ NEEDED = frozenset({"write", "stat", "sum", "rename", "delete"})
 """The steps without which no file comes or goes."""
 
 
-def is_usable(steps: Sequence[Step]) -> bool:
+def is_usable(steps: Sequence[ProbeStep]) -> bool:
     """Tell whether files can come and go there."""
     done = {step.name for step in steps if step.outcome is Outcome.OK}
     return done >= NEEDED
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class ProbedStorage:
     """Where and by what a storage is tried."""
 
     area: str
@@ -80,7 +80,7 @@ class _Skipped(Exception):
     """There is nothing to try."""
 
 
-def probe(storage: Storage, ground: Ground) -> list[Step]:
+def probe(storage: Storage, ground: ProbedStorage) -> list[ProbeStep]:
     """Try everything that transfers and deletions need; nothing is left behind where it works.
 
     What a step that failed makes pointless is skipped. Never raises for what the storage does.
@@ -89,7 +89,7 @@ def probe(storage: Storage, ground: Ground) -> list[Step]:
 
 
 class _Trial:
-    def __init__(self, storage: Storage, ground: Ground) -> None:
+    def __init__(self, storage: Storage, ground: ProbedStorage) -> None:
         key = secrets.token_hex(8)
         self._storage = storage
         self._ground = ground
@@ -97,9 +97,9 @@ class _Trial:
         self._temporary = temporary_names.probe(ground.area, key)
         self._fetched = f"{self._temporary}.fetched"
         self._lfn = f"{ground.namespace}/{FOLDER}/{key}"
-        self._steps: list[Step] = []
+        self._steps: list[ProbeStep] = []
 
-    def run(self) -> list[Step]:
+    def run(self) -> list[ProbeStep]:
         for name, needs, call in (
             ("write", (), self._write),
             ("stat", ("write",), self._stat),
@@ -118,12 +118,12 @@ class _Trial:
         missing = [need for need in needs if not self._worked(need)]
         if missing:
             text = f"not tried, as {missing[0]} did not work"
-            self._steps.append(Step(name, Outcome.SKIPPED, 0.0, detail=text))
+            self._steps.append(ProbeStep(name, Outcome.SKIPPED, 0.0, detail=text))
             return
         begun = time.monotonic()
         outcome, reason, detail = _called(call)
         seconds = round(time.monotonic() - begun, 3)
-        self._steps.append(Step(name, outcome, seconds, reason, detail))
+        self._steps.append(ProbeStep(name, outcome, seconds, reason, detail))
 
     def _worked(self, name: str) -> bool:
         return any(one.name == name and one.outcome is Outcome.OK for one in self._steps)

@@ -10,12 +10,12 @@ from dynamo.storage.bounded_calls import Haste
 from dynamo.storage.lfn2pfn import Addresses
 from dynamo.storage.posix.storage import PosixStorage
 from dynamo.storage.protocol import Storage
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd.storage import XRootDStorage
 
-_LIMITS = Limits()
+_LIMITS = Timeouts()
 
-BACKENDS: dict[str, Callable[[Addresses, str, Limits], Storage]] = {
+BACKENDS: dict[str, Callable[[Addresses, str, Timeouts], Storage]] = {
     "file": lambda addresses, area, _limits: PosixStorage.at(addresses, area),
     "root": XRootDStorage.at,
     "roots": XRootDStorage.at,
@@ -26,7 +26,9 @@ BACKENDS: dict[str, Callable[[Addresses, str, Limits], Storage]] = {
 class Storages:
     """The storages of all sites; one object per URL and rules."""
 
-    def __init__(self, area: str, limits: Limits = _LIMITS, patience: float | None = None) -> None:
+    def __init__(
+        self, area: str, limits: Timeouts = _LIMITS, patience: float | None = None
+    ) -> None:
         """Take the incoming area, the same at each site, and the limits of what is far away.
 
         `patience`: the seconds that whoever prepares an upload has, where they are fewer.

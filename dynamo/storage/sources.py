@@ -17,10 +17,10 @@ from dynamo.storage.http import source as http_source
 from dynamo.storage.posix.tree import Tree
 from dynamo.storage.protocol import Readable as Stream
 from dynamo.storage.protocol import Source, Stat, Storage, moment
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd import source as xrootd_source
 
-_LIMITS = Limits()
+_LIMITS = Timeouts()
 _PLAIN = re.compile(r"[ -~]*", re.ASCII)
 _FORBIDDEN = re.compile(r"[%?#\\]")
 
@@ -88,13 +88,13 @@ def check_source(url: str, scratch: Sequence[str], allowed: Sequence[str]) -> No
 
 
 def open_source(
-    url: str, scratch: Sequence[str], allowed: Sequence[str], limits: Limits = _LIMITS
+    url: str, scratch: Sequence[str], allowed: Sequence[str], limits: Timeouts = _LIMITS
 ) -> Source:
     """Return the source at a URL, checked again. Raises Forbidden."""
     return _source(url, scratch, allowed, limits)
 
 
-def _source(url: str, scratch: Sequence[str], allowed: Sequence[str], limits: Limits) -> Source:
+def _source(url: str, scratch: Sequence[str], allowed: Sequence[str], limits: Timeouts) -> Source:
     if not _PLAIN.fullmatch(url) or len(url) > 2000:
         _refuse("a source is a URL of plain ASCII characters")
     try:
@@ -135,18 +135,18 @@ def _below(folder: str, names: Sequence[str]) -> ScratchFile | None:
     return ScratchFile(Tree(os.path.normpath(folder)), tuple(names[len(above) :]))
 
 
-def _web_file(url: str, allowed: Sequence[str], _limits: Limits) -> Source:
+def _web_file(url: str, allowed: Sequence[str], _limits: Timeouts) -> Source:
     if "?" in url or "#" in url:
         # signed addresses carry their credential there; it would stand in rows and answers
         _refuse("a source has nothing behind a ? or a #: addresses hold no credentials")
     return http_source.WebFile(http_addresses.allow(url, allowed), tuple(allowed))
 
 
-def _xrootd_file(url: str, allowed: Sequence[str], limits: Limits) -> Source:
+def _xrootd_file(url: str, allowed: Sequence[str], limits: Timeouts) -> Source:
     return xrootd_source.allowed_file(url, allowed, limits)
 
 
-_READERS: dict[str, Callable[[str, Sequence[str], Limits], Source]] = {
+_READERS: dict[str, Callable[[str, Sequence[str], Timeouts], Source]] = {
     "root": _xrootd_file,
     "roots": _xrootd_file,
     "https": _web_file,

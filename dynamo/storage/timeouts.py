@@ -7,7 +7,7 @@ SLOWEST = 10 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Timeouts:
     """Numbers that hold for all storages of a process."""
 
     answer: float = 60

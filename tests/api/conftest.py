@@ -18,4 +18,4 @@ def web(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Web:
     for name in ("T2_A", "T2_B"):
         world.site(name)
     broker = Broker()
-    return Web(create_app(world.use, broker), world, broker)
+    return Web(create_app(world.ctx, broker), world, broker)

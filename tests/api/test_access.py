@@ -126,7 +126,7 @@ def test_a_registered_role_counts_as_one_in_the_token(web: Web) -> None:
     body = {"limit": 1}
     web.post("/v1/closures", {"dataset": DATASET}, by="olga")  # who asks for something is known
     problem(web.put("/v1/quotas/alice", body, by="olga", roles=()), 403, "permission-denied")
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         work.changed(update(User).where(User.name == "olga").values(roles=["operator"]))
     assert web.put("/v1/quotas/alice", body, by="olga", roles=()).status_code in (200, 404)
 

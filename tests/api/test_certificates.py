@@ -30,7 +30,7 @@ def behind(_sqlite: Engine, tmp_path: Path) -> Stage:
         settings = {"addresses": addresses, "secret": SECRET, "users": {ALICE: "alice"}}
         world = build(UnitOfWork(_sqlite), tmp_path, [], proxy=settings)
         broker = Broker()
-        return Web(create_app(world.use, broker), world, broker)
+        return Web(create_app(world.ctx, broker), world, broker)
 
     return make
 

@@ -102,11 +102,11 @@ def test_held_work_goes_on_when_its_cause_goes(
     web: Web, reason: str, path: str, body: object
 ) -> None:
     web.world.many("T2_A", 1)
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         held = {"state": "held", "reason": reason, "not_before": None}
         work.changed(update(Transfer).values(**held))
     assert web.put(path, body).status_code == 200
-    with web.world.use.begin.reading() as work:
+    with web.world.ctx.begin.reading() as work:
         assert work.scalar(select(Transfer.not_before)) == work.now
 
 

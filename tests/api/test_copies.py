@@ -65,7 +65,7 @@ def test_what_is_spread_is_shared_out(filled: Web) -> None:
 
 def test_a_copy_belongs_to_the_group_that_is_named(filled: Web) -> None:
     for site in SITES:
-        sites.set_quota(filled.world.use, site, "Analysis", schemas.QuotaBody(limit=TB), OPERATOR)
+        sites.set_quota(filled.world.ctx, site, "Analysis", schemas.QuotaBody(limit=TB), OPERATOR)
     shown = done(filled, site="T2_B", group="analysis", consolidate=False)
 
     assert shown["group"] == "analysis"

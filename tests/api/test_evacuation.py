@@ -30,7 +30,7 @@ def test_a_dying_site_tells_what_is_left_and_what_would_be_lost(web: Web) -> Non
     (alice,) = web.get("/v1/sites/T2_A/losses")["owners"]
     assert [one["site"] for one in alice["from"]] == ["T2_B"]
     assert alice["only_here"]["files"] == 0
-    evacuation_runner.evacuate(web.world.use)
+    evacuation_runner.evacuate(web.world.ctx)
     assert web.get("/v1/sites/T2_A/evacuation")["by_fate"].keys() == {"leaving"}
     problem(web.post("/v1/sites/T2_A/losses", {}), 403, "permission-denied")
     answer = web.post("/v1/sites/T2_A/losses", {}, by="op", roles=("operator",))
@@ -53,7 +53,7 @@ def test_a_breaker_is_seen_everywhere_and_an_operator_closes_it(web: Web) -> Non
     metrics = web.call("GET", "/metrics").get_data(as_text=True)
     assert 'dynamo_breaker_open{operation="write",site="T2_A"} 1.0' in metrics
 
-    with web.world.use.begin() as work:  # all attempts are used up
+    with web.world.ctx.begin() as work:  # all attempts are used up
         work.changed(update(Transfer).values(state="held", not_before=None))
     mend_site(web.world, "T2_A")
     problem(web.post("/v1/releases", {"site": "T2_A"}), 403, "permission-denied")

@@ -19,13 +19,13 @@ CALLERS = 8
 
 
 def registered(web: Web) -> list[tuple[str, int | None, list[str]]]:
-    with web.world.use.begin.reading() as work:
+    with web.world.ctx.begin.reading() as work:
         rows = work.rows(select(User.name, User.max_bytes, User.roles).order_by(User.name))
         return [tuple(row) for row in rows]
 
 
 def test_who_asks_for_something_becomes_a_user_with_the_default_quota(web: Web) -> None:
-    quota = web.world.use.settings.user.quota
+    quota = web.world.ctx.settings.user.quota
     web.get("/v1/sites", by="reader")
     assert registered(web) == [], "reading needs no account"
 
@@ -51,7 +51,7 @@ def test_many_first_calls_at_once_make_one_user_and_are_all_answered(web: Web) -
         caller.join()
 
     assert given == [202] * CALLERS
-    assert registered(web) == [("alice", web.world.use.settings.user.quota, [])]
+    assert registered(web) == [("alice", web.world.ctx.settings.user.quota, [])]
     (shown,) = web.items("/v1/quotas")
     assert (shown["used"], shown["files"]) == (10 * CALLERS, CALLERS)
 

@@ -53,7 +53,7 @@ def web(_sqlite: Engine, tmp_path: Path) -> Web:
     world.work()
     world.copy("T2_B")
     broker = Broker()
-    return Web(create_app(world.use, broker), world, broker)
+    return Web(create_app(world.ctx, broker), world, broker)
 
 
 def calling(operation: Any, mode: GenerationMode, headers: dict[str, str]) -> Callable[[], None]:

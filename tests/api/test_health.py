@@ -14,7 +14,7 @@ from tests.servers import Broker as Redis
 
 
 def _beat(web: Web) -> None:
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         work.add(Pulse, name="sweep", at=work.now)
 
 
@@ -43,7 +43,7 @@ def test_without_a_broker_all_is_only_slower(web: Web) -> None:
 
 def test_without_a_database_nothing_goes(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     away = UnitOfWork(connect("mysql+pymysql://dynamo:hush@127.0.0.1:1/dynamo"))
-    monkeypatch.setattr(web.world.use.begin, "engine", away.engine)
+    monkeypatch.setattr(web.world.ctx.begin, "engine", away.engine)
     answer = web.call("GET", "/v1/health", by=None)
     assert (answer.status_code, answer.get_json()["status"]) == (503, "down")
     assert int(answer.headers["Retry-After"]) > 0

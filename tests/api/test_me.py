@@ -17,8 +17,8 @@ def test_a_caller_is_told_what_is_reserved_for_it(web: Web) -> None:
 
 def test_a_namespace_that_was_configured_is_told(web: Web) -> None:
     users = {"namespace": "/data/people", "dataset_pattern": "/{user}/{part}/PRIVATE"}
-    use = web.world.with_settings(user=users)
-    told = Web(create_app(use, web.broker), web.world, web.broker).get("/v1/me")
+    ctx = web.world.with_settings(user=users)
+    told = Web(create_app(ctx, web.broker), web.world, web.broker).get("/v1/me")
 
     assert (told["namespace"], told["datasets"]) == ("/data/people/alice", "/alice/*/PRIVATE")
     assert Namespace("/data/people", "/x", users["dataset_pattern"]).is_dataset_of(

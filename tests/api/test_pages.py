@@ -85,23 +85,23 @@ def test_a_cursor_of_another_list_is_refused(full: Web) -> None:
 
 def _listings(work: Work) -> Iterator[tuple[str, Listing]]:
     one, block = Glob(DATASET), BlockName(DATASET, "x")
-    yield "datasets", datasets.some(work, None, None, None)
-    yield "datasets by name", datasets.some(work, Glob("/Higgs/*"), None, None)
-    yield "datasets by owner", datasets.some(work, None, "alice", None)
-    yield "blocks", blocks.some(work, None, None)
-    yield "blocks of a dataset", blocks.some(work, one, None)
+    yield "datasets", datasets.listing(work, None, None, None)
+    yield "datasets by name", datasets.listing(work, Glob("/Higgs/*"), None, None)
+    yield "datasets by owner", datasets.listing(work, None, "alice", None)
+    yield "blocks", blocks.listing(work, None, None)
+    yield "blocks of a dataset", blocks.listing(work, one, None)
     yield "replicas", blocks.replicas(work, None, None, None)
     yield "replicas of a dataset", blocks.replicas(work, one, None, None)
     yield "replicas at a site", blocks.replicas(work, None, Glob("T2_A"), None)
     yield "replicas of both", blocks.replicas(work, one, Glob("T2_A"), None)
     yield "files of a dataset", files.of_dataset(work, one, None)
     yield "files of a block", files.of_block(work, block, None)
-    yield "sites", sites.some(work, None)
+    yield "sites", sites.listing(work, None)
     yield "users", sites.users(work, None)
 
 
 def test_no_page_is_sorted_or_counted_off(full: Web) -> None:
-    with full.world.use.begin.reading() as work:
+    with full.world.ctx.begin.reading() as work:
         for name, listing in _listings(work):
             position = tuple("a" if kind is str else 1 for kind in listing.kinds)
             choice = listing.choice(Span(position, 10))

@@ -188,7 +188,7 @@ def test_a_fault_of_ours_tells_nothing(web: Web, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_statement_that_fails_is_500_without_its_text(web: Web) -> None:
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         work.connection.exec_driver_sql("DROP TABLE switches")
     try:
         answer = web.call("GET", "/v1/switches")
@@ -196,7 +196,7 @@ def test_a_statement_that_fails_is_500_without_its_text(web: Web) -> None:
         problem(answer, answer.status_code)
         assert "switches" not in answer.get_data(as_text=True)
     finally:
-        Base.metadata.tables["switches"].create(web.world.use.begin.engine)
+        Base.metadata.tables["switches"].create(web.world.ctx.begin.engine)
 
 
 def test_every_error_has_a_status(web: Web) -> None:
@@ -214,7 +214,7 @@ def test_every_error_has_a_status(web: Web) -> None:
 def without_database(web: Web, monkeypatch: pytest.MonkeyPatch) -> Web:
     """The application after its database went away."""
     away = UnitOfWork(connect("mysql+pymysql://dynamo:hush@127.0.0.1:1/dynamo"))
-    monkeypatch.setattr(web.world.use.begin, "engine", away.engine)
+    monkeypatch.setattr(web.world.ctx.begin, "engine", away.engine)
     return web
 
 

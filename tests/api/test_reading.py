@@ -18,7 +18,7 @@ def _state(web: Web, name: str, site: str = "T2_A") -> dict[str, Any]:
 
 
 def _set(web: Web, table: Any, **values: object) -> None:
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         work.changed(update(table).values(**values))
 
 
@@ -51,7 +51,7 @@ def test_a_file_is_expected_copied_and_available(web: Web) -> None:
 @pytest.mark.parametrize("state", ["held", "failed"])
 def test_what_did_not_come_says_why_and_when_it_is_tried_again(web: Web, state: str) -> None:
     web.world.many("T2_A", 1)
-    later = web.world.use.begin
+    later = web.world.ctx.begin
     with later() as work:
         now = work.now
     _set(web, Transfer, state=state, reason="source-missing", attempts=6, not_before=now)
@@ -188,7 +188,7 @@ def test_locations_are_the_ready_disk_sites_with_complete_copies(arrived: Web) -
 def test_many_locations_take_one_query(arrived: Web) -> None:
     names = [DATASET, "/no/such/USER", "not a name"]
     statements: list[str] = []
-    engine = arrived.world.use.begin.engine
+    engine = arrived.world.ctx.begin.engine
     token = {"Authorization": f"Bearer {arrived.token('alice')}"}
     arrived.post("/v1/locations", {"datasets": names})
     event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
@@ -204,7 +204,7 @@ def test_a_page_of_files_takes_a_handful_of_queries(web: Web) -> None:
     web.world.many("T2_A", 60)
     statements: list[str] = []
     event.listen(
-        web.world.use.begin.engine, "before_cursor_execute", lambda *a: statements.append(a[2])
+        web.world.ctx.begin.engine, "before_cursor_execute", lambda *a: statements.append(a[2])
     )
     assert len(web.items(f"/v1/files?dataset={DATASET}")) == 60
     assert len([one for one in statements if one.startswith("SELECT")]) <= 8
@@ -247,10 +247,10 @@ def test_a_quota_without_limit_has_no_share(arrived: Web) -> None:
 
 
 def test_the_history_of_a_file_holds_that_of_its_block_and_dataset(arrived: Web) -> None:
-    with arrived.world.use.begin.reading() as work:
+    with arrived.world.ctx.begin.reading() as work:
         open_ones = work.scalars(select(Block.id).where(Block.closed.is_(False)))
     for block in open_ones:
-        closure.close_block(arrived.world.use, block)
+        closure.close_block(arrived.world.ctx, block)
     arrived.world.many("T2_A", 1, start=50, dataset="/Higgs/alice-v9/USER")
     whats = [one["what"] for one in arrived.items(f"/v1/history?lfn={lfn('T2_A_6.root')}")]
     assert "injected" in whats
@@ -280,7 +280,7 @@ def test_a_glob_means_what_it_means_in_a_shell(text: str, fits: list[str], not_:
 def test_the_replica_that_is_counted_is_the_oldest_complete_one(arrived: Web) -> None:
     arrived.world.copy("T2_B", consolidate=False)
     arrived.world.work()
-    with arrived.world.use.begin() as work:
+    with arrived.world.ctx.begin() as work:
         partial = (BlockReplica.complete.is_(True), BlockReplica.site_id == 1)
         work.changed(update(BlockReplica).where(*partial).values(complete=False))
     by_site = {one["site"]: one["unique"] for one in arrived.get("/v1/partitions/User")["sites"]}

@@ -64,7 +64,7 @@ CLOSED = [
 
 
 def test_no_source_leads_into_our_own_network_and_nothing_is_registered(web: Web) -> None:
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         work.changed(update(Site).values(sources=GENEROUS))
     for number, url in enumerate(CLOSED):
         body = booking("good", f"{number}.root")
@@ -72,7 +72,7 @@ def test_no_source_leads_into_our_own_network_and_nothing_is_registered(web: Web
         told = problem(web.post("/v1/injections", body), 403, "source-not-allowed")
         assert [item["pointer"] for item in told["errors"]] == ["/files/1/source"], url
         assert not any(secret in str(told) for secret in ("secret", "_FLUSHALL")), url
-    with web.world.use.begin.reading() as work:
+    with web.world.ctx.begin.reading() as work:
         for name in ("files", "datasets", "transfers", "requests"):
             table = Base.metadata.tables[name]
             assert work.scalar(select(func.count()).select_from(table)) == 0, name

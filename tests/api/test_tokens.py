@@ -22,7 +22,7 @@ Claims = dict[str, Any]
 
 
 def _claims(web: Web, **changed: Any) -> Claims:
-    expected, now = web.world.use.settings.token, int(time.time())
+    expected, now = web.world.ctx.settings.token, int(time.time())
     claims = {
         "iss": expected.issuer,
         "aud": expected.audience,
@@ -35,7 +35,7 @@ def _claims(web: Web, **changed: Any) -> Claims:
 
 
 def _signed(web: Web, headers: dict[str, Any] | None = None, **changed: Any) -> str:
-    key = tokens.ensure_key(web.world.use.settings.data).read_bytes()
+    key = tokens.ensure_key(web.world.ctx.settings.data).read_bytes()
     return jwt.encode(_claims(web, **changed), key, algorithm="ES256", headers=headers)
 
 
@@ -49,7 +49,7 @@ def _unsigned(web: Web) -> str:
 
 def _public_key_as_secret(web: Web) -> str:
     head = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(_claims(web))}"
-    key = tokens.public_key(web.world.use.settings.data)
+    key = tokens.public_key(web.world.ctx.settings.data)
     digest = hmac.new(key, head.encode(), hashlib.sha256).digest()
     return f"{head}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
@@ -168,6 +168,6 @@ def test_who_asks_for_something_becomes_a_user_with_the_default_quota(web: Web) 
 def test_roles_may_stand_in_the_database(web: Web) -> None:
     web.post("/v1/closures", {"dataset": "/no/such/USER"}, by="dora")
     problem(web.put("/v1/quotas/alice", {"limit": 5}, by="dora", roles=()), 403)
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         work.changed(update(User).where(User.name == "dora").values(roles=["operator"]))
     assert web.put("/v1/quotas/alice", {"limit": 5}, by="dora", roles=()).status_code == 200

@@ -66,7 +66,7 @@ def web(keys: Keys, _sqlite: Engine, tmp_path: Path) -> Web:
     for name in ("T2_A", "T2_B"):
         world.site(name)
     broker = Broker()
-    return Web(create_app(world.use, broker), world, broker)
+    return Web(create_app(world.ctx, broker), world, broker)
 
 
 def call(web: Web, method: str, path: str, sent: str, body: object = None) -> TestResponse:
@@ -184,7 +184,7 @@ def test_a_token_whose_keys_cannot_be_read_is_503_and_not_believed(web: Web) -> 
 
 
 def test_a_token_of_dynamo_is_not_believed_under_the_name_of_another(web: Web) -> None:
-    key = tokens.ensure_key(web.world.use.settings.data).read_bytes()
+    key = tokens.ensure_key(web.world.ctx.settings.data).read_bytes()
     sent = jwt.encode(claims(), key, algorithm="ES256", headers={"kid": "e1"})
     problem(call(web, "GET", "/v1/sites", sent), 401)
     assert web.get("/v1/sites", by="alice")
@@ -288,7 +288,7 @@ def test_roles_that_the_token_of_another_issuer_claims_mean_nothing(web: Web) ->
 @pytest.mark.parametrize("scope", ["storage.read:/", "storage.modify:/", "compute.create"])
 def test_a_token_with_any_capability_ignores_groups_and_given_roles(web: Web, scope: str) -> None:
     _owner(web, "11-22")
-    with web.world.use.begin() as work:
+    with web.world.ctx.begin() as work:
         work.changed(update(User).where(User.name == "alice").values(roles=["operator"]))
 
     assert _operates(web)

@@ -38,7 +38,7 @@ class Web:
 
     def token(self, name: str, *roles: str, site: str | None = None) -> str:
         """Sign a token as `dynamo token` does."""
-        return tokens.issue(self.world.use.settings, name, roles, datetime.now(UTC), site)
+        return tokens.issue(self.world.ctx.settings, name, roles, datetime.now(UTC), site)
 
     def call(
         self,

@@ -19,7 +19,7 @@ from dynamo.db.work import claims
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import submission as copies_submission
 from dynamo.services.dealer import planner
 from dynamo.services.injection import closure
@@ -44,10 +44,10 @@ def run(folder: Path, scale: Scale) -> Iterator[Figure]:
     """Measure on MariaDB, with one thread and with several."""
     settings = Settings(data=folder)
     with production_mariadb(folder / "mariadb") as server, bare(server, folder) as floor:
-        use = fresh(server.create("dynamo_bench"), settings, folder)
-        with use.begin() as work:
+        ctx = fresh(server.create("dynamo_bench"), settings, folder)
+        with ctx.begin() as work:
             register_site(work, SECOND, folder)
-        desk = _Desk(use, floor, folder / "scratch", scale.small_files)
+        desk = _Desk(ctx, floor, folder / "scratch", scale.small_files)
         for threads in (1, 4):
             floors: list[float] = []
             rates: dict[str, list[float]] = {"injections": [], "copies": []}
@@ -68,12 +68,12 @@ def run(folder: Path, scale: Scale) -> Iterator[Figure]:
                 }
                 label = f"{kind}, {threads} threads"
                 yield Figure("bookkeeping", label, "files/s", values, floors, more)
-        use.begin.engine.dispose()
+        ctx.begin.engine.dispose()
 
 
 @dataclass
 class _Desk:
-    use: Tools
+    ctx: Context
     floor: Bare
     scratch: Path
     files: int
@@ -91,15 +91,15 @@ class _Desk:
             some = files.fresh(min(5000, self.files - start), self.scratch, self.number)
             made = tuple(schemas.InjectedFile(**dict(file)) for file in some)
             wanted = schemas.Injection(dataset=self.dataset, site=SITE, files=made)
-            injection_submission.file(self.use, wanted, _ALICE)
+            injection_submission.file(self.ctx, wanted, _ALICE)
         return self._queued()
 
     def copied(self) -> list[int]:
         """Ask for what was injected at another site, and plan it; return the transfers."""
-        closed = closure.file(self.use, schemas.Closure(dataset=self.dataset), _ALICE)
-        closure.close(self.use, [closed])
+        closed = closure.file(self.ctx, schemas.Closure(dataset=self.dataset), _ALICE)
+        closure.close(self.ctx, [closed])
         wanted = schemas.Copy(dataset=self.dataset, site=SECOND, consolidate=False)
-        planner.plan(self.use, [copies_submission.file(self.use, wanted, _ALICE)])
+        planner.plan(self.ctx, [copies_submission.file(self.ctx, wanted, _ALICE)])
         return self._queued()
 
     def work(self, threads: int, ids: Sequence[int]) -> float:
@@ -117,7 +117,7 @@ class _Desk:
         mine = select(Dataset.id).where(Dataset.name == self.dataset).scalar_subquery()
         replicas = select(BlockReplica.complete).where(BlockReplica.dataset_id == mine)
         blocks = select(func.count()).select_from(Block).where(Block.dataset_id == mine)
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             assert work.scalars(replicas) == [True] * 2 * work.scalar(blocks)
 
     def bare(self) -> float:
@@ -141,21 +141,21 @@ class _Desk:
         return len(rows) / (time.perf_counter() - began)
 
     def _queued(self) -> list[int]:
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return work.scalars(select(Transfer.id).where(Transfer.state == "queued"))
 
     def _batch(self, ids: Sequence[int]) -> int:
-        holder = new_holder(self.use.settings.lease)
-        with self.use.begin() as work:
-            (way,) = streams.ways(work, ids)
-        assert throttler.enter(self.use, way, ids, holder).granted
-        with self.use.begin() as work:
+        holder = new_holder(self.ctx.settings.lease)
+        with self.ctx.begin() as work:
+            (way,) = streams.by_link(work, ids)
+        assert throttler.enter(self.ctx, way, ids, holder).granted
+        with self.ctx.begin() as work:
             free = claims.claim(work, Transfer, ids, holder)
             claimed = transfers.load(work, free)
         arrived = [Arrived(one, one.size or 0, one.adler32 or "", 0.01) for one in claimed]
         known = Experience(way)
         for one in arrived:
             known.arrived(one.size, one.seconds)
-        done = finisher.record(self.use, holder, arrived)
-        throttler.leave(self.use, known, holder, {one.request_id for one in claimed})
+        done = finisher.record(self.ctx, holder, arrived)
+        throttler.leave(self.ctx, known, holder, {one.request_id for one in claimed})
         return done

@@ -19,7 +19,7 @@ from dynamo.db.tables import Transfer
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.injection import submission as injection_submission
 from dynamo.services.transfers import executor as transfer_executor
 from dynamo.settings import Settings
@@ -65,7 +65,7 @@ class _Hall:
     folder: Path
     source: Path
     adler32: str
-    use: Tools
+    ctx: Context
 
     def plain(self, number: int) -> float:
         return self._copied(number, lambda: None)
@@ -88,7 +88,7 @@ class _Hall:
         return seconds
 
     def library(self, number: int) -> float:
-        destination = self.use.storages.at(f"file://{self.folder / SITE}", {})
+        destination = self.ctx.storages.at(f"file://{self.folder / SITE}", {})
         source = open_source(f"file://{self.source}", (str(self.folder / "scratch"),), ())
         lfn, own = f"/store/library{number}", temporary_names.own("/store/temp/dynamo", number, 1)
         expected = Expected(self.source.stat().st_size, self.adler32)
@@ -109,11 +109,11 @@ class _Hall:
             source=f"file://{self.source}",
         )
         wanted = schemas.Injection(dataset="/Large/alice-v1/USER", site=SITE, files=(file,))
-        injection_submission.file(self.use, wanted, _ALICE)
-        with self.use.begin.reading() as work:
+        injection_submission.file(self.ctx, wanted, _ALICE)
+        with self.ctx.begin.reading() as work:
             ids = work.scalars(select(Transfer.id).where(Transfer.state == "queued"))
         began = time.perf_counter()
-        assert transfer_executor.carry(self.use, ids) == 1
+        assert transfer_executor.carry(self.ctx, ids) == 1
         seconds = time.perf_counter() - began
         (self.folder / SITE / lfn.lstrip("/")).unlink()
         return seconds

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import median
 
 from dynamo.db.cycles import cycles
-from dynamo.db.cycles.cycles import Filed, Held
+from dynamo.db.cycles.cycles import HeldCycle, NewCycle
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Base
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
@@ -40,10 +40,10 @@ def run(folder: Path, scale: Scale) -> Iterator[Figure]:
         Base.metadata.create_all(engine)
         fill(server, made, folder)
         write(server, synthetic_dealer.tables(made), folder)
-        use = Tools(UnitOfWork(engine), Settings(data=folder), Storages("/store/temp/dynamo"))
-        with use.begin() as work:
+        ctx = Context(UnitOfWork(engine), Settings(data=folder), Storages("/store/temp/dynamo"))
+        with ctx.begin() as work:
             work.execute(synthetic_dealer.FULL)
-        desk = _Desk(use, server, folder, {"block_replicas": len(made.block_replicas.ids)})
+        desk = _Desk(ctx, server, folder, {"block_replicas": len(made.block_replicas.ids)})
         yield from desk.cycles(min(3, scale.runs))
         yield from desk.carried_out()
         engine.dispose()
@@ -51,7 +51,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Figure]:
 
 @dataclass
 class _Desk:
-    use: Tools
+    ctx: Context
     server: MariaDB
     folder: Path
     more: dict[str, object]
@@ -64,22 +64,22 @@ class _Desk:
         """Measure cycles that carry nothing out."""
         bare, looking, deciding, cpu, whole_cpu = [], [], [], [], []
         for _ in range(runs):
-            bare.append(_milliseconds(lambda: read(self.use.begin)))
+            bare.append(_milliseconds(lambda: read(self.ctx.begin)))
             meter = self._meter()
-            self.loading.append(_milliseconds(lambda: load(self.use.begin)))
+            self.loading.append(_milliseconds(lambda: load(self.ctx.begin)))
             self.reading_cpu.append(meter.used()["all"])
             held = self._held(dry_run=True)
-            looking.append(_milliseconds(lambda: dealer_cycle.look(self.use, held)))  # noqa: B023
-            seen = dealer_cycle.look(self.use, held)
+            looking.append(_milliseconds(lambda: dealer_cycle.load(self.ctx, held)))  # noqa: B023
+            seen = dealer_cycle.load(self.ctx, held)
             busy, started = time.process_time(), time.perf_counter()
-            plan = dealer_cycle.decided(self.use.settings, seen)
+            plan = dealer_cycle.decided(self.ctx.settings, seen)
             deciding.append(1000 * (time.perf_counter() - started))
             cpu.append(time.process_time() - busy)
             self.more |= {"proposals": len(plan.outcomes.voice), "copies": len(plan.copies)}
             self.more["requests"] = len(seen.said.blocks)
             del seen, plan
             meter = self._meter()
-            self.kept.append(_milliseconds(lambda: dealer_cycle.run(self.use, held)))  # noqa: B023
+            self.kept.append(_milliseconds(lambda: dealer_cycle.run(self.ctx, held)))  # noqa: B023
             whole_cpu.append(meter.used()["all"])
         beside = {"baseline_is": "reading the snapshot", **self.more}
         yield Figure("dealer", "looking, wishes included", "ms", looking, self.loading, beside)
@@ -93,11 +93,11 @@ class _Desk:
     def carried_out(self) -> Iterator[Figure]:
         """Measure a cycle that sends all that it decided."""
         held = self._held(dry_run=False)
-        plan = dealer_cycle.decided(self.use.settings, dealer_cycle.look(self.use, held))
+        plan = dealer_cycle.decided(self.ctx.settings, dealer_cycle.load(self.ctx, held))
         write(self.server, [synthetic_dealer.files(plan)], self.folder)
         del plan
         meter, started = self._meter(), time.perf_counter()
-        summary = dealer_cycle.run(self.use, held)
+        summary = dealer_cycle.run(self.ctx, held)
         taken, used = 1000 * (time.perf_counter() - started), meter.used()["all"]
         done = summary["done"]
         sending = taken - min(self.kept)
@@ -114,9 +114,9 @@ class _Desk:
     def _beside_reading(self, seconds: float) -> float:
         return seconds / max(0.01, median(self.reading_cpu))
 
-    def _held(self, *, dry_run: bool) -> Held:
-        filed = Filed("dealer", _ANALYSIS, "bench", None, dry_run=dry_run)
-        with self.use.begin() as work:
+    def _held(self, *, dry_run: bool) -> HeldCycle:
+        filed = NewCycle("dealer", _ANALYSIS, "bench", None, dry_run=dry_run)
+        with self.ctx.begin() as work:
             held = cycles.claim(work, cycles.file(work, filed), "bench", _HOLD)
         assert held is not None
         return held

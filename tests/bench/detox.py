@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from dynamo.db.cycles import cycles
 from dynamo.db.engine import column_reader
-from dynamo.db.engine.column_reader import Rows
+from dynamo.db.engine.column_reader import ColumnQuery
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Base, Decision, Partition
@@ -30,7 +30,7 @@ from dynamo.golden import detox as golden_detox
 from dynamo.inventory.snapshot import Snapshot
 from dynamo.policy.lint import check_policy
 from dynamo.policy.partitions import read_partitions
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.detox.cycle import RECORDS_AT_ONCE
 from dynamo.settings import Settings
@@ -160,12 +160,12 @@ class _Hall:
         making = _seconds(lambda: [some.facts for some in records(plan, RECORDS_AT_ONCE)])
         with self.begin() as work:
             partition = work.scalar(select(Partition.id).where(Partition.name == "Physics"))
-            filed = cycles.Filed(BENCH, partition, "bench", None, "")
+            filed = cycles.NewCycle(BENCH, partition, "bench", None, "")
             hold = {BENCH: timedelta(hours=1)}
             held = cycles.claim(work, cycles.file(work, filed), "bench", hold)
         assert held is not None
-        use = Tools(self.begin, Settings(), Storages("/store/temp/dynamo"))
-        keeping = _seconds(lambda: detox_cycle.keep(use, held, plan))
+        ctx = Context(self.begin, Settings(), Storages("/store/temp/dynamo"))
+        keeping = _seconds(lambda: detox_cycle.keep(ctx, held, plan))
         with self.begin.reading() as work:
             count = work.scalar(select(func.count()).select_from(Decision))
         more = {"decisions": count, "of_it_making_them_ms": making}
@@ -207,9 +207,9 @@ def _seconds(call: Callable[[], object]) -> float:
 def read(begin: UnitOfWork) -> None:
     """Read the columns in bulk, the quickest way that needs no other driver, and nothing else."""
     with begin.snapshot() as work:
-        column_reader.named(work, Rows("datasets", ("id", "LENGTH(status)", _STAMP, "name")))
+        column_reader.named(work, ColumnQuery("datasets", ("id", "LENGTH(status)", _STAMP, "name")))
         for table, names in _NUMBERS.items():
-            column_reader.numbers(work, Rows(table, names))
+            column_reader.numbers(work, ColumnQuery(table, names))
 
 
 def load(begin: UnitOfWork) -> Snapshot:

@@ -35,7 +35,7 @@ def _fill(house: Stack, count: int) -> None:
 
 
 def _arrive(house: Stack) -> None:
-    with house.use.begin() as work:
+    with house.ctx.begin() as work:
         work.changed(update(Transfer).values(state="done", not_before=None))
         work.changed(update(BlockReplica).values(complete=True))
 

@@ -20,7 +20,7 @@ from dynamo.db.catalogue import users
 from dynamo.db.engine.unit_of_work import UnitOfWork, Work, connect
 from dynamo.db.tables import Partition, Quota, Site
 from dynamo.running.process import spawn, stop
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.settings import Settings
 from dynamo.storage.registry import Storages
 from tests.bench.calling import Caller
@@ -60,7 +60,7 @@ def production_mariadb(folder: Path) -> Iterator[MariaDB]:
 class Stack:
     """An API of one process on an inventory; no worker takes what it registers."""
 
-    use: Tools
+    ctx: Context
     caller: Caller
     scratch: Path
     processes: Mapping[str, set[int]]
@@ -78,7 +78,7 @@ def stack(folder: Path, server: MariaDB | None) -> Iterator[Stack]:
     url = settings.database_url if server is None else server.create("dynamo_bench")
     settings.data.mkdir()
     (folder / "redis").mkdir()
-    use = fresh(url, settings, folder)
+    ctx = fresh(url, settings, folder)
     with redis_server(folder / "redis") as broker:
         env = {"DYNAMO_DATA": str(settings.data), "DYNAMO_BROKER_URL": broker.url}
         port = free_port()
@@ -92,13 +92,13 @@ def stack(folder: Path, server: MariaDB | None) -> Iterator[Stack]:
             pids = {"api": {process.pid} | family(process.pid)}
             if server is not None:
                 pids["database"] = {server.process.pid}
-            yield Stack(use, Caller(address, token), folder / "scratch", pids)
+            yield Stack(ctx, Caller(address, token), folder / "scratch", pids)
         finally:
             stop(process, signal.SIGTERM, 10)
-            use.begin.engine.dispose()
+            ctx.begin.engine.dispose()
 
 
-def fresh(url: str, settings: Settings, folder: Path) -> Tools:
+def fresh(url: str, settings: Settings, folder: Path) -> Context:
     """Make the schema, and one site with a scratch folder and no limits."""
     engine = connect(url)
     schema.upgrade(engine)
@@ -107,7 +107,7 @@ def fresh(url: str, settings: Settings, folder: Path) -> Tools:
         schema.seed(work)
         register_site(work, SITE, folder)
         users.register(work, "alice", None)
-    return Tools(begin, settings, Storages(settings.injection.area))
+    return Context(begin, settings, Storages(settings.injection.area))
 
 
 def register_site(work: Work, name: str, folder: Path) -> None:

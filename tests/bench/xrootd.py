@@ -15,7 +15,7 @@ from dynamo.storage import copier, temporary_names
 from dynamo.storage.protocol import Expected, Source, Storage
 from dynamo.storage.registry import Storages
 from dynamo.storage.sources import SiteFile, open_source
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from tests.bench.copying import _make, _sum
 from tests.bench.figures import Figure
 from tests.bench.scale import Scale
@@ -33,7 +33,7 @@ def run(folder: Path, scale: Scale) -> Iterator[Figure]:
     """Measure against a server of its own, and between two of them."""
     with xrootd_servers(2) as (near, far):
         (folder / "scratch").mkdir()
-        bench = _Bench(folder, near, far, Storages(AREA, Limits(third_party=0)))
+        bench = _Bench(folder, near, far, Storages(AREA, Timeouts(third_party=0)))
         yield from _large(bench, scale)
         yield from _small(bench, scale)
 

@@ -77,7 +77,7 @@ def house(tmp_path: Path, _sqlite: Engine) -> Iterator[House]:
     )
     for name in ("T2_A", "T2_B"):
         world.site(name)
-    server = make_server("127.0.0.1", 0, create_app(world.use, Broker()), threaded=True)
+    server = make_server("127.0.0.1", 0, create_app(world.ctx, Broker()), threaded=True)
     address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

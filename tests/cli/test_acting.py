@@ -157,7 +157,7 @@ def test_check_prints_nothing_when_all_is_well(house: House) -> None:
 
 def test_check_names_what_is_broken(house: House) -> None:
     house.world.many("T2_A", 3)
-    with house.world.use.begin() as work:
+    with house.world.ctx.begin() as work:
         work.changed(update(Dataset).values(n_files=7))
 
     ran = house.run("check")

@@ -64,7 +64,7 @@ def test_what_is_spread_is_shared_out(filled: House) -> None:
 
 
 def test_a_copy_belongs_to_the_group_that_is_named(filled: House) -> None:
-    sites.set_quota(filled.world.use, "T2_B", "Analysis", schemas.QuotaBody(limit=TB), OPERATOR)
+    sites.set_quota(filled.world.ctx, "T2_B", "Analysis", schemas.QuotaBody(limit=TB), OPERATOR)
     shown = created(filled, "--site", "T2_B", "--group", "analysis", "--no-consolidate")
 
     assert shown["group"] == "analysis"
@@ -72,7 +72,7 @@ def test_a_copy_belongs_to_the_group_that_is_named(filled: House) -> None:
 
 
 def test_it_is_told_when_a_copy_will_be_done(filled: House) -> None:
-    with filled.world.use.begin() as work:
+    with filled.world.ctx.begin() as work:
         ids = dict(work.rows(select(Site.name, Site.id)))
         size = filled.world.projected("T2_A")
         slow = {(ids["T2_A"], ids["T2_B"]): Moved(size, 25 * 3600)}

@@ -98,7 +98,7 @@ def test_an_inventory_is_taken_over_and_taking_it_again_changes_nothing(
     assert shown(house, "file", "where", "/store/1.root")["items"][0]["adler32"] == "00a1b2c3"
     assert shown(house, "site", "show", "T1_NEW_MSS")["kind"] == "tape"
     assert "elsewhere" not in shown(house, "site", "show", "T2_A")["url"], "known sites stay"
-    assert [one for one in invariants.check(house.world.use) if not one.is_warning] == []
+    assert [one for one in invariants.check(house.world.ctx) if not one.is_warning] == []
 
 
 def test_a_dry_run_registers_nothing(house: House, path: Path) -> None:

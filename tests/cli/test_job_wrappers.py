@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "job-wrappers.md"
 
 def surroundings(house: House, folder: Path, **more: str) -> dict[str, str]:
     """Return the environment of a job: no more than it needs."""
-    token = tokens.issue(house.world.use.settings, "alice", [], datetime.now(UTC))
+    token = tokens.issue(house.world.ctx.settings, "alice", [], datetime.now(UTC))
     given = {"DYNAMO_URL": house.address, "BEARER_TOKEN": token, "HOME": str(folder), **more}
     return {"PATH": os.defpath, **given}
 

@@ -68,7 +68,7 @@ def test_an_operator_gives_up_what_could_not_be_read_at_a_dying_site(house: Hous
     house.world.copy("T2_B", consolidate=False)
     house.world.work()
     assert "0 files (0 B) could not" in house.run("site", "losses", "T2_A", "--declare").stderr
-    with house.world.use.begin() as work:
+    with house.world.ctx.begin() as work:
         work.changed(update(Incident).values(at=work.now - timedelta(days=1)))
     shown = house.run("site", "evacuation", "T2_A").stdout
     assert "given up not now: most other sites do not answer their probes either" in shown

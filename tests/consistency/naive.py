@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from dynamo.consistency.decision import Finding, Kind, Limits, Sighting
+from dynamo.consistency.decision import Finding, Kind, ScanLimits, Sighting
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def due(
     findings: Sequence[Finding],
     earlier: Mapping[str, Sighting],
     n_files: int,
-    limits: Limits,
+    limits: ScanLimits,
     now: datetime,
 ) -> set[str]:
     """Return what is acted upon."""

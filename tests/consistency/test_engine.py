@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynamo.consistency.comparison import Catalogue, compare
-from dynamo.consistency.decision import Finding, Kind, Limits, Sighting, judge
+from dynamo.consistency.decision import Finding, Kind, ScanLimits, Sighting, judge
 from dynamo.consistency.listing import Coverage, Folder, Listed
 from dynamo.consistency.name_hashes import of_digests
 from tests.consistency import naive
@@ -17,7 +17,7 @@ from tests.consistency.naive import Tree
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-CAREFUL = Limits(24 * HOUR, 12 * HOUR, files=100, bytes=10**6, share=0.5, few=3)
+CAREFUL = ScanLimits(24 * HOUR, 12 * HOUR, files=100, bytes=10**6, share=0.5, few=3)
 NAMES = [f"/s/{a}/{b}/{c}" for a in "ab" for b in "xy" for c in "12"] + ["/s/a/1", "/s/0"]
 
 
@@ -138,11 +138,11 @@ def seen_before(findings: list[Finding]) -> dict[str, Sighting]:
 @pytest.mark.parametrize(
     ("limits", "at", "size", "n_files"),
     [
-        (Limits(HOUR, HOUR, files=5, bytes=10**6, share=1.0, few=0), 5, 1, 1000),
-        (Limits(HOUR, HOUR, files=10**6, bytes=50, share=1.0, few=0), 5, 10, 1000),
+        (ScanLimits(HOUR, HOUR, files=5, bytes=10**6, share=1.0, few=0), 5, 1, 1000),
+        (ScanLimits(HOUR, HOUR, files=10**6, bytes=50, share=1.0, few=0), 5, 10, 1000),
         # one per cent is 0.01: of 500 files 5, of 50 none
-        (Limits(HOUR, HOUR, files=10**6, bytes=10**6, share=0.01, few=0), 5, 1, 500),
-        (Limits(HOUR, HOUR, files=10**6, bytes=10**6, share=0.01, few=5), 5, 1, 50),
+        (ScanLimits(HOUR, HOUR, files=10**6, bytes=10**6, share=0.01, few=0), 5, 1, 500),
+        (ScanLimits(HOUR, HOUR, files=10**6, bytes=10**6, share=0.01, few=5), 5, 1, 50),
     ],
     ids=["files", "bytes", "share", "few"],
 )
@@ -156,7 +156,7 @@ def test_at_a_limit_it_acts_and_above_it_nothing_is_done(limits, at, size, n_fil
 
 
 def test_too_many_dark_files_hold_back_the_missing_ones_as_well():
-    limits = Limits(HOUR, HOUR, files=5, bytes=10**6, share=1.0, few=0)
+    limits = ScanLimits(HOUR, HOUR, files=5, bytes=10**6, share=1.0, few=0)
     findings = [*dark(6), Finding(Kind.MISSING, "/s/gone", 1)]
 
     assert judge(findings, seen_before(findings), 100, limits, NOW).due == ()

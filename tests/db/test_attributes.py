@@ -53,7 +53,7 @@ def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, **points: str) -> Non
 
 
 def requested(world: World) -> list[bool]:
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         found = Image.whole(snapshot_loader.load(work))
     read = BY_NAME["dataset.tape_copy_requested"].fixed
     assert read is not None
@@ -85,7 +85,7 @@ def test_a_producer_that_is_wrong_fails_the_cycle_with_its_name(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, message: str
 ) -> None:
     declare(tmp_path, monkeypatch, tape=point)
-    with pytest.raises(Invalid, match=message), world.use.begin.snapshot() as work:
+    with pytest.raises(Invalid, match=message), world.ctx.begin.snapshot() as work:
         snapshot_loader.load(work)
 
 

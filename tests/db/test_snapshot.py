@@ -33,7 +33,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
 
 
 def loaded(world: World) -> Snapshot:
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         return snapshot_loader.load(work, ("T2_C",))
 
 
@@ -57,7 +57,7 @@ def test_every_row_is_found_again(world: World, clock: Clock):
     assert rows.complete.tolist() == [True] * 4
     assert set(rows.updated.tolist()) == {int(clock.now.timestamp())}
     assert {columns.groups.labels[code] for code in rows.group.tolist()} == {"analysis"}
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert sorted(rows.ids.tolist()) == work.scalars(
             select(BlockReplica.id).order_by(BlockReplica.id)
         )
@@ -75,7 +75,7 @@ def test_what_is_condemned_is_neither_a_copy_nor_on_the_disk(world: World):
 
 
 def test_quotas_keep_none_apart_from_nothing_and_from_everything(world: World):
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         user = work.scalar(select(Partition.id).where(Partition.name == "User"))
         site = work.scalar(select(Site.id).where(Site.name == "T2_A"))
         work.changed(update(Quota).where(Quota.site_id == site).values(max_bytes=None))
@@ -94,7 +94,7 @@ def test_quotas_keep_none_apart_from_nothing_and_from_everything(world: World):
 
 
 def test_locks_statuses_owners_and_open_copies_are_there(world: World, clock: Clock):
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         for number, (item, hours) in enumerate([(DATASET, 1), ("/Old/*/USER", -1)]):
             work.add(
                 Lock,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from dynamo.dealer.engine import decide
-from dynamo.dealer.proposals import ANYWHERE, Gathered, Item
-from dynamo.dealer.proposer import Voice
+from dynamo.dealer.proposals import ANYWHERE, Item, ProposalBuilder
+from dynamo.dealer.proposer import WeightedProposer
 from dynamo.dealer.protections import Protections
 from dynamo.dealer.question import Limits, Question
 from dynamo.golden.cases import load
@@ -40,7 +40,7 @@ class Says:
         self.texts, self.group, self.said = texts, group, said
 
     def propose(self, scene, rng):
-        found = Gathered()
+        found = ProposalBuilder()
         for text in self.texts:
             item, _, site = text.partition(" > ")
             dataset, _, blocks = item.partition("#")
@@ -66,7 +66,7 @@ class Says:
 
 def said(asked, *texts, **said):
     """Decide about what one proposer says."""
-    return decide(asked, {"one": Voice(Says(*texts, **said))})
+    return decide(asked, {"one": WeightedProposer(Says(*texts, **said))})
 
 
 def copies(plan):

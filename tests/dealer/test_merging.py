@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dynamo.dealer.engine import decide
-from dynamo.dealer.proposer import Voice, heard
+from dynamo.dealer.proposer import WeightedProposer, participants
 from dynamo.dealer.turns import drawn
 from dynamo.errors import Invalid
 from tests.dealer.drawing import Says, copies, question
@@ -48,9 +48,9 @@ def test_half_the_priority_number_is_heard_twice_as_often():
 
 def test_priority_zero_silences_all_others():
     voices = {
-        "mild": Voice(Says("/A/B/C > T2_B"), 1),
-        "firm": Voice(Says("/A/B/D > T2_B"), 0),
-        "also": Voice(Says("/A/B/C#b1 > T2_B"), 0),
+        "mild": WeightedProposer(Says("/A/B/C > T2_B"), 1),
+        "firm": WeightedProposer(Says("/A/B/D > T2_B"), 0),
+        "also": WeightedProposer(Says("/A/B/C#b1 > T2_B"), 0),
     }
 
     plan = decide(question(PICTURE), voices)
@@ -61,4 +61,6 @@ def test_priority_zero_silences_all_others():
 
 def test_a_priority_that_is_no_number_is_refused():
     with pytest.raises(Invalid, match="bad, worse"):
-        heard({"bad": Voice(Says(), -1), "worse": Voice(Says(), float("nan"))})
+        participants(
+            {"bad": WeightedProposer(Says(), -1), "worse": WeightedProposer(Says(), float("nan"))}
+        )

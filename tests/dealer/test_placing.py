@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dynamo.dealer.engine import decide
-from dynamo.dealer.proposer import Voice
+from dynamo.dealer.proposer import WeightedProposer
 from dynamo.dealer.question import Limits, Veto
 from dynamo.errors import Invalid
 from dynamo.inventory.snapshot import Definition
@@ -322,8 +322,8 @@ def test_a_cycle_draws_by_its_number_alone():
 
 def test_of_overlapping_copies_the_more_important_one_wins_and_the_others_add_blocks():
     voices = {
-        "early": Voice(Says("/A/B/C#b1 > T2_B"), 1),
-        "late": Voice(Says("/A/B/C > T2_B", group="B"), 2),
+        "early": WeightedProposer(Says("/A/B/C#b1 > T2_B"), 1),
+        "late": WeightedProposer(Says("/A/B/C > T2_B", group="B"), 2),
     }
     for cycle in range(10):
         plan = decide(question(TWO, cycle=cycle), voices)

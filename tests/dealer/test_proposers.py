@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dynamo.dealer.engine import decide
-from dynamo.dealer.proposer import Voice, installed
+from dynamo.dealer.proposer import WeightedProposer, installed
 from dynamo.dealer.proposers.balancer import Balancer
 from dynamo.dealer.proposers.enforcer import Enforcer
 from dynamo.dealer.proposers.groups import Groups
@@ -23,7 +23,7 @@ from tests.dealer.drawing import LOOSE, TB, copies, protections, question
 
 def proposed(asked, proposer):
     """Return what is proposed, as texts."""
-    plan = decide(asked, {"it": Voice(proposer)})
+    plan = decide(asked, {"it": WeightedProposer(proposer)})
     snapshot, said = asked.snapshot, plan.proposals["it"]
     found = []
     for place in range(len(said)):
@@ -203,7 +203,7 @@ def test_a_waitroom_keeps_its_data_unless_an_operator_names_it():
 def test_a_site_that_an_operator_empties_gets_nothing():
     asked = question("dataset T2_A T2_B T2_C\n/A/B/C full - -", leaving=frozenset({"T2_A", "T2_B"}))
 
-    plan = decide(asked, {"it": Voice(Undertaker())})
+    plan = decide(asked, {"it": WeightedProposer(Undertaker())})
 
     assert copies(plan) == ["/A/B/C > T2_C"]
 
@@ -215,7 +215,7 @@ def test_evacuation_goes_on_when_the_volume_is_used_up_and_does_not_copy_twice()
     """
     asked = question(picture, limits=replace(LOOSE, volume=0))
 
-    plan = decide(asked, {"it": Voice(Undertaker())})
+    plan = decide(asked, {"it": WeightedProposer(Undertaker())})
 
     assert len(copies(plan)) == 1
     assert plan.counts == {"it": {"accepted": 1, "exists": 1}}
@@ -297,7 +297,7 @@ def test_groups_hand_over_at_the_same_site_what_they_own():
         "/A/B/D > T2_A",
         "/A/B/D > T2_B",
     ]
-    plan = decide(asked, {"it": Voice(Groups(from_groups=("B",)))})
+    plan = decide(asked, {"it": WeightedProposer(Groups(from_groups=("B",)))})
     assert plan.volume == 0
     with pytest.raises(Invalid, match="no group C"):
         proposed(asked, Groups(from_groups=("C",)))

@@ -4,10 +4,10 @@ from collections import Counter
 from dataclasses import replace
 
 from dynamo.dealer.engine import decide
-from dynamo.dealer.proposer import Voice
+from dynamo.dealer.proposer import WeightedProposer
 from dynamo.dealer.proposers.requests import Requests
 from dynamo.dealer.question import Veto
-from dynamo.dealer.requests import Action, ActionState, Wanted, Wish
+from dynamo.dealer.requests import Action, ActionState, Request, RequestedItem
 from tests.dealer.drawing import LOOSE, TB, copies, question
 
 PICTURE = """
@@ -18,9 +18,9 @@ PICTURE = """
 
 
 def wish(*items, sites=("T2_B",), copies=0, group=None, **given):
-    return Wish(
+    return Request(
         given.pop("key", 1),
-        tuple(Wanted.named(item) for item in items),
+        tuple(RequestedItem.named(item) for item in items),
         sites,
         copies=copies,
         group=group,
@@ -30,7 +30,7 @@ def wish(*items, sites=("T2_B",), copies=0, group=None, **given):
 
 def judged(*wishes, picture=PICTURE, rules=None, **given):
     asked = question(picture, wishes=wishes, **given)
-    return decide(asked, {"requests": Voice(rules or Requests())})
+    return decide(asked, {"requests": WeightedProposer(rules or Requests())})
 
 
 def told(plan):
@@ -160,9 +160,9 @@ def test_names_that_mean_nothing_are_told_as_they_were_given():
 def test_a_block_may_be_named_by_its_key():
     asked = question(PICTURE)
     key = int(asked.snapshot.blocks.ids[asked.snapshot.blocks.names.index("b1")])
-    one = Wish(1, (Wanted("/A/B/C", key),), ("T2_B",))
+    one = Request(1, (RequestedItem("/A/B/C", key),), ("T2_B",))
 
-    plan = decide(replace(asked, wishes=(one,)), {"r": Voice(Requests())})
+    plan = decide(replace(asked, wishes=(one,)), {"r": WeightedProposer(Requests())})
 
     assert [len(copy.blocks) for copy in plan.each_copy()] == [1]
 
@@ -188,7 +188,7 @@ def test_what_another_request_brings_counts_for_this_one():
 
 def test_activated_requests_fail_for_what_is_gone_and_go_on_with_the_rest():
     actions = tuple(
-        Action(Wanted.named(item), site)
+        Action(RequestedItem.named(item), site)
         for item, site in (
             ("/A/B/C", "T2_A"),
             ("/A/B/C", "T2_C"),

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from dynamo.dealer.block_distribution import share_out
 from dynamo.dealer.engine import decide
-from dynamo.dealer.proposer import Voice
+from dynamo.dealer.proposer import WeightedProposer
 from dynamo.dealer.proposers.enforcer import Enforcer
 from dynamo.dealer.proposers.requests import Requests
 from dynamo.dealer.question import Limits, Veto
-from dynamo.dealer.requests import Wanted, Wish
+from dynamo.dealer.requests import Request, RequestedItem
 from dynamo.policy.placement_rules import enforcer_from
 from tests.dealer.drawing import LOOSE, TB, question
 
@@ -28,12 +28,12 @@ def production_input(n_blocks=300, quota=1000, **given):
 
 
 def wish(copies=1, sites=("T2_*",)):
-    return Wish(1, (Wanted("/A/B/C"),), sites, copies=copies, spread=True)
+    return Request(1, (RequestedItem("/A/B/C"),), sites, copies=copies, spread=True)
 
 
 def spread(asked):
     """Return the plan and how many blocks each site gets."""
-    plan = decide(asked, {"requests": Voice(Requests(max_size=0))})
+    plan = decide(asked, {"requests": WeightedProposer(Requests(max_size=0))})
     return plan, {copy.site: len(copy.blocks) for copy in plan.each_copy()}
 
 
@@ -101,7 +101,7 @@ RULES = {
         }
     },
 }
-ENFORCER = {"enforcer": Voice(Enforcer(rules=enforcer_from(RULES)))}
+ENFORCER = {"enforcer": WeightedProposer(Enforcer(rules=enforcer_from(RULES)))}
 
 
 def test_what_lies_at_a_site_that_takes_no_more_is_not_shared_out_again():
@@ -112,7 +112,7 @@ def test_what_lies_at_a_site_that_takes_no_more_is_not_shared_out_again():
     full = {"T1_SRC": 1000, "T2_A": 2, "T2_B": 1000}
     asked = question(picture, limits=LIMITS, quota=full, n_blocks=4, wishes=(wish(),))
 
-    for voices in (ENFORCER, {"requests": Voice(Requests(max_size=0))}):
+    for voices in (ENFORCER, {"requests": WeightedProposer(Requests(max_size=0))}):
         plan = decide(asked, voices)
 
         assert [(copy.site, copy.size) for copy in plan.each_copy()] == [("T2_B", 2 * TB)]
@@ -126,7 +126,7 @@ def test_nothing_is_shared_out_to_a_site_that_the_dataset_must_not_go_to():
     veto = Veto(("/A/*/*",), ("T2_A",))
     asked = question(picture, limits=LIMITS, quota=1000, n_blocks=4, wishes=(wish(),))
 
-    for voices in (ENFORCER, {"requests": Voice(Requests(max_size=0))}):
+    for voices in (ENFORCER, {"requests": WeightedProposer(Requests(max_size=0))}):
         plan = decide(replace(asked, vetoes=(veto,)), voices)
 
         assert {copy.site: len(copy.blocks) for copy in plan.each_copy()} == {"T2_B": 2, "T2_C": 2}

@@ -50,10 +50,10 @@ def described(contents: dict[str, bytes]) -> Seen:
 
 def assert_well(world: World) -> None:
     """Check that no row is stuck, no invariant broken, and that disks and rows agree."""
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         assert _stuck(work) == []
         expected = _catalogued(work)
-    assert [str(found) for found in invariants.check(world.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(world.ctx) if not found.is_warning] == []
     for site, files in expected.items():
         found = seen(world.folder / site)
         assert found == files, f"{site} differs by {found.items() ^ files.items()}"
@@ -62,7 +62,7 @@ def assert_well(world: World) -> None:
 def assert_all_ended(world: World) -> None:
     """Check besides that nothing is left to do."""
     assert_well(world)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(Request.id).where(Request.state.not_in(ENDED))) == []
         assert work.scalars(select(Transfer.id).where(Transfer.state.in_(OPEN))) == []
         assert work.scalars(select(Deletion.id)) == []

@@ -99,8 +99,8 @@ class Plant:
 
     def sweep(self) -> None:
         """Do what beat triggers: look for lost work."""
-        sweeper.sweep(self.world.use)
-        cycles.sweep(self.world.use)
+        sweeper.sweep(self.world.ctx)
+        cycles.sweep(self.world.ctx)
 
     def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
         """Sweep as beat would until something holds."""

@@ -67,7 +67,7 @@ def disks(world: World) -> dict[str, Seen]:
 
 def inventory(world: World) -> dict[str, Any]:
     """Return what the rows say of the data, without keys."""
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         return {
             "users": work.rows(select(User.name, User.used, User.n_files)),
             "quotas": work.rows(select(Quota.projected, Quota.used).order_by(Quota.site_id)),
@@ -97,7 +97,7 @@ def inventory(world: World) -> dict[str, Any]:
 
 def memory(world: World) -> dict[str, Any]:
     """Return what the rows say of the requests and of what happened."""
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         counts = (Request.kind, Request.state, Request.n_files, Request.n_done, Request.n_failed)
         return {
             "requests": work.rows(

@@ -128,7 +128,7 @@ def overfull(world: World) -> None:
     """Let both sites hold all, and one of them be too full."""
     copied(world, "T2_B")
     world.site_quota("T2_A", int(sum(map(len, FILES.values())) / 0.95))
-    policies.put(world.use, "User", schemas.PolicyBody(text=POLICY), OPERATOR)
+    policies.update(world.ctx, "User", schemas.PolicyBody(text=POLICY), OPERATOR)
 
 
 def dying(world: World) -> None:
@@ -139,7 +139,7 @@ def dying(world: World) -> None:
 
 
 def long_there(world: World, name: str, content: bytes) -> None:
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         by_hand(world.path("T2_A", name), work.now, content, days=30)
 
 
@@ -198,7 +198,7 @@ def confirm(world: World) -> Told:
 
 def forget(world: World) -> Told:
     """Let the end of a booking come, a day after anybody was told of it."""
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         told = work.now - timedelta(days=1)
         work.changed(update(Transfer).values(not_before=work.now, expires=work.now, hinted=told))
     return request(world, "injection", 1)
@@ -206,35 +206,35 @@ def forget(world: World) -> Told:
 
 def free(world: World) -> Told:
     body = schemas.CycleBody(kind="detox", partition="User")
-    return partial(cycles.show, world.use, cycles.file(world.use, body, OPERATOR))
+    return partial(cycles.get, world.ctx, cycles.file(world.ctx, body, OPERATOR))
 
 
 def scan(world: World) -> Told:
-    filed = scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
-    return partial(scans.show, world.use, filed)
+    filed = scans.file(world.ctx, schemas.ScanBody(site="T2_A"), OPERATOR)
+    return partial(scans.get, world.ctx, filed)
 
 
 def release(world: World) -> Told:
-    scans.release(world.use, 1, OPERATOR)
+    scans.release(world.ctx, 1, OPERATOR)
     return lambda: state(not world.count(Remedy))
 
 
 def expire(world: World) -> Told:
     """Let the days be over for which a file is kept."""
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.changed(update(Remedy).values(not_before=work.now))
         work.hint(Hint("remedy", (1,), "delete what was kept long enough"))
     return lambda: state(not world.count(Remedy))
 
 
 def empty(world: World) -> Told:
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.hint(Hint("evacuate", (), "empty dying sites"))
     return lambda: state(not left(world, "T2_A") and not left(world, "T2_B") and rests(world))
 
 
 def probe(world: World) -> Told:
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.hint(Hint("probe", (1,), "probe T2_A"))
     return lambda: state(world.count(Probe) == 3)
 
@@ -245,24 +245,24 @@ def state(is_done: bool) -> dict[str, str]:
 
 def left(world: World, site: str) -> int:
     """Count the blocks that still lie at a site."""
-    return int(evacuation_status.show(world.use, site)["left"]["blocks"])
+    return int(evacuation_status.get(world.ctx, site)["left"]["blocks"])
 
 
 # --- what beats ----------------------------------------------------------------------------------
 
 
 def tidy(world: World) -> None:
-    beats.once(world.use, "tidy", world.use.settings.work.sweep_seconds, scan_schedule.tidy)
+    beats.once(world.ctx, "tidy", world.ctx.settings.work.sweep_seconds, scan_schedule.tidy)
 
 
 def tend(world: World) -> None:
     """Send the probes that are due, to each site once."""
-    beats.once(world.use, "tend", world.use.settings.site.probe_minutes * 60, site_health.send)
+    beats.once(world.ctx, "tend", world.ctx.settings.site.probe_minutes * 60, site_health.send)
 
 
 def evacuate(world: World) -> None:
-    minutes = world.use.settings.site.evacuate_minutes
-    beats.once(world.use, "evacuate", minutes * 60, evacuation_runner.evacuate)
+    minutes = world.ctx.settings.site.evacuate_minutes
+    beats.once(world.ctx, "evacuate", minutes * 60, evacuation_runner.evacuate)
 
 
 # --- ends ----------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def evacuate(world: World) -> None:
 
 def rests(world: World) -> bool:
     """Tell whether nobody has anything left to do; what lies in quarantine waits for its day."""
-    with world.use.begin.snapshot() as work:  # a remedy ends and its copy begins in one moment
+    with world.ctx.begin.snapshot() as work:  # a remedy ends and its copy begins in one moment
         waits = and_(Remedy.kind == Act.REMOVE, Remedy.not_before > work.now + timedelta(days=1))
         unfinished = (
             select(Request.id).where(Request.state.not_in(ENDED)),
@@ -284,7 +284,7 @@ def once(what: str, kept: Mapping[str, bytes] = MappingProxyType({})) -> Check:
     """Check that something happened once, and that all is well but for what is kept."""
 
     def check(world: World) -> None:
-        with world.use.begin.reading() as work:
+        with world.ctx.begin.reading() as work:
             assert len(work.scalars(select(History.id).where(History.what == what))) == 1
         for name, content in kept.items():
             path = world.path("T2_A", name)
@@ -297,14 +297,14 @@ def once(what: str, kept: Mapping[str, bytes] = MappingProxyType({})) -> Check:
 
 def dark_probe(world: World) -> None:
     """Check that one probe was left, where a scan takes it for dark."""
-    [left] = world.path("T2_A", f"{world.use.settings.user.namespace}/{FOLDER}").iterdir()
+    [left] = world.path("T2_A", f"{world.ctx.settings.user.namespace}/{FOLDER}").iterdir()
     left.unlink()
     assert_all_ended(world)
 
 
 def each_left_once(world: World) -> None:
     """Check that the files of both dying sites were deleted, none of them twice."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         gone = select(func.sum(Request.n_done)).where(Request.kind == RequestKind.DELETION)
         assert work.scalar(gone) == 2 * len(FILES)
     assert_all_ended(world)

@@ -30,7 +30,7 @@ def web(plant: Plant) -> Web:
     """Return the API of a plant."""
     app = quick_app()
     app.conf.broker_url = plant.broker.url
-    return Web(create_app(plant.world.use, Depths(app)), plant.world, None)  # type: ignore[arg-type]
+    return Web(create_app(plant.world.ctx, Depths(app)), plant.world, None)  # type: ignore[arg-type]
 
 
 def test_a_frozen_broker_costs_a_call_little_time(small_plant: Plant):
@@ -78,7 +78,7 @@ def test_work_whose_messages_were_wiped_is_done(small_plant: Plant):
 @contextmanager
 def recording_waits(world: World) -> Iterator[None]:
     """Hold the open blocks, so that whoever brought a file waits until it may say so."""
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.rows(select(Block.id).with_for_update())
         yield
 

@@ -39,7 +39,7 @@ def test_pools_whose_clocks_are_two_hours_apart_do_everything_once_and_date_it_r
     small_plant: Plant,
 ):
     world = small_plant.world
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         began = work.now
     for seconds in (3600, -3600):
         small_plant.start_skewed(seconds)
@@ -49,7 +49,7 @@ def test_pools_whose_clocks_are_two_hours_apart_do_everything_once_and_date_it_r
     small_plant.until_done(*requests)
 
     assert all(worker.process.poll() is None for worker in small_plant.workers)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         arrived = select(func.sum(History.n_files)).where(History.what == "arrived")
         assert work.scalar(arrived) == 2 * 120
         first, last = work.row(select(func.min(History.at), func.max(History.at)))
@@ -74,7 +74,7 @@ def test_two_beats_do_not_double_what_they_find(small_plant: Plant):
     quickly(lambda: all(small_plant.state(*request) == "done" for request in requests), 60)
 
     assert all(beat.process.poll() is None for beat in beats)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         wanted = select(func.sum(History.n_files)).where(History.what == "arrived")
         assert work.scalar(wanted) == 2 * 60, "each file came once, and once to the second place"
     assert seen(world.folder / "T2_C") == described(contents("T2_A", 30) | contents("T2_B", 30))
@@ -87,8 +87,8 @@ def test_of_beats_that_say_the_same_at_once_one_has_an_effect(
     world = build(inventory, tmp_path, [])
     done: list[object] = []
 
-    assert sorted(race([lambda: sweeper.sweep(world.use)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
-    assert sorted(race([lambda: cycles.due(world.use)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
-    race([lambda: periodic.once(world.use, "check", 900, done.append)] * 6)
+    assert sorted(race([lambda: sweeper.sweep(world.ctx)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
+    assert sorted(race([lambda: cycles.due(world.ctx)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
+    race([lambda: periodic.once(world.ctx, "check", 900, done.append)] * 6)
 
     assert len(done) == 1

@@ -30,7 +30,7 @@ Protect
 
 
 def count(made: Plant, table: type) -> int:
-    with made.world.use.begin.reading() as work:
+    with made.world.ctx.begin.reading() as work:
         return int(work.scalar(select(func.count()).select_from(table)))
 
 
@@ -50,36 +50,36 @@ def test_killed_workers_cost_a_cycle_nothing(made: Plant):
     made.until_done(("injection", injected), ("closure", closed))
     made.until_done(("copy", world.copy("T2_B", consolidate=False)))
     everything = seen(world.folder / "T2_A")
-    policies.put(world.use, "User", schemas.PolicyBody(text=TEXT), OPERATOR)
+    policies.update(world.ctx, "User", schemas.PolicyBody(text=TEXT), OPERATOR)
     body = schemas.CycleBody(kind="detox", partition="User")
 
     # the second half of the plan waits for a lock of ours, and there its worker dies
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         replicas.lock_blocks(work, [work.scalar(select(func.max(Block.id)))])
-        first = cycles.file(world.use, body, OPERATOR)
+        first = cycles.file(world.ctx, body, OPERATOR)
         quickly(lambda: count(made, Deletion) > 0)
         pool.kill()
     some = count(made, Deletion)
     assert 0 < some < FILES
     made.start("inject", "copy", "close", "policy")
-    made.until(lambda: cycles.show(world.use, first)["state"] == "failed")
-    assert cycles.show(world.use, first)["reason"] == "worker-lost"
+    made.until(lambda: cycles.get(world.ctx, first)["state"] == "failed")
+    assert cycles.get(world.ctx, first)["reason"] == "worker-lost"
 
-    second = cycles.file(world.use, body, OPERATOR)
-    made.until(lambda: cycles.show(world.use, second)["state"] == "done")
-    assert cycles.show(world.use, second)["summary"]["condemned"]["blocks"] == FILES - some
+    second = cycles.file(world.ctx, body, OPERATOR)
+    made.until(lambda: cycles.get(world.ctx, second)["state"] == "done")
+    assert cycles.get(world.ctx, second)["summary"]["condemned"]["blocks"] == FILES - some
 
     deleter = made.start("delete")
     quickly(lambda: how_many(world.folder / "T2_A") < FILES)
     deleter.kill()
     made.start("delete")
-    requests = [cycles.show(world.use, one)["request"] for one in (first, second)]
+    requests = [cycles.get(world.ctx, one)["request"] for one in (first, second)]
     made.until_done(*(("deletion", one) for one in requests))
 
     assert seen(world.folder / "T2_A") == {}
     assert seen(world.folder / "T2_B") == everything
     assert len(everything) == FILES
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         why = work.scalars(
             select(History.why).where(History.what == "condemned", History.dataset == DATASET)
         )

@@ -67,7 +67,7 @@ def test_messages_that_come_more_than_once_and_in_any_order_change_nothing(
     def work() -> None:
         for _ in range(20):
             for hint in shuffled(world, draw):
-                TASKS[hint.task](world.use, hint.ids)
+                TASKS[hint.task](world.ctx, hint.ids)
             if not world.published:
                 return
 
@@ -82,11 +82,11 @@ def test_two_pools_that_get_the_same_messages_at_once_do_the_work_once(
     def work() -> None:
         while world.published:
             batch, world.published[:] = list(world.published), []
-            race([(lambda h=hint: TASKS[h.task](world.use, h.ids)) for hint in batch * 3])
+            race([(lambda h=hint: TASKS[h.task](world.ctx, h.ids)) for hint in batch * 3])
 
     told(world, work)
 
-    with world.use.begin.reading() as work_:
+    with world.ctx.begin.reading() as work_:
         arrived = work_.scalars(select(History.n_files).where(History.what == "arrived"))
     assert sum(arrived) == 9 + 9 + 9
 
@@ -119,7 +119,7 @@ def check_twenty(world: World, clock: Clock) -> None:
 def test_eight_equal_calls_at_once_register_files_once(world: World, clock: Clock):
     wanted = twenty(world)
 
-    results = race([lambda: injection_submission.file(world.use, wanted, ALICE)] * 8)
+    results = race([lambda: injection_submission.file(world.ctx, wanted, ALICE)] * 8)
 
     assert refusals(results) == []
     assert len(set(results)) == 8  # each caller has a request of its own
@@ -131,7 +131,7 @@ def test_eight_equal_calls_at_once_register_files_once(world: World, clock: Cloc
 def test_eight_equal_calls_with_one_key_are_one_request(world: World, clock: Clock):
     wanted, key = twenty(world), Key.of("job-17", "POST /v1/injections", b"body")
 
-    results = race([lambda: injection_submission.file(world.use, wanted, ALICE, key)] * 8)
+    results = race([lambda: injection_submission.file(world.ctx, wanted, ALICE, key)] * 8)
 
     assert refusals(results) == []
     assert len(set(results)) == 1
@@ -148,7 +148,7 @@ def test_closures_copies_and_deletions_with_one_key_are_one_request_each(world: 
         (deletions_submission.file, schemas.Deletion(dataset=DATASET)),
     ):
         before, key = world.count(Request), Key.of(type(wanted).__name__, "POST", b"body")
-        results = race([partial(file, world.use, wanted, ALICE, key)] * 6)
+        results = race([partial(file, world.ctx, wanted, ALICE, key)] * 6)
         assert refusals(results) == []
         assert len(set(results)) == 1
         assert world.count(Request) == before + 1

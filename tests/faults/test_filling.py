@@ -57,7 +57,7 @@ def closer(world: World) -> Callable[[], int]:
         closed = 0
         while closed < CLOSINGS and world.count(File) < INJECTORS * EACH:
             for still in open_blocks(world)[:1]:
-                closures.close_block(world.use, still)
+                closures.close_block(world.ctx, still)
                 closed += 1
         return closed
 
@@ -66,7 +66,7 @@ def closer(world: World) -> Callable[[], int]:
 
 def open_blocks(world: World) -> list[int]:
     """Return the open blocks that hold files."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return work.scalars(select(Block.id).where(Block.closed.is_(False), Block.n_files > 0))
 
 
@@ -96,7 +96,7 @@ def test_fifty_injectors_and_a_closer_fill_blocks_exactly(world: World):
     assert max(sizes) <= MOST
     assert sum(not closed for _, closed in world.blocks()) <= 1
     assert files // MOST <= len(sizes) <= files // MOST + CLOSINGS + 1
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         counted = work.rows(
             select(Block.n_files, func.count(File.id))
             .join(File, File.block_id == Block.id)

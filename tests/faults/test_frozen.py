@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def memory(plant: Plant) -> int:
     """Count what is written in the history."""
-    with plant.world.use.begin.reading() as work:
+    with plant.world.ctx.begin.reading() as work:
         return int(work.scalar(select(func.count()).select_from(History)))
 
 
@@ -40,7 +40,7 @@ def freeze_in_between(plant: Plant, worker: Worker) -> None:
 
 def locked(plant: Plant, table: type[Request | Block | Deletion]) -> int:
     """Count the rows that somebody has locked."""
-    with plant.world.use.begin() as work:
+    with plant.world.ctx.begin() as work:
         everything = select(table.id)
         return len(work.scalars(everything)) - len(work.scalars(work.skip_locked(everything)))
 
@@ -117,7 +117,7 @@ def test_who_is_frozen_in_mid_transaction_loses_his_locks_and_runs_it_again(
     engine.dispose()
 
     assert bounds == [60, 60]
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert [tuple(row) for row in work.rows(select(Site.status, Site.kind))] == [
             ("morgue", "tape")
         ]

@@ -33,7 +33,7 @@ def temporaries(plant: Plant, site: str) -> list[Path]:
 
 def times(plant: Plant, what: str) -> list[int]:
     """Return how many files each event of a kind concerned."""
-    with plant.world.use.begin.reading() as work:
+    with plant.world.ctx.begin.reading() as work:
         return work.scalars(
             select(History.n_files).where(History.what == what).order_by(History.id)
         )

@@ -57,7 +57,7 @@ def spread(world: World, *sites: str, blocks: int = BLOCKS) -> dict[str, bytes]:
 
 def valid_copies(world: World) -> list[int]:
     """Count the good copies of each block."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         counted = (
             select(func.count(BlockReplica.id))
             .select_from(Block)
@@ -87,7 +87,7 @@ def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runners], list[
 
 def condemner(world: World, request: int) -> Callable[[], None]:
     """Return the deletion pool that carries out a request."""
-    return lambda: condemnation.condemn(world.use, [request])
+    return lambda: condemnation.run(world.ctx, [request])
 
 
 def settle(world: World, ended: Callable[[], bool], seconds: float = 60) -> None:
@@ -96,7 +96,7 @@ def settle(world: World, ended: Callable[[], bool], seconds: float = 60) -> None
     while not ended():
         assert time.monotonic() < end, "it did not come true"
         world.work(10_000)
-        sweeper.sweep(world.use)
+        sweeper.sweep(world.ctx)
         time.sleep(0.02)
 
 
@@ -123,7 +123,7 @@ def test_five_deleters_leave_one_copy_of_each_block(
     results = in_small_steps(
         [
             *(condemner(world, request) for request in by_site),
-            lambda: planner.plan(world.use, [gathering]),
+            lambda: planner.plan(world.ctx, [gathering]),
         ]
     )
 
@@ -147,7 +147,7 @@ def test_what_is_read_stays_while_copies_are_planned_and_deletions_race(
     in_small_steps(
         [
             *(condemner(world, request) for request in deletions),
-            *(lambda request=request: planner.plan(world.use, [request]) for request in copies),
+            *(lambda request=request: planner.plan(world.ctx, [request]) for request in copies),
         ]
     )
 
@@ -189,7 +189,7 @@ def test_the_source_of_a_copy_that_fails_stays_between_its_tries(world: World):
 
 def tries(world: World) -> int:
     """Return how often the copy that was tried least was tried."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return int(
             work.scalar(select(func.min(Transfer.attempts)).where(Transfer.kind == "copy")) or 0
         )
@@ -197,7 +197,7 @@ def tries(world: World) -> int:
 
 def sources(world: World) -> dict[str, set[str]]:
     """Return the names of the files that open copies read, by site."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         found: dict[str, set[str]] = {}
         for site, name in work.rows(
             select(Site.name, File.lfn)
@@ -213,7 +213,7 @@ def sources(world: World) -> dict[str, set[str]]:
 
 def unpinned(world: World) -> list[int]:
     """Return open copies whose source is not a pinned, valid, complete replica."""
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         good = (
             BlockReplica.state == ReplicaState.VALID,
             BlockReplica.complete.is_(True),

@@ -39,12 +39,12 @@ def quick(_mariadb: Engine, broker: Broker, tmp_path: Path) -> Iterator[Plant]:
 
 
 def status(plant_: Plant, site: str) -> str:
-    with plant_.world.use.begin.reading() as work:
+    with plant_.world.ctx.begin.reading() as work:
         return str(work.scalar(select(Site.status).where(Site.name == site)))
 
 
 def put(plant_: Plant, site: str, **values: Any) -> None:
-    sites.put(plant_.world.use, site, schemas.SiteBody(**values), OPERATOR)
+    sites.update(plant_.world.ctx, site, schemas.SiteBody(**values), OPERATOR)
 
 
 def named(plant_: Plant, site: str, first: int, last: int) -> int:
@@ -54,7 +54,7 @@ def named(plant_: Plant, site: str, first: int, last: int) -> int:
 
 
 def copied(plant_: Plant, dataset: str, site: str) -> int:
-    return copies_submission.file(plant_.world.use, schemas.Copy(dataset=dataset, site=site), ALICE)
+    return copies_submission.file(plant_.world.ctx, schemas.Copy(dataset=dataset, site=site), ALICE)
 
 
 @pytest.mark.slow
@@ -73,9 +73,9 @@ def test_a_popular_dataset_spreads_one_that_grows_is_followed_and_a_copy_stops(
     quick.until_done(*(("injection", one) for one in many), seconds=150)
     quick.until_done(*(("closure", world.close(name)) for name in (popular, unwanted)))
 
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         waits = schemas.DemandReport(dataset=popular, jobs=9, since=work.now)
-    demands.report(world.use, (waits,), OPERATOR)
+    demands.report(world.ctx, (waits,), OPERATOR)
     quick.until(lambda: {named(quick, site, 0, 10) for site in ("T2_B", "T2_C")} == {10})
 
     follows = copied(quick, growing, "T2_B")
@@ -88,13 +88,13 @@ def test_a_popular_dataset_spreads_one_that_grows_is_followed_and_a_copy_stops(
     put(quick, "T2_C", max_streams=1)
     stops = copied(quick, unwanted, "T2_C")
     quick.until(lambda: named(quick, "T2_C", 100, 700))
-    cancellation.cancel(world.use, RequestKind.COPY, stops, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.COPY, stops, ALICE)
     quick.until(lambda: not world.count(Transfer, Transfer.request_id == stops))
     quick.until(lambda: not world.count(Deletion))
     assert quick.state("copy", stops) == "cancelled"
     assert 0 < named(quick, "T2_C", 100, 700) < 600
     quick.until(lambda: named(quick, "T2_C", 100, 700) % 5 == 0)  # whole blocks stay, parts leave
-    assert [str(found) for found in invariants.check(world.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(world.ctx) if not found.is_warning] == []
 
 
 @pytest.mark.slow
@@ -116,15 +116,15 @@ def test_a_site_dies_while_another_is_ill_and_nobody_has_to_help(quick: Plant) -
 
     def gone() -> bool:
         nonlocal most
-        with world.use.begin.reading() as work:
+        with world.ctx.begin.reading() as work:
             into_b = (Site.name == "T2_B", Stream.until > work.now)
             counted = select(func.count()).select_from(Stream).join(Site, Site.id == Stream.site_id)
             most = max(most, work.scalar(counted.where(*into_b)) or 0)
-        told = evacuation_status.show(world.use, "T2_A")
+        told = evacuation_status.get(world.ctx, "T2_A")
         return told["left"]["files"] == 5 and told["stuck"]["files"] == 2
 
     quick.until(gone, seconds=90)
-    told = evacuation_status.show(world.use, "T2_A")
+    told = evacuation_status.get(world.ctx, "T2_A")
     assert sorted(one["lfn"] for one in told["problems"]) == bad
     assert all(one["reason"] == "no-source" for one in told["problems"])
     assert named(quick, "T2_B", 0, 60) == 58, "probes may lie beside them"
@@ -132,4 +132,4 @@ def test_a_site_dies_while_another_is_ill_and_nobody_has_to_help(quick: Plant) -
 
     mend_site(world, "T2_C")
     quick.until(lambda: status(quick, "T2_C") == "ready")
-    assert [str(found) for found in invariants.check(world.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(world.ctx) if not found.is_warning] == []

@@ -103,8 +103,8 @@ class Stage:
 
     def sweep(self) -> None:
         """Find what is lost, as beat does every half minute."""
-        if sweeper.sweep(self.world.use):
-            cycles.sweep(self.world.use)
+        if sweeper.sweep(self.world.ctx):
+            cycles.sweep(self.world.ctx)
 
 
 @pytest.fixture(scope="module")
@@ -283,13 +283,13 @@ def test_work_that_kills_three_pools_is_held_and_the_next_goes_on(fragile_stage:
 
 def losses(world: World) -> set[int]:
     """Return how many workers the transfers have cost."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return set(work.scalars(select(Transfer.lost)))
 
 
 def claimed(world: World) -> int:
     """Count the transfers that somebody has taken, dead or alive."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         taken = select(func.count()).where(Transfer.state == State.ACTIVE)
         return int(work.scalar(taken) or 0)
 
@@ -310,5 +310,5 @@ def repeated(stage: Stage, story: Story, look: Callable[[], None]) -> Told:
 
 def events(world: World, what: str) -> int:
     """Count the files that an event concerned."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return int(work.scalar(select(func.sum(History.n_files)).where(History.what == what)) or 0)

@@ -31,7 +31,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
 
 def die(world: World, clock: Clock, table: Operation) -> None:
     """Let a worker claim everything and fall silent; nobody else has time before beat looks."""
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         due = work.scalars(select(table.id))
         assert claims.claim(work, table, due, Holder("dying", 30))
     clock.forward(minutes=2)
@@ -40,13 +40,13 @@ def die(world: World, clock: Clock, table: Operation) -> None:
 
 def sweep_alone(world: World) -> None:
     """Sweep, and lose what it announces."""
-    assert sweeper.sweep(world.use)
+    assert sweeper.sweep(world.ctx)
     world.published.clear()
 
 
 def state(world: World, table: Operation) -> tuple[str, str | None, int]:
     """Return state, reason and lost workers of the only row."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         row = work.row(select(table.state, table.reason, table.lost))
     return (row.state, row.reason, row.lost)
 
@@ -102,7 +102,7 @@ def test_a_file_that_kills_its_workers_does_not_take_along_those_of_its_batch(
             with suppress(Died):
                 world.work()
         clock.forward(minutes=2)
-        sweeper.sweep(world.use)
+        sweeper.sweep(world.ctx)
 
     [problem] = world.problems("injection", request)
     assert (problem["lfn"], problem["reason"]) == (lfn("5.root"), "worker-lost")
@@ -114,7 +114,7 @@ def test_deletions_that_a_worker_died_over_are_done_one_by_one(world: World, clo
     world.inject("T2_A", [world.pulled("T2_A", f"{n}.root", CONTENT) for n in range(10)])
     request = condemned(world)
     die(world, clock, Deletion)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         due = work.scalars(select(Deletion.id))
         assert list(claims.claim(work, Deletion, due, Holder("another", 30))) == due[:1]
     clock.forward(minutes=2)

@@ -40,7 +40,7 @@ def test_nine_good_sites_are_served_while_the_tenth_is_still_waited_for(patient_
         world.site(name)
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
         url = f"root://127.0.0.1:{server.getsockname()[1]}//data"
-        with world.use.begin() as work:
+        with world.ctx.begin() as work:
             work.changed(update(Site).where(Site.name == SILENT).values(url=url))
         patient_plant.start()
         waiting = [world.many(SILENT, 200, start=start) for start in (0, 200)]
@@ -61,7 +61,7 @@ def test_nine_good_sites_are_served_while_the_tenth_is_still_waited_for(patient_
 
 def transfers(plant: Plant) -> Counter[tuple[str, str | None]]:
     """Count how the transfers to the silent site stand."""
-    with plant.world.use.begin.reading() as work:
+    with plant.world.ctx.begin.reading() as work:
         silent = select(Transfer.state, Transfer.reason).join(Site, Site.id == Transfer.site_id)
         rows = work.rows(silent.where(Site.name == SILENT))
         return Counter((row.state, row.reason) for row in rows)

@@ -153,7 +153,7 @@ def test_a_bad_copy_is_not_read_again_and_the_good_one_stays(world: World, clock
     tried_out(world, clock)
 
     assert world.request("copy", request)["state"] == "done"
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.rows(select(Incident.site, Incident.kind)) == [("T2_A", kind)]
     assert seen(world.folder / "T2_B") == seen(world.folder / "T2_C") == described({OUT: GOOD})
 

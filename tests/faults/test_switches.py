@@ -33,7 +33,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
 
 
 def put(world: World, name: str, *, stopped: bool) -> None:
-    switches.put(world.use, name, schemas.SwitchBody(stopped=stopped, why="drill"), OPERATOR)
+    switches.update(world.ctx, name, schemas.SwitchBody(stopped=stopped, why="drill"), OPERATOR)
 
 
 @pytest.mark.parametrize("switch", ["deletions", "site:T2_A"])
@@ -61,7 +61,7 @@ def test_after_the_switch_each_worker_deletes_at_most_the_file_it_has_in_hand(
     world.published.clear()
     shares = [due[n::WORKERS] for n in range(WORKERS)]
 
-    results = race([lambda ids=ids: reaper.remove(world.use, ids) for ids in shares])
+    results = race([lambda ids=ids: reaper.run(world.ctx, ids) for ids in shares])
 
     assert refusals(results) == []
     assert gone[0] <= stopped_at[0] + WORKERS < FILES

@@ -18,4 +18,4 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[
     for name in ("T2_A", "T2_B", "T2_C"):
         small.site(name)
     yield small
-    assert [str(found) for found in invariants.check(small.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(small.ctx) if not found.is_warning] == []

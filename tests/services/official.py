@@ -45,4 +45,4 @@ def dataset(*blocks: dict[str, Any], name: str = RAW, **more: Any) -> dict[str, 
 def register(world: World, *datasets: dict[str, Any], by: Caller = PROD) -> dict[str, Any]:
     """State official data."""
     wanted = msgspec.convert(datasets, tuple[schemas.OfficialDataset, ...])
-    return registration.register(world.use, wanted, by)
+    return registration.register(world.ctx, wanted, by)

@@ -13,12 +13,12 @@ from dynamo.inventory.globs import Glob
 from dynamo.services.catalogue import files
 from dynamo.services.catalogue.files import FileFilter
 from dynamo.services.consistency import scans
-from dynamo.services.pagination import Place
+from dynamo.services.pagination import PageRequest
 from tests.conftest import Clock
 from tests.services.world import OPERATOR, World, lfn
 
 DARK = "/store/user/dynamo/bob/dark.root"
-ALL = Place(None, 1000)
+ALL = PageRequest(None, 1000)
 
 
 def by_hand(path: Path, now: datetime, content: bytes | None = None, days: float = 4) -> Path:
@@ -49,9 +49,9 @@ def content(name: str) -> bytes:
 
 def scan(world: World, site: str = "T2_A", *, dry_run: bool = False) -> dict[str, Any]:
     """Compare a site with the catalogue, and do what is due."""
-    scan_id = scans.file(world.use, schemas.ScanBody(site=site, dry_run=dry_run), OPERATOR)
+    scan_id = scans.file(world.ctx, schemas.ScanBody(site=site, dry_run=dry_run), OPERATOR)
     world.work()
-    return scans.show(world.use, scan_id)
+    return scans.get(world.ctx, scan_id)
 
 
 def twice(world: World, clock: Clock, site: str = "T2_A") -> dict[str, Any]:
@@ -63,7 +63,7 @@ def twice(world: World, clock: Clock, site: str = "T2_A") -> dict[str, Any]:
 
 def long_ago(world: World) -> None:
     """Let all that was seen have been seen first half a day ago, where no clock can be moved."""
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         for row in work.rows(select(Sighting.id, Sighting.first)):
             earlier = row.first - timedelta(hours=13)
             one = Sighting.__table__.update().where(Sighting.id == row.id)
@@ -72,5 +72,5 @@ def long_ago(world: World) -> None:
 
 def where(world: World, name: str) -> dict[str, str]:
     """Return how a file is at each site."""
-    found = files.some(world.use, FileFilter(lfn=Glob.parse(name)), ALL).items[0]
+    found = files.list_page(world.ctx, FileFilter(lfn=Glob.parse(name)), ALL).items[0]
     return {replica["site"]: replica["state"] for replica in found["replicas"]}

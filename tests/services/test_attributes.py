@@ -35,7 +35,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> World:
         small.close(dataset)
         small.work()
         copies_submission.file(
-            small.use, schemas.Copy(dataset=dataset, site="T2_B", consolidate=False), ALICE
+            small.ctx, schemas.Copy(dataset=dataset, site="T2_B", consolidate=False), ALICE
         )
         small.work()
     return small
@@ -58,7 +58,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def enforce(world: World) -> list[str]:
     """Put the policy of the page in force; return what it is warned of."""
-    put = policies.put(world.use, "User", schemas.PolicyBody(text=example("policy")), OPERATOR)
+    put = policies.update(world.ctx, "User", schemas.PolicyBody(text=example("policy")), OPERATOR)
     return [str(warning) for warning in put["warnings"]]
 
 

@@ -30,7 +30,7 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.maintenance import invariants
 from dynamo.settings import Block as BlockSettings
 from dynamo.settings import Settings
@@ -181,11 +181,11 @@ def replica(
 
 
 @pytest.fixture
-def use(begin: UnitOfWork, tmp_path: Path) -> Tools:
+def ctx(begin: UnitOfWork, tmp_path: Path) -> Context:
     settings = Settings(data=tmp_path, block=BlockSettings(max_files=2, max_bytes=10_000))
     with begin() as work:
         sound(work)
-    return Tools(begin, settings, Storages(settings.injection.area))
+    return Context(begin, settings, Storages(settings.injection.area))
 
 
 # --- what may go wrong ------------------------------------------------------------
@@ -294,21 +294,21 @@ DRIFTS = [
 CASES = [(name, number) for name, plants in PLANTS.items() for number in range(len(plants))]
 
 
-def plant(use: Tools, name: str, number: int = 0) -> None:
-    with use.begin() as work:
+def plant(ctx: Context, name: str, number: int = 0) -> None:
+    with ctx.begin() as work:
         PLANTS[name][number](work)
 
 
 # --- checking ------------------------------------------------------------
 
 
-def test_a_sound_inventory_reports_nothing(use: Tools):
-    assert invariants.check(use) == []
+def test_a_sound_inventory_reports_nothing(ctx: Context):
+    assert invariants.check(ctx) == []
 
 
 def test_an_empty_inventory_reports_nothing(begin: UnitOfWork, tmp_path: Path):
     settings = Settings(data=tmp_path)
-    assert invariants.check(Tools(begin, settings, Storages(settings.injection.area))) == []
+    assert invariants.check(Context(begin, settings, Storages(settings.injection.area))) == []
 
 
 def test_every_invariant_has_a_planted_violation():
@@ -317,36 +317,36 @@ def test_every_invariant_has_a_planted_violation():
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)
-def test_a_planted_violation_is_reported_and_nothing_else(use: Tools, name: str, number: int):
-    plant(use, name, number)
-    assert {violation.name for violation in invariants.check(use)} == {name}
+def test_a_planted_violation_is_reported_and_nothing_else(ctx: Context, name: str, number: int):
+    plant(ctx, name, number)
+    assert {violation.name for violation in invariants.check(ctx)} == {name}
 
 
-def test_only_shares_and_promises_are_warnings(use: Tools):
+def test_only_shares_and_promises_are_warnings(ctx: Context):
     warnings = {invariant.name for invariant in INVARIANTS if invariant.severity == "warning"}
     assert warnings == {"quota-promised", "unique-share-noticed", "unique-share-alarm"}
 
 
-def test_a_violation_names_the_row_and_what_it_should_be(use: Tools):
-    plant(use, "user-sums")
-    (violation,) = invariants.check(use)
+def test_a_violation_names_the_row_and_what_it_should_be(ctx: Context):
+    plant(ctx, "user-sums")
+    (violation,) = invariants.check(ctx)
     assert "name alice" in violation.subject
     assert "used 329, used_should_be 330" in violation.subject
     assert str(violation).startswith("user-sums: ")
 
 
-def test_what_waits_for_a_person_is_no_violation(use: Tools):
-    with use.begin() as work:
+def test_what_waits_for_a_person_is_no_violation(ctx: Context):
+    with ctx.begin() as work:
         put(Transfer, COPIED, state="held", reason="needs-decision", not_before=None)(work)
-    assert invariants.check(use) == []
+    assert invariants.check(ctx) == []
 
 
-def test_an_unlimited_quota_or_user_promises_nothing_that_can_be_counted(use: Tools):
-    with use.begin() as work:
+def test_an_unlimited_quota_or_user_promises_nothing_that_can_be_counted(ctx: Context):
+    with ctx.begin() as work:
         put(User, ALICE, max_bytes=None)(work)
         quota(A, max_bytes=0)(work)
         quota(B, max_bytes=None)(work)
-    found = {violation.name for violation in invariants.check(use)}
+    found = {violation.name for violation in invariants.check(ctx)}
     assert found <= {"unique-share-alarm"}  # site A alone has no room for what lies there
 
 
@@ -354,10 +354,10 @@ def test_an_unlimited_quota_or_user_promises_nothing_that_can_be_counted(use: To
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_a_drift_stops_deletions_and_is_in_the_history(use: Tools, name: str):
-    plant(use, name)
-    assert [violation.name for violation in invariants.run_check(use)] == [name]
-    with use.begin.reading() as work:
+def test_a_drift_stops_deletions_and_is_in_the_history(ctx: Context, name: str):
+    plant(ctx, name)
+    assert [violation.name for violation in invariants.run_check(ctx)] == [name]
+    with ctx.begin.reading() as work:
         switch = work.row(select(Switch.stopped, Switch.who, Switch.why))
         what = work.scalars(select(History.what))
     assert switch.stopped
@@ -366,61 +366,61 @@ def test_a_drift_stops_deletions_and_is_in_the_history(use: Tools, name: str):
     assert what == ["switch-stopped"]
 
 
-def test_other_violations_stop_nothing(use: Tools):
-    plant(use, "late-files")
-    assert invariants.run_check(use)
-    with use.begin.reading() as work:
+def test_other_violations_stop_nothing(ctx: Context):
+    plant(ctx, "late-files")
+    assert invariants.run_check(ctx)
+    with ctx.begin.reading() as work:
         assert switches.stopped(work, switches.DELETIONS) == []
 
 
-def test_a_switch_that_was_set_back_is_set_again_and_one_that_is_set_stays(use: Tools):
+def test_a_switch_that_was_set_back_is_set_again_and_one_that_is_set_stays(ctx: Context):
     row = {"name": "deletions", "who": "bob", "why": "maintenance"}
-    with use.begin() as work:
+    with ctx.begin() as work:
         work.insert(Switch, [{**row, "stopped": False, "at": work.now}])
-    plant(use, "user-sums")
-    invariants.run_check(use)
-    with use.begin() as work:
+    plant(ctx, "user-sums")
+    invariants.run_check(ctx)
+    with ctx.begin() as work:
         assert switches.stopped(work, switches.DELETIONS)
         work.changed(update(Switch).values(who="bob", why="maintenance"))
-    invariants.run_check(use)
-    with use.begin.reading() as work:
+    invariants.run_check(ctx)
+    with ctx.begin.reading() as work:
         assert work.scalar(select(Switch.who)) == "bob"
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_a_recount_reports_drift_alone_and_changes_nothing(use: Tools, name: str):
-    plant(use, name)
-    plant(use, "late-files")
-    assert [violation.name for violation in invariants.recount(use)] == [name]
-    assert [violation.name for violation in invariants.recount(use)] == [name]
+def test_a_recount_reports_drift_alone_and_changes_nothing(ctx: Context, name: str):
+    plant(ctx, name)
+    plant(ctx, "late-files")
+    assert [violation.name for violation in invariants.recount(ctx)] == [name]
+    assert [violation.name for violation in invariants.recount(ctx)] == [name]
 
 
 @pytest.mark.parametrize(("name", "number"), [case for case in CASES if case[0] in DRIFTS])
-def test_a_repair_sets_sums_right_and_nothing_else(use: Tools, name: str, number: int):
-    plant(use, name, number)
-    assert invariants.repair(use) == 1
-    assert invariants.check(use) == []
-    assert invariants.repair(use) == 0
+def test_a_repair_sets_sums_right_and_nothing_else(ctx: Context, name: str, number: int):
+    plant(ctx, name, number)
+    assert invariants.repair(ctx) == 1
+    assert invariants.check(ctx) == []
+    assert invariants.repair(ctx) == 0
 
 
-def test_a_repair_starts_at_the_bottom(use: Tools):
+def test_a_repair_starts_at_the_bottom(ctx: Context):
     rows = ((Block, FULL), (Dataset, HIGGS), (User, ALICE), (BlockReplica, FULL_A))
-    with use.begin() as work:
+    with ctx.begin() as work:
         for number, (table, key) in enumerate(rows):
             put(table, key, n_files=90 + number)(work)
         quota(A, projected=1, used=2)(work)
-    assert len(invariants.recount(use)) == 6
-    invariants.repair(use)
-    assert invariants.check(use) == []
+    assert len(invariants.recount(ctx)) == 6
+    invariants.repair(ctx)
+    assert invariants.check(ctx) == []
 
 
 # --- the snapshot ------------------------------------------------------------
 
 
 @contextmanager
-def changing(use: Tools) -> Iterator[Work]:
+def changing(ctx: Context) -> Iterator[Work]:
     """A unit of work that has changed a block and not yet what counts it."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         put(Block, FILLING, bytes=31)(work)
         put(File, 4, size=21)(work)
         yield work
@@ -429,7 +429,7 @@ def changing(use: Tools) -> Iterator[Work]:
         quota(A, projected=381)(work)
 
 
-def test_what_is_half_done_by_others_is_not_seen(use: Tools):
-    with changing(use):
-        assert invariants.check(use) == []
-    assert invariants.check(use) == []
+def test_what_is_half_done_by_others_is_not_seen(ctx: Context):
+    with changing(ctx):
+        assert invariants.check(ctx) == []
+    assert invariants.check(ctx) == []

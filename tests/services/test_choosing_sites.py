@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import select
 
 from dynamo.db.cycles import cycles
-from dynamo.db.cycles.cycles import Filed, Held
+from dynamo.db.cycles.cycles import HeldCycle, NewCycle
 from dynamo.db.tables import Partition, Request, Transfer
 from dynamo.services.copies import request as copy_requests
 from dynamo.services.copies.request import Choice
 from dynamo.services.dealer import cycle as dealer_cycle
-from dynamo.services.dealer.orders import Wanting
+from dynamo.services.dealer.orders import RequestIndex
 from dynamo.services.leases import CycleLost
 from dynamo.services.replication import scheduler
 from tests.services.world import World
@@ -31,22 +31,22 @@ def request_id(world: World) -> int:
 
 def chosen(world: World, request_id: int) -> object:
     """Return the sites that were chosen, if any."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return work.scalar(select(Request.body).where(Request.id == request_id)).get("chosen")
 
 
-def cycle(world: World) -> Held:
+def cycle(world: World) -> HeldCycle:
     """Let somebody begin a cycle of the Dealer."""
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         partition = work.scalar(select(Partition.id).where(Partition.name == "User"))
-        key = cycles.file(work, Filed("dealer", partition, "test", None))
+        key = cycles.file(work, NewCycle("dealer", partition, "test", None))
         held = cycles.claim(work, key, "test", {"dealer": timedelta(minutes=5)})
     assert held is not None
     return held
 
 
 def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None:
-    wish = copy_requests.read(world.use, request_id)
+    wish = copy_requests.read(world.ctx, request_id)
     assert wish is not None
     together = Barrier(2)
     lost: dict[str, set[int]] = {}
@@ -54,7 +54,7 @@ def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None
     def choose(site: str) -> None:
         together.wait()
         choice = {request_id: Choice(wish, frozenset({site}))}
-        lost[site] = copy_requests.choose(world.use, choice, scheduler.nobody)
+        lost[site] = copy_requests.choose(world.ctx, choice, scheduler.nobody)
 
     threads = [Thread(target=choose, args=(site,)) for site in ("T2_B", "T2_C")]
     for thread in threads:
@@ -68,13 +68,13 @@ def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None
 
 def test_a_cycle_that_has_lost_its_lease_chooses_nothing(world: World, request_id: int) -> None:
     held = cycle(world)
-    seen = dealer_cycle.look(world.use, held)
-    plan = dealer_cycle.decided(world.use.settings, seen)
-    with world.use.begin() as work:
+    seen = dealer_cycle.load(world.ctx, held)
+    plan = dealer_cycle.decided(world.ctx.settings, seen)
+    with world.ctx.begin() as work:
         cycles.give_up(work, held.id)
 
     with pytest.raises(CycleLost):
-        dealer_cycle.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
+        dealer_cycle.carry_out(world.ctx, held, seen, plan, RequestIndex.of(seen.said))
 
     assert chosen(world, request_id) is None
 
@@ -83,17 +83,17 @@ def test_a_cycle_sends_nothing_for_a_request_that_another_plan_was_faster_with(
     world: World, request_id: int
 ) -> None:
     held = cycle(world)
-    seen = dealer_cycle.look(world.use, held)
-    plan = dealer_cycle.decided(world.use.settings, seen)
+    seen = dealer_cycle.load(world.ctx, held)
+    plan = dealer_cycle.decided(world.ctx.settings, seen)
     place = int(plan.copies.site[0])
     [other] = {"T2_B", "T2_C"} - {seen.ground.snapshot.sites.labels[place]}
-    wish = copy_requests.read(world.use, request_id)
+    wish = copy_requests.read(world.ctx, request_id)
     assert wish is not None
     copy_requests.choose(
-        world.use, {request_id: Choice(wish, frozenset({other}))}, scheduler.nobody
+        world.ctx, {request_id: Choice(wish, frozenset({other}))}, scheduler.nobody
     )
 
-    sent = dealer_cycle.carry_out(world.use, held, seen, plan, Wanting.of(seen.said))
+    sent = dealer_cycle.carry_out(world.ctx, held, seen, plan, RequestIndex.of(seen.said))
 
     assert len(plan.copies) == 1
     assert sent.blocks == 0

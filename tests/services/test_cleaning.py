@@ -22,7 +22,7 @@ def old(world: World, clock: Clock, name: str, days: float = 30) -> str:
 def test_what_the_dead_have_left_goes_and_what_is_awaited_stays(world: World, clock: Clock):
     booking = world.book("T2_A", "late.root", b"events")  # nobody has written it yet
     world.many("T2_A", 1)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         upload = work.scalar(select(Transfer.upload).where(Transfer.request_id == booking))
         coming = work.scalar(select(Transfer.id).where(Transfer.request_id != booking))
     kept = {
@@ -48,7 +48,7 @@ def test_what_the_dead_have_left_goes_and_what_is_awaited_stays(world: World, cl
 
 def test_nothing_is_cleaned_while_deletions_are_stopped(world: World, clock: Clock):
     name = old(world, clock, temporary_names.own(AREA, 999, 1))
-    switches.put(world.use, "deletions", schemas.SwitchBody(stopped=True), OPERATOR)
+    switches.update(world.ctx, "deletions", schemas.SwitchBody(stopped=True), OPERATOR)
 
     scan(world)
 

@@ -23,7 +23,7 @@ def lay_out(world: World, at: dict[str, list[int]]) -> None:
     """Let some of the three files of a block lie at each site."""
     lfns = names("b1", 3)
     for site in ("T2_A", "T2_B", "T2_C"):
-        sites.set_quota(world.use, site, "Production", schemas.QuotaBody(limit=TB), OPERATOR)
+        sites.set_quota(world.ctx, site, "Production", schemas.QuotaBody(limit=TB), OPERATOR)
         for n in at.get(site, ()):
             path = world.path(site, lfns[n])
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,12 +34,12 @@ def lay_out(world: World, at: dict[str, list[int]]) -> None:
 
 
 def copy_to(world: World, site: str) -> int:
-    return copies_submission.file(world.use, schemas.Copy(dataset=RAW, site=site), PROD)
+    return copies_submission.file(world.ctx, schemas.Copy(dataset=RAW, site=site), PROD)
 
 
 def whole(world: World) -> list[str]:
     """Return the sites that hold the whole block."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         here = select(Site.name).join(BlockReplica, BlockReplica.site_id == Site.id)
         return sorted(work.scalars(here.where(BlockReplica.complete.is_(True))))
 
@@ -111,7 +111,7 @@ def test_a_cancelled_request_leaves_the_part_as_it_was(world: World):
     world.step("plan")
     assert world.count(Transfer) == 2
 
-    cancellation.cancel(world.use, RequestKind.COPY, request, PROD)
+    cancellation.cancel(world.ctx, RequestKind.COPY, request, PROD)
     world.work()
 
     assert world.on_disk("T2_B") == {names("b1", 3)[1]: CONTENT}
@@ -144,7 +144,7 @@ def test_copies_that_are_given_up_say_why_and_may_be_asked_for_again(world: Worl
 def test_copies_that_had_nothing_to_read_go_on_as_soon_as_there_is_something(
     world: World, clock: Clock, again: str
 ):
-    world.use = world.with_settings(
+    world.ctx = world.with_settings(
         retry={"first_seconds": 1, "attempts": 2}, consistency={"areas": ["/store/Cosmics"]}
     )
     lay_out(world, {"T2_A": [0, 1, 2]})

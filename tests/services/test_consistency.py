@@ -18,7 +18,7 @@ from dynamo.inventory import schemas
 from dynamo.operations.hints import Hint
 from dynamo.services.consistency import incidents, remedies, scanner, scans
 from dynamo.services.consistency import periodic as scan_schedule
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.sites import switches
 from dynamo.storage.posix.storage import PosixStorage
 from dynamo.storage.protocol import Folder
@@ -67,14 +67,14 @@ def test_a_file_put_there_by_hand_is_set_aside_after_two_sightings_and_deleted_l
         **{name: data for name, data in before.items() if name != DARK},
         quarantine: b"dark",
     }
-    [kept] = scans.remedied(world.use, "T2_A", ALL).items
+    [kept] = scans.remedied(world.ctx, "T2_A", ALL).items
     assert (kept["quarantined"], kept["action"]) == (quarantine, "remove")
     clock.forward(days=13)
-    scan_schedule.tidy(world.use)
+    scan_schedule.tidy(world.ctx)
     world.work()
     assert quarantine in world.on_disk("T2_A")
     clock.forward(days=1, hours=1)
-    scan_schedule.tidy(world.use)
+    scan_schedule.tidy(world.ctx)
     world.work()
     assert quarantine not in world.on_disk("T2_A")
     assert (count(world, Remedy), count(world, Sighting)) == (0, 0)
@@ -83,9 +83,9 @@ def test_a_file_put_there_by_hand_is_set_aside_after_two_sightings_and_deleted_l
 def test_a_file_in_quarantine_can_be_brought_back(world: World, clock: Clock):
     old(world, "T2_A", DARK, clock, b"mine")
     twice(world, clock)
-    [kept] = scans.remedied(world.use, None, ALL).items
+    [kept] = scans.remedied(world.ctx, None, ALL).items
 
-    scans.release(world.use, kept["id"], OPERATOR)
+    scans.release(world.ctx, kept["id"], OPERATOR)
     world.work()
 
     assert world.on_disk("T2_A") == {DARK: b"mine"}
@@ -99,13 +99,13 @@ def test_what_is_brought_back_does_not_replace_what_came_there_meanwhile(
     old(world, "T2_A", DARK, clock, b"old")
     twice(world, clock)
     by_hand(world.path("T2_A", DARK), clock.now, came, days)  # a twin even, of the same second
-    [kept] = scans.remedied(world.use, None, ALL).items
+    [kept] = scans.remedied(world.ctx, None, ALL).items
 
-    scans.release(world.use, kept["id"], OPERATOR)
+    scans.release(world.ctx, kept["id"], OPERATOR)
     world.work()
 
     assert world.on_disk("T2_A") == {DARK: came, kept["quarantined"]: b"old"}
-    [kept] = scans.remedied(world.use, "T2_A", ALL).items
+    [kept] = scans.remedied(world.ctx, "T2_A", ALL).items
     assert (kept["action"], kept["reason"]) == ("remove", None)
 
 
@@ -124,7 +124,7 @@ def test_what_a_site_was_is_forgotten_when_its_address_changes(world: World, clo
     old(world, "T2_A", DARK, clock, b"dark")
     scan(world)
     clock.forward(hours=13)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         rules = {"rules": [["(.*)", f"file://{world.folder}/T2_A{{0}}"]]}
         work.changed(Site.__table__.update().where(Site.name == "T2_A").values(rules=rules))
 
@@ -138,7 +138,7 @@ def test_what_is_registered_between_sighting_and_act_stays_in_its_place(world: W
     old(world, "T2_A", name, clock, b"late")
     scan(world)
     clock.forward(hours=13)
-    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.ctx, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.step("scan")  # its remedy is filed, and nobody has taken it yet
     world.inject("T2_A", [world.pulled("T2_A", "late.root", b"late")])
     world.work()
@@ -184,7 +184,7 @@ def test_a_file_removed_by_hand_is_back_from_another_copy(world: World, clock: C
     assert world.on_disk("T2_A")[names[0]] == content(names[0])
     assert where(world, names[0]) == {"T2_A": "available", "T2_B": "available"}
     assert scan(world)["summary"]["found"]["missing"] == 0
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(BlockReplica.complete)) == [True, True]
 
 
@@ -209,7 +209,7 @@ def test_each_site_mends_what_the_other_has_lost(world: World, clock: Clock):
     scan(world, "T2_B")
     clock.forward(hours=13)
     for site in ("T2_A", "T2_B"):  # both replicas are incomplete before either is whole again
-        scans.file(world.use, schemas.ScanBody(site=site), OPERATOR)
+        scans.file(world.ctx, schemas.ScanBody(site=site), OPERATOR)
     for task in ("scan", "scan", "remedy", "remedy"):
         world.step(task)
     world.work()
@@ -225,14 +225,14 @@ def test_a_file_of_another_size_is_set_aside_and_deleted_only_when_a_good_one_is
     old(world, "T2_A", names[0], clock, b"short")
     scan(world)
     clock.forward(hours=13)
-    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.ctx, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.step("scan")
     world.step("remedy")
     world.status("T2_B", "unknown")  # the good copy cannot be read now
     world.published.clear()
-    [kept] = scans.remedied(world.use, "T2_A", ALL).items
+    [kept] = scans.remedied(world.ctx, "T2_A", ALL).items
     clock.forward(days=15)
-    scan_schedule.tidy(world.use)
+    scan_schedule.tidy(world.ctx)
     world.work()
 
     assert world.on_disk("T2_A")[kept["quarantined"]] == b"short"
@@ -240,7 +240,7 @@ def test_a_file_of_another_size_is_set_aside_and_deleted_only_when_a_good_one_is
     for _ in range(3):
         clock.forward(days=15)
         world.sweep()
-        scan_schedule.tidy(world.use)
+        scan_schedule.tidy(world.ctx)
         world.work()
     assert world.on_disk("T2_A") == {name: content(name) for name in names}
 
@@ -250,7 +250,7 @@ def test_a_copy_that_proved_corrupt_when_it_was_read_is_mended(world: World, clo
     wrong = b"X" * len(content(names[0]))
     old(world, "T2_A", names[0], clock, wrong)
     world.path("T2_B", names[0]).rename(world.path("T2_B", f"{names[0]}.hidden"))
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         # B is read last, so that A is found out
         work.changed(BlockReplica.__table__.update().values(created=work.now))
     world.copy("T2_C", consolidate=False)
@@ -258,7 +258,7 @@ def test_a_copy_that_proved_corrupt_when_it_was_read_is_mended(world: World, clo
     clock.forward(minutes=30)
     world.sweep()
     world.path("T2_B", f"{names[0]}.hidden").rename(world.path("T2_B", names[0]))
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         told = {(row.site, row.kind) for row in work.rows(select(Incident.site, Incident.kind))}
     assert ("T2_A", "corrupt") in told
     clock.forward(hours=13)
@@ -270,7 +270,7 @@ def test_a_copy_that_proved_corrupt_when_it_was_read_is_mended(world: World, clo
         world.sweep()
     for site in ("T2_A", "T2_B", "T2_C"):
         assert world.on_disk(site)[names[0]] == content(names[0])
-    assert incidents.some(world.use, {}, ALL, ended=False).items == []
+    assert incidents.list_page(world.ctx, {}, ALL, ended=False).items == []
 
 
 def test_the_only_copy_is_declared_lost_to_its_owner_who_drops_it(world: World, clock: Clock):
@@ -283,18 +283,18 @@ def test_the_only_copy_is_declared_lost_to_its_owner_who_drops_it(world: World, 
 
     twice(world, clock)
 
-    [told] = incidents.some(world.use, {"owner": "alice"}, ALL, ended=False).items
+    [told] = incidents.list_page(world.ctx, {"owner": "alice"}, ALL, ended=False).items
     assert (told["kind"], told["lfn"], told["site"]) == ("lost", name, None)
     assert where(world, name) == {"T2_A": "lost"}
-    scan_schedule.tidy(world.use)
-    assert len(incidents.some(world.use, {}, ALL, ended=False).items) == 1
+    scan_schedule.tidy(world.ctx)
+    assert len(incidents.list_page(world.ctx, {}, ALL, ended=False).items) == 1
     world.delete(lfns=(name,), by=ALICE)
     world.work()
     clock.forward(days=2)
     world.sweep()
-    scan_schedule.tidy(world.use)
-    assert incidents.some(world.use, {}, ALL, ended=False).items == []
-    with world.use.begin.reading() as work:
+    scan_schedule.tidy(world.ctx)
+    assert incidents.list_page(world.ctx, {}, ALL, ended=False).items == []
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(BlockReplica.complete)) == [True]
 
 
@@ -322,12 +322,12 @@ def test_where_the_catalogue_is_wrong_about_all_copies_none_is_deleted(world: Wo
     for _ in range(4):
         clock.forward(days=20)
         world.sweep()
-        scan_schedule.tidy(world.use)
+        scan_schedule.tidy(world.ctx)
         world.work()
 
     for site in ("T2_A", "T2_B"):
         assert b"the truth" in world.on_disk(site).values()
-    [told] = incidents.some(world.use, {"kind": "lost"}, ALL, ended=False).items
+    [told] = incidents.list_page(world.ctx, {"kind": "lost"}, ALL, ended=False).items
     assert told["lfn"] == name
 
 
@@ -346,8 +346,8 @@ def test_a_lost_file_of_an_open_dataset_is_whole_again_once_it_is_injected_anew(
 
     assert where(world, name) == {"T2_A": "available"}
     assert world.on_disk("T2_A")[name] == content(name)
-    scan_schedule.tidy(world.use)
-    assert incidents.some(world.use, {}, ALL, ended=False).items == []
+    scan_schedule.tidy(world.ctx)
+    assert incidents.list_page(world.ctx, {}, ALL, ended=False).items == []
 
 
 def test_a_condemned_copy_is_rescued_where_it_is_the_last_good_one(world: World, clock: Clock):
@@ -377,11 +377,11 @@ def test_a_file_whose_last_source_goes_while_it_waits_is_lost(world: World, cloc
     world.status("T2_B", "ready")
     world.path("T2_B", names[0]).unlink()
     twice(world, clock, "T2_B")
-    scan_schedule.tidy(world.use)
+    scan_schedule.tidy(world.ctx)
     world.work()
 
     assert "lost" in where(world, names[0]).values()
-    [told] = incidents.some(world.use, {"kind": "lost"}, ALL, ended=False).items
+    [told] = incidents.list_page(world.ctx, {"kind": "lost"}, ALL, ended=False).items
     assert told["lfn"] == names[0]
 
 
@@ -451,7 +451,7 @@ def test_a_listing_that_proves_nothing_does_nothing(
     assert names["missing"] == []
     assert (told["state"], count(world, Transfer)) in {("done", 4), ("failed", 4)}
     assert count(world, Incident) == 0
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(BlockReplica.complete)) == [True, True]
 
 
@@ -459,9 +459,9 @@ def test_each_site_is_scanned_once_a_day_and_again_an_hour_after_a_failure(
     world: World, clock: Clock
 ):
     def filed(site: str) -> int:
-        scan_schedule.tidy(world.use)
+        scan_schedule.tidy(world.ctx)
         world.work()
-        return len(scans.some(world.use, site, ALL).items)
+        return len(scans.list_page(world.ctx, site, ALL).items)
 
     at_two_sites(world)
     world.status("T2_C", "waitroom")
@@ -474,17 +474,20 @@ def test_each_site_is_scanned_once_a_day_and_again_an_hour_after_a_failure(
     assert [filed(site) for site in ("T2_A", "T2_B")] == [1, 2]
     clock.forward(hours=1)
     assert [filed(site) for site in ("T2_A", "T2_B")] == [2, 2]
-    assert {one["state"] for one in scans.some(world.use, "T2_B", ALL).items} == {"failed", "done"}
+    assert {one["state"] for one in scans.list_page(world.ctx, "T2_B", ALL).items} == {
+        "failed",
+        "done",
+    }
 
 
 def test_a_scan_whose_worker_died_is_given_up_and_the_next_one_runs(world: World, clock: Clock):
-    scan_id = scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
-    with world.use.begin() as work:
+    scan_id = scans.file(world.ctx, schemas.ScanBody(site="T2_A"), OPERATOR)
+    with world.ctx.begin() as work:
         assert scan_rows.claim(work, scan_id, "dead", timedelta(seconds=30)) is not None
     clock.forward(minutes=1)
 
     assert scan(world)["state"] == "done"
-    assert scans.show(world.use, scan_id)["reason"] == "worker-lost"
+    assert scans.get(world.ctx, scan_id)["reason"] == "worker-lost"
 
 
 def test_above_a_limit_nothing_is_done_and_the_next_scan_goes_on_once_it_is_raised(
@@ -493,15 +496,15 @@ def test_above_a_limit_nothing_is_done_and_the_next_scan_goes_on_once_it_is_rais
     names = at_two_sites(world)
     old(world, "T2_A", DARK, clock, b"dark")
     world.path("T2_A", names[0]).unlink()
-    free = world.use
+    free = world.ctx
     tight = {"max_files": 0, "few": 0}
-    world.use = replace(free, settings=world.with_settings(consistency=tight).settings)
+    world.ctx = replace(free, settings=world.with_settings(consistency=tight).settings)
     before = world.on_disk("T2_A")
     told = twice(world, clock)
     assert "at most 0 may be" in told["summary"]["held"]
     assert world.on_disk("T2_A") == before
 
-    world.use = free
+    world.ctx = free
     assert scan(world)["summary"]["acted"] == 2
     assert DARK not in world.on_disk("T2_A")
 
@@ -526,16 +529,16 @@ def test_the_switch_stops_what_is_filed_and_what_is_at_work(world: World, clock:
     old(world, "T2_A", DARK, clock, b"dark")
     scan(world)
     clock.forward(hours=13)
-    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.ctx, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.step("scan")
-    switches.put(world.use, "consistency", schemas.SwitchBody(stopped=True), OPERATOR)
+    switches.update(world.ctx, "consistency", schemas.SwitchBody(stopped=True), OPERATOR)
     world.work()
     assert DARK in world.on_disk("T2_A")
     assert scan(world)["summary"]["held"] == "switched off"
 
-    switches.put(world.use, "consistency", schemas.SwitchBody(stopped=False), OPERATOR)
+    switches.update(world.ctx, "consistency", schemas.SwitchBody(stopped=False), OPERATOR)
     clock.forward(minutes=5)
-    scan_schedule.tidy(world.use)
+    scan_schedule.tidy(world.ctx)
     world.work()
     assert DARK not in world.on_disk("T2_A")
 
@@ -550,7 +553,7 @@ def test_the_switch_stops_a_batch_in_its_midst(
 
     def stopped(storage: PosixStorage, source: str, target: str) -> None:
         move(storage, source, target)
-        switches.put(world.use, "site:T2_A", schemas.SwitchBody(stopped=True), OPERATOR)
+        switches.update(world.ctx, "site:T2_A", schemas.SwitchBody(stopped=True), OPERATOR)
 
     monkeypatch.setattr(PosixStorage, "move", stopped)
     twice(world, clock)
@@ -574,13 +577,13 @@ def arrive(world: World, start: int) -> None:
     world.work()
 
 
-def unheard(use: Tools, world: World, clock: Clock) -> Tools:
+def unheard(ctx: Context, world: World, clock: Clock) -> Context:
     """Announce no scans, which the world's pools might take before whoever filed them."""
 
     def publish(hints: Sequence[Hint]) -> None:
         world.published.extend(hint for hint in hints if hint.task != "scan")
 
-    return replace(use, begin=UnitOfWork(use.begin.engine, publish=publish, clock=clock))
+    return replace(ctx, begin=UnitOfWork(ctx.begin.engine, publish=publish, clock=clock))
 
 
 def test_scans_beside_injections_find_what_hands_did_and_touch_nothing_that_comes(
@@ -605,7 +608,7 @@ def test_scans_beside_injections_find_what_hands_did_and_touch_nothing_that_come
                 with eager.begin.reading() as work:
                     ids = work.scalars(select(Remedy.id))
                 remedies.remedy(eager, ids)
-                found.append(scans.show(eager, scan_id)["summary"])
+                found.append(scans.get(eager, scan_id)["summary"])
         return found
 
     with ThreadPoolExecutor(1) as pool:

@@ -24,7 +24,7 @@ from tests.services.world import ALICE, BOB, OPERATOR, TASKS, World, lfn
 def complete_at(world: World, site: str) -> list[int]:
     """Return the blocks that are whole at a site."""
     here = select(BlockReplica.block_id).join(Site, Site.id == BlockReplica.site_id)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return work.scalars(here.where(Site.name == site, BlockReplica.complete.is_(True)))
 
 
@@ -44,7 +44,7 @@ def chosen(world: World, request: int) -> list[str]:
 def open_transfers(world: World, site: str) -> int:
     """Count what is still to come to a site."""
     here = select(Transfer.id).join(Site, Site.id == Transfer.site_id)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return len(work.scalars(here.where(Site.name == site, Transfer.state.in_(OPEN))))
 
 
@@ -103,7 +103,7 @@ def test_another_site_is_chosen_for_one_that_is_given_up(world: World, clock: Cl
     world.many("T2_A", 10)
     world.close()
     world.work()
-    world.use = world.with_settings(work={"batch": 3}, block={"max_files": 5})
+    world.ctx = world.with_settings(work={"batch": 3}, block={"max_files": 5})
     request = world.copy(["T2_B", "T2_C"], copies=1, consolidate=False)
     world.step("plan")
     (lost,) = chosen(world, request)
@@ -111,7 +111,7 @@ def test_another_site_is_chosen_for_one_that_is_given_up(world: World, clock: Cl
     if begun:
         for _ in range(2):
             world.step("copy")
-    sites.put(world.use, lost, schemas.SiteBody(status="morgue"), OPERATOR)
+    sites.update(world.ctx, lost, schemas.SiteBody(status="morgue"), OPERATOR)
     world.published.clear()
     for _ in range(3):
         clock.forward(minutes=2)
@@ -122,7 +122,7 @@ def test_another_site_is_chosen_for_one_that_is_given_up(world: World, clock: Cl
     assert len(world.on_disk(other)) == 10
     assert open_transfers(world, lost) == 0
 
-    sites.put(world.use, lost, schemas.SiteBody(status="ready"), OPERATOR)
+    sites.update(world.ctx, lost, schemas.SiteBody(status="ready"), OPERATOR)
     for _ in range(3):
         clock.forward(hours=13)
         world.sweep()
@@ -137,7 +137,7 @@ def test_a_site_that_is_away_is_waited_for_some_hours(world: World, clock: Clock
     world.step("plan")
     (away,) = chosen(world, request)
     (other,) = {"T2_B", "T2_C"} - {away}
-    sites.put(world.use, away, schemas.SiteBody(status="waitroom"), OPERATOR)
+    sites.update(world.ctx, away, schemas.SiteBody(status="waitroom"), OPERATOR)
     clock.forward(hours=5)
     world.sweep()
     assert chosen(world, request) == [away]
@@ -158,7 +158,7 @@ def test_of_several_chosen_sites_only_the_lost_one_is_replaced(world: World, clo
     world.work()
     lost, kept = chosen(world, request)
     (other,) = {"T2_B", "T2_C", "T2_D"} - {lost, kept}
-    sites.put(world.use, lost, schemas.SiteBody(status="morgue"), OPERATOR)
+    sites.update(world.ctx, lost, schemas.SiteBody(status="morgue"), OPERATOR)
     world.many("T2_A", 5, start=5)
     world.close()
     world.work()
@@ -175,7 +175,7 @@ def test_where_no_other_site_can_be_chosen_those_that_were_stay_wanted(world: Wo
     world.work()
     request = world.copy(["T2_B", "T2_C"], copies=2, consolidate=False)
     world.work()
-    sites.put(world.use, "T2_B", schemas.SiteBody(status="waitroom"), OPERATOR)
+    sites.update(world.ctx, "T2_B", schemas.SiteBody(status="waitroom"), OPERATOR)
     clock.forward(hours=7)
     world.many("T2_A", 5, start=5)
     world.close()
@@ -184,7 +184,7 @@ def test_where_no_other_site_can_be_chosen_those_that_were_stay_wanted(world: Wo
     assert len(world.on_disk("T2_C")) == 10
     assert told(world, request) == ("held", "site-not-ready", "T2_B takes nothing now")
 
-    sites.put(world.use, "T2_B", schemas.SiteBody(status="ready"), OPERATOR)
+    sites.update(world.ctx, "T2_B", schemas.SiteBody(status="ready"), OPERATOR)
     clock.forward(minutes=2)
     world.sweep()
     assert told(world, request)[0] == "done"
@@ -258,7 +258,7 @@ def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: Wo
     world.many("T2_A", 10)
     world.close()
     world.work()
-    world.use = world.with_settings(work={"batch": 3}, deletion={"grace_hours": 0})
+    world.ctx = world.with_settings(work={"batch": 3}, deletion={"grace_hours": 0})
     request = world.copy("T2_B", consolidate=False)
     world.step("plan")
     for _ in range(2):
@@ -267,7 +267,7 @@ def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: Wo
     whole = complete_at(world, "T2_B")
     assert len(whole) == 1
 
-    cancellation.cancel(world.use, RequestKind.COPY, request, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.COPY, request, ALICE)
     world.work()
     clock.forward(minutes=2)
     world.sweep()
@@ -275,11 +275,11 @@ def test_a_cancelled_copy_leaves_complete_blocks_and_removes_half_ones(world: Wo
     assert world.request("copy", request)["state"] == "cancelled"
     assert len(world.on_disk("T2_B")) == 5
     assert complete_at(world, "T2_B") == whole
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert set(work.scalars(select(BlockReplica.complete))) == {True}
         assert work.scalars(select(BlockReplica.in_use).where(BlockReplica.in_use > 0)) == []
     with pytest.raises(Conflict):
-        cancellation.cancel(world.use, RequestKind.COPY, request, ALICE)
+        cancellation.cancel(world.ctx, RequestKind.COPY, request, ALICE)
 
 
 def test_what_another_request_waits_for_as_well_outlives_a_cancelled_one(
@@ -291,7 +291,7 @@ def test_what_another_request_waits_for_as_well_outlives_a_cancelled_one(
     first = world.copy("T2_B", consolidate=False)
     second = world.copy("T2_B", consolidate=False)
     world.step("plan")
-    cancellation.cancel(world.use, RequestKind.COPY, first, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.COPY, first, ALICE)
     world.work()
     clock.forward(minutes=2)
     world.sweep()
@@ -387,13 +387,13 @@ def test_two_plans_at_once_pass_no_limit_together(world: World):
     world.site_quota("T2_B", int(used / 0.93 * 0.9))  # room for one of them
     for dataset in ("/Higgs/alice-v1/USER", "/Higgs/alice-v2/USER"):
         wish = schemas.Copy(dataset=dataset, site="T2_B", consolidate=False)
-        copies_submission.file(world.use, wish, ALICE)
+        copies_submission.file(world.ctx, wish, ALICE)
     hints, world.published[:] = list(world.published), []
     together = Barrier(len(hints))
 
     def plan(ids: Sequence[int]) -> None:
         together.wait()
-        TASKS["plan"](world.use, ids)
+        TASKS["plan"](world.ctx, ids)
 
     threads = [Thread(target=plan, args=(hint.ids,)) for hint in hints]
     for thread in threads:
@@ -420,7 +420,7 @@ def test_a_corrupt_source_is_not_used_again_and_another_one_serves(world: World,
         world.sweep()
 
     assert world.on_disk("T2_C") == world.on_disk("T2_B")
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert [
             (row.lfn, row.site, row.kind) for row in work.rows(select(*Incident.__table__.columns))
         ] == [(bad, "T2_A", "corrupt")]
@@ -572,9 +572,9 @@ def test_a_copy_says_what_closes_its_destination(
     world.many("T2_A", 5)
     world.close()
     world.work()
-    world.use = world.with_settings(dealer=dealer)
+    world.ctx = world.with_settings(dealer=dealer)
     if not dealer:
-        with world.use.begin() as work:
+        with world.ctx.begin() as work:
             key = select(Site.id).where(Site.name == "T2_B").scalar_subquery()
             work.changed(delete(Quota).where(Quota.site_id == key))
     request = world.copy("T2_B", **more)
@@ -640,7 +640,7 @@ def test_messages_lost_doubled_and_late_change_nothing(world: World, clock: Cloc
     while world.published:
         hint = world.published.pop(draw.randrange(len(world.published)))
         for _ in range(draw.randint(1, 3)):
-            TASKS[hint.task](world.use, hint.ids)
+            TASKS[hint.task](world.ctx, hint.ids)
 
     assert len(world.on_disk("T2_B")) == 12
     assert world.on_disk("T2_A") == {}
@@ -773,10 +773,10 @@ def test_an_idle_block_is_closed(world: World, clock: Clock):
     world.many("T2_A", 2)
     world.work()
     clock.forward(hours=23)
-    assert closures.close_idle(world.use) == 0
+    assert closures.close_idle(world.ctx) == 0
     clock.forward(hours=2)
 
-    assert closures.close_idle(world.use) == 1
+    assert closures.close_idle(world.ctx) == 1
     assert world.blocks() == [(2, True)]
 
 
@@ -795,7 +795,7 @@ def test_work_for_a_stopped_site_waits_for_the_switch(world: World, clock: Clock
     world.many("T2_A", 2)
     world.status("T2_A", "waitroom")
     world.work()
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert set(work.scalars(select(Transfer.reason))) == {"site-not-ready"}
 
     world.status("T2_A", "ready")
@@ -806,7 +806,7 @@ def test_work_for_a_stopped_site_waits_for_the_switch(world: World, clock: Clock
 
 def test_cancelled_injections_give_back_what_has_not_arrived(world: World, clock: Clock):
     request = world.many("T2_A", 3)
-    cancellation.cancel(world.use, RequestKind.INJECTION, request, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.INJECTION, request, ALICE)
     world.work()
     clock.forward(minutes=2)
     world.sweep()

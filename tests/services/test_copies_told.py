@@ -27,7 +27,7 @@ def later(world: World, clock: Clock, times: int, hours: float = 13) -> None:
 
 def stop(world: World, name: str, *, stopped: bool = True) -> None:
     """Turn a switch."""
-    switches.put(world.use, name, schemas.SwitchBody(stopped=stopped), OPERATOR)
+    switches.update(world.ctx, name, schemas.SwitchBody(stopped=stopped), OPERATOR)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def scattered(world: World) -> World:
 def impatient(world: World) -> World:
     """Ten files at T2_A; what fails is tried again soon, and held when it fails again."""
     retry = {"first_seconds": 1, "attempts": 2}
-    world.use = world.with_settings(block={"max_files": 5}, retry=retry)
+    world.ctx = world.with_settings(block={"max_files": 5}, retry=retry)
     world.many("T2_A", 10)
     world.work()
     return world
@@ -93,7 +93,7 @@ def test_a_gathering_at_a_site_that_the_settings_want_emptied_says_so(
     stop(scattered, "deletions")
     request = scattered.copy("T2_C")
     scattered.work()
-    scattered.use = scattered.with_settings(block={"max_files": 5}, dealer={"leaving": ["T2_C"]})
+    scattered.ctx = scattered.with_settings(block={"max_files": 5}, dealer={"leaving": ["T2_C"]})
     stop(scattered, "deletions", stopped=False)
     later(scattered, clock, 1)
 
@@ -104,7 +104,7 @@ def test_a_gathering_waits_its_turn_where_much_is_leaving_already(world: World, 
     world.many("T2_A", 10)
     world.close()
     world.work()
-    world.use = world.with_settings(block={"max_files": 5}, deletion={"site_bytes": 1})
+    world.ctx = world.with_settings(block={"max_files": 5}, deletion={"site_bytes": 1})
     request = world.copy("T2_C")
     copy_only(world)
 
@@ -134,7 +134,7 @@ def test_a_gathering_waits_for_copies_that_read_what_it_gathers(world: World, cl
 
 
 def test_a_gathering_says_why_the_old_copies_cannot_be_deleted(scattered: World, clock: Clock):
-    scattered.use = scattered.with_settings(
+    scattered.ctx = scattered.with_settings(
         block={"max_files": 5}, retry={"first_seconds": 1}, deletion={"grace_hours": 0}
     )
     request = scattered.copy("T2_C")
@@ -144,7 +144,7 @@ def test_a_gathering_says_why_the_old_copies_cannot_be_deleted(scattered: World,
     later(scattered, clock, 8)
 
     state, reason, detail = told(scattered, request)
-    with scattered.use.begin.reading() as work:
+    with scattered.ctx.begin.reading() as work:
         failing = work.rows(select(Deletion.reason, Deletion.error))
     assert len(failing) == 5
     assert state == "held"
@@ -261,7 +261,7 @@ def test_what_cannot_be_copied_is_given_up_once_the_dataset_is_closed(
 
 def test_two_requests_for_what_cannot_be_copied_both_end(impatient: World, clock: Clock):
     retry = {"first_seconds": 1, "attempts": 2, "give_up_days": 5}
-    impatient.use = impatient.with_settings(block={"max_files": 5}, retry=retry)
+    impatient.ctx = impatient.with_settings(block={"max_files": 5}, retry=retry)
     impatient.close()
     impatient.work()
     break_site(impatient, "T2_B")
@@ -291,7 +291,7 @@ def test_a_growing_dataset_is_copied_although_the_request_that_was_cancelled_had
     impatient: World, clock: Clock
 ):
     retry = {"first_seconds": 1, "attempts": 2, "give_up_days": 5}
-    impatient.use = impatient.with_settings(block={"max_files": 5}, retry=retry)
+    impatient.ctx = impatient.with_settings(block={"max_files": 5}, retry=retry)
     impatient.many("T2_A", 2, start=10)
     impatient.work()
     break_site(impatient, "T2_B")
@@ -301,7 +301,7 @@ def test_a_growing_dataset_is_copied_although_the_request_that_was_cancelled_had
     later(impatient, clock, 12, hours=20)
     assert impatient.count(Transfer, Transfer.state == State.FAILED) == 5
     second = impatient.copy("T2_B", consolidate=False)
-    cancellation.cancel(impatient.use, RequestKind.COPY, first, ALICE)
+    cancellation.cancel(impatient.ctx, RequestKind.COPY, first, ALICE)
     mend_site(impatient, "T2_B")
     impatient.work()
 
@@ -326,8 +326,8 @@ def test_a_release_frees_what_another_request_carries_for_it(impatient: World, c
     mend_site(impatient, "T2_B")
 
     with pytest.raises(Forbidden):
-        releases.release(impatient.use, schemas.Release(request=first), ALICE)
-    freed = releases.release(impatient.use, schemas.Release(request=second), ALICE)
+        releases.release(impatient.ctx, schemas.Release(request=first), ALICE)
+    freed = releases.release(impatient.ctx, schemas.Release(request=second), ALICE)
     later(impatient, clock, 3, hours=1)
 
     assert freed["transfers"] == 10
@@ -337,7 +337,7 @@ def test_a_release_frees_what_another_request_carries_for_it(impatient: World, c
 
 @pytest.mark.parametrize("kind", ["injection", "closure"])
 def test_a_release_frees_the_files_of_an_earlier_injection(world: World, clock: Clock, kind: str):
-    world.use = world.with_settings(retry={"first_seconds": 1, "attempts": 2})
+    world.ctx = world.with_settings(retry={"first_seconds": 1, "attempts": 2})
     file = world.pulled("T2_A", "out.root", b"events")
     world.output_path("T2_A", "out.root").unlink()
     first = world.inject("T2_A", [file])
@@ -347,7 +347,7 @@ def test_a_release_frees_the_files_of_an_earlier_injection(world: World, clock: 
     assert [one["reason"] for one in world.problems(kind, waiting)] == ["source-missing"]
     world.output("T2_A", "out.root", b"events")
 
-    freed = releases.release(world.use, schemas.Release(request=waiting), ALICE)
+    freed = releases.release(world.ctx, schemas.Release(request=waiting), ALICE)
     world.work()
     later(world, clock, 1, hours=1)
 

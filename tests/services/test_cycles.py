@@ -39,7 +39,7 @@ from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.detox import executor as detox_executor
 from dynamo.services.detox import replay as detox_replay
 from dynamo.services.maintenance import invariants
-from dynamo.services.pagination import Place
+from dynamo.services.pagination import PageRequest
 from dynamo.services.policies import locks, placement_rules, policies
 from tests.conftest import Clock
 from tests.services.world import ALICE, OPERATOR, World, build, lfn
@@ -83,13 +83,13 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[
         small.close(dataset)
         small.work()
         wish = schemas.Copy(dataset=dataset, site=other, consolidate=False)
-        copies_submission.file(small.use, wish, ALICE)
+        copies_submission.file(small.ctx, wish, ALICE)
         small.work()
     for site in SITES:
         used = sum(map(len, small.on_disk(site).values()))
         small.site_quota(site, int(used / 0.95))
     yield small
-    assert [str(found) for found in invariants.check(small.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(small.ctx) if not found.is_warning] == []
 
 
 def files_of(number: int) -> set[str]:
@@ -105,14 +105,14 @@ def at(world: World, site: str) -> set[str]:
 def run(world: World, **more: Any) -> dict[str, Any]:
     """Run a cycle of the partition User as an operator asks for it; return it."""
     body = schemas.CycleBody(kind="detox", partition="User", **more)
-    cycle_id = cycles.file(world.use, body, OPERATOR)
+    cycle_id = cycles.file(world.ctx, body, OPERATOR)
     world.work()
-    return cycles.show(world.use, cycle_id)
+    return cycles.get(world.ctx, cycle_id)
 
 
 def decided(world: World, cycle: dict[str, Any], **about: str) -> list[dict[str, Any]]:
-    place = Place(None, 1000)
-    page = cycles.decided(world.use, cycle["id"], about.get("site"), about.get("dataset"), place)
+    place = PageRequest(None, 1000)
+    page = cycles.decided(world.ctx, cycle["id"], about.get("site"), about.get("dataset"), place)
     return list(page.items)
 
 
@@ -126,11 +126,11 @@ def gone(world: World, cycle: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def enforce(world: World, text: str) -> None:
-    policies.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
+    policies.update(world.ctx, "User", schemas.PolicyBody(text=text), OPERATOR)
 
 
 def lock(world: World, clock: Clock, dataset: str, hours: float) -> None:
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.add(
             Lock,
             identity=dataset.encode()[:16],
@@ -169,7 +169,7 @@ def test_exactly_the_right_files_go_and_every_deletion_names_its_line(world: Wor
     request = world.request("deletion", cycle["request"])
     assert request["state"] == "done"
     assert request["progress"]["files"] == {"total": 12, "done": 12, "failed": 0}
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         why = work.scalars(select(History.why).where(History.what == "condemned"))
     assert len(why) == 6
     assert all(said.startswith("detox, line ") and said.endswith(": Dismiss") for said in why)
@@ -189,7 +189,7 @@ def test_two_beats_at_once_make_one_cycle(world: World):
 
     def beat() -> None:
         together.wait()
-        cycles.due(world.use)
+        cycles.due(world.ctx)
 
     threads = [Thread(target=beat) for _ in range(2)]
     for thread in threads:
@@ -198,7 +198,7 @@ def test_two_beats_at_once_make_one_cycle(world: World):
         thread.join()
     world.work()
 
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         per_partition = work.rows(
             select(Cycle.partition_id, func.count()).group_by(Cycle.partition_id)
         )
@@ -207,16 +207,16 @@ def test_two_beats_at_once_make_one_cycle(world: World):
 
 def test_two_workers_with_the_same_message_run_one_cycle(world: World):
     body = schemas.CycleBody(kind="detox", partition="User")
-    cycle_id = cycles.file(world.use, body, OPERATOR)
+    cycle_id = cycles.file(world.ctx, body, OPERATOR)
     with pytest.raises(Conflict):
-        cycles.file(world.use, body, OPERATOR)
-    threads = [Thread(target=cycles.run, args=(world.use, [cycle_id])) for _ in range(2)]
+        cycles.file(world.ctx, body, OPERATOR)
+    threads = [Thread(target=cycles.run, args=(world.ctx, [cycle_id])) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    done = cycles.show(world.use, cycle_id)
+    done = cycles.get(world.ctx, cycle_id)
     assert done["summary"]["condemned"]["files"] == 12
     assert world.count(Deletion) == 12
 
@@ -281,7 +281,7 @@ def test_the_last_copy_stays_although_the_policy_says_delete(world: World, clock
 @pytest.mark.parametrize("status", ["invalid", "deprecated"])
 def test_of_bad_data_the_last_copy_goes(world: World, clock: Clock, status: str):
     enforce(world, EVERYTHING)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.changed(update(Dataset).where(Dataset.name == ONE).values(status=status))
 
     run(world)
@@ -293,7 +293,7 @@ def test_of_bad_data_the_last_copy_goes(world: World, clock: Clock, status: str)
 
 def test_a_partition_may_let_last_copies_go(world: World, clock: Clock):
     enforce(world, EVERYTHING)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.changed(update(Partition).values(allow_last_copy=True))
 
     run(world)
@@ -311,7 +311,7 @@ def test_copies_that_a_placement_rule_needs_stay(world: World):
         "protect": True,
     }
     text = json.dumps({"partition": "User", "rules": {"two of the first": rule}})
-    told = placement_rules.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
+    told = placement_rules.update(world.ctx, "User", schemas.PolicyBody(text=text), OPERATOR)
     assert (told["version"], told["warnings"]) == (1, [])
     enforce(world, EVERYTHING.replace("Delete", "Protect replica.enforcer_protected\nDelete"))
 
@@ -324,11 +324,11 @@ def test_copies_that_a_placement_rule_needs_stay(world: World):
 
 def test_placement_rules_with_an_error_are_refused_and_the_old_ones_stay(world: World):
     good = '{"partition": "User", "rules": {}}'
-    placement_rules.put(world.use, "User", schemas.PolicyBody(text=good), OPERATOR)
+    placement_rules.update(world.ctx, "User", schemas.PolicyBody(text=good), OPERATOR)
     for wrong in (good.replace("User", "Analysis"), good.replace("{}", "[]"), "{", '{"rules": 1}'):
         with pytest.raises(Invalid):
-            placement_rules.put(world.use, "User", schemas.PolicyBody(text=wrong), OPERATOR)
-    assert placement_rules.show(world.use, "User")["text"] == good
+            placement_rules.update(world.ctx, "User", schemas.PolicyBody(text=wrong), OPERATOR)
+    assert placement_rules.get(world.ctx, "User")["text"] == good
 
 
 @pytest.mark.parametrize("named", [THREE, "/Higgs/*-v3/*"])
@@ -351,16 +351,16 @@ def test_a_lock_that_is_set_in_mid_cycle_holds_as_well(
 def test_what_a_copy_reads_from_is_not_even_planned_to_go(world: World):
     world.site("T2_D")
     copies_submission.file(
-        world.use, schemas.Copy(dataset=THREE, site="T2_D", consolidate=False), ALICE
+        world.ctx, schemas.Copy(dataset=THREE, site="T2_D", consolidate=False), ALICE
     )
     world.step("plan")
 
     cycle_id = cycles.file(
-        world.use, schemas.CycleBody(kind="detox", partition="User", dry_run=True), OPERATOR
+        world.ctx, schemas.CycleBody(kind="detox", partition="User", dry_run=True), OPERATOR
     )
     world.step("cycle")
 
-    found = decided(world, cycles.show(world.use, cycle_id), dataset=THREE)
+    found = decided(world, cycles.get(world.ctx, cycle_id), dataset=THREE)
     kept = [one for one in found if "Dynamo's own rule" in one["text"]]
     assert {(one["action"], one["line"]) for one in kept} == {("protect", 0)}
     assert all(one["values"] == {"blockreplica.in_use": True} for one in kept)
@@ -383,7 +383,7 @@ def test_a_lock_holds_until_it_expires(world: World, clock: Clock):
 
 @pytest.mark.parametrize("switch", ["detox", "deletions"])
 def test_a_stop_switch_stops_the_cycle_and_is_named(world: World, clock: Clock, switch: str):
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.add(Switch, name=switch, stopped=True, who="root", why="drill", at=work.now)
 
     cycle = run(world)
@@ -395,7 +395,7 @@ def test_a_stop_switch_stops_the_cycle_and_is_named(world: World, clock: Clock, 
 
 
 def test_a_site_that_is_stopped_keeps_its_data(world: World, clock: Clock):
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.add(Switch, name="site:T2_B", stopped=True, who="root", why="drill", at=work.now)
 
     cycle = run(world)
@@ -429,7 +429,7 @@ def test_a_worker_killed_in_mid_cycle_costs_nothing(
     cycle = run(world)
 
     assert cycle["state"] == "done"
-    first = cycles.show(world.use, cycle["id"] - 1)
+    first = cycles.get(world.ctx, cycle["id"] - 1)
     assert (first["state"], first["reason"]) == ("failed", "worker-lost")
     after_the_grace(world, clock)
     world.sweep()
@@ -441,36 +441,36 @@ def test_a_worker_killed_in_mid_cycle_costs_nothing(
 
 def test_a_worker_that_wakes_up_too_late_changes_nothing(world: World, clock: Clock):
     body = schemas.CycleBody(kind="detox", partition="User")
-    cycle_id = cycles.file(world.use, body, OPERATOR)
-    held = cycles._claim(world.use, cycle_id)
+    cycle_id = cycles.file(world.ctx, body, OPERATOR)
+    held = cycles._claim(world.ctx, cycle_id)
     assert held is not None
     clock.forward(seconds=1000)
-    cycles.sweep(world.use)
+    cycles.sweep(world.ctx)
 
-    cycles._run(world.use, held)
+    cycles._run(world.ctx, held)
 
-    assert cycles.show(world.use, cycle_id)["reason"] == "worker-lost"
+    assert cycles.get(world.ctx, cycle_id)["reason"] == "worker-lost"
     assert world.count(Deletion) == world.count(Decision) == 0
 
 
 def test_a_lost_message_is_found_again(world: World, clock: Clock):
-    cycle_id = cycles.file(world.use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycle_id = cycles.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     world.published.clear()
     clock.forward(minutes=5)
 
-    cycles.sweep(world.use)
+    cycles.sweep(world.ctx)
     world.work()
 
-    assert cycles.show(world.use, cycle_id)["state"] == "done"
+    assert cycles.get(world.ctx, cycle_id)["state"] == "done"
 
 
 def test_limits_hold_back_what_goes_beyond(world: World):
-    use = world.with_settings(detox={"total_files": 8}, block={"max_files": 2})
+    ctx = world.with_settings(detox={"total_files": 8}, block={"max_files": 2})
 
-    cycle_id = cycles.file(use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
-    cycles.run(use, [cycle_id])
+    cycle_id = cycles.file(ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycles.run(ctx, [cycle_id])
 
-    cycle = cycles.show(use, cycle_id)
+    cycle = cycles.get(ctx, cycle_id)
     assert cycle["summary"]["delete"]["files"] == 8
     assert cycle["summary"]["held_back"]["files"] == 4
     assert cycle["summary"]["condemned"]["files"] == 8
@@ -480,7 +480,7 @@ def test_limits_hold_back_what_goes_beyond(world: World):
 def test_condemned_data_can_be_rescued_from_a_cycle(world: World, clock: Clock):
     cycle = run(world)
 
-    cancellation.cancel(world.use, RequestKind.DELETION, cycle["request"], OPERATOR)
+    cancellation.cancel(world.ctx, RequestKind.DELETION, cycle["request"], OPERATOR)
 
     after_the_grace(world, clock)
     assert [len(at(world, site)) for site in SITES] == [8, 8, 8]
@@ -494,17 +494,17 @@ def test_with_racing_deleters_no_block_loses_its_last_copy(world: World, clock: 
         for site in sites
     ]
     for dataset, site in wishes:
-        deletions_submission.file(world.use, schemas.Deletion(dataset=dataset, site=site), ALICE)
+        deletions_submission.file(world.ctx, schemas.Deletion(dataset=dataset, site=site), ALICE)
     copies_submission.file(
-        world.use, schemas.Copy(dataset=ONE, site="T2_B", consolidate=True), ALICE
+        world.ctx, schemas.Copy(dataset=ONE, site="T2_B", consolidate=True), ALICE
     )
-    cycles.file(world.use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycles.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     together = Barrier(5)
 
     def work(turn: int) -> None:
         together.wait()
         hints = [hint for place, hint in enumerate(waiting) if place % 4 == turn]
-        small = World(world.use, world.folder, hints)
+        small = World(world.ctx, world.folder, hints)
         while small.published:
             hint = small.published.pop(0)
             small.published.insert(0, hint)
@@ -527,7 +527,7 @@ def test_with_racing_deleters_no_block_loses_its_last_copy(world: World, clock: 
 def test_a_site_that_disappears_after_the_snapshot_saves_the_other_copies(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    look = detox_cycle.look
+    look = detox_cycle.load
 
     def then_lost(*given: Any) -> Any:
         seen = look(*given)
@@ -546,7 +546,7 @@ def test_a_site_that_disappears_after_the_snapshot_saves_the_other_copies(
 def test_a_clock_that_jumps_in_mid_cycle_changes_nothing(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch, hours: float
 ):
-    look = detox_cycle.look
+    look = detox_cycle.load
 
     def then_jump(*given: Any) -> Any:
         seen = look(*given)
@@ -584,7 +584,7 @@ def test_the_time_zone_of_a_machine_changes_nothing(
 def test_a_site_that_fills_up_in_mid_cycle_keeps_what_came(
     world: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
-    look = detox_cycle.look
+    look = detox_cycle.load
     for site in SITES:
         world.site_quota(site, 10_000)
     enforce(world, EVERYTHING.replace("site.occupancy > 0.9", "always"))
@@ -609,7 +609,7 @@ def test_a_site_that_fills_up_in_mid_cycle_keeps_what_came(
 def test_why_names_the_line_its_values_and_the_cycle(world: World):
     cycle = run(world)
 
-    told = cycles.why(world.use, ONE, "T2_A")
+    told = cycles.why(world.ctx, ONE, "T2_A")
 
     assert told["cycle"] == cycle["id"]
     assert [(one["action"], one["block"]) for one in told["items"]] == [("protect", None)]
@@ -617,21 +617,21 @@ def test_why_names_the_line_its_values_and_the_cycle(world: World):
     assert one["text"] == "ProtectBlock blockreplica.num_full_disk_copy < 2"
     assert one["values"] == {"blockreplica.num_full_disk_copy": 1}
     with pytest.raises(NotFound):
-        cycles.why(world.use, "/No/alice-such/USER", "T2_B")
+        cycles.why(world.ctx, "/No/alice-such/USER", "T2_B")
 
 
 def test_cycles_and_decisions_come_in_pages(world: World):
     first, second = run(world), run(world)
-    place = Place(None, 1)
+    place = PageRequest(None, 1)
 
-    page = cycles.some(world.use, "detox", "User", place)
-    older = cycles.some(world.use, "detox", "User", Place(page.next, 1))
+    page = cycles.list_page(world.ctx, "detox", "User", place)
+    older = cycles.list_page(world.ctx, "detox", "User", PageRequest(page.next, 1))
 
     assert [one["id"] for one in (*page.items, *older.items)] == [second["id"], first["id"]]
     assert older.next is None
     found, cursor = [], None
     while True:
-        some = cycles.decided(world.use, first["id"], "T2_B", None, Place(cursor, 1))
+        some = cycles.decided(world.ctx, first["id"], "T2_B", None, PageRequest(cursor, 1))
         found += some.items
         cursor = some.next
         if cursor is None:
@@ -641,15 +641,15 @@ def test_cycles_and_decisions_come_in_pages(world: World):
 
 
 def test_old_cycles_are_forgotten_with_their_decisions(world: World):
-    use = world.with_settings(detox={"keep_cycles": 2, "keep_snapshots": True})
+    ctx = world.with_settings(detox={"keep_cycles": 2, "keep_snapshots": True})
     for _ in range(4):
         body = schemas.CycleBody(kind="detox", partition="User", dry_run=True)
-        cycles.run(use, [cycles.file(use, body, OPERATOR)])
+        cycles.run(ctx, [cycles.file(ctx, body, OPERATOR)])
 
     assert world.count(Cycle) == 2
     snapshots = (world.folder / "cycles").iterdir()
     assert sorted(path.name for path in snapshots) == ["3.npz", "4.npz"]
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(Decision.cycle_id).distinct().order_by(Decision.cycle_id)) == [
             3,
             4,
@@ -657,13 +657,13 @@ def test_old_cycles_are_forgotten_with_their_decisions(world: World):
 
 
 def test_what_a_cycle_saw_can_be_kept(world: World):
-    use = world.with_settings(detox={"keep_snapshots": True})
+    ctx = world.with_settings(detox={"keep_snapshots": True})
     body = schemas.CycleBody(kind="detox", partition="User", dry_run=True)
 
-    cycles.run(use, [cycles.file(use, body, OPERATOR)])
+    cycles.run(ctx, [cycles.file(ctx, body, OPERATOR)])
 
     file = world.folder / "cycles" / "1.npz"
-    cycle = cycles.show(use, 1)
+    cycle = cycles.get(ctx, 1)
     again = CliRunner().invoke(detox.app, ["replay", str(file), "--json"])
     assert again.exit_code == 0, again.output
     replayed = json.loads(again.output)
@@ -677,15 +677,15 @@ def test_what_a_cycle_saw_can_be_kept(world: World):
 
 
 def test_another_policy_can_be_tried_on_what_a_cycle_saw(world: World, clock: Clock):
-    use = world.with_settings(detox={"keep_snapshots": True})
+    ctx = world.with_settings(detox={"keep_snapshots": True})
     block = world.block_names()[0].partition("#")[2]
     ends = clock.now + timedelta(days=1)
-    locks.put(use, schemas.LockBody(item=f"{ONE}#{block}", expires=ends), OPERATOR)
+    locks.update(ctx, schemas.LockBody(item=f"{ONE}#{block}", expires=ends), OPERATOR)
     body = schemas.CycleBody(kind="detox", partition="User", dry_run=True, policy=EVERYTHING)
-    cycles.run(use, [cycles.file(use, body, OPERATOR)])
+    cycles.run(ctx, [cycles.file(ctx, body, OPERATOR)])
     file = world.folder / "cycles" / "1.npz"
 
-    assert detox_replay.replay(file)["decisions"] == decided(world, cycles.show(use, 1))
+    assert detox_replay.replay(file)["decisions"] == decided(world, cycles.get(ctx, 1))
     kept = detox_replay.replay(file, EVERYTHING.replace("Dismiss", "Protect"))
     assert {one["dataset"] for one in kept["decisions"] if one["action"] == "delete"} == {ONE}
     bad = world.folder / "bad.npz"
@@ -700,7 +700,7 @@ def test_handed_over_blocks_move_to_the_partition_of_their_new_owner(world: Worl
 
     Until there is room in the partition of that.
     """
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.add(Partition, name="Physics", definition="[Analysis, Production]")
         partitions = dict(work.rows(select(Partition.name, Partition.id)))
         groups = dict(work.rows(select(Group.name, Group.id)))
@@ -732,17 +732,17 @@ Until never
 DeleteBlock blockreplica.owner == production
 Protect
 """
-    policies.put(world.use, "Physics", schemas.PolicyBody(text=text), OPERATOR)
+    policies.update(world.ctx, "Physics", schemas.PolicyBody(text=text), OPERATOR)
     body = schemas.CycleBody(kind="detox", partition="Physics")
 
-    cycles.run(world.use, [cycles.file(world.use, body, OPERATOR)])
+    cycles.run(world.ctx, [cycles.file(world.ctx, body, OPERATOR)])
 
-    cycle = cycles.show(world.use, 1)
+    cycle = cycles.get(world.ctx, 1)
     assert (cycle["summary"]["handed_over"], world.count(Deletion)) == (int(fits), 0)
     handed = next(one for one in decided(world, cycle) if one["action"] == "hand-over")
     assert handed["values"] == {"group": "analysis"}
     assert handed["refused"] == (None if fits else "storage-full")
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         owners = select(BlockReplica.group_id, BlockReplica.partition_id).where(*mine).distinct()
         of_analysis = (groups["analysis"], partitions["Analysis"])
         of_production = (groups["production"], partitions["Production"])

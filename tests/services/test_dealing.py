@@ -13,7 +13,7 @@ from dynamo.services import cycles
 from dynamo.services.cycles import DEALER
 from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.services.dealer import question as dealer_question
-from dynamo.services.pagination import Place
+from dynamo.services.pagination import PageRequest
 from dynamo.services.popularity import demands
 from dynamo.services.sites import health as site_health
 from dynamo.services.sites import sites
@@ -27,21 +27,21 @@ SITES = ("T2_A", "T2_B", "T2_C")
 def run(world: World, partition: str = "User", *, dry: bool = False) -> dict[str, Any]:
     """Run a cycle as an operator asks for it, without the copies that come of it; return it."""
     body = schemas.CycleBody(kind="dealer", partition=partition, dry_run=dry)
-    cycle_id = cycles.file(world.use, body, OPERATOR)
+    cycle_id = cycles.file(world.ctx, body, OPERATOR)
     world.step("cycle")
-    return cycles.show(world.use, cycle_id)
+    return cycles.get(world.ctx, cycle_id)
 
 
 def decided(world: World, cycle: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(cycles.decided(world.use, cycle["id"], None, None, Place(None, 1000)).items)
+    return list(cycles.decided(world.ctx, cycle["id"], None, None, PageRequest(None, 1000)).items)
 
 
 def waiting(world: World, jobs: int) -> None:
     """Let jobs of the batch system wait for the dataset."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         now = work.now
     said = schemas.DemandReport(dataset=DATASET, jobs=jobs, since=now)
-    demands.report(world.use, (said,), OPERATOR)
+    demands.report(world.ctx, (said,), OPERATOR)
 
 
 def at(world: World) -> list[int]:
@@ -70,7 +70,7 @@ def test_demand_makes_copies_and_every_copy_names_its_reason(world: World, clock
     assert {(one["site"], one["action"], one["text"]) for one in decided(world, cycle)} == {
         (site, "copy", "popularity: copied") for site in ("T2_B", "T2_C")
     }
-    told = cycles.why(world.use, DATASET, "T2_B")["items"]
+    told = cycles.why(world.ctx, DATASET, "T2_B")["items"]
     assert [(one["kind"], one["values"]["proposer"]) for one in told] == [("dealer", "popularity")]
     clock.forward(minutes=2)
     world.sweep()
@@ -127,7 +127,7 @@ def test_tape_is_read_only_where_no_disk_has_it(world: World):
 
 def kept(world: World) -> dict[str, list[str]]:
     """Return all that the database holds, by table."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return {
             table.name: sorted(map(str, work.rows(select(table))))
             for table in Base.metadata.sorted_tables
@@ -153,7 +153,7 @@ def test_a_dry_run_keeps_its_plan_and_changes_nothing(world: World):
 
 def test_the_switch_stops_cycles_and_requests_and_says_so(world: World, clock: Clock):
     popular(world)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.add(Switch, name=DEALER, stopped=True, who="root", why=None, at=clock.now)
     request = world.copy("T2_B", consolidate=False)
     world.work()
@@ -166,7 +166,7 @@ def test_the_switch_stops_cycles_and_requests_and_says_so(world: World, clock: C
     shown = world.request("copy", request)
     assert (shown["state"], shown["reason"]) == ("held", "switched-off")
 
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.changed(update(Switch).values(stopped=False))
     clock.forward(minutes=2)
     world.sweep()
@@ -175,30 +175,30 @@ def test_the_switch_stops_cycles_and_requests_and_says_so(world: World, clock: C
 
 
 def test_one_cycle_of_a_partition_runs_at_a_time_and_beat_files_one_for_each(world: World):
-    assert cycles.deal(world.use)
-    assert not cycles.deal(world.use)
+    assert cycles.deal(world.ctx)
+    assert not cycles.deal(world.ctx)
 
     with pytest.raises(Conflict):
         run(world)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(Cycle.kind)) == [DEALER]  # only User has quotas here
     run(world, dry=True)
     world.work()
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert set(work.scalars(select(Cycle.state))) == {"done"}
 
 
 def test_what_makes_no_sense_is_refused(world: World):
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=True, policy="Dismiss")
     with pytest.raises(Invalid):
-        cycles.file(world.use, body, OPERATOR)
+        cycles.file(world.ctx, body, OPERATOR)
     with pytest.raises(NotFound):
-        cycles.file(world.use, schemas.CycleBody(kind="dealer", partition="X"), OPERATOR)
+        cycles.file(world.ctx, schemas.CycleBody(kind="dealer", partition="X"), OPERATOR)
 
 
 def test_a_wrong_setting_of_a_proposer_ends_the_cycle_with_words(world: World):
     popular(world)
-    world.use = world.with_settings(dealer={"proposers": {"popularity": {"treshold": 1}}})
+    world.ctx = world.with_settings(dealer={"proposers": {"popularity": {"treshold": 1}}})
 
     cycle = run(world)
 
@@ -212,7 +212,7 @@ def test_new_blocks_follow_a_growing_replica(world: World):
     waiting(world, 3)
     run(world)
     world.work()
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         growing = DatasetReplica.growing.is_(True)
         assert work.scalar(select(func.count()).select_from(DatasetReplica).where(growing)) == 1
     assert sorted(at(world)) == [0, 5, 5]
@@ -232,7 +232,7 @@ def test_limits_hold_and_what_waits_says_for_what(world: World, clock: Clock):
     world.close()
     world.work()
     size = sum(map(len, world.on_disk("T2_A").values()))
-    world.use = world.with_settings(dealer={"pending": 0.4, "pending_bytes": 0})
+    world.ctx = world.with_settings(dealer={"pending": 0.4, "pending_bytes": 0})
     quota = int(size * 1.2)
     world.site_quota("T2_B", quota)  # all three blocks fit; one at a time may be on its way
     request = world.copy("T2_B", consolidate=False)
@@ -272,12 +272,12 @@ def test_what_a_storage_has_left_caps_the_quota(world: World, clock: Clock):
         world.many("T2_A", 5, start=start)
     world.close()
     world.work()
-    site_health.send(world.use)
+    site_health.send(world.ctx)
     world.work()
     here = shutil.disk_usage(world.folder).free
-    assert 0.5 * here < sites.show(world.use, "T2_B")["probe"]["free"] < 2 * here
+    assert 0.5 * here < sites.get(world.ctx, "T2_B")["probe"]["free"] < 2 * here
     size = world.projected("T2_A")
-    with world.use.begin() as work:  # as if somebody else filled the disk
+    with world.ctx.begin() as work:  # as if somebody else filled the disk
         work.changed(update(Probe).values(free=size // 2))
     request = world.copy("T2_B", consolidate=False)
     world.work()
@@ -285,7 +285,7 @@ def test_what_a_storage_has_left_caps_the_quota(world: World, clock: Clock):
     assert world.projected("T2_B") == 0
 
     clock.forward(minutes=10)
-    site_health.send(world.use)
+    site_health.send(world.ctx)
     world.work()
     clock.forward(minutes=2)
     world.sweep()
@@ -298,7 +298,7 @@ def test_what_came_since_the_probe_is_taken_off_what_was_left(world: World):
     world.work()
     size = world.projected("T2_A")
     left = dict.fromkeys(SITES, 3 * size)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         keys = dict(work.rows(select(Site.name, Site.id)))
         for name, free in left.items():
             work.add(
@@ -313,18 +313,18 @@ def test_a_cycle_is_replayed_with_its_seed(world: World):
     popular(world, jobs=3)
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=True)
     world.published.clear()
-    cycle_id = cycles.file(world.use, body, OPERATOR)
-    held = cycles._claim(world.use, cycle_id)
+    cycle_id = cycles.file(world.ctx, body, OPERATOR)
+    held = cycles._claim(world.ctx, cycle_id)
     assert held is not None
 
     plans = [
-        dealer_cycle.decided(world.use.settings, dealer_cycle.look(world.use, held))
+        dealer_cycle.decided(world.ctx.settings, dealer_cycle.load(world.ctx, held))
         for _ in range(2)
     ]
 
     first, second = ([(c.dataset, c.site, c.moves) for c in plan.each_copy()] for plan in plans)
     assert first == second
     assert first
-    cycles._run(world.use, held)
+    cycles._run(world.ctx, held)
     kept = decided(world, {"id": cycle_id})
     assert [(one["dataset"], one["site"], one["bytes"]) for one in kept] == first

@@ -49,12 +49,12 @@ def worn(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Two large files at T2_A alone, both with a bad sector, which an operator gives up."""
     monkeypatch.setitem(BACKENDS, "file", lambda where, area, _limits: Worn.at(where, area))
     monkeypatch.setattr(Worn, "bad", set())
-    world.use = world.with_settings(retry={"first_seconds": 1}, deletion={"grace_hours": 0})
+    world.ctx = world.with_settings(retry={"first_seconds": 1}, deletion={"grace_hours": 0})
     world.inject("T2_A", [world.pulled("T2_A", name, LARGE) for name in NAMES])
     world.close()
     world.work()
     Worn.bad.update(lfn(name) for name in NAMES)
-    sites.put(world.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
+    sites.update(world.ctx, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
     return world
 
 
@@ -63,10 +63,10 @@ def test_what_breaks_off_behind_its_begin_is_lost_and_what_is_read_to_its_end_is
 ) -> None:
     rounds(worn, clock, 3)
     assert len(worn.on_disk("T2_B")) + len(worn.on_disk("T2_C")) == 0
-    assert evacuation_status.losses(worn.use, "T2_A")["unread"]["files"] == 2
+    assert evacuation_status.losses(worn.ctx, "T2_A")["unread"]["files"] == 2
     Worn.bad.remove(lfn(NAMES[1]))
 
-    told = declare_lost.declare(worn.use, "T2_A", OPERATOR)
+    told = declare_lost.declare(worn.ctx, "T2_A", OPERATOR)
 
     assert (told["lost"], told["kept"], told["unsure"]) == (1, 1, 0)
     assert lost(worn) == [lfn(NAMES[0])]

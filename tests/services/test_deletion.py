@@ -50,7 +50,7 @@ def test_condemned_data_can_be_rescued(placed: World, clock: Clock):
     request = placed.delete()
     placed.work()
 
-    cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    cancellation.cancel(placed.ctx, RequestKind.DELETION, request, ALICE)
     clock.forward(hours=25)
     placed.sweep()
 
@@ -66,7 +66,7 @@ def test_what_is_gone_cannot_be_rescued(placed: World, clock: Clock):
     placed.sweep()
 
     with pytest.raises(Conflict) as refused:
-        cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+        cancellation.cancel(placed.ctx, RequestKind.DELETION, request, ALICE)
     assert refused.value.reason == "already-ended"
 
 
@@ -94,7 +94,7 @@ def test_the_last_copy_that_goes_from_one_site_stays_where_it_lies_elsewhere(
 ):
     placed.copy("T2_B", consolidate=False)
     placed.work()
-    with placed.use.begin() as work:
+    with placed.ctx.begin() as work:
         work.changed(update(Site).where(Site.name == "T2_B").values(status="waitroom"))
 
     placed.delete(site="T2_A", last_copy=True)
@@ -110,16 +110,16 @@ def test_what_a_dead_worker_may_have_deleted_cannot_be_rescued(placed: World, cl
     request = placed.delete()
     placed.work()
     clock.forward(hours=25)
-    with placed.use.begin() as work:
+    with placed.ctx.begin() as work:
         ids = work.scalars(select(Deletion.id))
         claims.claim(work, Deletion, ids, Holder("killed", 30))
     for name in list(placed.on_disk("T2_A")):
         placed.path("T2_A", name).unlink()
     clock.forward(minutes=2)
-    sweeper.sweep(placed.use)  # queued again, and not yet taken
+    sweeper.sweep(placed.ctx)  # queued again, and not yet taken
 
     with pytest.raises(Conflict) as refused:
-        cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+        cancellation.cancel(placed.ctx, RequestKind.DELETION, request, ALICE)
     assert refused.value.reason == "already-ended"
     placed.work()
     assert placed.request("deletion", request)["state"] == "done"
@@ -131,7 +131,7 @@ def test_what_leaves_with_its_block_is_not_taken_out_a_second_time(placed: World
     placed.delete(lfns=(lfn("T2_A_0.root"),))
     placed.work()
     assert placed.used("alice") == 0
-    assert [str(found) for found in invariants.check(placed.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(placed.ctx) if not found.is_warning] == []
 
     clock.forward(hours=25)
     placed.sweep()
@@ -145,10 +145,10 @@ def test_a_block_goes_with_the_last_of_its_files_however_they_were_condemned(
     placed.delete(lfns=(lfn("T2_A_5.root"), lfn("T2_A_6.root"), lfn("T2_A_0.root")))
     placed.work()
     clock.forward(hours=1)
-    placed.use = placed.with_settings(deletion={"grace_hours": 0})
+    placed.ctx = placed.with_settings(deletion={"grace_hours": 0})
     placed.delete()
     placed.work()
-    assert [str(found) for found in invariants.check(placed.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(placed.ctx) if not found.is_warning] == []
 
     clock.forward(hours=24)
     placed.sweep()
@@ -165,7 +165,7 @@ def test_an_injection_counts_a_file_once_that_was_condemned_rescued_and_then_arr
     world.step("condemn")
     world.published.clear()
     assert world.request("injection", injected)["progress"]["files"]["failed"] == 1  # type: ignore[index]
-    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.DELETION, deletion, ALICE)
 
     clock.forward(minutes=2)
     world.sweep()
@@ -190,7 +190,7 @@ def test_one_of_two_copies_may_go(placed: World, clock: Clock):
 def test_a_copy_at_a_site_that_is_not_ready_does_not_count(placed: World):
     placed.copy("T2_B", consolidate=False)
     placed.work()
-    with placed.use.begin() as work:
+    with placed.ctx.begin() as work:
         work.changed(update(Site).where(Site.name == "T2_B").values(status="waitroom"))
 
     with pytest.raises(Conflict):
@@ -225,7 +225,7 @@ def test_single_files_are_dropped_and_their_block_goes_on(placed: World, clock: 
 def test_a_dropped_file_can_be_rescued(placed: World, clock: Clock):
     request = placed.delete(lfns=(lfn("T2_A_0.root"),))
     placed.work()
-    cancellation.cancel(placed.use, RequestKind.DELETION, request, ALICE)
+    cancellation.cancel(placed.ctx, RequestKind.DELETION, request, ALICE)
     clock.forward(hours=25)
     placed.sweep()
 
@@ -244,7 +244,7 @@ def test_a_file_that_had_not_come_when_it_was_dropped_is_still_awaited_once_resc
     world.work()
     deletion = world.delete(lfns=(lfn("T2_A_0.root"),))
     world.step("condemn")
-    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.DELETION, deletion, ALICE)
     assert world.replicas() == [("T2_A", 1, False)]
     assert world.projected("T2_A") == world.used("alice") == 2 * len(content)
 
@@ -254,7 +254,7 @@ def test_a_file_that_had_not_come_when_it_was_dropped_is_still_awaited_once_resc
 
     assert world.replicas() == [("T2_A", 2, True)]
     assert len(world.on_disk("T2_A")) == 2
-    assert [str(one) for one in invariants.check(world.use)] == []
+    assert [str(one) for one in invariants.check(world.ctx)] == []
 
 
 def test_a_copy_that_was_completed_without_a_dropped_file_gets_it_once_it_is_rescued(
@@ -273,14 +273,14 @@ def test_a_copy_that_was_completed_without_a_dropped_file_gets_it_once_it_is_res
     assert world.replicas() == [("T2_A", 1, True), ("T2_B", 1, True)]
 
     world.path("T2_A", name).write_bytes(content)
-    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.DELETION, deletion, ALICE)
     assert world.replicas() == [("T2_A", 2, True), ("T2_B", 1, False)]
     clock.forward(hours=25)
     world.sweep()
 
     assert world.replicas() == [("T2_A", 2, True), ("T2_B", 2, True)]
     assert world.on_disk("T2_B") == world.on_disk("T2_A")
-    assert [str(one) for one in invariants.check(world.use)] == []
+    assert [str(one) for one in invariants.check(world.ctx)] == []
 
 
 def test_an_empty_file_that_lay_there_lies_there_once_it_is_rescued(world: World):
@@ -292,7 +292,7 @@ def test_an_empty_file_that_lay_there_lies_there_once_it_is_rescued(world: World
     deletion = world.delete(lfns=(lfn("empty.root"),))
     world.step("condemn")
 
-    cancellation.cancel(world.use, RequestKind.DELETION, deletion, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.DELETION, deletion, ALICE)
 
     assert world.replicas() == [("T2_A", 1, True), ("T2_B", 1, True)]
 
@@ -324,7 +324,7 @@ def test_only_the_owner_deletes(placed: World):
 
 
 def test_a_stop_switch_holds_deletions_back_until_it_is_released(placed: World, clock: Clock):
-    with placed.use.begin() as work:
+    with placed.ctx.begin() as work:
         work.add(Switch, name="deletions", stopped=True, who="root", why="drill", at=work.now)
     request = placed.delete()
     placed.work()
@@ -332,7 +332,7 @@ def test_a_stop_switch_holds_deletions_back_until_it_is_released(placed: World, 
     placed.sweep()
     assert len(placed.on_disk("T2_A")) == 7
 
-    with placed.use.begin() as work:
+    with placed.ctx.begin() as work:
         work.changed(update(Switch).values(stopped=False))
     clock.forward(minutes=5)
     placed.sweep()
@@ -347,7 +347,7 @@ def test_a_source_that_is_read_stays_also_between_retries(placed: World, clock: 
     placed.work()
     placed.copy("T2_B", consolidate=False)
     placed.step("plan")
-    with placed.use.begin() as work:
+    with placed.ctx.begin() as work:
         read = work.row(
             select(BlockReplica.site_id, Site.name)
             .join(Site, Site.id == BlockReplica.site_id)
@@ -416,6 +416,6 @@ def test_a_deletion_of_which_all_that_is_left_is_held_says_why(world: World, clo
 
 
 def told(world: World, request: int) -> Any:
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         columns = (Request.state, Request.reason, Request.detail)
         return work.row(select(*columns).where(Request.id == request))

@@ -33,11 +33,11 @@ def placed(world: World) -> World:
     world.work()
     world.copy("T2_B", consolidate=False)
     world.work()
-    return replace(world, use=world.with_settings(deletion={"site_bytes": 1}))
+    return replace(world, ctx=world.with_settings(deletion={"site_bytes": 1}))
 
 
 def leaving(world: World) -> int:
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         condemned = BlockReplica.state == ReplicaState.CONDEMNED
         return len(work.scalars(select(BlockReplica.id).where(condemned)))
 
@@ -63,7 +63,7 @@ def test_a_users_deletion_waits_for_what_is_leaving_and_then_goes_on(
     assert (shown["state"], shown.get("reason")) == ("done", None)
     assert placed.on_disk("T2_A") == {}
     assert len(placed.on_disk("T2_B")) == (7 if where else 0)
-    assert invariants.check(placed.use) == []
+    assert invariants.check(placed.ctx) == []
 
 
 def test_single_files_wait_for_what_is_leaving_their_sites_too(placed: World, clock: Clock) -> None:
@@ -82,7 +82,7 @@ def test_single_files_wait_for_what_is_leaving_their_sites_too(placed: World, cl
     shown = placed.request("deletion", request)
     assert (shown["state"], shown.get("reason")) == ("done", None)
     assert [len(placed.on_disk(site)) for site in ("T2_A", "T2_B")] == [4, 4]
-    assert invariants.check(placed.use) == []
+    assert invariants.check(placed.ctx) == []
 
 
 def test_replicas_wait_for_single_files_that_are_leaving(placed: World, clock: Clock) -> None:
@@ -105,10 +105,10 @@ def test_replicas_wait_for_single_files_that_are_leaving(placed: World, clock: C
 
 
 def test_a_cycle_names_what_it_leaves_for_the_next_one(placed: World) -> None:
-    policies.put(placed.use, "User", schemas.PolicyBody(text=ALL_BUT_THE_LAST), OPERATOR)
+    policies.update(placed.ctx, "User", schemas.PolicyBody(text=ALL_BUT_THE_LAST), OPERATOR)
     body = schemas.CycleBody(kind="detox", partition="User")
-    cycles.run(placed.use, [cycles.file(placed.use, body, OPERATOR)])
+    cycles.run(placed.ctx, [cycles.file(placed.ctx, body, OPERATOR)])
 
-    shown = cycles.show(placed.use, 1)
+    shown = cycles.get(placed.ctx, 1)
     assert shown["summary"]["refused"] == {"volume-limit": 1}
     assert shown["summary"]["condemned"]["blocks"] == leaving(placed) == 1

@@ -31,7 +31,7 @@ from tests.services.world import ALICE, BOB, DATASET, OPERATOR, World, lfn
 @pytest.fixture
 def dying(world: World) -> World:
     """Ten files in two blocks that lie at T2_A alone, which an operator gives up."""
-    world.use = world.with_settings(
+    world.ctx = world.with_settings(
         block={"max_files": 5}, deletion={"grace_hours": 0}, retry={"first_seconds": 1}
     )
     world.many("T2_A", 10)
@@ -42,18 +42,18 @@ def dying(world: World) -> World:
 
 
 def give_up(world: World, name: str = "T2_A") -> None:
-    sites.put(world.use, name, schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
+    sites.update(world.ctx, name, schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
 
 
 def move(world: World) -> None:
     """Run a cycle of the Dealer and all that comes of it."""
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=False)
-    cycles.file(world.use, body, OPERATOR)
+    cycles.file(world.ctx, body, OPERATOR)
     world.work()
 
 
 def left(world: World) -> dict[str, Any]:
-    return evacuation_status.show(world.use, "T2_A")
+    return evacuation_status.get(world.ctx, "T2_A")
 
 
 def test_a_dying_site_empties_itself(dying: World) -> None:
@@ -62,20 +62,20 @@ def test_a_dying_site_empties_itself(dying: World) -> None:
 
     give_up(dying)
     assert left(dying)["by_fate"].keys() == {"waiting"}
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
     assert len(dying.on_disk("T2_A")) == 10, "nothing leaves before it is safe elsewhere"
 
     move(dying)
     assert left(dying)["by_fate"].keys() == {"safe"}
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
 
     assert dying.on_disk("T2_A") == {}
     assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
     assert left(dying)["left"] == {"blocks": 0, "files": 0, "bytes": 0}
     assert dying.count(Deletion) == 0
-    assert evacuation_status.losses(dying.use, "T2_A")["owners"] == []
+    assert evacuation_status.losses(dying.ctx, "T2_A")["owners"] == []
 
 
 def rounds(world: World, clock: Clock, n: int, *partitions: str) -> None:
@@ -83,9 +83,9 @@ def rounds(world: World, clock: Clock, n: int, *partitions: str) -> None:
     for _ in range(n):
         for partition in partitions or ("User",):
             body = schemas.CycleBody(kind="dealer", partition=partition, dry_run=False)
-            cycles.file(world.use, body, OPERATOR)
+            cycles.file(world.ctx, body, OPERATOR)
         world.work()
-        evacuation_runner.evacuate(world.use)
+        evacuation_runner.evacuate(world.ctx)
         world.work()
         clock.forward(hours=13)
         world.sweep()
@@ -100,13 +100,13 @@ def rounds(world: World, clock: Clock, n: int, *partitions: str) -> None:
 def test_a_part_at_a_site_that_stays_keeps_no_block_at_a_dying_one(
     world: World, clock: Clock, at: dict[str, list[int]], first: str
 ) -> None:
-    world.use = world.with_settings(deletion={"grace_hours": 0})
+    world.ctx = world.with_settings(deletion={"grace_hours": 0})
     lay_out(world, at)
     world.work()
     give_up(world)
     assert "moving" not in left(world)["by_fate"], "nothing is on its way"
     if first == "sweep":
-        evacuation_runner.evacuate(world.use)
+        evacuation_runner.evacuate(world.ctx)
         assert left(world)["by_fate"].keys() == {"moving"}
     rounds(world, clock, 3, "Production")
 
@@ -121,7 +121,7 @@ def test_a_part_at_a_site_that_stays_keeps_no_block_at_a_dying_one(
 def test_a_block_of_which_dying_sites_have_only_parts_leaves_them(
     world: World, clock: Clock, unreadable: tuple[int, ...]
 ) -> None:
-    world.use = world.with_settings(deletion={"grace_hours": 0}, retry={"first_seconds": 1})
+    world.ctx = world.with_settings(deletion={"grace_hours": 0}, retry={"first_seconds": 1})
     lay_out(world, {"T2_A": [0, 1], "T2_B": [2]})
     for n in unreadable:
         world.path("T2_A", names("b1", 3)[n]).write_bytes(b"rotten")
@@ -146,7 +146,7 @@ def test_a_block_of_which_dying_sites_have_only_parts_leaves_them(
 def test_a_site_that_refuses_one_file_of_a_block_keeps_it_from_no_other_site(
     world: World, clock: Clock
 ) -> None:
-    world.use = world.with_settings(deletion={"grace_hours": 0})
+    world.ctx = world.with_settings(deletion={"grace_hours": 0})
     lay_out(world, {"T2_A": [0, 1, 2]})
     foreign = world.path("T2_B", names("b1", 3)[1])
     foreign.parent.mkdir(parents=True)
@@ -167,7 +167,7 @@ def test_a_site_that_refuses_one_file_of_a_block_keeps_it_from_no_other_site(
 def test_a_block_with_a_file_that_cannot_be_read_is_not_sent_to_one_site_after_another(
     world: World, clock: Clock
 ) -> None:
-    world.use = world.with_settings(retry={"first_seconds": 1})
+    world.ctx = world.with_settings(retry={"first_seconds": 1})
     lay_out(world, {"T2_A": [0, 1, 2]})
     world.path("T2_A", names("b1", 3)[1]).write_bytes(b"rotten")
     world.status("T2_C", "waitroom")
@@ -180,17 +180,17 @@ def test_a_block_with_a_file_that_cannot_be_read_is_not_sent_to_one_site_after_a
     assert {one["reason"] for one in left(world)["problems"]} == {"no-source"}
 
     body = schemas.CycleBody(kind="dealer", partition="Production", dry_run=False)
-    cycles.file(world.use, body, OPERATOR)
+    cycles.file(world.ctx, body, OPERATOR)
     world.work()
     assert world.on_disk("T2_C") == {}
 
 
 def test_the_other_files_leave_where_one_is_lost(dying: World, clock: Clock) -> None:
-    with dying.use.begin() as work:
+    with dying.ctx.begin() as work:
         site = work.row(select(Site.id, Site.name).where(Site.name == "T2_A"))
         file = repair.still_there(work, site.id, lfn("T2_A_0.root"))
         replicas.lock_blocks(work, [file.block_id])
-        repair.mend(work, dying.use, Bad(file, site.id, site.name, "missing", "scan"))
+        repair.mend(work, dying.ctx, Bad(file, site.id, site.name, "missing", "scan"))
     dying.path("T2_A", lfn("T2_A_0.root")).unlink()
     give_up(dying)
     rounds(dying, clock, 3)
@@ -213,7 +213,7 @@ def test_the_other_files_leave_where_one_is_lost(dying: World, clock: Clock) -> 
 def test_the_other_files_leave_where_one_never_came(
     world: World, clock: Clock, saved: bool
 ) -> None:
-    world.use = world.with_settings(
+    world.ctx = world.with_settings(
         block={"max_files": 5}, deletion={"grace_hours": 0}, retry={"first_seconds": 1}
     )
     files = [world.pulled("T2_A", f"T2_A_{n}.root", b"x%d" % n) for n in range(5)]
@@ -238,7 +238,7 @@ def test_the_other_files_leave_where_one_never_came(
 
     source.write_bytes(content)
     if saved:
-        sites.put(world.use, "T2_A", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+        sites.update(world.ctx, "T2_A", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
     else:
         world.inject("T2_B", [world.pulled("T2_B", "T2_A_2.root", content)])
     rounds(world, clock, 3)
@@ -251,9 +251,9 @@ def test_an_open_block_leaves_a_dying_site_too(dying: World) -> None:
     dying.many("T2_A", 3, start=50, dataset="/Higgs/alice-v2/USER")
     dying.work()
     give_up(dying)
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     move(dying)
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
     assert dying.on_disk("T2_A") == {}
     assert left(dying)["left"]["files"] == 0
@@ -266,7 +266,7 @@ def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
     dying.path("T2_A", lfn("T2_A_1.root")).unlink()
     give_up(dying)
     move(dying)
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
 
     told = left(dying)
@@ -278,27 +278,27 @@ def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
         dying.sweep()
     assert {one["state"] for one in left(dying)["problems"]} == {"held"}
     assert left(dying)["stuck"]["files"] == 2
-    report = evacuation_status.losses(dying.use, "T2_A")["owners"]
+    report = evacuation_status.losses(dying.ctx, "T2_A")["owners"]
     assert [(one["owner"], one["only_here"]["files"]) for one in report] == [("alice", 5)]
 
     clock.forward(hours=13)
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
-    with dying.use.begin.reading() as work:
+    with dying.ctx.begin.reading() as work:
         lost = work.rows(
             select(Incident.lfn, Incident.owner).where(
                 Incident.kind == "lost", Incident.ended.is_(None)
             )
         )
     assert sorted(lost) == [(lfn(f"T2_A_{n}.root"), "alice") for n in (0, 1)]
-    (alice,) = evacuation_status.losses(dying.use, "T2_A")["owners"]
+    (alice,) = evacuation_status.losses(dying.ctx, "T2_A")["owners"]
     assert sorted(alice["lost_files"]) == [lfn(f"T2_A_{n}.root") for n in (0, 1)]
 
     dying.delete(lfns=(lfn("T2_A_0.root"), lfn("T2_A_1.root")))
     dying.work()
     for _ in range(3):
         clock.forward(minutes=10)
-        evacuation_runner.evacuate(dying.use)
+        evacuation_runner.evacuate(dying.ctx)
         dying.sweep()
     assert left(dying)["left"]["files"] == 0
     assert dying.on_disk("T2_A") == {}
@@ -308,7 +308,7 @@ def test_files_that_cannot_be_read_are_named_and_in_the_end_lost_to_their_owner(
 def test_a_site_that_is_not_mounted_loses_nothing(
     dying: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dying.use = dying.with_settings(
+    dying.ctx = dying.with_settings(
         block={"max_files": 5}, retry={"first_seconds": 1}, consistency={"few": 3}
     )
     for path in (dying.folder / "T2_A").rglob("*.root"):
@@ -318,8 +318,8 @@ def test_a_site_that_is_not_mounted_loses_nothing(
     for _ in range(8):
         clock.forward(hours=2)
         dying.sweep()
-        evacuation_runner.evacuate(dying.use)
-    with dying.use.begin.reading() as work:
+        evacuation_runner.evacuate(dying.ctx)
+    with dying.ctx.begin.reading() as work:
         assert work.scalars(select(Incident.id).where(Incident.kind == "lost")) == []
         assert set(
             work.scalars(
@@ -338,8 +338,8 @@ def test_a_site_that_is_not_mounted_loses_nothing(
 def test_a_site_that_an_operator_takes_back_keeps_what_it_has(dying: World) -> None:
     give_up(dying)
     move(dying)
-    sites.put(dying.use, "T2_A", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
-    evacuation_runner.evacuate(dying.use)
+    sites.update(dying.ctx, "T2_A", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
     assert len(dying.on_disk("T2_A")) == 10
 
@@ -356,15 +356,15 @@ def test_what_is_held_goes_on_when_it_is_released(dying: World, clock: Clock) ->
     assert [one["reason"] for one in dying.problems("copy", request)] == ["no-source"]
 
     hidden.write_bytes(content)
-    with dying.use.begin() as work:
+    with dying.ctx.begin() as work:
         work.execute(Incident.__table__.delete())
     with pytest.raises(Forbidden):
-        retry.release(dying.use, schemas.Release(request=request), BOB)
+        retry.release(dying.ctx, schemas.Release(request=request), BOB)
     with pytest.raises(Forbidden):
-        retry.release(dying.use, schemas.Release(site="T2_B"), ALICE)
+        retry.release(dying.ctx, schemas.Release(site="T2_B"), ALICE)
     with pytest.raises(NotFound):
-        retry.release(dying.use, schemas.Release(request=999_999), OPERATOR)
-    told = retry.release(dying.use, schemas.Release(request=request), ALICE)
+        retry.release(dying.ctx, schemas.Release(request=999_999), OPERATOR)
+    told = retry.release(dying.ctx, schemas.Release(request=request), ALICE)
     assert told["transfers"] == 1
     for _ in range(3):
         dying.work()
@@ -375,10 +375,10 @@ def test_what_is_held_goes_on_when_it_is_released(dying: World, clock: Clock) ->
 
 
 def test_a_site_that_the_settings_name_is_emptied_whatever_its_status(dying: World) -> None:
-    dying.use = dying.with_settings(dealer={"leaving": ["T2_A"]}, deletion={"grace_hours": 0})
+    dying.ctx = dying.with_settings(dealer={"leaving": ["T2_A"]}, deletion={"grace_hours": 0})
     assert left(dying)["evacuated"] is True
     move(dying)
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
     assert dying.on_disk("T2_A") == {}
     assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
@@ -389,14 +389,14 @@ def test_a_copy_at_a_site_that_the_settings_name_does_not_make_another_dispensab
 ) -> None:
     dying.copy("T2_B", consolidate=False)
     dying.work()
-    dying.use = dying.with_settings(dealer={"leaving": ["T2_A"]})
+    dying.ctx = dying.with_settings(dealer={"leaving": ["T2_A"]})
     with pytest.raises(Conflict):
         dying.delete(site="T2_B")
     give_up(dying, "T2_B")
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
     assert dying.count(Deletion) == 0
-    report = evacuation_status.losses(dying.use, "T2_A")["owners"]
+    report = evacuation_status.losses(dying.ctx, "T2_A")["owners"]
     assert [one["only_here"]["files"] for one in report] == [10], "the other dies as well"
     assert report[0]["from"] == []
 
@@ -407,11 +407,11 @@ def test_a_copy_at_a_site_that_the_settings_name_does_not_make_another_dispensab
 def test_a_dying_site_is_emptied_also_of_what_no_policy_protects(dying: World, lines: str) -> None:
     when = "When site.occupancy > 0.9\nUntil site.occupancy < 0.85"
     text = f"Partition User\n{when}\n{lines}\nOrder none\n"
-    policies.put(dying.use, "User", schemas.PolicyBody(text=text), OPERATOR)
+    policies.update(dying.ctx, "User", schemas.PolicyBody(text=text), OPERATOR)
     give_up(dying)
     detox(dying)
     move(dying)
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
     assert dying.on_disk("T2_A") == {}
     assert len(dying.on_disk("T2_B")) + len(dying.on_disk("T2_C")) == 10
@@ -430,7 +430,7 @@ def test_a_dying_tape_site_is_emptied_though_no_partition_speaks_of_tape(
     give_up(dying, "T1_TAPE")
     detox(dying)
     move(dying)
-    evacuation_runner.evacuate(dying.use)
+    evacuation_runner.evacuate(dying.ctx)
     dying.work()
     assert dying.on_disk("T1_TAPE") == {}
     assert sum(len(dying.on_disk(site)) for site in ("T2_A", "T2_B", "T2_C")) == 10
@@ -464,7 +464,7 @@ def test_what_no_site_may_take_says_so(dying: World) -> None:
 
 
 def test_what_is_not_copied_as_it_is_invalid_says_so(dying: World) -> None:
-    with dying.use.begin() as work:
+    with dying.ctx.begin() as work:
         work.changed(update(Dataset).values(status="invalid"))
     give_up(dying)
     move(dying)
@@ -480,7 +480,7 @@ def test_what_cannot_be_deleted_at_a_dead_site_says_so(dying: World, clock: Cloc
     break_site(dying, "T2_A")
     give_up(dying)
     for _ in range(12):
-        evacuation_runner.evacuate(dying.use)
+        evacuation_runner.evacuate(dying.ctx)
         dying.work()
         clock.forward(hours=12)
         dying.sweep()
@@ -503,7 +503,7 @@ def test_a_copy_elsewhere_that_fails_hinders_nothing_that_is_safe(
     for _ in range(10):
         clock.forward(hours=2)
         dying.sweep()
-    with dying.use.begin() as work:  # they read from the other copy
+    with dying.ctx.begin() as work:  # they read from the other copy
         work.changed(update(BlockReplica).values(in_use=0))
         work.changed(update(Transfer).values(source_id=None))
     give_up(dying)
@@ -514,7 +514,7 @@ def test_a_copy_elsewhere_that_fails_hinders_nothing_that_is_safe(
 
 def lost(world: World, of: str | None = "alice") -> list[str]:
     """Return the files that their owner was told are lost; official data have none."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         whose = Incident.owner.is_(None) if of is None else Incident.owner == of
         told = (Incident.kind == "lost", Incident.ended.is_(None), whose)
         return sorted(set(work.scalars(select(Incident.lfn).where(*told))))
@@ -523,25 +523,25 @@ def lost(world: World, of: str | None = "alice") -> list[str]:
 def test_too_many_unreadable_files_are_lost_when_an_operator_says_so(
     dying: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dying.use = dying.with_settings(
+    dying.ctx = dying.with_settings(
         block={"max_files": 5}, retry={"first_seconds": 1}, consistency={"few": 3}
     )
     monkeypatch.setattr(declare_lost, "MOST", 4)
     for n in range(10):
         dying.path("T2_A", lfn(f"T2_A_{n}.root")).write_bytes(b"rotten")
     with pytest.raises(Conflict):
-        declare_lost.declare(dying.use, "T2_A", OPERATOR)
+        declare_lost.declare(dying.ctx, "T2_A", OPERATOR)
     with pytest.raises(NotFound):
-        declare_lost.declare(dying.use, "T2_X", OPERATOR)
+        declare_lost.declare(dying.ctx, "T2_X", OPERATOR)
     give_up(dying)
     move(dying)
     for _ in range(8):
         clock.forward(hours=2)
         dying.sweep()
-        evacuation_runner.evacuate(dying.use)
+        evacuation_runner.evacuate(dying.ctx)
     assert lost(dying) == []
 
-    told = [declare_lost.declare(dying.use, "T2_A", OPERATOR) for _ in range(4)]
+    told = [declare_lost.declare(dying.ctx, "T2_A", OPERATOR) for _ in range(4)]
 
     assert [(one["lost"], one["more"]) for one in told] == [
         *((4, True), (4, True), (2, False), (0, False))
@@ -571,7 +571,7 @@ def test_a_dead_site_is_given_up_when_an_operator_says_so(dying: World, clock: C
         clock.forward(hours=12)
         dying.sweep()
 
-    declare_lost.declare(dying.use, "T2_A", OPERATOR)
+    declare_lost.declare(dying.ctx, "T2_A", OPERATOR)
 
     assert lost(dying) == sorted(lfn(f"T2_A_{n}.root") for n in range(20, 23))
     mend_site(dying, "T2_A")
@@ -621,11 +621,11 @@ def test_what_cannot_be_read_at_a_dying_site_comes_from_tape(
 
 def test_what_an_operator_has_stopped_is_not_lost(dying: World, clock: Clock) -> None:
     give_up(dying)
-    switches.put(dying.use, of_site("T2_A"), schemas.SwitchBody(stopped=True), OPERATOR)
+    switches.update(dying.ctx, of_site("T2_A"), schemas.SwitchBody(stopped=True), OPERATOR)
     move(dying)
     clock.forward(hours=2)
     dying.sweep()
-    assert declare_lost.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+    assert declare_lost.declare(dying.ctx, "T2_A", OPERATOR)["lost"] == 0
     assert lost(dying) == []
 
 
@@ -634,24 +634,24 @@ def test_an_evacuation_that_an_operator_has_stopped_says_so(dying: World, switch
     give_up(dying)
     assert left(dying)["stopped"] == []
     for name in (switch, "injection", "site:T2_B"):
-        switches.put(dying.use, name, schemas.SwitchBody(stopped=True), OPERATOR)
+        switches.update(dying.ctx, name, schemas.SwitchBody(stopped=True), OPERATOR)
 
     assert left(dying)["stopped"] == [switch]
 
 
 def test_a_site_that_failed_for_a_moment_loses_nothing(dying: World) -> None:
-    dying.use = dying.with_settings(retry={"first_seconds": 20}, work={"batch": 3})
+    dying.ctx = dying.with_settings(retry={"first_seconds": 20}, work={"batch": 3})
     give_up(dying)
     cycles.file(
-        dying.use, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+        dying.ctx, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     break_site(dying, "T2_A")
     dying.work()
 
-    assert declare_lost.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+    assert declare_lost.declare(dying.ctx, "T2_A", OPERATOR)["lost"] == 0
 
     mend_site(dying, "T2_A")
-    assert declare_lost.declare(dying.use, "T2_A", OPERATOR)["lost"] == 0
+    assert declare_lost.declare(dying.ctx, "T2_A", OPERATOR)["lost"] == 0
 
 
 def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
@@ -659,7 +659,7 @@ def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
 ) -> None:
     give_up(dying)
     cycles.file(
-        dying.use, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+        dying.ctx, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     root = dying.folder / "T2_A"
     root.rename(root.with_name("not-mounted"))
@@ -667,10 +667,10 @@ def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
     dying.work()
     clock.forward(hours=13)
     dying.sweep()
-    assert evacuation_status.losses(dying.use, "T2_A")["unread"]["files"] == 10
+    assert evacuation_status.losses(dying.ctx, "T2_A")["unread"]["files"] == 10
     root.rmdir()
 
-    told = declare_lost.declare(dying.use, "T2_A", OPERATOR)
+    told = declare_lost.declare(dying.ctx, "T2_A", OPERATOR)
 
     assert (told["lost"], told["unsure"]) == (0, 10)
     assert lost(dying) == []
@@ -681,7 +681,7 @@ def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fau
     root = dying.folder / "T2_A"
     give_up(dying)
     cycles.file(
-        dying.use, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
+        dying.ctx, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     if fault == "site":
         break_site(dying, "T2_A")
@@ -692,7 +692,7 @@ def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fau
     for _ in range(16):
         clock.forward(hours=1)
         dying.sweep()
-    assert evacuation_status.losses(dying.use, "T2_A")["unread"]["files"] == 10
+    assert evacuation_status.losses(dying.ctx, "T2_A")["unread"]["files"] == 10
 
     if fault == "site":
         mend_site(dying, "T2_A")
@@ -700,7 +700,7 @@ def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fau
         shutil.rmtree(root)
         root.with_name("not-mounted").rename(root)
     dying.path("T2_A", lfn("T2_A_3.root")).unlink()
-    told = declare_lost.declare(dying.use, "T2_A", OPERATOR)
+    told = declare_lost.declare(dying.ctx, "T2_A", OPERATOR)
 
     assert (told["lost"], told["kept"]) == (1, 9)
     assert lost(dying) == [lfn("T2_A_3.root")]

@@ -75,7 +75,7 @@ def document(clock: Clock, **content: Any) -> bytes:
 
 def feeds(world: World, *sources: dict[str, Any]) -> None:
     """Let a world read feeds."""
-    world.use = world.with_settings(feeds={"sources": sources})
+    world.ctx = world.with_settings(feeds={"sources": sources})
 
 
 class NoQueues:
@@ -87,7 +87,7 @@ class NoQueues:
 
 
 def warnings(world: World) -> list[str]:
-    return list(health.check(world.use, NoQueues()).warnings)
+    return list(health.check(world.ctx, NoQueues()).warnings)
 
 
 def test_a_downtime_puts_a_site_aside_for_its_time(world: World, clock: Clock, web: Pages) -> None:
@@ -97,15 +97,15 @@ def test_a_downtime_puts_a_site_aside_for_its_time(world: World, clock: Clock, w
     told = [{"name": "T2_B", "downtimes": [time]}, {"name": "T9_XX", "status": "ready"}]
     web.pages["/sites"] = (200, document(clock, sites=told), {})
 
-    site_feeds.read(world.use)
-    site_health.tend(world.use)
+    site_feeds.read(world.ctx)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"] == ("ready", None)
-    assert [one["why"] for one in sites.show(world.use, "T2_B")["downtimes"]] == ["new disks"]
+    assert [one["why"] for one in sites.get(world.ctx, "T2_B")["downtimes"]] == ["new disks"]
     clock.forward(hours=2)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"] == ("waitroom", "downtime")
     clock.forward(hours=2)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"] == ("ready", None)
     assert warnings(world) == []
 
@@ -122,11 +122,11 @@ def test_a_site_is_aside_for_the_longest_of_the_downtimes_that_overlap(
 
     times = [time(0.5, 3.5), time(1.5, 5.5), time(1.5, 2.5)]
     page.write_bytes(document(clock, sites=[{"name": "T2_B", "downtimes": times}]))
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
 
     seen = []
     for _ in range(8):
-        site_health.tend(world.use)
+        site_health.tend(world.ctx)
         seen.append(statuses(world)["T2_B"][0])
         clock.forward(hours=1)
 
@@ -140,10 +140,10 @@ def test_downtimes_of_a_feed_that_is_read_no_more_are_over(
     feeds(world, {"name": "old", "kind": "sites", "url": f"file://{page}"})
     time = {"begins": rfc3339(clock.now), "ends": rfc3339(clock.now + timedelta(days=20))}
     page.write_bytes(document(clock, sites=[{"name": "T2_B", "downtimes": [time]}]))
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
 
     feeds(world)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
 
     assert world.count(Downtime) == 0
 
@@ -156,13 +156,13 @@ def test_a_site_follows_a_feed_but_not_against_its_operator(
     world.status("T2_C", "waitroom")  # an operator's word
     told = [{"name": "T2_A", "status": "waitroom"}, {"name": "T2_C", "status": "ready"}]
     page.write_bytes(document(clock, sites=told))
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("waitroom", "feed")
     assert statuses(world)["T2_C"] == ("waitroom", None)
 
     clock.forward(minutes=11)
     page.write_bytes(document(clock, sites=[{"name": "T2_A", "status": "ready"}]))
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("ready", None)
 
 
@@ -173,16 +173,16 @@ def test_a_site_is_given_up_for_a_feed_only_while_that_speaks(
     feeds(world, {"name": "ssb", "kind": "sites", "url": f"file://{page}"})
     told = [{"name": "T2_A", "status": "waitroom"}]
     page.write_bytes(document(clock, sites=told))
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     clock.forward(days=15)
-    site_feeds.read(world.use)
-    site_health.tend(world.use)
+    site_feeds.read(world.ctx)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_A"] == ("waitroom", "feed"), "the document is two weeks old"
 
     page.write_bytes(document(clock, sites=told))
     clock.forward(minutes=11)
-    site_feeds.read(world.use)
-    site_health.tend(world.use)
+    site_feeds.read(world.ctx)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_A"] == ("morgue", "time")
 
 
@@ -208,7 +208,7 @@ def test_a_site_of_which_feeds_say_different_things_stays_aside_until_none_says_
     for first, second in [("ready", "waitroom")] * 4 + [("ready", "ready")] * 2:
         say(clock, pages["first"], T2_A=first, T2_B=second)
         say(clock, pages["second"], T2_A=second, T2_B=first)
-        site_feeds.read(world.use)
+        site_feeds.read(world.ctx)
         seen.append((statuses(world)["T2_A"], statuses(world)["T2_B"]))
         clock.forward(minutes=11)
 
@@ -224,7 +224,7 @@ def test_a_site_of_which_feeds_say_different_things_is_given_up_in_time(
     for _ in range(16):
         say(clock, pages["first"], T2_A="waitroom")
         say(clock, pages["second"], T2_A="ready")
-        site_feeds.read(world.use)
+        site_feeds.read(world.ctx)
         clock.forward(days=1)
 
     assert statuses(world)["T2_A"] == ("morgue", "time")
@@ -236,14 +236,14 @@ def test_a_feed_that_is_not_believed_any_more_keeps_no_site_aside_that_another_c
     pages = telling(world, tmp_path, "silent", "speaking")
     say(clock, pages["silent"], T2_A="waitroom", T2_B="waitroom")
     say(clock, pages["speaking"], T2_A="ready", T2_C="ready")
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     clock.forward(hours=5)
     say(clock, pages["speaking"], T2_A="ready", T2_C="ready")
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("waitroom", "feed"), "five hours are young enough"
 
     clock.forward(hours=2)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
 
     assert statuses(world)["T2_A"] == ("ready", None)
     assert statuses(world)["T2_B"] == ("waitroom", "feed"), "nobody says anything else of it"
@@ -255,14 +255,14 @@ def test_a_feed_that_is_old_itself_brings_no_site_back(
     pages = telling(world, tmp_path, "old", "speaking")
     say(clock, pages["old"], T2_A="ready")
     say(clock, pages["speaking"], T2_A="waitroom")
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
 
     clock.forward(hours=7)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("waitroom", "feed"), "neither is believed"
     say(clock, pages["speaking"], T2_B="ready")
     clock.forward(minutes=11)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("waitroom", "probes"), "none says waitroom any more"
 
 
@@ -277,14 +277,14 @@ def test_a_feed_that_tells_of_sites_no_more_counts_no_more(
     said.append({"name": "T2_B", "status": "waitroom"})
     pages["first"].write_bytes(document(clock, sites=said))
     say(clock, pages["second"], T2_A="ready")
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("waitroom", "feed")
 
     second = {"name": "second", "kind": "sites", "url": f"file://{pages['second']}"}
     others = [] if how == "is taken out" else [{**second, "name": "first", "kind": "accesses"}]
     feeds(world, second, *others)
     clock.forward(minutes=1)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
 
     assert statuses(world)["T2_A"] == ("ready", None)
     assert statuses(world)["T2_B"] == ("waitroom", "probes"), "nobody speaks of it any more"
@@ -297,16 +297,16 @@ def test_what_an_operator_says_of_a_site_stands_between_two_readings(
     pages = telling(world, tmp_path, "first", "second")
     say(clock, pages["first"], T2_A="waitroom", T2_B="waitroom")
     say(clock, pages["second"], T2_A="ready", T2_B="ready")
-    site_feeds.read(world.use)
-    sites.put(world.use, "T2_A", schemas.SiteBody(status=SiteStatus.READY), OPERATOR)
-    sites.put(world.use, "T2_B", schemas.SiteBody(status=SiteStatus.WAITROOM), OPERATOR)
+    site_feeds.read(world.ctx)
+    sites.update(world.ctx, "T2_A", schemas.SiteBody(status=SiteStatus.READY), OPERATOR)
+    sites.update(world.ctx, "T2_B", schemas.SiteBody(status=SiteStatus.WAITROOM), OPERATOR)
 
     clock.forward(minutes=1)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("ready", None)
     say(clock, pages["first"], T2_A="ready", T2_B="ready")
     clock.forward(minutes=11)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_B"] == ("waitroom", None)
 
 
@@ -316,12 +316,12 @@ def test_a_site_is_not_given_up_for_what_is_not_told_of_it_any_more(
 ) -> None:
     pages = telling(world, tmp_path, "ssb", "more")
     say(clock, pages["ssb"], T2_A="waitroom")
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
 
     clock.forward(days=15)
     say(clock, pages["ssb" if others == "that feed" else "more"], T2_B="ready")
-    site_feeds.read(world.use)
-    site_health.tend(world.use)
+    site_feeds.read(world.ctx)
+    site_health.tend(world.ctx)
 
     by = "probes" if others == "that feed" else "feed"
     assert statuses(world)["T2_A"] == ("waitroom", by)
@@ -335,7 +335,7 @@ def test_a_site_of_which_no_feed_speaks_any_more_follows_its_probes(
     source = {"name": "ssb", "kind": "sites", "url": f"file://{page}"}
     feeds(world, source)
     page.write_bytes(document(clock, sites=[{"name": "T2_A", "status": "waitroom"}]))
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     probe(world, clock)
     assert statuses(world)["T2_A"] == ("waitroom", "feed")
 
@@ -343,7 +343,7 @@ def test_a_site_of_which_no_feed_speaks_any_more_follows_its_probes(
         feeds(world)
     else:
         page.write_bytes(document(clock, sites=[{"name": "T2_A"}]))
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert statuses(world)["T2_A"] == ("waitroom", "probes")
     probe(world, clock)
     assert statuses(world)["T2_A"] == ("ready", None)
@@ -363,14 +363,14 @@ def test_accesses_and_demands_come_by_feed(world: World, clock: Clock, web: Page
     web.pages["/accesses"] = (200, document(clock, accesses=[read | ours, read | others]), {})
     web.pages["/demands"] = (200, document(clock, demands=[jobs | ours, jobs | others]), {})
 
-    site_feeds.read(world.use)
-    with world.use.begin.reading() as work:
+    site_feeds.read(world.ctx)
+    with world.ctx.begin.reading() as work:
         assert work.rows(select(Access.accesses, Access.cpu_seconds)) == [(7, 1.5)]
         assert work.rows(select(Demand.jobs, Demand.source)) == [(40, "batch")]
     assert warnings(world) == []
 
     web.pages["/demands"] = (200, document(clock, demands=[]), {})
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert world.count(Demand) == 1, "it is not due yet"
 
 
@@ -425,14 +425,14 @@ def test_what_is_not_to_be_believed_changes_nothing_and_health_says_so(
     time = {"begins": rfc3339(clock.now), "ends": ends}
     good = [{"name": "T2_B", "status": "waitroom", "downtimes": [time]}]
     web.pages["/sites"] = (200, document(clock, sites=good), {})
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     before = statuses(world)
     assert before["T2_B"] == ("waitroom", "feed")
 
     for name, page in bad(clock).items():
         clock.forward(minutes=11)
         web.pages["/sites"] = page if "stale" not in name else bad(clock)[name]
-        site_feeds.read(world.use)
+        site_feeds.read(world.ctx)
         (said,) = warnings(world)
         assert said.startswith(f"feed ssb is {name.split()[-1]}"), name
         assert statuses(world) == before, name
@@ -440,7 +440,7 @@ def test_what_is_not_to_be_believed_changes_nothing_and_health_says_so(
 
     web.pages["/sites"] = (200, document(clock, sites=[]), {})
     clock.forward(minutes=11)
-    site_feeds.read(world.use)
+    site_feeds.read(world.ctx)
     assert warnings(world) == []
     assert world.count(Downtime) == 0, "what is not told of any more is over"
 

@@ -30,14 +30,14 @@ def filled(world: World) -> World:
 def learn(world: World, site: str, seconds: float) -> None:
     """Let one stream take so long to bring all that lies at T2_A to a site."""
     moved = Moved(world.projected("T2_A"), seconds)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         ids = dict(work.rows(select(Site.name, Site.id)))
         links.learn(work, {(ids["T2_A"], ids[site]): moved}, timedelta(hours=1))
 
 
 def streams(world: World, site: str, n: int, *, minutes: float = 5) -> None:
     """Let so many streams work on the link from T2_A for so long."""
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         ids = dict(work.rows(select(Site.name, Site.id)))
         ends = {"source_id": ids["T2_A"], "site_id": ids[site]}
         until = work.now + timedelta(minutes=minutes)
@@ -66,7 +66,7 @@ def test_a_copy_ends_when_its_slowest_link_has_carried_its_part(filled: World, c
 
 
 def test_what_is_not_on_its_way_yet_counts_as_well(filled: World, clock: Clock):
-    filled.use = filled.with_settings(dealer={"pending": 0.1, "pending_bytes": 0})
+    filled.ctx = filled.with_settings(dealer={"pending": 0.1, "pending_bytes": 0})
     size = filled.projected("T2_A")
     filled.site_quota("T2_B", 6 * size)  # one of two blocks may be on its way
     learn(filled, "T2_B", 100)
@@ -78,7 +78,7 @@ def test_what_is_not_on_its_way_yet_counts_as_well(filled: World, clock: Clock):
 
 
 def test_what_brought_no_byte_tells_nothing_of_a_link(filled: World, clock: Clock):
-    with filled.use.begin() as work:
+    with filled.ctx.begin() as work:
         ids = dict(work.rows(select(Site.name, Site.id)))
         here = (ids["T2_A"], ids["T2_B"])
         links.learn(work, {here: Moved(0, 1.0)}, timedelta(hours=1))
@@ -90,22 +90,22 @@ def test_what_brought_no_byte_tells_nothing_of_a_link(filled: World, clock: Cloc
 
 def test_an_evacuation_ends_when_its_slowest_link_has_carried_its_part(filled: World, clock: Clock):
     filled.site_quota("T2_C", 10)
-    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    sites.update(filled.ctx, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
     learn(filled, "T2_B", 100)
     run(filled)
 
     grace = 24 * 3600
-    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
+    assert evacuation_status.get(filled.ctx, "T2_A")["expected_end"] == in_seconds(
         clock, grace + 100
     )
     streams(filled, "T2_B", 2)
-    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
+    assert evacuation_status.get(filled.ctx, "T2_A")["expected_end"] == in_seconds(
         clock, grace + 50
     )
 
 
 def test_what_of_a_dying_site_waits_will_go_as_what_is_on_its_way(world: World, clock: Clock):
-    world.use = world.with_settings(
+    world.ctx = world.with_settings(
         block={"max_files": 5}, dealer={"pending": 0.1, "pending_bytes": 0}
     )
     world.many("T2_A", 50)
@@ -114,13 +114,11 @@ def test_what_of_a_dying_site_waits_will_go_as_what_is_on_its_way(world: World, 
     world.site_quota("T2_B", 2 * world.projected("T2_A"))
     world.site_quota("T2_C", 10)
     learn(world, "T2_B", 100)
-    sites.put(world.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
-    assert evacuation_status.show(world.use, "T2_A")["expected_end"] is None, (
-        "nothing is on its way"
-    )
+    sites.update(world.ctx, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    assert evacuation_status.get(world.ctx, "T2_A")["expected_end"] is None, "nothing is on its way"
     run(world)
 
-    told = evacuation_status.show(world.use, "T2_A")
+    told = evacuation_status.get(world.ctx, "T2_A")
     fates = {fate: one["files"] for fate, one in told["by_fate"].items()}
     assert fates == {"moving": 10, "waiting": 40}
     assert told["expected_end"] == in_seconds(clock, 24 * 3600 + 100)
@@ -128,16 +126,16 @@ def test_what_of_a_dying_site_waits_will_go_as_what_is_on_its_way(world: World, 
 
 def test_an_evacuation_of_which_something_is_stuck_has_no_end(filled: World):
     filled.site_quota("T2_C", 10)
-    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    sites.update(filled.ctx, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
     learn(filled, "T2_B", 100)
     run(filled)
-    with filled.use.begin() as work:
+    with filled.ctx.begin() as work:
         one = work.scalar(select(func.min(Transfer.id)).where(Transfer.kind == "copy"))
         work.changed(
             update(Transfer).where(Transfer.id == one).values(state="held", reason="no-source")
         )
 
-    told = evacuation_status.show(filled.use, "T2_A")
+    told = evacuation_status.get(filled.ctx, "T2_A")
     assert told["by_fate"].keys() == {"moving", "stuck"}
     assert told["expected_end"] is None
 
@@ -145,15 +143,11 @@ def test_an_evacuation_of_which_something_is_stuck_has_no_end(filled: World):
 def test_what_is_only_deleted_ends_with_its_grace(filled: World, clock: Clock):
     filled.copy("T2_B", consolidate=False)
     filled.work()
-    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
-    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
-        clock, 24 * 3600
-    )
-    evacuation_runner.evacuate(filled.use)
+    sites.update(filled.ctx, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    assert evacuation_status.get(filled.ctx, "T2_A")["expected_end"] == in_seconds(clock, 24 * 3600)
+    evacuation_runner.evacuate(filled.ctx)
     clock.forward(hours=5)
-    assert evacuation_status.show(filled.use, "T2_A")["expected_end"] == in_seconds(
-        clock, 19 * 3600
-    )
+    assert evacuation_status.get(filled.ctx, "T2_A")["expected_end"] == in_seconds(clock, 19 * 3600)
 
 
 @pytest.mark.parametrize(("switch", "days"), [(None, 2), ("site:T2_A", 0)])
@@ -162,12 +156,12 @@ def test_an_evacuation_ends_neither_in_the_past_nor_while_its_site_is_stopped(
 ):
     filled.copy("T2_B", consolidate=False)
     filled.work()
-    sites.put(filled.use, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
-    evacuation_runner.evacuate(filled.use)
+    sites.update(filled.ctx, "T2_A", schemas.SiteBody(status="morgue"), OPERATOR)
+    evacuation_runner.evacuate(filled.ctx)
     if switch is not None:
-        switches.put(filled.use, switch, schemas.SwitchBody(stopped=True), OPERATOR)
+        switches.update(filled.ctx, switch, schemas.SwitchBody(stopped=True), OPERATOR)
     clock.forward(days=days)
 
-    end = evacuation_status.show(filled.use, "T2_A")["expected_end"]
+    end = evacuation_status.get(filled.ctx, "T2_A")["expected_end"]
 
     assert end == (in_seconds(clock, 0) if switch is None else None)

@@ -36,7 +36,7 @@ HALF_A_DAY = {"hours": 12}
 @pytest.fixture
 def doomed(world: World) -> World:
     """Ten files that lie at T2_A alone, which falls silent and is given up."""
-    world.use = world.with_settings(**SHORT)
+    world.ctx = world.with_settings(**SHORT)
     world.many("T2_A", 10)
     world.close()
     world.work()
@@ -46,18 +46,18 @@ def doomed(world: World) -> World:
 
 
 def set_status(world: World, name: str, status: str) -> None:
-    sites.put(world.use, name, schemas.SiteBody(status=status), OPERATOR)  # type: ignore[arg-type]
+    sites.update(world.ctx, name, schemas.SiteBody(status=status), OPERATOR)  # type: ignore[arg-type]
 
 
 def look(world: World) -> None:
     """Let all that beats come by once."""
-    site_health.send(world.use)
+    site_health.send(world.ctx)
     world.work()
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=False)
-    cycles.file(world.use, body, OPERATOR)
+    cycles.file(world.ctx, body, OPERATOR)
     world.work()
     world.sweep()
-    evacuation_runner.evacuate(world.use)
+    evacuation_runner.evacuate(world.ctx)
     world.work()
 
 
@@ -75,14 +75,14 @@ def due(doomed: World, clock: Clock) -> World:
     pass_by(doomed, clock, 3.5)
     assert lost(doomed) == []
     clock.forward(**HALF_A_DAY)
-    site_health.send(doomed.use)
+    site_health.send(doomed.ctx)
     doomed.work()
     return doomed
 
 
 def lost(world: World) -> list[str]:
     """Return the files that their owner was told are lost."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         told = (Incident.kind == "lost", Incident.ended.is_(None), Incident.owner == "alice")
         return sorted(work.scalars(select(Incident.lfn).where(*told)))
 
@@ -92,12 +92,12 @@ def elsewhere(world: World) -> int:
 
 
 def given_up(world: World) -> Any:
-    return evacuation_status.show(world.use, "T2_A")["given_up"]
+    return evacuation_status.get(world.ctx, "T2_A")["given_up"]
 
 
 def told_lost(world: World) -> list[tuple[str, int]]:
     """Return how often each file was said to be lost."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         said = select(History.lfn, func.count()).where(History.what == "lost")
         return sorted((row[0], row[1]) for row in work.rows(said.group_by(History.lfn)))
 
@@ -117,16 +117,16 @@ def test_what_only_a_silent_site_has_is_lost_when_its_time_is_over(
     assert lost(doomed) == FILES
     assert told_lost(doomed) == [(name, 1) for name in FILES]
     assert given_up(doomed) is None
-    with doomed.use.begin.reading() as work:
+    with doomed.ctx.begin.reading() as work:
         said = (History.what == "site-changed", History.why.startswith("losses declared: "))
         assert set(work.scalars(select(History.who).where(*said))) == {"dynamo"}
     pass_by(doomed, clock, 2)
-    assert evacuation_status.show(doomed.use, "T2_A")["left"]["files"] == 0
+    assert evacuation_status.get(doomed.ctx, "T2_A")["left"]["files"] == 0
     assert doomed.count(Transfer, Transfer.state.in_(("queued", "held", "active"))) == 0
 
 
 def test_a_fortnight_is_waited_for_where_nobody_says_otherwise(doomed: World, clock: Clock) -> None:
-    doomed.use = doomed.with_settings(**{**SHORT, "site": {}})
+    doomed.ctx = doomed.with_settings(**{**SHORT, "site": {}})
     pass_by(doomed, clock, 13.5)
     assert lost(doomed) == []
     pass_by(doomed, clock, 0.5)
@@ -141,7 +141,7 @@ def test_a_site_that_answers_again_a_moment_before_loses_nothing_that_can_be_rea
     for name in FILES[:gone]:
         due.path("T2_A", name).unlink()
 
-    abandonment.forsake(due.use, "T2_A")
+    abandonment.forsake(due.ctx, "T2_A")
     assert lost(due) == []
 
     pass_by(due, clock, 3)
@@ -159,7 +159,7 @@ def test_a_storage_that_comes_back_empty_a_moment_before_is_not_believed(
     root.unlink()
     root.mkdir()
 
-    abandonment.forsake(due.use, "T2_A")
+    abandonment.forsake(due.ctx, "T2_A")
     pass_by(due, clock, 3)
     assert lost(due) == []
 
@@ -192,13 +192,13 @@ def test_files_that_cannot_be_read_at_a_site_that_answers_are_lost_in_time(
 
 
 def in_a_downtime(world: World) -> Callable[[], None]:
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         key = work.scalar(select(Site.id).where(Site.name == "T2_A"))
         ends = work.now + timedelta(days=300)
         work.add(Downtime, site_id=key, source="wlcg", begins=work.now, ends=ends)
 
     def over() -> None:
-        with world.use.begin() as work:
+        with world.ctx.begin() as work:
             work.changed(update(Downtime).values(ends=work.now))
 
     return over
@@ -207,7 +207,7 @@ def in_a_downtime(world: World) -> Callable[[], None]:
 def stopped(name: str) -> Callable[[World], Callable[[], None]]:
     def stop(world: World) -> Callable[[], None]:
         def put(*, stopped: bool) -> None:
-            switches.put(world.use, name, schemas.SwitchBody(stopped=stopped), OPERATOR)
+            switches.update(world.ctx, name, schemas.SwitchBody(stopped=stopped), OPERATOR)
 
         put(stopped=True)
         return lambda: put(stopped=False)
@@ -217,7 +217,7 @@ def stopped(name: str) -> Callable[[World], Callable[[], None]]:
 
 def our_network(world: World) -> Callable[[], None]:
     """Let no site answer; an operator keeps the others ready."""
-    world.use = world.with_settings(**{**SHORT, "site": {"lost_days": 4, "probes": 1000}})
+    world.ctx = world.with_settings(**{**SHORT, "site": {"lost_days": 4, "probes": 1000}})
     for name in ("T2_B", "T2_C"):
         break_site(world, name)
 
@@ -259,7 +259,7 @@ def test_nothing_is_lost_while_something_is_against_it_and_that_time_does_not_co
 def test_nothing_is_lost_by_itself_where_the_settings_say_never(
     doomed: World, clock: Clock
 ) -> None:
-    doomed.use = doomed.with_settings(**{**SHORT, "site": {"lost_days": 0}})
+    doomed.ctx = doomed.with_settings(**{**SHORT, "site": {"lost_days": 0}})
     pass_by(doomed, clock, 20)
     assert lost(doomed) == []
     assert given_up(doomed)["detail"].startswith("never by itself")
@@ -269,7 +269,7 @@ def test_a_site_that_only_the_settings_want_emptied_loses_nothing(
     doomed: World, clock: Clock
 ) -> None:
     often = {"lost_days": 4, "probes": 1000}
-    doomed.use = doomed.with_settings(**{**SHORT, "site": often, "dealer": {"leaving": ["T2_A"]}})
+    doomed.ctx = doomed.with_settings(**{**SHORT, "site": often, "dealer": {"leaving": ["T2_A"]}})
     set_status(doomed, "T2_A", "ready")
     pass_by(doomed, clock, 7)
     assert lost(doomed) == []
@@ -310,7 +310,7 @@ def dying_at(world: World, number: int) -> Iterator[None]:
         if not statement.startswith("SELECT") and next(left, None) is None:
             raise Killed
 
-    engine = world.use.begin.engine
+    engine = world.ctx.begin.engine
     event.listen(engine, "before_cursor_execute", write)
     try:
         yield
@@ -321,11 +321,11 @@ def dying_at(world: World, number: int) -> Iterator[None]:
 def test_what_a_killed_process_leaves_is_finished_by_the_next(due: World) -> None:
     for number in (3, 12, 20, 31, 55):
         with pytest.raises(Killed), dying_at(due, number):
-            abandonment.forsake(due.use, "T2_A")
+            abandonment.forsake(due.ctx, "T2_A")
         assert len(lost(due)) < 10
     assert lost(due)
 
-    abandonment.forsake(due.use, "T2_A")
+    abandonment.forsake(due.ctx, "T2_A")
     assert told_lost(due) == [(name, 1) for name in FILES]
     assert lost(due) == FILES
 
@@ -333,7 +333,7 @@ def test_what_a_killed_process_leaves_is_finished_by_the_next(due: World) -> Non
 def test_a_site_that_an_operator_takes_back_at_the_last_moment_loses_nothing(
     due: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    last_look = declare_lost.look
+    last_look = declare_lost.find_losses
 
     def look_and_save(*about: Any, **more: Any) -> Any:
         seen = last_look(*about, **more)
@@ -341,7 +341,7 @@ def test_a_site_that_an_operator_takes_back_at_the_last_moment_loses_nothing(
         return seen
 
     monkeypatch.setattr(declare_lost, "look", look_and_save)
-    abandonment.forsake(due.use, "T2_A")
+    abandonment.forsake(due.ctx, "T2_A")
     assert lost(due) == []
 
 
@@ -368,7 +368,7 @@ def test_what_was_to_arrive_at_a_site_that_does_not_come_back_fails_and_can_come
     doomed.work()
     assert doomed.request("injection", request)["state"] == "done"
     assert file.lfn in lost(doomed), "until somebody looks whether it is there again"
-    scan_schedule.tidy(doomed.use)
+    scan_schedule.tidy(doomed.ctx)
     assert file.lfn not in lost(doomed)
 
 
@@ -379,10 +379,10 @@ def test_of_two_beats_at_once_one_fails_what_was_to_arrive(doomed: World, clock:
     set_status(doomed, "T2_A", "morgue")
     pass_by(doomed, clock, 3.5)
     clock.forward(**HALF_A_DAY)
-    site_health.send(doomed.use)
+    site_health.send(doomed.ctx)
     doomed.work()
     with ThreadPoolExecutor() as both:
-        list(both.map(lambda _: abandonment.forsake(doomed.use, "T2_A"), range(2)))
+        list(both.map(lambda _: abandonment.forsake(doomed.ctx, "T2_A"), range(2)))
 
     told = doomed.request("injection", request)
     assert (told["state"], told["progress"]["files"]["failed"]) == ("failed", 1)  # type: ignore[index]
@@ -390,7 +390,7 @@ def test_of_two_beats_at_once_one_fails_what_was_to_arrive(doomed: World, clock:
 
 def test_two_beats_at_once_declare_each_file_lost_once(due: World) -> None:
     with ThreadPoolExecutor() as both:
-        list(both.map(lambda _: abandonment.forsake(due.use, "T2_A"), range(2)))
+        list(both.map(lambda _: abandonment.forsake(due.ctx, "T2_A"), range(2)))
     assert told_lost(due) == [(name, 1) for name in FILES]
 
 
@@ -401,13 +401,13 @@ def test_a_round_gives_up_so_many_files_at_most_and_the_next_goes_on(
     monkeypatch.setattr(abandonment, "ROUNDS", 2)
     seen = []
     for _ in range(4):
-        abandonment.forsake(due.use, "T2_A")
+        abandonment.forsake(due.ctx, "T2_A")
         seen.append(len(lost(due)))
     assert seen == [4, 8, 10, 10]
 
 
 def test_probes_of_long_ago_do_not_say_that_others_answer(due: World) -> None:
-    with due.use.begin() as work:
+    with due.ctx.begin() as work:
         work.changed(update(Probe).values(at=work.now - timedelta(hours=1)))
-    abandonment.forsake(due.use, "T2_A")
+    abandonment.forsake(due.ctx, "T2_A")
     assert lost(due) == []

@@ -28,19 +28,19 @@ SIZE = 201
 
 def official(world: World, *datasets: dict[str, Any]) -> None:
     """Let datasets of production lie at T2_A, with room for production there."""
-    sites.set_quota(world.use, "T2_A", "Production", schemas.QuotaBody(limit=10**6), OPERATOR)
+    sites.set_quota(world.ctx, "T2_A", "Production", schemas.QuotaBody(limit=10**6), OPERATOR)
     register(world, *datasets)
 
 
 def room(world: World, n_bytes: int | None) -> None:
     """Give analysis so many bytes at T2_A."""
-    sites.set_quota(world.use, "T2_A", "Analysis", schemas.QuotaBody(limit=n_bytes), OPERATOR)
+    sites.set_quota(world.ctx, "T2_A", "Analysis", schemas.QuotaBody(limit=n_bytes), OPERATOR)
 
 
 def accounts(world: World) -> dict[str, int]:
     """Count the block replicas of each partition."""
     held = select(Partition.name).join(BlockReplica, BlockReplica.partition_id == Partition.id)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return Counter(work.scalars(held))
 
 
@@ -54,7 +54,7 @@ def test_two_plans_at_once_hand_over_no_more_than_fits(
     both = (dataset(block("b", dataset=name), name=name, open=False) for name in (RAW, OTHER))
     official(world, *both)
     room(world, SIZE + 100)
-    requests = [copies_submission.file(world.use, wish(name), PROD) for name in (RAW, OTHER)]
+    requests = [copies_submission.file(world.ctx, wish(name), PROD) for name in (RAW, OTHER)]
     hints, world.published[:] = list(world.published), []
     planned, original = Barrier(2), scheduler.change
 
@@ -63,7 +63,7 @@ def test_two_plans_at_once_hand_over_no_more_than_fits(
         original(*given)
 
     monkeypatch.setattr(planner.sending, "change", together)
-    threads = [Thread(target=TASKS["plan"], args=(world.use, hint.ids)) for hint in hints]
+    threads = [Thread(target=TASKS["plan"], args=(world.ctx, hint.ids)) for hint in hints]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -71,7 +71,7 @@ def test_two_plans_at_once_hand_over_no_more_than_fits(
     monkeypatch.undo()
 
     assert accounts(world) == {"Analysis": 1, "Production": 1}
-    quota = sites.quota(world.use, "T2_A", "Analysis")
+    quota = sites.quota(world.ctx, "T2_A", "Analysis")
     assert (quota["projected"], quota["used"]) == (SIZE, SIZE)
     shown = [world.request("copy", request) for request in requests]
     assert {(one["state"], one.get("detail")) for one in shown} == {
@@ -92,10 +92,10 @@ def test_what_filled_the_partition_since_the_plan_is_noted_on_the_decision(
     official(world, dataset(*(block(f"b{number}") for number in range(3)), open=False))
     room(world, 10**6)
     groups = {"groups": {"from_groups": ["production"]}}
-    world.use = world.with_settings(
+    world.ctx = world.with_settings(
         dealer={"groups": {"Production": "analysis"}, "proposers": groups}
     )
-    look = dealer_cycle.look
+    look = dealer_cycle.load
 
     def then_fill(*given: Any) -> Any:
         seen = look(*given)
@@ -120,7 +120,7 @@ def test_what_an_open_request_names_the_owner_of_is_handed_to_nobody_else(
     room(world, 10**6)
     groups = ("analysis", "production")
     waiting, keeping = [
-        copies_submission.file(world.use, schemas.Copy(dataset=RAW, site="T2_A", group=group), PROD)
+        copies_submission.file(world.ctx, schemas.Copy(dataset=RAW, site="T2_A", group=group), PROD)
         for group in groups
     ]
     for _ in range(3):
@@ -133,7 +133,7 @@ def test_what_an_open_request_names_the_owner_of_is_handed_to_nobody_else(
     assert (told["state"], told["reason"]) == ("running", "waiting")
     assert told["detail"] == "another request keeps it at T2_A for the group it names"
 
-    cancellation.cancel(world.use, RequestKind.COPY, keeping, PROD)
+    cancellation.cancel(world.ctx, RequestKind.COPY, keeping, PROD)
     clock.forward(minutes=40)
     world.sweep()
     world.work()

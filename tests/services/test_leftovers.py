@@ -15,7 +15,7 @@ AREA = "/store/temp/dynamo"
 def test_the_part_that_a_killed_worker_had_written_goes(world: World, clock: Clock) -> None:
     world.inject("T2_A", [world.pulled("T2_A", "out.root", b"events")])
     world.published.clear()  # the message was with the worker that is killed
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         [transfer] = work.scalars(select(Transfer.id))
         assert claims.claim(work, Transfer, [transfer], Holder("killed", 30)) == {transfer: 1}
     part = world.path("T2_A", temporary_names.own(AREA, transfer, 1))

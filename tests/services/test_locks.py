@@ -10,7 +10,7 @@ from dynamo.inventory import schemas
 from dynamo.inventory.snapshot import Lock
 from dynamo.services.catalogue import history
 from dynamo.services.catalogue.history import HistoryFilter
-from dynamo.services.pagination import Item, Place
+from dynamo.services.pagination import Item, PageRequest
 from dynamo.services.policies import locks
 from tests.conftest import Clock
 from tests.services.official import RAW, block, dataset, register
@@ -21,30 +21,33 @@ def put(
     world: World, item: str, clock: Clock, days: float = 1, **more: object
 ) -> tuple[Item, bool]:
     body = schemas.LockBody(item=item, expires=clock.now + timedelta(days=days), **more)  # type: ignore[arg-type]
-    return locks.put(world.use, body, OPERATOR)
+    return locks.update(world.ctx, body, OPERATOR)
 
 
 def items(world: World, dataset: str | None = None, owner: str | None = None) -> list[str]:
-    return [one["item"] for one in locks.some(world.use, dataset, owner, Place(None, 100)).items]
+    return [
+        one["item"]
+        for one in locks.list_page(world.ctx, dataset, owner, PageRequest(None, 100)).items
+    ]
 
 
 def holding(world: World) -> tuple[Lock, ...]:
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         return lock_rows.holding(work)
 
 
 def test_a_lock_holds_until_its_end_and_not_a_moment_longer(world: World, clock: Clock) -> None:
     lock, new = put(world, RAW, clock, why="reprocessing")
     assert new
-    assert locks.show(world.use, lock["id"]) == lock
+    assert locks.get(world.ctx, lock["id"]) == lock
     assert holding(world) == (Lock(RAW),)
 
     clock.forward(hours=24)
     assert holding(world) == ()
     assert items(world) == []
     for call in (
-        lambda: locks.show(world.use, lock["id"]),
-        lambda: locks.remove(world.use, lock["id"], OPERATOR),
+        lambda: locks.get(world.ctx, lock["id"]),
+        lambda: locks.remove(world.ctx, lock["id"], OPERATOR),
     ):
         with pytest.raises(DynamoError) as refused:
             call()
@@ -117,8 +120,8 @@ def test_a_lock_that_can_lock_nothing_is_refused(world: World, clock: Clock) -> 
 
 def test_who_locked_and_who_took_it_away_stands_in_the_history(world: World, clock: Clock) -> None:
     lock, _ = put(world, RAW, clock, why="thesis")
-    assert locks.remove(world.use, lock["id"], OPERATOR) == lock
-    told = history.some(world.use, HistoryFilter(RAW), Place(None, 10)).items
+    assert locks.remove(world.ctx, lock["id"], OPERATOR) == lock
+    told = history.list_page(world.ctx, HistoryFilter(RAW), PageRequest(None, 10)).items
     assert [(one["what"], one["who"], one["why"]) for one in told] == [
         ("lock-removed", "root", "of root, until 2026-11-23T12:00:00Z"),
         ("lock-set", "root", "until 2026-11-23T12:00:00Z: thesis"),
@@ -129,6 +132,6 @@ def test_old_locks_are_forgotten(world: World, clock: Clock) -> None:
     put(world, RAW, clock)
     put(world, "/a/*", clock, days=9)
     clock.forward(days=8)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         assert lock_rows.purge(work, work.now) == 1
     assert items(world) == ["/a/*"]

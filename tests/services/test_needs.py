@@ -14,7 +14,7 @@ from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.history import Event, record
 from dynamo.db.tables import Cycle, Deletion, Partition, Request, Site, Switch, Transfer
 from dynamo.operations.hints import Hint
-from dynamo.simulation.interventions import Look, Standing, needs
+from dynamo.simulation.interventions import Look, RequestStanding, find
 from tests.conftest import Clock
 from tests.services.world import World, build, lfn
 
@@ -29,24 +29,24 @@ class Evenings:
 
     world: World
     clock: Clock
-    standing: Standing = field(default_factory=Standing)
+    standing: RequestStanding = field(default_factory=RequestStanding)
     lost: timedelta = NEVER
 
     def after(self, days: float = 1, silent: Collection[str] = ()) -> list[tuple[str, str, str]]:
         """Let days pass; return what a person is needed for then."""
         for _ in range(int(days)):
             self.clock.forward(days=1)
-            with self.world.use.begin.reading() as work:
-                found = needs(Look(work, self.standing, silent, GIVEN_UP, self.lost))
+            with self.world.ctx.begin.reading() as work:
+                found = find(Look(work, self.standing, silent, GIVEN_UP, self.lost))
         return [need.matter for need in found]
 
     def change(self, table: type, **values: object) -> None:
-        with self.world.use.begin() as work:
+        with self.world.ctx.begin() as work:
             work.changed(update(table).values(**values))
 
     def become(self, site: str, **values: object) -> str:
         """Change a site; return its endpoint."""
-        with self.world.use.begin() as work:
+        with self.world.ctx.begin() as work:
             now = {"since": work.now, **values}
             work.changed(update(Site).where(Site.name == site).values(**now))
             return str(work.scalar(select(Site.url).where(Site.name == site)))
@@ -170,7 +170,7 @@ def test_what_waits_for_a_lost_file_is_its_owners(evenings):
     assert evenings.after(30) == NOTHING
 
     evenings.change(Request, reason="no-source")
-    with evenings.world.use.begin() as work:
+    with evenings.world.ctx.begin() as work:
         incidents.report(work, Report(lfn("T2_A_0.root"), "", "lost", "the only copy"))
     assert evenings.after(30) == NOTHING
     evenings.change(Request, reason="waiting")
@@ -185,7 +185,7 @@ def test_what_is_asked_for_before_its_first_file_needs_nobody(evenings):
 
 def test_a_lost_file_counts_unless_its_storage_is_gone(evenings):
     url = evenings.become("T2_A", status="ready")
-    with evenings.world.use.begin() as work:
+    with evenings.world.ctx.begin() as work:
         incidents.report(work, Report("/store/x", "", "lost", "the only copy"))
         record(work, [Event("lost", "dynamo", None, None, "/store/x", "T2_A", 1, 10)])
 
@@ -194,7 +194,7 @@ def test_a_lost_file_counts_unless_its_storage_is_gone(evenings):
 
 
 def test_what_is_stopped_and_a_policy_that_fails_count_at_once(evenings):
-    with evenings.world.use.begin() as work:
+    with evenings.world.ctx.begin() as work:
         work.add(Switch, name="deletions", stopped=True, who="dynamo", why="drift", at=work.now)
         user = work.scalar(select(Partition.id).where(Partition.name == "User"))
         cycle = {"kind": "detox", "partition_id": user, "dry_run": False, "seed": 1, "who": "beat"}

@@ -42,7 +42,7 @@ def shares(world: World, partition: str = "Production") -> dict[str, tuple[int, 
     """Return what a partition's quotas count: (projected, used) by site."""
     found = {}
     for name in ("T2_A", "T2_B"):
-        quota = sites.quota(world.use, name, partition)
+        quota = sites.quota(world.ctx, name, partition)
         found[name] = (quota["projected"], quota["used"])
     return found
 
@@ -52,7 +52,7 @@ def _quotas(world: World) -> None:
     for site in ("T2_A", "T2_B"):
         for partition in ("Production", "Analysis"):
             body = schemas.QuotaBody(limit=TB)
-            sites.set_quota(world.use, site, partition, body, OPERATOR)
+            sites.set_quota(world.ctx, site, partition, body, OPERATOR)
 
 
 def test_data_are_registered_where_they_lie_and_counted(world: World) -> None:
@@ -61,7 +61,7 @@ def test_data_are_registered_where_they_lie_and_counted(world: World) -> None:
     assert told == {**NOTHING, "datasets": 1, "blocks": 2, "files": 4, "replicas": 3} | {
         "closed_blocks": 2
     }
-    shown = datasets.show(world.use, RAW)
+    shown = datasets.get(world.ctx, RAW)
     assert (shown["status"], shown["files"], shown["bytes"]) == ("production", 4, 402)
     assert (shown["owner"], shown["open"]) == (None, True)
     assert [(at["site"], at["full"]) for at in shown["sites"]] == [("T2_A", True), ("T2_B", False)]
@@ -93,7 +93,7 @@ def test_a_block_grows_while_it_is_open_and_is_complete_once_it_is_closed(world:
 
     closed = register(world, dataset({"name": "b1", "open": False}))
     assert closed == {**NOTHING, "closed_blocks": 1}
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(BlockReplica.complete)) == [True, True]
     assert world.count(ReplicaFile) == 0
 
@@ -105,7 +105,7 @@ def test_what_is_missing_at_a_site_is_booked_there(world: World) -> None:
 
     register(world, dataset({"name": "b1", "replicas": [{"site": "T2_B"}]}))
     assert shares(world)["T2_B"] == (201, 201)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(BlockReplica.complete)) == [True, True]
 
 
@@ -116,7 +116,7 @@ def test_new_files_make_replicas_elsewhere_incomplete_and_are_booked_there(world
     register(world, dataset({"name": "b1", "files": added, "replicas": only_a, "open": False}))
 
     assert shares(world) == {"T2_A": (303, 303), "T2_B": (303, 201)}
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         rows = work.rows(select(BlockReplica.n_files, BlockReplica.complete))
         assert sorted(tuple(row) for row in rows) == [(2, False), (3, True)]
 
@@ -136,12 +136,12 @@ def test_the_group_decides_the_partition(world: World) -> None:
 
 
 def test_a_partition_of_an_own_condition_gets_its_data(world: World) -> None:
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.insert(Group, [{"name": "relval", "level": "dataset"}])
         work.add(Partition, name="RelVal", definition="blockreplica.owner == relval")
     register(world, dataset(block("b1", ["T2_A", "T2_B"]), group="relval"))
 
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         named = select(Partition.name).join(BlockReplica, BlockReplica.partition_id == Partition.id)
         assert work.scalars(named) == ["RelVal", "RelVal"]
 
@@ -153,7 +153,7 @@ def test_data_of_the_users_tier_lie_in_the_users_partition(world: World) -> None
 
 def test_a_quota_that_comes_after_the_data_counts_them(world: World) -> None:
     register(world, dataset(block("b1", ["T2_C"])))
-    told = sites.set_quota(world.use, "T2_C", "Production", schemas.QuotaBody(limit=TB), OPERATOR)
+    told = sites.set_quota(world.ctx, "T2_C", "Production", schemas.QuotaBody(limit=TB), OPERATOR)
     assert (told["projected"], told["used"]) == (201, 201)
 
 
@@ -171,16 +171,16 @@ def test_closing_a_dataset_closes_its_blocks(world: World) -> None:
 def test_a_growing_replica_is_remembered(world: World) -> None:
     register(world, dataset(replicas=[{"site": "T2_A", "growing": True, "group": "analysis"}]))
     register(world, dataset(block("b1")))
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(DatasetReplica.growing)) == [True]
     register(world, dataset(replicas=[{"site": "T2_A", "growing": False}]))
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(DatasetReplica.growing)) == [False]
 
 
 def test_copies_that_wait_for_the_data_are_told(world: World) -> None:
     wish = schemas.Copy(dataset=RAW, site="T2_B", group="analysis")
-    copies_submission.file(world.use, wish, PROD)
+    copies_submission.file(world.ctx, wish, PROD)
     world.published.clear()
     register(world, dataset(block("b1")))
     assert [hint.task for hint in world.published] == ["plan"]
@@ -265,13 +265,13 @@ def test_users_data_are_not_official(world: World) -> None:
 
 
 def test_the_stop_switch_of_injection_holds_official_data_back(world: World) -> None:
-    switches.put(world.use, "injection", schemas.SwitchBody(stopped=True), OPERATOR)
+    switches.update(world.ctx, "injection", schemas.SwitchBody(stopped=True), OPERATOR)
     assert refusal(world, dataset(block("b1"))).reason == "switched-off"
 
 
 def test_files_that_are_just_brought_to_a_site_are_not_stated_there(world: World) -> None:
     register(world, dataset(block("b1")))
-    copies_submission.file(world.use, schemas.Copy(dataset=RAW, site="T2_B"), PROD)
+    copies_submission.file(world.ctx, schemas.Copy(dataset=RAW, site="T2_B"), PROD)
     world.step("plan")
     again = dataset(block("b1", ["T2_A", "T2_B"]))
     assert refusal(world, again).reason == "in-use"
@@ -279,7 +279,7 @@ def test_files_that_are_just_brought_to_a_site_are_not_stated_there(world: World
 
 def test_what_is_leaving_a_site_is_not_stated_there(world: World) -> None:
     register(world, dataset(block("b1", ["T2_A", "T2_B"])))
-    deletions_submission.file(world.use, schemas.Deletion(dataset=RAW, site="T2_B"), PROD)
+    deletions_submission.file(world.ctx, schemas.Deletion(dataset=RAW, site="T2_B"), PROD)
     world.step("condemn")
     assert refusal(world, dataset(block("b1", ["T2_B"]))).reason == "being-deleted"
 
@@ -303,7 +303,7 @@ def test_five_that_fill_one_block_at_once_lose_no_file(world: World) -> None:
 
     with ThreadPoolExecutor(5) as five:
         list(five.map(state, parts))
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalar(select(Block.n_files)) == 50
         assert work.scalar(select(BlockReplica.n_files)) == 50
 
@@ -313,7 +313,7 @@ def test_many_files_come_in_a_few_calls(world: World) -> None:
     blocks = [block(f"b{n}", ["T2_A", "T2_B"], n=500) for n in range(20)]
     told = register(world, dataset(*blocks))
     assert (told["files"], told["replicas"]) == (10_000, 40)
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalar(select(func.sum(Quota.used))) == work.scalar(
             select(func.sum(BlockReplica.bytes))
         )
@@ -323,7 +323,7 @@ def test_many_files_come_in_a_few_calls(world: World) -> None:
 
 
 def change(world: World, by=PROD, name: str = RAW, **body: object) -> dict:
-    return datasets.change(world.use, name, schemas.DatasetChange(**body), by)  # type: ignore[arg-type]
+    return datasets.change(world.ctx, name, schemas.DatasetChange(**body), by)  # type: ignore[arg-type]
 
 
 def test_production_says_what_official_data_are_worth(world: World) -> None:
@@ -352,18 +352,18 @@ def test_nobody_is_given_more_than_fits(world: World) -> None:
     with pytest.raises(DynamoError) as refused:
         change(world, OPERATOR, owner="bob")
     assert refused.value.reason == "quota-exceeded"
-    assert datasets.show(world.use, RAW)["owner"] is None
+    assert datasets.get(world.ctx, RAW)["owner"] is None
 
 
 def test_a_dataset_is_not_deleted_by_a_word(world: World) -> None:
     register(world, dataset(block("b1")))
     with pytest.raises(Conflict):
         change(world, status="deleted")
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.changed(update(Dataset).values(status="deleted"))
     with pytest.raises(Conflict):
         change(world, status="valid")
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         work.changed(update(Dataset).values(status="valid"))
 
 
@@ -379,7 +379,7 @@ def test_a_file_that_others_have_put_where_official_data_come_is_not_overwritten
     stranger.write_bytes(b"others")
     request = world.inject("T2_A", [wanted], RAW, PROD)
     if known_bad:
-        with world.use.begin() as work:
+        with world.ctx.begin() as work:
             incidents.report(work, Report(name, "T2_A", "corrupt", "it was ours and went bad"))
     world.work()
 

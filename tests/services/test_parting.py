@@ -29,23 +29,23 @@ def lose(world: World, *at: str) -> None:
     """Let a file be found missing at sites, one after the other."""
     for name in at:
         world.path(name, LOST).unlink()
-        with world.use.begin() as work:
+        with world.ctx.begin() as work:
             site = work.row(select(Site.id, Site.name).where(Site.name == name))
             file = repair.still_there(work, site.id, LOST)
             replicas.lock_blocks(work, [file.block_id])
-            repair.mend(work, world.use, Bad(file, site.id, name, "missing", "scan"))
+            repair.mend(work, world.ctx, Bad(file, site.id, name, "missing", "scan"))
     world.work()
 
 
 def give_up(world: World, name: str) -> None:
     """Let a site die, and what nobody has be taken out of its blocks."""
-    sites.put(world.use, name, schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
-    evacuation_runner.evacuate(world.use)
+    sites.update(world.ctx, name, schemas.SiteBody(status="morgue"), OPERATOR)  # type: ignore[arg-type]
+    evacuation_runner.evacuate(world.ctx)
 
 
 def block_mates(world: World, name: str) -> list[str]:
     """Return the files that share a block with one."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         block = select(File.block_id).where(File.lfn == name).scalar_subquery()
         mates = select(File.lfn).where(File.block_id == block, File.lfn != name)
         return sorted(work.scalars(mates))
@@ -57,8 +57,8 @@ def test_a_file_that_was_lost_at_two_sites_and_comes_again_stays_in_its_block(
     copied(world)
     mates = block_mates(world, LOST)
     lose(world, "T2_A", "T2_B")
-    with world.use.begin() as work:
-        assert repair.give_up_hopeless(work, world.use) == 1, "it is lost at both"
+    with world.ctx.begin() as work:
+        assert repair.give_up_hopeless(work, world.ctx) == 1, "it is lost at both"
     again = world.inject("T2_A", [world.pulled("T2_A", "T2_A_0.root", content(LOST))])
 
     give_up(world, "T2_B")
@@ -75,14 +75,14 @@ def test_a_file_that_was_lost_at_two_sites_and_comes_again_is_copied_as_before(
 ) -> None:
     copied(world)
     lose(world, *order)
-    with world.use.begin() as work:
-        assert repair.give_up_hopeless(work, world.use) == 1, "it is lost at both"
+    with world.ctx.begin() as work:
+        assert repair.give_up_hopeless(work, world.ctx) == 1, "it is lost at both"
 
     calls = []
     for _ in range(3):
         calls.append(world.inject(again, [world.pulled(again, "T2_A_0.root", content(LOST))]))
-        with world.use.begin() as work:
-            assert repair.give_up_hopeless(work, world.use) == 0, "it is on its way"
+        with world.ctx.begin() as work:
+            assert repair.give_up_hopeless(work, world.ctx) == 0, "it is on its way"
         if len(calls) > 1:
             world.work()
     world.close()
@@ -100,8 +100,8 @@ def test_a_file_that_comes_again_where_it_was_lost_last_is_not_lost_where_it_was
     copied(world)
     lose(world, "T2_A", "T2_B")
     world.inject("T2_B", [world.pulled("T2_B", "T2_A_0.root", content(LOST))])
-    with world.use.begin() as work:
-        assert repair.give_up_hopeless(work, world.use) == 0
+    with world.ctx.begin() as work:
+        assert repair.give_up_hopeless(work, world.ctx) == 0
     world.work()
     scan(world, "T2_B")  # finds that it is there again
     for _ in range(3):

@@ -29,13 +29,13 @@ EVERYWHERE = {
 def enforce(world: World, **rule: Any) -> list[str]:
     """Put a rule in force; return what is warned of."""
     text = json.dumps({"partition": "User", "rules": {"some": {**EVERYWHERE, **rule}}})
-    put = placement_rules.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
+    put = placement_rules.update(world.ctx, "User", schemas.PolicyBody(text=text), OPERATOR)
     return list(put["warnings"])  # type: ignore[call-overload]
 
 
 def detox(world: World) -> None:
     """Run a cycle of Detox, whose protections the Dealer looks at."""
-    cycles.file(world.use, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycles.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     world.work()
 
 
@@ -114,7 +114,7 @@ def test_a_site_in_the_morgue_is_emptied_last_copies_first(world: World, clock: 
     clock.forward(hours=25)
     world.sweep()
     assert at(world)[0] == 0
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         assert work.scalars(select(Deletion.id)) == []
     assert sum(at(world)) == 10
 
@@ -123,7 +123,7 @@ def test_a_volume_limit_does_not_hold_back_the_last_copies_of_a_dying_site(world
     world.many("T2_A", 5)
     world.close()
     world.work()
-    world.use = world.with_settings(dealer={"volume": 1})
+    world.ctx = world.with_settings(dealer={"volume": 1})
     world.status("T2_A", "morgue")
 
     run(world)
@@ -144,8 +144,8 @@ def test_last_copies_at_a_site_that_keeps_too_much_get_a_second_home(world: Worl
     text = (
         f"Partition User\nOn site.storage_type == DISK\nWhen never\nUntil never\n{LAST}\nDismiss\n"
     )
-    policies.put(world.use, "User", schemas.PolicyBody(text=text), OPERATOR)
-    world.use = world.with_settings(dealer={"pending": 1})
+    policies.update(world.ctx, "User", schemas.PolicyBody(text=text), OPERATOR)
+    world.ctx = world.with_settings(dealer={"pending": 1})
     assert run(world)["summary"]["copies"] == 0, "Detox has not looked yet"
     detox(world)
 
@@ -162,7 +162,7 @@ def official(world: World) -> None:
     """Let a block of production lie at T2_A, with room for production and analysis everywhere."""
     for site in SITES:
         for partition in ("Production", "Analysis"):
-            sites.set_quota(world.use, site, partition, schemas.QuotaBody(limit=TB), OPERATOR)
+            sites.set_quota(world.ctx, site, partition, schemas.QuotaBody(limit=TB), OPERATOR)
     [name] = names("b1", 1)
     path = world.path("T2_A", name)
     path.parent.mkdir(parents=True)
@@ -173,7 +173,7 @@ def official(world: World) -> None:
 
 def standing(world: World) -> set[tuple[str, str, str, bool]]:
     """Return where the block lies: site, owner, partition, complete."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         rows = work.rows(
             select(Site.name, Group.name, Partition.name, BlockReplica.complete)
             .join(BlockReplica, BlockReplica.site_id == Site.id)
@@ -186,7 +186,7 @@ def standing(world: World) -> set[tuple[str, str, str, bool]]:
 def test_the_group_that_a_request_names_owns_the_copies_and_decides_the_partition(world: World):
     official(world)
     for site, group in (("T2_B", "analysis"), ("T2_C", None)):
-        copies_submission.file(world.use, schemas.Copy(dataset=RAW, site=site, group=group), PROD)
+        copies_submission.file(world.ctx, schemas.Copy(dataset=RAW, site=site, group=group), PROD)
     world.work()
 
     assert standing(world) == {
@@ -199,25 +199,25 @@ def test_the_group_that_a_request_names_owns_the_copies_and_decides_the_partitio
 def test_a_change_of_owner_moves_no_byte_but_its_account(world: World):
     official(world)
     wish = schemas.Copy(dataset=RAW, site="T2_A", group="analysis")
-    request = copies_submission.file(world.use, wish, PROD)
+    request = copies_submission.file(world.ctx, wish, PROD)
     world.work()
 
     assert standing(world) == {("T2_A", "analysis", "Analysis", True)}
     assert world.count(Transfer) == 0
     assert world.request("copy", request)["state"] == "done"
-    used = [sites.quota(world.use, "T2_A", name)["used"] for name in ("Production", "Analysis")]
+    used = [sites.quota(world.ctx, "T2_A", name)["used"] for name in ("Production", "Analysis")]
     assert used == [0, 50]
 
 
 def test_a_request_without_a_group_leaves_owners_as_they_are(world: World):
     official(world)
     copies_submission.file(
-        world.use, schemas.Copy(dataset=RAW, site="T2_B", group="analysis"), PROD
+        world.ctx, schemas.Copy(dataset=RAW, site="T2_B", group="analysis"), PROD
     )
     world.work()
     before = standing(world)
     request = copies_submission.file(
-        world.use, schemas.Copy(dataset=RAW, site=["T2_*"], copies=2), PROD
+        world.ctx, schemas.Copy(dataset=RAW, site=["T2_*"], copies=2), PROD
     )
     world.work()
 
@@ -230,7 +230,7 @@ def test_what_a_group_owns_is_given_away_where_it_lies(world: World):
     official(world)
     wish = {"groups": {"Production": "analysis"}}
     wish["proposers"] = {"groups": {"from_groups": ["production"]}}
-    world.use = world.with_settings(dealer=wish)
+    world.ctx = world.with_settings(dealer=wish)
 
     cycle = run(world, "Production")
     world.work()

@@ -33,16 +33,16 @@ def read(
     world: World, n: int, day: date = TODAY, name: str = RAW, site: str = "T2_A"
 ) -> schemas.AccessReport:
     one = schemas.AccessReport(dataset=name, site=site, date=day, accesses=n, cpu_seconds=1.5 * n)
-    accesses.report(world.use, (one,))
+    accesses.report(world.ctx, (one,))
     return one
 
 
 def wait(world: World, jobs: int, since: datetime, name: str = RAW, by: Caller = BATCH) -> None:
-    demands.report(world.use, (schemas.DemandReport(dataset=name, jobs=jobs, since=since),), by)
+    demands.report(world.ctx, (schemas.DemandReport(dataset=name, jobs=jobs, since=since),), by)
 
 
 def accessed(world: World) -> dict[int, tuple[float, datetime]]:
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         found = popularity_rows.accessed(work)
     return {
         int(key): (n, datetime.fromtimestamp(last, UTC))
@@ -51,7 +51,7 @@ def accessed(world: World) -> dict[int, tuple[float, datetime]]:
 
 
 def waiting(world: World) -> list[tuple[int, float]]:
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         found = popularity_rows.waiting(work)
     return list(zip(found.dataset_ids.tolist(), found.jobs.tolist(), strict=True))
 
@@ -87,7 +87,7 @@ def test_after_two_years_nobody_asks_any_more(world: World, clock: Clock) -> Non
     assert accessed(world)[1][0] == 3
     clock.forward(days=2)
     assert accessed(world) == {}
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         assert popularity_rows.purge(work) == 1
 
 
@@ -100,7 +100,7 @@ def test_reports_of_the_unknown_are_refused_as_a_whole(world: World) -> None:
         ({}, "invalid", "/1"),
     ):
         told = {"dataset": RAW, "site": "T2_A", "date": TODAY, "accesses": 2, **fields}
-        error = refused(accesses.report, world.use, (good, schemas.AccessReport(**told)))
+        error = refused(accesses.report, world.ctx, (good, schemas.AccessReport(**told)))
         assert (error.reason, error.faults[0].pointer) == (reason, pointer)
     assert world.count(Access) == 0
 
@@ -126,7 +126,7 @@ def test_policies_see_it_dataset_by_dataset(world: World, clock: Clock) -> None:
     read(world, 3, TODAY - timedelta(days=1))
     wait(world, 10, clock.now - timedelta(days=4))
     wait(world, 1, clock.now, AOD)
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         keys = np.array([7, 2, 1])
         found = popularity_rows.columns(work, keys, clock.now.timestamp())
     assert found["num_access"].tolist() == [0, 0, 3]
@@ -138,7 +138,7 @@ def test_policies_see_it_dataset_by_dataset(world: World, clock: Clock) -> None:
 def test_accesses_of_the_last_seven_days_are_recent(world: World, clock: Clock) -> None:
     for days, times in ((1, 2), (7, 8), (8, 9), (400, 401)):
         read(world, times, TODAY - timedelta(days=days))
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         found = popularity_rows.columns(work, np.array([1]), clock.now.timestamp())
     assert found["recent_accesses"].tolist() == [2 + 8]
     assert found["num_access"].tolist() == [2 + 8 + 9 + 401]
@@ -146,7 +146,7 @@ def test_accesses_of_the_last_seven_days_are_recent(world: World, clock: Clock) 
 
 def test_a_job_is_worth_half_after_four_days(world: World, clock: Clock) -> None:
     wait(world, 1, clock.now - timedelta(days=2))
-    with world.use.begin.snapshot() as work:
+    with world.ctx.begin.snapshot() as work:
         found = popularity_rows.columns(work, np.array([1]), clock.now.timestamp())
     assert math.isclose(found["request_weight"][0], 0.5**0.5)
 
@@ -154,7 +154,7 @@ def test_a_job_is_worth_half_after_four_days(world: World, clock: Clock) -> None
 def test_what_is_known_of_a_dataset_goes_with_it(world: World, clock: Clock) -> None:
     read(world, 3)
     wait(world, 3, clock.now)
-    deletions_submission.file(world.use, schemas.Deletion(dataset=RAW), PROD)
+    deletions_submission.file(world.ctx, schemas.Deletion(dataset=RAW), PROD)
     world.work()
     clock.forward(days=2)
     world.sweep()
@@ -170,5 +170,5 @@ def test_twenty_thousand_reports_come_in_one_call(world: World) -> None:
         for day in days
     ]
     for _ in range(2):
-        assert accesses.report(world.use, many) == 4200
+        assert accesses.report(world.ctx, many) == 4200
     assert accessed(world)[1][0] == 2100

@@ -11,7 +11,7 @@ from dynamo.db.tables import Site
 from dynamo.errors import Invalid
 from dynamo.services.deletions import reaper
 from dynamo.services.sites import probes as site_probes
-from dynamo.storage.probe import NEEDED, Outcome, Step, is_usable
+from dynamo.storage.probe import NEEDED, Outcome, ProbeStep, is_usable
 from tests.conftest import Clock
 from tests.services.world import World, build
 
@@ -24,17 +24,17 @@ def real(inventory: UnitOfWork, tmp_path: Path) -> World:
     return small
 
 
-def outcomes(steps: list[Step]) -> dict[str, str]:
+def outcomes(steps: list[ProbeStep]) -> dict[str, str]:
     return {step.name: step.outcome.value for step in steps}
 
 
 def site_id(world: World, name: str = "T2_A") -> int:
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return int(work.scalar(select(Site.id).where(Site.name == name)))
 
 
 def test_a_good_site_does_every_step_and_keeps_nothing(real: World) -> None:
-    steps = site_probes.probe(real.use, site_id(real))
+    steps = site_probes.probe(real.ctx, site_id(real))
 
     assert outcomes(steps) == {
         **dict.fromkeys(("write", "stat", "sum", "clock", "rename", "namespace", "delete"), "ok"),
@@ -48,7 +48,7 @@ def test_a_good_site_does_every_step_and_keeps_nothing(real: World) -> None:
 def test_a_site_whose_folder_is_gone_fails_at_the_first_step(real: World) -> None:
     (real.folder / "T2_A").rmdir()
 
-    steps = site_probes.probe(real.use, site_id(real))
+    steps = site_probes.probe(real.ctx, site_id(real))
 
     assert steps[0].name == "write"
     assert steps[0].outcome is Outcome.FAILED
@@ -61,7 +61,7 @@ def test_a_site_whose_folder_is_gone_fails_at_the_first_step(real: World) -> Non
 def test_an_empty_folder_where_many_files_should_lie_is_no_site_and_stays_empty(
     world: World, left: int
 ) -> None:
-    world.use = world.with_settings(block={"max_files": 1})
+    world.ctx = world.with_settings(block={"max_files": 1})
     world.many("T2_A", 11)
     world.close()
     world.work()
@@ -70,7 +70,7 @@ def test_an_empty_folder_where_many_files_should_lie_is_no_site_and_stays_empty(
         path.unlink()
     before = sorted(world.path("T2_A", "store").rglob("*"))
 
-    steps = site_probes.probe(world.use, site_id(world))
+    steps = site_probes.probe(world.ctx, site_id(world))
 
     assert is_usable(steps) == bool(left)
     if not left:
@@ -81,14 +81,14 @@ def test_an_empty_folder_where_many_files_should_lie_is_no_site_and_stays_empty(
 
 
 def test_a_site_is_not_judged_by_a_few_files(world: World) -> None:
-    world.use = world.with_settings(block={"max_files": 1})
+    world.ctx = world.with_settings(block={"max_files": 1})
     world.many("T2_A", 10)
     world.close()
     world.work()
     for path in world.path("T2_A", "store").rglob("*.root"):
         path.unlink()
 
-    assert is_usable(site_probes.probe(world.use, site_id(world)))
+    assert is_usable(site_probes.probe(world.ctx, site_id(world)))
 
 
 @pytest.mark.parametrize(("folder", "mode"), [("store/user/dynamo", 0o1777), ("store", 0o777)])
@@ -97,7 +97,7 @@ def test_a_namespace_that_others_can_write_to_is_told(real: World, folder: str, 
     path.mkdir(parents=True)
     path.chmod(mode)
 
-    steps = site_probes.probe(real.use, site_id(real))
+    steps = site_probes.probe(real.ctx, site_id(real))
 
     assert outcomes(steps)["namespace"] == "failed"
     assert is_usable(steps)
@@ -115,7 +115,7 @@ def test_a_namespace_that_belongs_to_somebody_else_is_told(
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
         said = "failed"
 
-    assert outcomes(site_probes.probe(real.use, site_id(real)))["namespace"] == said
+    assert outcomes(site_probes.probe(real.ctx, site_id(real)))["namespace"] == said
 
 
 def test_a_shared_folder_above_in_which_ours_cannot_be_moved_is_fine(real: World) -> None:
@@ -123,7 +123,7 @@ def test_a_shared_folder_above_in_which_ours_cannot_be_moved_is_fine(real: World
     path.mkdir(parents=True)
     path.chmod(0o1777)
 
-    assert outcomes(site_probes.probe(real.use, site_id(real)))["namespace"] == "ok"
+    assert outcomes(site_probes.probe(real.ctx, site_id(real)))["namespace"] == "ok"
 
 
 def test_a_clock_that_is_far_off_is_told(begin: UnitOfWork, tmp_path: Path, clock: Clock) -> None:
@@ -131,7 +131,7 @@ def test_a_clock_that_is_far_off_is_told(begin: UnitOfWork, tmp_path: Path, cloc
     world.site("T2_A")
     clock.forward(days=-400)
 
-    steps = {step.name: step for step in site_probes.probe(world.use, site_id(world))}
+    steps = {step.name: step for step in site_probes.probe(world.ctx, site_id(world))}
 
     assert steps["clock"].outcome is Outcome.FAILED
     assert "ahead" in str(steps["clock"].detail)
@@ -142,7 +142,7 @@ def test_what_deletes_probes_deletes_nothing_else(real: World) -> None:
     path = real.path("T2_A", "/store/user/dynamo/alice/out.root")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"data")
-    storage = real.use.storages.at(f"file://{real.folder / 'T2_A'}", {})
+    storage = real.ctx.storages.at(f"file://{real.folder / 'T2_A'}", {})
 
     with pytest.raises(Invalid):
         reaper.delete_probe(storage, "/store/user/dynamo/alice/out.root")

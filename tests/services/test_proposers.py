@@ -38,7 +38,7 @@ def test_the_example_of_the_page_copies(world: World, settings: dict[str, object
     world.many("T2_A", 5)
     world.close()
     world.work()
-    world.use = world.with_settings(dealer=settings)
+    world.ctx = world.with_settings(dealer=settings)
 
     cycle = run(world)
     world.work()

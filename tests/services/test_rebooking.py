@@ -118,7 +118,7 @@ def test_a_booking_that_a_job_makes_again_at_another_site_is_written_there(
     assert world.request("injection", first)["state"] == "done"
     assert place(world) == (0, len(EVENTS))
     clock.forward(days=30)
-    scans.file(world.use, schemas.ScanBody(site="T2_A"), OPERATOR)
+    scans.file(world.ctx, schemas.ScanBody(site="T2_A"), OPERATOR)
     world.work()
     assert world.on_disk("T2_A") == {}, "what the first life has left is cleaned up"
 
@@ -129,7 +129,7 @@ def test_a_first_life_cannot_confirm_what_a_second_was_told_to_write_elsewhere(w
 
     for lfns in (None, [OUT]):
         with pytest.raises(Conflict, match="booked anew by another run") as refused:
-            injection_submission.uploaded(world.use, first, lfns, ALICE)
+            injection_submission.uploaded(world.ctx, first, lfns, ALICE)
         assert refused.value.reason == "booking-expired"
 
     third = world.book("T2_A", "out.root", EVENTS)
@@ -240,7 +240,7 @@ def test_what_is_there_already_is_told_wherever_the_job_comes_again(world: World
 def test_what_a_worker_has_in_hand_is_refused_at_once_and_may_be_asked_again(world: World):
     file = world.pulled("T2_A", "out.root", EVENTS)
     first = world.inject("T2_A", [file])
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         ids = work.scalars(select(Transfer.id))
         assert claims.claim(work, Transfer, ids, Holder("a worker", 30))
 
@@ -361,7 +361,7 @@ def test_a_call_may_name_new_files_and_such_of_an_earlier_life(world: World):
     shown = world.request("injection", again)
     assert shown["progress"]["files"] == {"total": 3, "done": 3, "failed": 0}  # type: ignore[index]
     assert world.on_disk("T2_B") == {OUT: EVENTS, lfn("new.root"): b"new"}
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         told = work.rows(select(History.site, History.who).where(History.what == "rebooked"))
     assert told == [("T2_B", ALICE.name)]
 
@@ -495,7 +495,7 @@ def test_who_was_taken_for_dead_does_not_register_what_its_old_source_holds(
     def wakes_up(*read: Any) -> Any:
         monkeypatch.undo()
         clock.forward(hours=1)
-        sweeper.sweep(world.use)
+        sweeper.sweep(world.ctx)
         world.inject("T2_B", [schemas.InjectedFile(lfn=OUT, source=here)])
         return fix(*read)
 
@@ -530,7 +530,7 @@ def test_a_first_life_that_is_cancelled_leaves_what_a_second_one_booked_anew(wor
     world.upload(second, EVENTS)
     world.confirm(second)
 
-    cancellation.cancel(world.use, RequestKind.INJECTION, first, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.INJECTION, first, ALICE)
     world.work()
 
     assert world.request("injection", second)["state"] == "done"
@@ -542,7 +542,7 @@ def test_a_second_life_that_is_cancelled_brings_nothing_more(world: World):
     first = world.inject("T2_A", [lost(world, "T2_A")])
     second = world.inject("T2_B", [world.pulled("T2_B", "out.root", EVENTS)])
 
-    cancellation.cancel(world.use, RequestKind.INJECTION, second, ALICE)
+    cancellation.cancel(world.ctx, RequestKind.INJECTION, second, ALICE)
     world.work()
 
     assert world.on_disk("T2_B") == {}

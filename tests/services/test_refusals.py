@@ -47,7 +47,7 @@ def repair(world: World, site: str) -> None:
 
 
 def test_another_site_is_chosen_for_one_that_refuses_a_file(world: World, clock: Clock):
-    world.use = world.with_settings(block={"max_files": 5}, deletion={"grace_hours": 0})
+    world.ctx = world.with_settings(block={"max_files": 5}, deletion={"grace_hours": 0})
     request = ask(world)
     (left,) = chosen(world, request)
     (other,) = {"T2_B", "T2_C"} - {left}
@@ -121,7 +121,7 @@ def test_of_several_chosen_sites_only_the_one_that_refuses_is_replaced(world: Wo
 
 
 def test_a_site_that_refused_is_tried_again_when_the_other_is_lost(world: World, clock: Clock):
-    world.use = world.with_settings(block={"max_files": 5}, deletion={"grace_hours": 0})
+    world.ctx = world.with_settings(block={"max_files": 5}, deletion={"grace_hours": 0})
     request = ask(world)
     (first,) = chosen(world, request)
     (other,) = {"T2_B", "T2_C"} - {first}

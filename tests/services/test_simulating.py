@@ -16,14 +16,14 @@ from dynamo.db.tables import Base
 from dynamo.errors import Invalid
 from dynamo.inventory import schemas
 from dynamo.logs import silence
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.sites import sites
 from dynamo.settings import Settings, Site
 from dynamo.simulation import campaigns, workload
 from dynamo.simulation.scenario import Scenario, SimulatedDataset
 from dynamo.simulation.simulation import Configuration, Outcome, simulate
 from dynamo.simulation.storage import Network
-from dynamo.simulation.workload import Life, place
+from dynamo.simulation.workload import Workload, place
 from dynamo.storage.protocol import Copied
 from tests.services.official import dataset, register
 from tests.services.world import OPERATOR, TB, World, build
@@ -131,8 +131,8 @@ def test_a_collaboration_lives_for_weeks_without_a_person(tmp_path):
 def test_a_file_that_only_a_person_can_move_away_is_an_action(tmp_path, monkeypatch):
     """Others have put files under the names of new data wherever those are not written."""
 
-    def spoilt(use: Tools, network: Network, data: Sequence[SimulatedDataset]) -> None:
-        place(use, network, data)
+    def spoilt(ctx: Context, network: Network, data: Sequence[SimulatedDataset]) -> None:
+        place(ctx, network, data)
         lfns = {lfn for at in network.places.values() for lfn in at.files if "/New00" in lfn}
         for at in network.places.values():
             for lfn in lfns:
@@ -156,12 +156,12 @@ def test_a_site_that_is_silent_for_good_is_emptied_and_needs_nobody(tmp_path, mo
 
     had: list[int] = []
 
-    def fall_silent(one: Life) -> None:
+    def fall_silent(one: Workload) -> None:
         gone = one.network.at(max(url for url in one.network.places if "disk" in url))
         gone.down = True
         had.append(len(gone.files))
 
-    monkeypatch.setattr(Life, "fail", fall_silent)
+    monkeypatch.setattr(Workload, "fail", fall_silent)
     soon = Settings(data=tmp_path, site=Site(morgue_days=0.5, lost_days=1.5))
     scenario = replace(SMALL, days=6, sites=6, tape=tape, datasets=40, jobs=0, fill=0.6)
 
@@ -264,7 +264,7 @@ def test_a_live_inventory_tells_what_leaves_disk_what_does_not_fit_and_when(
     for site, quota in (("T2_A", 18.9 * TB), ("T2_B", 25 * TB)):
         world.site(site)
         limit = schemas.QuotaBody(limit=int(quota))
-        sites.set_quota(world.use, site, "Analysis", limit, OPERATOR)
+        sites.set_quota(world.ctx, site, "Analysis", limit, OPERATOR)
     for name in old:
         file = {"lfn": f"/store{name}/1.root", "size": 2 * TB, "adler32": "00000001"}
         lies = [{"site": site} for site in ("T2_A", "T2_B")]
@@ -321,7 +321,7 @@ def test_data_are_written_where_there_is_room_and_wait_where_there_is_none(tmp_p
 
 
 def rows(world: World) -> object:
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         return {
             table.name: work.scalar(select(func.count()).select_from(table))
             for table in Base.metadata.sorted_tables

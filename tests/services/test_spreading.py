@@ -38,7 +38,7 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[
     small = build(begin, tmp_path, published, dealer={"weights": {HEAVY: 1.5}})
     for site in (SOURCE, *SITES):
         small.site(site)
-    with small.use.begin() as work:
+    with small.ctx.begin() as work:
         key = work.scalar(select(Partition.id).where(Partition.name == "Production"))
         ids = dict(work.rows(select(Site.name, Site.id)))
         work.execute(
@@ -66,12 +66,12 @@ def world(begin: UnitOfWork, tmp_path: Path, published: list[Hint]) -> Iterator[
         )
     register(small, {"name": RAW, "blocks": blocks, "open": False})
     yield small
-    assert [str(found) for found in invariants.check(small.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(small.ctx) if not found.is_warning] == []
 
 
 def shares(world: World) -> dict[str, int]:
     """Return the bytes that are complete at each site."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         rows = work.rows(
             select(Site.name, func.sum(Block.bytes))
             .join(BlockReplica, BlockReplica.site_id == Site.id)
@@ -86,7 +86,7 @@ def test_300_blocks_come_to_lie_on_30_sites_by_their_weights_while_one_dies(
     world: World, clock: Clock
 ):
     wish = schemas.Copy(dataset=RAW, site=("T2_*",), spread=True)
-    request = copies_submission.file(world.use, wish, PROD)
+    request = copies_submission.file(world.ctx, wish, PROD)
     world.step("plan")
     assert any(hint.text.endswith(f"request {request}") for hint in world.published)
     world.status(DEAD, "waitroom")

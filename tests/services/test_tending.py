@@ -17,7 +17,7 @@ from tests.services.world import OPERATOR, World
 
 def statuses(world: World) -> dict[str, tuple[str, str]]:
     """Return status and who set it, by site."""
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         rows = work.rows(select(Site.name, Site.status, Site.set_by))
         return {row.name: (row.status, row.set_by) for row in rows}
 
@@ -26,8 +26,8 @@ def probe(world: World, clock: Clock, times: int = 3) -> None:
     """Let beat send probes so often."""
     for _ in range(times):
         clock.forward(minutes=10)
-        site_health.tend(world.use)
-        site_health.send(world.use)
+        site_health.tend(world.ctx)
+        site_health.send(world.ctx)
         world.work()
 
 
@@ -43,7 +43,7 @@ def test_a_site_that_fails_its_probes_steps_aside_and_comes_back(
         "T2_B": ("waitroom", "probes"),
         "T2_C": ("ready", None),
     }
-    shown = sites.show(world.use, "T2_B")
+    shown = sites.get(world.ctx, "T2_B")
     assert shown["set_by"] == "probes"
     assert shown["probe"]["in_a_row"] == 3
     assert "write" in str(shown["probe"]["detail"])
@@ -61,14 +61,14 @@ def test_a_site_that_fails_its_probes_steps_aside_and_comes_back(
 def test_an_operator_who_speaks_while_a_downtime_begins_has_the_last_word(
     world: World, clock: Clock
 ) -> None:
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         times = {"begins": work.now, "ends": work.now + timedelta(hours=1)}
         key = work.scalar(select(Site.id).where(Site.name == "T2_A"))
         work.add(Downtime, site_id=key, source="calendar", **times)
     clock.forward(minutes=1)
-    beat = Thread(target=site_health.tend, args=(world.use,))
+    beat = Thread(target=site_health.tend, args=(world.ctx,))
 
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         said = {"status": "waitroom", "set_by": "olga", "since": work.now}
         work.changed(update(Site).where(Site.id == key).values(said))
         beat.start()
@@ -116,12 +116,12 @@ def test_copies_that_were_held_as_their_source_was_silent_go_on_when_it_is_back(
     told = world.problems("copy", request)
     assert {one["reason"] for one in told} <= {"source-error", "site-failing", "no-source"}, told
     assert world.request("copy", request)["state"] == "held"
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         next_try = work.scalar(select(func.min(Transfer.not_before)))
     assert next_try > clock.now, "it is tried once a day by now"
 
     mend_site(world, "T2_B")
-    sites.put(world.use, "T2_B", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
+    sites.update(world.ctx, "T2_B", schemas.SiteBody(status="ready"), OPERATOR)  # type: ignore[arg-type]
     clock.forward(minutes=1)
     world.sweep()
     assert world.request("copy", request)["state"] == "done"
@@ -131,10 +131,10 @@ def test_a_site_that_is_aside_for_too_long_is_given_up(world: World, clock: Cloc
     break_site(world, "T2_B")
     probe(world, clock)
     clock.forward(days=13)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"][0] == "waitroom"
     clock.forward(days=1)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"] == ("morgue", "time")
     assert [hint.task for hint in world.published] == ["evacuate"]
 
@@ -142,11 +142,11 @@ def test_a_site_that_is_aside_for_too_long_is_given_up(world: World, clock: Cloc
 
 
 def test_nobody_is_given_up_where_the_settings_say_never(world: World, clock: Clock) -> None:
-    world.use = world.with_settings(site={"morgue_days": 0})
+    world.ctx = world.with_settings(site={"morgue_days": 0})
     break_site(world, "T2_B")
     probe(world, clock)
     clock.forward(days=100)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"] == ("waitroom", "probes")
     mend_site(world, "T2_B")
 
@@ -154,23 +154,23 @@ def test_nobody_is_given_up_where_the_settings_say_never(world: World, clock: Cl
 def test_a_site_is_not_given_up_in_the_midst_of_its_downtime(world: World, clock: Clock) -> None:
     break_site(world, "T2_B")
     probe(world, clock)
-    with world.use.begin() as work:
+    with world.ctx.begin() as work:
         key = work.scalar(select(Site.id).where(Site.name == "T2_B"))
         ends = work.now + timedelta(days=30)
         work.add(Downtime, site_id=key, source="wlcg", begins=work.now, ends=ends)
     clock.forward(days=20)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"] == ("waitroom", "probes")
 
     clock.forward(days=11)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_B"] == ("morgue", "time")
     mend_site(world, "T2_B")
 
 
 def test_what_an_operator_has_put_aside_stays_there(world: World, clock: Clock) -> None:
-    sites.put(world.use, "T2_C", schemas.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
+    sites.update(world.ctx, "T2_C", schemas.SiteBody(status="waitroom"), OPERATOR)  # type: ignore[arg-type]
     probe(world, clock, 4)
     clock.forward(days=100)
-    site_health.tend(world.use)
+    site_health.tend(world.ctx)
     assert statuses(world)["T2_C"] == ("waitroom", None)

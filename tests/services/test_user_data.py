@@ -14,7 +14,7 @@ from tests.services.world import BOB, World, lfn
 def pages(world: World, state: str) -> list[dict[str, object]]:
     """List the injections in a state, newest first."""
     wanted = request_views.RequestFilter(state)
-    return request_views.page(world.use, RequestKind.INJECTION, wanted, None, 10)[0]
+    return request_views.list_page(world.ctx, RequestKind.INJECTION, wanted, None, 10)[0]
 
 
 def test_a_job_hands_its_output_over_with_one_call(world: World):
@@ -52,7 +52,7 @@ def test_a_block_closes_at_its_limit_and_the_next_opens(world: World):
 
 
 def test_a_file_over_the_byte_limit_has_a_block_of_its_own(world: World):
-    world.use = world.with_settings(block={"max_files": 5, "max_bytes": 10})
+    world.ctx = world.with_settings(block={"max_files": 5, "max_bytes": 10})
 
     world.inject(
         "T2_A",
@@ -336,7 +336,7 @@ def test_over_the_alarm_of_unique_bytes_new_data_are_refused_if_so_configured(wo
     world.inject("T2_A", [world.pulled("T2_A", "a.root", b"x" * 80)])
     world.work()
     world.inject("T2_A", [world.pulled("T2_A", "b.root", b"x")])  # only shown, by default
-    world.use = world.with_settings(user={"refuse_over_alarm": True})
+    world.ctx = world.with_settings(user={"refuse_over_alarm": True})
 
     with pytest.raises(Full) as refused:
         world.inject("T2_A", [world.pulled("T2_A", "c.root", b"x")])

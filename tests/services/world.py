@@ -19,7 +19,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestKind, Role
 from dynamo.operations.hints import Hint
 from dynamo.services import users
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import submission as copies_submission
 from dynamo.services.deletions import submission as deletions_submission
 from dynamo.services.injection import closure
@@ -46,7 +46,7 @@ def adler32(content: bytes) -> str:
 class World:
     """Sites, tools and the hints that nobody has taken yet."""
 
-    use: Tools
+    ctx: Context
     folder: Path
     published: list[Hint] = field(default_factory=list)
 
@@ -55,7 +55,7 @@ class World:
         root, scratch = self.folder / name, self.folder / f"{name}-scratch"
         root.mkdir()
         scratch.mkdir()
-        with self.use.begin() as work:
+        with self.ctx.begin() as work:
             key = work.add(
                 Site,
                 name=name,
@@ -99,7 +99,7 @@ class World:
     ) -> int:
         """Hand files over."""
         return injection_submission.file(
-            self.use, schemas.Injection(dataset=dataset, site=site, files=tuple(files)), by
+            self.ctx, schemas.Injection(dataset=dataset, site=site, files=tuple(files)), by
         )
 
     def many(self, site: str, n: int, *, start: int = 0, dataset: str = DATASET) -> int:
@@ -111,17 +111,17 @@ class World:
 
     def close(self, dataset: str = DATASET, by: Caller = ALICE) -> int:
         """Say that production is finished."""
-        return closure.file(self.use, schemas.Closure(dataset=dataset), by)
+        return closure.file(self.ctx, schemas.Closure(dataset=dataset), by)
 
     def copy(self, site: str | list[str], by: Caller = ALICE, **more: object) -> int:
         """Ask for the data at a site."""
         return copies_submission.file(
-            self.use, schemas.Copy(dataset=DATASET, site=site, **more), by
+            self.ctx, schemas.Copy(dataset=DATASET, site=site, **more), by
         )  # type: ignore[arg-type]
 
     def delete(self, by: Caller = ALICE, **more: object) -> int:
         """Ask for data to be removed."""
-        return deletions_submission.file(self.use, schemas.Deletion(dataset=DATASET, **more), by)  # type: ignore[arg-type]
+        return deletions_submission.file(self.ctx, schemas.Deletion(dataset=DATASET, **more), by)  # type: ignore[arg-type]
 
     def work(self, rounds: int = 100) -> None:
         """Let the pools work until no hint is left."""
@@ -129,23 +129,23 @@ class World:
             if not self.published:
                 return
             hint = self.published.pop(0)
-            TASKS[hint.task](self.use, hint.ids)
+            TASKS[hint.task](self.ctx, hint.ids)
         raise AssertionError(f"the pools do not come to rest: {self.published[:3]}")
 
     def step(self, task: str) -> None:
         """Let the pools take the first hint of one kind, and leave the others."""
         hint = next(hint for hint in self.published if hint.task == task)
         self.published.remove(hint)
-        TASKS[task](self.use, hint.ids)
+        TASKS[task](self.ctx, hint.ids)
 
     def sweep(self) -> None:
         """Find what was lost, and work on it."""
-        sweeper.sweep(self.use)
+        sweeper.sweep(self.ctx)
         self.work()
 
     def request(self, kind: str, request_id: int) -> dict[str, object]:
         """Look at a request as its owner does."""
-        return request_views.show(self.use, RequestKind(kind), request_id)
+        return request_views.get(self.ctx, RequestKind(kind), request_id)
 
     def problems(self, kind: str, request_id: int) -> list[dict[str, object]]:
         """Return what a request says did not go well."""
@@ -169,21 +169,21 @@ class World:
 
     def confirm(self, request_id: int) -> None:
         """Say that the upload is there."""
-        injection_submission.uploaded(self.use, request_id, None, ALICE)
+        injection_submission.uploaded(self.ctx, request_id, None, ALICE)
 
     def injection(self, sites: tuple[str, ...], files: Iterable[schemas.InjectedFile]) -> int:
         """Hand files over to the first of several sites that can take them."""
         return injection_submission.file(
-            self.use, schemas.Injection(dataset=DATASET, site=sites, files=tuple(files)), ALICE
+            self.ctx, schemas.Injection(dataset=DATASET, site=sites, files=tuple(files)), ALICE
         )
 
-    def with_settings(self, **settings: object) -> Tools:
+    def with_settings(self, **settings: object) -> Context:
         """Return the tools with other settings."""
-        return replace(self.use, settings=Settings(data=self.folder, **settings))  # type: ignore[arg-type]
+        return replace(self.ctx, settings=Settings(data=self.folder, **settings))  # type: ignore[arg-type]
 
     def blocks(self) -> list[tuple[int, bool]]:
         """Return files and closedness of all blocks."""
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return [
                 (row.n_files, row.closed) for row in work.rows(select(Block.n_files, Block.closed))
             ]
@@ -192,17 +192,17 @@ class World:
         """Return site, files and completeness of all block replicas, by site."""
         columns = (Site.name, BlockReplica.n_files, BlockReplica.complete)
         sites = select(*columns).join(Site, Site.id == BlockReplica.site_id)
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return [(r.name, r.n_files, r.complete) for r in work.rows(sites.order_by(Site.name))]
 
     def used(self, user: str) -> int:
         """Return a user's unique bytes."""
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return int(work.scalar(select(User.used).where(User.name == user)))
 
     def projected(self, site: str) -> int:
         """Return the bytes booked at a site."""
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return int(
                 work.scalar(
                     select(Quota.projected)
@@ -213,19 +213,19 @@ class World:
 
     def quota(self, user: str, limit: int) -> None:
         """Give a user so many unique bytes."""
-        with self.use.begin() as work:
-            users.ensure(work, user, self.use.settings)
+        with self.ctx.begin() as work:
+            users.ensure(work, user, self.ctx.settings)
             work.changed(update(User).where(User.name == user).values(max_bytes=limit))
 
     def site_quota(self, site: str, limit: int) -> None:
         """Give users so many bytes at a site."""
-        with self.use.begin() as work:
+        with self.ctx.begin() as work:
             key = work.scalar(select(Site.id).where(Site.name == site))
             work.changed(update(Quota).where(Quota.site_id == key).values(max_bytes=limit))
 
     def count(self, table: type[Base], *where: ColumnElement[bool]) -> int:
         """Count rows."""
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return int(work.scalar(select(func.count()).select_from(table).where(*where)))
 
     def output_path(self, site: str, name: str) -> Path:
@@ -238,12 +238,12 @@ class World:
 
     def status(self, site: str, status: str) -> None:
         """Say how a site is."""
-        with self.use.begin() as work:
+        with self.ctx.begin() as work:
             work.changed(update(Site).where(Site.name == site).values(status=status))
 
     def block_names(self) -> list[str]:
         """Return the full names of all blocks, oldest first."""
-        with self.use.begin.reading() as work:
+        with self.ctx.begin.reading() as work:
             return [
                 f"{DATASET}#{uuid}" for uuid in work.scalars(select(Block.uuid).order_by(Block.id))
             ]
@@ -269,7 +269,7 @@ def lfn(name: str, user: str = "alice") -> str:
 
 def build(begin: UnitOfWork, folder: Path, published: list[Hint], **settings: object) -> World:
     """Make a world without sites."""
-    tools = Tools(begin, Settings(data=folder, **settings), Storages("/store/temp/dynamo"))  # type: ignore[arg-type]
+    tools = Context(begin, Settings(data=folder, **settings), Storages("/store/temp/dynamo"))  # type: ignore[arg-type]
     with begin() as work:
         schema.seed(work)
     return World(tools, folder, published)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Partition, Quota, Site, Transfer
 from dynamo.operations.hints import Hint
-from dynamo.services.context import Tools, storages
+from dynamo.services.context import Context, storages
 from dynamo.services.maintenance import invariants
 from tests.conftest import Clock
 from tests.servers_xrootd import Wire, XRootD
@@ -31,7 +31,7 @@ class Grid(World):
     def site(self, name: str, *, quota: int | None = 10**13, kind: str = "disk") -> str:
         """Add a site that is served by the server of its name."""
         (self.folder / f"{name}-scratch").mkdir()
-        with self.use.begin() as work:
+        with self.ctx.begin() as work:
             key = work.add(
                 Site,
                 name=name,
@@ -64,7 +64,7 @@ class Grid(World):
 
 def reason(grid: Grid) -> str | None:
     """Return why the transfer that has not ended failed last."""
-    with grid.use.begin.reading() as work:
+    with grid.ctx.begin.reading() as work:
         found = work.scalar(select(Transfer.reason).where(Transfer.reason.is_not(None)))
         return found and str(found)
 
@@ -85,8 +85,8 @@ def grid_of(
     begin: UnitOfWork, folder: Path, published: list[Hint], servers: Sequence[XRootD]
 ) -> Iterator[Grid]:
     """Make sites A and B; at the end all invariants hold."""
-    use = build(begin, folder, published, block={"max_files": 5}, work=LIMITS).use
-    world = Grid(Tools(begin, use.settings, storages(use.settings)), folder, published)
+    ctx = build(begin, folder, published, block={"max_files": 5}, work=LIMITS).ctx
+    world = Grid(Context(begin, ctx.settings, storages(ctx.settings)), folder, published)
     world.servers = dict(zip(("T2_A", "T2_B"), servers, strict=True))
     world.wires = {name: Wire(server) for name, server in world.servers.items()}
     for name, server in world.servers.items():
@@ -98,4 +98,4 @@ def grid_of(
         for name in world.servers:
             world.servers[name].thaw()
             world.wires[name].close()
-    assert [str(found) for found in invariants.check(world.use) if not found.is_warning] == []
+    assert [str(found) for found in invariants.check(world.ctx) if not found.is_warning] == []

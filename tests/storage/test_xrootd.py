@@ -15,7 +15,7 @@ from dynamo.storage.copier import accept, copy
 from dynamo.storage.protocol import Storage, StorageError
 from dynamo.storage.registry import Storages
 from dynamo.storage.sources import SiteFile, open_source
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd.errors import failure
 from tests.servers_xrootd import CHECKSUMS, THIRD_PARTY, XRootD, xrootd_servers
 from tests.storage.suite import (
@@ -33,7 +33,7 @@ from tests.storage.suite import (
     some_bytes,
 )
 
-QUICK = Limits(answer=4, silence=4, third_party=2**20)
+QUICK = Timeouts(answer=4, silence=4, third_party=2**20)
 BUSY = 20
 """Seconds that a busy machine may add; whoever forgot a limit waits for minutes."""
 

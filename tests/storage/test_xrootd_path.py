@@ -103,7 +103,7 @@ def test_a_file_on_another_server_is_pulled_without_knowing_its_checksum(grid: G
     grid.work()
 
     assert grid.request("injection", request)["state"] == "done"
-    with grid.use.begin.reading() as work:
+    with grid.ctx.begin.reading() as work:
         [known] = work.rows(select(File.size, File.adler32))
     assert (known.size, known.adler32) == (len(data), adler32(data))
     assert grid.on_disk("T2_A") == {lfn("out.root"): data}

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.storage.probe import Ground, probe
+from dynamo.storage.probe import ProbedStorage, probe
 from dynamo.storage.registry import Storages
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd.anonymous_write_check import can_write
 from dynamo.storage.xrootd.server import server
 from tests.servers import program
 from tests.servers_xrootd import PACKAGE, USUAL, XRootD, xrootd_servers
 from tests.storage.suite import AREA
 
-QUICK = Limits(answer=10, silence=10, third_party=2**20)
+QUICK = Timeouts(answer=10, silence=10, third_party=2**20)
 
 
-def ground() -> Ground:
-    return Ground(
+def ground() -> ProbedStorage:
+    return ProbedStorage(
         AREA,
         "/store/user/dynamo",
         QUICK.third_party,

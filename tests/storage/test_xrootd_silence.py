@@ -195,9 +195,9 @@ def test_a_source_that_falls_silent_is_not_taken_for_the_destination(grid: Grid,
 
 
 def test_bookings_at_a_silent_site_are_answered_at_once_and_leave_few_threads_waiting(grid: Grid):
-    use = grid.use
+    ctx = grid.ctx
     patience = 0.5
-    grid.use = replace(use, storages=storages(use.settings, LIMITS["answer_seconds"], patience))
+    grid.ctx = replace(ctx, storages=storages(ctx.settings, LIMITS["answer_seconds"], patience))
     grid.book("T2_A", "first.root", b"events")
     grid.servers["T2_A"].freeze()
     before = threading.active_count()
@@ -220,8 +220,8 @@ def test_bookings_at_a_silent_site_are_answered_at_once_and_leave_few_threads_wa
 
 
 def test_a_site_that_answers_again_is_prepared_again(grid: Grid):
-    use = grid.use
-    grid.use = replace(use, storages=storages(use.settings, LIMITS["answer_seconds"], 0.5))
+    ctx = grid.ctx
+    grid.ctx = replace(ctx, storages=storages(ctx.settings, LIMITS["answer_seconds"], 0.5))
     folder = grid.servers["T2_A"].root / "store/temp/dynamo/alice"
     grid.servers["T2_A"].freeze()
     grid.book("T2_A", "first.root", b"events")

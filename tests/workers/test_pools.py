@@ -59,7 +59,7 @@ def test_the_id_of_a_call_travels_through_a_real_pool_into_the_history(
         requests = [("injection", world.many("T2_A", 3)), ("closure", world.close())]
     quickly(lambda: all(small_plant.state(*request) == "done" for request in requests))
 
-    with world.use.begin.reading() as work:
+    with world.ctx.begin.reading() as work:
         told = set(work.rows(select(History.what, History.trace)))
     assert {(what, "job-17") for what in ("injected", "arrived", "block-closed")} <= told
     assert_all_ended(world)

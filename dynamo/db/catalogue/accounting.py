@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, bindparam, or_, select, update
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Dataset, Quota, User
 
-Place = tuple[int, int]
+QuotaKey = tuple[int, int]
 """A site's and a partition's key."""
 
 
@@ -45,7 +45,7 @@ _GROW = (
 _GROW_OPEN = _GROW.where(Dataset.is_open.is_(True))
 
 
-def room(work: Work, place: Place) -> int | None:
+def room(work: Work, place: QuotaKey) -> int | None:
     """Return the bytes that a partition may still take at a site; None = any number."""
     row = work.row(select(Quota.max_bytes, Quota.projected).where(*_at(place)))
     if row is None:
@@ -53,14 +53,14 @@ def room(work: Work, place: Place) -> int | None:
     return None if row.max_bytes is None else int(row.max_bytes - row.projected)
 
 
-def book(work: Work, place: Place, size: int) -> bool:
+def book(work: Work, place: QuotaKey, size: int) -> bool:
     """Reserve bytes for a partition at a site; False = there is no room (or no quota)."""
     values = {"at_site": place[0], "of_partition": place[1], "by_size": size}
     return work.changed(_BOOK, values) == 1
 
 
 @dataclass(frozen=True, slots=True)
-class Most:
+class BookingLimits:
     """Bytes of a partition at a site that copies do not pass; None = any number."""
 
     projected: int | None = None
@@ -68,7 +68,9 @@ class Most:
     """On the way or booked."""
 
 
-def book_within(work: Work, place: Place, size: int, most: Most, there: int = 0) -> bool:
+def book_within(
+    work: Work, place: QuotaKey, size: int, most: BookingLimits, there: int = 0
+) -> bool:
     """Reserve bytes within more limits than the quota; False = one of them would be passed.
 
     `there` of them lie at the site already, on another account.
@@ -82,19 +84,19 @@ def book_within(work: Work, place: Place, size: int, most: Most, there: int = 0)
     return work.changed(update(Quota).where(*_at(place), *within).values(values)) == 1
 
 
-def lock(work: Work, places: Iterable[Place]) -> None:
+def lock(work: Work, places: Iterable[QuotaKey]) -> None:
     """Lock quotas in the order in which everybody changes them."""
     for place in sorted(set(places)):
         work.row(select(Quota.site_id).where(*_at(place)).with_for_update())
 
 
-def limit(work: Work, place: Place) -> tuple[bool, int | None]:
+def limit(work: Work, place: QuotaKey) -> tuple[bool, int | None]:
     """Tell whether a partition has a quota at a site, and which; None = unlimited."""
     row = work.row(select(Quota.max_bytes).where(*_at(place)))
     return row is not None, None if row is None else row.max_bytes
 
 
-def shift(work: Work, changes: Mapping[Place, tuple[int, int]]) -> None:
+def shift(work: Work, changes: Mapping[QuotaKey, tuple[int, int]]) -> None:
     """Add (projected, used) bytes at sites, whatever the limit says.
 
     For what has arrived or gone.
@@ -144,5 +146,5 @@ def _growth(work: Work, dataset_id: int, n_files: int, size: int) -> dict[str, o
     return {"by_id": dataset_id, "by_count": n_files, "by_size": size, "by_now": work.now}
 
 
-def _at(place: Place) -> tuple[ColumnElement[bool], ...]:
+def _at(place: QuotaKey) -> tuple[ColumnElement[bool], ...]:
     return (Quota.site_id == place[0], Quota.partition_id == place[1])

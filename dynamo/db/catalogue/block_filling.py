@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, bindparam, case, or_, select, update
 
-from dynamo.db.catalogue.replicas import Home, place, settle
+from dynamo.db.catalogue.replicas import Destination, place, settle
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.tables import Block
 from dynamo.db.tables.types import Utc
@@ -48,7 +48,7 @@ _TAKE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class BlockLimit:
     """When a block is full."""
 
     files: int
@@ -56,7 +56,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class BlockShare:
     """The part of a list of files, `start` up to `stop`, that went into one block."""
 
     block_id: int
@@ -65,14 +65,16 @@ class Share:
     stop: int
 
 
-def fill(work: Work, home: Home, sizes: Sequence[int], limit: Limit) -> list[Share]:
+def fill(
+    work: Work, home: Destination, sizes: Sequence[int], limit: BlockLimit
+) -> list[BlockShare]:
     """Put files of these sizes (bytes) into the open block of a dataset at a site.
 
     Into new ones as each is full.
 
     The open block is locked first; who loses the race for a new one runs the unit of work again.
     """
-    shares: list[Share] = []
+    shares: list[BlockShare] = []
     start = 0
     while start < len(sizes):
         block = _open_block(work, home)
@@ -82,7 +84,7 @@ def fill(work: Work, home: Home, sizes: Sequence[int], limit: Limit) -> list[Sha
             continue
         _take(work, block.id, stop - start, sum(sizes[start:stop]), limit)
         replica_id = place(work, home, block.id)
-        shares.append(Share(block.id, replica_id, start, stop))
+        shares.append(BlockShare(block.id, replica_id, start, stop))
         start = stop
     return shares
 
@@ -124,7 +126,7 @@ class _Open:
     bytes: int
 
 
-def _open_block(work: Work, home: Home) -> _Open:
+def _open_block(work: Work, home: Destination) -> _Open:
     key = f"{home.dataset_id}@{home.site_id}"
     found = work.row(_OPEN, {"by_key": key})
     if found is not None:
@@ -144,7 +146,7 @@ def _open_block(work: Work, home: Home) -> _Open:
     return _Open(block_id, 0, 0)
 
 
-def _fitting(sizes: Sequence[int], start: int, n_files: int, size: int, limit: Limit) -> int:
+def _fitting(sizes: Sequence[int], start: int, n_files: int, size: int, limit: BlockLimit) -> int:
     """Return where the files end that the block still takes.
 
     A file over the limit gets a block of its own.
@@ -159,7 +161,7 @@ def _fitting(sizes: Sequence[int], start: int, n_files: int, size: int, limit: L
     return stop
 
 
-def _take(work: Work, block_id: int, k: int, size: int, limit: Limit) -> None:
+def _take(work: Work, block_id: int, k: int, size: int, limit: BlockLimit) -> None:
     values = {
         "by_id": block_id,
         "by_count": k,

@@ -234,7 +234,7 @@ def add_replicas(work: Work, new: Sequence[NewReplica]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class DatasetAtSite:
     """A dataset at a site; what is None stays as it is."""
 
     dataset_id: int
@@ -243,7 +243,7 @@ class At:
     growing: bool | None = None
 
 
-def place_datasets(work: Work, wanted: Sequence[At]) -> None:
+def place_datasets(work: Work, wanted: Sequence[DatasetAtSite]) -> None:
     """Write down at which sites datasets are, and whether they grow there."""
     there = {
         (row.dataset_id, row.site_id): row

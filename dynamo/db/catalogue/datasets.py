@@ -16,7 +16,7 @@ def locked(work: Work, name: str) -> Any:
     )
 
 
-def put(work: Work, dataset_id: int, values: Mapping[str, Any]) -> None:
+def change(work: Work, dataset_id: int, values: Mapping[str, Any]) -> None:
     """Change a dataset."""
     changed = {**values, "updated": work.now}
     work.changed(update(Dataset).where(Dataset.id == dataset_id).values(changed))

@@ -19,7 +19,7 @@ _REPLICA = select(BlockReplica.id, BlockReplica.state).where(
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class Destination:
     """Where block replicas of a dataset come to lie, and on whose account."""
 
     dataset_id: int
@@ -30,7 +30,7 @@ class Home:
     """The copy request that wants it; None for injected data."""
 
 
-def place(work: Work, home: Home, block_id: int) -> int:
+def place(work: Work, home: Destination, block_id: int) -> int:
     """Return the block's replica at a site, made if there is none.
 
     One that is being deleted is waited for.
@@ -45,7 +45,7 @@ def place(work: Work, home: Home, block_id: int) -> int:
     return int(work.scalar(_REPLICA, wanted))
 
 
-def place_all(work: Work, home: Home, block_ids: Sequence[int]) -> None:
+def place_all(work: Work, home: Destination, block_ids: Sequence[int]) -> None:
     """Make empty replicas of blocks at a site."""
     if not work.scalar(select(DatasetReplica.id).where(*_dataset_at(home))):
         work.add(
@@ -198,7 +198,7 @@ def forget_dataset_replicas(
     )
 
 
-def _dataset_at(home: Home) -> tuple[Any, ...]:
+def _dataset_at(home: Destination) -> tuple[Any, ...]:
     return (DatasetReplica.dataset_id == home.dataset_id, DatasetReplica.site_id == home.site_id)
 
 

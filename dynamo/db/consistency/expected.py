@@ -10,7 +10,7 @@ from dynamo.consistency.comparison import Catalogue
 from dynamo.consistency.name_hashes import Keys, of_bytes, of_digests
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.engine import column_reader
-from dynamo.db.engine.column_reader import Rows
+from dynamo.db.engine.column_reader import ColumnQuery
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Block,
@@ -66,7 +66,9 @@ def _moving(work: Work, site_id: int, table: str) -> tuple[Any, ...]:
 
 def _read(work: Work, table: str, sure: str, where: str) -> tuple[Any, ...]:
     told = ("files.id", "COALESCE(files.size, -1)", sure, "HEX(files.lfn_hash)")
-    (ids, sizes, certain), names = column_reader.named(work, Rows(table, told, where, "files.id"))
+    (ids, sizes, certain), names = column_reader.named(
+        work, ColumnQuery(table, told, where, "files.id")
+    )
     return of_bytes(bytes.fromhex("".join(names))), ids, sizes, certain.astype(np.bool_)
 
 

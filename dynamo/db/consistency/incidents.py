@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.consistency.expected import HOLDS
-from dynamo.db.engine.pagination import Rows, Span
+from dynamo.db.engine.pagination import PageRows, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Dataset, File, Incident, User
 from dynamo.inventory.states import ReplicaState
@@ -81,15 +81,15 @@ def settle(work: Work) -> int:
     return len(over)
 
 
-def some(work: Work, wheres: Collection[Any], span: Span) -> Rows:
+def list_page(work: Work, wheres: Collection[Any], span: Span) -> PageRows:
     """Return a page of incidents that fit all conditions, newest first."""
     wanted = select(*Incident.__table__.columns).where(*wheres)
     if span.after is not None:
         wanted = wanted.where(Incident.id < span.after[0])
     rows = work.rows(wanted.order_by(Incident.id.desc()).limit(span.limit + 1))
     if len(rows) <= span.limit:
-        return Rows(rows, None)
-    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+        return PageRows(rows, None)
+    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
 
 
 def _is_over(work: Work, lfn: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from dynamo.db.catalogue.names import lfn_hash
-from dynamo.db.engine.pagination import Rows, Span
+from dynamo.db.engine.pagination import PageRows, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Remedy, Site
@@ -27,7 +27,7 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedRemedy:
     """A remedy that is ours for now."""
 
     id: int
@@ -100,7 +100,7 @@ def workable(work: Work, ids: Collection[int], *, without: Collection[Act]) -> l
     )
 
 
-def load(work: Work, claims: dict[int, int]) -> list[Claimed]:
+def load(work: Work, claims: dict[int, int]) -> list[ClaimedRemedy]:
     """Read what must be known of claimed remedies."""
     if not claims:
         return []
@@ -111,7 +111,7 @@ def load(work: Work, claims: dict[int, int]) -> list[Claimed]:
         .order_by(Remedy.id)
     )
     return [
-        Claimed(
+        ClaimedRemedy(
             id=row.id,
             lease_no=claims[row.id],
             kind=Act(row.kind),
@@ -131,7 +131,7 @@ def load(work: Work, claims: dict[int, int]) -> list[Claimed]:
     ]
 
 
-def aside(work: Work, claimed: Claimed, name: str) -> Claimed:
+def aside(work: Work, claimed: ClaimedRemedy, name: str) -> ClaimedRemedy:
     """Keep under which name a file will lie in the quarantine, before it is moved there."""
     work.changed(update(Remedy).where(Remedy.id == claimed.id).values(aside=name))
     return replace(claimed, aside=name)
@@ -182,12 +182,12 @@ def get(work: Work, remedy_id: int) -> Any:
     return work.row(_SHOWN.where(Remedy.id == remedy_id))
 
 
-def some(work: Work, site: str | None, span: Span) -> Rows:
+def list_page(work: Work, site: str | None, span: Span) -> PageRows:
     """Return a page of what is done about files, and of what lies in quarantine; oldest first."""
     wanted = _SHOWN if site is None else _SHOWN.where(Site.name == site)
     if span.after is not None:
         wanted = wanted.where(Remedy.id > span.after[0])
     rows = work.rows(wanted.order_by(Remedy.id).limit(span.limit + 1))
     if len(rows) <= span.limit:
-        return Rows(rows, None)
-    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+        return PageRows(rows, None)
+    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))

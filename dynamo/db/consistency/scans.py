@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, func, or_, select, update
 
-from dynamo.db.engine.pagination import Rows, Span
+from dynamo.db.engine.pagination import PageRows, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Scan, Site
@@ -18,7 +18,7 @@ _AFTER_FAILURE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldScan:
     """A scan that is ours, and where it looks."""
 
     id: int
@@ -54,7 +54,7 @@ def open_one(work: Work, site_id: int) -> int | None:
     return None if found is None else int(found)
 
 
-def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> Held | None:
+def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> HeldScan | None:
     """Take a scan that waits; None = somebody else did."""
     free = (Scan.id == scan_id, Scan.state == RequestState.QUEUED)
     values = {
@@ -68,18 +68,18 @@ def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> Held | None:
         return None
     columns = (Scan.site_id, Scan.dry_run, Scan.lease_no, Site.name, Site.url, Site.rules)
     row = work.row(select(*columns).join(Site, Site.id == Scan.site_id).where(Scan.id == scan_id))
-    return Held(
+    return HeldScan(
         scan_id, row.site_id, row.name, row.url, row.rules, row.dry_run, owner, row.lease_no, hold
     )
 
 
-def keep(work: Work, held: Held) -> bool:
+def keep(work: Work, held: HeldScan) -> bool:
     """Renew the lease; False = it is not ours any more."""
     until = work.now + held.hold
     return work.changed(update(Scan).where(*_mine(held)).values(lease_until=until)) == 1
 
 
-def end(work: Work, held: Held, state: RequestState, **values: Any) -> bool:
+def end(work: Work, held: HeldScan, state: RequestState, **values: Any) -> bool:
     """End a scan for good; False = it was not ours any more."""
     ended = {"state": state, "running_key": None, "lease_until": None, "ended": work.now}
     return work.changed(update(Scan).where(*_mine(held)).values(**ended, **values)) == 1
@@ -121,7 +121,7 @@ def due(work: Work, before: datetime) -> Sequence[Any]:
     return work.rows(found.order_by(last, Site.id))
 
 
-def last_endpoint(work: Work, held: Held) -> bytes | None:
+def last_endpoint(work: Work, held: HeldScan) -> bytes | None:
     """Return where the last scan before this one looked; None where there was none."""
     earlier = (
         Scan.site_id == held.site_id,
@@ -152,18 +152,18 @@ def get(work: Work, scan_id: int) -> Any:
     return work.row(_SHOWN.where(Scan.id == scan_id))
 
 
-def some(work: Work, site: str | None, span: Span) -> Rows:
+def list_page(work: Work, site: str | None, span: Span) -> PageRows:
     """Return a page of scans, newest first."""
     wanted = _SHOWN if site is None else _SHOWN.where(Site.name == site)
     if span.after is not None:
         wanted = wanted.where(Scan.id < span.after[0])
     rows = work.rows(wanted.order_by(Scan.id.desc()).limit(span.limit + 1))
     if len(rows) <= span.limit:
-        return Rows(rows, None)
-    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+        return PageRows(rows, None)
+    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
 
 
-def _mine(held: Held) -> tuple[Any, ...]:
+def _mine(held: HeldScan) -> tuple[Any, ...]:
     return (
         Scan.id == held.id,
         Scan.state == RequestState.RUNNING,

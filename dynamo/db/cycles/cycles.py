@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from dynamo.db.engine.pagination import Rows, Selection, Span
+from dynamo.db.engine.pagination import PageRows, Selection, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision, Partition, Policy
 from dynamo.inventory.states import RequestState
@@ -23,7 +23,7 @@ _FORGOTTEN_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class NewCycle:
     """A cycle that is about to be registered."""
 
     kind: str
@@ -37,7 +37,7 @@ class Filed:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldCycle:
     """A cycle that is ours: who wants to write for it says so in the same transaction."""
 
     id: int
@@ -52,7 +52,7 @@ def key_of(kind: str, partition_id: int) -> str:
     return f"{kind}@{partition_id}"
 
 
-def file(work: Work, filed: Filed) -> int:
+def file(work: Work, filed: NewCycle) -> int:
     """Register a cycle; of those that carry their plans out, the second at once is refused."""
     key = None if filed.dry_run else key_of(filed.kind, filed.partition_id)
     number = int(work.scalar(select(func.max(Cycle.id))) or 0) + 1
@@ -79,7 +79,9 @@ def open_one(work: Work, kind: str, partition_id: int) -> Any:
     return work.row(select(Cycle.id).where(Cycle.running_key == key_of(kind, partition_id)))
 
 
-def claim(work: Work, cycle_id: int, owner: str, holds: Mapping[str, timedelta]) -> Held | None:
+def claim(
+    work: Work, cycle_id: int, owner: str, holds: Mapping[str, timedelta]
+) -> HeldCycle | None:
     """Take a cycle that waits, for as long as its kind is held; None = somebody else did."""
     kind = work.scalar(select(Cycle.kind).where(Cycle.id == cycle_id))
     if kind is None:
@@ -96,16 +98,16 @@ def claim(work: Work, cycle_id: int, owner: str, holds: Mapping[str, timedelta])
     if not work.changed(update(Cycle).where(*free).values(values)):
         return None
     lease_no = int(work.scalar(select(Cycle.lease_no).where(Cycle.id == cycle_id)))
-    return Held(cycle_id, kind, owner, lease_no, hold)
+    return HeldCycle(cycle_id, kind, owner, lease_no, hold)
 
 
-def keep(work: Work, held: Held, **values: Any) -> bool:
+def keep(work: Work, held: HeldCycle, **values: Any) -> bool:
     """Renew the lease and note how far the cycle is; False = it is not ours any more."""
     until = work.now + held.hold
     return work.changed(update(Cycle).where(*_mine(held)).values(lease_until=until, **values)) == 1
 
 
-def end(work: Work, held: Held, state: RequestState, **values: Any) -> bool:
+def end(work: Work, held: HeldCycle, state: RequestState, **values: Any) -> bool:
     """End a cycle for good; False = it was not ours any more."""
     return (
         work.changed(update(Cycle).where(*_mine(held)).values(**_ended(work, state), **values)) == 1
@@ -137,7 +139,7 @@ def get(work: Work, cycle_id: int) -> Any:
     return work.row(_SHOWN.where(Cycle.id == cycle_id))
 
 
-def some(work: Work, kind: str | None, partition: str | None, span: Span) -> Rows:
+def list_page(work: Work, kind: str | None, partition: str | None, span: Span) -> PageRows:
     """Return a page of cycles, newest first."""
     wanted = _SHOWN
     if kind is not None:
@@ -149,8 +151,8 @@ def some(work: Work, kind: str | None, partition: str | None, span: Span) -> Row
         wanted = wanted.where(Cycle.id < span.after[0])
     rows = work.rows(wanted.order_by(Cycle.id.desc()).limit(span.limit + 1))
     if len(rows) <= span.limit:
-        return Rows(rows, None)
-    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+        return PageRows(rows, None)
+    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
 
 
 def old(work: Work, kept: Mapping[str, int]) -> list[int]:
@@ -183,7 +185,7 @@ def forget(work: Work, cycle_id: int) -> bool:
     return True
 
 
-def _mine(held: Held) -> tuple[Any, ...]:
+def _mine(held: HeldCycle) -> tuple[Any, ...]:
     return (
         Cycle.id == held.id,
         Cycle.state == RequestState.RUNNING,

@@ -49,7 +49,7 @@ def refusals(work: Work, cycle_id: int) -> dict[str, int]:
     return {str(reason): int(count) for reason, count in work.rows(counted)}
 
 
-def some(cycle_id: int, site: str | None, dataset: str | None) -> Listing:
+def listing(cycle_id: int, site: str | None, dataset: str | None) -> Listing:
     """List the decisions of a cycle in the order of the plan, all or those about names."""
     chosen: Selection = select(Decision.id).where(Decision.cycle_id == cycle_id)
     if site is not None:

@@ -6,7 +6,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from dynamo.db.engine import column_reader
-from dynamo.db.engine.column_reader import Rows
+from dynamo.db.engine.column_reader import ColumnQuery
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision
 from dynamo.dealer.protections import Protections
@@ -36,7 +36,7 @@ def _read(work: Work, cycle_id: int, snapshot: Snapshot) -> Protections:
     both = (
         f"CONCAT(site, '{_BLANK}', dataset)" if work.is_mysql else f"site || '{_BLANK}' || dataset"
     )
-    wanted = Rows("decisions", ("line", "bytes", said, both), f"cycle_id = {int(cycle_id)}")
+    wanted = ColumnQuery("decisions", ("line", "bytes", said, both), f"cycle_id = {int(cycle_id)}")
     (line, size, protected), names = column_reader.named(work, wanted)
     pairs = [name.split(_BLANK, 1) for name in names]
     texts = _lines(work, cycle_id)

@@ -33,7 +33,7 @@ from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.lifecycle import OPEN, State
 
 
-def condemn(work: Work, replica_ids: Collection[int], order: Order) -> int:
+def condemn_replicas(work: Work, replica_ids: Collection[int], order: Order) -> int:
     """Condemn valid replicas that nobody reads from; return how many files will leave.
 
     Whether the block may lose them was decided by the caller, under the same locks.

@@ -16,7 +16,7 @@ from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedDeletion:
     """A deletion that is ours for now."""
 
     id: int
@@ -89,7 +89,7 @@ def wake(work: Work, site_ids: Collection[int]) -> None:
         )
 
 
-def load(work: Work, claims: Mapping[int, int]) -> list[Claimed]:
+def load(work: Work, claims: Mapping[int, int]) -> list[ClaimedDeletion]:
     """Read what must be known of claimed deletions."""
     if not claims:
         return []
@@ -123,7 +123,7 @@ def load(work: Work, claims: Mapping[int, int]) -> list[Claimed]:
         .order_by(Deletion.id)
     )
     return [
-        Claimed(
+        ClaimedDeletion(
             id=row.id,
             lease_no=claims[row.id],
             attempts=row.attempts,

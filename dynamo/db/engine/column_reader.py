@@ -20,7 +20,7 @@ _RANGE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class ColumnQuery:
     """Which rows are wanted; words of the schema only, never of a caller."""
 
     table: str
@@ -31,7 +31,7 @@ class Rows:
     key: str = "id"
 
 
-def numbers(work: Work, rows: Rows) -> list[Amounts]:
+def numbers(work: Work, rows: ColumnQuery) -> list[Amounts]:
     """Return whole numbers, an array per column; rows in the order of their keys."""
     width = len(rows.columns)
     parts = [_parsed(text, count, width) for count, text in _texts(work, rows, ",")]
@@ -39,7 +39,7 @@ def numbers(work: Work, rows: Rows) -> list[Amounts]:
     return [np.ascontiguousarray(whole[:, place]) for place in range(width)]
 
 
-def named(work: Work, rows: Rows) -> tuple[list[Amounts], list[str]]:
+def named(work: Work, rows: ColumnQuery) -> tuple[list[Amounts], list[str]]:
     """Return columns of whole numbers, and the last column as it is; names hold no line end."""
     width = len(rows.columns)
     fields: list[str] = []
@@ -66,7 +66,7 @@ def _parsed(text: str, count: int, width: int) -> Amounts:
     return found.reshape(count, width)
 
 
-def _texts(work: Work, rows: Rows, separator: str) -> Iterator[tuple[int, str]]:
+def _texts(work: Work, rows: ColumnQuery, separator: str) -> Iterator[tuple[int, str]]:
     """Yield texts of many rows each, and how many: what was cut off does not add up.
 
     A statement sorts and sends a range of keys at most, so that none runs into a time-out.
@@ -85,7 +85,7 @@ def _texts(work: Work, rows: Rows, separator: str) -> Iterator[tuple[int, str]]:
                 yield int(count), text if isinstance(text, str) else bytes(text).decode("ascii")
 
 
-def _statement(rows: Rows, separator: str, begin: int, *, on_mysql: bool) -> str:
+def _statement(rows: ColumnQuery, separator: str, begin: int, *, on_mysql: bool) -> str:
     if on_mysql:
         line = f"CONCAT_WS('{separator}', {', '.join(rows.columns)})"
         listed, divided = f"GROUP_CONCAT({line} SEPARATOR '{separator}')", "DIV"

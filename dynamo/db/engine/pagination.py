@@ -26,7 +26,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class PageRows:
     """One page of rows, and the position after which the next begins; None = this is the last."""
 
     rows: Sequence[Any]
@@ -61,15 +61,15 @@ class Listing:
         """Return what the parts of a position are."""
         return tuple(key.type.python_type for key in self.keys)
 
-    def page(self, work: Work, span: Span) -> Rows:
+    def page(self, work: Work, span: Span) -> PageRows:
         """Return the rows that follow a position in ascending order of the keys."""
         chosen = self.choice(span).subquery("page")
         keys = [chosen.c[f"key_{n}"] for n in range(len(self.keys))]
         joined = self.shown.join(chosen, chosen.c.id == self.id).add_columns(*keys)
         rows = self.read(work, joined, *keys)
         if len(rows) <= span.limit:
-            return Rows(rows, None)
-        return Rows(rows[: span.limit], tuple(rows[span.limit - 1][-len(keys) :]))
+            return PageRows(rows, None)
+        return PageRows(rows[: span.limit], tuple(rows[span.limit - 1][-len(keys) :]))
 
     def choice(self, span: Span) -> Selection:
         """Return the statement that finds which rows make a page, and one more."""

@@ -31,7 +31,7 @@ _RESTS = (State.HELD, State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class SiteContent:
     """A dying site, and what the last cycles of the Dealer had to say."""
 
     site_id: int
@@ -42,7 +42,7 @@ class Looked:
     """Partitions of which no site takes copies."""
 
 
-def look(work: Work, site_id: int, dying: Collection[int]) -> Looked:
+def load(work: Work, site_id: int, dying: Collection[int]) -> SiteContent:
     """Find the cycles that were carried out last."""
     done = (Cycle.kind == "dealer", Cycle.state == RequestState.DONE, Cycle.dry_run.is_(False))
     newest = work.scalars(select(func.max(Cycle.id)).where(*done).group_by(Cycle.partition_id))
@@ -52,10 +52,10 @@ def look(work: Work, site_id: int, dying: Collection[int]) -> Looked:
     without = work.scalars(select(Partition.id).where(~taking.exists()))
     full = [row.partition_id for row in cycles if not row.summary.get("sites")]
     numbers = tuple(row.id for row in cycles)
-    return Looked(site_id, frozenset(dying), numbers, frozenset((*without, *full)))
+    return SiteContent(site_id, frozenset(dying), numbers, frozenset((*without, *full)))
 
 
-def summed(work: Work, looked: Looked) -> dict[str, tuple[int, int, int]]:
+def summed(work: Work, looked: SiteContent) -> dict[str, tuple[int, int, int]]:
     """Sum up what lies at a site by what becomes of it: blocks, files, bytes.
 
     `leaving` is condemned, `safe` complete at a site that stays, `moving` on its way to one,
@@ -67,7 +67,7 @@ def summed(work: Work, looked: Looked) -> dict[str, tuple[int, int, int]]:
     return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
 
 
-def resting(work: Work, looked: Looked) -> tuple[int, int]:
+def resting(work: Work, looked: SiteContent) -> tuple[int, int]:
     """Count the files that cannot be moved or deleted now, and their bytes."""
     where = (File.id.in_(select(Transfer.file_id).where(Transfer.state.in_(_RESTS))),)
     staying = select(BlockReplica.block_id).where(*_needed(looked))
@@ -79,7 +79,7 @@ def resting(work: Work, looked: Looked) -> tuple[int, int]:
     return moved[0] + deleted[0], int(moved[1]) + int(deleted[1])
 
 
-def refusals(work: Work, looked: Looked, most: int) -> Sequence[Any]:
+def refusals(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:
     """Return the datasets of which something is refused, the largest first."""
     here = _fates(work, looked)
     totals = _totals(here)
@@ -95,7 +95,9 @@ def refusals(work: Work, looked: Looked, most: int) -> Sequence[Any]:
     )
 
 
-def decisions(work: Work, looked: Looked, datasets: Collection[str]) -> dict[str, tuple[str, str]]:
+def decisions(
+    work: Work, looked: SiteContent, datasets: Collection[str]
+) -> dict[str, tuple[str, str]]:
     """Return for each dataset the word and the text of what the last cycle had against it."""
     columns = (Decision.dataset, Decision.text, Decision.facts, Decision.refused)
     said = select(*columns).where(*_against(looked), Decision.dataset.in_(datasets))
@@ -105,7 +107,7 @@ def decisions(work: Work, looked: Looked, datasets: Collection[str]) -> dict[str
     }
 
 
-def transfers(work: Work, looked: Looked, most: int) -> Sequence[Any]:
+def transfers(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:
     """Return files of blocks at a site that cannot be brought away now, with the reason."""
     destination = aliased(Site)
     failing = and_(Transfer.state == State.QUEUED, Transfer.reason.is_not(None))
@@ -123,7 +125,7 @@ def transfers(work: Work, looked: Looked, most: int) -> Sequence[Any]:
     )
 
 
-def deletions(work: Work, looked: Looked, most: int) -> Sequence[Any]:
+def deletions(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:
     """Return files that cannot be deleted at a site now, with the reason."""
     failing = and_(Deletion.state == State.QUEUED, Deletion.reason.is_not(None))
     columns = (File.lfn, File.size, Dataset.name.label("dataset"))
@@ -141,20 +143,20 @@ def _why(table: Any) -> tuple[Any, ...]:
     return table.state, table.reason, table.error, table.not_before
 
 
-def _needed(looked: Looked) -> tuple[ColumnElement[bool], ...]:
+def _needed(looked: SiteContent) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for replicas that cannot be deleted yet."""
     used = or_(BlockReplica.in_use > 0, ~safe(looked.dying))
     valid = BlockReplica.state == ReplicaState.VALID
     return BlockReplica.site_id == looked.site_id, valid, used
 
 
-def _against(looked: Looked) -> tuple[ColumnElement[bool], ...]:
+def _against(looked: SiteContent) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for decisions by which nothing is copied."""
     mine = (Decision.cycle_id.in_(looked.cycles), Decision.text.startswith(_SAYS))
     return *mine, or_(Decision.action == "refuse", Decision.refused.is_not(None))
 
 
-def _fates(work: Work, looked: Looked) -> Any:
+def _fates(work: Work, looked: SiteContent) -> Any:
     rests = (Transfer.state.in_(_RESTS), Transfer.site_id != looked.site_id)
     files = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(*rests)
     held = (Deletion.site_id == looked.site_id, Deletion.state == State.HELD)

@@ -3,7 +3,7 @@
 from sqlalchemy import and_, exists, literal, or_, select
 from sqlalchemy.orm import aliased
 
-from dynamo.db.invariants.limits import Limits, Statements
+from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -38,7 +38,7 @@ _COMING = exists().where(
 _KNOWN_BAD = exists().where(Incident.lfn == File.lfn, Incident.ended.is_(None))
 
 
-def lost_files(_limits: Limits) -> Statements:
+def lost_files(_limits: InvariantLimits) -> Statements:
     """Find files that lie nowhere, are not on their way, and of which nobody has been told."""
     nowhere = (File.condemned_by.is_(None), ~_COMING, ~_KNOWN_BAD)
     placed = (
@@ -49,7 +49,7 @@ def lost_files(_limits: Limits) -> Statements:
     return placed, select(File.id, File.lfn).where(File.block_id.is_(None), *nowhere)
 
 
-def overfull_blocks(limits: Limits) -> Statements:
+def overfull_blocks(limits: InvariantLimits) -> Statements:
     """Find blocks of user data over a limit; a file that is larger than a block has its own."""
     over = or_(
         Block.n_files > limits.block_files,
@@ -63,7 +63,7 @@ def overfull_blocks(limits: Limits) -> Statements:
     return (found,)
 
 
-def second_open_blocks(_limits: Limits) -> Statements:
+def second_open_blocks(_limits: InvariantLimits) -> Statements:
     """Find blocks that are open beside another of the same dataset and site."""
     other = aliased(Block)
     second = exists().where(
@@ -77,21 +77,21 @@ def second_open_blocks(_limits: Limits) -> Statements:
     )
 
 
-def odd_open_keys(_limits: Limits) -> Statements:
+def odd_open_keys(_limits: InvariantLimits) -> Statements:
     """Find blocks that are closed but hold the key of an open one, or are open without it."""
     closed = and_(Block.closed.is_(True), Block.open_key.is_not(None))
     keyless = and_(Block.closed.is_(False), Block.open_key.is_(None), Block.site_id.is_not(None))
     return (select(Block.id, Block.uuid, Block.open_key).where(or_(closed, keyless)),)
 
 
-def late_files(_limits: Limits) -> Statements:
+def late_files(_limits: InvariantLimits) -> Statements:
     """Find files that came into a block after it was closed."""
     # a look-up of the few blocks per file, as a join would go through the files block by block
     closed = select(Block.closed_at).where(Block.id == File.block_id).scalar_subquery()
     return (select(File.id, File.lfn, File.block_id, File.added).where(File.added > closed),)
 
 
-def falsely_complete(_limits: Limits) -> Statements:
+def falsely_complete(_limits: InvariantLimits) -> Statements:
     """Find complete replicas of open blocks, and such as still list files."""
     lists = exists().where(ReplicaFile.replica_id == BlockReplica.id)
     found = (
@@ -106,7 +106,7 @@ def falsely_complete(_limits: Limits) -> Statements:
     return (found,)
 
 
-def falsely_incomplete(_limits: Limits) -> Statements:
+def falsely_incomplete(_limits: InvariantLimits) -> Statements:
     """Find valid replicas that hold all files of a closed block and are not called complete."""
     found = (
         select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
@@ -123,7 +123,7 @@ def falsely_incomplete(_limits: Limits) -> Statements:
     return (found,)
 
 
-def condemned_for_nothing(_limits: Limits) -> Statements:
+def condemned_for_nothing(_limits: InvariantLimits) -> Statements:
     """Find condemned replicas that no deletion will ever remove."""
     leaving = or_(
         exists().where(Deletion.replica_id == BlockReplica.id),
@@ -135,7 +135,7 @@ def condemned_for_nothing(_limits: Limits) -> Statements:
     return (select(*columns).where(condemned, ~leaving),)
 
 
-def strangers(_limits: Limits) -> Statements:
+def strangers(_limits: InvariantLimits) -> Statements:
     """Find rows that contradict each other about where they belong."""
     replicas = (
         select(BlockReplica.id, literal("block replica of another dataset").label("what"))

@@ -11,7 +11,7 @@ Statements = tuple[Select[*tuple[Any, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class InvariantLimits:
     """What a check must know besides the rows."""
 
     now: datetime

@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy import case, exists, func, literal, select
 from sqlalchemy.orm import aliased
 
-from dynamo.db.invariants.limits import Limits, Statements
+from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import Block, BlockReplica, Dataset, Partition, Quota, Site, User
 from dynamo.inventory.states import ReplicaState
 
 
-def _quota(limits: Limits) -> Any:
+def _quota(limits: InvariantLimits) -> Any:
     """Return what the sites give to user data; nothing where one gives without limit."""
     unlimited = func.sum(case((Quota.max_bytes.is_(None), 1), else_=0))
     return (
@@ -23,7 +23,7 @@ def _quota(limits: Limits) -> Any:
     )
 
 
-def promised(limits: Limits) -> Statements:
+def promised(limits: InvariantLimits) -> Statements:
     """Find that users were promised more than the sites can keep."""
     total = select(func.coalesce(func.sum(User.max_bytes), 0)).scalar_subquery()
     quota = _quota(limits)
@@ -31,7 +31,7 @@ def promised(limits: Limits) -> Statements:
     return (found.where(total > quota * limits.promised_share),)
 
 
-def _unique(limits: Limits, share: float, most: float | None) -> Statements:
+def _unique(limits: InvariantLimits, share: float, most: float | None) -> Statements:
     total = (
         select(func.coalesce(func.sum(Dataset.bytes), 0))
         .join(Partition, Partition.id == Dataset.partition_id)
@@ -51,7 +51,7 @@ def _unique(limits: Limits, share: float, most: float | None) -> Statements:
     return everywhere, at_sites
 
 
-def _unique_at_sites(limits: Limits) -> Any:
+def _unique_at_sites(limits: InvariantLimits) -> Any:
     """Sum, for each site, the blocks of user data that lie only there."""
     other = aliased(BlockReplica)
     elsewhere = exists().where(
@@ -85,11 +85,11 @@ def _unique_at_sites(limits: Limits) -> Any:
     )
 
 
-def noticed(limits: Limits) -> Statements:
+def noticed(limits: InvariantLimits) -> Statements:
     """Find that unique bytes take more of the user partition than is good."""
     return _unique(limits, limits.notice_share, limits.alarm_share)
 
 
-def alarming(limits: Limits) -> Statements:
+def alarming(limits: InvariantLimits) -> Statements:
     """Find that unique bytes take so much of the user partition that little else fits."""
     return _unique(limits, limits.alarm_share, None)

@@ -8,7 +8,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.invariants import catalogue as catalogue_invariants
 from dynamo.db.invariants import quotas as quota_invariants
 from dynamo.db.invariants import work as work_invariants
-from dynamo.db.invariants.limits import Limits, Statements
+from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.invariants.sums import SUMS, Sum
 
 MOST = 100
@@ -28,7 +28,7 @@ class Invariant:
 
     name: str
     sentence: str
-    find: Callable[[Limits], Statements]
+    find: Callable[[InvariantLimits], Statements]
     severity: Severity = Severity.VIOLATION
     drift: bool = False
     """A kept sum differs from its rows: deletions stop."""
@@ -139,7 +139,9 @@ INVARIANTS: tuple[Invariant, ...] = (
 )
 
 
-def find(work: Work, invariants: Sequence[Invariant], limits: Limits) -> Iterator[Violation]:
+def find(
+    work: Work, invariants: Sequence[Invariant], limits: InvariantLimits
+) -> Iterator[Violation]:
     """Yield what does not hold, at most `MOST` rows of each statement."""
     for invariant in invariants:
         for statement in invariant.find(limits):

@@ -2,7 +2,7 @@
 
 from sqlalchemy import and_, exists, literal, or_, select
 
-from dynamo.db.invariants.limits import Limits, Statements
+from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import Deletion, Remedy, Request, Transfer
 from dynamo.inventory.states import ENDED, RequestState
 from dynamo.operations.lifecycle import MOVES, OPEN, State
@@ -11,7 +11,7 @@ _OPERATIONS = ((Transfer, "transfer"), (Deletion, "deletion"), (Remedy, "remedy"
 _ENDED = tuple(state for state in MOVES if state not in OPEN)
 
 
-def old_leases(limits: Limits) -> Statements:
+def old_leases(limits: InvariantLimits) -> Statements:
     """Find active rows whose holder is silent for long, or that have no holder."""
     return tuple(
         select(table.id, literal(what).label("what"), table.lease_owner, table.lease_until).where(
@@ -22,7 +22,7 @@ def old_leases(limits: Limits) -> Statements:
     )
 
 
-def never_tried(_limits: Limits) -> Statements:
+def never_tried(_limits: InvariantLimits) -> Statements:
     """Find waiting rows that have no next moment and do not wait for a person."""
     waits = ("needs-decision",)
     return tuple(
@@ -35,7 +35,7 @@ def never_tried(_limits: Limits) -> Statements:
     )
 
 
-def unknown_states(_limits: Limits) -> Statements:
+def unknown_states(_limits: InvariantLimits) -> Statements:
     """Find rows in a state that nothing leads out of, as it is none."""
     operations = tuple(
         select(table.id, literal(what).label("what"), table.state).where(table.state.not_in(MOVES))
@@ -45,7 +45,7 @@ def unknown_states(_limits: Limits) -> Statements:
     return (*operations, requests.where(Request.state.not_in(tuple(RequestState))))
 
 
-def forgotten_bookings(limits: Limits) -> Statements:
+def forgotten_bookings(limits: InvariantLimits) -> Statements:
     """Find bookings that have expired and that nobody has given up."""
     found = select(Transfer.id, Transfer.request_id, Transfer.expires).where(
         Transfer.state == State.QUEUED,
@@ -55,7 +55,7 @@ def forgotten_bookings(limits: Limits) -> Statements:
     return (found,)
 
 
-def stuck_requests(limits: Limits) -> Statements:
+def stuck_requests(limits: InvariantLimits) -> Statements:
     """Find requests that have not ended although there is nothing left to wait for."""
     moving = exists().where(Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
     leaving = exists().where(Deletion.request_id == Request.id, Deletion.state.in_(OPEN))
@@ -69,7 +69,7 @@ def stuck_requests(limits: Limits) -> Statements:
     return (found,)
 
 
-def pins_of_the_ended(_limits: Limits) -> Statements:
+def pins_of_the_ended(_limits: InvariantLimits) -> Statements:
     """Find ended transfers that still name a source as pinned."""
     ended = and_(Transfer.state.in_(_ENDED), Transfer.source_id.is_not(None))
     return (select(Transfer.id, Transfer.state, Transfer.source_id).where(ended),)

@@ -23,7 +23,7 @@ def identity(values: Mapping[str, Any]) -> bytes:
     return hashlib.blake2b("\n".join(parts + lists).encode("ascii"), digest_size=16).digest()
 
 
-def put(work: Work, values: Mapping[str, Any]) -> tuple[int, bool]:
+def change(work: Work, values: Mapping[str, Any]) -> tuple[int, bool]:
     """Set a lock, or change when and why of the same one; return its key and whether it is new."""
     known = identity(values)
     row = work.row(select(Lock.id).where(Lock.identity == known).with_for_update())
@@ -34,12 +34,12 @@ def put(work: Work, values: Mapping[str, Any]) -> tuple[int, bool]:
     return int(row.id), False
 
 
-def one(work: Work, lock_id: int) -> Any:
+def get(work: Work, lock_id: int) -> Any:
     """Return a lock that holds, or None."""
     return work.row(_SHOWN.where(Lock.id == lock_id, Lock.expires > work.now))
 
 
-def some(work: Work, dataset: str | None, owner: str | None) -> Listing:
+def listing(work: Work, dataset: str | None, owner: str | None) -> Listing:
     """List the locks that hold, those that concern a dataset, or an owner's."""
     chosen: Selection = select(Lock.id).where(Lock.expires > work.now)
     if dataset is not None:

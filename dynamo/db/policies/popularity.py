@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import mysql, sqlite
 
-from dynamo.db.engine.column_reader import Rows, numbers, seconds
+from dynamo.db.engine.column_reader import ColumnQuery, numbers, seconds
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Access, Base, Demand
 from dynamo.inventory.snapshot import Amounts, Column, Numbers, Snapshot
@@ -101,7 +101,7 @@ def accessed(work: Work) -> Accessed:
         f" WHERE day >= '{first}' AND accesses > 0 GROUP BY dataset_id) AS accessed"
     )
     wanted = ("dataset_id", "number", "recent", seconds(work, "day"))
-    ids, number, recent, last = numbers(work, Rows(read, wanted, key="dataset_id"))
+    ids, number, recent, last = numbers(work, ColumnQuery(read, wanted, key="dataset_id"))
     return Accessed(ids, number.astype(np.float64), recent.astype(np.float64), last)
 
 

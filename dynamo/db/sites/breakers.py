@@ -12,7 +12,7 @@ from dynamo.db import tables
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.operations.breakers import Breaker, Operation, Position, Rules
 
-Place = tuple[int, Operation]
+BreakerKey = tuple[int, Operation]
 """A site and what is done there."""
 
 
@@ -43,7 +43,7 @@ class Rest:
 _ROW = tables.Breaker.__table__.columns
 
 
-def locked(work: Work, places: Collection[Place]) -> dict[Place, Breaker]:
+def locked(work: Work, places: Collection[BreakerKey]) -> dict[BreakerKey, Breaker]:
     """Lock breakers, in one order, and return them; those that were never needed are made."""
     wanted = sorted(places)
     found = _locked(work, wanted)
@@ -65,8 +65,8 @@ def locked(work: Work, places: Collection[Place]) -> dict[Place, Breaker]:
     return found | {place: Breaker(work.now) for place in missing}
 
 
-def _locked(work: Work, places: Sequence[Place]) -> dict[Place, Breaker]:
-    found: dict[Place, Breaker] = {}
+def _locked(work: Work, places: Sequence[BreakerKey]) -> dict[BreakerKey, Breaker]:
+    found: dict[BreakerKey, Breaker] = {}
     for place in places:  # one by one, by key: a search would wait for those of other sites too
         row = work.row(_ONE, {"of_site": place[0], "of_operation": place[1].value})
         if row is not None:
@@ -85,7 +85,7 @@ _ONE = (
 )
 
 
-def _place(row: Any) -> Place:
+def _place(row: Any) -> BreakerKey:
     return row.site_id, Operation(row.operation)
 
 
@@ -125,8 +125,8 @@ def named(work: Work) -> dict[tuple[str, str], bool]:
 
 
 def count(
-    work: Work, results: Mapping[Place, Result], rules: Rules, draw: Random
-) -> dict[Place, datetime]:
+    work: Work, results: Mapping[BreakerKey, Result], rules: Rules, draw: Random
+) -> dict[BreakerKey, datetime]:
     """Weigh results; return the places where work may go on, and since when it had stopped.
 
     Successes where nothing had failed change nothing, so that what goes well costs one SELECT.
@@ -139,7 +139,7 @@ def count(
         for place in places
         if results[place].failed or (place in before and not before[place].is_clear)
     ]
-    again: dict[Place, datetime] = {}
+    again: dict[BreakerKey, datetime] = {}
     for place, breaker in (locked(work, telling) if telling else {}).items():
         if _weigh(work, place, breaker, results[place], rules, draw):
             again[place] = breaker.since or breaker.counted
@@ -147,7 +147,7 @@ def count(
 
 
 def _weigh(
-    work: Work, place: Place, breaker: Breaker, result: Result, rules: Rules, draw: Random
+    work: Work, place: BreakerKey, breaker: Breaker, result: Result, rules: Rules, draw: Random
 ) -> bool:
     after = breaker.after(result.done, result.failed, work.now, rules)
     said = {}
@@ -169,7 +169,7 @@ def close(work: Work, site_ids: Collection[int]) -> int:
     return work.changed(update(tables.Breaker).where(*here).values(closed))
 
 
-def _put(work: Work, place: Place, breaker: Breaker, said: Mapping[str, str | None]) -> None:
+def _put(work: Work, place: BreakerKey, breaker: Breaker, said: Mapping[str, str | None]) -> None:
     site, operation = place
     work.changed(
         update(tables.Breaker)

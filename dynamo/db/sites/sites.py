@@ -32,7 +32,7 @@ def add(work: Work, values: Mapping[str, Any]) -> int:
     return work.add(Site, **values, created=work.now)
 
 
-def put(work: Work, site_id: int, values: Mapping[str, Any]) -> None:
+def change(work: Work, site_id: int, values: Mapping[str, Any]) -> None:
     """Change a site."""
     work.changed(update(Site).where(Site.id == site_id).values(**values))
 

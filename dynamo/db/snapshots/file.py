@@ -35,7 +35,7 @@ _ATTRIBUTE = "attributes."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedQuestion:
     """What a cycle was asked about the snapshot."""
 
     partition: str
@@ -44,7 +44,9 @@ class Asked:
     limits: Mapping[str, float | int | None]
 
 
-def save(snapshot: Snapshot, moment: float, path: Path, asked: Asked | None = None) -> None:
+def save(
+    snapshot: Snapshot, moment: float, path: Path, asked: RecordedQuestion | None = None
+) -> None:
     """Write a snapshot and the moment that times are read from; the file is whole or not there."""
     arrays: dict[str, NDArray[Any]] = {
         f"{table}.{field.name}": _packed(column)
@@ -92,11 +94,11 @@ def read(path: Path) -> tuple[Snapshot, float]:
         return found, float(told["moment"])
 
 
-def asked(path: Path) -> Asked | None:
+def asked(path: Path) -> RecordedQuestion | None:
     """Return what the cycle was asked that has left a snapshot."""
     with np.load(path, allow_pickle=False) as arrays:
         found = json.loads(arrays["told"].tobytes())["asked"]
-        return None if found is None else Asked(**found)
+        return None if found is None else RecordedQuestion(**found)
 
 
 def _table(arrays: Any, name: str, kind: type[Any]) -> Any:

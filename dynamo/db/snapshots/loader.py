@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import select
 
 from dynamo.db.engine import column_reader
-from dynamo.db.engine.column_reader import Rows
+from dynamo.db.engine.column_reader import ColumnQuery
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.snapshots import attributes
 from dynamo.db.tables import Group, Partition, Quota, Site
@@ -53,7 +53,7 @@ EVERYTHING = Extent()
 
 def with_block_names(work: Work, found: Snapshot) -> Snapshot:
     """Return the same with what stands behind the `#` of blocks, for who has no database."""
-    (ids,), names = column_reader.named(work, Rows("blocks", ("id", "uuid")))
+    (ids,), names = column_reader.named(work, ColumnQuery("blocks", ("id", "uuid")))
     known = dict(zip(ids.tolist(), names, strict=True))
     named = tuple(known[key] for key in found.blocks.ids.tolist())
     return replace(found, blocks=replace(found.blocks, names=named))
@@ -152,14 +152,14 @@ def _datasets(work: Work, extent: Extent) -> Datasets:
     status = f"CASE status {' '.join(known)} ELSE 1 END"
     wanted = ("id", status, column_reader.seconds(work, "updated"), "name")
     (ids, code, updated), names = column_reader.named(
-        work, Rows("datasets", wanted, extent.within("id"))
+        work, ColumnQuery("datasets", wanted, extent.within("id"))
     )
     return snapshot_builder.datasets(ids, names, code, updated)
 
 
 def _blocks(work: Work, datasets: Datasets, extent: Extent) -> tuple[Blocks, Datasets]:
     where = extent.within("dataset_id", "condemned_by IS NULL")
-    wanted = Rows("blocks", ("id", "dataset_id", "bytes", "n_files"), where)
+    wanted = ColumnQuery("blocks", ("id", "dataset_id", "bytes", "n_files"), where)
     ids, dataset_ids, size, n_files = column_reader.numbers(work, wanted)
     return snapshot_builder.blocks(RawBlocks(ids, dataset_ids, size, n_files), datasets)
 
@@ -171,7 +171,9 @@ def _replicas(work: Work, inside: _Inside, extent: Extent) -> tuple[Replicas, Bl
         *("id", "block_id", "dataset_id", "site_id", "COALESCE(group_id, 0)", "bytes", "n_files"),
         *(moment, "complete", "custodial", "in_use", f"CASE WHEN {_VALID} THEN 1 ELSE 0 END"),
     )
-    read = column_reader.numbers(work, Rows("block_replicas", wanted, extent.within("dataset_id")))
+    read = column_reader.numbers(
+        work, ColumnQuery("block_replicas", wanted, extent.within("dataset_id"))
+    )
     site_at, dataset_at = Keys.of(sites.ids), Keys.of(inside.datasets.ids)
     ids, block_ids, dataset_ids, site_ids, group_ids, size, n_files, updated, *flags = read
     complete, custodial, in_use, valid = (flag.astype(np.bool_) for flag in flags)
@@ -192,14 +194,14 @@ def _replicas(work: Work, inside: _Inside, extent: Extent) -> tuple[Replicas, Bl
     leaving = np.setdiff1d(at[~valid], at[valid])
     whole = _whole(work, inside, extent)
     staying = ~np.isin(_pairs(whole, len(sites.ids)), leaving)
-    return snapshot_builder.replicas(_some(whole, staying), parts, blocks, len(sites.ids))
+    return snapshot_builder.replicas(_select(whole, staying), parts, blocks, len(sites.ids))
 
 
 def _whole(work: Work, inside: _Inside, extent: Extent) -> RawReplicas:
     dataset_at, site_at = Keys.of(inside.datasets.ids), Keys.of(inside.sites.ids)
     wanted = ("dataset_id", "site_id", "growing", "COALESCE(group_id, 0)")
     dataset_ids, site_ids, growing, group_ids = column_reader.numbers(
-        work, Rows("dataset_replicas", wanted, extent.within("dataset_id"))
+        work, ColumnQuery("dataset_replicas", wanted, extent.within("dataset_id"))
     )
     return RawReplicas(
         dataset_at(dataset_ids),
@@ -215,7 +217,7 @@ def _pairs(whole: RawReplicas, n_sites: int) -> Amounts:
     return dataset * n_sites + site
 
 
-def _some(whole: RawReplicas, wanted: Flags) -> RawReplicas:
+def _select(whole: RawReplicas, wanted: Flags) -> RawReplicas:
     """Leave out dataset replicas of which all is condemned: they hold nothing and await nothing."""
     return RawReplicas(
         *(

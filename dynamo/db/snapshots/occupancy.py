@@ -4,7 +4,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from dynamo.db.engine import column_reader
-from dynamo.db.engine.column_reader import Rows
+from dynamo.db.engine.column_reader import ColumnQuery
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.snapshots.loader import EVERYTHING, Extent
 from dynamo.db.tables import Partition, Probe, Quota
@@ -58,5 +58,5 @@ def partition_keys(work: Work) -> dict[str, int]:
 def open_blocks(work: Work, snapshot: Snapshot, extent: Extent = EVERYTHING) -> Flags:
     """Tell which blocks are not to be copied: they are still being filled, or empty."""
     where = extent.within("dataset_id", "(closed = 0 OR n_files = 0)")
-    (ids,) = column_reader.numbers(work, Rows("blocks", ("id",), where))
+    (ids,) = column_reader.numbers(work, ColumnQuery("blocks", ("id",), where))
     return np.isin(snapshot.blocks.ids, ids)

@@ -16,22 +16,24 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import breakers
 from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
 from dynamo.db.transfers import streams
-from dynamo.db.transfers.streams import OUTSIDE, UNSENT, Limits, Way
+from dynamo.db.transfers.streams import OUTSIDE, UNSENT, LinkKey, StreamLimits
 from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.failures import Blame, blamed_on
 from dynamo.operations.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class FairShare:
     """A request whose turn it is on a way."""
 
     request_id: int
     user_id: int
-    way: Way
+    way: LinkKey
 
 
-def turns(work: Work, limits: Limits, end: Way | None, most: int) -> list[Turn]:
+def fair_shares(
+    work: Work, limits: StreamLimits, end: LinkKey | None, most: int
+) -> list[FairShare]:
     """Take from those that are parked (at the ends of a way) who may go now.
 
     The users with the fewest streams come first, then who has waited longest. Who is taken loses
@@ -46,14 +48,17 @@ def turns(work: Work, limits: Limits, end: Way | None, most: int) -> list[Turn]:
         return []
     traffic = streams.now(work, limits)
     rows = sorted(rows, key=lambda row: (traffic.of_user[row.user_id], row.id))
-    fitting = [row for row in rows if traffic.has_room(Way(row.source_id, row.site_id))][:most]
+    fitting = [row for row in rows if traffic.has_room(LinkKey(row.source_id, row.site_id))][:most]
     gone = [row.id for row in fitting]
     if gone:
         work.changed(delete(Parked).where(Parked.id.in_(gone)))
-    return [Turn(row.request_id, row.user_id, Way(row.source_id, row.site_id)) for row in fitting]
+    return [
+        FairShare(row.request_id, row.user_id, LinkKey(row.source_id, row.site_id))
+        for row in fitting
+    ]
 
 
-def next_of(work: Work, turn: Turn, most: int) -> list[int]:
+def next_of(work: Work, turn: FairShare, most: int) -> list[int]:
     """Return transfers of a request on a way that are due and that nobody was told of.
 
     As long as there may be more the request keeps a place among those that are parked.
@@ -160,14 +165,14 @@ def forget_lost(work: Work, patience: timedelta, most: int) -> int:
     return len(ids)
 
 
-def due_at(work: Work, place: breakers.Place, most: int) -> list[int]:
+def due_at(work: Work, place: breakers.BreakerKey, most: int) -> list[int]:
     """Return due transfers that need an operation at a site."""
     due = (Transfer.state == State.QUEUED, Transfer.not_before <= work.now, _at(place))
     ids: list[int] = work.scalars(select(Transfer.id).where(*due).limit(most))
     return ids
 
 
-def _at(place: breakers.Place) -> Any:
+def _at(place: breakers.BreakerKey) -> Any:
     site, operation = place
     if operation is Operation.WRITE:
         return Transfer.site_id == site
@@ -194,7 +199,7 @@ def postpone(work: Work, ids: Collection[int], until: datetime, error: str) -> N
 _BLAME = {Operation.WRITE: Blame.DESTINATION, Operation.READ: Blame.SOURCE}
 
 
-def wake(work: Work, places: Mapping[breakers.Place, datetime]) -> int:
+def wake(work: Work, places: Mapping[breakers.BreakerKey, datetime]) -> int:
     """Let transfers that waited for breakers go on, as these are closed again.
 
     So does what was tried while they were open, and held for it: its cause is gone. What was held

@@ -27,21 +27,21 @@ OUTSIDE = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Way:
+class LinkKey:
     """From one site (or from outside) to another."""
 
     source_id: int
     site_id: int
 
     @property
-    def places(self) -> list[breakers.Place]:
+    def places(self) -> list[breakers.BreakerKey]:
         """Return what is done at its ends."""
         source = [(self.source_id, Operation.READ)] if self.source_id != OUTSIDE else []
         return [*source, (self.site_id, Operation.WRITE)]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StreamLimits:
     """Streams into a site (and out of it), and on one link, at sites that set no limit."""
 
     site: int
@@ -59,10 +59,10 @@ class Admission:
     """The breaker that is open, and until when."""
 
 
-class Traffic:
+class Load:
     """All streams at one moment, counted."""
 
-    def __init__(self, streams: Sequence[Any], limits: Limits) -> None:
+    def __init__(self, streams: Sequence[Any], limits: StreamLimits) -> None:
         self._limits = limits
         self._into = Counter(row.site_id for row in streams)
         self._out_of = Counter(row.source_id for row in streams)
@@ -70,12 +70,12 @@ class Traffic:
         self.of_user = Counter(row.user_id for row in streams)
         self._own: dict[int, Any] = {}
 
-    def limited(self, rows: Sequence[Any]) -> "Traffic":
+    def limited(self, rows: Sequence[Any]) -> "Load":
         """Take in the limits that sites set themselves."""
         self._own = {row.id: row for row in rows}
         return self
 
-    def has_room(self, way: Way) -> bool:
+    def has_room(self, way: LinkKey) -> bool:
         """Tell whether one more may begin."""
         if way.source_id == OUTSIDE:
             return self._into[way.site_id] < self._at(way.site_id)
@@ -85,7 +85,7 @@ class Traffic:
             and self._on[way.source_id, way.site_id] < self._between(way)
         )
 
-    def is_used(self, place: breakers.Place) -> bool:
+    def is_used(self, place: breakers.BreakerKey) -> bool:
         """Tell whether anybody does this there."""
         site, operation = place
         return (self._into if operation is Operation.WRITE else self._out_of)[site] > 0
@@ -94,13 +94,13 @@ class Traffic:
         own = self._own.get(site)
         return self._limits.site if own is None or own.max_streams is None else own.max_streams
 
-    def _between(self, way: Way) -> int:
+    def _between(self, way: LinkKey) -> int:
         ends = (self._own.get(way.source_id), self._own.get(way.site_id))
         own = [end.max_link_streams for end in ends if end is not None]
         return min((most for most in own if most is not None), default=self._limits.link)
 
 
-def ways(work: Work, ids: Collection[int]) -> dict[Way, list[int]]:
+def by_link(work: Work, ids: Collection[int]) -> dict[LinkKey, list[int]]:
     """Sort transfers that nobody works on by their ways."""
     rows = work.rows(
         select(Transfer.id, Transfer.site_id, BlockReplica.site_id.label("source"))
@@ -108,13 +108,15 @@ def ways(work: Work, ids: Collection[int]) -> dict[Way, list[int]]:
         .where(Transfer.id.in_(ids), Transfer.state == State.QUEUED)
         .order_by(Transfer.id)
     )
-    found: dict[Way, list[int]] = {}
+    found: dict[LinkKey, list[int]] = {}
     for row in rows:
-        found.setdefault(Way(row.source or OUTSIDE, row.site_id), []).append(row.id)
+        found.setdefault(LinkKey(row.source or OUTSIDE, row.site_id), []).append(row.id)
     return found
 
 
-def enter(work: Work, way: Way, ids: Collection[int], holder: Holder, limits: Limits) -> Admission:
+def enter(
+    work: Work, way: LinkKey, ids: Collection[int], holder: Holder, limits: StreamLimits
+) -> Admission:
     """Begin a stream where there is room and nothing rests, or say why not.
 
     Who finds no room is parked: the end of another stream calls him.
@@ -150,11 +152,11 @@ def enter(work: Work, way: Way, ids: Collection[int], holder: Holder, limits: Li
     return Admission(granted=True, trial=bool(tried))
 
 
-def _on_trial(work: Work, gates: dict[breakers.Place, Breaker]) -> list[breakers.Place]:
+def _on_trial(work: Work, gates: dict[breakers.BreakerKey, Breaker]) -> list[breakers.BreakerKey]:
     return [p for p, breaker in gates.items() if breaker.position(work.now) is Position.HALF_OPEN]
 
 
-def now(work: Work, limits: Limits, way: Way | None = None) -> Traffic:
+def now(work: Work, limits: StreamLimits, way: LinkKey | None = None) -> Load:
     """Count the streams at the ends of a way, or everywhere."""
     streams = select(Stream.source_id, Stream.site_id, Stream.user_id).where(
         Stream.until > work.now
@@ -166,7 +168,7 @@ def now(work: Work, limits: Limits, way: Way | None = None) -> Traffic:
         ends = [end for end in (way.source_id, way.site_id) if end != OUTSIDE]
         streams = streams.where(Stream.site_id.in_(ends) | Stream.source_id.in_(ends))
         own = own.where(Site.id.in_(ends))
-    return Traffic(work.rows(streams), limits).limited(work.rows(own))
+    return Load(work.rows(streams), limits).limited(work.rows(own))
 
 
 def owners(work: Work, ids: Collection[int]) -> Sequence[Any]:
@@ -179,7 +181,7 @@ def owners(work: Work, ids: Collection[int]) -> Sequence[Any]:
     )
 
 
-def park(work: Work, way: Way, requests: Sequence[Any]) -> None:
+def park(work: Work, way: LinkKey, requests: Sequence[Any]) -> None:
     """Note that requests have files that wait for this way; who is noted keeps the place."""
     here = (Parked.source_id == way.source_id, Parked.site_id == way.site_id)
     known = select(Parked.request_id).where(*here, Parked.request_id.in_([r.id for r in requests]))
@@ -201,7 +203,7 @@ def renew(work: Work, holder: Holder) -> None:
     work.changed(update(Stream).where(Stream.owner == holder.name).values(until=until))
 
 
-def leave(work: Work, way: Way, holder: Holder) -> None:
+def leave(work: Work, way: LinkKey, holder: Holder) -> None:
     """End a stream; who is parked at that moment sees it, or parks after it."""
     breakers.locked(work, way.places)
     work.changed(delete(Stream).where(Stream.owner == holder.name))

@@ -28,7 +28,7 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedTransfer:
     """A transfer that is ours for now."""
 
     id: int
@@ -96,14 +96,14 @@ _ENDS = select(Site.id, Site.name, Site.url, Site.rules, Site.scratch, Site.sour
 )
 
 
-def load(work: Work, claims: dict[int, int]) -> list[Claimed]:
+def load(work: Work, claims: dict[int, int]) -> list[ClaimedTransfer]:
     """Read what must be known of claimed transfers."""
     if not claims:
         return []
     rows = work.rows(_CLAIMED, {"by_ids": list(claims)})
     ends = _ends(work, {row.site_id for row in rows} | {row.source_site_id for row in rows})
     return [
-        Claimed(
+        ClaimedTransfer(
             id=row.id,
             lease_no=claims[row.id],
             kind=row.kind,

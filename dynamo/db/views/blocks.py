@@ -55,7 +55,7 @@ _REPLICAS: Selection = (
 )
 
 
-def some(work: Work, dataset: Glob | None, uuid: str | None) -> Listing:
+def listing(work: Work, dataset: Glob | None, uuid: str | None) -> Listing:
     """List blocks: of one dataset by id, of several by dataset and id, or of all."""
     chosen: Selection = select(Block.id)
     if uuid is not None:

@@ -26,7 +26,7 @@ _COLUMNS = (
 _SEEN: Selection = select(*_COLUMNS).outerjoin(User, User.id == Dataset.owner_id)
 
 
-def one(work: Work, name: str) -> Any:
+def get(work: Work, name: str) -> Any:
     """Return a dataset's row or None."""
     return work.row(_SEEN.where(Dataset.name == name))
 
@@ -37,7 +37,7 @@ def key_of(work: Work, name: str) -> int | None:
     return None if found is None else int(found)
 
 
-def some(work: Work, name: Glob | None, owner: str | None, status: str | None) -> Listing:
+def listing(work: Work, name: Glob | None, owner: str | None, status: str | None) -> Listing:
     """List datasets by name."""
     chosen: Selection = select(Dataset.id)
     if name is not None:

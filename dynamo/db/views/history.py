@@ -6,14 +6,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 
 from dynamo.db.catalogue.names import lfn_hash
-from dynamo.db.engine.pagination import Rows, Selection, Span
+from dynamo.db.engine.pagination import PageRows, Selection, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, Dataset, File, History
 
 _EVENTS: Selection = select(*History.__table__.columns)
 
 
-def some(work: Work, wheres: Sequence[Sequence[ColumnElement[bool]]], span: Span) -> Rows:
+def list_page(work: Work, wheres: Sequence[Sequence[ColumnElement[bool]]], span: Span) -> PageRows:
     """Return a page of what fits any of several conditions, each a seek in an index of its own."""
     found: dict[int, Any] = {}
     for where in wheres:
@@ -24,8 +24,8 @@ def some(work: Work, wheres: Sequence[Sequence[ColumnElement[bool]]], span: Span
         found |= {row.id: row for row in work.rows(newest)}
     rows = [found[key] for key in sorted(found, reverse=True)]
     if len(rows) <= span.limit:
-        return Rows(rows, None)
-    return Rows(rows[: span.limit], (rows[span.limit - 1].id,))
+        return PageRows(rows, None)
+    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
 
 
 def home(work: Work, lfn: str) -> tuple[str | None, str | None]:

@@ -29,12 +29,12 @@ _SITES: Selection = select(
 _USERS: Selection = select(User.name, User.max_bytes, User.used, User.n_files, User.created)
 
 
-def one(work: Work, name: str) -> Any:
+def get(work: Work, name: str) -> Any:
     """Return a site's row or None."""
     return work.row(_SITES.where(Site.name == name))
 
 
-def some(work: Work, name: Glob | None) -> Listing:
+def listing(work: Work, name: Glob | None) -> Listing:
     """List sites by name."""
     chosen: Selection = select(Site.id)
     if name is not None:

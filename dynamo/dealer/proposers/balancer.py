@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.proposals import Proposals
 from dynamo.dealer.protections import Protections
 from dynamo.inventory.snapshot import TAPE, Amounts, Codes, Flags, Numbers
@@ -26,7 +26,7 @@ class Balancer:
     max_cycle_volume: float = 35e12
     """Bytes that one cycle proposes."""
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Go from the site with the largest protected fraction to the next until all are even."""
         last = scene.asked.protections
         if last is None:
@@ -54,7 +54,7 @@ class Balancer:
             fractions[fullest] -= size / float(quota[fullest])
         return Proposals.of_datasets(np.array(chosen, np.int32))
 
-    def _fractions(self, scene: Scene, last: Protections) -> dict[int, float]:
+    def _fractions(self, scene: InventoryView, last: Protections) -> dict[int, float]:
         """Return protected bytes ÷ quota of the sites about which Detox decided anything."""
         quota = _quota(scene)
         sites = np.unique(last.site[last.site >= 0])
@@ -64,7 +64,7 @@ class Balancer:
         limited = sites[np.isfinite(quota[sites]) & (quota[sites] > 0)]
         return {site: float(protected[site]) / float(quota[site]) for site in limited.tolist()}
 
-    def _last_copies(self, scene: Scene, last: Protections) -> dict[int, deque[int]]:
+    def _last_copies(self, scene: InventoryView, last: Protections) -> dict[int, deque[int]]:
         """Return by site the datasets that are protected because there are too few copies."""
         few = np.array([*(self._copies(reason) for reason in last.reasons), -1])
         mine = np.flatnonzero(last.protected & (last.site >= 0) & (last.dataset >= 0))
@@ -87,11 +87,11 @@ class Balancer:
         )
 
 
-def _quota(scene: Scene) -> Numbers:
+def _quota(scene: InventoryView) -> Numbers:
     return scene.asked.partitions.quota(scene.snapshot, scene.asked.partition)
 
 
-def _nonpartial(scene: Scene) -> Amounts:
+def _nonpartial(scene: InventoryView) -> Amounts:
     """Count per dataset the copies in the partition that are not on tape and not a mere part.
 
     One with all blocks of which some are on their way is none yet, but will be: it counts.
@@ -103,7 +103,7 @@ def _nonpartial(scene: Scene) -> Amounts:
     return np.bincount(replicas.dataset[counted], minlength=scene.n_datasets)
 
 
-def _present(scene: Scene, dataset: Codes, site: Codes) -> Flags:
+def _present(scene: InventoryView, dataset: Codes, site: Codes) -> Flags:
     """Tell which datasets are still at their sites."""
     replicas = scene.snapshot.replicas
     there = replicas.dataset.astype(np.int64) * scene.n_sites + replicas.site

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dynamo.dealer.block_distribution import share_out, shares
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.lookup import Catalogue
-from dynamo.dealer.proposals import Gathered, Item, Proposals
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.lookup import Lookup
+from dynamo.dealer.proposals import Item, ProposalBuilder, Proposals
 from dynamo.inventory.snapshot import Codes, Flags
 from dynamo.policy.conditions import any_on_sites, compiled
 from dynamo.policy.placement_rules import Enforcer as Rules
@@ -22,24 +22,24 @@ class Enforcer:
     rules: Rules | None = None
     """None = those of the question."""
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:
         """Propose per rule and dataset: changes of owner first, then sites without a copy.
 
         Raises Invalid for a group or partition that does not exist.
         """
         rules = self.rules or scene.asked.enforcer
-        found = Gathered()
+        found = ProposalBuilder()
         for rule in rules.rules if rules is not None else ():
-            ground = _Ground.of(scene, rules.partition, rule)  # type: ignore[union-attr]
+            ground = _Rule.of(scene, rules.partition, rule)  # type: ignore[union-attr]
             gather = _shared_out if rule.spread else _copied
             gather(scene, ground, rng, found)
         order = rng.permutation(len(found.items))
-        shuffled = Gathered([found.items[place] for place in order.tolist()])
+        shuffled = ProposalBuilder([found.items[place] for place in order.tolist()])
         return replace(shuffled.proposals(), ranked=False, divisible=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ground:
+class _Rule:
     """What a rule is about."""
 
     rule: PlacementRule
@@ -53,7 +53,7 @@ class _Ground:
     """Those of them that belong to the rule's group alone."""
 
     @classmethod
-    def of(cls, scene: Scene, partition: str, rule: PlacementRule) -> "_Ground":
+    def of(cls, scene: InventoryView, partition: str, rule: PlacementRule) -> "_Rule":
         partitions, now = scene.asked.partitions, scene.asked.moment
         held = _held(scene, partition)
         standing = partitions.standing(scene.snapshot, partition, held)
@@ -76,18 +76,20 @@ class _Ground:
         )
 
 
-def _held(scene: Scene, partition: str) -> Flags:
+def _held(scene: InventoryView, partition: str) -> Flags:
     return scene.held if partition == scene.asked.partition else scene.rows_in(partition)
 
 
-def _any(scene: Scene, conditions: tuple[Condition, ...]) -> Flags:
+def _any(scene: InventoryView, conditions: tuple[Condition, ...]) -> Flags:
     found = np.zeros(len(scene.snapshot.replicas.dataset), np.bool_)
     for condition in conditions:
         found |= scene.fitting(condition)
     return found
 
 
-def _copied(scene: Scene, ground: _Ground, rng: np.random.Generator, found: Gathered) -> None:
+def _copied(
+    scene: InventoryView, ground: _Rule, rng: np.random.Generator, found: ProposalBuilder
+) -> None:
     """Propose whole datasets."""
     replicas = scene.snapshot.replicas
     wanted = min(ground.rule.num_copies, int(ground.destinations.sum()))
@@ -107,7 +109,7 @@ def _copied(scene: Scene, ground: _Ground, rng: np.random.Generator, found: Gath
             found.add(Item(one, None, site, ground.group))
 
 
-def _sites_of(scene: Scene, replicas: Codes, datasets: Codes) -> dict[int, list[int]]:
+def _sites_of(scene: InventoryView, replicas: Codes, datasets: Codes) -> dict[int, list[int]]:
     table, known = (
         scene.snapshot.replicas,
         np.isin(scene.snapshot.replicas.dataset[replicas], datasets),
@@ -119,8 +121,8 @@ def _sites_of(scene: Scene, replicas: Codes, datasets: Codes) -> dict[int, list[
 
 
 def _drawn(
-    scene: Scene,
-    ground: _Ground,
+    scene: InventoryView,
+    ground: _Rule,
     dataset: int,
     away: set[int],
     count: int,
@@ -148,11 +150,16 @@ def _drawn(
     return [free[place] for place in order[:count]]
 
 
-def _shared_out(scene: Scene, ground: _Ground, rng: np.random.Generator, found: Gathered) -> None:  # noqa: ARG001 - leaves nothing to chance
+def _shared_out(
+    scene: InventoryView,
+    ground: _Rule,
+    rng: np.random.Generator,  # noqa: ARG001 - leaves nothing to chance
+    found: ProposalBuilder,
+) -> None:
     """Propose blocks, each at as many of the destinations as the rule wants copies."""
     sites = ground.destinations & scene.staying
     copies = min(ground.rule.num_copies, int(sites.sum()))
-    catalogue = Catalogue(scene)
+    catalogue = Lookup(scene)
     room = scene.filling.space(scene.asked.limits).copy()
     for dataset in ground.datasets.tolist():
         parts = shares(scene, sites & scene.takers(dataset))

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.proposals import Gathered, Item, Proposals
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.proposals import Item, ProposalBuilder, Proposals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class Groups:
 
     from_groups: tuple[str, ...] = ()
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose what of each replica is in the partition: the dataset if it is all, else blocks.
 
         Raises Invalid for a group that does not exist.
@@ -24,7 +24,7 @@ class Groups:
         for name in self.from_groups:
             given[scene.group_named(name)] = True
         concerned = scene.per_replica(scene.held & given[rows.group]) > 0
-        found = Gathered()
+        found = ProposalBuilder()
         for replica in np.flatnonzero(concerned).tolist():
             dataset, site = int(replicas.dataset[replica]), int(replicas.site[replica])
             held = scene.rows_of(replica)

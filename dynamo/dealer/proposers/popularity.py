@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.proposals import Proposals
 from dynamo.inventory.snapshot import Amounts, Flags, Numbers
 from dynamo.policy.reader import read_condition
@@ -32,7 +32,7 @@ class Popularity:
     condition: str | None = None
     """A policy condition that one of the dataset's replicas must fit."""
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose a first copy of each, then a second of those that need one, and so on."""
         wanted = self._wanted(scene)
         lacking = np.where(self._eligible(scene, wanted), self._lacking(scene, wanted), 0)
@@ -43,7 +43,7 @@ class Popularity:
         turn = np.arange(len(rank)) - np.repeat(np.cumsum(turns) - turns, turns)
         return Proposals.of_datasets(datasets[rank[np.lexsort((rank, turn))]])
 
-    def _wanted(self, scene: Scene) -> Numbers:
+    def _wanted(self, scene: InventoryView) -> Numbers:
         """Return how much each dataset is wanted, in waiting jobs; what nobody tells is nothing."""
         nothing = np.zeros(scene.n_datasets)
         waiting, read = (
@@ -51,13 +51,13 @@ class Popularity:
         )
         return waiting + self.access_worth * read
 
-    def _lacking(self, scene: Scene, wanted: Numbers) -> Amounts:
+    def _lacking(self, scene: InventoryView, wanted: Numbers) -> Amounts:
         """Return how many copies more there should be; those on their way and on tape count."""
         copies = np.bincount(scene.snapshot.replicas.dataset, minlength=scene.n_datasets)
         asked = np.minimum(np.ceil(wanted / self.threshold), self.max_replication)
         return np.maximum(asked - copies, 0).astype(np.int64)
 
-    def _eligible(self, scene: Scene, wanted: Numbers) -> Flags:
+    def _eligible(self, scene: InventoryView, wanted: Numbers) -> Flags:
         possible = (wanted > 0) & (scene.n_blocks > 0)
         if self.max_dataset_size > 0:
             possible &= scene.dataset_bytes <= self.max_dataset_size
@@ -67,7 +67,7 @@ class Popularity:
             possible &= _fitting(scene, self.condition)
         return possible
 
-    def _owned(self, scene: Scene) -> Flags:
+    def _owned(self, scene: InventoryView) -> Flags:
         groups = np.zeros(len(scene.snapshot.groups.ids), np.bool_)
         for name in self.source_groups:
             place = scene.snapshot.groups.labels.find(name)
@@ -79,7 +79,7 @@ class Popularity:
         return found
 
 
-def _fitting(scene: Scene, condition: str) -> Flags:
+def _fitting(scene: InventoryView, condition: str) -> Flags:
     """Tell of which datasets a replica fits."""
     fitting = scene.fitting(read_condition(condition, Scope.REPLICA))
     found = np.zeros(scene.n_datasets, np.bool_)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.proposals import Proposals
-from dynamo.dealer.request_evaluator import Judge, Rules
+from dynamo.dealer.request_evaluator import RequestEvaluator, RequestRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,10 +20,10 @@ class Requests:
     overwritten_groups: tuple[str, ...] = ()
     """Copies of these groups are taken over instead of making another one."""
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:
         """Judge the requests: activated ones first, then new ones, in their order."""
-        judge = Judge(
-            scene, Rules(self.max_size, self.block_request_max, self.overwritten_groups), rng
+        judge = RequestEvaluator(
+            scene, RequestRules(self.max_size, self.block_request_max, self.overwritten_groups), rng
         )
         wishes = sorted(scene.asked.wishes, key=lambda wish: not wish.activated)
         verdicts = {wish.key: judge.judge(wish) for wish in wishes}

@@ -4,28 +4,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.lookup import Catalogue
-from dynamo.dealer.proposals import DEFAULT_GROUP, Gathered, Item, Proposals
-from dynamo.dealer.requests import Subscription, Wanted
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.lookup import Lookup
+from dynamo.dealer.proposals import DEFAULT_GROUP, Item, ProposalBuilder, Proposals
+from dynamo.dealer.requests import RequestedItem, Subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriptions:
     """Proposes the closed blocks that are not at the site yet; cleaning up is not its business."""
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose in the order of the subscriptions; unknown names are passed over."""
-        found, catalogue = Gathered(), Catalogue(scene)
+        found, catalogue = ProposalBuilder(), Lookup(scene)
         for one in scene.asked.subscriptions:
-            item = catalogue.find(Wanted(one.dataset))
+            item = catalogue.find(RequestedItem(one.dataset))
             site = scene.snapshot.sites.labels.find(one.site)
             if item is not None and site >= 0:
                 found.add(_item(scene, catalogue, one, item.dataset, site))
         return replace(found.proposals(), ranked=False, divisible=True)
 
 
-def _item(scene: Scene, catalogue: Catalogue, one: Subscription, dataset: int, site: int) -> Item:
+def _item(
+    scene: InventoryView, catalogue: Lookup, one: Subscription, dataset: int, site: int
+) -> Item:
     wanted = (
         scene.blocks_of(dataset).tolist()
         if one.blocks is None

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dynamo.dealer.inventory_view import Scene
-from dynamo.dealer.proposals import Gathered, Item, Proposals
+from dynamo.dealer.inventory_view import InventoryView
+from dynamo.dealer.proposals import Item, ProposalBuilder, Proposals
 from dynamo.inventory.snapshot import MORGUE, Amounts, Codes, Flags
 
 
@@ -16,13 +16,13 @@ class Undertaker:
     additional_sites: tuple[str, ...] = ()
     """Beside those that the question names as leaving."""
 
-    def propose(self, scene: Scene, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose whole datasets where nothing of them is safe, else the blocks that are not."""
         dying = self._dying(scene)
         at_stake = _unsafe(scene, dying) & _wanted(scene, dying)
         replicas = np.flatnonzero(scene.per_replica(at_stake) > 0)
         alone = scene.per_replica(at_stake & _alone(scene, dying))[replicas] > 0
-        found = Gathered()
+        found = ProposalBuilder()
         for replica in replicas[np.argsort(~alone, kind="stable")].tolist():
             rows = scene.rows_of(replica)
             blocks = scene.snapshot.block_replicas.block[rows[at_stake[rows]]].tolist()
@@ -31,7 +31,7 @@ class Undertaker:
             found.add(Item(dataset, None if everything else tuple(blocks), exempt=True))
         return replace(found.proposals(), divisible=True, once=True)
 
-    def _dying(self, scene: Scene) -> Flags:
+    def _dying(self, scene: InventoryView) -> Flags:
         dying = _emptied(scene)
         for name in self.additional_sites:
             place = scene.snapshot.sites.labels.find(name)
@@ -40,15 +40,15 @@ class Undertaker:
         return dying
 
 
-def _emptied(scene: Scene) -> Flags:
+def _emptied(scene: InventoryView) -> Flags:
     return np.asarray((scene.snapshot.sites.status == MORGUE) | scene.leaving)
 
 
-def _safe(scene: Scene, dying: Flags) -> Flags:
+def _safe(scene: InventoryView, dying: Flags) -> Flags:
     return scene.staying & ~dying
 
 
-def _unsafe(scene: Scene, dying: Flags) -> Flags:
+def _unsafe(scene: InventoryView, dying: Flags) -> Flags:
     """Tell which block replicas at dying sites have no other, nor one on its way, in safety."""
     rows = scene.snapshot.block_replicas
     rescued = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
@@ -59,7 +59,7 @@ def _unsafe(scene: Scene, dying: Flags) -> Flags:
     return dying[scene.row_site] & ~rescued[rows.block]
 
 
-def _alone(scene: Scene, dying: Flags) -> Flags:
+def _alone(scene: InventoryView, dying: Flags) -> Flags:
     """Tell which block replicas are of blocks that are complete at no site that stays."""
     rows = scene.snapshot.block_replicas
     elsewhere = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
@@ -67,7 +67,7 @@ def _alone(scene: Scene, dying: Flags) -> Flags:
     return ~elsewhere[rows.block]
 
 
-def _wanted(scene: Scene, dying: Flags) -> Flags:
+def _wanted(scene: InventoryView, dying: Flags) -> Flags:
     """Tell which block replicas must be saved: what is named as endangered, else by Detox."""
     protected = _protected(scene, dying)[scene.snapshot.block_replicas.replica]
     if scene.asked.endangered is None:
@@ -75,7 +75,7 @@ def _wanted(scene: Scene, dying: Flags) -> Flags:
     return scene.asked.endangered | (protected & ~_emptied(scene)[scene.row_site])
 
 
-def _protected(scene: Scene, dying: Flags) -> Flags:
+def _protected(scene: InventoryView, dying: Flags) -> Flags:
     """Tell which dataset replicas at dying sites Detox protects; all, if it never ran."""
     replicas, last = scene.snapshot.replicas, scene.asked.protections
     dead = dying[replicas.site]
@@ -86,5 +86,5 @@ def _protected(scene: Scene, dying: Flags) -> Flags:
     return dead & np.isin(_cells(scene, replicas.dataset, replicas.site), protected)
 
 
-def _cells(scene: Scene, dataset: Codes, site: Codes) -> Amounts:
+def _cells(scene: InventoryView, dataset: Codes, site: Codes) -> Amounts:
     return dataset.astype(np.int64) * scene.n_sites + site

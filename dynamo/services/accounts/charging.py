@@ -1,16 +1,16 @@
 """What new files cost their owner, and when a block is full."""
 
 from dynamo.db.catalogue import accounting
-from dynamo.db.catalogue.block_filling import Limit
+from dynamo.db.catalogue.block_filling import BlockLimit
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Full
 from dynamo.services import users
 from dynamo.settings import Settings
 
 
-def limit(settings: Settings) -> Limit:
+def limit(settings: Settings) -> BlockLimit:
     """Return when a block of user data is full."""
-    return Limit(settings.block.max_files, settings.block.max_bytes)
+    return BlockLimit(settings.block.max_files, settings.block.max_bytes)
 
 
 def charge(work: Work, owner_id: int | None, n_files: int, size: int) -> None:

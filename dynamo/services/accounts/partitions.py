@@ -11,47 +11,47 @@ from dynamo.errors import NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.services.accounts.unique_share import Share
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.pagination import Item
 
 
-def all_of_them(use: Tools) -> list[Item]:
+def list_all(ctx: Context) -> list[Item]:
     """Return all partitions; there are a handful."""
-    with use.begin.reading() as work:
-        return _items(use, work)
+    with ctx.begin.reading() as work:
+        return _items(ctx, work)
 
 
-def show(use: Tools, name: str) -> Item:
+def get(ctx: Context, name: str) -> Item:
     """Return one partition. Raises NotFound."""
-    with use.begin.reading() as work:
-        return _shown(use, work, name)
+    with ctx.begin.reading() as work:
+        return _shown(ctx, work, name)
 
 
 @retried
-def put(use: Tools, name: str, body: schemas.PartitionBody, caller: Caller) -> Item:
+def update(ctx: Context, name: str, body: schemas.PartitionBody, caller: Caller) -> Item:
     """Say what policies may do in a partition. Raises NotFound."""
-    with use.begin() as work:
-        before = _shown(use, work, name)
+    with ctx.begin() as work:
+        before = _shown(ctx, work, name)
         key = site_rows.partition_id(work, name)
         if key is not None and before["allow_last_copy"] is not body.allow_last_copy:
             site_rows.set_partition(work, key, {"allow_last_copy": body.allow_last_copy})
             allowed = "may" if body.allow_last_copy else "may not"
             why = f"{name}: policies {allowed} delete the last copy of valid data"
             record(work, [Event("partition-changed", caller.name, why=why)])
-        return _shown(use, work, name)
+        return _shown(ctx, work, name)
 
 
-def _shown(use: Tools, work: Work, name: str) -> Item:
-    for item in _items(use, work):
+def _shown(ctx: Context, work: Work, name: str) -> Item:
+    for item in _items(ctx, work):
         if item["name"] == name:
             return item
     raise NotFound(f"there is no partition {name!r}")
 
 
-def _items(use: Tools, work: Work) -> list[Item]:
+def _items(ctx: Context, work: Work) -> list[Item]:
     unique = sites.unique_bytes(work)
     quotas = sites.quotas(work)
-    limits = use.settings.user
+    limits = ctx.settings.user
     items = []
     for row in sites.partitions(work):
         own = [(quota.site, Share.of(quota, unique)) for quota in _of(quotas, row.id)]

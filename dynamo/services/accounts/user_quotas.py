@@ -11,30 +11,30 @@ from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.services import users
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 
-def some(use: Tools, user: Glob | None, place: Place) -> Page:
+def list_page(ctx: Context, user: Glob | None, place: PageRequest) -> Page:
     """Return a page of users by name."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         found = place.of(work, sites.users(work, user))
         return page(found, [_item(row) for row in found.rows])
 
 
-def show(use: Tools, user: str) -> Item:
+def get(ctx: Context, user: str) -> Item:
     """Return one user's quota. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return _shown(work, user)
 
 
 @retried
-def put(use: Tools, user: str, body: schemas.UserQuotaBody, caller: Caller) -> Item:
+def update(ctx: Context, user: str, body: schemas.UserQuotaBody, caller: Caller) -> Item:
     """Say how many unique bytes a user may have; files that waited for room go on."""
     if not names.is_user(user):
         raise Invalid(f"{user!r} is not a user name", "name-invalid")
-    with use.begin() as work:
-        key = users.ensure(work, user, use.settings)
+    with ctx.begin() as work:
+        key = users.ensure(work, user, ctx.settings)
         site_rows.set_user_quota(work, key, body.limit)
         site_rows.wake_user(work, key, ["quota-exceeded"])
         why = f"quota of {user}: {'unlimited' if body.limit is None else body.limit}"

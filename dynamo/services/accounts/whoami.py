@@ -2,14 +2,14 @@
 
 from dynamo.inventory.callers import Caller
 from dynamo.services import authorization
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 
 
-def show(use: Tools, caller: Caller) -> dict[str, object]:
+def get(ctx: Context, caller: Caller) -> dict[str, object]:
     """Return the caller as a client needs it to name files; datasets are told as a glob."""
-    pattern = use.settings.user.dataset_pattern
+    pattern = ctx.settings.user.dataset_pattern
     return {
         "user": caller.name,
-        "namespace": authorization.namespace(use.settings).of(caller.name),
+        "namespace": authorization.namespace(ctx.settings).of(caller.name),
         "datasets": pattern.replace("{user}", caller.name).replace("{part}", "*"),
     }

@@ -5,16 +5,18 @@ from typing import Any
 from dynamo.db.views import blocks
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 
-def some(use: Tools, dataset: Glob | None, block: BlockName | None, place: Place) -> Page:
+def list_page(
+    ctx: Context, dataset: Glob | None, block: BlockName | None, place: PageRequest
+) -> Page:
     """Return a page of blocks with their replicas: of one dataset, of several, of all."""
     if block is not None:
         dataset = Glob(block.dataset)
-    with use.begin.reading() as work:
-        rows = place.of(work, blocks.some(work, dataset, block.id if block else None))
+    with ctx.begin.reading() as work:
+        rows = place.of(work, blocks.listing(work, dataset, block.id if block else None))
         replicas: dict[int, list[Item]] = {}
         for row in blocks.replicas_of(work, [row.id for row in rows.rows]):
             replicas.setdefault(row.block_id, []).append(_replica(row))

@@ -17,8 +17,8 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import DatasetStatus
 from dynamo.services import authorization, users
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +30,30 @@ class DatasetFilter:
     status: str | None = None
 
 
-def show(use: Tools, name: str) -> Item:
+def get(ctx: Context, name: str) -> Item:
     """Return one dataset. Raises NotFound."""
-    with use.begin.reading() as work:
-        row = datasets.one(work, name) if names.is_dataset(name) else None
+    with ctx.begin.reading() as work:
+        row = datasets.get(work, name) if names.is_dataset(name) else None
         if row is None:
             raise NotFound(f"there is no dataset {name!r}", "dataset-unknown")
         return _items(work, [row])[0]
 
 
-def some(use: Tools, wanted: DatasetFilter, place: Place) -> Page:
+def list_page(ctx: Context, wanted: DatasetFilter, place: PageRequest) -> Page:
     """Return a page of datasets by name."""
-    with use.begin.reading() as work:
-        listing = datasets.some(work, wanted.name, wanted.owner, wanted.status)
+    with ctx.begin.reading() as work:
+        listing = datasets.listing(work, wanted.name, wanted.owner, wanted.status)
         rows = place.of(work, listing)
         return page(rows, _items(work, rows.rows))
 
 
 @retried
-def change(use: Tools, name: str, body: schemas.DatasetChange, caller: Caller) -> Item:
+def change(ctx: Context, name: str, body: schemas.DatasetChange, caller: Caller) -> Item:
     """Change what the body names; official data by who makes them, all by operators.
 
     A new owner is charged with the data, whose bytes the old one gets back.
     """
-    with use.begin() as work:
+    with ctx.begin() as work:
         row = dataset_rows.locked(work, name) if names.is_dataset(name) else None
         if row is None:
             raise NotFound(f"there is no dataset {name!r}", "dataset-unknown")
@@ -68,24 +68,24 @@ def change(use: Tools, name: str, body: schemas.DatasetChange, caller: Caller) -
         }
         events = [f"{field}: {getattr(row, field)} → {value}" for field, value in values.items()]
         if body.owner is not UNSET:
-            events += _give(work, use, row, body.owner, caller)
+            events += _give(work, ctx, row, body.owner, caller)
         if events:
-            dataset_rows.put(work, row.id, values)
+            dataset_rows.change(work, row.id, values)
             record(work, [Event("dataset-changed", caller.name, name, why=", ".join(events))])
-        return _items(work, [datasets.one(work, name)])[0]
+        return _items(work, [datasets.get(work, name)])[0]
 
 
-def _give(work: Work, use: Tools, row: Any, owner: str | None, caller: Caller) -> list[str]:
+def _give(work: Work, ctx: Context, row: Any, owner: str | None, caller: Caller) -> list[str]:
     """Make data a user's, or official (None). Raises Forbidden, Invalid, Full."""
     if not caller.may_operate:
         raise Forbidden("only operators give data to somebody else")
     if owner is not None and not names.is_user(owner):
         raise Invalid(f"{owner!r} is not a user name", "name-invalid")
-    key = None if owner is None else users.ensure(work, owner, use.settings)
+    key = None if owner is None else users.ensure(work, owner, ctx.settings)
     if key == row.owner_id:
         return []
     before = authorization.owner_name(work, row.owner_id)
-    dataset_rows.put(work, row.id, {"owner_id": key})
+    dataset_rows.change(work, row.id, {"owner_id": key})
     accounting.refund(work, row.owner_id, row.n_files, row.bytes)
     if not accounting.charge(work, key, row.n_files, row.bytes):
         raise Full(f"{owner} has no room for {row.bytes} bytes more", "quota-exceeded")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dynamo.db.engine.pagination import Listing, Rows
+from dynamo.db.engine.pagination import Listing, PageRows
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.views import files
 from dynamo.errors import Fault, Invalid
@@ -13,8 +13,8 @@ from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import State
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 AVAILABLE = "available"
 LOST = "lost"
@@ -36,19 +36,19 @@ class FileFilter:
     lfn: Glob | None = None
 
 
-def some(use: Tools, wanted: FileFilter, place: Place) -> Page:
+def list_page(ctx: Context, wanted: FileFilter, place: PageRequest) -> Page:
     """Return a page of files with their replicas, in a handful of queries whatever its length."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         rows = _named(work, wanted) or place.of(work, _listing(work, wanted))
-        return page(rows, _items(use, work, rows.rows))
+        return page(rows, _items(ctx, work, rows.rows))
 
 
-def _named(work: Work, wanted: FileFilter) -> Rows | None:
+def _named(work: Work, wanted: FileFilter) -> PageRows | None:
     """Return the one file of a full name, if that is what is wanted."""
     if wanted.lfn is None or not wanted.lfn.exact:
         return None
     found = files.named(work, [wanted.lfn.text]) if names.is_lfn(wanted.lfn.text) else []
-    return Rows([row for row in found if _fits(row, wanted)], None)
+    return PageRows([row for row in found if _fits(row, wanted)], None)
 
 
 def _fits(row: Any, wanted: FileFilter) -> bool:
@@ -88,12 +88,12 @@ class _World:
     deletions: dict[int, dict[int, Any]]
 
 
-def _items(use: Tools, work: Work, rows: Sequence[Any]) -> list[Item]:
-    world = _world(use, work, rows)
+def _items(ctx: Context, work: Work, rows: Sequence[Any]) -> list[Item]:
+    world = _world(ctx, work, rows)
     return [_item(world, row) for row in rows]
 
 
-def _world(use: Tools, work: Work, rows: Sequence[Any]) -> _World:
+def _world(ctx: Context, work: Work, rows: Sequence[Any]) -> _World:
     replicas: dict[int | None, dict[int, Any]] = {}
     for replica in files.replicas(work, {row.block_id for row in rows if row.block_id is not None}):
         replicas.setdefault(replica.block_id, {})[replica.site_id] = replica
@@ -106,7 +106,7 @@ def _world(use: Tools, work: Work, rows: Sequence[Any]) -> _World:
     transfers = _by_file(files.transfers(work, moving))
     seen = {site for some in (*replicas.values(), *transfers.values()) for site in some}
     return _World(
-        _sites(use, work, seen),
+        _sites(ctx, work, seen),
         replicas,
         moving,
         files.present(work, parts, moving),
@@ -126,13 +126,13 @@ def _by_file(rows: Sequence[Any]) -> dict[int, dict[int, Any]]:
     return found
 
 
-def _sites(use: Tools, work: Work, keys: Collection[int]) -> dict[int, tuple[str, Any]]:
-    return {key: (row.name, _storage(use, row)) for key, row in files.sites(work, keys).items()}
+def _sites(ctx: Context, work: Work, keys: Collection[int]) -> dict[int, tuple[str, Any]]:
+    return {key: (row.name, _storage(ctx, row)) for key, row in files.sites(work, keys).items()}
 
 
-def _storage(use: Tools, site: Any) -> Any:
+def _storage(ctx: Context, site: Any) -> Any:
     try:
-        return use.storages.at(site.url, site.rules)
+        return ctx.storages.at(site.url, site.rules)
     except Invalid:  # a site that this version does not speak to still shows its files
         return None
 

@@ -11,8 +11,8 @@ from dynamo.db.tables import History
 from dynamo.db.views import history
 from dynamo.errors import Fault, Invalid
 from dynamo.inventory import names
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 Where = Sequence[ColumnElement[bool]]
 
@@ -26,7 +26,7 @@ class HistoryFilter:
     site: str | None = None
 
 
-def some(use: Tools, wanted: HistoryFilter, place: Place) -> Page:
+def list_page(ctx: Context, wanted: HistoryFilter, place: PageRequest) -> Page:
     """Return a page of what happened; of a file also what happened to its block and dataset."""
     for told, fits in (
         (wanted.dataset, names.is_dataset),
@@ -35,8 +35,8 @@ def some(use: Tools, wanted: HistoryFilter, place: Place) -> Page:
     ):
         if told is not None and not fits(told):
             raise Invalid(f"{told!r} is not a name", "name-invalid")
-    with use.begin.reading() as work:
-        rows = history.some(work, _wheres(work, wanted), place.span((int,)))
+    with ctx.begin.reading() as work:
+        rows = history.list_page(work, _wheres(work, wanted), place.span((int,)))
         return page(rows, [_item(row) for row in rows.rows])
 
 

@@ -6,23 +6,23 @@ from typing import Any
 from dynamo.db.views import datasets, locations
 from dynamo.inventory import names
 from dynamo.inventory.globs import Glob
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 
-def of(use: Tools, wanted: Sequence[str]) -> Page:
+def get(ctx: Context, wanted: Sequence[str]) -> Page:
     """Return where these datasets can be read, in the order asked; unknown ones are marked."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         known = [name for name in wanted if names.is_dataset(name)]
         return Page(_items(wanted, locations.of(work, known)), None)
 
 
-def some(use: Tools, name: Glob, place: Place) -> Page:
+def list_page(ctx: Context, name: Glob, place: PageRequest) -> Page:
     """Return a page of datasets that fit, and where each can be read."""
     if name.exact:
-        return of(use, [name.text])
-    with use.begin.reading() as work:
-        rows = place.of(work, datasets.some(work, name, None, None))
+        return get(ctx, [name.text])
+    with ctx.begin.reading() as work:
+        rows = place.of(work, datasets.listing(work, name, None, None))
         wanted = [row.name for row in rows.rows]
         return page(rows, _items(wanted, locations.of(work, wanted)))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from dynamo.db.views import blocks
 from dynamo.inventory.globs import Glob
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class ReplicaFilter:
     group: str | None = None
 
 
-def some(use: Tools, wanted: ReplicaFilter, place: Place) -> Page:
+def list_page(ctx: Context, wanted: ReplicaFilter, place: PageRequest) -> Page:
     """Return a page of block replicas."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         listing = blocks.replicas(work, wanted.dataset, wanted.site, wanted.group)
         rows = place.of(work, listing)
         return page(rows, [_item(row) for row in rows.rows])

@@ -6,13 +6,15 @@ from sqlalchemy import ColumnElement
 
 from dynamo.db.consistency import incidents
 from dynamo.db.tables import Incident
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 KINDS = ("lost", "missing", "corrupt")
 
 
-def some(use: Tools, filters: dict[str, str | None], place: Place, *, ended: bool) -> Page:
+def list_page(
+    ctx: Context, filters: dict[str, str | None], place: PageRequest, *, ended: bool
+) -> Page:
     """Return a page of incidents, newest first; `filters` by owner, site, kind, dataset, lfn."""
     columns = {name: getattr(Incident, name) for name in filters}
     wheres: list[ColumnElement[bool]] = [
@@ -20,8 +22,8 @@ def some(use: Tools, filters: dict[str, str | None], place: Place, *, ended: boo
     ]
     if not ended:
         wheres.append(Incident.ended.is_(None))
-    with use.begin.reading() as work:
-        rows = incidents.some(work, wheres, place.span((int,)))
+    with ctx.begin.reading() as work:
+        rows = incidents.list_page(work, wheres, place.span((int,)))
         return page(rows, [_item(row) for row in rows.rows])
 
 

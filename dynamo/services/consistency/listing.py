@@ -13,10 +13,10 @@ from dynamo.consistency.comparison import Catalogue, compare
 from dynamo.consistency.decision import Finding, Kind
 from dynamo.consistency.listing import Coverage, Folder, Listed
 from dynamo.db.consistency import expected, incidents
-from dynamo.db.consistency.scans import Held
+from dynamo.db.consistency.scans import HeldScan
 from dynamo.db.engine.unit_of_work import retried
 from dynamo.inventory.names import is_lfn, within
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.settings import Settings
 from dynamo.storage import protocol
 from dynamo.storage.protocol import StorageError
@@ -25,7 +25,7 @@ _RENEW_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Listing:
     """What a listing saw, as it grows."""
 
     coverage: Coverage
@@ -80,14 +80,14 @@ class Result:
         return lfn in self.names or self.coverage.proves_absent(lfn)
 
 
-def look(use: Tools, held: Held, renew: Callable[[], None]) -> Result:
+def compare_site(ctx: Context, held: HeldScan, renew: Callable[[], None]) -> Result:
     """List a site and compare. Raises StorageError where the listing is not to be trusted."""
-    before = _known(use, held)
-    seen = _listed(use, held, renew)
-    after = _known(use, held)
+    before = _known(ctx, held)
+    seen = _listed(ctx, held, renew)
+    after = _known(ctx, held)
     listed = seen.listed()
     difference = compare(listed, before, after)
-    missing = _names(use, before.ids[difference.missing].tolist())
+    missing = _names(ctx, before.ids[difference.missing].tolist())
     absent = [
         Finding(Kind.MISSING, missing[key], max(0, size))
         for key, size in zip(
@@ -98,11 +98,11 @@ def look(use: Tools, held: Held, renew: Callable[[], None]) -> Result:
         if key in missing and seen.coverage.proves_absent(missing[key])
     ]
     _check_trust(seen, listed, missing.values(), absent)
-    own = use.settings.user.namespace
-    dark = [f for f in _there(Kind.DARK, listed, difference.dark) if _is_ours(use, own, f.lfn)]
+    own = ctx.settings.user.namespace
+    dark = [f for f in _there(Kind.DARK, listed, difference.dark) if _is_ours(ctx, own, f.lfn)]
     wrong = _there(Kind.WRONG, listed, difference.found)
     corrupt, reported, cleared = _told(
-        use, held, listed, before, {f.lfn for f in (*absent, *wrong)}
+        ctx, held, listed, before, {f.lfn for f in (*absent, *wrong)}
     )
     return Result(
         _once([*absent, *wrong, *corrupt, *dark]),
@@ -120,9 +120,9 @@ def _once(findings: Sequence[Finding]) -> list[Finding]:
     return list({finding.lfn: finding for finding in reversed(findings)}.values())[::-1]
 
 
-def _is_ours(use: Tools, namespace: str, lfn: str) -> bool:
+def _is_ours(ctx: Context, namespace: str, lfn: str) -> bool:
     """Tell whether only Dynamo may have put a file there; what is on its way in is left alone."""
-    apart = (use.settings.injection.area, use.settings.consistency.quarantine)
+    apart = (ctx.settings.injection.area, ctx.settings.consistency.quarantine)
     return within(lfn, namespace) and not any(within(lfn, area) for area in apart)
 
 
@@ -139,7 +139,7 @@ def _there(kind: Kind, listed: Listed, places: Any) -> list[Finding]:
 
 
 def _check_trust(
-    seen: _Seen, listed: Listed, missing: Collection[str], absent: Collection[Finding]
+    seen: _Listing, listed: Listed, missing: Collection[str], absent: Collection[Finding]
 ) -> None:
     """Refuse a listing that failed as a whole, or that shows nothing where something should be."""
     for area in seen.coverage.areas:
@@ -151,10 +151,10 @@ def _check_trust(
 
 
 def _told(
-    use: Tools, held: Held, listed: Listed, before: Catalogue, found: Collection[str]
+    ctx: Context, held: HeldScan, listed: Listed, before: Catalogue, found: Collection[str]
 ) -> tuple[list[Finding], dict[str, datetime], list[str]]:
     """Look at the copies that were read and found bad: which may be so, and which are not."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         rows = incidents.at_site(work, held.site)
     wanted = expected.keys(row.lfn for row in rows)
     places = name_hashes.places(wanted, listed.keys).tolist()
@@ -174,14 +174,14 @@ def _told(
 
 
 @retried
-def _known(use: Tools, held: Held) -> Catalogue:
-    with use.begin.snapshot() as work:
+def _known(ctx: Context, held: HeldScan) -> Catalogue:
+    with ctx.begin.snapshot() as work:
         return expected.known(work, held.site_id)
 
 
 @retried
-def _names(use: Tools, file_ids: Sequence[int]) -> dict[int, str]:
-    with use.begin.reading() as work:
+def _names(ctx: Context, file_ids: Sequence[int]) -> dict[int, str]:
+    with ctx.begin.reading() as work:
         return dict(expected.names(work, file_ids))
 
 
@@ -195,10 +195,10 @@ def areas(settings: Settings) -> list[str]:
     return chosen
 
 
-def _listed(use: Tools, held: Held, renew: Callable[[], None]) -> _Seen:
-    storage = use.storages.at(held.url, held.rules)
-    wanted = areas(use.settings)
-    seen = _Seen(Coverage(wanted))
+def _listed(ctx: Context, held: HeldScan, renew: Callable[[], None]) -> _Listing:
+    storage = ctx.storages.at(held.url, held.rules)
+    wanted = areas(ctx.settings)
+    seen = _Listing(Coverage(wanted))
     renewed = time.monotonic()
     for folder in _folders(storage, wanted):
         seen.add(folder)

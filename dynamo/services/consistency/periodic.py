@@ -9,34 +9,34 @@ from dynamo.db.work import claims
 from dynamo.operations.hints import hints
 from dynamo.services.consistency import repair
 from dynamo.services.consistency import scans as scan_service
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 
 AT_ONCE = 10_000
 """Remedies that are sent at most; the next time goes on."""
 
 
-def tidy(use: Tools) -> None:
+def tidy(ctx: Context) -> None:
     """Set going what is due and nobody works on."""
-    _remedies(use)
-    _losses(use)
-    scan_service.due(use)
+    _remedies(ctx)
+    _losses(ctx)
+    scan_service.due(ctx)
 
 
 @retried
-def _remedies(use: Tools) -> None:
-    numbers = use.settings.work
-    with use.begin() as work:
-        claims.reclaim(work, Remedy, use.settings.lease.lost, use.patience.daily)
+def _remedies(ctx: Context) -> None:
+    numbers = ctx.settings.work
+    with ctx.begin() as work:
+        claims.reclaim(work, Remedy, ctx.settings.lease.lost, ctx.patience.daily)
         claims.wake(work, Remedy)
         patience = timedelta(seconds=numbers.hint_seconds)
         due = claims.unhinted(work, Remedy, patience, AT_ONCE)
         work.hint(*hints("remedy", due, numbers.batch, "look after {n} files that were due"))
-        scan_service.sweep(work, use)
+        scan_service.sweep(work, ctx)
         scans.forget(work, work.now - timedelta(days=numbers.keep_days))
 
 
 @retried
-def _losses(use: Tools) -> None:
-    with use.begin() as work:
-        repair.give_up_hopeless(work, use)
+def _losses(ctx: Context) -> None:
+    with ctx.begin() as work:
+        repair.give_up_hopeless(work, ctx)
         incidents.settle(work)

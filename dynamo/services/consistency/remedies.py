@@ -14,7 +14,7 @@ from typing import Any
 from dynamo.consistency.decision import Kind
 from dynamo.db.catalogue import replicas
 from dynamo.db.consistency import expected, incidents, remedies
-from dynamo.db.consistency.remedies import Act, Claimed
+from dynamo.db.consistency.remedies import Act, ClaimedRemedy
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import switches
@@ -28,7 +28,7 @@ from dynamo.operations.lifecycle import State, Verdict, after_failure
 from dynamo.points import Point, reached
 from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.deletions import reaper
 from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
 from dynamo.services.system_requests import SYSTEM
@@ -38,10 +38,10 @@ log = logger("consistency")
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _Outcome:
     """What was found, and done, about a file."""
 
-    claimed: Claimed
+    claimed: ClaimedRemedy
     moved: bool = False
     """It lies in the quarantine now."""
     bad: str | None = None
@@ -49,45 +49,45 @@ class _Done:
     failure: DynamoError | None = None
 
 
-def remedy(use: Tools, ids: Sequence[int]) -> int:
+def remedy(ctx: Context, ids: Sequence[int]) -> int:
     """Work on those remedies that are free and due; return how many steps were done."""
-    return by_turns(ids, use.settings.lease, partial(_claim, use), partial(_remedy, use))
+    return by_turns(ids, ctx.settings.lease, partial(_claim, ctx), partial(_remedy, ctx))
 
 
-def _remedy(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:
+def _remedy(ctx: Context, holder: Holder, claimed: Sequence[ClaimedRemedy]) -> int:
     reached(Point.REMEDY_CLAIMED)
-    with keeping(use.begin, Remedy, holder, use.settings.lease) as heartbeat:
+    with keeping(ctx.begin, Remedy, holder, ctx.settings.lease) as heartbeat:
         heartbeat.start([one.id for one in claimed])
-        return sum(_each(use, holder, heartbeat, one) for one in claimed)
+        return sum(_each(ctx, holder, heartbeat, one) for one in claimed)
 
 
 @retried
-def _claim(use: Tools, ids: Collection[int], holder: Holder) -> list[Claimed]:
-    with use.begin() as work:
+def _claim(ctx: Context, ids: Collection[int], holder: Holder) -> list[ClaimedRemedy]:
+    with ctx.begin() as work:
         if switches.stopped(work, switches.CONSISTENCY):
             return []
         halted = bool(switches.stopped(work, switches.DELETIONS))
         free = remedies.workable(work, ids, without=[Act.REMOVE] if halted else [])
         claimed = remedies.load(work, claims.claim(work, Remedy, free, holder))
-        return [_named(work, use, one) for one in claimed]
+        return [_named(work, ctx, one) for one in claimed]
 
 
-def _named(work: Work, use: Tools, claimed: Claimed) -> Claimed:
+def _named(work: Work, ctx: Context, claimed: ClaimedRemedy) -> ClaimedRemedy:
     """Settle where a file will lie in the quarantine: whoever goes on after a crash looks there."""
     if claimed.aside is not None:
         return claimed
     last = claimed.lfn.rpartition("/")[2]
     return remedies.aside(
-        work, claimed, f"{use.settings.consistency.quarantine}/{claimed.id}/{last}"
+        work, claimed, f"{ctx.settings.consistency.quarantine}/{claimed.id}/{last}"
     )
 
 
-def _each(use: Tools, holder: Holder, heartbeat: Heartbeat, claimed: Claimed) -> bool:
+def _each(ctx: Context, holder: Holder, heartbeat: Heartbeat, claimed: ClaimedRemedy) -> bool:
     with suppress(LeaseLost):
         try:
-            storage = use.storages.at(claimed.url, claimed.rules)
-            _check_switches(use, claimed)
-            done = _CALLS[claimed.kind](use, storage, heartbeat, claimed)
+            storage = ctx.storages.at(claimed.url, claimed.rules)
+            _check_switches(ctx, claimed)
+            done = _CALLS[claimed.kind](ctx, storage, heartbeat, claimed)
             reached(Point.REMEDIED)
         except DynamoError as failed:
             log.warning(
@@ -97,19 +97,19 @@ def _each(use: Tools, holder: Holder, heartbeat: Heartbeat, claimed: Claimed) ->
                 reason=failed.reason,
                 detail=failed.detail,
             )
-            done = _Done(claimed, failure=failed)
-        recorded = _record(use, holder, done)
+            done = _Outcome(claimed, failure=failed)
+        recorded = _record(ctx, holder, done)
         heartbeat.finished([claimed.id])
         return recorded
     return False
 
 
 @retried
-def _check_switches(use: Tools, claimed: Claimed) -> None:
+def _check_switches(ctx: Context, claimed: ClaimedRemedy) -> None:
     """Stop in the midst of a batch. Raises Unavailable."""
     names = [switches.CONSISTENCY, switches.of_site(claimed.site)]
     names += [switches.DELETIONS] if claimed.kind is Act.REMOVE else []
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         if switches.stopped(work, *names):
             raise Unavailable("an operator has stopped it", "switched-off")
 
@@ -117,35 +117,37 @@ def _check_switches(use: Tools, claimed: Claimed) -> None:
 # --- calls: nothing is recorded here -------------------------------------------------------------
 
 
-def _quarantine(use: Tools, storage: Storage, heartbeat: Heartbeat, claimed: Claimed) -> _Done:
+def _quarantine(
+    ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy
+) -> _Outcome:
     """Move a dark file aside, if it still is one and is still the same."""
     assert claimed.aside is not None  # noqa: S101 - settled with the claim
     # by a worker that died before it could say so, or in the midst of the move
     moved = storage.stat(claimed.aside) is not None
-    if not _same(storage.stat(claimed.lfn), claimed) or (not moved and _is_known(use, claimed)):
-        return _Done(claimed, moved=moved)
+    if not _same(storage.stat(claimed.lfn), claimed) or (not moved and _is_known(ctx, claimed)):
+        return _Outcome(claimed, moved=moved)
     heartbeat.check(claimed.id)
     storage.move(claimed.lfn, claimed.aside)
-    return _Done(claimed, moved=True)
+    return _Outcome(claimed, moved=True)
 
 
-def _mend(use: Tools, storage: Storage, heartbeat: Heartbeat, claimed: Claimed) -> _Done:
+def _mend(ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy) -> _Outcome:
     """See whether a file is really missing or bad; a bad one of which there is another is moved."""
     assert claimed.aside is not None  # noqa: S101 - settled with the claim
-    file, spare = _expected(use, claimed)
+    file, spare = _expected(ctx, claimed)
     if file is None:
-        return _Done(claimed)
+        return _Outcome(claimed)
     if storage.stat(claimed.aside) is not None:
-        return _Done(claimed, moved=True, bad="it was moved into quarantine")
+        return _Outcome(claimed, moved=True, bad="it was moved into quarantine")
     bad = _what_is_wrong(storage, claimed, file)
     if bad is None or storage.stat(claimed.lfn) is None or not spare:
-        return _Done(claimed, bad=bad)
+        return _Outcome(claimed, bad=bad)
     heartbeat.check(claimed.id)
     storage.move(claimed.lfn, claimed.aside)
-    return _Done(claimed, moved=True, bad=bad)
+    return _Outcome(claimed, moved=True, bad=bad)
 
 
-def _what_is_wrong(storage: Storage, claimed: Claimed, file: Any) -> str | None:
+def _what_is_wrong(storage: Storage, claimed: ClaimedRemedy, file: Any) -> str | None:
     found = storage.stat(claimed.lfn)
     if found is None:
         return "nothing lies there"
@@ -157,33 +159,37 @@ def _what_is_wrong(storage: Storage, claimed: Claimed, file: Any) -> str | None:
     return None if adler32 == file.adler32 else f"its adler32 is {adler32}, not {file.adler32}"
 
 
-def _remove(use: Tools, storage: Storage, heartbeat: Heartbeat, claimed: Claimed) -> _Done:
+def _remove(
+    ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy
+) -> _Outcome:
     """Delete a file whose time in quarantine is over; a bad one not before there is a good one."""
     assert claimed.aside is not None  # noqa: S101 - it lies there
-    if claimed.found != Kind.DARK and _is_awaited(use, claimed):
-        return _Done(claimed, moved=True)
+    if claimed.found != Kind.DARK and _is_awaited(ctx, claimed):
+        return _Outcome(claimed, moved=True)
     heartbeat.check(claimed.id)
-    reaper.delete_quarantined(storage, claimed.aside, use.settings.consistency.quarantine)
-    return _Done(claimed)
+    reaper.delete_quarantined(storage, claimed.aside, ctx.settings.consistency.quarantine)
+    return _Outcome(claimed)
 
 
-def _release(_use: Tools, storage: Storage, heartbeat: Heartbeat, claimed: Claimed) -> _Done:
+def _release(
+    _use: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy
+) -> _Outcome:
     """Move a file back to where it lay; what lies there by now stays, and so does the file."""
     assert claimed.aside is not None  # noqa: S101 - it lies there
     if storage.stat(claimed.aside) is None:
-        return _Done(claimed)
+        return _Outcome(claimed)
     there = storage.stat(claimed.lfn)
     # the same may be what a worker left that died in the midst of the move
     if there is not None and not _same(there, claimed):
-        return _Done(claimed, moved=True)
+        return _Outcome(claimed, moved=True)
     heartbeat.check(claimed.id)
     try:
         storage.move(claimed.aside, claimed.lfn)
     except StorageError:
         if there is None:
             raise
-        return _Done(claimed, moved=True)
-    return _Done(claimed)
+        return _Outcome(claimed, moved=True)
+    return _Outcome(claimed)
 
 
 _CALLS = {
@@ -194,7 +200,7 @@ _CALLS = {
 }
 
 
-def _same(found: Stat | None, claimed: Claimed) -> bool:
+def _same(found: Stat | None, claimed: ClaimedRemedy) -> bool:
     """Tell whether the file is the one that was seen; times of storages are whole seconds."""
     if found is None or found.size != claimed.size or found.modified is None:
         return False
@@ -204,22 +210,22 @@ def _same(found: Stat | None, claimed: Claimed) -> bool:
 
 
 @retried
-def _is_known(use: Tools, claimed: Claimed) -> bool:
-    with use.begin.reading() as work:
+def _is_known(ctx: Context, claimed: ClaimedRemedy) -> bool:
+    with ctx.begin.reading() as work:
         return expected.is_known(work, claimed.site_id, claimed.lfn)
 
 
 @retried
-def _is_awaited(use: Tools, claimed: Claimed) -> bool:
+def _is_awaited(ctx: Context, claimed: ClaimedRemedy) -> bool:
     """Tell whether the good file has not come yet."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return expected.expected_at(work, claimed.site_id, claimed.lfn) is not None
 
 
 @retried
-def _expected(use: Tools, claimed: Claimed) -> tuple[Any, bool]:
+def _expected(ctx: Context, claimed: ClaimedRemedy) -> tuple[Any, bool]:
     """Return the file's row if it should still be there, and whether there is another copy."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         file = repair.still_there(work, claimed.site_id, claimed.lfn)
         return file, file is not None and repair.has_other_copy(work, file)
 
@@ -228,23 +234,23 @@ def _expected(use: Tools, claimed: Claimed) -> tuple[Any, bool]:
 
 
 @retried
-def _record(use: Tools, holder: Holder, done: _Done) -> bool:
+def _record(ctx: Context, holder: Holder, done: _Outcome) -> bool:
     """Record a step under its claim; False = it was not ours any more, or has failed."""
     claimed = done.claimed
-    with use.begin() as work:
+    with ctx.begin() as work:
         file = repair.still_there(work, claimed.site_id, claimed.lfn)
         if claimed.kind is Act.MEND and file is not None:
             replicas.lock_blocks(work, {file.block_id})
         if not claims.held_by(work, Remedy, {claimed.id: claimed.lease_no}, holder):
             return False
         if done.failure is not None:
-            _put_back(work, use, claimed, done.failure)
+            _put_back(work, ctx, claimed, done.failure)
             return False
-        _RECORDS[claimed.kind](work, use, done)
+        _RECORDS[claimed.kind](work, ctx, done)
         return True
 
 
-def _after_quarantine(work: Work, use: Tools, done: _Done) -> None:
+def _after_quarantine(work: Work, ctx: Context, done: _Outcome) -> None:
     claimed = done.claimed
     if not done.moved:
         remedies.end(work, [claimed.id])
@@ -252,40 +258,42 @@ def _after_quarantine(work: Work, use: Tools, done: _Done) -> None:
         remedies.go_on(work, claimed.id, Act.RELEASE, work.now)
         work.hint(Hint("remedy", (claimed.id,), f"{claimed.lfn} is registered by now: release it"))
     else:
-        _keep(work, use, claimed)
-        _tell(work, "quarantined", claimed, f"dark; kept as {claimed.aside}")
+        _keep(work, ctx, claimed)
+        _record_event(work, "quarantined", claimed, f"dark; kept as {claimed.aside}")
 
 
-def _after_mend(work: Work, use: Tools, done: _Done) -> None:
+def _after_mend(work: Work, ctx: Context, done: _Outcome) -> None:
     claimed = done.claimed
     # read again: the block is locked only now
     file = repair.still_there(work, claimed.site_id, claimed.lfn)
     if file is not None and done.bad is not None:
         bad = Bad(file, claimed.site_id, claimed.site, claimed.found, done.bad)
-        repair.mend(work, use, bad)
+        repair.mend(work, ctx, bad)
     elif file is not None:
         incidents.end_at(work, claimed.site, [claimed.lfn])
     if done.moved:
-        _keep(work, use, claimed)
+        _keep(work, ctx, claimed)
     else:
         remedies.end(work, [claimed.id])
 
 
-def _after_remove(work: Work, use: Tools, done: _Done) -> None:
+def _after_remove(work: Work, ctx: Context, done: _Outcome) -> None:
     if done.moved:
-        _keep(work, use, done.claimed)
+        _keep(work, ctx, done.claimed)
         return
     remedies.end(work, [done.claimed.id])
-    _tell(work, "quarantine-deleted", done.claimed, f"{done.claimed.aside} was kept long enough")
+    _record_event(
+        work, "quarantine-deleted", done.claimed, f"{done.claimed.aside} was kept long enough"
+    )
 
 
-def _after_release(work: Work, use: Tools, done: _Done) -> None:
+def _after_release(work: Work, ctx: Context, done: _Outcome) -> None:
     if done.moved:
-        _keep(work, use, done.claimed)
-        _tell(work, "release-refused", done.claimed, "something lies there already")
+        _keep(work, ctx, done.claimed)
+        _record_event(work, "release-refused", done.claimed, "something lies there already")
     else:
         remedies.end(work, [done.claimed.id])
-        _tell(work, "released", done.claimed, "from quarantine")
+        _record_event(work, "released", done.claimed, "from quarantine")
 
 
 _RECORDS = {
@@ -296,12 +304,12 @@ _RECORDS = {
 }
 
 
-def _keep(work: Work, use: Tools, claimed: Claimed) -> None:
-    days = timedelta(days=use.settings.consistency.keep_days)
+def _keep(work: Work, ctx: Context, claimed: ClaimedRemedy) -> None:
+    days = timedelta(days=ctx.settings.consistency.keep_days)
     remedies.go_on(work, claimed.id, Act.REMOVE, work.now + days)
 
 
-def _tell(work: Work, what: str, claimed: Claimed, why: str) -> None:
+def _record_event(work: Work, what: str, claimed: ClaimedRemedy, why: str) -> None:
     event = Event(
         what,
         SYSTEM,
@@ -314,8 +322,8 @@ def _tell(work: Work, what: str, claimed: Claimed, why: str) -> None:
     record(work, [event])
 
 
-def _put_back(work: Work, use: Tools, claimed: Claimed, failure: DynamoError) -> None:
-    verdict = after_failure(failure.reason, claimed.attempts, work.now, use.patience, use.dice)
+def _put_back(work: Work, ctx: Context, claimed: ClaimedRemedy, failure: DynamoError) -> None:
+    verdict = after_failure(failure.reason, claimed.attempts, work.now, ctx.patience, ctx.dice)
     if verdict.not_before is None:
-        verdict = Verdict(State.HELD, work.now + use.patience.daily)
+        verdict = Verdict(State.HELD, work.now + ctx.patience.daily)
     claims.put_back(work, Remedy, claimed.id, verdict, failure.reason, failure.detail)

@@ -19,7 +19,7 @@ from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
 from dynamo.db.transfers import source_selection, transfers
 from dynamo.inventory.states import RequestKind, RequestState, TransferKind
 from dynamo.operations.lifecycle import OPEN, State
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation, rescue
 from dynamo.services.system_requests import SYSTEM
 
@@ -48,7 +48,7 @@ def has_other_copy(work: Work, file: Any) -> bool:
     return work.scalar(select(BlockReplica.id).where(*here, holds).limit(1)) is not None
 
 
-def mend(work: Work, use: Tools, bad: Bad) -> None:
+def mend(work: Work, ctx: Context, bad: Bad) -> None:
     """Take the file out of its replica; fetch it again, or declare it lost."""
     file = bad.file
     _take_out(work, bad)
@@ -59,13 +59,13 @@ def mend(work: Work, use: Tools, bad: Bad) -> None:
     incidents.end_at(work, bad.site, [file.lfn])
     source = source_selection.of_file(work, file.block_id, file.lfn, bad.site_id)
     if source is None:
-        condemnation.judge_all(work, rescue.revive(work, file.block_id), use.again)
+        condemnation.judge_all(work, rescue.revive(work, file.block_id), ctx.again)
         source = source_selection.of_file(work, file.block_id, file.lfn, bad.site_id)
     transfers.forget_ended(work, bad.site_id, [file.id])
     if source is not None or has_other_copy(work, file):
-        _fetch(work, use, bad, source)
+        _fetch(work, ctx, bad, source)
     else:
-        _declare_lost(work, use, bad)
+        _declare_lost(work, ctx, bad)
 
 
 def _take_out(work: Work, bad: Bad) -> None:
@@ -89,13 +89,13 @@ def _take_out(work: Work, bad: Bad) -> None:
     accounting.shift(work, {(bad.site_id, file.partition_id): (0, -file.size)})
 
 
-def _fetch(work: Work, use: Tools, bad: Bad, source: int | None) -> None:
+def _fetch(work: Work, ctx: Context, bad: Bad, source: int | None) -> None:
     """Send for another copy; one that cannot be read now is waited for."""
     if source is not None:
         replicas.pin(work, {source: 1})
     state = State.QUEUED if source is not None else State.HELD
-    due = work.now if source is not None else work.now + use.again
-    request_id = _request(work, use, bad, RequestState.RUNNING)
+    due = work.now if source is not None else work.now + ctx.again
+    request_id = _request(work, ctx, bad, RequestState.RUNNING)
     key = _transfer(
         work,
         bad,
@@ -107,16 +107,16 @@ def _fetch(work: Work, use: Tools, bad: Bad, source: int | None) -> None:
         reason=None if source is not None else "no-source",
     )
     if source is not None:
-        work.hint(*transfers.described(work, [key], use.settings.work.batch))
+        work.hint(*transfers.described(work, [key], ctx.settings.work.batch))
 
 
-def _declare_lost(work: Work, use: Tools, bad: Bad) -> None:
+def _declare_lost(work: Work, ctx: Context, bad: Bad) -> None:
     """Tell the owner; the row of a failed arrival lets the file be injected again."""
     file = bad.file
     why = f"{bad.found} at {bad.site}, the only copy: {bad.why}"
     elsewhere = (Transfer.file_id == file.id, Transfer.state.in_((State.DONE, State.CANCELLED)))
     work.changed(delete(Transfer).where(*elsewhere))
-    request_id = _request(work, use, bad, RequestState.FAILED)
+    request_id = _request(work, ctx, bad, RequestState.FAILED)
     _transfer(
         work,
         bad,
@@ -137,17 +137,17 @@ def tell_lost(work: Work, lfn: str, why: str, **about: Any) -> None:
         record(work, [Event("lost", SYSTEM, lfn=lfn, n_files=1, **about)])
 
 
-def _request(work: Work, use: Tools, bad: Bad, state: RequestState) -> int:
+def _request(work: Work, ctx: Context, bad: Bad, state: RequestState) -> int:
     """File what this goes under: a copy that nobody asked for."""
     lost = state == RequestState.FAILED
-    filed = requests.Filed(
+    filed = requests.NewRequest(
         RequestKind.COPY,
         users.register(work, SYSTEM, 0),
         bad.file.dataset,
         {"sites": [], "cycle": 0, "mends": bad.file.lfn, "site": bad.site},
         n_files=1,
         bytes=bad.file.size,
-        not_before=None if lost else work.now + use.again,
+        not_before=None if lost else work.now + ctx.again,
         state=state,
     )
     return requests.add(work, filed)
@@ -168,7 +168,7 @@ def _transfer(work: Work, bad: Bad, request_id: int, kind: TransferKind, **value
     )
 
 
-def give_up_hopeless(work: Work, use: Tools) -> int:
+def give_up_hopeless(work: Work, ctx: Context) -> int:
     """Declare those files lost that wait for a copy to read while the last one has gone."""
     waiting = (
         Transfer.kind == TransferKind.COPY,
@@ -184,16 +184,16 @@ def give_up_hopeless(work: Work, use: Tools) -> int:
         .limit(_AT_ONCE)
     )
     replicas.lock_blocks(work, {row.block_id for row in rows})
-    return sum(_give_up(work, use, row, waiting) for row in rows)
+    return sum(_give_up(work, ctx, row, waiting) for row in rows)
 
 
-def _give_up(work: Work, use: Tools, row: Any, waiting: tuple[Any, ...]) -> bool:
+def _give_up(work: Work, ctx: Context, row: Any, waiting: tuple[Any, ...]) -> bool:
     file = expected.expected_at(work, row.site_id, row.lfn)
     if file is None or has_other_copy(work, file) or _comes(work, file):
         return False
     if not work.changed(delete(Transfer).where(Transfer.id == row.id, *waiting)):
         return False
-    _declare_lost(work, use, Bad(file, row.site_id, row.name, "missing", "no copy is left"))
+    _declare_lost(work, ctx, Bad(file, row.site_id, row.name, "missing", "no copy is left"))
     return True
 
 

@@ -11,9 +11,9 @@ from datetime import timedelta
 from secrets import token_hex
 from typing import Any
 
-from dynamo.consistency.decision import Kind, Limits, Sighting, Verdict, is_same, judge
+from dynamo.consistency.decision import Kind, ScanLimits, ScanVerdict, Sighting, is_same, judge
 from dynamo.db.consistency import incidents, remedies, scans, sightings
-from dynamo.db.consistency.scans import Held
+from dynamo.db.consistency.scans import HeldScan
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import switches
@@ -22,9 +22,9 @@ from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import hints
 from dynamo.points import Point, reached
-from dynamo.services.consistency.listing import Result, look
+from dynamo.services.consistency.listing import Result, compare_site
 from dynamo.services.consistency.temporaries import clean
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.system_requests import SYSTEM
 from dynamo.settings import Settings
 
@@ -40,53 +40,53 @@ class ScanLost(Exception):
     """The scan is not ours any more: write nothing."""
 
 
-def scan(use: Tools, scan_ids: Sequence[int]) -> None:
+def scan(ctx: Context, scan_ids: Sequence[int]) -> None:
     """Run scans that wait: list, compare, and unless it is a dry run, file what is to be done."""
     for scan_id in scan_ids:
-        held = _claim(use, scan_id)
+        held = _claim(ctx, scan_id)
         if held is not None:
             reached(Point.SCAN_CLAIMED)
-            _run(use, held)
+            _run(ctx, held)
 
 
 @retried
-def _claim(use: Tools, scan_id: int) -> Held | None:
-    hold = timedelta(seconds=use.settings.consistency.lease_seconds)
-    with use.begin() as work:
+def _claim(ctx: Context, scan_id: int) -> HeldScan | None:
+    hold = timedelta(seconds=ctx.settings.consistency.lease_seconds)
+    with ctx.begin() as work:
         return scans.claim(work, scan_id, token_hex(12), hold)
 
 
-def _run(use: Tools, held: Held) -> None:
+def _run(ctx: Context, held: HeldScan) -> None:
     try:
-        found = look(use, held, lambda: _renew(use, held))
+        found = compare_site(ctx, held, lambda: _renew(ctx, held))
         reached(Point.SCANNED)
-        _record(use, held, found)
+        _record(ctx, held, found)
         reached(Point.SCAN_RECORDED)
         if not held.dry_run:
-            clean(use, held)
+            clean(ctx, held)
     except ScanLost:
         log.warning("scan lost its lease", scan=held.id)
     except DynamoError as failed:
         log.warning("scan failed", site=held.site, reason=failed.reason, detail=failed.detail)
-        _fail(use, held, failed.reason, failed.detail)
+        _fail(ctx, held, failed.reason, failed.detail)
     except Exception:
-        _fail(use, held, "internal", "a fault of Dynamo; see its log")
+        _fail(ctx, held, "internal", "a fault of Dynamo; see its log")
         raise
 
 
 @retried
-def _fail(use: Tools, held: Held, reason: str, detail: str) -> None:
-    with use.begin() as work:
+def _fail(ctx: Context, held: HeldScan, reason: str, detail: str) -> None:
+    with ctx.begin() as work:
         scans.end(work, held, RequestState.FAILED, reason=reason, error=detail[:1000])
 
 
 @retried
-def _renew(use: Tools, held: Held) -> None:
-    with use.begin() as work:
+def _renew(ctx: Context, held: HeldScan) -> None:
+    with ctx.begin() as work:
         _fence(work, held)
 
 
-def _fence(work: Work, held: Held) -> None:
+def _fence(work: Work, held: HeldScan) -> None:
     if not scans.keep(work, held):
         raise ScanLost(held.id)
 
@@ -94,10 +94,10 @@ def _fence(work: Work, held: Held) -> None:
 # --- recording -----------------------------------------------------------------------------------
 
 
-def limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> ScanLimits:
     """Return how careful the settings want us to be."""
     careful = settings.consistency
-    return Limits(
+    return ScanLimits(
         timedelta(hours=careful.young_hours),
         timedelta(hours=careful.apart_hours),
         careful.max_files,
@@ -108,9 +108,9 @@ def limits(settings: Settings) -> Limits:
 
 
 @retried
-def _record(use: Tools, held: Held, result: Result) -> None:
+def _record(ctx: Context, held: HeldScan, result: Result) -> None:
     """Judge and remember in one transaction, under the scan's lease."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         _fence(work, held)
         rows, endpoint = _earlier(work, held)
         earlier = {
@@ -121,13 +121,13 @@ def _record(use: Tools, held: Held, result: Result) -> None:
             result.findings,
             _with_reports(earlier, result),
             result.n_files,
-            limits(use.settings),
+            limits(ctx.settings),
             work.now,
         )
         stopped = bool(switches.stopped(work, switches.CONSISTENCY))
         filed = 0
         if not held.dry_run:
-            filed = 0 if stopped else _act(work, use, held, verdict)
+            filed = 0 if stopped else _act(work, ctx, held, verdict)
             acted = {finding.lfn for finding in verdict.due} if not stopped else set()
             _remember(work, held, verdict, rows, result, acted)
             incidents.end_at(work, held.site, result.cleared)
@@ -138,7 +138,7 @@ def _record(use: Tools, held: Held, result: Result) -> None:
         scans.end(work, held, RequestState.DONE, summary=summary, endpoint=endpoint)
 
 
-def _earlier(work: Work, held: Held) -> tuple[dict[str, Any], bytes]:
+def _earlier(work: Work, held: HeldScan) -> tuple[dict[str, Any], bytes]:
     """Return what is remembered of the site; nothing once its address has changed."""
     said = json.dumps([held.url, held.rules], sort_keys=True)
     endpoint = hashlib.blake2b(said.encode(), digest_size=16).digest()
@@ -162,17 +162,17 @@ def _with_reports(earlier: Mapping[str, Sighting], result: Result) -> dict[str, 
     return {**told, **earlier}
 
 
-def _act(work: Work, use: Tools, held: Held, verdict: Verdict) -> int:
+def _act(work: Work, ctx: Context, held: HeldScan, verdict: ScanVerdict) -> int:
     ids = remedies.add(work, held.site_id, held.id, verdict.due)
     text = f"look after {{n}} files at {held.site}, scan {held.id}"
-    work.hint(*hints("remedy", ids, use.settings.work.batch, text))
+    work.hint(*hints("remedy", ids, ctx.settings.work.batch, text))
     return len(ids)
 
 
 def _remember(
     work: Work,
-    held: Held,
-    verdict: Verdict,
+    held: HeldScan,
+    verdict: ScanVerdict,
     rows: Mapping[str, Any],
     result: Result,
     acted: Collection[str],
@@ -192,7 +192,9 @@ def _remember(
     sightings.add(work, held.site_id, held.id, list(seen.values())[:_REMEMBERED])
 
 
-def _summary(result: Result, verdict: Verdict, filed: int, stopped: str | None) -> dict[str, Any]:
+def _summary(
+    result: Result, verdict: ScanVerdict, filed: int, stopped: str | None
+) -> dict[str, Any]:
     by_kind = {kind: [f for f in verdict.seen if f.kind is kind] for kind in Kind}
     unlisted = result.coverage.unlisted
     return {

@@ -13,15 +13,15 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState
 from dynamo.operations.hints import Hint
 from dynamo.services import site_lookup
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 from dynamo.services.system_requests import SYSTEM
 
 
 @retried
-def file(use: Tools, body: schemas.ScanBody, caller: Caller) -> int:
+def file(ctx: Context, body: schemas.ScanBody, caller: Caller) -> int:
     """File a scan of a site. Raises Conflict while another one of it is under way."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         site_id = site_lookup.site(work, body.site).id
         scans.give_up(work)
         running = None if body.dry_run else scans.open_one(work, site_id)
@@ -33,10 +33,10 @@ def file(use: Tools, body: schemas.ScanBody, caller: Caller) -> int:
 
 
 @retried
-def due(use: Tools) -> int:
+def due(ctx: Context) -> int:
     """File scans of sites that were not looked at for long; return how many."""
-    with use.begin() as work:
-        since = work.now - timedelta(hours=use.settings.consistency.every_hours)
+    with ctx.begin() as work:
+        since = work.now - timedelta(hours=ctx.settings.consistency.every_hours)
         rows = scans.due(work, since)
         for row in rows:
             work.hint(hint(scans.file(work, row.id, SYSTEM, dry_run=False), row.name))
@@ -48,33 +48,33 @@ def hint(scan_id: int, site: str) -> Hint:
     return Hint("scan", (scan_id,), f"scan {scan_id} of {site}")
 
 
-def show(use: Tools, scan_id: int) -> Item:
+def get(ctx: Context, scan_id: int) -> Item:
     """Return one scan. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         row = scans.get(work, scan_id)
         if row is None:
             raise NotFound(f"there is no scan {scan_id}")
         return _item(row)
 
 
-def some(use: Tools, site: str | None, place: Place) -> Page:
+def list_page(ctx: Context, site: str | None, place: PageRequest) -> Page:
     """Return a page of scans, newest first."""
-    with use.begin.reading() as work:
-        rows = scans.some(work, site, place.span((int,)))
+    with ctx.begin.reading() as work:
+        rows = scans.list_page(work, site, place.span((int,)))
         return page(rows, [_item(row) for row in rows.rows])
 
 
-def remedied(use: Tools, site: str | None, place: Place) -> Page:
+def remedied(ctx: Context, site: str | None, place: PageRequest) -> Page:
     """Return a page of what is being done about files and of what lies in quarantine."""
-    with use.begin.reading() as work:
-        rows = remedies.some(work, site, place.span((int,)))
+    with ctx.begin.reading() as work:
+        rows = remedies.list_page(work, site, place.span((int,)))
         return page(rows, [_remedy(row) for row in rows.rows])
 
 
 @retried
-def release(use: Tools, remedy_id: int, caller: Caller) -> Item:
+def release(ctx: Context, remedy_id: int, caller: Caller) -> Item:
     """Bring a file out of quarantine to where it lay. Raises NotFound, Conflict."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         row = remedies.quarantined(work, remedy_id)
         if row is None:
             known = remedies.get(work, remedy_id)
@@ -125,8 +125,8 @@ def _remedy(row: Any) -> Item:
     }
 
 
-def sweep(work: Work, use: Tools) -> None:
+def sweep(work: Work, ctx: Context) -> None:
     """Give up scans whose workers fell silent, send those again that nobody took."""
     scans.give_up(work)
-    for scan_id in scans.waiting(work, use.again):
+    for scan_id in scans.waiting(work, ctx.again):
         work.hint(hint(scan_id, "a site, that nobody took"))

@@ -5,29 +5,29 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from dynamo.db.consistency.scans import Held
+from dynamo.db.consistency.scans import HeldScan
 from dynamo.db.engine.unit_of_work import retried
 from dynamo.db.sites import switches
 from dynamo.db.tables import Transfer
 from dynamo.errors import DynamoError
 from dynamo.logs import logger
 from dynamo.operations.lifecycle import OPEN
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.storage import temporary_names
 
 log = logger("consistency")
 _CHUNK = 1000
 
 
-def clean(use: Tools, site: Held) -> int:
+def clean(ctx: Context, site: HeldScan) -> int:
     """Remove old temporary files of a site that no open transfer needs; return how many."""
-    before = _before(use)
+    before = _before(ctx)
     if before is None:
         return 0
-    area = use.settings.injection.area
-    storage = use.storages.at(site.url, site.rules)
+    area = ctx.settings.injection.area
+    storage = ctx.storages.at(site.url, site.rules)
     try:
-        count = storage.clean(area, before, lambda names: _needed(use, site.site_id, names))
+        count = storage.clean(area, before, lambda names: _needed(ctx, site.site_id, names))
     except DynamoError as failed:  # what is left is found by the next scan
         log.warning("cleaning failed", site=site.site, detail=failed.detail)
         return 0
@@ -37,22 +37,22 @@ def clean(use: Tools, site: Held) -> int:
 
 
 @retried
-def _before(use: Tools) -> datetime | None:
+def _before(ctx: Context) -> datetime | None:
     """Return the moment before which temporaries are old; None while deletions are stopped."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         if switches.stopped(work, switches.DELETIONS):
             return None
-        return work.now - timedelta(days=use.settings.consistency.temporary_days)
+        return work.now - timedelta(days=ctx.settings.consistency.temporary_days)
 
 
 @retried
-def _needed(use: Tools, site_id: int, names: Collection[str]) -> set[str]:
+def _needed(ctx: Context, site_id: int, names: Collection[str]) -> set[str]:
     """Return those names that an open transfer still writes, or has yet to verify."""
-    area = use.settings.injection.area
+    area = ctx.settings.injection.area
     owners = {name: temporary_names.owner_of(name, area) for name in names}
     keys = sorted({owner for owner in owners.values() if isinstance(owner, int)})
     is_open = Transfer.state.in_(OPEN)
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         busy: set[int | str | None] = set()
         for start in range(0, len(keys), _CHUNK):
             some = Transfer.id.in_(keys[start : start + _CHUNK])

@@ -15,25 +15,31 @@ from dynamo.db.tables import Block, BlockReplica, File, Request, Site, Transfer
 from dynamo.inventory.states import ENDED, SiteStatus
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
-from dynamo.services.context import Tools
-from dynamo.services.copies.request import Wish, at_its_sites
-from dynamo.services.copies.status import Excuse
+from dynamo.services.context import Context
+from dynamo.services.copies.request import CopyRequest, at_its_sites
+from dynamo.services.copies.status import Explanation
 from dynamo.services.replication import completion
 from dynamo.services.replication.completion import PARTS_AT_ONCE
-from dynamo.services.replication.partial_blocks import ENDED_COPIES, PART, Errand, Filled, lacks
+from dynamo.services.replication.partial_blocks import (
+    ENDED_COPIES,
+    PART,
+    CompletedBlocks,
+    PartialBlockOrder,
+    lacks,
+)
 
 
-def complete(use: Tools, wish: Wish) -> Excuse | None:
+def complete(ctx: Context, wish: CopyRequest) -> Explanation | None:
     """Send for what parts at the sites of a request lack; say why not, where it cannot be had."""
-    parts, key = batches(_parts(use, wish), PARTS_AT_ONCE), wish.request_id
-    lost = sum(_complete(use, key, batch).nowhere for batch in parts)
-    return Excuse("no-source", f"{lost} files can be read nowhere else now") if lost else None
+    parts, key = batches(_parts(ctx, wish), PARTS_AT_ONCE), wish.request_id
+    lost = sum(_complete(ctx, key, batch).nowhere for batch in parts)
+    return Explanation("no-source", f"{lost} files can be read nowhere else now") if lost else None
 
 
 @retried
-def _parts(use: Tools, wish: Wish) -> Sequence[int]:
-    with use.begin.reading() as work:
-        again = _not_tried_by(work, use, wish.request_id)
+def _parts(ctx: Context, wish: CopyRequest) -> Sequence[int]:
+    with ctx.begin.reading() as work:
+        again = _not_tried_by(work, ctx, wish.request_id)
         return work.scalars(
             select(BlockReplica.id)
             .join(Block, Block.id == BlockReplica.block_id)
@@ -49,20 +55,20 @@ def _parts(use: Tools, wish: Wish) -> Sequence[int]:
 
 
 @retried
-def _complete(use: Tools, request_id: int, replica_ids: Sequence[int]) -> Filled:
-    with use.begin() as work:
-        errand = Errand(request_id, _not_tried_by(work, use, request_id))
-        return completion.filled(work, use, errand, replica_ids)
+def _complete(ctx: Context, request_id: int, replica_ids: Sequence[int]) -> CompletedBlocks:
+    with ctx.begin() as work:
+        errand = PartialBlockOrder(request_id, _not_tried_by(work, ctx, request_id))
+        return completion.filled(work, ctx, errand, replica_ids)
 
 
-def _not_tried_by(work: Work, use: Tools, request_id: int) -> Any:
+def _not_tried_by(work: Work, ctx: Context, request_id: int) -> Any:
     """Tell which ended copies a request tries again: none that it has given up itself.
 
     Of those that others have given up it leaves alone what an open one ends with, unless it was
     filed later: two requests that try again what the other gave up would never end.
     """
     filed = work.scalar(select(Request.created).where(Request.id == request_id)) or work.now
-    long_ago = work.now - timedelta(days=use.settings.retry.give_up_days)
+    long_ago = work.now - timedelta(days=ctx.settings.retry.give_up_days)
     over = (
         exists()
         .where(Request.id == Transfer.request_id, Request.state.in_(ENDED))

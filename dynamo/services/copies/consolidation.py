@@ -18,9 +18,9 @@ from dynamo.db.tables import (
 from dynamo.inventory.states import ReplicaState, RequestState
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
-from dynamo.services.context import Tools
-from dynamo.services.copies.request import Wish, beside, blocks_of, wanted
-from dynamo.services.copies.status import WAITING, Excuse
+from dynamo.services.context import Context
+from dynamo.services.copies.request import CopyRequest, blocks_of, other_requests, wanted
+from dynamo.services.copies.status import WAITING, Explanation
 from dynamo.services.deletions import guard
 from dynamo.services.deletions.guard import Refusals
 from dynamo.settings import Dealer
@@ -37,32 +37,32 @@ _STAYS = {
 """By refusal of the guard; first what a person or a site must change."""
 
 
-def clean_up(use: Tools, wish: Wish) -> Excuse | None:
+def clean_up(ctx: Context, wish: CopyRequest) -> Explanation | None:
     """Remove the scattered replicas of blocks that are complete at their new place.
 
     Say why some of them stay, where they do.
     """
     refused = set[str]()
-    for batch in batches(_scattered(use, wish), BLOCKS_AT_ONCE):
-        stays = _remove_scattered(use, wish, batch)
+    for batch in batches(_scattered(ctx, wish), BLOCKS_AT_ONCE):
+        stays = _remove_scattered(ctx, wish, batch)
         refused |= {field.name for field in fields(stays) if getattr(stays, field.name)}
         reached(Point.GATHERED)
     return next((_stays(name, wish) for name in _STAYS if name in refused), None)
 
 
-def _stays(refusal: str, wish: Wish) -> Excuse:
+def _stays(refusal: str, wish: CopyRequest) -> Explanation:
     reason, text = _STAYS[refusal]
-    return Excuse(reason, text.format(site=wish.sites[0].name))
+    return Explanation(reason, text.format(site=wish.sites[0].name))
 
 
 @retried
-def _scattered(use: Tools, wish: Wish) -> list[int]:
-    with use.begin.reading() as work:
-        found = work.rows(leftovers(work, wish, use.settings.dealer))
+def _scattered(ctx: Context, wish: CopyRequest) -> list[int]:
+    with ctx.begin.reading() as work:
+        found = work.rows(leftovers(work, wish, ctx.settings.dealer))
         return sorted({row.block_id for row in found})
 
 
-def leftovers(work: Work, wish: Wish, settings: Dealer) -> Any:
+def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
     """Select valid replicas elsewhere of blocks that are complete at the site.
 
     Unless another request has brought them there, or wants them where they lay before.
@@ -85,25 +85,25 @@ def leftovers(work: Work, wish: Wish, settings: Dealer) -> Any:
             BlockReplica.site_id != wish.sites[0].id,
             BlockReplica.state == ReplicaState.VALID,
             ~others.where(Request.body["consolidate"].as_boolean().is_(False)).exists(),
-            ~or_(false(), *(_wanted_by(other) for other in beside(work, settings, wish))),
+            ~or_(false(), *(_wanted_by(other) for other in other_requests(work, settings, wish))),
         )
     )
 
 
-def _wanted_by(other: Wish) -> Any:
+def _wanted_by(other: CopyRequest) -> Any:
     """Return the condition for replicas that another request wants where they are."""
     here = BlockReplica.site_id.in_([site.id for site in other.sites])
     return and_(here, *blocks_of(other))
 
 
 @retried
-def _remove_scattered(use: Tools, wish: Wish, block_ids: Collection[int]) -> Refusals:
-    with use.begin() as work:
+def _remove_scattered(ctx: Context, wish: CopyRequest, block_ids: Collection[int]) -> Refusals:
+    with ctx.begin() as work:
         replica_rows.lock_blocks(work, block_ids)
-        found = leftovers(work, wish, use.settings.dealer)
+        found = leftovers(work, wish, ctx.settings.dealer)
         replicas = work.rows(found.where(BlockReplica.block_id.in_(block_ids)))
-        most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
+        most, leaving = ctx.settings.deletion.site_bytes, ctx.settings.dealer.leaving
         order = Order(wish.request_id, "consolidation", "dynamo", most=most, leaving=leaving)
         condemned = guard.condemn(work, [row.id for row in replicas], order)
-        dispatch.announce(work, wish.request_id, use.settings.work.batch)
+        dispatch.announce(work, wish.request_id, ctx.settings.work.batch)
         return condemned.refused

@@ -19,22 +19,24 @@ from dynamo.db.tables import (
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.inventory.states import ENDED, ReplicaState, RequestState
 from dynamo.operations.lifecycle import OPEN, State
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies.consolidation import leftovers
-from dynamo.services.copies.request import Wish, at_its_sites, filling, of_wish, wanted
-from dynamo.services.copies.status import WAITING, Excuse
+from dynamo.services.copies.request import CopyRequest, at_its_sites, filling, of_request, wanted
+from dynamo.services.copies.status import WAITING, Explanation
 
-_STILL_FILLED = Excuse(WAITING, "what is still being filled is copied when it is closed")
+_STILL_FILLED = Explanation(WAITING, "what is still being filled is copied when it is closed")
 
 
 @retried
-def judge(use: Tools, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -> None:
+def judge(
+    ctx: Context, wish: CopyRequest, excuse: Explanation | None, stays: Explanation | None
+) -> None:
     """Say how far the request is.
 
     It has ended when nothing more can come and all is where it should be. `stays` says why old
     copies are not deleted behind it.
     """
-    with use.begin() as work:
+    with ctx.begin() as work:
         dataset = catalogue_names.dataset(work, wish.dataset.name)
         if dataset is None:
             return  # removed this moment: the next look at the request says so
@@ -45,7 +47,7 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -
         n_blocks, waiting = _count(work, wish)
         scattered = leaving = 0
         if wish.consolidate:
-            scattered = len(work.rows(leftovers(work, wish, use.settings.dealer)))
+            scattered = len(work.rows(leftovers(work, wish, ctx.settings.dealer)))
             leaving = int(work.scalar(_leaving(wish)))
         if not (more or n_blocks or leaving):
             gone = "nothing is left of what was asked for"
@@ -63,32 +65,32 @@ def judge(use: Tools, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -
         still_filled = _STILL_FILLED if more else None
         why = _why(work, wish, excuse if waiting else still_filled, stays if scattered else None)
         state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
-        requests.put(
+        requests.change(
             work,
             wish.request_id,
             state=state,
             reason=None if why is None else why.reason,
             detail=None if why is None else why.detail,
-            not_before=work.now + use.again,
+            not_before=work.now + ctx.again,
         )
 
 
 @retried
-def follow(use: Tools, request_id: int) -> None:
+def follow(ctx: Context, request_id: int) -> None:
     """Say how far the copies of a cycle are, which nobody asked for."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         request = requests.locked(work, request_id)
         if request is None or request.state in ENDED or request.body.get("cycle") is None:
             return
         mine = (Transfer.request_id == request_id, Transfer.state.in_(OPEN))
         if work.scalar(select(func.count()).select_from(Transfer).where(*mine)):
-            requests.put(work, request_id, not_before=work.now + use.again)
+            requests.change(work, request_id, not_before=work.now + ctx.again)
         else:
             state = RequestState.FAILED if request.n_failed else RequestState.DONE
             requests.end(work, request_id, state)
 
 
-def _count(work: Work, wish: Wish) -> tuple[int, int]:
+def _count(work: Work, wish: CopyRequest) -> tuple[int, int]:
     """Bring the progress in line with what is there.
 
     Return how many blocks there are to copy, and how many copies of them lack.
@@ -102,7 +104,7 @@ def _count(work: Work, wish: Wish) -> tuple[int, int]:
     complete = case((here.c.complete > n, n), else_=here.c.complete)
     done = (func.sum(complete), func.sum(here.c.n_files), func.sum(here.c.bytes))
     n_complete, files_done, bytes_done = (int(one or 0) for one in work.row(select(*done)))
-    requests.put(
+    requests.change(
         work,
         wish.request_id,
         n_files=n_files * n,
@@ -113,7 +115,7 @@ def _count(work: Work, wish: Wish) -> tuple[int, int]:
     return n_blocks, n_blocks * n - n_complete
 
 
-def _here(wish: Wish) -> Any:
+def _here(wish: CopyRequest) -> Any:
     """Select by block what of it is at the sites that are meant, and whole in the right hands."""
     whole = case((and_(BlockReplica.complete.is_(True), *_owned(wish)), 1), else_=0)
     return (
@@ -128,7 +130,7 @@ def _here(wish: Wish) -> Any:
     )
 
 
-def _owned(wish: Wish) -> tuple[Any, ...]:
+def _owned(wish: CopyRequest) -> tuple[Any, ...]:
     """Return the condition for replicas of the group that a request names.
 
     Blocks that are shared out belong to whom they belonged where they lay already.
@@ -138,14 +140,14 @@ def _owned(wish: Wish) -> tuple[Any, ...]:
     return (BlockReplica.group_id == wish.group_id,)
 
 
-def _leaving(wish: Wish) -> Any:
+def _leaving(wish: CopyRequest) -> Any:
     """Count files that are still being deleted behind the request."""
     return select(func.count()).select_from(Deletion).where(Deletion.request_id == wish.request_id)
 
 
-def _unfinished(wish: Wish) -> Any:
+def _unfinished(wish: CopyRequest) -> Any:
     """Tell whether blocks that are wanted are still open, or files have no block yet."""
-    open_block = select(Block.id).where(*of_wish(wish), Block.closed.is_(False))
+    open_block = select(Block.id).where(*of_request(wish), Block.closed.is_(False))
     if wish.blocks is not None:
         return select(open_block.exists())
     loose = select(File.id).where(
@@ -154,7 +156,7 @@ def _unfinished(wish: Wish) -> Any:
     return select(open_block.exists() | loose.exists())
 
 
-def _given_up(work: Work, wish: Wish) -> Any:
+def _given_up(work: Work, wish: CopyRequest) -> Any:
     """Return a copy that was given up, if nobody tries any that are wanted any more; else None."""
     here = Transfer.site_id.in_([site.id for site in wish.sites])
     failed = (Transfer.request_id == wish.request_id, Transfer.state == State.FAILED, here)
@@ -170,7 +172,9 @@ def _given_up(work: Work, wish: Wish) -> Any:
     return found if work.scalar(tried.limit(1)) is None else None
 
 
-def _why(work: Work, wish: Wish, excuse: Excuse | None, stays: Excuse | None) -> Excuse | None:
+def _why(
+    work: Work, wish: CopyRequest, excuse: Explanation | None, stays: Explanation | None
+) -> Explanation | None:
     """Return what is said of a request: first what a person or a site must change."""
     if excuse is not None and excuse.holds:
         return excuse
@@ -180,7 +184,7 @@ def _why(work: Work, wish: Wish, excuse: Excuse | None, stays: Excuse | None) ->
     return min((one for one in said if one), key=lambda one: not one.holds, default=None)
 
 
-def _going(wish: Wish) -> Any:
+def _going(wish: CopyRequest) -> Any:
     """Select copies that are on their way."""
     others = (Transfer.state == State.QUEUED) & (Transfer.hinted > UNSENT) & ~_RESTS
     under_way = others | (Transfer.state == State.ACTIVE)
@@ -190,24 +194,24 @@ def _going(wish: Wish) -> Any:
 _RESTS = Transfer.reason.is_not(None) & (Transfer.reason == "site-failing")
 
 
-def _held(work: Work, wish: Wish) -> Excuse | None:
+def _held(work: Work, wish: CopyRequest) -> Explanation | None:
     """Say why copies do not come."""
     said = select(Transfer.reason, Transfer.error).where(filling(wish)).limit(1)
     waits = work.row(said.where(Transfer.state == State.QUEUED, _RESTS))
     if waits is not None:
-        return Excuse("site-failing", f"waiting: {waits.error}"[:1000])
+        return Explanation("site-failing", f"waiting: {waits.error}"[:1000])
     held = work.row(said.where(Transfer.state.in_((State.HELD, State.FAILED))))
-    return None if held is None else Excuse(held.reason, held.error)
+    return None if held is None else Explanation(held.reason, held.error)
 
 
-def _left(work: Work, wish: Wish) -> Excuse | None:
+def _left(work: Work, wish: CopyRequest) -> Explanation | None:
     """Say why what is leaving behind the request does not go, where none of it does."""
     mine = Deletion.request_id == wish.request_id
     here = select(Site.name).join(Deletion, Deletion.site_id == Site.id).where(mine)
     idle = switches.stopped_sites(work)
     names = set(work.scalars(here.distinct()))
     if names and (switches.stopped(work, switches.DELETIONS) or names.issubset(idle)):
-        return Excuse("switched-off", "an operator has stopped the deletion of the old copies")
+        return Explanation("switched-off", "an operator has stopped the deletion of the old copies")
     going = select(Deletion.id).where(mine, Deletion.reason.is_(None))
     if not names or work.scalar(going.limit(1)) is not None:
         return None
@@ -217,4 +221,4 @@ def _left(work: Work, wish: Wish) -> Excuse | None:
     )
     if failing is None:  # gone between the two looks
         return None
-    return Excuse(failing.reason, f"an old copy cannot be deleted yet: {failing.error}"[:1000])
+    return Explanation(failing.reason, f"an old copy cannot be deleted yet: {failing.error}"[:1000])

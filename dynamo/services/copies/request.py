@@ -24,7 +24,7 @@ from dynamo.db.tables import (
 from dynamo.db.transfers import refusals
 from dynamo.inventory.states import ENDED, DatasetStatus, RequestKind, RequestState, SiteStatus
 from dynamo.operations.hints import batches
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.leases import Fence
 from dynamo.settings import Dealer
 
@@ -44,7 +44,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CopyRequest:
     """What a copy request wants, in keys."""
 
     request_id: int
@@ -94,7 +94,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class SiteDirectory:
     """What names in requests stand for."""
 
     sites: tuple[Target, ...]
@@ -102,7 +102,7 @@ class Directory:
     groups: dict[str, int]
 
     @classmethod
-    def read(cls, work: Work, wanted: Dealer) -> "Directory":
+    def read(cls, work: Work, wanted: Dealer) -> "SiteDirectory":
         """Look everything up."""
         columns = (Site.id, Site.name, Site.status, Site.since, Site.created)
         patience = timedelta(hours=wanted.patience_hours)
@@ -131,13 +131,13 @@ def _target(row: Any, latest: datetime) -> Target:
 
 
 @retried
-def read(use: Tools, request_id: int) -> Wish | None:
+def read(ctx: Context, request_id: int) -> CopyRequest | None:
     """Return what an open request wants now; None where there is nothing to do yet."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         request = requests.locked(work, request_id)
         if request is None or request.state in ENDED or request.body.get("cycle") is not None:
             return None
-        again = work.now + use.again
+        again = work.now + ctx.again
         dataset = catalogue_names.dataset(work, request.dataset)
         if dataset is None and not request.n_files:
             _wait(work, request_id, again, "dataset-unknown", "the dataset has no file yet")
@@ -146,8 +146,8 @@ def read(use: Tools, request_id: int) -> Wish | None:
             removed = "the dataset was removed"
             requests.end(work, request_id, RequestState.FAILED, "not-found", removed)
             return None
-        known = Directory.read(work, use.settings.dealer)
-        refusing = _refusing(work, use.settings.dealer, [(request, dataset.id)])
+        known = SiteDirectory.read(work, ctx.settings.dealer)
+        refusing = _refusing(work, ctx.settings.dealer, [(request, dataset.id)])
         wish = made(request, dataset, known, refusing.get(request_id, frozenset()))
         if not wish.meant:
             _wait(work, request_id, again, "site-not-ready", "no site can take the data now")
@@ -155,12 +155,12 @@ def read(use: Tools, request_id: int) -> Wish | None:
         return wish
 
 
-def every(work: Work, settings: Dealer) -> list[Wish]:
+def read_all(work: Work, settings: Dealer) -> list[CopyRequest]:
     """Return what all open requests want whose datasets exist, oldest first."""
     return _standing(work, settings)
 
 
-def among(work: Work, settings: Dealer, request_ids: Collection[int]) -> dict[int, Wish]:
+def read_many(work: Work, settings: Dealer, request_ids: Collection[int]) -> dict[int, CopyRequest]:
     """Return what those of the requests want that are open, by request."""
     if not request_ids:
         return {}
@@ -168,19 +168,19 @@ def among(work: Work, settings: Dealer, request_ids: Collection[int]) -> dict[in
     return {wish.request_id: wish for wish in found}
 
 
-def beside(work: Work, settings: Dealer, wish: Wish) -> list[Wish]:
+def other_requests(work: Work, settings: Dealer, wish: CopyRequest) -> list[CopyRequest]:
     """Return the other requests for copies of the dataset that stay, those that are done too."""
     others = (Request.dataset == wish.dataset.name, Request.id != wish.request_id)
     stays = Request.body["consolidate"].as_boolean().is_(False)
     return _read(work, settings, *others, Request.state != RequestState.CANCELLED, stays)
 
 
-def _standing(work: Work, settings: Dealer, *which: Any) -> list[Wish]:
+def _standing(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
     return _read(work, settings, Request.state.not_in(ENDED), *which)
 
 
-def _read(work: Work, settings: Dealer, *which: Any) -> list[Wish]:
-    known = Directory.read(work, settings)
+def _read(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
+    known = SiteDirectory.read(work, settings)
     columns = (
         *Request.__table__.columns,
         Dataset.id.label("dataset_id"),
@@ -214,8 +214,8 @@ def _of_dataset(row: Any) -> _Named:
 
 
 def made(
-    request: Any, dataset: Any, known: Directory, refusing: Collection[int] = frozenset()
-) -> Wish:
+    request: Any, dataset: Any, known: SiteDirectory, refusing: Collection[int] = frozenset()
+) -> CopyRequest:
     """Say what a request wants, in keys; `refusing` are sites that do not take it."""
     body = request.body
     group = body.get("group")
@@ -232,7 +232,7 @@ def made(
         others = tuple(one for one in rest if one not in refused)
         if len(sites) < min(copies, len(meant)) and all(one.given_up for one in others):
             others, refused = tuple(rest), ()  # a site that refused is better than none
-    return Wish(
+    return CopyRequest(
         request_id=request.id,
         who=request.owner_id,
         dataset=dataset,
@@ -289,7 +289,7 @@ def _refusing(
 
 
 def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str) -> None:
-    requests.put(
+    requests.change(
         work,
         request_id,
         state=RequestState.HELD,
@@ -303,7 +303,7 @@ def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str
 class Choice:
     """Other sites that a request's copies shall be at, beside those that it had."""
 
-    wish: Wish
+    wish: CopyRequest
     names: frozenset[str]
     instead: frozenset[str] = frozenset()
     """Of those that it had, the ones that did not take it."""
@@ -315,15 +315,15 @@ class Choice:
 
 
 @retried
-def choose(use: Tools, chosen: Mapping[int, Choice], fence: Fence) -> set[int]:
+def choose(ctx: Context, chosen: Mapping[int, Choice], fence: Fence) -> set[int]:
     """Keep at which other sites the copies of requests are from now on.
 
     Return the requests for which others were chosen meanwhile, and those that have ended.
     """
     lost = set(chosen)
-    with use.begin() as work:
+    with ctx.begin() as work:
         fence(work)
-        known = Directory.read(work, use.settings.dealer)
+        known = SiteDirectory.read(work, ctx.settings.dealer)
         for request in requests.all_locked(work, chosen):
             if request.state in ENDED:
                 continue
@@ -333,34 +333,34 @@ def choose(use: Tools, chosen: Mapping[int, Choice], fence: Fence) -> set[int]:
             if here == before:
                 refused = choice.instead.union(request.body.get("refused") or ()) - choice.names
                 after = {"chosen": sorted(choice.after), "refused": sorted(refused) or None}
-                requests.put(work, request.id, body={**request.body, **after})
+                requests.change(work, request.id, body={**request.body, **after})
             if here in (before, choice.after):
                 lost.remove(request.id)
     return lost
 
 
-def of_wish(wish: Wish) -> tuple[Any, ...]:
+def of_request(wish: CopyRequest) -> tuple[Any, ...]:
     """Return the conditions for blocks that the request is about, also those still filled."""
     mine = (Block.dataset_id == wish.dataset.id, Block.condemned_by.is_(None))
     return (*mine, *blocks_of(wish))
 
 
-def blocks_of(wish: Wish) -> tuple[Any, ...]:
+def blocks_of(wish: CopyRequest) -> tuple[Any, ...]:
     """Return the condition for the blocks that the request names; none where it means all."""
     return (Block.uuid.in_(wish.blocks),) if wish.blocks is not None else ()
 
 
-def wanted(wish: Wish) -> tuple[Any, ...]:
+def wanted(wish: CopyRequest) -> tuple[Any, ...]:
     """Return the conditions for blocks that the request is about; only closed ones are copied."""
-    return (*of_wish(wish), Block.closed.is_(True), Block.n_files > 0)
+    return (*of_request(wish), Block.closed.is_(True), Block.n_files > 0)
 
 
-def at_its_sites(wish: Wish) -> tuple[Any, ...]:
+def at_its_sites(wish: CopyRequest) -> tuple[Any, ...]:
     """Return the conditions for such blocks, and their replicas at the sites that are meant."""
     return (*wanted(wish), BlockReplica.site_id.in_([site.id for site in wish.sites]))
 
 
-def filling(wish: Wish) -> Any:
+def filling(wish: CopyRequest) -> Any:
     """Return the condition for transfers that fill what a request wants, whoever sent for them."""
     parts = select(BlockReplica.id).join(Block, Block.id == BlockReplica.block_id)
     unfinished = BlockReplica.complete.is_(False)

@@ -6,7 +6,7 @@ WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)
-class Excuse:
+class Explanation:
     """Why something does not go on, as `problems` and requests show it."""
 
     reason: str

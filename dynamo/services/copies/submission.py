@@ -8,7 +8,7 @@ from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.requests import Filed
+from dynamo.db.requests import NewRequest
 from dynamo.db.tables import Block, Group, Request, Site
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import names, schemas
@@ -16,28 +16,28 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState
 from dynamo.operations.hints import Hint
 from dynamo.services import authorization, idempotency, users
-from dynamo.services.context import Tools
-from dynamo.services.copies.request import Directory
+from dynamo.services.context import Context
+from dynamo.services.copies.request import SiteDirectory
 from dynamo.services.idempotency import Key
 
 _WILD = frozenset("*?[")
 
 
 @retried
-def file(use: Tools, wanted: schemas.Copy, caller: Caller, key: Key | None = None) -> int:
+def file(ctx: Context, wanted: schemas.Copy, caller: Caller, key: Key | None = None) -> int:
     """File a copy request.
 
     It is planned at once by the policy pool and again whenever a block closes.
     """
     sites = [wanted.site] if isinstance(wanted.site, str) else list(dict.fromkeys(wanted.site))
     _check_shape(wanted, sites)
-    with use.begin() as work:
-        caller_id = users.ensure(work, caller.name, use.settings)
+    with ctx.begin() as work:
+        caller_id = users.ensure(work, caller.name, ctx.settings)
         if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return answered
-        own = _may_copy(work, use, wanted.dataset, caller)
+        own = _may_copy(work, ctx, wanted.dataset, caller)
         _check_sites(work, sites)
-        _check_copies(Directory.read(work, use.settings.dealer), sites, wanted.copies or 1)
+        _check_copies(SiteDirectory.read(work, ctx.settings.dealer), sites, wanted.copies or 1)
         _check_blocks(work, wanted.dataset, wanted.blocks)
         if wanted.group is not None and not work.scalar(
             select(Group.id).where(Group.name == wanted.group)
@@ -57,7 +57,7 @@ def file(use: Tools, wanted: schemas.Copy, caller: Caller, key: Key | None = Non
             "spread": wanted.spread,
         }
         request_id = requests.add(
-            work, Filed(RequestKind.COPY, caller_id, wanted.dataset, body, not_before=work.now)
+            work, NewRequest(RequestKind.COPY, caller_id, wanted.dataset, body, not_before=work.now)
         )
         if consolidate:
             _supersede(work, wanted.dataset, request_id)
@@ -100,12 +100,12 @@ def _is_glob(site: str) -> bool:
     return bool(_WILD & set(site))
 
 
-def _may_copy(work: Work, use: Tools, dataset: str, caller: Caller) -> bool:
+def _may_copy(work: Work, ctx: Context, dataset: str, caller: Caller) -> bool:
     """Refuse who may not ask for this dataset; tell whether it is the caller's own."""
     row = catalogue_names.dataset(work, dataset)
     if row is None:
         # one may ask before the first file exists
-        own = authorization.namespace(use.settings).is_dataset_of(dataset, caller.name)
+        own = authorization.namespace(ctx.settings).is_dataset_of(dataset, caller.name)
         if not own and not caller.may_produce:
             raise NotFound(f"there is no dataset {dataset}", "dataset-unknown")
         return own
@@ -127,7 +127,7 @@ def _check_sites(work: Work, sites: Sequence[str]) -> None:
         raise NotFound("some sites are unknown; see GET /v1/sites", "site-unknown", faults=faults)
 
 
-def _check_copies(known: Directory, sites: Sequence[str], copies: int) -> None:
+def _check_copies(known: SiteDirectory, sites: Sequence[str], copies: int) -> None:
     meant = len(known.meant(sites))
     if copies > meant:
         text = (

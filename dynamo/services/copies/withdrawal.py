@@ -14,11 +14,11 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, File, Transfer
 from dynamo.inventory.states import ReplicaState, RequestKind
 from dynamo.operations.lifecycle import OPEN, State
-from dynamo.services.context import Tools
-from dynamo.services.copies.request import Directory, made
+from dynamo.services.context import Context
+from dynamo.services.copies.request import SiteDirectory, made
 
 
-def withdraw(work: Work, use: Tools, request: Any, kept: Collection[int], who: str) -> None:
+def withdraw(work: Work, ctx: Context, request: Any, kept: Collection[int], who: str) -> None:
     """Stop copies of a request that are under way to other sites than those that are kept.
 
     Block replicas that are not complete leave again, complete ones stay; so do those that another
@@ -41,15 +41,15 @@ def withdraw(work: Work, use: Tools, request: Any, kept: Collection[int], who: s
     if not blocks:
         return
     replica_rows.lock_blocks(work, blocks)
-    _bequeath(work, use, request, unfinished)
+    _bequeath(work, ctx, request, unfinished)
     replicas = work.scalars(select(BlockReplica.id).where(*unfinished))
     order = Order(request.id, "cancelled", who)
-    condemnation.condemn(work, replicas, order)
+    condemnation.condemn_replicas(work, replicas, order)
     condemnation.cancel_transfers(work, waiting)
-    dispatch.announce(work, request.id, use.settings.work.batch)
+    dispatch.announce(work, request.id, ctx.settings.work.batch)
 
 
-def _bequeath(work: Work, use: Tools, request: Any, unfinished: Sequence[Any]) -> None:
+def _bequeath(work: Work, ctx: Context, request: Any, unfinished: Sequence[Any]) -> None:
     """Give what another open request wants as well to that one.
 
     But not what was given up: that is nobody's any more, and the heir tries it anew.
@@ -58,7 +58,7 @@ def _bequeath(work: Work, use: Tools, request: Any, unfinished: Sequence[Any]) -
     copies = requests.concerning(work, [request.dataset], [RequestKind.COPY])[RequestKind.COPY]
     if dataset is None or not copies:
         return
-    known = Directory.read(work, use.settings.dealer)
+    known = SiteDirectory.read(work, ctx.settings.dealer)
     rows = work.rows(
         select(BlockReplica.id, BlockReplica.site_id, Block.uuid)
         .join(Block, Block.id == BlockReplica.block_id)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dynamo.db.cycles import cycles, decisions, protections
-from dynamo.db.cycles.cycles import Held
+from dynamo.db.cycles.cycles import HeldCycle
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.dealer.engine import decide
@@ -22,14 +22,14 @@ from dynamo.operations.hints import hints
 from dynamo.policy.placement_partition import Imagined
 from dynamo.policy.placement_rules import RulesReading, of_partition, unmet
 from dynamo.services import system_requests
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import request as copy_requests
 from dynamo.services.dealer import decisions as dealer_decisions
 from dynamo.services.dealer import orders, site_choice
 from dynamo.services.dealer import question as dealer_question
-from dynamo.services.dealer.orders import NOBODYS, Wanting
+from dynamo.services.dealer.orders import NOBODYS, RequestIndex
 from dynamo.services.dealer.proposers import voices
-from dynamo.services.dealer.question import Aim, Ground, Voiced
+from dynamo.services.dealer.question import Aim, Inventory, Requested
 from dynamo.services.leases import fence
 from dynamo.services.pagination import Item
 from dynamo.services.replication import scheduler
@@ -40,39 +40,39 @@ ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class CycleInput:
     """What a cycle is asked, and what it has looked at."""
 
-    ground: Ground
+    ground: Inventory
     question: Question
-    said: Voiced
+    said: Requested
     rules: RulesReading | None
     dry_run: bool
 
 
-def run(use: Tools, held: Held) -> Item:
+def run(ctx: Context, held: HeldCycle) -> Item:
     """Decide, keep what was decided, carry it out unless it is a dry run; return the summary."""
-    seen = look(use, held)
-    plan = decided(use.settings, seen)
-    wanting = Wanting.of(seen.said)
-    _keep(use, held, plan, wanting)
+    seen = load(ctx, held)
+    plan = decided(ctx.settings, seen)
+    wanting = RequestIndex.of(seen.said)
+    _keep(ctx, held, plan, wanting)
     found = {"warnings": _warnings(seen), **dealer_decisions.summary(plan)}
     if not seen.dry_run:
-        sent = carry_out(use, held, seen, plan, wanting)
+        sent = carry_out(ctx, held, seen, plan, wanting)
         found["done"] = {"blocks": sent.blocks, "files": sent.files, "bytes": sent.bytes}
-    return {**found, "refused": _refusals(use, held)}
+    return {**found, "refused": _refusals(ctx, held)}
 
 
-def decided(settings: Settings, seen: Seen) -> Plan:
+def decided(settings: Settings, seen: CycleInput) -> Plan:
     """Ask all proposers that are installed. Raises Invalid for settings that they do not have."""
     groups = list(seen.ground.snapshot.groups.labels)[1:]
     return decide(seen.question, voices(settings.dealer, groups))
 
 
-def look(use: Tools, held: Held) -> Seen:
+def load(ctx: Context, held: HeldCycle) -> CycleInput:
     """Read the inventory at one moment, and all that is wanted of it. Raises Invalid."""
-    settings = use.settings
-    with use.begin.snapshot() as work:
+    settings = ctx.settings
+    with ctx.begin.snapshot() as work:
         cycle = cycles.get(work, held.id)
         ground = dealer_question.everything(work, settings.detox.protected_sites)
         said = _said(work, ground, cycle.partition, settings)
@@ -92,10 +92,10 @@ def look(use: Tools, held: Held) -> Seen:
         stalled=stalled,
         enforcer=None if rules is None else rules.enforcer,
     )
-    return Seen(ground, question, said, rules, cycle.dry_run)
+    return CycleInput(ground, question, said, rules, cycle.dry_run)
 
 
-def _warnings(seen: Seen) -> list[str]:
+def _warnings(seen: CycleInput) -> list[str]:
     """Say which placement rules nothing here can meet, in each cycle as long as it is so."""
     if seen.rules is None:
         return []
@@ -104,7 +104,7 @@ def _warnings(seen: Seen) -> list[str]:
     return [one.brief(seen.rules.source) for one in found]
 
 
-def _endangered(work: Work, ground: Ground, partition: str, dying: Collection[int]) -> Flags:
+def _endangered(work: Work, ground: Inventory, partition: str, dying: Collection[int]) -> Flags:
     """Tell which block replicas of the partition are lost with sites that are being emptied.
 
     They are those that count against it, wherever they lie: a policy that does not look at such
@@ -115,17 +115,17 @@ def _endangered(work: Work, ground: Ground, partition: str, dying: Collection[in
     return np.isin(ground.snapshot.block_replicas.ids, ids)
 
 
-def _stalled(work: Work, ground: Ground, dying: Collection[int]) -> Flags:
+def _stalled(work: Work, ground: Inventory, dying: Collection[int]) -> Flags:
     """Tell which parts at sites that stay save nothing of what dying sites have."""
     ids = evacuation.stalled_ids(work, dying) if dying else []
     return np.isin(ground.snapshot.block_replicas.ids, ids)
 
 
-def _said(work: Work, ground: Ground, partition: str, settings: Settings) -> Voiced:
+def _said(work: Work, ground: Inventory, partition: str, settings: Settings) -> Requested:
     """Return what people want that would come to lie in the partition."""
     known = set(ground.snapshot.datasets.ids.tolist())
     everybody = [
-        wish for wish in copy_requests.every(work, settings.dealer) if wish.dataset.id in known
+        wish for wish in copy_requests.read_all(work, settings.dealer) if wish.dataset.id in known
     ]
     homes = dealer_question.home_of(ground, everybody)
     mine = [wish for wish, home in zip(everybody, homes, strict=True) if home == partition]
@@ -134,7 +134,7 @@ def _said(work: Work, ground: Ground, partition: str, settings: Settings) -> Voi
     return said
 
 
-def _growing(ground: Ground, partition: str, settings: Settings) -> list[Subscription]:
+def _growing(ground: Inventory, partition: str, settings: Settings) -> list[Subscription]:
     """Return the standing wish of growing replicas for the blocks that they do not have yet."""
     snapshot = ground.snapshot
     replicas, rows = snapshot.replicas, snapshot.block_replicas
@@ -166,7 +166,7 @@ def _growing(ground: Ground, partition: str, settings: Settings) -> list[Subscri
     ]
 
 
-def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
+def _at_home(ground: Inventory, partition: str, settings: Settings) -> Inventory:
     """Let popularity make copies only of datasets whose copies would lie in the partition."""
     snapshot = ground.snapshot
     signs = {name: np.asarray(snapshot.attributes[name], np.float64) for name in SIGNS}
@@ -189,58 +189,60 @@ def _at_home(ground: Ground, partition: str, settings: Settings) -> Ground:
 # --- kept ----------------------------------------------------------------------------------------
 
 
-def _keep(use: Tools, held: Held, plan: Plan, wanting: Wanting) -> None:
-    coming = dealer_decisions.rows(plan, wanting, use.settings.dealer.keep_refusals)
+def _keep(ctx: Context, held: HeldCycle, plan: Plan, wanting: RequestIndex) -> None:
+    coming = dealer_decisions.rows(plan, wanting, ctx.settings.dealer.keep_refusals)
     while batch := list(islice(coming, ROWS_AT_ONCE)):
-        _add(use, held, batch)
+        _add(ctx, held, batch)
 
 
 @retried
-def _add(use: Tools, held: Held, rows: Sequence[tuple[Any, ...]]) -> None:
-    with use.begin() as work:
+def _add(ctx: Context, held: HeldCycle, rows: Sequence[tuple[Any, ...]]) -> None:
+    with ctx.begin() as work:
         fence(work, held)
         decisions.add(work, held.id, rows)
 
 
 @retried
-def _refusals(use: Tools, held: Held) -> dict[str, int]:
-    with use.begin.reading() as work:
+def _refusals(ctx: Context, held: HeldCycle) -> dict[str, int]:
+    with ctx.begin.reading() as work:
         return decisions.refusals(work, held.id)
 
 
 # --- done ----------------------------------------------------------------------------------------
 
 
-def carry_out(use: Tools, held: Held, seen: Seen, plan: Plan, wanting: Wanting) -> Sent:
+def carry_out(
+    ctx: Context, held: HeldCycle, seen: CycleInput, plan: Plan, wanting: RequestIndex
+) -> Sent:
     """Choose sites, send and change as it was decided. Raises CycleLost."""
 
     def mine(work: Work) -> None:
         fence(work, held)
 
-    now = site_choice.choose(use, plan, seen.ground, seen.said, mine)
+    now = site_choice.choose(ctx, plan, seen.ground, seen.said, mine)
     lost = [key for key, wish in now.items() if wish is None]
     enlisted = orders.enlist(plan, seen.ground, wanting.without(lost))
     if any(one.home.request_id == NOBODYS for one in enlisted.errands):
-        enlisted = enlisted.under(_request(use, held))
-    sent = scheduler.send(use, enlisted.errands, mine)
-    scheduler.change(use, enlisted.changes, sent, mine)
-    _end(use, held, seen.said, sent)
+        enlisted = enlisted.under(_request(ctx, held))
+    sent = scheduler.schedule(ctx, enlisted.errands, mine)
+    scheduler.change(ctx, enlisted.changes, sent, mine)
+    _end(ctx, held, seen.said, sent)
     return sent
 
 
 @retried
-def _request(use: Tools, held: Held) -> int:
+def _request(ctx: Context, held: HeldCycle) -> int:
     """File the copy under which all this goes that nobody asked for, so that it is watched."""
-    with use.begin() as work:
-        request_id = system_requests.file(work, use, RequestKind.COPY, cycle=held.id)
+    with ctx.begin() as work:
+        request_id = system_requests.file(work, ctx, RequestKind.COPY, cycle=held.id)
         fence(work, held, request_id=request_id)
         return request_id
 
 
 @retried
-def _end(use: Tools, held: Held, said: Voiced, sent: Sent) -> None:
+def _end(ctx: Context, held: HeldCycle, said: Requested, sent: Sent) -> None:
     """Note what was not sent; let requests see how far they are."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         fence(work, held)
         decisions.refuse(work, held.id, sent.refused)
         concerned = sorted({wish.request_id for wish, _ in said.of.values()} & sent.requests)

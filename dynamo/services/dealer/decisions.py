@@ -8,7 +8,7 @@ import numpy as np
 
 from dynamo.dealer.plan import Plan, Reason, SiteState
 from dynamo.dealer.proposals import ANYWHERE
-from dynamo.services.dealer.orders import Wanting
+from dynamo.services.dealer.orders import RequestIndex
 from dynamo.services.pagination import Item
 
 COPY, HAND_OVER, REFUSE = "copy", "hand-over", "refuse"
@@ -16,7 +16,7 @@ COPY, HAND_OVER, REFUSE = "copy", "hand-over", "refuse"
 Row = tuple[Any, ...]
 
 
-def rows(plan: Plan, wanting: Wanting, refusals: int) -> Iterator[Row]:
+def rows(plan: Plan, wanting: RequestIndex, refusals: int) -> Iterator[Row]:
     """Yield decisions as `decisions.COLUMNS` are: copies in their order, then what was refused.
 
     What is there already was never missing, so that it is only counted.
@@ -30,7 +30,7 @@ def rows(plan: Plan, wanting: Wanting, refusals: int) -> Iterator[Row]:
         yield (len(plan.copies) + number, *_refusal(plan, place))
 
 
-def _copy(plan: Plan, wanting: Wanting, position: int) -> Row:
+def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
     copies, snapshot = plan.copies, plan.asked.snapshot
     pieces = slice(int(copies.first[position]), int(copies.first[position + 1]))
     blocks, missing = copies.block[pieces], copies.row[pieces] < 0

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dynamo.dealer.inventory_view import Scene, Shut
+from dynamo.dealer.inventory_view import ClosedReason, InventoryView
 from dynamo.dealer.plan import Plan, Reason
-from dynamo.dealer.requests import Verdict
-from dynamo.services.copies.request import Target, Wish
-from dynamo.services.copies.status import WAITING, Excuse
-from dynamo.services.dealer.question import Ground, Voiced
+from dynamo.dealer.requests import RequestVerdict
+from dynamo.services.copies.request import CopyRequest, Target
+from dynamo.services.copies.status import WAITING, Explanation
+from dynamo.services.dealer.question import Inventory, Requested
 from dynamo.services.replication.scheduler import Sent
 
 _FULL = ("storage-full", "no room for more at {site}")
@@ -34,34 +34,34 @@ _OF_SENDING: Mapping[str, tuple[str, str]] = {
     "switched-off": ("switched-off", "an operator has stopped all copying"),
     WAITING: (WAITING, "another request keeps it at {site} for the group it names"),
 }
-_OF_SHUT: Mapping[Shut, tuple[str, str]] = {
-    Shut.BUSY: _BUSY,
-    Shut.FULL: _FULL,
-    Shut.NOT_READY: ("site-not-ready", "{site} takes nothing now"),
-    Shut.LEAVING: ("site-not-ready", "the settings want {site} emptied"),
-    Shut.NO_QUOTA: ("no-quota", "there is no quota for it at {site}"),
-    Shut.NOT_NAMED: ("permission-denied", "the settings keep copies away from {site}"),
+_OF_SHUT: Mapping[ClosedReason, tuple[str, str]] = {
+    ClosedReason.BUSY: _BUSY,
+    ClosedReason.FULL: _FULL,
+    ClosedReason.NOT_READY: ("site-not-ready", "{site} takes nothing now"),
+    ClosedReason.LEAVING: ("site-not-ready", "the settings want {site} emptied"),
+    ClosedReason.NO_QUOTA: ("no-quota", "there is no quota for it at {site}"),
+    ClosedReason.NOT_NAMED: ("permission-denied", "the settings keep copies away from {site}"),
 }
 
 
 def excuses(
     plan: Plan,
-    ground: Ground,
-    said: Voiced,
-    now: Mapping[int, Wish | None],
+    ground: Inventory,
+    said: Requested,
+    now: Mapping[int, CopyRequest | None],
     sent: Sent | None,
-) -> dict[int, Excuse]:
+) -> dict[int, Explanation]:
     """Return by request why it is not met; for those that go on, nothing.
 
     `now` is what requests want since sites were chosen for them. What was sent is None where an
     operator has stopped all copying.
     """
     if sent is None:
-        halted = Excuse(*_OF_SENDING["switched-off"])
+        halted = Explanation(*_OF_SENDING["switched-off"])
         return {wish.request_id: halted for wish, _ in said.of.values()}
-    heard = _Heard(plan, ground, Scene(plan.asked), _refused(plan), _unsent(plan, sent))
+    heard = _Heard(plan, ground, InventoryView(plan.asked), _refused(plan), _unsent(plan, sent))
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
-    found: dict[int, list[Excuse]] = {}
+    found: dict[int, list[Explanation]] = {}
     for key, (wish, sites) in said.of.items():
         after = now.get(wish.request_id) or wish
         if sites == wish.others and not wish.lacking and after.sites == wish.sites:
@@ -73,11 +73,11 @@ def excuses(
     return {request_id: _together(some) for request_id, some in found.items()}
 
 
-def _together(some: Sequence[Excuse]) -> Excuse:
+def _together(some: Sequence[Explanation]) -> Explanation:
     """Say all that holds a request up at its sites, or what it waits for where nothing does."""
     holding = [one for one in some if one.holds] or some[:1]
     details = dict.fromkeys(one.detail for one in holding)
-    return Excuse(holding[0].reason, "; ".join(details)[:1000])
+    return Explanation(holding[0].reason, "; ".join(details)[:1000])
 
 
 def _refused(plan: Plan) -> dict[tuple[int, int], Reason]:
@@ -102,18 +102,18 @@ class _Heard:
     """All that was said about datasets at sites, by their places."""
 
     plan: Plan
-    ground: Ground
-    scene: Scene
+    ground: Inventory
+    scene: InventoryView
     refused: Mapping[tuple[int, int], Reason]
     unsent: Mapping[tuple[int, int], str]
 
     def excuse(
         self,
-        verdict: Verdict | None,
-        wish: Wish,
+        verdict: RequestVerdict | None,
+        wish: CopyRequest,
         sites: Sequence[Target],
         open_to: Sequence[Target],
-    ) -> Excuse | None:
+    ) -> Explanation | None:
         """Say why sites do not get what is wanted; `open_to` are those that were not chosen."""
         dataset = self.ground.dataset(wish.dataset.id)
         if not self.plan.targets.any():  # then nobody was asked
@@ -130,30 +130,30 @@ class _Heard:
                 return _excuse(said, site.name)
         return None
 
-    def _rejection(self, text: str, dataset: int, sites: Sequence[Target]) -> Excuse:
+    def _rejection(self, text: str, dataset: int, sites: Sequence[Target]) -> Explanation:
         if "too large" in text:
-            return Excuse("too-large", text)
+            return Explanation("too-large", text)
         if "Invalid" in text:
-            return Excuse("not-found", text)
+            return Explanation("not-found", text)
         return self._closed(dataset, sites)
 
-    def _closed(self, dataset: int, sites: Sequence[Target]) -> Excuse:
+    def _closed(self, dataset: int, sites: Sequence[Target]) -> Explanation:
         """Say why sites take nothing; the reason is the one that may pass soonest."""
         against: dict[tuple[str, str], list[str]] = {}
         for site in sites:
             against.setdefault(self._against(dataset, site), []).append(site.name)
         known = [said for said in (*_OF_SHUT.values(), _NOT_ALLOWED) if said in against]
         texts = [_excuse(said, ", ".join(against[said])).detail for said in known]
-        return Excuse(known[0][0], "; ".join(texts)[:1000])
+        return Explanation(known[0][0], "; ".join(texts)[:1000])
 
     def _against(self, dataset: int, site: Target) -> tuple[str, str]:
         place, vetoed = self.ground.site(site.id), self.scene.closed_to(dataset)
         if vetoed is not None and vetoed[place]:
             return _NOT_ALLOWED
         # what takes copies and was not chosen is too small for this one
-        return _OF_SHUT.get(Shut(int(self.scene.shut[place])), _FULL)
+        return _OF_SHUT.get(ClosedReason(int(self.scene.shut[place])), _FULL)
 
 
-def _excuse(said: tuple[str, str], site: str) -> Excuse:
+def _excuse(said: tuple[str, str], site: str) -> Explanation:
     reason, text = said
-    return Excuse(reason, text.format(site=site))
+    return Explanation(reason, text.format(site=site))

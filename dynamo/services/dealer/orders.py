@@ -5,26 +5,26 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dynamo.db.catalogue.replicas import Home
+from dynamo.db.catalogue.replicas import Destination
 from dynamo.dealer.plan import Plan
 from dynamo.inventory.snapshot import NOBODY
 from dynamo.policy.placement_partition import NOWHERE, Imagined
-from dynamo.services.copies.request import Wish
-from dynamo.services.dealer.question import Ground, Voiced
-from dynamo.services.replication.scheduler import Among, Change, Errand
+from dynamo.services.copies.request import CopyRequest
+from dynamo.services.dealer.question import Inventory, Requested
+from dynamo.services.replication.scheduler import Among, CopyOrder, OwnerChange
 
 
 @dataclass(frozen=True, slots=True)
-class Wanting:
+class RequestIndex:
     """Which request wants which blocks where."""
 
-    wishes: Mapping[tuple[int, int], Sequence[tuple[Wish, frozenset[int] | None]]]
+    wishes: Mapping[tuple[int, int], Sequence[tuple[CopyRequest, frozenset[int] | None]]]
     """By keys of dataset and site: the requests, and the blocks that they name (None = all)."""
     overtaken: frozenset[int] = frozenset()
     """Requests for which another plan has chosen meanwhile: nothing is carried out for them."""
 
     @classmethod
-    def of(cls, said: Voiced) -> "Wanting":
+    def of(cls, said: Requested) -> "RequestIndex":
         """Look through all that was asked."""
         listed = {one.key: one.blocks for one in said.subscriptions}
         listed |= {
@@ -33,7 +33,7 @@ class Wanting:
             else tuple(item.block for item in one.items if item.block is not None)
             for one in said.wishes
         }
-        found: dict[tuple[int, int], list[tuple[Wish, frozenset[int] | None]]] = {}
+        found: dict[tuple[int, int], list[tuple[CopyRequest, frozenset[int] | None]]] = {}
         for key, (wish, sites) in said.of.items():
             named = listed[key]
             blocks = None if named is None else frozenset(int(block) for block in named)
@@ -41,11 +41,11 @@ class Wanting:
                 found.setdefault((wish.dataset.id, site.id), []).append((wish, blocks))
         return cls(found)
 
-    def without(self, request_ids: Collection[int]) -> "Wanting":
+    def without(self, request_ids: Collection[int]) -> "RequestIndex":
         """Carry out nothing for some requests."""
         return replace(self, overtaken=frozenset(request_ids))
 
-    def of_block(self, dataset_id: int, site_id: int, block_id: int) -> Wish | None:
+    def of_block(self, dataset_id: int, site_id: int, block_id: int) -> CopyRequest | None:
         """Return the oldest request that wants a block at a site, one that is carried out first."""
         wanting = (
             wish
@@ -55,7 +55,7 @@ class Wanting:
         # the oldest comes first, and of equals `min` takes the first
         return min(wanting, key=self.is_overtaken, default=None)
 
-    def is_overtaken(self, wish: Wish | None) -> bool:
+    def is_overtaken(self, wish: CopyRequest | None) -> bool:
         """Tell whether something goes for a request for which nothing is carried out."""
         return wish is not None and wish.request_id in self.overtaken
 
@@ -65,15 +65,15 @@ NOBODYS = 0
 
 
 @dataclass(slots=True)
-class Enlisted:
+class Orders:
     """All that a plan wants done."""
 
-    errands: list[Errand] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    errands: list[CopyOrder] = field(default_factory=list)
+    changes: list[OwnerChange] = field(default_factory=list)
 
-    def under(self, request_id: int) -> "Enlisted":
+    def under(self, request_id: int) -> "Orders":
         """Let what nobody asked for go under a request."""
-        return Enlisted(
+        return Orders(
             [
                 replace(one, home=replace(one.home, request_id=request_id))
                 if one.home.request_id == NOBODYS
@@ -83,11 +83,9 @@ class Enlisted:
             self.changes,
         )
 
-    def asked(self) -> "Enlisted":
+    def asked(self) -> "Orders":
         """Leave out what nobody asked for."""
-        return Enlisted(
-            [one for one in self.errands if one.home.request_id != NOBODYS], self.changes
-        )
+        return Orders([one for one in self.errands if one.home.request_id != NOBODYS], self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +94,12 @@ class _Account:
 
     group_id: int | None
     partition_id: int
-    wish: Wish | None
+    wish: CopyRequest | None
 
 
-def enlist(plan: Plan, ground: Ground, wanting: Wanting) -> Enlisted:
+def enlist(plan: Plan, ground: Inventory, wanting: RequestIndex) -> Orders:
     """Turn a plan into errands, each for the oldest request that wants it, or for nobody."""
-    found = Enlisted()
+    found = Orders()
     homes = _homes(plan, ground)
     for position in range(len(plan.copies)):
         one = _Copy(plan, ground, position)
@@ -111,12 +109,12 @@ def enlist(plan: Plan, ground: Ground, wanting: Wanting) -> Enlisted:
         for account, replicas in one.changing(homes, wanting).items():
             if not wanting.is_overtaken(account.wish):
                 found.changes.append(
-                    Change(position, account.group_id, account.partition_id, tuple(replicas))
+                    OwnerChange(position, account.group_id, account.partition_id, tuple(replicas))
                 )
     return found
 
 
-def _homes(plan: Plan, ground: Ground) -> list[int]:
+def _homes(plan: Plan, ground: Inventory) -> list[int]:
     """Return the key of the partition that each block of the plan comes to lie in."""
     copies = plan.copies
     counts = np.diff(copies.first)
@@ -134,7 +132,7 @@ class _Copy:
     """One copy of a plan, in keys."""
 
     plan: Plan
-    ground: Ground
+    ground: Inventory
     position: int
 
     @property
@@ -150,7 +148,7 @@ class _Copy:
         first = self.plan.copies.first
         return range(int(first[self.position]), int(first[self.position + 1]))
 
-    def missing(self, homes: Sequence[int], wanting: Wanting) -> dict[_Account, list[int]]:
+    def missing(self, homes: Sequence[int], wanting: RequestIndex) -> dict[_Account, list[int]]:
         """Return the blocks that are to be sent."""
         found: dict[_Account, list[int]] = {}
         for at in self.pieces:
@@ -159,7 +157,7 @@ class _Copy:
                 found.setdefault(self._account(at, homes, wanting), []).append(key)
         return found
 
-    def changing(self, homes: Sequence[int], wanting: Wanting) -> dict[_Account, list[int]]:
+    def changing(self, homes: Sequence[int], wanting: RequestIndex) -> dict[_Account, list[int]]:
         """Return the block replicas that change hands; a request that names no group takes none."""
         rows, found = self.ground.snapshot.block_replicas, dict[_Account, list[int]]()
         for at in self.pieces:
@@ -170,12 +168,12 @@ class _Copy:
                     found.setdefault(account, []).append(int(rows.ids[row]))
         return found
 
-    def errand(self, account: _Account, blocks: Sequence[int]) -> Errand:
+    def errand(self, account: _Account, blocks: Sequence[int]) -> CopyOrder:
         """Say what is to be sent on one account."""
         wish = account.wish
-        return Errand(
+        return CopyOrder(
             position=self.position,
-            home=Home(
+            home=Destination(
                 self.dataset_id,
                 self.site_id,
                 account.partition_id,
@@ -187,7 +185,7 @@ class _Copy:
             among=_among(wish),
         )
 
-    def _account(self, at: int, homes: Sequence[int], wanting: Wanting) -> _Account:
+    def _account(self, at: int, homes: Sequence[int], wanting: RequestIndex) -> _Account:
         owner = int(self.plan.copies.owner[at])
         group_id = None if owner == NOBODY else int(self.ground.snapshot.groups.ids[owner])
         wish = wanting.of_block(self.dataset_id, self.site_id, self._block(at))
@@ -197,7 +195,7 @@ class _Copy:
         return int(self.ground.snapshot.blocks.ids[self.plan.copies.block[at]])
 
 
-def _among(wish: Wish | None) -> Among | None:
+def _among(wish: CopyRequest | None) -> Among | None:
     if wish is None or not wish.spread:
         return None
     # what a site that is away holds in part may never come: it counts as little as in the plan

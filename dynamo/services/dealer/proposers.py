@@ -5,7 +5,7 @@ from typing import get_type_hints
 
 import msgspec
 
-from dynamo.dealer.proposer import PRIORITIES, Proposer, Voice, installed
+from dynamo.dealer.proposer import PRIORITIES, Proposer, WeightedProposer, installed
 from dynamo.errors import Invalid
 from dynamo.settings import Dealer
 
@@ -17,7 +17,7 @@ LAST = 3.0
 
 def voices(
     wanted: Dealer, groups: Collection[str], only: Collection[str] | None = None
-) -> dict[str, Voice]:
+) -> dict[str, WeightedProposer]:
     """Return them all, or some by name. Raises Invalid for settings that a proposer does not have.
 
     Of a request that names blocks just those are copied, and what any of the groups has at a site
@@ -31,7 +31,7 @@ def voices(
         "requests": {"block_request_max": 1.0, "overwritten_groups": sorted(groups)}
     }
     return {
-        name: Voice(
+        name: WeightedProposer(
             _proposer(name, kind, {**usual.get(name, {}), **wanted.proposers.get(name, {})}),
             wanted.priorities.get(name, PRIORITIES.get(name, LAST)),
         )

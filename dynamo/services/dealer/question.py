@@ -14,9 +14,9 @@ from dynamo.db.snapshots import occupancy
 from dynamo.db.snapshots.loader import EVERYTHING, Extent
 from dynamo.db.tables import Block
 from dynamo.db.transfers import source_selection
-from dynamo.dealer.question import Filled, Limits, Question, Veto
-from dynamo.dealer.requests import Subscription, Wanted
-from dynamo.dealer.requests import Wish as Asked
+from dynamo.dealer.question import Limits, Occupancy, Question, Veto
+from dynamo.dealer.requests import Request as Asked
+from dynamo.dealer.requests import RequestedItem, Subscription
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import NOBODY, Amounts, Codes, Flags, Numbers, Snapshot
 from dynamo.inventory.snapshot_builder import Keys
@@ -24,7 +24,7 @@ from dynamo.operations.hints import batches
 from dynamo.policy.partitions import Partitions, read_partitions
 from dynamo.policy.patterns import match_ordered
 from dynamo.policy.placement_partition import NOWHERE, Imagined, homes
-from dynamo.services.copies.request import Target, Wish
+from dynamo.services.copies.request import CopyRequest, Target
 from dynamo.settings import Dealer, Settings
 
 _AT_ONCE = 20
@@ -33,7 +33,7 @@ _BLOCKS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class Inventory:
     """What was read in one unit of work."""
 
     snapshot: Snapshot
@@ -50,13 +50,13 @@ class Ground:
     keys: Mapping[str, int]
     """Of partitions."""
 
-    def filled(self, partition: str) -> Filled:
+    def filled(self, partition: str) -> Occupancy:
         """Return how full a partition is; a union is as full as its parts."""
         names = [one.name for one in self.snapshot.partitions]
         rows = [names.index(leaf.name) for leaf in self.partitions.leaves(partition)]
         physical, projected = self.physical[rows].sum(axis=0), self.projected[rows].sum(axis=0)
         coming = (self.projected - self.physical).sum(axis=0)
-        return Filled(physical, projected, coming - (projected - physical))
+        return Occupancy(physical, projected, coming - (projected - physical))
 
     def homes(self, some: Imagined) -> Codes:
         """Return the partition that holds replicas that are still to be made."""
@@ -81,20 +81,20 @@ class Ground:
         return int(self.sites([key])[0])
 
 
-def everything(work: Work, protected_sites: Collection[str]) -> Ground:
+def everything(work: Work, protected_sites: Collection[str]) -> Inventory:
     """Read the whole inventory; the unit of work must see one moment."""
     return _ground(work, snapshot_loader.load(work, protected_sites), EVERYTHING)
 
 
-def narrow(work: Work, dataset_ids: Collection[int]) -> Ground:
+def narrow(work: Work, dataset_ids: Collection[int]) -> Inventory:
     """Read some datasets, and how full all sites are."""
     return _ground(work, snapshot_loader.narrow(work, dataset_ids), Extent(dataset_ids))
 
 
-def _ground(work: Work, found: Snapshot, extent: Extent) -> Ground:
+def _ground(work: Work, found: Snapshot, extent: Extent) -> Inventory:
     physical, projected = occupancy.accounts(work, found)
     open_blocks = occupancy.open_blocks(work, found, extent)
-    return Ground(
+    return Inventory(
         snapshot=found,
         partitions=read_partitions(found.partitions),
         moment=work.now.timestamp(),
@@ -126,17 +126,17 @@ def _in_parts(work: Work, found: Snapshot, open_blocks: Flags) -> Flags:
 
 
 @dataclass(slots=True)
-class Voiced:
+class Requested:
     """Wishes as the engine hears them, and whose each is."""
 
     wishes: list[Asked] = field(default_factory=list)
     subscriptions: list[Subscription] = field(default_factory=list)
-    of: dict[int, tuple[Wish, tuple[Target, ...]]] = field(default_factory=dict)
+    of: dict[int, tuple[CopyRequest, tuple[Target, ...]]] = field(default_factory=dict)
     """By the key in the engine: the request, and the sites that are meant here."""
     blocks: dict[int, Sequence[int] | None] = field(default_factory=dict)
     """By request: the blocks that it names, by key; None = all."""
 
-    def add(self, wish: Wish, blocks: Sequence[int] | None, owner: str) -> None:
+    def add(self, wish: CopyRequest, blocks: Sequence[int] | None, owner: str) -> None:
         """Say what a request wants: one wish for each named site, so that one need not wait."""
         self.blocks[wish.request_id] = blocks
         for sites, copies in _groups(wish):
@@ -148,9 +148,9 @@ class Voiced:
                 self.subscriptions.append(Subscription(key, name, sites[0].name, owner, listed))
                 continue
             items = (
-                (Wanted(name),)
+                (RequestedItem(name),)
                 if blocks is None
-                else tuple(Wanted(name, block) for block in blocks)
+                else tuple(RequestedItem(name, block) for block in blocks)
             )
             self.wishes.append(
                 Asked(
@@ -165,7 +165,7 @@ class Voiced:
             )
 
 
-def _groups(wish: Wish) -> list[tuple[tuple[Target, ...], int]]:
+def _groups(wish: CopyRequest) -> list[tuple[tuple[Target, ...], int]]:
     """Return sites that belong together, and how many copies are wanted among them; 0 = each."""
     if wish.spread:
         return [(wish.sites, wish.n_copies)]
@@ -173,9 +173,11 @@ def _groups(wish: Wish) -> list[tuple[tuple[Target, ...], int]]:
     return [*each, (wish.others, wish.missing)] if wish.missing else list(each)
 
 
-def voiced(work: Work, ground: Ground, wishes: Sequence[Wish], settings: Settings) -> Voiced:
+def voiced(
+    work: Work, ground: Inventory, wishes: Sequence[CopyRequest], settings: Settings
+) -> Requested:
     """Turn requests into what the engine hears; blocks that do not exist yet are left out."""
-    found = Voiced()
+    found = Requested()
     labels = ground.snapshot.groups.labels
     keys = ground.snapshot.groups.ids.tolist()
     names = {key: labels[place] for place, key in enumerate(keys) if place != NOBODY}
@@ -189,7 +191,9 @@ def voiced(work: Work, ground: Ground, wishes: Sequence[Wish], settings: Setting
     return found
 
 
-def _named_blocks(work: Work, ground: Ground, wishes: Sequence[Wish]) -> dict[int, list[int]]:
+def _named_blocks(
+    work: Work, ground: Inventory, wishes: Sequence[CopyRequest]
+) -> dict[int, list[int]]:
     """Return by request the keys of the blocks that it names, of those that are closed."""
     known: dict[tuple[int, str], int] = {}
     for start in range(0, len(wishes), _AT_ONCE):
@@ -210,7 +214,7 @@ def _named_blocks(work: Work, ground: Ground, wishes: Sequence[Wish]) -> dict[in
     }
 
 
-def home_of(ground: Ground, wishes: Sequence[Wish]) -> list[str]:
+def home_of(ground: Inventory, wishes: Sequence[CopyRequest]) -> list[str]:
     """Return for each request the partition that its copies come to lie in."""
     group = Keys.of(ground.snapshot.groups.ids)
     found = ground.homes(
@@ -239,7 +243,9 @@ class Aim:
     seed: int
 
 
-def question(settings: Settings, ground: Ground, aim: Aim, said: Voiced, **more: Any) -> Question:
+def question(
+    settings: Settings, ground: Inventory, aim: Aim, said: Requested, **more: Any
+) -> Question:
     """Ask the Dealer about a partition, within the limits of the settings."""
     wanted, labels = settings.dealer, ground.snapshot.sites.labels
     return Question(

@@ -12,14 +12,14 @@ import numpy as np
 from dynamo.db import requests
 from dynamo.db.engine.unit_of_work import retried
 from dynamo.dealer.plan import Plan
-from dynamo.dealer.requests import Verdict
+from dynamo.dealer.requests import RequestVerdict
 from dynamo.inventory.states import ENDED
 from dynamo.operations.hints import batches
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import request as copy_requests
 from dynamo.services.copies import withdrawal
-from dynamo.services.copies.request import Choice, Target, Wish
-from dynamo.services.dealer.question import Ground, Voiced
+from dynamo.services.copies.request import Choice, CopyRequest, Target
+from dynamo.services.dealer.question import Inventory, Requested
 from dynamo.services.leases import Fence
 from dynamo.services.system_requests import SYSTEM
 
@@ -28,14 +28,14 @@ AT_ONCE = 100
 
 
 def choose(
-    use: Tools, plan: Plan, ground: Ground, said: Voiced, fence: Fence
-) -> dict[int, Wish | None]:
+    ctx: Context, plan: Plan, ground: Inventory, said: Requested, fence: Fence
+) -> dict[int, CopyRequest | None]:
     """Keep what was chosen; return by request what it wants now.
 
     None = another plan was faster: what this one has for the request is not to be carried out.
     """
-    verdicts: Mapping[int, Verdict] = {verdict.key: verdict for verdict in plan.verdicts}
-    found: dict[int, Wish | None] = {wish.request_id: wish for wish, _ in said.of.values()}
+    verdicts: Mapping[int, RequestVerdict] = {verdict.key: verdict for verdict in plan.verdicts}
+    found: dict[int, CopyRequest | None] = {wish.request_id: wish for wish, _ in said.of.values()}
     chosen: dict[int, Choice] = {}
     for key, (wish, sites) in said.of.items():
         if not wish.missing or sites != wish.others:
@@ -47,12 +47,12 @@ def choose(
             chosen[wish.request_id] = Choice(wish, frozenset(names), left)
             found[wish.request_id] = _decided(wish, names, instead)
     for some in batches(list(chosen), AT_ONCE):
-        lost = copy_requests.choose(use, {key: chosen[key] for key in some}, fence)
+        lost = copy_requests.choose(ctx, {key: chosen[key] for key in some}, fence)
         found |= dict.fromkeys(lost)
     return found
 
 
-def _decided(wish: Wish, names: Collection[str], instead: Collection[Target]) -> Wish:
+def _decided(wish: CopyRequest, names: Collection[str], instead: Collection[Target]) -> CopyRequest:
     """Move sites from those that may be chosen to those that are, instead of some that were."""
     new = tuple(site for site in wish.others if site.name in names)
     rest = tuple(site for site in wish.others if site not in new)
@@ -63,19 +63,23 @@ def _decided(wish: Wish, names: Collection[str], instead: Collection[Target]) ->
 
 
 @retried
-def call_off(use: Tools, wish: Wish) -> None:
+def call_off(ctx: Context, wish: CopyRequest) -> None:
     """Stop what is still on its way to sites that others were chosen for; what is whole stays."""
     if wish.lacking or not wish.by_choice:
         return
     kept = [site.id for site in wish.sites]
-    with use.begin() as work:
+    with ctx.begin() as work:
         request = requests.get(work, wish.request_id)
         if request.state not in ENDED:
-            withdrawal.withdraw(work, use, request, kept, SYSTEM)
+            withdrawal.withdraw(work, ctx, request, kept, SYSTEM)
 
 
 def _chosen(
-    plan: Plan, ground: Ground, said: Voiced, verdict: Verdict | None, wish: Wish
+    plan: Plan,
+    ground: Inventory,
+    said: Requested,
+    verdict: RequestVerdict | None,
+    wish: CopyRequest,
 ) -> list[str]:
     """Return the sites that get copies and those that have one.
 
@@ -94,7 +98,9 @@ def _chosen(
     return [*sorted(going), *open_to[: wish.missing - len(going)]]
 
 
-def _having(ground: Ground, wish: Wish, blocks_named: Sequence[int] | None) -> frozenset[int]:
+def _having(
+    ground: Inventory, wish: CopyRequest, blocks_named: Sequence[int] | None
+) -> frozenset[int]:
     """Return the places of the sites that have all that is wanted, or will have."""
     blocks, replicas = ground.snapshot.blocks, ground.snapshot.replicas
     rows, first = ground.snapshot.block_replicas, replicas.first

@@ -31,7 +31,7 @@ from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services import users
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.deletions import guard
 
 BLOCKS_AT_ONCE = 20
@@ -42,26 +42,26 @@ _NOT_CONDEMNED = (LAST_COPY, WAITS)
 """What is said of a deletion until its end: it tells of what was not condemned."""
 
 
-def condemn(use: Tools, request_ids: Sequence[int]) -> None:
+def run(ctx: Context, request_ids: Sequence[int]) -> None:
     """Carry out the first half of deletion requests: what they name is condemned, block by block.
 
     It goes by what is still there, so it may be cut off and run again at any point.
     """
     for request_id in request_ids:
-        request = _open(use, request_id)
+        request = _open(ctx, request_id)
         if request is None:
             continue
         if request.body["files"] is not None:
             for batch in batches(sorted(request.body["files"]), 1000):
-                _condemn_files(use, request, batch)
+                _condemn_files(ctx, request, batch)
                 reached(Point.CONDEMNED)
         else:
-            for batch in batches(_blocks(use, request), BLOCKS_AT_ONCE):
-                _condemn_blocks(use, request, batch)
+            for batch in batches(_blocks(ctx, request), BLOCKS_AT_ONCE):
+                _condemn_blocks(ctx, request, batch)
                 reached(Point.CONDEMNED)
             if request.body["whole"]:
-                _condemn_files(use, request, _loose_files(use, request))
-        _judge(use, request_id)
+                _condemn_files(ctx, request, _loose_files(ctx, request))
+        _judge(ctx, request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class _Open:
 
 
 @retried
-def _open(use: Tools, request_id: int) -> _Open | None:
-    with use.begin.reading() as work:
+def _open(ctx: Context, request_id: int) -> _Open | None:
+    with ctx.begin.reading() as work:
         request = requests.get(work, request_id)
         if request is None or request.state in ENDED:
             return None
@@ -89,17 +89,17 @@ def _open(use: Tools, request_id: int) -> _Open | None:
         )
 
 
-def _order(use: Tools, request: _Open) -> Order:
-    deletion, leaving = use.settings.deletion, use.settings.dealer.leaving
+def _order(ctx: Context, request: _Open) -> Order:
+    deletion, leaving = ctx.settings.deletion, ctx.settings.dealer.leaving
     grace, most = timedelta(hours=deletion.grace_hours), deletion.site_bytes
     return Order(request.id, "user", request.who, grace, most=most, leaving=leaving)
 
 
 @retried
-def _blocks(use: Tools, request: _Open) -> list[int]:
+def _blocks(ctx: Context, request: _Open) -> list[int]:
     if request.dataset is None:
         return []
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return _uncondemned(work, request.dataset.id, request.body)
 
 
@@ -126,18 +126,18 @@ def _meant(body: Mapping[str, Any]) -> set[str] | None:
 
 
 @retried
-def _condemn_blocks(use: Tools, request: _Open, block_ids: Sequence[int]) -> None:
-    with use.begin() as work:
+def _condemn_blocks(ctx: Context, request: _Open, block_ids: Sequence[int]) -> None:
+    with ctx.begin() as work:
         locked = replica_rows.lock_blocks(work, block_ids)
         blocks = {b: row for b, row in locked.items() if row.condemned_by is None}
         if request.site_id is not None:
             whole = _last_ones(work, request, blocks)
-            _condemn_here(work, use, request, blocks.keys() - whole.keys())
+            _condemn_here(work, ctx, request, blocks.keys() - whole.keys())
         else:
             whole = blocks
         if whole and not switches.stopped(work, switches.DELETIONS):
-            _condemn_whole(work, use, request, whole)
-        dispatch.announce(work, request.id, use.settings.work.batch)
+            _condemn_whole(work, ctx, request, whole)
+        dispatch.announce(work, request.id, ctx.settings.work.batch)
 
 
 def _last_ones(work: Work, request: _Open, blocks: Mapping[int, Any]) -> dict[int, Any]:
@@ -163,17 +163,17 @@ def _last_ones(work: Work, request: _Open, blocks: Mapping[int, Any]) -> dict[in
     return {block: row for block, row in blocks.items() if block in lost}
 
 
-def _condemn_here(work: Work, use: Tools, request: _Open, block_ids: Collection[int]) -> None:
+def _condemn_here(work: Work, ctx: Context, request: _Open, block_ids: Collection[int]) -> None:
     here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == request.site_id)
     replicas = work.scalars(select(BlockReplica.id).where(*here))
     result = guard.condemn(
-        work, replicas, _order(use, request), last_copies=request.body["last_copy"]
+        work, replicas, _order(ctx, request), last_copies=request.body["last_copy"]
     )
     _count(work, request.id, result.n_files)
     _note_refusals(work, request.id, result.refused)
 
 
-def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any]) -> None:
+def _condemn_whole(work: Work, ctx: Context, request: _Open, blocks: dict[int, Any]) -> None:
     """Condemn blocks everywhere.
 
     Their owner does not want them any more, so the last copy goes as well.
@@ -191,7 +191,7 @@ def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any
         .order_by(BlockReplica.block_id, BlockReplica.id)
     )
     idle = set(switches.stopped_sites(work))
-    late = guard.beyond(work, replicas, use.settings.deletion.site_bytes)
+    late = guard.beyond(work, replicas, ctx.settings.deletion.site_bytes)
     _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
     waiting = {row.block_id for row in replicas if row.name in idle or row.id in late}
     going = {block: row for block, row in blocks.items() if block not in waiting}
@@ -199,7 +199,7 @@ def _condemn_whole(work: Work, use: Tools, request: _Open, blocks: dict[int, Any
         return
     files = select(File.id).where(File.block_id.in_(going))
     quiet = condemnation.cancel_transfers(work, Transfer.file_id.in_(files))
-    order = replace(_order(use, request), quiet=quiet, most=None)
+    order = replace(_order(ctx, request), quiet=quiet, most=None)
     result = guard.condemn(
         work, [r.id for r in replicas if r.block_id in going], order, last_copies=True
     )
@@ -224,10 +224,10 @@ def take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
 
 
 @retried
-def _loose_files(use: Tools, request: _Open) -> list[int]:
+def _loose_files(ctx: Context, request: _Open) -> list[int]:
     if request.dataset is None:
         return []
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         loose = select(File.id).where(*_loose(request.dataset.id))
         return work.scalars(loose.order_by(File.id))
 
@@ -238,19 +238,19 @@ def _loose(dataset_id: int) -> tuple[Any, ...]:
 
 
 @retried
-def _condemn_files(use: Tools, request: _Open, file_ids: Collection[int]) -> None:
-    with use.begin() as work:
+def _condemn_files(ctx: Context, request: _Open, file_ids: Collection[int]) -> None:
+    with ctx.begin() as work:
         files = work.rows(
             select(File.id, File.block_id).where(File.id.in_(file_ids), File.condemned_by.is_(None))
         )
         replica_rows.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
         if files and not switches.stopped(work, switches.DELETIONS):
             ids = [row.id for row in files]
-            late = guard.files_beyond(work, ids, use.settings.deletion.site_bytes)
+            late = guard.files_beyond(work, ids, ctx.settings.deletion.site_bytes)
             _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
             going = sorted(set(ids) - set(late))
-            _count(work, request.id, condemnation.drop(work, going, _order(use, request)))
-        dispatch.announce(work, request.id, use.settings.work.batch)
+            _count(work, request.id, condemnation.drop(work, going, _order(ctx, request)))
+        dispatch.announce(work, request.id, ctx.settings.work.batch)
 
 
 def _count(work: Work, request_id: int, n_files: int) -> None:
@@ -261,19 +261,19 @@ def _count(work: Work, request_id: int, n_files: int) -> None:
 def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None:
     if refused.last_copy:
         detail = f"{len(refused.last_copy)} blocks have no other complete copy at a ready site"
-        requests.put(work, request_id, reason=LAST_COPY, detail=detail)
+        requests.change(work, request_id, reason=LAST_COPY, detail=detail)
     elif refused.too_much:
         detail = "as much as may is leaving these sites; the rest follows when others are gone"
-        requests.put(work, request_id, reason=WAITS, detail=detail)
+        requests.change(work, request_id, reason=WAITS, detail=detail)
 
 
 # --- how far it is --------------------------------------------------------------------------------
 
 
 @retried
-def _judge(use: Tools, request_id: int) -> None:
-    with use.begin() as work:
-        judge(work, request_id, use.again)
+def _judge(ctx: Context, request_id: int) -> None:
+    with ctx.begin() as work:
+        judge(work, request_id, ctx.again)
 
 
 def judge_all(work: Work, request_ids: Collection[int], again: timedelta) -> None:
@@ -305,7 +305,7 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
     standing = _standing(work, request, rests=set(left) == {State.HELD})
     if undone and request.reason == WAITS and not left:
         standing["state"] = RequestState.HELD
-    requests.put(work, request_id, not_before=due, **standing)
+    requests.change(work, request_id, not_before=due, **standing)
 
 
 def _standing(work: Work, request: Any, *, rests: bool) -> dict[str, Any]:

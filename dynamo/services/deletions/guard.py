@@ -86,7 +86,7 @@ def condemn(
     free = [r for r in replicas if r.id not in {*stopped, *used, *last}]
     late = beyond(work, free, order.most)
     ids = [r.id for r in free if r.id not in late]
-    n_files = condemnation.condemn(work, ids, order) if ids else 0
+    n_files = condemnation.condemn_replicas(work, ids, order) if ids else 0
     return Condemned(n_files, Refusals(tuple(last), tuple(used), tuple(stopped), tuple(late)))
 
 

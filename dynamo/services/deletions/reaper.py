@@ -10,11 +10,11 @@ from sqlalchemy import select
 from dynamo.db import requests
 from dynamo.db.catalogue import replicas
 from dynamo.db.deletions import deletions, purge
-from dynamo.db.deletions.deletions import Claimed
+from dynamo.db.deletions.deletions import ClaimedDeletion
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import Tallies
 from dynamo.db.sites import breakers, switches
-from dynamo.db.sites.breakers import Place, Result
+from dynamo.db.sites.breakers import BreakerKey, Result
 from dynamo.db.tables import Deletion, Request
 from dynamo.db.transfers import transfers
 from dynamo.db.work import claims
@@ -28,7 +28,7 @@ from dynamo.operations.failures import classify
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import after_failure
 from dynamo.points import Point, reached
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation
 from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
 from dynamo.services.transfers import throttler
@@ -41,43 +41,43 @@ log = logger("deletions")
 SWITCHED_OFF = "switched-off"
 
 
-def remove(use: Tools, ids: Sequence[int]) -> int:
+def run(ctx: Context, ids: Sequence[int]) -> int:
     """Delete those files that are due and free; return how many have gone."""
-    return by_turns(ids, use.settings.lease, partial(_claim, use), partial(_remove, use))
+    return by_turns(ids, ctx.settings.lease, partial(_claim, ctx), partial(_remove, ctx))
 
 
-def _remove(use: Tools, holder: Holder, claimed: Sequence[Claimed]) -> int:
+def _remove(ctx: Context, holder: Holder, claimed: Sequence[ClaimedDeletion]) -> int:
     reached(Point.DELETION_CLAIMED)
-    with keeping(use.begin, Deletion, holder, use.settings.lease) as heartbeat:
+    with keeping(ctx.begin, Deletion, holder, ctx.settings.lease) as heartbeat:
         heartbeat.start([deletion.id for deletion in claimed])
-        results = _each(use, heartbeat, claimed)
-        gone = _record(use, holder, results)
-    _learn(use, results)
+        results = _each(ctx, heartbeat, claimed)
+        gone = _record(ctx, holder, results)
+    _learn(ctx, results)
     return gone
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    claimed: Claimed
+    claimed: ClaimedDeletion
     failure: DynamoError | None
 
 
 @retried
-def _claim(use: Tools, ids: Collection[int], holder: Holder) -> list[Claimed]:
-    with use.begin() as work:
+def _claim(ctx: Context, ids: Collection[int], holder: Holder) -> list[ClaimedDeletion]:
+    with ctx.begin() as work:
         if switches.stopped(work, switches.DELETIONS):
             return []
         free = claims.claim(work, Deletion, deletions.at_working_sites(work, ids), holder)
         return deletions.load(work, free)
 
 
-def _each(use: Tools, heartbeat: Heartbeat, claimed: Sequence[Claimed]) -> list[_Result]:
+def _each(ctx: Context, heartbeat: Heartbeat, claimed: Sequence[ClaimedDeletion]) -> list[_Result]:
     """Delete one after the other; a site that is silent is waited for once."""
     silent: dict[str, DynamoError] = {}
     results = []
     for deletion in claimed:
         known = silent.get(deletion.url)
-        result = _Result(deletion, known) if known else _one(use, heartbeat, deletion)
+        result = _Result(deletion, known) if known else _one(ctx, heartbeat, deletion)
         if result is None:
             continue
         results.append(result)
@@ -86,17 +86,17 @@ def _each(use: Tools, heartbeat: Heartbeat, claimed: Sequence[Claimed]) -> list[
     return results
 
 
-def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
+def _one(ctx: Context, heartbeat: Heartbeat, deletion: ClaimedDeletion) -> _Result | None:
     with suppress(LeaseLost):
         try:
-            storage = use.storages.at(deletion.url, deletion.rules)
-            _check_switches(use, deletion)
+            storage = ctx.storages.at(deletion.url, deletion.rules)
+            _check_switches(ctx, deletion)
             # asked right before the call: a worker that was frozen must not delete
             # what came after its time
             heartbeat.check(deletion.id)
             storage.delete(deletion.lfn)
             reached(Point.DELETED)
-            _discard_upload(storage, deletion, use.settings.injection.area)
+            _discard_upload(storage, deletion, ctx.settings.injection.area)
         except DynamoError as failed:
             tell = log.info if failed.reason == SWITCHED_OFF else log.warning
             tell(
@@ -112,14 +112,14 @@ def _one(use: Tools, heartbeat: Heartbeat, deletion: Claimed) -> _Result | None:
 
 
 @retried
-def _check_switches(use: Tools, deletion: Claimed) -> None:
+def _check_switches(ctx: Context, deletion: ClaimedDeletion) -> None:
     """Raise Unavailable where an operator has stopped this: it acts from one file to the next."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         if switches.stopped(work, switches.DELETIONS, switches.of_site(deletion.site)):
             raise Unavailable("an operator has stopped it", SWITCHED_OFF)
 
 
-def _discard_upload(storage: Storage, deletion: Claimed, area: str) -> None:
+def _discard_upload(storage: Storage, deletion: ClaimedDeletion, area: str) -> None:
     """Remove what a job wrote under its temporary name and what was taken from there."""
     if deletion.upload is not None:
         storage.discard(deletion.upload)
@@ -141,8 +141,8 @@ def delete_quarantined(storage: Storage, name: str, quarantine: str) -> bool:
 
 
 @retried
-def _record(use: Tools, holder: Holder, results: Sequence[_Result]) -> int:
-    with use.begin() as work:
+def _record(ctx: Context, holder: Holder, results: Sequence[_Result]) -> int:
+    with ctx.begin() as work:
         replicas.lock_blocks(
             work, {r.claimed.block_id for r in results if r.claimed.block_id is not None}
         )
@@ -153,20 +153,20 @@ def _record(use: Tools, holder: Holder, results: Sequence[_Result]) -> int:
         gone = [result.claimed for result in ours if result.failure is None]
         for result in ours:
             if result.failure is not None:
-                _put_back(work, use, result.claimed, result.failure)
+                _put_back(work, ctx, result.claimed, result.failure)
         purge.gone(work, gone)
         _count(work, gone)
         transfers.wake_at(work, {claimed.site_id for claimed in gone})
-        _settle_requests(work, use, {result.claimed.request_id for result in ours})
+        _settle_requests(work, ctx, {result.claimed.request_id for result in ours})
         failed = {result.claimed.request_id for result in ours if result.failure is not None}
-        condemnation.judge_all(work, failed, use.again)
+        condemnation.judge_all(work, failed, ctx.again)
         return len(gone)
 
 
 @retried
-def _learn(use: Tools, results: Sequence[_Result]) -> None:
+def _learn(ctx: Context, results: Sequence[_Result]) -> None:
     """Count how it went, so that a site that keeps failing is left alone for a while."""
-    told: dict[Place, Result] = {}
+    told: dict[BreakerKey, Result] = {}
     for result in results:
         if result.failure is not None and result.failure.reason == SWITCHED_OFF:
             continue  # says nothing of the site
@@ -177,18 +177,18 @@ def _learn(use: Tools, results: Sequence[_Result]) -> None:
             if failure is None
             else Result(before.done, before.failed + 1, failure.reason, failure.detail)
         )
-    with use.begin() as work:
-        again = breakers.count(work, told, throttler.rules(use), use.dice)
+    with ctx.begin() as work:
+        again = breakers.count(work, told, throttler.rules(ctx), ctx.dice)
         deletions.wake(work, {site for site, _ in again})
 
 
-def _put_back(work: Work, use: Tools, claimed: Claimed, failure: DynamoError) -> None:
+def _put_back(work: Work, ctx: Context, claimed: ClaimedDeletion, failure: DynamoError) -> None:
     reason = classify(failure.reason, failure.detail)
-    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, use.dice)
+    verdict = after_failure(reason, claimed.attempts, work.now, ctx.patience, ctx.dice)
     claims.put_back(work, Deletion, claimed.id, verdict, reason, failure.detail)
 
 
-def _count(work: Work, gone: Sequence[Claimed]) -> None:
+def _count(work: Work, gone: Sequence[ClaimedDeletion]) -> None:
     tallies = Tallies()
     for claimed in gone:
         if claimed.request_kind == RequestKind.DELETION:
@@ -197,7 +197,7 @@ def _count(work: Work, gone: Sequence[Claimed]) -> None:
     requests.count(work, tallies)
 
 
-def _settle_requests(work: Work, use: Tools, request_ids: set[int]) -> None:
+def _settle_requests(work: Work, ctx: Context, request_ids: set[int]) -> None:
     """End deletions with nothing left to delete.
 
     Tell copies that clean up behind them to look again.
@@ -213,6 +213,6 @@ def _settle_requests(work: Work, use: Tools, request_ids: set[int]) -> None:
         .order_by(Request.id)
     ):
         if row.kind == RequestKind.DELETION:
-            condemnation.judge(work, row.id, use.again)
+            condemnation.judge(work, row.id, ctx.again)
         elif row.kind == RequestKind.COPY:
             work.hint(Hint("plan", (row.id,), f"see whether request {row.id} has ended"))

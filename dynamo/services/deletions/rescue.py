@@ -17,14 +17,14 @@ from dynamo.errors import Conflict, Full
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
 from dynamo.operations.lifecycle import State
 from dynamo.services import system_requests
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.replication import completion
 
 _TOUCHED = or_(Deletion.state != State.QUEUED, Deletion.lease_no > 0)
 """Once claimed, a file may be gone also where its worker died and it is queued again."""
 
 
-def rescue(work: Work, use: Tools, request: Any, dataset: Any) -> None:
+def rescue(work: Work, ctx: Context, request: Any, dataset: Any) -> None:
     """Give back what a deletion has condemned; refused when nothing of it can be saved."""
     if request.state in (RequestState.DONE, RequestState.CANCELLED):
         raise Conflict(f"deletion {request.id} is {request.state} already", "already-ended")
@@ -45,8 +45,8 @@ def rescue(work: Work, use: Tools, request: Any, dataset: Any) -> None:
     if files:
         parts = _revive_files(work, dataset, files)
         if parts:
-            copy = system_requests.file(work, use, RequestKind.COPY, cycle=0, rescue=request.id)
-            completion.send(work, use, copy, parts)
+            copy = system_requests.file(work, ctx, RequestKind.COPY, cycle=0, rescue=request.id)
+            completion.send(work, ctx, copy, parts)
     if request.body["whole"] and dataset is not None:
         status = {
             "status": DatasetStatus.VALID,

@@ -13,7 +13,7 @@ from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.db.history import Event, record
-from dynamo.db.requests import Filed
+from dynamo.db.requests import NewRequest
 from dynamo.db.tables import Block, BlockReplica, Dataset
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import names, schemas
@@ -21,19 +21,19 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import Hint, hints
 from dynamo.services import authorization, idempotency, site_lookup, users
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.idempotency import Key
 
 
 @retried
-def file(use: Tools, wanted: schemas.Deletion, caller: Caller, key: Key | None = None) -> int:
+def file(ctx: Context, wanted: schemas.Deletion, caller: Caller, key: Key | None = None) -> int:
     """File a deletion.
 
     What it may not remove is refused now, and checked again under locks when it is done.
     """
     _check_shape(wanted)
-    with use.begin() as work:
-        caller_id = users.ensure(work, caller.name, use.settings)
+    with ctx.begin() as work:
+        caller_id = users.ensure(work, caller.name, ctx.settings)
         if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return answered
         dataset = catalogue_names.dataset(work, wanted.dataset)
@@ -42,7 +42,7 @@ def file(use: Tools, wanted: schemas.Deletion, caller: Caller, key: Key | None =
         authorization.check_owner(work, dataset.owner_id, caller)
         targets = _targets(work, dataset, wanted)
         if wanted.site is not None and not wanted.last_copy:
-            _check_last(work, targets, use.settings.dealer.leaving)
+            _check_last(work, targets, ctx.settings.dealer.leaving)
         body: dict[str, Any] = {
             "site": wanted.site,
             "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
@@ -60,7 +60,8 @@ def file(use: Tools, wanted: schemas.Deletion, caller: Caller, key: Key | None =
             text = f"end {{n}} copies of {dataset.name}, as it is removed"
             work.hint(*hints("plan", copies, 50, text))
         request_id = requests.add(
-            work, Filed(RequestKind.DELETION, caller_id, wanted.dataset, body, not_before=work.now)
+            work,
+            NewRequest(RequestKind.DELETION, caller_id, wanted.dataset, body, not_before=work.now),
         )
         if key is not None:
             idempotency.claim(work, caller.name, key, request_id)

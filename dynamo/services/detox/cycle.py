@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import select
 
 from dynamo.db.cycles import cycles, decisions
-from dynamo.db.cycles.cycles import Held
+from dynamo.db.cycles.cycles import HeldCycle
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.snapshots import attributes
@@ -31,7 +31,7 @@ from dynamo.policy.partitions import Partitions, read_partitions
 from dynamo.policy.placement_rules import in_force
 from dynamo.policy.reader import Known, Reading
 from dynamo.policy.syntax import Policy
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.detox import executor as detox_executor
 from dynamo.services.detox.executor import Piece
 from dynamo.services.leases import CycleLost
@@ -43,7 +43,7 @@ _TEXT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CycleSnapshot:
     """What a cycle is asked, and what it has looked at."""
 
     question: Question
@@ -52,34 +52,34 @@ class Seen:
     dry_run: bool
 
 
-def run(use: Tools, held: Held) -> Item:
+def run(ctx: Context, held: HeldCycle) -> Item:
     """Decide, keep what was decided, carry it out unless it is a dry run; return the summary."""
-    seen = look(use, held)
-    plan = decide(seen.question, limits(use.settings.detox))
+    seen = load(ctx, held)
+    plan = decide(seen.question, limits(ctx.settings.detox))
     summary = {
         "warnings": [one.show("policy") for one in seen.reading.warnings],
         **told.summary(plan),
     }
     if seen.compare is not None:
-        other = decide(replace(seen.question, policy=seen.compare), limits(use.settings.detox))
+        other = decide(replace(seen.question, policy=seen.compare), limits(ctx.settings.detox))
         summary["comparison"] = told.comparison(compared(plan, other))
-    kept = keep(use, held, plan)
+    kept = keep(ctx, held, plan)
     reached(Point.CYCLE_DECIDED)
     if not seen.dry_run:
-        summary["condemned"] = detox_executor.condemn(
-            use, held, kept.pieces, frozenset(seen.question.snapshot.locks)
+        summary["condemned"] = detox_executor.execute(
+            ctx, held, kept.pieces, frozenset(seen.question.snapshot.locks)
         )
         summary["handed_over"] = detox_executor.hand_over(
-            use, held, plan, seen.question.partitions, kept.handed
+            ctx, held, plan, seen.question.partitions, kept.handed
         )
-        detox_executor.stop_growing(use, held, plan)
-    return {**summary, "refused": _refusals(use, held)}
+        detox_executor.stop_growing(ctx, held, plan)
+    return {**summary, "refused": _refusals(ctx, held)}
 
 
-def look(use: Tools, held: Held) -> Seen:
+def load(ctx: Context, held: HeldCycle) -> CycleSnapshot:
     """Read the inventory at one moment, and what is asked of it. Raises Invalid."""
-    wanted = use.settings.detox
-    with use.begin.snapshot() as work:
+    wanted = ctx.settings.detox
+    with ctx.begin.snapshot() as work:
         cycle = cycles.get(work, held.id)
         text = cycle.text
         if text is None:
@@ -92,9 +92,9 @@ def look(use: Tools, held: Held) -> Seen:
     reading = _read(text, cycle.partition, partitions)
     other = cycle.summary.get("compare")
     if wanted.keep_snapshots:
-        asked = snapshot_file.Asked(cycle.partition, text, asdict(limits(wanted)))
-        snapshot_file.save(columns, moment, saved_at(use, held.id), asked)
-    return Seen(
+        asked = snapshot_file.RecordedQuestion(cycle.partition, text, asdict(limits(wanted)))
+        snapshot_file.save(columns, moment, saved_at(ctx, held.id), asked)
+    return CycleSnapshot(
         Question(columns, partitions, reading.policy, moment, in_force(columns)),
         reading,
         None if other is None else _read(other, cycle.partition, partitions).policy,
@@ -102,9 +102,9 @@ def look(use: Tools, held: Held) -> Seen:
     )
 
 
-def saved_at(use: Tools, cycle_id: int) -> Path:
+def saved_at(ctx: Context, cycle_id: int) -> Path:
     """Return where the snapshot of a cycle is kept."""
-    return use.settings.data / "cycles" / f"{cycle_id}.npz"
+    return ctx.settings.data / "cycles" / f"{cycle_id}.npz"
 
 
 def limits(numbers: Detox) -> Limits:
@@ -136,12 +136,12 @@ class Kept:
     """By row that is handed over: the place of its decision in the plan."""
 
 
-def keep(use: Tools, held: Held, plan: Plan) -> Kept:
+def keep(ctx: Context, held: HeldCycle, plan: Plan) -> Kept:
     """Keep all decisions with their lines; return what is to be done."""
     kept = Kept()
     position = 0
     for some in records(plan, RECORDS_AT_ONCE):
-        _add(use, held, list(rows(plan, some, _uuids(use, plan, some), position)))
+        _add(ctx, held, list(rows(plan, some, _uuids(ctx, plan, some), position)))
         kept.pieces += detox_executor.pieces(plan, some, position)
         kept.handed |= detox_executor.handed(some, position)
         position += len(some.facts)
@@ -149,8 +149,8 @@ def keep(use: Tools, held: Held, plan: Plan) -> Kept:
 
 
 @retried
-def _add(use: Tools, held: Held, rows: Sequence[tuple[Any, ...]]) -> None:
-    with use.begin() as work:
+def _add(ctx: Context, held: HeldCycle, rows: Sequence[tuple[Any, ...]]) -> None:
+    with ctx.begin() as work:
         if not cycles.keep(work, held):
             raise CycleLost
         decisions.add(work, held.id, rows)
@@ -178,13 +178,13 @@ def rows(
     )
 
 
-def _uuids(use: Tools, plan: Plan, some: Records) -> list[str | None]:
+def _uuids(ctx: Context, plan: Plan, some: Records) -> list[str | None]:
     """Return the ids behind the `#` of blocks that are meant alone, None for whole datasets."""
     places = plan.rows.block[some.rows[some.first[:-1]]]
     keys: Amounts = np.where(some.whole, 0, plan.snapshot.blocks.ids[places])
     wanted = np.unique(keys[~some.whole]).tolist()
     names: dict[int, str] = {}
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         for batch in batches(wanted, 1000):
             names |= _named(work, batch)
     return [names.get(key) for key in keys.tolist()]
@@ -196,6 +196,6 @@ def _named(work: Work, keys: Sequence[int]) -> dict[int, str]:
 
 
 @retried
-def _refusals(use: Tools, held: Held) -> dict[str, int]:
-    with use.begin.reading() as work:
+def _refusals(ctx: Context, held: HeldCycle) -> dict[str, int]:
+    with ctx.begin.reading() as work:
         return decisions.refusals(work, held.id)

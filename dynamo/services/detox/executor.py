@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import select, update
 
 from dynamo.db.catalogue import replicas as replica_rows
-from dynamo.db.catalogue.accounting import Most, Place
+from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
 from dynamo.db.cycles import decisions
-from dynamo.db.cycles.cycles import Held
+from dynamo.db.cycles.cycles import HeldCycle
 from dynamo.db.deletions import dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
@@ -36,12 +36,12 @@ from dynamo.points import Point, reached
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
 from dynamo.services import system_requests
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation, guard
 from dynamo.services.leases import fence
 from dynamo.services.policies import locks
 from dynamo.services.replication import ownership
-from dynamo.services.replication.ownership import Heir
+from dynamo.services.replication.ownership import NewOwner
 from dynamo.services.system_requests import SYSTEM
 
 BLOCKS_AT_ONCE = 20
@@ -117,20 +117,20 @@ def pieces(plan: Plan, some: Records, position: int) -> Iterator[Piece]:
 # --- deletions -----------------------------------------------------------------------------------
 
 
-def condemn(
-    use: Tools, held: Held, going: Sequence[Piece], seen: Collection[Lock] = ()
+def execute(
+    ctx: Context, held: HeldCycle, going: Sequence[Piece], seen: Collection[Lock] = ()
 ) -> dict[str, int]:
     """Condemn what a plan deletes; return how much of it was.
 
     `seen` are the locks that the plan respects; those that were set since are looked at here.
     """
     total = Outcome()
-    request_id = _request(use, held) if going else 0
+    request_id = _request(ctx, held) if going else 0
     reached(Point.CYCLE_FILED)
     for batch in _batches(going):
-        done = _condemn(use, held, request_id, batch, seen)
+        done = _condemn(ctx, held, request_id, batch, seen)
         if done is None:
-            _stop(use, held, batch[0].position)
+            _stop(ctx, held, batch[0].position)
             break
         reached(Point.CYCLE_CONDEMNED)
         total.blocks += done.blocks
@@ -154,20 +154,20 @@ def _batches(going: Sequence[Piece]) -> Iterator[list[Piece]]:
 
 
 @retried
-def _request(use: Tools, held: Held) -> int:
+def _request(ctx: Context, held: HeldCycle) -> int:
     """File the deletion under which all this goes, so that it is watched and rescued like any."""
-    with use.begin() as work:
-        request_id = system_requests.file(work, use, RequestKind.DELETION, cycle=held.id)
+    with ctx.begin() as work:
+        request_id = system_requests.file(work, ctx, RequestKind.DELETION, cycle=held.id)
         fence(work, held, request_id=request_id)
         return request_id
 
 
 @retried
 def _condemn(
-    use: Tools, held: Held, request_id: int, batch: Sequence[Piece], seen: Collection[Lock]
+    ctx: Context, held: HeldCycle, request_id: int, batch: Sequence[Piece], seen: Collection[Lock]
 ) -> Outcome | None:
     """Condemn a batch under the locks of its blocks; None = an operator has stopped it."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         fence(work, held, summary={"done": batch[0].position})
         if switches.stopped(work, DETOX, switches.DELETIONS):
             return None
@@ -175,8 +175,8 @@ def _condemn(
         there = _there(work, batch)
         datasets = {row.dataset_id for row in blocks.values()}
         lenient = _dispensable(work, held, datasets)
-        grace = timedelta(hours=use.settings.deletion.grace_hours)
-        most, leaving = use.settings.deletion.site_bytes, use.settings.dealer.leaving
+        grace = timedelta(hours=ctx.settings.deletion.grace_hours)
+        most, leaving = ctx.settings.deletion.site_bytes, ctx.settings.dealer.leaving
         locked = locks.locked_since(work, datasets, seen)
         done = Outcome(locked=dict.fromkeys(locked, "locked"))
         for (line, last), some in _alike(batch, blocks, lenient).items():
@@ -191,7 +191,7 @@ def _condemn(
                 )
         decisions.refuse(work, held.id, done.refused)
         _count(work, request_id, done)
-        dispatch.announce(work, request_id, use.settings.work.batch)
+        dispatch.announce(work, request_id, ctx.settings.work.batch)
         return done
 
 
@@ -202,7 +202,7 @@ def _there(work: Work, batch: Sequence[Piece]) -> dict[int, int]:
     return dict(work.rows(select(BlockReplica.id, BlockReplica.bytes).where(*valid)))
 
 
-def _dispensable(work: Work, held: Held, dataset_ids: Collection[int]) -> set[int]:
+def _dispensable(work: Work, held: HeldCycle, dataset_ids: Collection[int]) -> set[int]:
     """Return the datasets whose last copy may go: as the partition says, or as they are bad."""
     allowed = select(Partition.allow_last_copy).join(Cycle, Cycle.partition_id == Partition.id)
     if work.scalar(allowed.where(Cycle.id == held.id)):
@@ -242,8 +242,8 @@ def _count(work: Work, request_id: int, done: Outcome) -> None:
 
 
 @retried
-def _stop(use: Tools, held: Held, position: int) -> None:
-    with use.begin() as work:
+def _stop(ctx: Context, held: HeldCycle, position: int) -> None:
+    with ctx.begin() as work:
         fence(work, held)
         decisions.refuse_from(work, held.id, position, DELETE, "switched-off")
 
@@ -259,7 +259,7 @@ def handed(some: Records, position: int) -> Iterator[tuple[int, int]]:
 
 
 def hand_over(
-    use: Tools, held: Held, plan: Plan, partitions: Partitions, positions: Mapping[int, int]
+    ctx: Context, held: HeldCycle, plan: Plan, partitions: Partitions, positions: Mapping[int, int]
 ) -> int:
     """Give block replicas to other groups; what they fill is accounted where they belong then.
 
@@ -275,7 +275,7 @@ def hand_over(
         replica = int(snapshot.block_replicas.ids[source])
         moves.setdefault(key, {})[replica] = positions[row]
     return sum(
-        _hand_over(use, held, heir, {key: some[key] for key in batch})
+        _hand_over(ctx, held, heir, {key: some[key] for key in batch})
         for heir, some in sorted(moves.items(), key=str)
         for batch in batches(list(some), 500)
     )
@@ -297,32 +297,32 @@ def _homes(plan: Plan, partitions: Partitions) -> dict[int, str]:
 
 @retried
 def _hand_over(
-    use: Tools, held: Held, heir: tuple[int, str | None], positions: Mapping[int, int]
+    ctx: Context, held: HeldCycle, heir: tuple[int, str | None], positions: Mapping[int, int]
 ) -> int:
     """Give block replicas, by key with the places of their decisions, to a group."""
     group_id, home = heir
-    with use.begin() as work:
+    with ctx.begin() as work:
         fence(work, held)
         if switches.stopped(work, DETOX):
             decisions.refuse(work, held.id, dict.fromkeys(positions.values(), "switched-off"))
             return 0
         partition_id = work.scalar(select(Partition.id).where(Partition.name == home))
         n, staying = ownership.hand_over(
-            work, Heir(group_id, partition_id), list(positions), DETOX, _quota_alone
+            work, NewOwner(group_id, partition_id), list(positions), DETOX, _quota_alone
         )
         decisions.refuse(work, held.id, {positions[key]: why for key, why in staying.items()})
         return n
 
 
-def _quota_alone(_place: Place) -> Most:
+def _quota_alone(_place: QuotaKey) -> BookingLimits:
     """Let nothing but the quota bound what a partition takes: what is over is for its policy."""
-    return Most()
+    return BookingLimits()
 
 
 # --- dataset replicas ----------------------------------------------------------------------------
 
 
-def stop_growing(use: Tools, held: Held, plan: Plan) -> None:
+def stop_growing(ctx: Context, held: HeldCycle, plan: Plan) -> None:
     """Let new blocks no longer follow to where nothing of a dataset stays."""
     replicas, snapshot = plan.snapshot.replicas, plan.snapshot
     ending = plan.ending[replicas.growing[plan.ending]]
@@ -334,12 +334,12 @@ def stop_growing(use: Tools, held: Held, plan: Plan) -> None:
         for one in ending.tolist()
     ]
     if pairs:
-        _stop_growing(use, held, pairs)
+        _stop_growing(ctx, held, pairs)
 
 
 @retried
-def _stop_growing(use: Tools, held: Held, pairs: Sequence[tuple[int, int]]) -> None:
-    with use.begin() as work:
+def _stop_growing(ctx: Context, held: HeldCycle, pairs: Sequence[tuple[int, int]]) -> None:
+    with ctx.begin() as work:
         fence(work, held)
         valid = select(BlockReplica.id).where(
             BlockReplica.dataset_id == DatasetReplica.dataset_id,

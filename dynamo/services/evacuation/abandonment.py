@@ -26,7 +26,7 @@ from dynamo.logs import logger
 from dynamo.operations.failures import REFUSED_THERE
 from dynamo.operations.lifecycle import State
 from dynamo.services.consistency import repair
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.evacuation import declare_lost
 from dynamo.services.evacuation.declare_lost import By
 from dynamo.services.pagination import Item
@@ -44,61 +44,61 @@ _STOPS = (switches.DELETIONS, switches.CONSISTENCY)
 """Switches that stop it, beside that of the site."""
 
 
-def forsake(use: Tools, name: str) -> None:
+def forsake(ctx: Context, name: str) -> None:
     """Declare lost what a dying site could not give out in all the time that it was watched."""
-    if not use.settings.site.lost_days or not _is_due(use, name):
+    if not ctx.settings.site.lost_days or not _is_due(ctx, name):
         return
     for _ in range(ROUNDS):
-        if not _fail_arrivals(use, name):
+        if not _fail_arrivals(ctx, name):
             break
     for _ in range(ROUNDS):
-        if not _give_up_some(use, name):
+        if not _give_up_some(ctx, name):
             return
 
 
-def _give_up_some(use: Tools, name: str) -> bool:
+def _give_up_some(ctx: Context, name: str) -> bool:
     """Look for some files once more; tell whether there is more to do now."""
-    site, found, fails = _unread(use, name)
-    seen = declare_lost.look(use, site, found, fails=fails)
-    declare_lost.save(use, site, seen.back)
+    site, found, fails = _unread(ctx, name)
+    seen = declare_lost.find_losses(ctx, site, found, fails=fails)
+    declare_lost.save(ctx, site, seen.back)
     if fails and (seen.back or seen.answers):
         # it is not silent, so that its silence proves nothing: what it lacks comes out by itself
         log.warning("a dying site answers again", site=name, files=len(seen.back))
-        declare_lost.revive(use, site)
+        declare_lost.revive(ctx, site)
         return False
-    by = By(SYSTEM, lambda work, one: _still(work, use, site, one))
-    lost = declare_lost.lose(use, site, seen.gone, by)
+    by = By(SYSTEM, lambda work, one: _still(work, ctx, site, one))
+    lost = declare_lost.lose(ctx, site, seen.gone, by)
     return lost > 0 and len(found) == AT_ONCE
 
 
 @retried
-def _is_due(use: Tools, name: str) -> bool:
+def _is_due(ctx: Context, name: str) -> bool:
     """Go on watching a site; tell whether it was watched for long enough."""
-    with use.begin() as work:
-        site = sites.one(work, name)
+    with ctx.begin() as work:
+        site = sites.get(work, name)
         if site.status != SiteStatus.MORGUE:
             return False
-        hindered = _hindrance(work, use, site) is not None
+        hindered = _hindrance(work, ctx, site) is not None
         watched = watch_time.keep(work, site.id, _begun(site), timedelta() if hindered else _DAY)
-        return not hindered and watched >= _time(use)
+        return not hindered and watched >= _time(ctx)
 
 
 @retried
-def _fail_arrivals(use: Tools, name: str) -> bool:
+def _fail_arrivals(ctx: Context, name: str) -> bool:
     """Give up some of what was to arrive there and waits for the site; tell whether there is more.
 
     What a job has left there is lost with the site; it can be injected again elsewhere.
     """
-    with use.begin() as work:
-        site = sites.one(work, name)
-        if _hindrance(work, use, site) is not None:
+    with ctx.begin() as work:
+        site = sites.get(work, name)
+        if _hindrance(work, ctx, site) is not None:
             return False
         waiting = (
             Transfer.site_id == site.id,
             Transfer.kind != TransferKind.COPY,
             Transfer.state == State.HELD,
             Transfer.reason.in_(REFUSED_THERE),
-            Transfer.created <= work.now - _time(use),
+            Transfer.created <= work.now - _time(ctx),
         )
         locked = select(Transfer.id).where(*waiting).order_by(Transfer.id).limit(AT_ONCE)
         ids = work.scalars(locked.with_for_update())
@@ -125,40 +125,40 @@ def _fail_arrivals(use: Tools, name: str) -> bool:
 
 
 @retried
-def _unread(use: Tools, name: str) -> tuple[Any, Sequence[Unread], bool]:
-    with use.begin.reading() as work:
-        site = sites.one(work, name)
-        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
-        patience = _patience(work, use, site.id)
+def _unread(ctx: Context, name: str) -> tuple[Any, Sequence[Unread], bool]:
+    with ctx.begin.reading() as work:
+        site = sites.get(work, name)
+        dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
+        patience = _patience(work, ctx, site.id)
         found = unreadable.for_long(work, site, dying, patience, AT_ONCE)
         return site, found, patience.site_fails
 
 
-def _still(work: Work, use: Tools, site: Any, one: Unread) -> bool:
+def _still(work: Work, ctx: Context, site: Any, one: Unread) -> bool:
     """Ask again under the lock of its block: a copy may have come, or an operator."""
-    now = sites.one(work, site.name)
-    if _begun(now) != _begun(site) or _hindrance(work, use, now) is not None:
+    now = sites.get(work, site.name)
+    if _begun(now) != _begun(site) or _hindrance(work, ctx, now) is not None:
         return False
-    dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
-    patience = _patience(work, use, site.id)
+    dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
+    patience = _patience(work, ctx, site.id)
     return bool(unreadable.for_long(work, now, dying, patience, 1, File.id == one.file_id))
 
 
-def _patience(work: Work, use: Tools, site_id: int) -> Patience:
+def _patience(work: Work, ctx: Context, site_id: int) -> Patience:
     """Return since when something must have failed; what is held must be tried on most days."""
-    retry, time = use.settings.retry, _time(use)
+    retry, time = ctx.settings.retry, _time(ctx)
     # copies do not grow older than their own limit: others are sent in their place
     oldest = min(time, timedelta(days=retry.give_up_days) / 2)
     return Patience(
         work.now - oldest,
         declare_lost.fails_since(work, site_id, work.now - time),
-        work.now - timedelta(hours=use.settings.consistency.apart_hours),
+        work.now - timedelta(hours=ctx.settings.consistency.apart_hours),
         retry.attempts + int(oldest.total_seconds() / retry.daily_seconds / 2),
     )
 
 
-def _time(use: Tools) -> timedelta:
-    return timedelta(days=use.settings.site.lost_days)
+def _time(ctx: Context) -> timedelta:
+    return timedelta(days=ctx.settings.site.lost_days)
 
 
 def _begun(site: Any) -> datetime:
@@ -166,7 +166,7 @@ def _begun(site: Any) -> datetime:
     return begun
 
 
-def _hindrance(work: Work, use: Tools, site: Any) -> str | None:
+def _hindrance(work: Work, ctx: Context, site: Any) -> str | None:
     """Say why nothing at a site is given up now; None = nothing is against it."""
     if site.status != SiteStatus.MORGUE:
         return "only a site in the morgue is"
@@ -175,15 +175,15 @@ def _hindrance(work: Work, use: Tools, site: Any) -> str | None:
     stopped = switches.stopped(work, *_STOPS, switches.of_site(site.name))
     if stopped:
         return f"an operator has stopped {', '.join(stopped)}"
-    if not _others_answer(work, use, site.id):
+    if not _others_answer(work, ctx, site.id):
         return "most other sites do not answer their probes either"
     return None
 
 
-def _others_answer(work: Work, use: Tools, site_id: int) -> bool:
+def _others_answer(work: Work, ctx: Context, site_id: int) -> bool:
     """Tell whether most other sites are well by probes of late; else it may be our network."""
     lately = (
-        work.now - timedelta(minutes=use.settings.site.probe_minutes) * use.settings.site.probes
+        work.now - timedelta(minutes=ctx.settings.site.probe_minutes) * ctx.settings.site.probes
     )
     used = (SiteStatus.READY, SiteStatus.WAITROOM)
     rows = work.rows(
@@ -199,19 +199,19 @@ def _others_answer(work: Work, use: Tools, site_id: int) -> bool:
     return 2 * len(well) > len(rows)
 
 
-def prospect(work: Work, use: Tools, site: Any, dying: Collection[int]) -> Item | None:
+def prospect(work: Work, ctx: Context, site: Any, dying: Collection[int]) -> Item | None:
     """Tell when what cannot be read at a site is given up; None = there is nothing of that kind."""
-    if site.id not in dying or not declare_lost.unread(work, use, site, dying, 1)[0]:
+    if site.id not in dying or not declare_lost.unread(work, ctx, site, dying, 1)[0]:
         return None
-    if not use.settings.site.lost_days:
+    if not ctx.settings.site.lost_days:
         return _told(None, "never by itself, as the settings say: an operator declares it lost")
-    hindrance = _hindrance(work, use, site)
+    hindrance = _hindrance(work, ctx, site)
     if hindrance is not None:
         return _told(None, f"not now: {hindrance}")
-    rest = _time(use) - watch_time.kept(work, site.id, _begun(site))
+    rest = _time(ctx) - watch_time.kept(work, site.id, _begun(site))
     since = declare_lost.failing_since(work, site.id)
     first = work.now + max(rest, timedelta())
-    return _told(first if since is None else max(first, since + _time(use)), "unless it answers")
+    return _told(first if since is None else max(first, since + _time(ctx)), "unless it answers")
 
 
 def _told(at: datetime | None, detail: str) -> Item:

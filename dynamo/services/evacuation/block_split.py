@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from dynamo.db.catalogue import accounting, block_filling, replicas
-from dynamo.db.catalogue.replicas import Home
+from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.consistency.incidents import LOST
 from dynamo.db.deletions import condemnation, purge
 from dynamo.db.engine.unit_of_work import Work, retried
@@ -22,43 +22,43 @@ from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.services.accounts.charging import limit
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.system_requests import SYSTEM
 
 BLOCKS_AT_ONCE = 20
 
 
-def part(use: Tools, site: Any, most: int) -> None:
+def part(ctx: Context, site: Any, most: int) -> None:
     """Take what nobody has out of so many blocks of a dying site."""
-    for batch in batches(_lacking(use, site.id, most), BLOCKS_AT_ONCE):
-        _part(use, site, batch)
+    for batch in batches(_lacking(ctx, site.id, most), BLOCKS_AT_ONCE):
+        _part(ctx, site, batch)
 
 
 @retried
-def _lacking(use: Tools, site_id: int, most: int) -> list[int]:
-    with use.begin.reading() as work:
-        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+def _lacking(ctx: Context, site_id: int, most: int) -> list[int]:
+    with ctx.begin.reading() as work:
+        dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
         of = File.block_id.label("block_id")
         rows = work.rows(_missing(site_id, dying, of).distinct().order_by(of).limit(most))
         return [row.block_id for row in rows]
 
 
 @retried
-def _part(use: Tools, site: Any, block_ids: Sequence[int]) -> None:
-    with use.begin() as work:
-        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+def _part(ctx: Context, site: Any, block_ids: Sequence[int]) -> None:
+    with ctx.begin() as work:
+        dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
         if site.id not in dying:
             return
         _lock(work, block_ids)
         here = File.block_id.in_(block_ids)
         files = _once(work, work.rows(_missing(site.id, dying, *_COLUMNS).where(here)), site.id)
-        homes: dict[Home, list[Any]] = {}
+        homes: dict[Destination, list[Any]] = {}
         for file in files:
             homes.setdefault(_home(file), []).append(file)
         condemnation.displace(work, [file.id for file in files])
         for home, members in homes.items():
-            _put_in(work, use, home, members)
-        _tell(work, site, files)
+            _put_in(work, ctx, home, members)
+        _record_event(work, site, files)
         replicas.settle(work, block_ids)
         purge.forget_blocks(work, block_ids)
 
@@ -130,14 +130,14 @@ def _once(work: Work, rows: Sequence[Any], site_id: int) -> list[Any]:
     return list(found.values())
 
 
-def _home(file: Any) -> Home:
-    return Home(file.dataset_id, file.site_id, file.partition_id, file.group_id)
+def _home(file: Any) -> Destination:
+    return Destination(file.dataset_id, file.site_id, file.partition_id, file.group_id)
 
 
-def _put_in(work: Work, use: Tools, home: Home, files: Sequence[Any]) -> None:
+def _put_in(work: Work, ctx: Context, home: Destination, files: Sequence[Any]) -> None:
     """Give files a place where they were to come to, in blocks that nothing else is in."""
     block_filling.close(work, block_filling.open_at(work, home.dataset_id, home.site_id))
-    for share in block_filling.fill(work, home, [file.size for file in files], limit(use.settings)):
+    for share in block_filling.fill(work, home, [file.size for file in files], limit(ctx.settings)):
         block_filling.close(work, [share.block_id])
         members = files[share.start : share.stop]
         placed = {"block_id": share.block_id, "added": work.now}
@@ -150,7 +150,7 @@ def _put_in(work: Work, use: Tools, home: Home, files: Sequence[Any]) -> None:
     accounting.shift(work, {(home.site_id, home.partition_id): (size, 0)})
 
 
-def _tell(work: Work, site: Any, files: Sequence[Any]) -> None:
+def _record_event(work: Work, site: Any, files: Sequence[Any]) -> None:
     for name in sorted({file.dataset for file in files}):
         sizes = [file.size for file in files if file.dataset == name]
         event = Event(

@@ -25,7 +25,7 @@ from dynamo.operations.breakers import Operation
 from dynamo.services import site_lookup
 from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.pagination import Item
 from dynamo.services.transfers import throttler
 from dynamo.storage.protocol import Storage, StorageError
@@ -34,25 +34,25 @@ MOST = 200
 """Files that one call gives up at most: each is a transaction of its own."""
 
 
-def declare(use: Tools, name: str, caller: Caller) -> Item:
+def declare(ctx: Context, name: str, caller: Caller) -> Item:
     """Declare files lost that only a dying site has, where they could not be read.
 
     Return how many, how many can be read again after all, of how many nobody can tell now, and
     whether there may be more. Raises NotFound, and Conflict for a site that is not being emptied.
     """
-    site, found, fails = _unread(use, name)
-    seen = look(use, site, found, fails=fails)
-    save(use, site, seen.back)
-    lost = lose(use, site, seen.gone, By(caller.name, lambda work, _: _is_dying(work, use, site)))
+    site, found, fails = _unread(ctx, name)
+    seen = find_losses(ctx, site, found, fails=fails)
+    save(ctx, site, seen.back)
+    lost = lose(ctx, site, seen.gone, By(caller.name, lambda work, _: _is_dying(work, ctx, site)))
     more = len(found) == MOST
     return {"site": name, "lost": lost, "kept": len(seen.back), "unsure": seen.unsure, "more": more}
 
 
 def unread(
-    work: Work, use: Tools, site: Any, dying: Collection[int], most: int
+    work: Work, ctx: Context, site: Any, dying: Collection[int], most: int
 ) -> tuple[Sequence[Unread], bool]:
     """Return what could be given up, and whether nothing at the site could be read for long."""
-    before = work.now - timedelta(hours=use.settings.consistency.apart_hours)
+    before = work.now - timedelta(hours=ctx.settings.consistency.apart_hours)
     fails = fails_since(work, site.id, before)
     return unreadable.for_long(work, site, dying, Patience(before, fails, work.now), most), fails
 
@@ -70,7 +70,7 @@ def failing_since(work: Work, site_id: int) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LossFindings:
     """What a last look has shown."""
 
     gone: Sequence[Unread]
@@ -89,35 +89,35 @@ class By:
     still: Callable[[Work, Unread], bool]
 
 
-def look(use: Tools, site: Any, found: Sequence[Unread], *, fails: bool) -> Seen:
+def find_losses(ctx: Context, site: Any, found: Sequence[Unread], *, fails: bool) -> LossFindings:
     """Look for files once more; `fails` = nothing could be read there for long."""
-    looks = _Look(storage=use.storages.at(site.url, site.rules), fails=fails)
+    looks = _Inspection(storage=ctx.storages.at(site.url, site.rules), fails=fails)
     seen = [(one, looks.reads(one)) for one in found]
     gone = [one for one, reads in seen if reads is False]
     back = [one for one, reads in seen if reads]
-    return Seen(gone, back, len(seen) - len(gone) - len(back), looks.answers)
+    return LossFindings(gone, back, len(seen) - len(gone) - len(back), looks.answers)
 
 
-def save(use: Tools, site: Any, back: Sequence[Unread]) -> None:
+def save(ctx: Context, site: Any, back: Sequence[Unread]) -> None:
     """Let copies read what can be read again."""
     for one in back:
-        _try_again(use, site, one)
+        _try_again(ctx, site, one)
     if back:
-        revive(use, site)
+        revive(ctx, site)
 
 
 @retried
-def revive(use: Tools, site: Any) -> None:
+def revive(ctx: Context, site: Any) -> None:
     """Note that a site is not silent any more: what waited for it is tried now."""
-    with use.begin() as work:
-        throttler.works(work, use, (site.id, Operation.READ))
+    with ctx.begin() as work:
+        throttler.works(work, ctx, (site.id, Operation.READ))
 
 
-def lose(use: Tools, site: Any, gone: Sequence[Unread], by: By) -> int:
+def lose(ctx: Context, site: Any, gone: Sequence[Unread], by: By) -> int:
     """Declare files lost; return how many were."""
     if gone:
-        _note(use, site.name, by.who, len(gone))
-    return sum(_give_up(use, site, one, by) for one in gone)
+        _note(ctx, site.name, by.who, len(gone))
+    return sum(_give_up(ctx, site, one, by) for one in gone)
 
 
 _SILENT = 3
@@ -126,7 +126,7 @@ _SECONDS = 20
 
 
 @dataclass(slots=True, kw_only=True)
-class _Look:
+class _Inspection:
     """Looks for files once more."""
 
     storage: Storage
@@ -135,7 +135,7 @@ class _Look:
     silent: int = 0
     """Looks in a row that found no storage."""
     answers: bool = False
-    """See `Seen`."""
+    """See `LossFindings`."""
     until: float = field(default_factory=lambda: time.monotonic() + _SECONDS)
 
     def reads(self, one: Unread) -> bool | None:
@@ -168,52 +168,52 @@ class _Look:
 
 
 @retried
-def _unread(use: Tools, name: str) -> tuple[Any, Sequence[Unread], bool]:
-    with use.begin.reading() as work:
+def _unread(ctx: Context, name: str) -> tuple[Any, Sequence[Unread], bool]:
+    with ctx.begin.reading() as work:
         site = site_lookup.site(work, name)
-        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
         if site.id not in dying:
             raise Conflict(f"{name} is not being emptied: nothing there is given up", "in-use")
-        return site, *unread(work, use, site, dying, MOST)
+        return site, *unread(work, ctx, site, dying, MOST)
 
 
-def _is_dying(work: Work, use: Tools, site: Any) -> bool:
-    return site.id in evacuation.dying_ids(work, use.settings.dealer.leaving)
+def _is_dying(work: Work, ctx: Context, site: Any) -> bool:
+    return site.id in evacuation.dying_ids(work, ctx.settings.dealer.leaving)
 
 
 @retried
-def _note(use: Tools, name: str, who: str, n_files: int) -> None:
-    with use.begin() as work:
+def _note(ctx: Context, name: str, who: str, n_files: int) -> None:
+    with ctx.begin() as work:
         why = f"losses declared: {n_files} files that could not be read"
         record(work, [Event("site-changed", who, site=name, why=why)])
 
 
 @retried
-def _try_again(use: Tools, site: Any, one: Unread) -> None:
+def _try_again(ctx: Context, site: Any, one: Unread) -> None:
     """Let copies read it now, as nothing bad is known of it any more."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         replicas.lock_blocks(work, [one.block_id])
         incidents.end_at(work, site.name, [one.lfn])
         transfers.try_again(work, one.file_id)
 
 
 @retried
-def _give_up(use: Tools, site: Any, one: Unread, by: By) -> bool:
-    with use.begin() as work:
+def _give_up(ctx: Context, site: Any, one: Unread, by: By) -> bool:
+    with ctx.begin() as work:
         replicas.lock_blocks(work, [one.block_id])
         if not by.still(work, one):
             return False
-        _let_go(work, use, one)
+        _let_go(work, ctx, one)
         file = repair.still_there(work, site.id, one.lfn)
         if file is None:
             return False
         why = f"{one.reason}: {one.error}"
-        repair.mend(work, use, Bad(file, site.id, site.name, "missing", why))
-        repair.give_up_hopeless(work, use)
+        repair.mend(work, ctx, Bad(file, site.id, site.name, "missing", why))
+        repair.give_up_hopeless(work, ctx)
         return True
 
 
-def _let_go(work: Work, use: Tools, one: Unread) -> None:
+def _let_go(work: Work, ctx: Context, one: Unread) -> None:
     """Let copies that read the file here wait for another source, as they would after a while."""
-    pinned = transfers.without_source(work, one.file_id, one.replica_id, use.again)
+    pinned = transfers.without_source(work, one.file_id, one.replica_id, ctx.again)
     replicas.pin(work, {one.replica_id: -pinned})

@@ -14,12 +14,12 @@ from dynamo.db.consistency import incidents
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation import evacuation
 from dynamo.db.evacuation import progress as evacuation_progress
-from dynamo.db.evacuation.progress import Looked
+from dynamo.db.evacuation.progress import SiteContent
 from dynamo.db.sites import switches
 from dynamo.db.tables import Incident
 from dynamo.inventory.states import SiteKind
 from dynamo.services import site_lookup
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.evacuation import abandonment, declare_lost
 from dynamo.services.pagination import Item
 from dynamo.services.replication.scheduler import DEALER
@@ -42,16 +42,16 @@ _REMEDIES = {"not-valid": ": make it valid again, or delete it"}
 """What can be done about a refusal that time does not heal."""
 
 
-def show(use: Tools, name: str) -> Item:
+def get(ctx: Context, name: str) -> Item:
     """Tell how far the evacuation of a site is. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         site = site_lookup.site(work, name)
-        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
-        looked = evacuation_progress.look(work, site.id, dying)
+        dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
+        looked = evacuation_progress.load(work, site.id, dying)
         sums = evacuation_progress.summed(work, looked)
         n_files, size = evacuation_progress.resting(work, looked)
         refused = sums.get(evacuation_progress.REFUSED, (0, 0, 0))
-        end = _end(work, use, site, sums)
+        end = _end(work, ctx, site, sums)
         left = _sum(list(sums.values()))
         return {
             "site": site.name,
@@ -69,16 +69,16 @@ def show(use: Tools, name: str) -> Item:
             ),
             "stuck": {"files": n_files + refused[1], "bytes": size + refused[2]},
             "problems": [*_refused(work, looked), *_files(work, looked)],
-            "given_up": abandonment.prospect(work, use, site, dying),
+            "given_up": abandonment.prospect(work, ctx, site, dying),
             "expected_end": None if end is None or not left["bytes"] else rfc3339(end),
         }
 
 
-def losses(use: Tools, name: str) -> Item:
+def losses(ctx: Context, name: str) -> Item:
     """Tell what would be lost with a site, by owner, and where the rest is. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         site = site_lookup.site(work, name)
-        dying = evacuation.dying_ids(work, use.settings.dealer.leaving)
+        dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
         elsewhere = evacuation.complete_elsewhere(work, site.id, dying)
         owners: dict[str, _Owner] = {}
         for row in evacuation.held_here(work, site.id):
@@ -91,13 +91,13 @@ def losses(use: Tools, name: str) -> Item:
         return {
             "site": site.name,
             "owners": [owners[key].item() for key in sorted(owners)],
-            "unread": _unread(work, use, site, dying),
+            "unread": _unread(work, ctx, site, dying),
         }
 
 
-def _unread(work: Work, use: Tools, site: Any, dying: Collection[int]) -> Item:
+def _unread(work: Work, ctx: Context, site: Any, dying: Collection[int]) -> Item:
     """Tell what `declaring` would give up, as far as is known without looking at the site."""
-    found = declare_lost.unread(work, use, site, dying, COUNTED)[0] if site.id in dying else ()
+    found = declare_lost.unread(work, ctx, site, dying, COUNTED)[0] if site.id in dying else ()
     return {
         "files": len(found),
         "bytes": sum(one.size for one in found),
@@ -145,7 +145,7 @@ def _sum(rows: Sequence[Sequence[int]]) -> Item:
     return dict(zip(("blocks", "files", "bytes"), totals, strict=True))
 
 
-def _refused(work: Work, looked: Looked) -> list[Item]:
+def _refused(work: Work, looked: SiteContent) -> list[Item]:
     """Tell of which datasets the last cycle has copied nothing, and why."""
     rows = evacuation_progress.refusals(work, looked, SHOWN)
     said = evacuation_progress.decisions(work, looked, [row.dataset for row in rows])
@@ -169,7 +169,7 @@ def _shut(partition: str) -> tuple[str, str]:
     return "not-a-target", f"no site with a quota for the partition {partition} takes copies now"
 
 
-def _files(work: Work, looked: Looked) -> list[Item]:
+def _files(work: Work, looked: SiteContent) -> list[Item]:
     """Tell which files cannot be brought away, and which not deleted, and why."""
     lost = _lost_of(work, looked.site_id)
     brought = evacuation_progress.transfers(work, looked, SHOWN)
@@ -209,7 +209,7 @@ def _lost_of(work: Work, site_id: int) -> dict[str, str | None]:
     return {row.lfn: row.detail for row in _lost_files(work, site_id)}
 
 
-def _end(work: Work, use: Tools, site: Any, sums: Mapping[str, Sequence[int]]) -> datetime | None:
+def _end(work: Work, ctx: Context, site: Any, sums: Mapping[str, Sequence[int]]) -> datetime | None:
     """Guess when the site is empty; None = nobody knows, as something does not go on by itself."""
     if any(sums.get(fate, (0, 0, 0))[2] for fate in _NOT_BY_ITSELF):
         return None
@@ -219,7 +219,7 @@ def _end(work: Work, use: Tools, site: Any, sums: Mapping[str, Sequence[int]]) -
     brought = _brought(work, site.id, waiting, moving)
     if brought is None:
         return None
-    numbers = use.settings.deletion
+    numbers = ctx.settings.deletion
     # what waits for its turn after its grace is gone at once at best, not before now
     gone = max(evacuation.last_deletion(work, site.id) or work.now, work.now)
     if any(fate in sums for fate in ("waiting", "moving", "safe")):

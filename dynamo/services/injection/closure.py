@@ -15,7 +15,7 @@ from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.deletions import purge
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.requests import Filed
+from dynamo.db.requests import NewRequest
 from dynamo.db.tables import Block, BlockReplica, Dataset, File, Request, Transfer
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import names, schemas
@@ -32,19 +32,19 @@ from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.points import Point, reached
 from dynamo.services import authorization, idempotency, users
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.idempotency import Key
 
 _ARRIVALS = (TransferKind.PULL, TransferKind.UPLOAD)
 
 
 @retried
-def file(use: Tools, wanted: schemas.Closure, caller: Caller, key: Key | None = None) -> int:
+def file(ctx: Context, wanted: schemas.Closure, caller: Caller, key: Key | None = None) -> int:
     """File a closure: from its commit on the dataset takes no more files."""
     if not names.is_dataset(wanted.dataset):
         raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
-    with use.begin() as work:
-        caller_id = users.ensure(work, caller.name, use.settings)
+    with ctx.begin() as work:
+        caller_id = users.ensure(work, caller.name, ctx.settings)
         if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return answered
         dataset = catalogue_names.dataset(work, wanted.dataset)
@@ -58,7 +58,7 @@ def file(use: Tools, wanted: schemas.Closure, caller: Caller, key: Key | None = 
             update(Dataset).where(Dataset.id == dataset.id).values(is_open=False, updated=work.now)
         )
         row = work.row(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset.id))
-        filed = Filed(
+        filed = NewRequest(
             RequestKind.CLOSURE, caller_id, wanted.dataset, {}, row.n_files, row.bytes, work.now
         )
         request_id = requests.add(work, filed)
@@ -71,19 +71,19 @@ def file(use: Tools, wanted: schemas.Closure, caller: Caller, key: Key | None = 
         return request_id
 
 
-def close(use: Tools, request_ids: Sequence[int]) -> None:
+def close(ctx: Context, request_ids: Sequence[int]) -> None:
     """Bring closures forward: close what is open, then say what is still awaited."""
     for request_id in request_ids:
-        for block_id in _open_blocks(use, request_id):
-            close_block(use, block_id)
+        for block_id in _open_blocks(ctx, request_id):
+            close_block(ctx, block_id)
             reached(Point.BLOCK_CLOSED)
-        _judge(use, request_id)
+        _judge(ctx, request_id)
 
 
 @retried
-def close_block(use: Tools, block_id: int) -> None:
+def close_block(ctx: Context, block_id: int) -> None:
     """Close one block, wherever it stands; the copies that wait for closed blocks are told."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         locked = replicas.lock_blocks(work, [block_id])
         if block_id not in locked or locked[block_id].closed:
             return
@@ -109,25 +109,25 @@ def _tell_copies(work: Work, dataset: str) -> None:
         )
 
 
-def close_idle(use: Tools, limit: int = 1000) -> int:
+def close_idle(ctx: Context, limit: int = 1000) -> int:
     """Close blocks that took no file for the settled time; return how many."""
-    ids = _idle(use, limit)
+    ids = _idle(ctx, limit)
     for block_id in ids:
-        close_block(use, block_id)
+        close_block(ctx, block_id)
     return len(ids)
 
 
 @retried
-def _idle(use: Tools, limit: int) -> list[int]:
-    with use.begin.reading() as work:
+def _idle(ctx: Context, limit: int) -> list[int]:
+    with ctx.begin.reading() as work:
         return block_filling.idle_blocks(
-            work, work.now - timedelta(hours=use.settings.block.idle_hours), limit
+            work, work.now - timedelta(hours=ctx.settings.block.idle_hours), limit
         )
 
 
 @retried
-def _open_blocks(use: Tools, request_id: int) -> list[int]:
-    with use.begin.reading() as work:
+def _open_blocks(ctx: Context, request_id: int) -> list[int]:
+    with ctx.begin.reading() as work:
         request = requests.get(work, request_id)
         if request is None or request.state in ENDED:
             return []
@@ -136,8 +136,8 @@ def _open_blocks(use: Tools, request_id: int) -> list[int]:
 
 
 @retried
-def _judge(use: Tools, request_id: int) -> None:
-    with use.begin() as work:
+def _judge(ctx: Context, request_id: int) -> None:
+    with ctx.begin() as work:
         request = requests.locked(work, request_id)
         if request is None or request.state in ENDED:
             return
@@ -146,7 +146,7 @@ def _judge(use: Tools, request_id: int) -> None:
             requests.end(work, request_id, RequestState.DONE)
             return
         _count(work, request_id, dataset.id)
-        again = work.now + use.again
+        again = work.now + ctx.again
         awaited, stuck = _arriving(work, dataset.id)
         if not awaited and not stuck and not _unfinished(work, dataset.id):
             requests.end(work, request_id, RequestState.DONE)
@@ -169,7 +169,7 @@ def _wait(
     reason: str | None = None,
     detail: str | None = None,
 ) -> None:
-    requests.put(
+    requests.change(
         work,
         request_id,
         state=state,

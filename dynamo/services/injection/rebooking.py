@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling
 from dynamo.db.catalogue import replicas as replica_rows
-from dynamo.db.catalogue.replicas import Home
+from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.deletions import condemnation, purge
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
@@ -28,7 +28,7 @@ from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.lifecycle import State
 from dynamo.services.accounts import unique_share
 from dynamo.services.accounts.charging import charge, limit
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.injection import validation
 from dynamo.services.injection.registration import Batch, Transfers
 from dynamo.services.injection.site_selection import Candidate, candidate_at, choose
@@ -113,7 +113,7 @@ class _Waiting:
         return int(self.row.size if self.row.size is not None else self.new.size or 0)
 
 
-def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Rebooked:
+def rebook(work: Work, ctx: Context, batch: Batch, known: dict[str, Any]) -> Rebooked:
     """Let known files that have not come be brought as the caller says now."""
     waiting = _waiting(work, batch, known)
     changing = [one for one in waiting if one.changes]
@@ -122,17 +122,17 @@ def rebook(work: Work, use: Tools, batch: Batch, known: dict[str, Any]) -> Reboo
     if changing:
         _lock(work, batch, changing)
     _learn(work, waiting)
-    uploads = _go_on(work, use, batch, going_on)
+    uploads = _go_on(work, ctx, batch, going_on)
     if not changing:
         return Rebooked(uploads=uploads)
     transfers.forget_losses(work, {one.row.id: one.row.transfer_id for one in changing})
-    places = _destinations(work, use, batch, changing)
+    places = _destinations(work, ctx, batch, changing)
     for site, some in places:
-        make = Transfers(work, use.settings, 0, site, batch.caller.name)
-        replicas = _place(work, use, batch, site, [one for one in some if one.is_placed_anew])
+        make = Transfers(work, ctx.settings, 0, site, batch.caller.name)
+        replicas = _place(work, ctx, batch, site, [one for one in some if one.is_placed_anew])
         names = [_queue(make, one, replicas) for one in some]
         uploads += [(site, name) for name in names if name is not None][:1]
-        _tell(work, batch, site, [one for one in some if one.moves])
+        _record_event(work, batch, site, [one for one in some if one.moves])
     _count(work, changing)
     _leave(work, {one.row.block_id for one in changing if one.moves} - {None})
     elsewhere = [one.row.transfer_id for one in changing if not one.keeps_its_address]
@@ -180,13 +180,13 @@ def _learn(work: Work, waiting: Sequence[_Waiting]) -> None:
 
 
 def _go_on(
-    work: Work, use: Tools, batch: Batch, some: Sequence[_Waiting]
+    work: Work, ctx: Context, batch: Batch, some: Sequence[_Waiting]
 ) -> list[tuple[Candidate, str]]:
     """Book upload addresses for the whole time again, and return one at each site."""
     found = {one.site.id: (one.site, one.row.upload) for one in some}
     for site, _ in found.values():
         ids = [one.row.transfer_id for one in some if one.site.id == site.id]
-        fresh = Transfers(work, use.settings, 0, site, batch.caller.name).fresh(pull=False)
+        fresh = Transfers(work, ctx.settings, 0, site, batch.caller.name).fresh(pull=False)
         unconfirmed = (Transfer.state == State.QUEUED, Transfer.confirmed.is_(False))
         again = update(Transfer).where(Transfer.id.in_(ids), *unconfirmed)
         times = {name: fresh[name] for name in ("expires", "not_before", "updated")}
@@ -223,7 +223,7 @@ def _lock(work: Work, batch: Batch, changing: Sequence[_Waiting]) -> None:
 
 
 def _destinations(
-    work: Work, use: Tools, batch: Batch, changing: Sequence[_Waiting]
+    work: Work, ctx: Context, batch: Batch, changing: Sequence[_Waiting]
 ) -> list[tuple[Candidate, list[_Waiting]]]:
     """Sort the files by where they come to: where they were to come to, or the site chosen now."""
     places: dict[int, tuple[Candidate, list[_Waiting]]] = {}
@@ -231,7 +231,7 @@ def _destinations(
     if moving:
         _check_not_leaving(work, moving)
         partition = batch.dataset.partition_id
-        alarming = unique_share.alarming(work, use.settings.user, partition)
+        alarming = unique_share.alarming(work, ctx.settings.user, partition)
         chosen = choose(work, batch.sites, partition, sum(one.size for one in moving), alarming)
         places[chosen.id] = (chosen, moving)
     for one in changing:
@@ -263,7 +263,7 @@ def _check_not_leaving(work: Work, moving: Sequence[_Waiting]) -> None:
 
 
 def _place(
-    work: Work, use: Tools, batch: Batch, site: Candidate, some: Sequence[_Waiting]
+    work: Work, ctx: Context, batch: Batch, site: Candidate, some: Sequence[_Waiting]
 ) -> dict[int, int]:
     """Give files a place in a block at a site, instead of any that they have; return replicas."""
     if not some:
@@ -272,9 +272,9 @@ def _place(
     _take_out(work, site, [one.row for one in some if one.row.block_id is not None])
     late = [one.size for one in some if one.row.block_id is None]
     accounting.grow(work, dataset.id, 0, sum(late))
-    home = Home(dataset.id, site.id, dataset.partition_id, dataset.group_id)
+    home = Destination(dataset.id, site.id, dataset.partition_id, dataset.group_id)
     replicas: dict[int, int] = {}
-    for share in block_filling.fill(work, home, [one.size for one in some], limit(use.settings)):
+    for share in block_filling.fill(work, home, [one.size for one in some], limit(ctx.settings)):
         if not dataset.is_open:
             # registered before the closure: it still gets its place, in a block that closes with it
             block_filling.close(work, [share.block_id])
@@ -334,7 +334,7 @@ def _count(work: Work, changing: Sequence[_Waiting]) -> None:
     requests.count(work, tallies)
 
 
-def _tell(work: Work, batch: Batch, site: Candidate, moved: Sequence[_Waiting]) -> None:
+def _record_event(work: Work, batch: Batch, site: Candidate, moved: Sequence[_Waiting]) -> None:
     """Note in the history which files come to another site."""
     for before in sorted({one.site.name for one in moved}):
         sizes = [one.size for one in moved if one.site.name == before]

@@ -9,11 +9,11 @@ from typing import Any
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling
 from dynamo.db.catalogue import names as catalogue_names
-from dynamo.db.catalogue.replicas import Home
+from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
-from dynamo.db.requests import Filed
+from dynamo.db.requests import NewRequest
 from dynamo.db.tables import Transfer
 from dynamo.errors import Conflict
 from dynamo.inventory import schemas
@@ -22,7 +22,7 @@ from dynamo.inventory.states import TransferKind
 from dynamo.operations.lifecycle import State
 from dynamo.services.accounts import unique_share
 from dynamo.services.accounts.charging import charge, limit
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.injection import validation
 from dynamo.services.injection.site_selection import Candidate, choose
 from dynamo.settings import Settings
@@ -58,7 +58,7 @@ class Registered:
 
 
 def register(
-    work: Work, use: Tools, batch: Batch, fresh: Sequence[schemas.InjectedFile], filed: Filed
+    work: Work, ctx: Context, batch: Batch, fresh: Sequence[schemas.InjectedFile], filed: NewRequest
 ) -> Registered:
     """Register new files and their request, book their bytes at the first site that can take them.
 
@@ -73,15 +73,15 @@ def register(
     unsized = [new for new in fresh if new.size is None]
     placing = {new.lfn for new in fresh}
     size = sum(new.size or 0 for new in sized)
-    alarming = unique_share.alarming(work, use.settings.user, dataset.partition_id)
+    alarming = unique_share.alarming(work, ctx.settings.user, dataset.partition_id)
     site = choose(work, batch.sites, dataset.partition_id, size, alarming)
     validation.check_sources(
         [(n, new) for n, new in enumerate(batch.wanted.files) if new.lfn in placing], site
     )
     if not accounting.grow_open(work, dataset.id, len(fresh), size):
         raise Again("the dataset was closed meanwhile")
-    home = Home(dataset.id, site.id, dataset.partition_id, dataset.group_id)
-    shares = block_filling.fill(work, home, [new.size or 0 for new in sized], limit(use.settings))
+    home = Destination(dataset.id, site.id, dataset.partition_id, dataset.group_id)
+    shares = block_filling.fill(work, home, [new.size or 0 for new in sized], limit(ctx.settings))
     added: list[tuple[int | None, _Keyed]] = [
         (one.replica_id, _add_files(work, dataset.id, one.block_id, sized[one.start : one.stop]))
         for one in shares
@@ -92,7 +92,7 @@ def register(
         raise Again("the site filled up meanwhile")
     charge(work, dataset.owner_id, len(fresh), size)
     request_id = requests.add(work, filed)
-    transfers = Transfers(work, use.settings, request_id, site, batch.caller.name)
+    transfers = Transfers(work, ctx.settings, request_id, site, batch.caller.name)
     uploads = {new.lfn: transfers.upload() for new in fresh if new.source is None}
     for replica_id, files in added:
         transfers.add(replica_id, files, uploads)

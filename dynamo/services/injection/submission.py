@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Again, Work, retried
-from dynamo.db.requests import Filed
+from dynamo.db.requests import NewRequest
 from dynamo.db.sites import switches
 from dynamo.db.tables import Group, Partition, Transfer
 from dynamo.errors import (
@@ -28,7 +28,7 @@ from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState, Tr
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State
 from dynamo.services import authorization, idempotency, users
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.idempotency import Key
 from dynamo.services.injection import rebooking, validation
 from dynamo.services.injection.rebooking import GIVEN_UP, Rebooked
@@ -37,29 +37,29 @@ from dynamo.services.injection.site_selection import Candidate
 from dynamo.services.requests import views as request_views
 
 
-def file(use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None = None) -> int:
+def file(ctx: Context, wanted: schemas.Injection, caller: Caller, key: Key | None = None) -> int:
     """Register files, or say of known ones how they are; return the request's id.
 
     Names, ownership, uniqueness and both quotas are checked in the transaction that registers: all
     or nothing. The hint goes out after it; should that be lost, the sweep finds the transfers.
     """
-    return _prepared(use, wanted, caller, key).request_id
+    return _prepared(ctx, wanted, caller, key).request_id
 
 
 def hand_over(
-    use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None = None
+    ctx: Context, wanted: schemas.Injection, caller: Caller, key: Key | None = None
 ) -> dict[str, object]:
     """Register files as `file` does and return the request object.
 
     Where all are new it is made of what was just written: reading a thousand files again would
     cost a fourth of the call.
     """
-    filed = _prepared(use, wanted, caller, key)
+    filed = _prepared(ctx, wanted, caller, key)
     registered = filed.registered
     if registered is None or len(registered.files) < len(wanted.files):
-        return request_views.show(use, RequestKind.INJECTION, filed.request_id)
+        return request_views.get(ctx, RequestKind.INJECTION, filed.request_id)
     site = registered.site
-    pfn = use.storages.at(site.url, site.rules).pfn
+    pfn = ctx.storages.at(site.url, site.rules).pfn
     files = [
         request_views.file_object(
             site.name, pfn, new.lfn, State.QUEUED, registered.uploads.get(new.lfn)
@@ -70,7 +70,7 @@ def hand_over(
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _Submitted:
     """What a call has written: the request, as it is shown without its files, and the files."""
 
     request_id: int
@@ -87,40 +87,42 @@ class _Done:
         return [(self.registered.site, first), *self.rebooked.uploads]
 
 
-def _prepared(use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None) -> _Done:
-    validation.check_shape(wanted, use.settings)
+def _prepared(
+    ctx: Context, wanted: schemas.Injection, caller: Caller, key: Key | None
+) -> _Submitted:
+    validation.check_shape(wanted, ctx.settings)
     validation.check_scopes([new.lfn for new in wanted.files], caller, "/files/{}/lfn")
-    filed = _file(use, wanted, caller, key)
+    filed = _file(ctx, wanted, caller, key)
     for site, name in filed.uploads:
         # a storage that is away now does not undo the booking: booking again makes its folder
         with suppress(DynamoError):
-            use.storages.prepare(site.url, site.rules, name)
+            ctx.storages.prepare(site.url, site.rules, name)
     return filed
 
 
 @retried
-def _file(use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None) -> _Done:
-    with use.begin() as work:
-        caller_id = users.ensure(work, caller.name, use.settings)
+def _file(ctx: Context, wanted: schemas.Injection, caller: Caller, key: Key | None) -> _Submitted:
+    with ctx.begin() as work:
+        caller_id = users.ensure(work, caller.name, ctx.settings)
         if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
-            return _Done(answered, {}, None, Rebooked())
+            return _Submitted(answered, {}, None, Rebooked())
         if switches.stopped(work, switches.INJECTION):
             raise Conflict(
                 "injection is switched off by an operator; try again later", "switched-off"
             )
-        dataset = _dataset(work, use, wanted.dataset, caller, caller_id)
+        dataset = _dataset(work, ctx, wanted.dataset, caller, caller_id)
         validation.check_names(
             wanted.files,
-            authorization.namespace(use.settings),
+            authorization.namespace(ctx.settings),
             dataset.owner,
         )
         known = catalogue_names.known_files(work, [new.lfn for new in wanted.files])
         validation.check_known(wanted.files, known, dataset.id)
         fresh = [new for new in wanted.files if new.lfn not in known]
         batch = Batch(dataset, caller, wanted)
-        filed = _request(work, batch, caller_id, known, use.again)
-        rebooked = rebooking.rebook(work, use, batch, known)
-        registered = register(work, use, batch, fresh, filed) if fresh else None
+        filed = _request(work, batch, caller_id, known, ctx.again)
+        rebooked = rebooking.rebook(work, ctx, batch, known)
+        registered = register(work, ctx, batch, fresh, filed) if fresh else None
         request_id = registered.request_id if registered else requests.add(work, filed)
         rebooking.sign(work, rebooked, request_id)
         if key is not None:
@@ -128,13 +130,13 @@ def _file(use: Tools, wanted: schemas.Injection, caller: Caller, key: Key | None
         text = f"inject {len(fresh)} files, request {request_id}"
         work.hint(Hint("inject", (request_id, *sorted(rebooked.requests)), text))
         told = request_views.as_filed(filed, request_id, caller.name, work.now)
-        return _Done(request_id, told, registered, rebooked)
+        return _Submitted(request_id, told, registered, rebooked)
 
 
 @retried
-def uploaded(use: Tools, request_id: int, lfns: Sequence[str] | None, caller: Caller) -> None:
+def uploaded(ctx: Context, request_id: int, lfns: Sequence[str] | None, caller: Caller) -> None:
     """Confirm that files of a booking lie at their upload address; confirming twice is harmless."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         request = requests.get(work, request_id)
         if request is None or request.kind != RequestKind.INJECTION:
             raise NotFound(f"there is no injection {request_id}")
@@ -207,7 +209,7 @@ def _booking_has_ended(
     return failed or (bool(known) and catalogue_names.still_there(work, known) < len(known))
 
 
-def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) -> Any:
+def _dataset(work: Work, ctx: Context, name: str, caller: Caller, caller_id: int) -> Any:
     """Return the dataset's row, registered now if the caller may own a dataset of this name."""
     row = catalogue_names.dataset(work, name)
     if row is not None:
@@ -218,14 +220,14 @@ def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) 
             )
         authorization.check_owner_named(row.owner, caller)
         return row
-    own = authorization.namespace(use.settings).is_dataset_of(name, caller.name)
+    own = authorization.namespace(ctx.settings).is_dataset_of(name, caller.name)
     if not own and not caller.may_produce:
-        shape = use.settings.user.dataset_pattern.replace("{user}", caller.name).replace(
+        shape = ctx.settings.user.dataset_pattern.replace("{user}", caller.name).replace(
             "{part}", "…"
         )
         raise Forbidden(f"a dataset of {caller.name} is named {shape}", "not-your-namespace")
-    partition = use.settings.user.partition if own else "Production"
-    group = use.settings.user.group if own else "production"
+    partition = ctx.settings.user.partition if own else "Production"
+    group = ctx.settings.user.group if own else "production"
     catalogue_names.add_dataset(
         work,
         catalogue_names.NewDataset(
@@ -243,12 +245,12 @@ def _dataset(work: Work, use: Tools, name: str, caller: Caller, caller_id: int) 
 
 def _request(
     work: Work, batch: Batch, caller_id: int, known: dict[str, Any], again: timedelta
-) -> Filed:
+) -> NewRequest:
     arrived = [row for row in known.values() if row.state in (None, State.DONE)]
     pending = [row.id for row in known.values() if row.state not in (None, State.DONE)]
     files = batch.wanted.files
     everything = len(arrived) == len(files)
-    return Filed(
+    return NewRequest(
         RequestKind.INJECTION,
         caller_id,
         batch.wanted.dataset,

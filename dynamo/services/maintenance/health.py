@@ -12,7 +12,7 @@ from dynamo.db.sites import breakers, feeds
 from dynamo.db.tables import Deletion, Transfer
 from dynamo.db.views import heartbeats
 from dynamo.errors import Unavailable
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.pagination import Item
 
 BEAT = "sweep"
@@ -57,21 +57,21 @@ class Health:
         }
 
 
-def check(use: Tools, queues: Queues) -> Health:
+def check(ctx: Context, queues: Queues) -> Health:
     """Look at database, broker and beat."""
     try:
         depths: Mapping[str, int] | None = queues.depths()
     except Unavailable:
         depths = None
-    beat = _beat(use)
-    warnings = _warnings(use) if beat is not None else []
+    beat = _beat(ctx)
+    warnings = _warnings(ctx) if beat is not None else []
     return Health(beat is not None, depths is not None, bool(beat), depths or {}, warnings)
 
 
-def _warnings(use: Tools) -> list[str]:
+def _warnings(ctx: Context) -> list[str]:
     """Say which feeds are not believed; details are for those with a token."""
     try:
-        with use.begin.reading() as work:
+        with ctx.begin.reading() as work:
             return [
                 f"feed {row.name} is {row.reason}; what it said before stays, "
                 + ("it was never taken" if row.taken is None else f"of {rfc3339(row.taken)}")
@@ -81,11 +81,11 @@ def _warnings(use: Tools) -> list[str]:
         return []
 
 
-def _beat(use: Tools) -> bool | None:
+def _beat(ctx: Context) -> bool | None:
     """Tell whether the beat is younger than three sweeps; None where the database is away."""
-    silence = timedelta(seconds=_MISSED * use.settings.work.sweep_seconds)
+    silence = timedelta(seconds=_MISSED * ctx.settings.work.sweep_seconds)
     try:
-        with use.begin.reading() as work:
+        with ctx.begin.reading() as work:
             at = heartbeats.at(work, BEAT)
             return at is not None and work.now - at <= silence
     except SQLAlchemyError:
@@ -111,9 +111,9 @@ _OPERATIONS: dict[str, type[Transfer] | type[Deletion]] = {
 }
 
 
-def load(use: Tools) -> Load:
+def load(ctx: Context) -> Load:
     """Count files and unfinished work."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return Load(
             heartbeats.files(work),
             {kind: heartbeats.unfinished(work, table) for kind, table in _OPERATIONS.items()},

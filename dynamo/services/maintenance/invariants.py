@@ -7,76 +7,76 @@ from sqlalchemy import update
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.invariants import registry as invariant_registry
-from dynamo.db.invariants.limits import Limits
+from dynamo.db.invariants.limits import InvariantLimits
 from dynamo.db.invariants.registry import INVARIANTS, Invariant, Violation
 from dynamo.db.invariants.sums import SUMS, Sum
 from dynamo.db.sites import switches
 from dynamo.db.tables import Switch
 from dynamo.logs import logger
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 
 log = logger("checks")
 
 WHO = "check"
 
 
-def check(use: Tools) -> list[Violation]:
+def check(ctx: Context) -> list[Violation]:
     """Return all that does not hold, warnings among it; nothing when all is well."""
-    return _find(use, INVARIANTS)
+    return _find(ctx, INVARIANTS)
 
 
-def recount(use: Tools) -> list[Violation]:
+def recount(ctx: Context) -> list[Violation]:
     """Recompute the kept sums and return those that have drifted; nothing is changed."""
-    return _find(use, [invariant for invariant in INVARIANTS if invariant.drift])
+    return _find(ctx, [invariant for invariant in INVARIANTS if invariant.drift])
 
 
-def run_check(use: Tools) -> list[Violation]:
+def run_check(ctx: Context) -> list[Violation]:
     """Check, log what was found, and stop deletions where a sum has drifted.
 
     Who deletes by wrong sums deletes what is wanted; somebody looks first and switches on again.
     """
-    found = check(use)
+    found = check(ctx)
     for violation in found:
         tell = log.warning if violation.is_warning else log.error
         tell("invariant", name=violation.name, subject=violation.subject, holds=violation.sentence)
     drifted = sorted({violation.name for violation in found if violation.drift})
     if drifted:
-        _stop_deletions(use, f"counters differ from the rows: {', '.join(drifted)}")
+        _stop_deletions(ctx, f"counters differ from the rows: {', '.join(drifted)}")
     return found
 
 
-def repair(use: Tools) -> int:
+def repair(ctx: Context) -> int:
     """Set drifted sums right from the rows they count; return how many rows were changed.
 
     For an operator who has understood the drift; deletions stay stopped until switched on again.
     """
     changed = 0
     for kept in SUMS:  # the lower levels first
-        while repaired := _repair(use, kept):
+        while repaired := _repair(ctx, kept):
             changed += repaired
     return changed
 
 
 @retried
-def _find(use: Tools, wanted: Sequence[Invariant]) -> list[Violation]:
-    with use.begin.snapshot() as work:
-        return list(invariant_registry.find(work, wanted, _limits(work, use)))
+def _find(ctx: Context, wanted: Sequence[Invariant]) -> list[Violation]:
+    with ctx.begin.snapshot() as work:
+        return list(invariant_registry.find(work, wanted, _limits(work, ctx)))
 
 
-def _limits(work: Work, use: Tools) -> Limits:
-    return Limits(
+def _limits(work: Work, ctx: Context) -> InvariantLimits:
+    return InvariantLimits(
         now=work.now,
-        block_files=use.settings.block.max_files,
-        block_bytes=use.settings.block.max_bytes,
-        user_partition=use.settings.user.partition,
-        alarm_share=use.settings.user.alarm_share,
-        notice_share=use.settings.user.notice_share,
+        block_files=ctx.settings.block.max_files,
+        block_bytes=ctx.settings.block.max_bytes,
+        user_partition=ctx.settings.user.partition,
+        alarm_share=ctx.settings.user.alarm_share,
+        notice_share=ctx.settings.user.notice_share,
     )
 
 
 @retried
-def _stop_deletions(use: Tools, why: str) -> None:
-    with use.begin() as work:
+def _stop_deletions(ctx: Context, why: str) -> None:
+    with ctx.begin() as work:
         if switches.stopped(work, switches.DELETIONS):
             return
         values = {"stopped": True, "who": WHO, "why": why, "at": work.now}
@@ -86,8 +86,8 @@ def _stop_deletions(use: Tools, why: str) -> None:
 
 
 @retried
-def _repair(use: Tools, kept: Sum) -> int:
-    with use.begin() as work:
+def _repair(ctx: Context, kept: Sum) -> int:
+    with ctx.begin() as work:
         rows = work.rows(kept.drifted().limit(invariant_registry.MOST))
         for row in rows:
             kept.repair(work, row._mapping)  # noqa: SLF001 - its public name

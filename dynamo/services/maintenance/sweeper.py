@@ -22,7 +22,7 @@ from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.hints import batches, hints
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation
 from dynamo.services.transfers import throttler
 
@@ -38,63 +38,65 @@ _TASKS = {
 }
 
 
-def sweep(use: Tools) -> bool:
+def sweep(ctx: Context) -> bool:
     """Send again what nobody works on; False = another sweep is under way."""
-    if not _begin(use):
+    if not _begin(ctx):
         return False
-    _reroute(use)
-    _operations(use)
+    _reroute(ctx)
+    _operations(ctx)
     reached(Point.SWEPT)
-    _requests(use)
+    _requests(ctx)
     return True
 
 
 @retried
-def _begin(use: Tools) -> bool:
-    with use.begin() as work:
+def _begin(ctx: Context) -> bool:
+    with ctx.begin() as work:
         return pulse_rows.take(
             work,
             "sweep",
             secrets.token_hex(8),
-            timedelta(seconds=use.settings.work.sweep_seconds / 2),
+            timedelta(seconds=ctx.settings.work.sweep_seconds / 2),
         )
 
 
-def _reroute(use: Tools) -> None:
+def _reroute(ctx: Context) -> None:
     """Let what waits to be read, at an ill site or at none, be read where it can be."""
     for find, change in (
         (source_selection.stranded, source_selection.reroute),
         (source_selection.found_again, source_selection.feed),
     ):
-        for batch in batches(_waiting(use, find), BLOCKS_AT_ONCE):
-            _change(use, change, batch)
+        for batch in batches(_waiting(ctx, find), BLOCKS_AT_ONCE):
+            _change(ctx, change, batch)
 
 
 @retried
-def _waiting(use: Tools, find: Callable[[Work, int], Sequence[Any]]) -> Sequence[Any]:
-    with use.begin.reading() as work:
+def _waiting(ctx: Context, find: Callable[[Work, int], Sequence[Any]]) -> Sequence[Any]:
+    with ctx.begin.reading() as work:
         return find(work, AT_ONCE)
 
 
 @retried
-def _change(use: Tools, change: Callable[[Work, Sequence[Any]], None], some: Sequence[Any]) -> None:
-    with use.begin() as work:
+def _change(
+    ctx: Context, change: Callable[[Work, Sequence[Any]], None], some: Sequence[Any]
+) -> None:
+    with ctx.begin() as work:
         replicas.lock_blocks(work, {row.block_id for row in some})
         change(work, some)
 
 
 @retried
-def _operations(use: Tools) -> None:
-    numbers = use.settings.work
-    with use.begin() as work:
-        limits = (use.settings.lease.lost, use.patience.daily)
+def _operations(ctx: Context) -> None:
+    numbers = ctx.settings.work
+    with ctx.begin() as work:
+        limits = (ctx.settings.lease.lost, ctx.patience.daily)
         requests.settle_injections(work, _reclaimed(work, Transfer, *limits))
-        condemnation.judge_all(work, _reclaimed(work, Deletion, *limits), use.again)
+        condemnation.judge_all(work, _reclaimed(work, Deletion, *limits), ctx.again)
         for table in (Transfer, Deletion):
             claims.wake(work, table)
         transfers.wake_where_the_cause_is_gone(work)
         patience = timedelta(seconds=numbers.hint_seconds)
-        throttler.sweep(work, use)
+        throttler.sweep(work, ctx)
         due = claims.unhinted(work, Deletion, patience, AT_ONCE)
         work.hint(*hints("delete", due, numbers.batch, "delete {n} files that were due"))
 
@@ -107,8 +109,8 @@ def _reclaimed(work: Work, table: Operation, lost: int, daily: timedelta) -> set
 
 
 @retried
-def _requests(use: Tools) -> None:
-    with use.begin() as work:
+def _requests(ctx: Context) -> None:
+    with ctx.begin() as work:
         due = work.rows(
             select(Request.id, Request.kind)
             .where(Request.state.in_(("queued", "running", "held")), Request.not_before <= work.now)
@@ -116,17 +118,17 @@ def _requests(use: Tools) -> None:
             .limit(AT_ONCE)
         )
         still_open = (Request.id.in_([row.id for row in due]), Request.state.not_in(ENDED))
-        work.changed(update(Request).where(*still_open).values(not_before=work.now + use.again))
+        work.changed(update(Request).where(*still_open).values(not_before=work.now + ctx.again))
         for kind, task in _TASKS.items():
             ids = [row.id for row in due if row.kind == kind]
             work.hint(*hints(task, ids, 50, f"{task} {{n}} requests that were due"))
 
 
 @retried
-def purge(use: Tools) -> int:
+def purge(ctx: Context) -> int:
     """Forget what has ended long ago: finished transfers, answers to keys, locks, popularity."""
-    with use.begin() as work:
-        old = work.now - timedelta(days=use.settings.work.keep_days)
+    with ctx.begin() as work:
+        old = work.now - timedelta(days=ctx.settings.work.keep_days)
         n = _purge_answers(work, work.now - timedelta(hours=24))
         n += locks.purge(work, old) + popularity_rows.purge(work) + downtimes.forget(work, old)
         ended = select(Request.id).where(Request.state.in_(ENDED), Request.updated < old)

@@ -25,7 +25,7 @@ _SHARES = {"analysis": "Analysis", "production": "Production"}
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class NameLookup:
     """The keys of sites and groups, and who lies in which partition."""
 
     sites: Mapping[str, int]
@@ -50,7 +50,7 @@ Whose = tuple[str, int, int | None]
 """A dataset's name, and the keys of the site where it lies and of the group that owns it there."""
 
 
-def homes(work: Work, known: Directory, some: Mapping[Whose, str]) -> dict[Whose, int]:
+def homes(work: Work, known: NameLookup, some: Mapping[Whose, str]) -> dict[Whose, int]:
     """Return the partition to which each belongs; the values are the statuses of the datasets.
 
     It is the first whose condition holds. Where none does, as on tape, it is the group's usual one.
@@ -77,9 +77,9 @@ def homes(work: Work, known: Directory, some: Mapping[Whose, str]) -> dict[Whose
 
 def directory(
     work: Work, settings: Settings, wanted: Sequence[schemas.OfficialDataset]
-) -> Directory:
+) -> NameLookup:
     """Look up all that a call names. Raises NotFound."""
-    found = Directory(
+    found = NameLookup(
         {row.name: row.id for row in work.rows(select(Site.name, Site.id))},
         {row.name: row.id for row in work.rows(select(Group.name, Group.id))},
         {row.name: row.id for row in work.rows(select(Partition.name, Partition.id))},

@@ -17,16 +17,16 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind
 from dynamo.operations.hints import batches, hints
 from dynamo.services import authorization
-from dynamo.services.context import Tools
-from dynamo.services.official.comparison import AT_ONCE, Standing, standings
-from dynamo.services.official.lookup import GROUP, Directory, directory
+from dynamo.services.context import Context
+from dynamo.services.official.comparison import AT_ONCE, Registered, standings
+from dynamo.services.official.lookup import GROUP, NameLookup, directory
 from dynamo.services.official.replicas import Placing, place
 from dynamo.services.official.validation import stated
 from dynamo.services.pagination import Item
 
 
 @retried
-def register(use: Tools, wanted: Sequence[schemas.OfficialDataset], caller: Caller) -> Item:
+def register(ctx: Context, wanted: Sequence[schemas.OfficialDataset], caller: Caller) -> Item:
     """Register what a call states, all or nothing; what is known already stays as it is.
 
     Return how much of it was new. The bytes are there whatever a quota says: they are counted, not
@@ -34,11 +34,11 @@ def register(use: Tools, wanted: Sequence[schemas.OfficialDataset], caller: Call
     """
     if not caller.may_produce:
         raise Forbidden("official data need the role production")
-    blocks = stated(wanted, authorization.namespace(use.settings))
-    with use.begin() as work:
+    blocks = stated(wanted, authorization.namespace(ctx.settings))
+    with ctx.begin() as work:
         if switches.stopped(work, switches.INJECTION):
             raise Conflict("an operator has stopped injection; try again later", "switched-off")
-        known = directory(work, use.settings, wanted)
+        known = directory(work, ctx.settings, wanted)
         rows, new = _datasets(work, wanted, known, caller)
         found = standings(work, blocks, rows, new)
         _register_files(work, found)
@@ -49,7 +49,7 @@ def register(use: Tools, wanted: Sequence[schemas.OfficialDataset], caller: Call
         ended = bulk_registration.close_datasets(
             work, [rows[o.name].id for o in wanted if o.open is False]
         )
-        _tell(work, caller, new, placing_)
+        _record_event(work, caller, new, placing_)
         _hint(work, rows)
         return {
             "datasets": len(new),
@@ -62,7 +62,7 @@ def register(use: Tools, wanted: Sequence[schemas.OfficialDataset], caller: Call
 
 
 def _datasets(
-    work: Work, wanted: Sequence[schemas.OfficialDataset], known: Directory, caller: Caller
+    work: Work, wanted: Sequence[schemas.OfficialDataset], known: NameLookup, caller: Caller
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the datasets' rows by name, and which of them were registered now."""
     rows = bulk_registration.datasets(work, [one.name for one in wanted])
@@ -78,7 +78,7 @@ def _datasets(
     return rows | bulk_registration.datasets(work, names), names
 
 
-def _dataset_row(work: Work, one: schemas.OfficialDataset, known: Directory) -> dict[str, Any]:
+def _dataset_row(work: Work, one: schemas.OfficialDataset, known: NameLookup) -> dict[str, Any]:
     group_id = known.group(one.group or GROUP)
     return {
         "name": one.name,
@@ -95,7 +95,7 @@ def _dataset_row(work: Work, one: schemas.OfficialDataset, known: Directory) -> 
     }
 
 
-def _register_files(work: Work, blocks: Sequence[Standing]) -> None:
+def _register_files(work: Work, blocks: Sequence[Registered]) -> None:
     """Write down new blocks, and the new files of all."""
     new = [one for one in blocks if one.is_new]
     rows = [
@@ -126,11 +126,11 @@ def _at(
     wanted: Sequence[schemas.OfficialDataset],
     rows: Mapping[str, Any],
     placing_: Placing,
-    known: Directory,
-) -> list[bulk_registration.At]:
+    known: NameLookup,
+) -> list[bulk_registration.DatasetAtSite]:
     """Return at which sites datasets are now; what the call says of a dataset there counts."""
     found = {
-        (one.at.block.dataset.id, one.at.site_id): bulk_registration.At(
+        (one.at.block.dataset.id, one.at.site_id): bulk_registration.DatasetAtSite(
             one.at.block.dataset.id, one.at.site_id, one.at.group_id
         )
         for one in placing_.placed
@@ -139,7 +139,9 @@ def _at(
         row = rows[dataset.name]
         for at in dataset.replicas:
             site_id, group_id = known.sites[at.site], known.group(at.group) or row.group_id
-            found[row.id, site_id] = bulk_registration.At(row.id, site_id, group_id, at.growing)
+            found[row.id, site_id] = bulk_registration.DatasetAtSite(
+                row.id, site_id, group_id, at.growing
+            )
     return list(found.values())
 
 
@@ -147,7 +149,7 @@ def _close(
     work: Work,
     wanted: Sequence[schemas.OfficialDataset],
     rows: Mapping[str, Any],
-    blocks: Sequence[Standing],
+    blocks: Sequence[Registered],
 ) -> int:
     """Close what the call closes; return how many blocks that were open before."""
     closing = {one.key for one in blocks if one.closed and not one.is_new and not one.was_closed}
@@ -163,7 +165,7 @@ def _close(
     return len(closing)
 
 
-def _count(work: Work, blocks: Sequence[Standing], placing_: Placing) -> None:
+def _count(work: Work, blocks: Sequence[Registered], placing_: Placing) -> None:
     """Keep the sums of datasets and quotas in step."""
     n_files: Counter[int] = Counter()
     size: Counter[int] = Counter()
@@ -178,7 +180,7 @@ def _count(work: Work, blocks: Sequence[Standing], placing_: Placing) -> None:
     accounting.shift(work, placing_.changes)
 
 
-def _tell(work: Work, caller: Caller, new: Sequence[str], placing_: Placing) -> None:
+def _record_event(work: Work, caller: Caller, new: Sequence[str], placing_: Placing) -> None:
     """Write into the history what came, dataset by dataset and site by site."""
     n_files: Counter[tuple[str, str]] = Counter()
     size: Counter[tuple[str, str]] = Counter()

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynamo.db.catalogue import accounting, bulk_registration, replicas
-from dynamo.db.catalogue.accounting import Place
+from dynamo.db.catalogue.accounting import QuotaKey
 from dynamo.db.catalogue.bulk_registration import NewReplica, Sizes
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.states import ReplicaState
-from dynamo.services.official.comparison import Standing
-from dynamo.services.official.lookup import Directory, Whose, homes
+from dynamo.services.official.comparison import Registered
+from dynamo.services.official.lookup import NameLookup, Whose, homes
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """What came to a block replica."""
 
-    at: "At"
+    at: "Destination"
     is_new: bool
     files: Sizes
 
@@ -30,10 +30,10 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class Destination:
     """A block at a site, as stated, and the files of it that lie there."""
 
-    block: Standing
+    block: Registered
     replica: schemas.OfficialReplica
     pointer: str
     site_id: int
@@ -51,10 +51,10 @@ class Placing:
     """All that came, and how the bytes at sites (projected, used) change by it."""
 
     placed: Sequence[Placed]
-    changes: Mapping[Place, tuple[int, int]]
+    changes: Mapping[QuotaKey, tuple[int, int]]
 
 
-def place(work: Work, blocks: Sequence[Standing], known: Directory) -> Placing:
+def place(work: Work, blocks: Sequence[Registered], known: NameLookup) -> Placing:
     """Write down where blocks lie; return what was new, and where."""
     wanted = list(_wanted(work, blocks, known))
     _check_placed(wanted, blocks)
@@ -82,7 +82,7 @@ def place(work: Work, blocks: Sequence[Standing], known: Directory) -> Placing:
     return Placing([*new, *more], accounting.summed(changes))
 
 
-def _wanted(work: Work, blocks: Sequence[Standing], known: Directory) -> Iterator[At]:
+def _wanted(work: Work, blocks: Sequence[Registered], known: NameLookup) -> Iterator[Destination]:
     """Go through all places that the call names, with the files that lie there."""
     whole = [one.key for one in blocks if not one.is_new and one.stated.block.replicas]
     registered = bulk_registration.files_of(work, whole)
@@ -92,20 +92,20 @@ def _wanted(work: Work, blocks: Sequence[Standing], known: Directory) -> Iterato
             pointer = f"{one.stated.pointer}/replicas/{n}"
             held = files if replica.files is None else _listed(one, replica.files, files, pointer)
             group_id = known.group(replica.group) or _group_at(one, replica.site, known)
-            yield At(one, replica, pointer, known.sites[replica.site], group_id, held)
+            yield Destination(one, replica, pointer, known.sites[replica.site], group_id, held)
 
 
-def _fresh(one: Standing) -> Sizes:
+def _fresh(one: Registered) -> Sizes:
     return {one.fresh_keys[file.lfn]: file.size for file in one.fresh}
 
 
-def _group_at(one: Standing, site: str, known: Directory) -> int | None:
+def _group_at(one: Registered, site: str, known: NameLookup) -> int | None:
     """Return who owns a dataset's replicas at a site: as the call says, else as the dataset."""
     said = [at.group for at in one.stated.dataset.replicas if at.site == site]
     return known.group(next(iter(said), None)) or one.dataset.group_id
 
 
-def _listed(one: Standing, lfns: Sequence[str], files: Sizes, pointer: str) -> Sizes:
+def _listed(one: Registered, lfns: Sequence[str], files: Sizes, pointer: str) -> Sizes:
     """Return those files of a block that are named. Raises NotFound."""
     keys = {lfn: row.id for lfn, row in one.known.items()} | one.fresh_keys
     strange = [lfn for lfn in lfns if keys.get(lfn) not in files]
@@ -115,7 +115,7 @@ def _listed(one: Standing, lfns: Sequence[str], files: Sizes, pointer: str) -> S
     return {keys[lfn]: files[keys[lfn]] for lfn in lfns}
 
 
-def _check_placed(wanted: Sequence[At], blocks: Sequence[Standing]) -> None:
+def _check_placed(wanted: Sequence[Destination], blocks: Sequence[Registered]) -> None:
     """Refuse new files that lie nowhere: they would be lost from the first moment on."""
     lying: dict[int, set[int]] = {}
     for at in wanted:
@@ -130,7 +130,7 @@ def _check_placed(wanted: Sequence[At], blocks: Sequence[Standing]) -> None:
         raise Invalid("some new files lie nowhere", faults=faults)
 
 
-def _check_staying(wanted: Sequence[At], there: Mapping[tuple[int, int], Any]) -> None:
+def _check_staying(wanted: Sequence[Destination], there: Mapping[tuple[int, int], Any]) -> None:
     faults = [
         Fault(at.pointer, "is being deleted there; rescue it or wait until it is gone")
         for at in wanted
@@ -140,11 +140,11 @@ def _check_staying(wanted: Sequence[At], there: Mapping[tuple[int, int], Any]) -
         raise Conflict("some replicas are being deleted", "being-deleted", faults=faults)
 
 
-def _whose(at: At) -> Whose:
+def _whose(at: Destination) -> Whose:
     return at.block.dataset.name, at.site_id, at.group_id
 
 
-def _add(work: Work, new: Sequence[At], belonging: Mapping[Whose, int]) -> list[Placed]:
+def _add(work: Work, new: Sequence[Destination], belonging: Mapping[Whose, int]) -> list[Placed]:
     """Write down replicas that were not known."""
     rows = [
         NewReplica(
@@ -163,7 +163,9 @@ def _add(work: Work, new: Sequence[At], belonging: Mapping[Whose, int]) -> list[
     return [Placed(at, is_new=True, files=at.files) for at in new]
 
 
-def _fill(work: Work, some: Sequence[At], there: Mapping[tuple[int, int], Any]) -> list[Placed]:
+def _fill(
+    work: Work, some: Sequence[Destination], there: Mapping[tuple[int, int], Any]
+) -> list[Placed]:
     """Write down what came to replicas that were incomplete."""
     ids = [there[at.key].id for at in some]
     held, coming = bulk_registration.held(work, ids), bulk_registration.coming(work, ids)

@@ -22,31 +22,31 @@ from dynamo.inventory.names import BlockName
 from dynamo.inventory.snapshot import Lock
 from dynamo.policy.image import Image
 from dynamo.policy.locking import locked
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 
 LONGEST = timedelta(days=3660)
 """Ten years: a lock for ever would be forgotten by everybody."""
 
 
-def show(use: Tools, lock_id: int) -> Item:
+def get(ctx: Context, lock_id: int) -> Item:
     """Return one lock that holds. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return _shown(work, lock_id)
 
 
-def some(use: Tools, dataset: str | None, owner: str | None, place: Place) -> Page:
+def list_page(ctx: Context, dataset: str | None, owner: str | None, place: PageRequest) -> Page:
     """Return a page of the locks that hold: all, those that concern a dataset, or an owner's."""
-    with use.begin.reading() as work:
-        rows = place.of(work, locks.some(work, dataset, owner))
+    with ctx.begin.reading() as work:
+        rows = place.of(work, locks.listing(work, dataset, owner))
         return page(rows, [_item(row) for row in rows.rows])
 
 
 @retried
-def put(use: Tools, wanted: schemas.LockBody, caller: Caller) -> tuple[Item, bool]:
+def update(ctx: Context, wanted: schemas.LockBody, caller: Caller) -> tuple[Item, bool]:
     """Set a lock; the same one again gets the new end and reason. Tell whether it is new."""
     dataset, block = _item_of(wanted.item)
-    with use.begin() as work:
+    with ctx.begin() as work:
         if not work.now < wanted.expires < work.now + LONGEST:
             fault = Fault("/expires", "does not lie in the next ten years")
             raise Invalid("a lock ends in the future", faults=[fault])
@@ -62,16 +62,16 @@ def put(use: Tools, wanted: schemas.LockBody, caller: Caller) -> tuple[Item, boo
             "why": wanted.why,
             "expires": wanted.expires,
         }
-        lock_id, new = locks.put(work, values)
+        lock_id, new = locks.change(work, values)
         why = f"until {rfc3339(wanted.expires)}" + (f": {wanted.why}" if wanted.why else "")
         record(work, [Event("lock-set", caller.name, dataset, block, why=why)])
         return _shown(work, lock_id), new
 
 
 @retried
-def remove(use: Tools, lock_id: int, caller: Caller) -> Item:
+def remove(ctx: Context, lock_id: int, caller: Caller) -> Item:
     """Take a lock away before its end; return what it was."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         lock = _shown(work, lock_id)
         locks.remove(work, lock_id)
         dataset, _, block = lock["item"].partition("#")
@@ -81,7 +81,7 @@ def remove(use: Tools, lock_id: int, caller: Caller) -> Item:
 
 
 def _shown(work: Work, lock_id: int) -> Item:
-    row = locks.one(work, lock_id)
+    row = locks.get(work, lock_id)
     if row is None:
         raise NotFound(f"there is no lock {lock_id}")
     return _item(row)

@@ -14,42 +14,42 @@ from dynamo.policy.diagnostics import Problem
 from dynamo.policy.partitions import read_partitions
 from dynamo.policy.placement_rules import RulesReading, check_rules, unmet
 from dynamo.policy.reader import Known
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest
 from dynamo.services.policies import versions as texts
 
 SHELF = texts.Shelf(PlacementRules, "set of placement rules", "rules-changed")
 
 
-def show(use: Tools, partition: str, version: int | None = None) -> Item:
+def get(ctx: Context, partition: str, version: int | None = None) -> Item:
     """Return the rules in force, or an earlier version. Raises NotFound."""
-    return texts.show(use, SHELF, partition, version)
+    return texts.get(ctx, SHELF, partition, version)
 
 
-def versions(use: Tools, partition: str, place: Place) -> Page:
+def versions(ctx: Context, partition: str, place: PageRequest) -> Page:
     """Return a page of all versions, newest first: who, when, and what was changed."""
-    return texts.versions(use, SHELF, partition, place)
+    return texts.versions(ctx, SHELF, partition, place)
 
 
-def put(use: Tools, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
+def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
     """Put rules in force once they are found right; else those in force stay. Raises Invalid."""
     texts.check_path(partition, body)
-    reading = read(use, partition, body.text)
-    warnings = [one.show(partition) for one in _unmet(use, reading)]
-    return {**texts.put(use, SHELF, partition, body.text, caller), "warnings": warnings}
+    reading = read(ctx, partition, body.text)
+    warnings = [one.show(partition) for one in _unmet(ctx, reading)]
+    return {**texts.update(ctx, SHELF, partition, body.text, caller), "warnings": warnings}
 
 
-def _unmet(use: Tools, reading: RulesReading) -> list[Problem]:
+def _unmet(ctx: Context, reading: RulesReading) -> list[Problem]:
     """Look at the sites alone; each cycle looks at the data as well."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         seen = snapshot_loader.narrow(work, ())
         now = work.now.timestamp()
     return unmet(reading, seen, read_partitions(seen.partitions), now)
 
 
-def read(use: Tools, partition: str, text: str) -> RulesReading:
+def read(ctx: Context, partition: str, text: str) -> RulesReading:
     """Read rules for a partition. Raises Invalid with the place of each error, NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         known = Known(texts.known(work, partition))
         groups = work.scalars(select(Group.name))
     reading = check_rules(text, partition, partition=partition, known=known, groups=groups)

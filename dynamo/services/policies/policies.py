@@ -6,34 +6,34 @@ from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.policy.lint import check_policy
 from dynamo.policy.reader import Known, Reading
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest
 from dynamo.services.policies import versions as texts
 
 SHELF = texts.Shelf(Policy, "policy", "policy-changed")
 
 
-def show(use: Tools, partition: str, version: int | None = None) -> Item:
+def get(ctx: Context, partition: str, version: int | None = None) -> Item:
     """Return the policy in force, or an earlier version. Raises NotFound."""
-    return texts.show(use, SHELF, partition, version)
+    return texts.get(ctx, SHELF, partition, version)
 
 
-def versions(use: Tools, partition: str, place: Place) -> Page:
+def versions(ctx: Context, partition: str, place: PageRequest) -> Page:
     """Return a page of all versions, newest first: who, when, and what was changed."""
-    return texts.versions(use, SHELF, partition, place)
+    return texts.versions(ctx, SHELF, partition, place)
 
 
-def put(use: Tools, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
+def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
     """Put a text in force once it is found right; else the one in force stays. Raises Invalid."""
     texts.check_path(partition, body)
-    reading = read(use, partition, body.text)
-    shown = texts.put(use, SHELF, partition, body.text, caller)
+    reading = read(ctx, partition, body.text)
+    shown = texts.update(ctx, SHELF, partition, body.text, caller)
     return {**shown, "warnings": [one.show(partition) for one in reading.warnings]}
 
 
-def read(use: Tools, partition: str, text: str) -> Reading:
+def read(ctx: Context, partition: str, text: str) -> Reading:
     """Read a policy for a partition. Raises Invalid with the place of each error, NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         known = Known(texts.known(work, partition), attributes.produced())
     reading = check_policy(text, partition, partition=partition, known=known)
     texts.refuse(reading.errors, "policy", reading.source)

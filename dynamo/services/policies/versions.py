@@ -13,8 +13,8 @@ from dynamo.errors import Fault, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.policy.diagnostics import Problem
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, write
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, write
 
 MOST_VERSIONS = 20
 """On one page, as each is compared with the one before."""
@@ -31,15 +31,15 @@ class Shelf:
     """What the history calls a change."""
 
 
-def show(use: Tools, shelf: Shelf, partition: str, version: int | None = None) -> Item:
+def get(ctx: Context, shelf: Shelf, partition: str, version: int | None = None) -> Item:
     """Return the text in force, or an earlier version. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         return _shown(work, shelf, partition, version)
 
 
-def versions(use: Tools, shelf: Shelf, partition: str, place: Place) -> Page:
+def versions(ctx: Context, shelf: Shelf, partition: str, place: PageRequest) -> Page:
     """Return a page of all versions, newest first: who, when, and what was changed."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         known(work, partition)
         after = place.span((int,)).after
         number = None if after is None else int(after[0])
@@ -50,9 +50,9 @@ def versions(use: Tools, shelf: Shelf, partition: str, place: Place) -> Page:
 
 
 @retried
-def put(use: Tools, shelf: Shelf, partition: str, text: str, caller: Caller) -> Item:
+def update(ctx: Context, shelf: Shelf, partition: str, text: str, caller: Caller) -> Item:
     """Put a text in force that was found right."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         key = policy_versions.locked(work, partition)
         if key is None:
             raise _unknown(partition)

@@ -7,14 +7,14 @@ from dynamo.db.catalogue import keys
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import popularity as popularity_rows
 from dynamo.inventory import schemas
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.popularity import validation as report_validation
 
 
 @retried
-def report(use: Tools, items: Sequence[schemas.AccessReport]) -> int:
+def report(ctx: Context, items: Sequence[schemas.AccessReport]) -> int:
     """Take daily counts; what was reported before for the same day is replaced."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         return take(work, items)
 
 

@@ -8,7 +8,7 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import popularity as popularity_rows
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.popularity import validation as report_validation
 
 _SKEW = timedelta(minutes=10)
@@ -16,9 +16,9 @@ _SKEW = timedelta(minutes=10)
 
 
 @retried
-def report(use: Tools, items: Sequence[schemas.DemandReport], caller: Caller) -> int:
+def report(ctx: Context, items: Sequence[schemas.DemandReport], caller: Caller) -> int:
     """Take waiting jobs; what the caller reported before for the same moment is replaced."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         return take(work, items, caller)
 
 

@@ -13,9 +13,15 @@ from dynamo.db.tables import Block, BlockReplica, File
 from dynamo.db.transfers import source_selection
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import batches
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.replication import partial_blocks
-from dynamo.services.replication.partial_blocks import ENDED_COPIES, PART, Errand, Filled, lacks
+from dynamo.services.replication.partial_blocks import (
+    ENDED_COPIES,
+    PART,
+    CompletedBlocks,
+    PartialBlockOrder,
+    lacks,
+)
 from dynamo.services.transfers import throttler
 
 PARTS_AT_ONCE = 20
@@ -50,28 +56,30 @@ def abandoned(work: Work, site_id: int, dying: Collection[int], most: int) -> li
     return sorted({row.block_id: row.id for row in rows}.values())
 
 
-def bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+def bring(ctx: Context, request_id: int, replica_ids: Sequence[int]) -> None:
     """Send for what parts lack, whoever gave it up before."""
     for batch in batches(replica_ids, PARTS_AT_ONCE):
-        _bring(use, request_id, batch)
+        _bring(ctx, request_id, batch)
 
 
 @retried
-def _bring(use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
-    with use.begin() as work:
-        send(work, use, request_id, replica_ids)
+def _bring(ctx: Context, request_id: int, replica_ids: Sequence[int]) -> None:
+    with ctx.begin() as work:
+        send(work, ctx, request_id, replica_ids)
 
 
-def send(work: Work, use: Tools, request_id: int, replica_ids: Sequence[int]) -> None:
+def send(work: Work, ctx: Context, request_id: int, replica_ids: Sequence[int]) -> None:
     """Send for what parts lack within a unit of work, and count it to the request."""
-    found = filled(work, use, Errand(request_id, waits=True), replica_ids)
+    found = filled(work, ctx, PartialBlockOrder(request_id, waits=True), replica_ids)
     requests.more(work, request_id, found.sent, found.bytes)
 
 
-def filled(work: Work, use: Tools, errand: Errand, replica_ids: Sequence[int]) -> Filled:
+def filled(
+    work: Work, ctx: Context, errand: PartialBlockOrder, replica_ids: Sequence[int]
+) -> CompletedBlocks:
     """Send for what some parts lack."""
     blocks = select(BlockReplica.block_id).where(BlockReplica.id.in_(replica_ids), *PART)
     replicas.lock_blocks(work, set(work.scalars(blocks)))
     found = partial_blocks.fill_up(work, errand, replica_ids)
-    throttler.refill(work, use, [errand.request_id])
+    throttler.refill(work, ctx, [errand.request_id])
     return found

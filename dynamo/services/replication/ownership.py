@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, replicas
-from dynamo.db.catalogue.accounting import Most, Place
+from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import BlockReplica, Group
@@ -25,12 +25,12 @@ FULL = "storage-full"
 KEPT = "waiting"
 """Why something was not handed over: no room, or until a request ends that names its owner."""
 
-Bounds = Callable[[Place], Most]
+Bounds = Callable[[QuotaKey], BookingLimits]
 """Says what a partition may take at a site beside its quota."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heir:
+class NewOwner:
     """Who gets block replicas, and the partition that they count against then."""
 
     group_id: int | None
@@ -39,7 +39,7 @@ class Heir:
 
 
 def hand_over(
-    work: Work, heir: Heir, replica_ids: Sequence[int], cause: str, most: Bounds
+    work: Work, heir: NewOwner, replica_ids: Sequence[int], cause: str, most: Bounds
 ) -> tuple[int, dict[int, str]]:
     """Give valid replicas to a group; the history keeps to whom, and the cause.
 
@@ -79,7 +79,7 @@ def hand_over(
     return len(ids), dict.fromkeys(kept, KEPT) | dict.fromkeys(full, FULL)
 
 
-def _account(work: Work, rows: Sequence[Any], heir: Heir, most: Bounds) -> Iterator[Any]:
+def _account(work: Work, rows: Sequence[Any], heir: NewOwner, most: Bounds) -> Iterator[Any]:
     """Move what replicas have booked and fill to a partition; yield those that fit there."""
     partition_id = heir.partition_id
     assert partition_id is not None  # noqa: S101 - asked by the caller
@@ -99,7 +99,7 @@ def _account(work: Work, rows: Sequence[Any], heir: Heir, most: Bounds) -> Itera
     yield from fitting
 
 
-def _book(work: Work, place: Place, rows: Sequence[Any], most: Most) -> Iterator[Any]:
+def _book(work: Work, place: QuotaKey, rows: Sequence[Any], most: BookingLimits) -> Iterator[Any]:
     """Book replicas for a partition at a site; where not all fit, as many as do."""
     size, there = (sum(one) for one in zip(*((r.block_bytes, r.bytes) for r in rows), strict=True))
     if accounting.book_within(work, place, size, most, there):

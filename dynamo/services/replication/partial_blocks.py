@@ -23,7 +23,7 @@ ENDED_COPIES = (Transfer.kind == TransferKind.COPY) & Transfer.state.in_(
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class PartialBlockOrder:
     """For which request parts are filled."""
 
     request_id: int
@@ -34,7 +34,7 @@ class Errand:
 
 
 @dataclass(slots=True)
-class Filled:
+class CompletedBlocks:
     """What was sent for, and how many files could not be had."""
 
     sent: int = 0
@@ -42,16 +42,16 @@ class Filled:
     nowhere: int = 0
 
 
-def fill_up(work: Work, errand: Errand, replica_ids: Sequence[int]) -> Filled:
+def fill_up(work: Work, errand: PartialBlockOrder, replica_ids: Sequence[int]) -> CompletedBlocks:
     """Send for what parts lack; their blocks are locked by the caller."""
-    found = Filled()
+    found = CompletedBlocks()
     here = select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
     for part in work.rows(here.where(BlockReplica.id.in_(replica_ids), *PART)):
         _fill_up(work, errand, part, found)
     return found
 
 
-def _fill_up(work: Work, errand: Errand, part: Any, filled: Filled) -> None:
+def _fill_up(work: Work, errand: PartialBlockOrder, part: Any, filled: CompletedBlocks) -> None:
     files = work.rows(
         select(File.id, File.lfn, File.size)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
@@ -74,7 +74,11 @@ _UNREAD = {"state": State.HELD, "reason": "no-source"}
 
 
 def _send(
-    work: Work, errand: Errand, part: Any, sent: Mapping[int, int | None], how: Mapping[str, Any]
+    work: Work,
+    errand: PartialBlockOrder,
+    part: Any,
+    sent: Mapping[int, int | None],
+    how: Mapping[str, Any],
 ) -> None:
     if not sent:
         return

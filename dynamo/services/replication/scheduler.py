@@ -14,8 +14,8 @@ from sqlalchemy import func, insert, literal, select, update
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
-from dynamo.db.catalogue.accounting import Most, Place
-from dynamo.db.catalogue.replicas import Home
+from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
+from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import switches
 from dynamo.db.tables import (
@@ -32,10 +32,10 @@ from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.leases import Fence, nobody
 from dynamo.services.replication import ownership, partial_blocks
-from dynamo.services.replication.ownership import Heir
+from dynamo.services.replication.ownership import NewOwner
 from dynamo.services.transfers import throttler
 from dynamo.settings import Dealer
 
@@ -54,19 +54,19 @@ class Among:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class CopyOrder:
     """Blocks of a dataset that go to a site, on one account and for one request."""
 
     position: int
     """Place in the plan."""
-    home: Home
+    home: Destination
     growing: bool
     blocks: tuple[int, ...]
     among: Among | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class OwnerChange:
     """Block replicas that get another owner, and the partition that they count against then."""
 
     position: int
@@ -88,48 +88,50 @@ class Sent:
     """Those for which something was sent."""
 
 
-def send(use: Tools, errands: Iterable[Errand], fence: Fence = nobody) -> Sent:
+def schedule(ctx: Context, errands: Iterable[CopyOrder], fence: Fence = nobody) -> Sent:
     """Set all of this going that still can; return how much that was."""
     sent = Sent()
     for errand in errands:
         for batch in batches(errand.blocks, BLOCKS_AT_ONCE):
-            _send_within(use, errand, batch, fence, sent)
+            _send_within(ctx, errand, batch, fence, sent)
             reached(Point.SENT)
     return sent
 
 
-def change(use: Tools, changes: Iterable[Change], sent: Sent, fence: Fence = nobody) -> None:
+def change(ctx: Context, changes: Iterable[OwnerChange], sent: Sent, fence: Fence = nobody) -> None:
     """Give block replicas to other groups that still have room; note where they had none."""
     for one in changes:
         for some in batches(one.replicas, REPLICAS_AT_ONCE):
-            refused = _change(use, one, some, fence)
+            refused = _change(ctx, one, some, fence)
             if refused is not None:
                 sent.refused[one.position] = refused
 
 
 @retried
-def _change(use: Tools, wanted: Change, replica_ids: Sequence[int], fence: Fence) -> str | None:
-    with use.begin() as work:
+def _change(
+    ctx: Context, wanted: OwnerChange, replica_ids: Sequence[int], fence: Fence
+) -> str | None:
+    with ctx.begin() as work:
         fence(work)
         if switches.stopped(work, DEALER):
             return "switched-off"
 
-        def most(place: Place) -> Most:
-            return _most(work, use.settings.dealer, place)
+        def most(place: QuotaKey) -> BookingLimits:
+            return _most(work, ctx.settings.dealer, place)
 
-        heir = Heir(wanted.group_id, wanted.partition_id)
+        heir = NewOwner(wanted.group_id, wanted.partition_id)
         _, staying = ownership.hand_over(work, heir, replica_ids, DEALER, most)
         return min(staying.values(), default=None)
 
 
 def _send_within(
-    use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence, sent: Sent
+    ctx: Context, errand: CopyOrder, block_ids: Sequence[int], fence: Fence, sent: Sent
 ) -> None:
     """Send blocks; where not all fit any more, as many as do."""
-    done = _send(use, errand, block_ids, fence)
+    done = _send(ctx, errand, block_ids, fence)
     if done.full and len(block_ids) > 1:
         for half in batches(block_ids, -(-len(block_ids) // 2)):
-            _send_within(use, errand, half, fence, sent)
+            _send_within(ctx, errand, half, fence, sent)
         return
     if done.refused is not None:
         sent.refused[errand.position] = done.refused
@@ -141,7 +143,7 @@ def _send_within(
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _Scheduled:
     """What one unit of work has sent, and why not the rest."""
 
     blocks: int = 0
@@ -156,11 +158,11 @@ class _Done:
 
 
 @retried
-def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) -> _Done:
-    with use.begin() as work:
+def _send(ctx: Context, errand: CopyOrder, block_ids: Sequence[int], fence: Fence) -> _Scheduled:
+    with ctx.begin() as work:
         fence(work)
         if switches.stopped(work, DEALER):
-            return _Done(refused="switched-off")
+            return _Scheduled(refused="switched-off")
         blocks = replica_rows.lock_blocks(work, block_ids)
         lacking, refused = _lacking(work, errand, blocks)
         chosen = source_selection.best(work, lacking, to=errand.home.site_id)
@@ -171,12 +173,12 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         if len(going) < len(lacking):
             refused = "no-source"
         if not going:
-            return _Done(refused=refused)
+            return _Scheduled(refused=refused)
         home = errand.home
         place = (home.site_id, home.partition_id)
         size = sum(blocks[block].bytes for block in going)
-        if not accounting.book_within(work, place, size, _most(work, use.settings.dealer, place)):
-            return _Done(refused=ownership.FULL)
+        if not accounting.book_within(work, place, size, _most(work, ctx.settings.dealer, place)):
+            return _Scheduled(refused=ownership.FULL)
         replica_rows.place_all(work, home, going)
         if errand.growing:
             _grow(work, home)
@@ -187,13 +189,15 @@ def _send(use: Tools, errand: Errand, block_ids: Sequence[int], fence: Fence) ->
         _write(work, home, chosen)
         _piece(work, home, pieced)
         if home.request_id is not None:
-            throttler.refill(work, use, [home.request_id])
+            throttler.refill(work, ctx, [home.request_id])
         n_files = sum(blocks[block].n_files for block in going)
         requests.more(work, home.request_id, n_files, size)
-        return _Done(len(going), n_files, size, refused)
+        return _Scheduled(len(going), n_files, size, refused)
 
 
-def _lacking(work: Work, errand: Errand, blocks: Mapping[int, Any]) -> tuple[list[int], str | None]:
+def _lacking(
+    work: Work, errand: CopyOrder, blocks: Mapping[int, Any]
+) -> tuple[list[int], str | None]:
     """Return the blocks that are still to be sent, and why others are not."""
     here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == errand.home.site_id)
     there = dict(work.rows(select(BlockReplica.block_id, BlockReplica.state).where(*here)))
@@ -220,22 +224,22 @@ def _still_shared(work: Work, among: Among, block_ids: Collection[int]) -> list[
     return [key for key in block_ids if copies.get(key, 0) < among.copies]
 
 
-def _most(work: Work, wanted: Dealer, place: Place) -> Most:
+def _most(work: Work, wanted: Dealer, place: QuotaKey) -> BookingLimits:
     """Return the limits of a site as they are now; a site without a quota takes nothing."""
     known, quota = accounting.limit(work, place)
     if not known or quota == 0:
-        return Most(0, 0)
+        return BookingLimits(0, 0)
     if quota is None:
-        return Most()
+        return BookingLimits()
     of = np.array([float(quota)])
     pending = max(int(most_bytes(of, wanted.pending)[0]), wanted.pending_bytes)
-    return Most(
+    return BookingLimits(
         int(most_bytes(of, wanted.occupancy)[0]) if wanted.occupancy < 1 else None,
         pending if wanted.pending < 1 else None,
     )
 
 
-def _grow(work: Work, home: Home) -> None:
+def _grow(work: Work, home: Destination) -> None:
     mine = (
         DatasetReplica.dataset_id == home.dataset_id,
         DatasetReplica.site_id == home.site_id,
@@ -243,7 +247,7 @@ def _grow(work: Work, home: Home) -> None:
     work.changed(update(DatasetReplica).where(*mine).values(growing=True, group_id=home.group_id))
 
 
-def _write(work: Work, home: Home, chosen: Mapping[int, int]) -> None:
+def _write(work: Work, home: Destination, chosen: Mapping[int, int]) -> None:
     """Write one transfer per file of the blocks, all in one statement."""
     destination = BlockReplica.__table__.alias("destination")
     source = BlockReplica.__table__.alias("source")
@@ -282,11 +286,11 @@ def _write(work: Work, home: Home, chosen: Mapping[int, int]) -> None:
     work.changed(insert(Transfer).from_select(columns.split(), rows))
 
 
-def _piece(work: Work, home: Home, block_ids: Collection[int]) -> None:
+def _piece(work: Work, home: Destination, block_ids: Collection[int]) -> None:
     """Write transfers of blocks that no site has whole, file by file."""
     if not block_ids:
         return
     assert home.request_id is not None  # noqa: S101 - all that is sent has a request
     here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == home.site_id)
-    errand = partial_blocks.Errand(home.request_id, waits=True)
+    errand = partial_blocks.PartialBlockOrder(home.request_id, waits=True)
     partial_blocks.fill_up(work, errand, work.scalars(select(BlockReplica.id).where(*here)))

@@ -7,7 +7,7 @@ from sqlalchemy import and_, or_
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Transfer
-from dynamo.services.copies.request import Wish, at_its_sites
+from dynamo.services.copies.request import CopyRequest, at_its_sites
 from dynamo.services.requests.problems import troubled
 
 _AT_ONCE = 50
@@ -20,7 +20,7 @@ _OTHERS = (
 )
 
 
-def troubles(work: Work, wishes: Sequence[Wish]) -> Iterator[tuple[int, Any]]:
+def troubles(work: Work, wishes: Sequence[CopyRequest]) -> Iterator[tuple[int, Any]]:
     """Yield, by request, the transfers of others that fill what it wants and did not go well."""
     for start in range(0, len(wishes), _AT_ONCE):
         some = wishes[start : start + _AT_ONCE]
@@ -28,13 +28,13 @@ def troubles(work: Work, wishes: Sequence[Wish]) -> Iterator[tuple[int, Any]]:
             yield from ((wish.request_id, row) for wish in some if _awaits(wish, row))
 
 
-def _of_any(work: Work, wishes: Sequence[Wish]) -> Sequence[Any]:
+def _of_any(work: Work, wishes: Sequence[CopyRequest]) -> Sequence[Any]:
     datasets = {wish.dataset.id for wish in wishes}  # said once more, as an index is found by it
     wanted = or_(*(and_(*at_its_sites(wish)) for wish in wishes))
     return work.rows(_OTHERS.where(Block.dataset_id.in_(datasets), wanted))
 
 
-def _awaits(wish: Wish, row: Any) -> bool:
+def _awaits(wish: CopyRequest, row: Any) -> bool:
     """Tell whether a transfer that another request sent for fills what this one wants."""
     return (
         row.request_id != wish.request_id

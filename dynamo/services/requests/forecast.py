@@ -12,12 +12,12 @@ from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Pair
 from dynamo.inventory.states import ENDED
 from dynamo.operations.lifecycle import State
-from dynamo.services.copies.request import Wish, filling
+from dynamo.services.copies.request import CopyRequest, filling
 
 _LONGEST = timedelta(days=3650)
 
 
-def expected_end(work: Work, request: Any, wish: Wish | None) -> datetime | None:
+def expected_end(work: Work, request: Any, wish: CopyRequest | None) -> datetime | None:
     """Return when a copy request will be done; None = done, or nobody knows.
 
     What is not on its way yet will go as what is, and others may have sent for it. What the Dealer

@@ -22,13 +22,11 @@ from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.lifecycle import OPEN, State
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.copies import request as copy_requests
-from dynamo.services.copies.request import Wish
+from dynamo.services.copies.request import CopyRequest
 from dynamo.services.requests import blockers, forecast
 from dynamo.services.requests.problems import MOST, troubled
-
-__all__ = ["RequestFilter", "page", "refresh", "show"]
 
 _CHUNK = 1000
 _SETTLED = frozenset({"available", "failed"})
@@ -100,17 +98,17 @@ class RequestFilter:
     owner: Glob | None = None
 
 
-def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
+def get(ctx: Context, kind: RequestKind, request_id: int) -> dict[str, object]:
     """Return one request; of an injection also its files with their addresses."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         row = work.row(_ONE, {"by_id": request_id, "by_kind": kind})
         if row is None:
             raise NotFound(f"there is no {kind} {request_id}")
-        wanted = _wishes(work, use, kind, [row])
+        wanted = _wishes(work, ctx, kind, [row])
         problems = _problems(work, kind, [row], wanted)
         shown = _object(row, problems.get(request_id, []))
         if kind == RequestKind.INJECTION:
-            files = _files(work, use, row)
+            files = _files(work, ctx, row)
             shown["files"] = files
             _count_known(shown, row, files)
         if kind == RequestKind.COPY:
@@ -120,7 +118,7 @@ def show(use: Tools, kind: RequestKind, request_id: int) -> dict[str, object]:
 
 
 def as_filed(
-    filed: request_rows.Filed, request_id: int, owner: str, now: datetime
+    filed: request_rows.NewRequest, request_id: int, owner: str, now: datetime
 ) -> dict[str, object]:
     """Return a request that was filed at this moment, as `show` would."""
     row = SimpleNamespace(
@@ -136,25 +134,25 @@ def as_filed(
     return _object(row, [])
 
 
-def page(
-    use: Tools, kind: RequestKind, filters: RequestFilter, cursor: int | None, limit: int
+def list_page(
+    ctx: Context, kind: RequestKind, filters: RequestFilter, cursor: int | None, limit: int
 ) -> tuple[list[dict[str, object]], int | None]:
     """Return a page of requests, newest first, and the cursor of the next."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         wanted = _REQUESTS.where(Request.kind == kind, *_conditions(work, filters))
         if cursor is not None:
             wanted = wanted.where(Request.id < cursor)
         found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
         shown = found[:limit]
-        problems = _problems(work, kind, shown, _wishes(work, use, kind, shown))
+        problems = _problems(work, kind, shown, _wishes(work, ctx, kind, shown))
         items = [_object(row, problems.get(row.id, [])) for row in shown]
         return items, found[limit - 1].id if len(found) > limit else None
 
 
 @retried
-def refresh(use: Tools, request_ids: Sequence[int]) -> None:
+def refresh(ctx: Context, request_ids: Sequence[int]) -> None:
     """Bring injections that wait for files of earlier ones in line with them."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         for request_id in request_ids:
             request = request_rows.locked(work, request_id)
             if request is None or request.state in ENDED or request.kind != RequestKind.INJECTION:
@@ -163,8 +161,8 @@ def refresh(use: Tools, request_ids: Sequence[int]) -> None:
             states = catalogue_names.arrival_states(work, pending)
             left = [file for file in pending if states.get(file) in OPEN]
             done = sum(states.get(file) == State.DONE for file in pending)
-            again = work.now + use.again if left else None
-            request_rows.put(
+            again = work.now + ctx.again if left else None
+            request_rows.change(
                 work,
                 request_id,
                 n_done=request.n_done + done,
@@ -224,15 +222,15 @@ _SHOWN = {
 
 
 def _wishes(
-    work: Work, use: Tools, kind: RequestKind, requests: Sequence[Any]
-) -> Mapping[int, Wish]:
+    work: Work, ctx: Context, kind: RequestKind, requests: Sequence[Any]
+) -> Mapping[int, CopyRequest]:
     """Return what those of the requests want that are copies."""
     ids = [request.id for request in requests] if kind == RequestKind.COPY else ()
-    return copy_requests.among(work, use.settings.dealer, ids)
+    return copy_requests.read_many(work, ctx.settings.dealer, ids)
 
 
 def _problems(
-    work: Work, kind: RequestKind, requests: Sequence[Any], wanted: Mapping[int, Wish]
+    work: Work, kind: RequestKind, requests: Sequence[Any], wanted: Mapping[int, CopyRequest]
 ) -> dict[int, list[dict[str, object]]]:
     """List, by request, what did not go well so far and when it is tried next."""
     found: dict[int, list[dict[str, object]]] = {}
@@ -276,7 +274,7 @@ def _problem(row: Any) -> dict[str, object]:
     }
 
 
-def _files(work: Work, use: Tools, row: Any) -> list[dict[str, object]]:
+def _files(work: Work, ctx: Context, row: Any) -> list[dict[str, object]]:
     """List the files of an injection, also those that earlier ones had registered."""
     known = row.body.get("known", [])
     if known:
@@ -285,7 +283,7 @@ def _files(work: Work, use: Tools, row: Any) -> list[dict[str, object]]:
     else:
         found = work.rows(_OWN_FILES, {"by_id": row.id})
     sites = {
-        site.id: (site.name, use.storages.at(site.url, site.rules).pfn)
+        site.id: (site.name, ctx.storages.at(site.url, site.rules).pfn)
         for site in work.rows(_SITES, {"by_ids": list({file.site_id for file in found})})
     }
     return [file_object(*sites[row.site_id], row.lfn, row.state, _address(row)) for row in found]

@@ -18,7 +18,7 @@ from dynamo.feeds.documents import Document
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import SiteStatus
 from dynamo.logs import logger
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.popularity import accesses, demands
 from dynamo.services.sites import health as site_health
 from dynamo.settings import Feed
@@ -32,19 +32,19 @@ _SKEW = timedelta(minutes=10)
 """How far the clock of who writes a feed may be ahead of ours."""
 
 
-def read(use: Tools) -> None:
+def read(ctx: Context) -> None:
     """Read the feeds that are due, one after the other."""
-    for feed in _due(use):
+    for feed in _due(ctx):
         try:
             content = reading.fetch(
-                feed.url, use.settings.feeds.max_bytes, use.settings.feeds.seconds
+                feed.url, ctx.settings.feeds.max_bytes, ctx.settings.feeds.seconds
             )
-            _take(use, feed, documents.decode(feed.kind, content))
+            _take(ctx, feed, documents.decode(feed.kind, content))
         except Invalid as error:
-            _refuse(use, feed.name, MALFORMED, _said(error))
+            _refuse(ctx, feed.name, MALFORMED, _said(error))
         except DynamoError as error:
-            _refuse(use, feed.name, UNREACHABLE, error.detail)
-    _follow(use)
+            _refuse(ctx, feed.name, UNREACHABLE, error.detail)
+    _follow(ctx)
 
 
 def _said(error: DynamoError) -> str:
@@ -53,11 +53,11 @@ def _said(error: DynamoError) -> str:
 
 
 @retried
-def _due(use: Tools) -> list[Feed]:
-    sources = use.settings.feeds.sources
-    with use.begin() as work:
+def _due(ctx: Context) -> list[Feed]:
+    sources = ctx.settings.feeds.sources
+    with ctx.begin() as work:
         names = [feed.name for feed in sources]
-        feeds.forget(work, names, [feed.name for feed in _tellers(use)])
+        feeds.forget(work, names, [feed.name for feed in _tellers(ctx)])
         before = feeds.known(work)
         return [
             feed
@@ -67,17 +67,17 @@ def _due(use: Tools) -> list[Feed]:
         ]
 
 
-def _tellers(use: Tools) -> list[Feed]:
-    return [feed for feed in use.settings.feeds.sources if feed.kind == "sites"]
+def _tellers(ctx: Context) -> list[Feed]:
+    return [feed for feed in ctx.settings.feeds.sources if feed.kind == "sites"]
 
 
 @retried
-def _follow(use: Tools) -> None:
+def _follow(ctx: Context) -> None:
     """Weigh what all feeds say of the sites that one has put aside; the old ones say nothing."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         known = feeds.known(work)
-        believed = {feed.name for feed in _tellers(use) if _believed(work, feed, known)}
-        site_health.follow_told(work, use, feeds.statuses(work), believed)
+        believed = {feed.name for feed in _tellers(ctx) if _believed(work, feed, known)}
+        site_health.follow_told(work, ctx, feeds.statuses(work), believed)
 
 
 def _believed(work: Work, feed: Feed, known: Mapping[str, Any]) -> bool:
@@ -86,16 +86,16 @@ def _believed(work: Work, feed: Feed, known: Mapping[str, Any]) -> bool:
 
 
 @retried
-def _refuse(use: Tools, name: str, reason: str, detail: str) -> None:
+def _refuse(ctx: Context, name: str, reason: str, detail: str) -> None:
     log.warning("feed not believed", feed=name, reason=reason, detail=detail)
-    with use.begin() as work:
+    with ctx.begin() as work:
         feeds.refused(work, name, reason, detail)
 
 
 @retried
-def _take(use: Tools, feed: Feed, said: Document) -> None:
+def _take(ctx: Context, feed: Feed, said: Document) -> None:
     """Take in a document, if it is young enough, in one unit of work. Raises Invalid."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         before = feeds.known(work).get(feed.name)
         doubt = _doubt(work, feed, said.generated, None if before is None else before.generated)
         if doubt is not None:

@@ -18,9 +18,9 @@ from dynamo.db.tables import Probe, Site
 from dynamo.inventory.states import SiteStatus
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.sites import probes as site_probes
-from dynamo.storage.probe import NEEDED, Outcome, Step, is_usable
+from dynamo.storage.probe import NEEDED, Outcome, ProbeStep, is_usable
 
 log = logger("tending")
 
@@ -33,15 +33,15 @@ _PROBED = (SiteStatus.READY, SiteStatus.WAITROOM)
 _SITES = select(Site.id, Site.name, Site.status, Site.set_by)
 
 
-def send(use: Tools) -> None:
+def send(ctx: Context) -> None:
     """Have all sites probed whose probe is due, each by whoever is free: some may be silent."""
-    _send(use)
+    _send(ctx)
 
 
 @retried
-def _send(use: Tools) -> None:
-    with use.begin() as work:
-        latest = work.now - timedelta(minutes=use.settings.site.probe_minutes / 2)
+def _send(ctx: Context) -> None:
+    with ctx.begin() as work:
+        latest = work.now - timedelta(minutes=ctx.settings.site.probe_minutes / 2)
         due = (
             select(Site.id, Site.name)
             .outerjoin(Probe, Probe.site_id == Site.id)
@@ -52,22 +52,22 @@ def _send(use: Tools) -> None:
             work.hint(Hint("probe", (row.id,), f"probe {row.name}"))
 
 
-def probe(use: Tools, site_ids: Sequence[int]) -> None:
+def probe(ctx: Context, site_ids: Sequence[int]) -> None:
     """Try sites, remember how it went, and set those aside that failed again and again."""
     for site_id in site_ids:
-        steps = site_probes.probe(use, site_id)
+        steps = site_probes.probe(ctx, site_id)
         # who does not answer is not asked a second time
-        note(use, site_id, steps, site_probes.free(use, site_id) if is_usable(steps) else None)
+        note(ctx, site_id, steps, site_probes.free(ctx, site_id) if is_usable(steps) else None)
 
 
 @retried
-def note(use: Tools, site_id: int, steps: Sequence[Step], free: int | None) -> None:
+def note(ctx: Context, site_id: int, steps: Sequence[ProbeStep], free: int | None) -> None:
     """Remember how a probe went; the site's status follows after enough of the same in a row."""
     usable = is_usable(steps)
     failed = next(
         (step for step in steps if step.name in NEEDED and step.outcome is Outcome.FAILED), None
     )
-    with use.begin() as work:
+    with ctx.begin() as work:
         site = _locked(work, site_id)
         before = work.row(select(Probe.usable, Probe.streak).where(Probe.site_id == site_id))
         streak = before.streak + 1 if before is not None and before.usable == usable else 1
@@ -84,7 +84,7 @@ def note(use: Tools, site_id: int, steps: Sequence[Step], free: int | None) -> N
             work.add(Probe, site_id=site_id, **values)
         else:
             work.changed(update(Probe).where(Probe.site_id == site_id).values(values))
-        if streak >= use.settings.site.probes:
+        if streak >= ctx.settings.site.probes:
             _follow(work, site, usable, values["detail"])
 
 
@@ -102,15 +102,15 @@ class _Change:
     why: str
 
 
-def tend(use: Tools) -> None:
+def tend(ctx: Context) -> None:
     """Follow downtimes, and give up sites that fail their probes for too long."""
-    _follow_downtimes(use)
-    _give_up_failing(use)
+    _follow_downtimes(ctx)
+    _give_up_failing(ctx)
 
 
 @retried
-def _follow_downtimes(use: Tools) -> None:
-    with use.begin() as work:
+def _follow_downtimes(ctx: Context) -> None:
+    with ctx.begin() as work:
         down = downtimes.under_way(work)
         begun = (Site.status == SiteStatus.READY, Site.id.in_(down))
         for site in _locked_where(work, *begun):
@@ -126,7 +126,7 @@ def put_aside(work: Work, site_ids: Sequence[int], feed: str) -> None:
         _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
 
 
-def follow_told(work: Work, use: Tools, said: Sequence[Any], believed: Collection[str]) -> None:
+def follow_told(work: Work, ctx: Context, said: Sequence[Any], believed: Collection[str]) -> None:
     """Let sites come back that a feed has put aside, once no feed that is believed keeps them so.
 
     A site is given up only while one of these says so. A feed that is too old neither keeps a
@@ -143,18 +143,18 @@ def follow_told(work: Work, use: Tools, said: Sequence[Any], believed: Collectio
         elif site.id not in doubtful:
             why = "no feed says so any more: its probes do"
             _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, why))
-    _give_up(work, use, (Site.id.in_(kept), Site.set_by == FEED))
+    _give_up(work, ctx, (Site.id.in_(kept), Site.set_by == FEED))
 
 
 @retried
-def _give_up_failing(use: Tools) -> None:
-    with use.begin() as work:
-        _give_up(work, use, (Site.set_by == PROBES,))
+def _give_up_failing(ctx: Context) -> None:
+    with ctx.begin() as work:
+        _give_up(work, ctx, (Site.set_by == PROBES,))
 
 
-def _give_up(work: Work, use: Tools, which: Sequence[Any]) -> None:
+def _give_up(work: Work, ctx: Context, which: Sequence[Any]) -> None:
     """Give up those of the sites that are aside for too long, unless they are down."""
-    days = use.settings.site.morgue_days
+    days = ctx.settings.site.morgue_days
     if days == 0:
         return
     aside = (
@@ -184,7 +184,7 @@ def _locked_where(work: Work, *which: Any) -> list[Any]:
 
 def _set(work: Work, site: Any, change: _Change) -> None:
     values = {"status": change.status, "since": work.now, "set_by": change.set_by}
-    sites.put(work, site.id, values)
+    sites.change(work, site.id, values)
     record(work, [Event("site-changed", "dynamo", site=site.name, why=_said(change))])
     log.warning("site changed", site=site.name, status=change.status, why=change.why)
     if change.status == SiteStatus.READY:

@@ -9,64 +9,64 @@ from dynamo.db.sites import sites
 from dynamo.db.tables import Site
 from dynamo.errors import NotFound
 from dynamo.services import site_lookup
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.deletions import reaper
 from dynamo.services.pagination import Item
 from dynamo.storage import probe as storage_probe
-from dynamo.storage.probe import Ground, Step, is_usable
+from dynamo.storage.probe import ProbedStorage, ProbeStep, is_usable
 from dynamo.storage.protocol import Storage, StorageError
 
 _LOOKED_FOR = 11
 """Files of as many blocks that are looked for; where there are fewer, nobody judges by them."""
 
 
-def probe(use: Tools, site_id: int) -> list[Step]:
+def probe(ctx: Context, site_id: int) -> list[ProbeStep]:
     """Try a site with a small file and tell how each step went; nothing is recorded.
 
-    Works for a site in any status; how long a silent storage is waited for is said by the tools.
+    Works for a site in any status; how long a silent storage is waited for is said by the context.
     Raises NotFound, Invalid where nobody could speak to the site.
     """
-    settings = use.settings
-    ground = Ground(
+    settings = ctx.settings
+    ground = ProbedStorage(
         settings.injection.area,
         settings.user.namespace,
         settings.work.third_party_bytes,
-        lambda: _moment(use),
+        lambda: _moment(ctx),
         reaper.delete_probe,
-        _expected(use, site_id),
+        _expected(ctx, site_id),
     )
-    return storage_probe.probe(_storage(use, site_id), ground)
+    return storage_probe.probe(_storage(ctx, site_id), ground)
 
 
 @retried
-def _expected(use: Tools, site_id: int) -> list[str]:
+def _expected(ctx: Context, site_id: int) -> list[str]:
     """Name files of which some must lie at a site that has the right disk."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         found = sites.sample(work, site_id, _LOOKED_FOR)
     return found if len(found) == _LOOKED_FOR else []
 
 
-def free(use: Tools, site_id: int) -> int | None:
+def free(ctx: Context, site_id: int) -> int | None:
     """Return the bytes that a site's storage has left; None where it does not tell."""
     try:
-        return _storage(use, site_id).free()
+        return _storage(ctx, site_id).free()
     except StorageError:
         return None
 
 
-def _storage(use: Tools, site_id: int) -> Storage:
-    with use.begin.reading() as work:
+def _storage(ctx: Context, site_id: int) -> Storage:
+    with ctx.begin.reading() as work:
         row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
     if row is None:
         raise NotFound(f"there is no site with the key {site_id}", "site-unknown")
-    return use.storages.at(row.url, row.rules)
+    return ctx.storages.at(row.url, row.rules)
 
 
-def check(use: Tools, name: str) -> Item:
+def check(ctx: Context, name: str) -> Item:
     """Try a site and tell callers how it went. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         site_id = site_lookup.site(work, name).id
-    steps = probe(use, site_id)
+    steps = probe(ctx, site_id)
     return {
         "site": name,
         "usable": is_usable(steps),
@@ -84,6 +84,6 @@ def check(use: Tools, name: str) -> Item:
 
 
 @retried
-def _moment(use: Tools) -> datetime:
-    with use.begin.reading() as work:
+def _moment(ctx: Context) -> datetime:
+    with ctx.begin.reading() as work:
         return work.now

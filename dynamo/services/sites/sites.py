@@ -18,8 +18,8 @@ from dynamo.inventory.states import SiteKind, SiteStatus
 from dynamo.operations.hints import Hint
 from dynamo.services import site_lookup
 from dynamo.services.accounts.unique_share import Share
-from dynamo.services.context import Tools
-from dynamo.services.pagination import Item, Page, Place, page
+from dynamo.services.context import Context
+from dynamo.services.pagination import Item, Page, PageRequest, page
 from dynamo.services.sites import status as site_status
 
 _NEW: dict[str, Any] = {
@@ -32,32 +32,32 @@ _NEW: dict[str, Any] = {
 """What a site is as long as nobody says otherwise."""
 
 
-def show(use: Tools, name: str) -> Item:
+def get(ctx: Context, name: str) -> Item:
     """Return one site. Raises NotFound."""
-    with use.begin.reading() as work:
-        return _shown(use, work, name)
+    with ctx.begin.reading() as work:
+        return _shown(ctx, work, name)
 
 
-def some(use: Tools, name: Glob | None, place: Place) -> Page:
+def list_page(ctx: Context, name: Glob | None, place: PageRequest) -> Page:
     """Return a page of sites by name."""
-    with use.begin.reading() as work:
-        rows_ = place.of(work, sites.some(work, name))
-        return page(rows_, _items(use, work, rows_.rows))
+    with ctx.begin.reading() as work:
+        rows_ = place.of(work, sites.listing(work, name))
+        return page(rows_, _items(ctx, work, rows_.rows))
 
 
 @retried
-def put(use: Tools, name: str, body: schemas.SiteBody, caller: Caller) -> Item:
+def update(ctx: Context, name: str, body: schemas.SiteBody, caller: Caller) -> Item:
     """Register a site, or change what the body names; who runs the site may change its status."""
     values = _values(name, body)
-    with use.begin() as work:
+    with ctx.begin() as work:
         row = site_rows.locked(work, name)
         _check_caller(caller, name, values)
         if row is None:
-            row = _add(use, work, name, values)
+            row = _add(ctx, work, name, values)
         else:
-            values = _checked(use, values, {"url": row.url, "rules": row.rules})
+            values = _checked(ctx, values, {"url": row.url, "rules": row.rules})
             by_hand = {"since": work.now, "set_by": None} if "status" in values else {}
-            site_rows.put(work, row.id, {**values, **by_hand})
+            site_rows.change(work, row.id, {**values, **by_hand})
         if values.get("status") == SiteStatus.READY:
             breakers.close(work, [row.id])
             site_rows.wake_back(work, row.id)
@@ -65,15 +65,15 @@ def put(use: Tools, name: str, body: schemas.SiteBody, caller: Caller) -> Item:
             work.hint(Hint("evacuate", (), f"empty {name}"))
         what = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))
         record(work, [Event("site-changed", caller.name, site=name, why=what)])
-        return _shown(use, work, name)
+        return _shown(ctx, work, name)
 
 
 @retried
 def set_quota(
-    use: Tools, name: str, partition: str, body: schemas.QuotaBody, caller: Caller
+    ctx: Context, name: str, partition: str, body: schemas.QuotaBody, caller: Caller
 ) -> Item:
     """Say how many bytes a partition may fill at a site; files that waited for room go on."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         site = site_rows.locked(work, name) if names.is_site(name) else None
         if site is None:
             raise NotFound(f"there is no site {name!r}", "site-unknown")
@@ -84,34 +84,34 @@ def set_quota(
         site_rows.wake_site(work, site.id, ["storage-full", "no-quota"])
         why = f"quota of {partition}: {'unlimited' if body.limit is None else body.limit}"
         record(work, [Event("quota-changed", caller.name, site=name, why=why)])
-        return _quota(use, work, name, partition)
+        return _quota(ctx, work, name, partition)
 
 
-def quota(use: Tools, name: str, partition: str) -> Item:
+def quota(ctx: Context, name: str, partition: str) -> Item:
     """Return the quota of a partition at a site. Raises NotFound."""
-    with use.begin.reading() as work:
-        return _quota(use, work, name, partition)
+    with ctx.begin.reading() as work:
+        return _quota(ctx, work, name, partition)
 
 
-def _quota(use: Tools, work: Work, name: str, partition: str) -> Item:
-    for item in _shown(use, work, name)["quotas"]:
+def _quota(ctx: Context, work: Work, name: str, partition: str) -> Item:
+    for item in _shown(ctx, work, name)["quotas"]:
         if item["partition"] == partition:
             return {"site": name, **item}
     raise NotFound(f"the partition {partition!r} has no quota at {name}", "no-quota")
 
 
-def _shown(use: Tools, work: Work, name: str) -> Item:
-    return _items(use, work, [site_lookup.site(work, name)])[0]
+def _shown(ctx: Context, work: Work, name: str) -> Item:
+    return _items(ctx, work, [site_lookup.site(work, name)])[0]
 
 
-def _items(use: Tools, work: Work, found: Sequence[Any]) -> list[Item]:
+def _items(ctx: Context, work: Work, found: Sequence[Any]) -> list[Item]:
     unique = sites.unique_bytes(work, found[0].id if len(found) == 1 else None)
     quotas: dict[int, list[Item]] = {}
     for quota in sites.quotas(work, [row.id for row in found]):
         share = Share.of(quota, unique)
-        told = {"partition": quota.partition, **share.item(use.settings.user)}
+        told = {"partition": quota.partition, **share.item(ctx.settings.user)}
         quotas.setdefault(quota.site_id, []).append(told)
-    states = site_status.of(use, work, [row.id for row in found])
+    states = site_status.of(ctx, work, [row.id for row in found])
     return [{**_item(row), **states[row.id], "quotas": quotas.get(row.id, [])} for row in found]
 
 
@@ -156,16 +156,16 @@ def _check_caller(caller: Caller, name: str, values: Mapping[str, Any]) -> None:
         raise Forbidden("who runs a site may change its status; the rest is for operators")
 
 
-def _add(use: Tools, work: Work, name: str, values: dict[str, Any]) -> Any:
+def _add(ctx: Context, work: Work, name: str, values: dict[str, Any]) -> Any:
     if not values.get("url"):
         raise Invalid("a new site needs a url", faults=[Fault("/url", "is missing")])
-    site_rows.add(work, {"name": name, **_NEW, **_checked(use, values, {"rules": {}})})
+    site_rows.add(work, {"name": name, **_NEW, **_checked(ctx, values, {"rules": {}})})
     return site_rows.locked(work, name)
 
 
-def _checked(use: Tools, values: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(ctx: Context, values: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse an endpoint that nobody could speak to."""
     if "url" in values or "rules" in values:
         whole = {**before, **values}
-        use.storages.check(whole["url"], whole["rules"])
+        ctx.storages.check(whole["url"], whole["rules"])
     return values

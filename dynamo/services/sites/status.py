@@ -11,11 +11,11 @@ from dynamo.db.sites import breakers
 from dynamo.db.sites.breakers import Rest
 from dynamo.db.tables import Downtime, Probe, Stream
 from dynamo.operations.breakers import Position
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.pagination import Item
 
 
-def of(use: Tools, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
+def of(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
     """Return, by site, breakers that are not closed, the last probe, downtimes and streams."""
     rests: dict[int, list[Item]] = {}
     for rest in breakers.resting(work, site_ids):
@@ -29,7 +29,7 @@ def of(use: Tools, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
         told = {"begins": rfc3339(row.begins), "ends": rfc3339(row.ends), "why": row.why}
         down.setdefault(row.site_id, []).append(told)
     into, out_of = (_streams(work, end, site_ids) for end in (Stream.site_id, Stream.source_id))
-    most = use.settings.site_streams
+    most = ctx.settings.site_streams
     return {
         site: {
             "breakers": rests.get(site, []),

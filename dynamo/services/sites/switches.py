@@ -8,31 +8,31 @@ from dynamo.db.sites import sites, switches
 from dynamo.errors import NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.pagination import Item
 
 NAMES = (switches.DELETIONS, "detox", "dealer", switches.CONSISTENCY, switches.INJECTION)
 """What can be stopped besides single sites."""
 
 
-def all_of_them(use: Tools) -> list[Item]:
+def list_all(ctx: Context) -> list[Item]:
     """Return all switches, also those that nobody has set yet."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         found = sites.switches(work)
         return [_item(name, found.get(name)) for name in sorted({*NAMES, *found})]
 
 
-def show(use: Tools, name: str) -> Item:
+def get(ctx: Context, name: str) -> Item:
     """Return one switch. Raises NotFound."""
-    with use.begin.reading() as work:
+    with ctx.begin.reading() as work:
         _check(work, name)
         return _item(name, sites.switches(work).get(name))
 
 
 @retried
-def put(use: Tools, name: str, body: schemas.SwitchBody, caller: Caller) -> Item:
+def update(ctx: Context, name: str, body: schemas.SwitchBody, caller: Caller) -> Item:
     """Stop or release what a switch stands for; it holds from the commit on."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         site_id = _check(work, name)
         values = {"stopped": body.stopped, "who": caller.name, "why": body.why}
         sites.set_switch(work, name, values)

@@ -12,8 +12,8 @@ from dynamo.db import requests
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.tables import Transfer
 from dynamo.db.transfers import streams, transfers
-from dynamo.db.transfers.streams import Way
-from dynamo.db.transfers.transfers import Claimed
+from dynamo.db.transfers.streams import LinkKey
+from dynamo.db.transfers.transfers import ClaimedTransfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.errors import DynamoError
@@ -23,7 +23,7 @@ from dynamo.logs import logger
 from dynamo.operations.breakers import TRIAL_FILES
 from dynamo.operations.failures import classify
 from dynamo.points import Point, reached
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.transfers import finisher, late_booking, throttler
 from dynamo.services.transfers.finisher import Arrived, Failed, Outcome
@@ -43,17 +43,17 @@ SHORT = 2.0
 AT_ONCE = 10_000
 
 
-def inject(use: Tools, request_ids: Collection[int]) -> int:
+def inject(ctx: Context, request_ids: Collection[int]) -> int:
     """Bring the first batch of new injections and send the others to whoever is free."""
-    return carry(use, _first_batch(use, request_ids))
+    return carry(ctx, _first_batch(ctx, request_ids))
 
 
 @retried
-def _first_batch(use: Tools, request_ids: Collection[int]) -> Sequence[int]:
-    with use.begin() as work:
+def _first_batch(ctx: Context, request_ids: Collection[int]) -> Sequence[int]:
+    with ctx.begin() as work:
         ids = transfers.of_requests(work, request_ids, AT_ONCE)
-        batches = transfers.described(work, ids, use.settings.work.batch)
-        window = use.settings.transfer.window
+        batches = transfers.described(work, ids, ctx.settings.work.batch)
+        window = ctx.settings.transfer.window
         work.hint(*batches[1:window])
         later = [operation for batch in batches[window:] for operation in batch.ids]
         if later:
@@ -61,57 +61,59 @@ def _first_batch(use: Tools, request_ids: Collection[int]) -> Sequence[int]:
         return batches[0].ids if batches else ()
 
 
-def carry(use: Tools, ids: Sequence[int]) -> int:
+def carry(ctx: Context, ids: Sequence[int]) -> int:
     """Bring the files of those transfers that are still free; return how many arrived.
 
     The claim is committed before any storage is touched, so no lock is held during a call, and a
     claim whose worker falls silent runs out and is taken by another.
     """
     arrived = 0
-    for way, members in _ways(use, ids).items():
-        arrived += _carry(use, way, members)
+    for way, members in _ways(ctx, ids).items():
+        arrived += _carry(ctx, way, members)
     return arrived
 
 
 @retried
-def _ways(use: Tools, ids: Sequence[int]) -> dict[Way, list[int]]:
+def _ways(ctx: Context, ids: Sequence[int]) -> dict[LinkKey, list[int]]:
     """Sort what is still free by its ways; hold what the destination does not take now."""
-    with use.begin() as work:
+    with ctx.begin() as work:
         barred = transfers.unusable(work, ids)
         for operation, reason in barred.items():
-            finisher.bar(work, use, operation, reason)
+            finisher.bar(work, ctx, operation, reason)
         requests.settle_injections(work, _requests_of(work, barred))
-        return streams.ways(work, [operation for operation in ids if operation not in barred])
+        return streams.by_link(work, [operation for operation in ids if operation not in barred])
 
 
-def _carry(use: Tools, way: Way, ids: Sequence[int]) -> int:
+def _carry(ctx: Context, way: LinkKey, ids: Sequence[int]) -> int:
     """Bring files on one way as one stream, if there is room for it."""
-    holder = new_holder(use.settings.lease)
-    admission = throttler.enter(use, way, ids, holder)
+    holder = new_holder(ctx.settings.lease)
+    admission = throttler.enter(ctx, way, ids, holder)
     if not admission.granted:
         return 0
     reached(Point.ADMITTED)
     known = Experience(way)
-    claimed: list[Claimed] = []
+    claimed: list[ClaimedTransfer] = []
     concerned: set[int] = set()
     try:
-        claimed = _claim(use, ids[:TRIAL_FILES] if admission.trial else ids, holder)
+        claimed = _claim(ctx, ids[:TRIAL_FILES] if admission.trial else ids, holder)
         concerned = {transfer.request_id for transfer in claimed}
-        arrived = _work_on(use, holder, known, claimed) if claimed else 0
-        concerned |= _later(use, set(ids) - {transfer.id for transfer in claimed})
+        arrived = _work_on(ctx, holder, known, claimed) if claimed else 0
+        concerned |= _later(ctx, set(ids) - {transfer.id for transfer in claimed})
         return arrived
     finally:
-        throttler.leave(use, known, holder, concerned)
+        throttler.leave(ctx, known, holder, concerned)
 
 
-def _work_on(use: Tools, holder: Holder, known: Experience, claimed: Sequence[Claimed]) -> int:
+def _work_on(
+    ctx: Context, holder: Holder, known: Experience, claimed: Sequence[ClaimedTransfer]
+) -> int:
     reached(Point.CLAIMED)
-    with keeping(use.begin, Transfer, holder, use.settings.lease) as heartbeat:
+    with keeping(ctx.begin, Transfer, holder, ctx.settings.lease) as heartbeat:
         heartbeat.start([transfer.id for transfer in claimed])
-        return _Carrier(use, holder, heartbeat, known).carry(claimed)
+        return _Carrier(ctx, holder, heartbeat, known).carry(claimed)
 
 
-def _later(use: Tools, ids: Collection[int]) -> set[int]:
+def _later(ctx: Context, ids: Collection[int]) -> set[int]:
     """Let what was not claimed be sent again when it is its turn; return whose it is.
 
     The rest of a trial, what waits until it is claimed alone as a worker has died over it, and what
@@ -119,26 +121,26 @@ def _later(use: Tools, ids: Collection[int]) -> set[int]:
     this it would wait until that is taken for lost. So it does where its rows stay locked: who
     holds them may be silent, and nobody waits for him.
     """
-    whose, left = _noted(use, ids)
+    whose, left = _noted(ctx, ids)
     until = time.monotonic() + SHORT
     while left and time.monotonic() < until:
         time.sleep(SHORT / 20)
-        _, left = _noted(use, left)
+        _, left = _noted(ctx, left)
     return whose
 
 
 @retried
-def _noted(use: Tools, ids: Collection[int]) -> tuple[set[int], set[int]]:
+def _noted(ctx: Context, ids: Collection[int]) -> tuple[set[int], set[int]]:
     """Note what is to be sent again; return whose it is, and what somebody holds locked."""
     if not ids:
         return set(), set()
-    with use.begin() as work:
+    with ctx.begin() as work:
         return {row.id for row in streams.owners(work, ids)}, streams.unsend(work, ids)
 
 
 @retried
-def _claim(use: Tools, ids: Sequence[int], holder: Holder) -> list[Claimed]:
-    with use.begin() as work:
+def _claim(ctx: Context, ids: Sequence[int], holder: Holder) -> list[ClaimedTransfer]:
+    with ctx.begin() as work:
         return transfers.load(work, claims.claim(work, Transfer, ids, holder))
 
 
@@ -151,12 +153,12 @@ def _requests_of(work: Work, ids: Collection[int]) -> list[int]:
 class _Carrier:
     """One batch under way."""
 
-    use: Tools
+    ctx: Context
     holder: Holder
     heartbeat: Heartbeat
     known: Experience
 
-    def carry(self, claimed: Sequence[Claimed]) -> int:
+    def carry(self, claimed: Sequence[ClaimedTransfer]) -> int:
         """Work through the batch and record in strides."""
         left = deque(claimed)
         arrived = 0
@@ -164,7 +166,7 @@ class _Carrier:
             arrived += self._record(self._stride(left))
         return arrived
 
-    def _stride(self, left: deque[Claimed]) -> list[Outcome]:
+    def _stride(self, left: deque[ClaimedTransfer]) -> list[Outcome]:
         """Bring files for a while.
 
         They are made durable together, as syncing each small one costs more.
@@ -185,17 +187,17 @@ class _Carrier:
             return [self._failed(transfer, failed) for transfer in untouched]
         return results
 
-    def _one(self, storage: Storage, transfer: Claimed) -> Outcome:
-        begun = self.use.stopwatch()
+    def _one(self, storage: Storage, transfer: ClaimedTransfer) -> Outcome:
+        begun = self.ctx.stopwatch()
         try:
             self.heartbeat.check(transfer.id)
             booked, copied = self._bring(storage, transfer)
         except DynamoError as failed:
             return self._failed(transfer, failed)
-        return Arrived(booked, copied.size, copied.adler32, self.use.stopwatch() - begun)
+        return Arrived(booked, copied.size, copied.adler32, self.ctx.stopwatch() - begun)
 
-    def _bring(self, storage: Storage, transfer: Claimed) -> tuple[Claimed, Copied]:
-        area = self.use.settings.injection.area
+    def _bring(self, storage: Storage, transfer: ClaimedTransfer) -> tuple[ClaimedTransfer, Copied]:
+        area = self.ctx.settings.injection.area
         expected = self._expected(transfer)
 
         def alive() -> None:
@@ -218,16 +220,16 @@ class _Carrier:
         temporary = temporary_names.own(area, transfer.id, transfer.lease_no)
         return transfer, copier.copy(source, storage, temporary, transfer.lfn, expected, alive)
 
-    def _expected(self, transfer: Claimed) -> Expected:
+    def _expected(self, transfer: ClaimedTransfer) -> Expected:
         """Return what must arrive.
 
         In the reserved namespace only Dynamo writes; elsewhere what lies in the place of a file is
         somebody else's, unless it was ours and went bad.
         """
-        reserved = within(transfer.lfn, self.use.settings.user.namespace)
+        reserved = within(transfer.lfn, self.ctx.settings.user.namespace)
         return Expected(transfer.size, transfer.adler32, reserved or transfer.is_known_bad)
 
-    def _book(self, transfer: Claimed, source: Source) -> Claimed:
+    def _book(self, transfer: ClaimedTransfer, source: Source) -> ClaimedTransfer:
         """Fix size and checksum of a file whose caller left them out, and book its bytes.
 
         What was told is compared first: the size of a wrong source must not stand for the file's.
@@ -247,27 +249,27 @@ class _Carrier:
                 "checksum-mismatch",
                 f"the source has adler32 {checksum}, {transfer.adler32} was announced",
             )
-        return late_booking.fix(self.use, transfer, found.size, checksum)
+        return late_booking.fix(self.ctx, transfer, found.size, checksum)
 
-    def _source(self, transfer: Claimed) -> Source:
+    def _source(self, transfer: ClaimedTransfer) -> Source:
         if transfer.kind == TransferKind.PULL:
             assert transfer.source_url is not None  # noqa: S101 - pulls are registered with it
             return open_source(
                 transfer.source_url,
                 transfer.destination.scratch,
                 transfer.destination.sources,
-                self.use.storages.limits,
+                self.ctx.storages.limits,
             )
         if transfer.source is None:
             raise StorageError("no-source", "no complete copy can be read now")
         return SiteFile(
-            self.use.storages.at(transfer.source.url, transfer.source.rules), transfer.lfn
+            self.ctx.storages.at(transfer.source.url, transfer.source.rules), transfer.lfn
         )
 
-    def _storage(self, transfer: Claimed) -> Storage:
-        return self.use.storages.at(transfer.destination.url, transfer.destination.rules)
+    def _storage(self, transfer: ClaimedTransfer) -> Storage:
+        return self.ctx.storages.at(transfer.destination.url, transfer.destination.rules)
 
-    def _failed(self, transfer: Claimed, failed: DynamoError) -> Failed:
+    def _failed(self, transfer: ClaimedTransfer, failed: DynamoError) -> Failed:
         log.warning(
             "transfer failed",
             transfer=transfer.id,
@@ -284,7 +286,7 @@ class _Carrier:
 
     def _record(self, results: Sequence[Outcome]) -> int:
         reached(Point.BROUGHT)
-        recorded = finisher.record(self.use, self.holder, results)
+        recorded = finisher.record(self.ctx, self.holder, results)
         reached(Point.RECORDED)
         self.heartbeat.finished([result.claimed.id for result in results])
         self._learn(results)
@@ -298,10 +300,10 @@ class _Carrier:
             else:
                 self.known.failed(result.reason, result.text)
         if self.known.is_urgent:
-            throttler.tell(self.use, self.known)
+            throttler.note_results(self.ctx, self.known)
 
 
-def _skipped(left: deque[Claimed], last: Outcome) -> Sequence[Outcome]:
+def _skipped(left: deque[ClaimedTransfer], last: Outcome) -> Sequence[Outcome]:
     """Fail the others too once their destination is silent: other sites need not wait for it."""
     if not isinstance(last, Failed) or last.reason != "queue-timeout":
         return ()

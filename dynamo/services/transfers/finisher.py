@@ -23,14 +23,14 @@ from dynamo.db.history import record as write_history
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Block, Dataset, Request, Site, Transfer
 from dynamo.db.transfers import source_selection, transfers
-from dynamo.db.transfers.transfers import Claimed
+from dynamo.db.transfers.transfers import ClaimedTransfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.failures import NOTHING_UPLOADED, Blame, kind_of
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State, Verdict, after_failure
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 
 _ALL_ENDED = {
     "not_before": None,
@@ -46,7 +46,7 @@ _ALL_ENDED = {
 class Arrived:
     """A file that lies in its place, verified."""
 
-    claimed: Claimed
+    claimed: ClaimedTransfer
     size: int
     adler32: str
     seconds: float = 0.0
@@ -57,7 +57,7 @@ class Arrived:
 class Failed:
     """A file that did not arrive this time."""
 
-    claimed: Claimed
+    claimed: ClaimedTransfer
     reason: str
     text: str
     bad_source: bool = False
@@ -68,14 +68,14 @@ Outcome = Arrived | Failed
 
 
 @retried
-def record(use: Tools, holder: Holder, results: Sequence[Outcome]) -> int:
+def record(ctx: Context, holder: Holder, results: Sequence[Outcome]) -> int:
     """Record the results of claims that are still ours; return how many files arrived.
 
     A worker that was taken for dead and wakes up finds its claims gone and records nothing.
     """
     if not results:
         return 0
-    with use.begin() as work:
+    with ctx.begin() as work:
         replica_rows.lock_blocks(
             work, {r.claimed.block_id for r in results if r.claimed.block_id is not None}
         )
@@ -85,7 +85,7 @@ def record(use: Tools, holder: Holder, results: Sequence[Outcome]) -> int:
         arrived = [r for r in results if isinstance(r, Arrived) and r.claimed.id in mine]
         for failed in results:
             if isinstance(failed, Failed) and failed.claimed.id in mine:
-                _record_failure(work, use, failed)
+                _record_failure(work, ctx, failed)
         complete = _record_arrivals(work, arrived)
         requests.settle_injections(work, {r.claimed.request_id for r in results})
         failed_ones = {r.claimed.dataset_id for r in results if isinstance(r, Failed)}
@@ -93,7 +93,7 @@ def record(use: Tools, holder: Holder, results: Sequence[Outcome]) -> int:
         return len(arrived)
 
 
-def bar(work: Work, use: Tools, transfer_id: int, reason: str) -> None:
+def bar(work: Work, ctx: Context, transfer_id: int, reason: str) -> None:
     """Hold a due transfer whose destination takes nothing now.
 
     It goes on by itself when the site is back.
@@ -105,7 +105,7 @@ def bar(work: Work, use: Tools, transfer_id: int, reason: str) -> None:
     )
     values = {
         "state": State.HELD,
-        "not_before": work.now + use.patience.daily,
+        "not_before": work.now + ctx.patience.daily,
         "reason": reason,
         "error": "the destination takes nothing now",
         "updated": work.now,
@@ -162,7 +162,7 @@ def _end_transfers(work: Work, arrived: Sequence[Arrived]) -> None:
         work.changed(ended.values(state=State.DONE, updated=work.now, **_ALL_ENDED))
 
 
-def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
+def _record_failure(work: Work, ctx: Context, failed: Failed) -> None:
     claimed = failed.claimed
     if failed.reason in NOTHING_UPLOADED and _confirmed_meanwhile(work, claimed):
         at_once = Verdict(State.QUEUED, work.now)
@@ -171,20 +171,20 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
     expired = claimed.expires is not None and claimed.expires <= work.now
     if expired and failed.reason in NOTHING_UPLOADED:
         order = Order(claimed.request_id, "booking-expired", "dynamo")
-        requests.put(
+        requests.change(
             work,
             claimed.request_id,
             reason="booking-expired",
             detail=f"{claimed.lfn} was not uploaded in time",
         )
         condemnation.drop(work, [claimed.file_id], order)
-        dispatch.announce(work, claimed.request_id, use.settings.work.batch)
+        dispatch.announce(work, claimed.request_id, ctx.settings.work.batch)
         return
     reason = failed.reason
     if claimed.kind == TransferKind.COPY and not _has_source(work, failed):
         reason = "no-source"
-    verdict = after_failure(reason, claimed.attempts, work.now, use.patience, use.dice)
-    if verdict.state == State.HELD and _given_up(work, use, claimed):
+    verdict = after_failure(reason, claimed.attempts, work.now, ctx.patience, ctx.dice)
+    if verdict.state == State.HELD and _given_up(work, ctx, claimed):
         verdict = Verdict(State.FAILED, None)
         tallies = Tallies()
         tallies[claimed.request_id].failed += 1
@@ -193,7 +193,7 @@ def _record_failure(work: Work, use: Tools, failed: Failed) -> None:
     claims.put_back(work, Transfer, claimed.id, verdict, reason, failed.text)
 
 
-def _confirmed_meanwhile(work: Work, claimed: Claimed) -> bool:
+def _confirmed_meanwhile(work: Work, claimed: ClaimedTransfer) -> bool:
     """Tell whether the job has said since the claim that the bytes are there."""
     if claimed.kind != TransferKind.UPLOAD:
         return False
@@ -215,9 +215,9 @@ def _has_source(work: Work, failed: Failed) -> bool:
     return source_selection.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id)
 
 
-def _given_up(work: Work, use: Tools, claimed: Claimed) -> bool:
+def _given_up(work: Work, ctx: Context, claimed: ClaimedTransfer) -> bool:
     created = work.scalar(select(Transfer.created).where(Transfer.id == claimed.id))
-    old = bool((work.now - created).total_seconds() > use.settings.retry.give_up_days * 86400)
+    old = bool((work.now - created).total_seconds() > ctx.settings.retry.give_up_days * 86400)
     return old and not _stands(work, claimed.request_id)
 
 
@@ -235,7 +235,7 @@ def _stands(work: Work, request_id: int) -> bool:
     return body is not None and body.get("blocks") is None and body.get("cycle") is None
 
 
-def _unpin(work: Work, claimed: Claimed) -> None:
+def _unpin(work: Work, claimed: ClaimedTransfer) -> None:
     source = work.scalar(select(Transfer.source_id).where(Transfer.id == claimed.id))
     if source is not None:
         replica_rows.pin(work, {source: -1})

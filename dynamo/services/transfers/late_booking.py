@@ -9,23 +9,23 @@ from sqlalchemy import ColumnElement, or_, select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling
-from dynamo.db.catalogue.replicas import Home
+from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import Tallies
 from dynamo.db.tables import Dataset, File, Transfer
-from dynamo.db.transfers.transfers import Claimed
+from dynamo.db.transfers.transfers import ClaimedTransfer
 from dynamo.errors import Full
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
 from dynamo.services.accounts.charging import limit
-from dynamo.services.context import Tools
+from dynamo.services.context import Context
 from dynamo.services.leases import LeaseLost
 from dynamo.storage.protocol import StorageError
 
 
-def fix(use: Tools, claimed: Claimed, size: int, adler32: str) -> Claimed:
+def fix(ctx: Context, claimed: ClaimedTransfer, size: int, adler32: str) -> ClaimedTransfer:
     """Fix a file's size (bytes) and checksum as read at the source, then book it.
 
     Return it with its place.
@@ -33,19 +33,19 @@ def fix(use: Tools, claimed: Claimed, size: int, adler32: str) -> Claimed:
     Raises Full where a quota has no room: the size stays known, so that the sweep sees when there
     is some. Raises StorageError where the job has told of other bytes since the claim.
     """
-    _note(use, claimed, size, adler32)
+    _note(ctx, claimed, size, adler32)
     if claimed.block_id is not None:
         return replace(claimed, size=size, adler32=adler32)
     reached(Point.SIZED)
-    share = _book(use, claimed, size)
+    share = _book(ctx, claimed, size)
     return replace(
         claimed, size=size, adler32=adler32, block_id=share.block_id, replica_id=share.replica_id
     )
 
 
 @retried
-def _note(use: Tools, claimed: Claimed, size: int, adler32: str) -> None:
-    with use.begin() as work:
+def _note(ctx: Context, claimed: ClaimedTransfer, size: int, adler32: str) -> None:
+    with ctx.begin() as work:
         mine = select(Transfer.id).where(*_own(claimed)).with_for_update()
         if work.scalar(mine) is None:  # another may have read another source by now
             raise LeaseLost(f"transfer {claimed.id}")
@@ -62,7 +62,7 @@ def _note(use: Tools, claimed: Claimed, size: int, adler32: str) -> None:
             )
 
 
-def _own(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
+def _own(claimed: ClaimedTransfer) -> tuple[ColumnElement[bool], ...]:
     """Tell of a transfer whether it is still the one that was claimed, and its claim ours."""
     return (
         Transfer.id == claimed.id,
@@ -72,8 +72,8 @@ def _own(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
 
 
 @retried
-def _book(use: Tools, claimed: Claimed, size: int) -> block_filling.Share:
-    with use.begin() as work:
+def _book(ctx: Context, claimed: ClaimedTransfer, size: int) -> block_filling.BlockShare:
+    with ctx.begin() as work:
         placed = _placed(work, claimed)
         if placed is not None:
             return placed
@@ -81,8 +81,8 @@ def _book(use: Tools, claimed: Claimed, size: int) -> block_filling.Share:
             select(*Dataset.__table__.columns).where(Dataset.id == claimed.dataset_id)
         )
         accounting.grow(work, dataset.id, 0, size)  # first: what follows refers to the dataset
-        home = Home(dataset.id, claimed.site_id, dataset.partition_id, dataset.group_id)
-        share = block_filling.fill(work, home, [size], limit(use.settings))[0]
+        home = Destination(dataset.id, claimed.site_id, dataset.partition_id, dataset.group_id)
+        share = block_filling.fill(work, home, [size], limit(ctx.settings))[0]
         if not dataset.is_open:
             # registered before the closure: it still gets its place, in a block that closes with it
             block_filling.close(work, [share.block_id])
@@ -106,11 +106,11 @@ def _book(use: Tools, claimed: Claimed, size: int) -> block_filling.Share:
         return share
 
 
-def _placed(work: Work, claimed: Claimed) -> block_filling.Share | None:
+def _placed(work: Work, claimed: ClaimedTransfer) -> block_filling.BlockShare | None:
     """Return the place that the file has: the answer to an earlier commit may have been lost."""
     row = work.row(
         select(File.block_id, Transfer.replica_id)
         .join(Transfer, Transfer.file_id == File.id)
         .where(Transfer.id == claimed.id, File.block_id.is_not(None))
     )
-    return None if row is None else block_filling.Share(row.block_id, row.replica_id, 0, 1)
+    return None if row is None else block_filling.BlockShare(row.block_id, row.replica_id, 0, 1)

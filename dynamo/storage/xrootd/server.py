@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from dynamo.storage.protocol import Stat, StorageError, moment
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd.errors import EXISTS, NOT_FOUND, failure, number
 
 _CHECKSUM, _SPACE = 3, 5
@@ -47,7 +47,7 @@ class Found:
 
 
 @functools.cache
-def server(address: str, limits: Limits) -> "Server":
+def server(address: str, limits: Timeouts) -> "Server":
     """Return the server at `root://host:port`; the same one for the same address."""
     return Server(address, limits)
 
@@ -55,7 +55,7 @@ def server(address: str, limits: Limits) -> "Server":
 class Server:
     """What an XRootD server does with names; every failure is a StorageError."""
 
-    def __init__(self, address: str, limits: Limits) -> None:
+    def __init__(self, address: str, limits: Timeouts) -> None:
         """Take the address; nothing is connected before the first call."""
         self.address = address
         self.limits = limits

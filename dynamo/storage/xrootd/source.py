@@ -14,7 +14,7 @@ from dynamo.storage.checksum import adler32_of
 from dynamo.storage.errno_reasons import at_source, told
 from dynamo.storage.http import addresses as http_addresses
 from dynamo.storage.protocol import Stat
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd.server import Server, server
 from dynamo.storage.xrootd.streams import Reader, reading
 
@@ -22,7 +22,7 @@ PORTS = {"root": 1094, "roots": 1094}
 _PATH = re.compile(r"/(?:/[A-Za-z0-9_.,:=+~@-]+)+", re.ASCII)
 
 
-def allowed_file(url: str, allowed: Sequence[str], limits: Limits) -> "XRootDFile":
+def allowed_file(url: str, allowed: Sequence[str], limits: Timeouts) -> "XRootDFile":
     """Return the file at a URL that one of the `root://host` globs lets pass. Raises Forbidden."""
     address = http_addresses.allow(url, allowed, PORTS)
     parts = set(address.target.split("/"))

@@ -19,7 +19,7 @@ from dynamo.storage.lfn2pfn import Addresses
 from dynamo.storage.protocol import Copied, Entry, Folder, Stat, StorageError
 from dynamo.storage.temporary_cleanup import Needed, clean
 from dynamo.storage.temporary_names import check_any, check_final, check_temporary
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd import anonymous_write_check
 from dynamo.storage.xrootd.errors import LockedError
 from dynamo.storage.xrootd.server import Server, server
@@ -72,7 +72,7 @@ class XRootDStorage:
     _root: _Root = field(default_factory=_Root, compare=False)
 
     @classmethod
-    def at(cls, addresses: Addresses, area: str, limits: Limits) -> Self:
+    def at(cls, addresses: Addresses, area: str, limits: Timeouts) -> Self:
         """Take the storage at a `root:` URL; nothing is connected yet. Raises Invalid."""
         place = Place.of(addresses.url)
         whole = Addresses(f"{place.address}/{place.path}", addresses.steps)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dynamo.storage.checksum import CHUNK
 from dynamo.storage.protocol import StorageError
-from dynamo.storage.timeouts import Limits
+from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd.errors import LockedError, failure, silent
 from dynamo.storage.xrootd.server import Server, seconds
 
@@ -80,7 +80,7 @@ class _Pieces:
 
     file: Any
     path: str
-    limits: Limits
+    limits: Timeouts
     otherwise: str
     under_way: deque[Answer] = field(default_factory=deque)
 

@@ -56,8 +56,8 @@ def playing(_no_chance: Clock, tmp_path: Path) -> Callable[[Engine], Play]:
             user={"quota": ROOM},
             lease={"heartbeat": 10**6},  # a real one would beat only on a machine that is slow
         )
-        world.use = replace(
-            world.use,
+        world.ctx = replace(
+            world.ctx,
             storages=WatchedStorages("/store/temp/dynamo", points),
             dice=Random(1),
             stopwatch=lambda: _no_chance.now.timestamp(),  # noqa: PLW0108 - its moment changes

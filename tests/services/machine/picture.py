@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from dynamo.db.invariants.limits import Limits
+from dynamo.db.invariants.limits import InvariantLimits
 from dynamo.db.invariants.registry import INVARIANTS, Invariant, Severity
 from dynamo.db.tables import (
     Block,
@@ -37,7 +37,7 @@ class Picture:
     """Rows by key, files by site and name; everything else is worked out in plain loops."""
 
     def __init__(self, world: World) -> None:
-        with world.use.begin.snapshot() as work:
+        with world.ctx.begin.snapshot() as work:
 
             def rows(table: Any) -> list[Any]:
                 return list(work.rows(select(*table.__table__.columns)))
@@ -180,7 +180,7 @@ class Picture:
 
 
 @functools.cache
-def _statements(limits: Limits) -> list[tuple[Invariant, Any]]:
+def _statements(limits: InvariantLimits) -> list[tuple[Invariant, Any]]:
     """Make the statements of `services.checks` once: that takes longer than running them."""
     return [
         (invariant, statement)
@@ -190,9 +190,9 @@ def _statements(limits: Limits) -> list[tuple[Invariant, Any]]:
     ]
 
 
-def _limits(world: World) -> Limits:
-    settings = world.use.settings
-    return Limits(
+def _limits(world: World) -> InvariantLimits:
+    settings = world.ctx.settings
+    return InvariantLimits(
         now=datetime(2026, 11, 22, tzinfo=UTC),  # no invariant asked here goes by it
         block_files=settings.block.max_files,
         block_bytes=settings.block.max_bytes,

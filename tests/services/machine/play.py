@@ -73,7 +73,7 @@ class Play:
     def look(self) -> None:
         """Compare rows, disks and promises."""
         before, self.seen = self.seen, Picture(self.world)
-        block = self.world.use.settings.block
+        block = self.world.ctx.settings.block
         wrong = list(self.seen.faults(block.max_files, block.max_bytes))
         wrong += self.ledger.turn(before, self.seen)
         assert not wrong, wrong
@@ -97,7 +97,7 @@ class Play:
             site=tuple(SITES[n] for n in where),
             files=tuple(self._output(dataset, n, how, where) for n, how in named.items()),
         )
-        request = self._call(lambda: injection_submission.file(self.world.use, wanted, ALICE))
+        request = self._call(lambda: injection_submission.file(self.world.ctx, wanted, ALICE))
         if request is not None and "push" in named.values():
             self.bookings.append(request)
 
@@ -137,7 +137,7 @@ class Play:
         """Let a job say that its uploads are there."""
         if self.bookings:
             request = self.bookings[pick % len(self.bookings)]
-            self._call(lambda: injection_submission.uploaded(self.world.use, request, None, ALICE))
+            self._call(lambda: injection_submission.uploaded(self.world.ctx, request, None, ALICE))
 
     def _booked(self, pick: int) -> list[dict[str, Any]]:
         if not self.bookings:
@@ -152,17 +152,17 @@ class Play:
     def close(self, dataset: int) -> None:
         """Say that production is finished."""
         wanted = schemas.Closure(dataset=DATASETS[dataset])
-        self._call(lambda: closure.file(self.world.use, wanted, ALICE))
+        self._call(lambda: closure.file(self.world.ctx, wanted, ALICE))
 
     def copy(self, dataset: int, site: int, consolidate: bool | None) -> None:
         """Ask for data at a site."""
         wanted = schemas.Copy(dataset=DATASETS[dataset], site=SITES[site], consolidate=consolidate)
-        self._call(lambda: copies_submission.file(self.world.use, wanted, ALICE))
+        self._call(lambda: copies_submission.file(self.world.ctx, wanted, ALICE))
 
     def spread(self, dataset: int, number: int) -> None:
         """Ask for copies at the best sites."""
         wanted = schemas.Copy(dataset=DATASETS[dataset], site=("T2_*",), copies=number)
-        self._call(lambda: copies_submission.file(self.world.use, wanted, ALICE))
+        self._call(lambda: copies_submission.file(self.world.ctx, wanted, ALICE))
 
     def delete(self, dataset: int) -> None:
         """Remove a dataset altogether."""
@@ -187,7 +187,7 @@ class Play:
 
     def _delete(self, **wanted: Any) -> None:
         self._call(
-            lambda: deletions_submission.file(self.world.use, schemas.Deletion(**wanted), ALICE)
+            lambda: deletions_submission.file(self.world.ctx, schemas.Deletion(**wanted), ALICE)
         )
 
     def cancel(self, pick: int) -> None:
@@ -198,27 +198,27 @@ class Play:
             return
         request = going[pick % len(going)]
         kind = RequestKind(request.kind)
-        self._call(lambda: cancellation.cancel(self.world.use, kind, request.id, ALICE))
+        self._call(lambda: cancellation.cancel(self.world.ctx, kind, request.id, ALICE))
 
     def switch(self, which: int, stopped: bool) -> None:
         """Stop something, or let it go on."""
         body = schemas.SwitchBody(stopped=stopped)
-        self._call(lambda: switches.put(self.world.use, SWITCHES[which], body, OPERATOR))
+        self._call(lambda: switches.update(self.world.ctx, SWITCHES[which], body, OPERATOR))
 
     def status(self, site: int, status: int) -> None:
         """Say how a site is."""
         body = schemas.SiteBody(status=STATUSES[status])
-        self._call(lambda: sites.put(self.world.use, SITES[site], body, OPERATOR))
+        self._call(lambda: sites.update(self.world.ctx, SITES[site], body, OPERATOR))
 
     def room(self, site: int, size: int) -> None:
         """Give users more or less room at a site."""
         body = schemas.QuotaBody(limit=ROOM[size])
-        self._call(lambda: sites.set_quota(self.world.use, SITES[site], "User", body, OPERATOR))
+        self._call(lambda: sites.set_quota(self.world.ctx, SITES[site], "User", body, OPERATOR))
 
     def allow(self, limit: int | None) -> None:
         """Say how many unique bytes the user may have."""
         body = schemas.UserQuotaBody(limit=limit)
-        self._call(lambda: user_quotas.put(self.world.use, ALICE.name, body, OPERATOR))
+        self._call(lambda: user_quotas.update(self.world.ctx, ALICE.name, body, OPERATOR))
 
     # --- pools and time --------------------------------------------------------------------------
 
@@ -227,7 +227,7 @@ class Play:
         if self.world.published:
             hint = self.world.published.pop(pick % len(self.world.published))
             for _ in range(times):
-                TASKS[hint.task](self.world.use, hint.ids)
+                TASKS[hint.task](self.world.ctx, hint.ids)
 
     def lose(self, pick: int) -> None:
         """Let a hint get lost."""
@@ -240,15 +240,15 @@ class Play:
 
     def sweep(self) -> None:
         """Look for lost work."""
-        sweeper.sweep(self.world.use)
+        sweeper.sweep(self.world.ctx)
 
     def idle(self) -> None:
         """Close blocks that took no file for long."""
-        closure.close_idle(self.world.use)
+        closure.close_idle(self.world.ctx)
 
     def purge(self) -> None:
         """Forget what ended long ago."""
-        sweeper.purge(self.world.use)
+        sweeper.purge(self.world.ctx)
 
     def tick(self, minutes: int) -> None:
         """Let time pass."""
@@ -281,7 +281,7 @@ class Play:
             self._drop_what_never_came(dataset)
         self._rest()
         assert self._open() == []
-        found = [str(one) for one in invariants.check(self.world.use) if not one.is_warning]
+        found = [str(one) for one in invariants.check(self.world.ctx) if not one.is_warning]
         assert found == []
 
     def _rest(self) -> None:
