@@ -13,6 +13,7 @@ def check(session: Session) -> None:
     Looks at the inventory of the data directory itself, whether or not a system runs.
     """
     # the one command that needs the inventory itself: half a second that the others save
+    from dynamo.cli.local_inventory import local_context  # noqa: PLC0415
     from dynamo.services.maintenance import invariants  # noqa: PLC0415
 
     with local_context(session.data) as ctx:

@@ -64,6 +64,7 @@ def check(
     with 1 where a step failed.
     """
     # needs the inventory and the storages: half a second that other commands save
+    from dynamo.cli.local_inventory import local_context  # noqa: PLC0415
     from dynamo.services.sites import probes as site_probes  # noqa: PLC0415
 
     with local_context(session.data) as ctx:

@@ -132,8 +132,8 @@ def _seconds(body: bytes) -> float:
 
 EVERY_BODY = """
 import msgspec
-from api import docs
-for kind in docs.BODIES:
+from api import openapi
+for kind in openapi.BODIES:
     for text in (b"{}", b'{"dataset": "/a/b/c", "site": ["x"], "files": []}', b'{"limit": 1}'):
         try:
             msgspec.json.decode(text, type=kind)

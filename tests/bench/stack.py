@@ -38,7 +38,7 @@ DURABLE = (
 
 SITE, SECOND = "T2_US_MIT", "T2_DE_DESY"
 _CACHE = Path(__file__).parents[2] / ".cache" / "bench"
-_ONE = "from dynamo.running import web; web.PROCESSES = 1; web.main()"
+_ONE = "from dynamo.running import api_server; api_server.PROCESSES = 1; api_server.main()"
 """The program that `dynamo up` starts, with one process."""
 
 

@@ -66,9 +66,9 @@ def test_a_server_that_asks_for_credentials_lets_no_stranger_write(tmp_path: Pat
         running.does = (*USUAL, *lines)
         running.start()
         trying = (
-            "import sys; from dynamo.storage.limits import Limits;"
+            "import sys; from dynamo.storage.timeouts import Timeouts;"
             "from dynamo.storage.registry import Storages;"
-            f"s = Storages({AREA!r}, Limits(answer=10, silence=10)).at(sys.argv[1], {{}});"
+            f"s = Storages({AREA!r}, Timeouts(answer=10, silence=10)).at(sys.argv[1], {{}});"
             f"s.write({AREA + '/.copies/1.1.a'!r}).__enter__();"
             "print(s.open_to_others('/store/user/dynamo/_probe/x'))"
         )
