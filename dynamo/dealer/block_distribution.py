@@ -10,16 +10,16 @@ from dynamo.dealer.occupancy import BOUNDLESS
 from dynamo.inventory.snapshot import Amounts, Flags, Numbers
 
 
-def shares(scene: InventoryView, sites: Flags) -> Numbers:
+def shares(view: InventoryView, sites: Flags) -> Numbers:
     """Return each site's part of what is shared out: free space times weight; 0 for others.
 
     An unlimited site counts as the emptiest of the others.
     """
-    space = np.maximum(scene.filling.space(scene.asked.limits), 0)
+    space = np.maximum(view.filling.space(view.asked.limits), 0)
     unlimited = space > BOUNDLESS // 2
     finite = space[sites & ~unlimited]
     free = np.where(unlimited, finite.max(initial=1), space).astype(np.float64)
-    weights = scene.asked.weights
+    weights = view.asked.weights
     parts = np.where(sites, free if weights is None else free * weights, 0.0)
     return parts / parts.sum() if parts.sum() > 0 else parts
 

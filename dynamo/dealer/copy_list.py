@@ -21,22 +21,25 @@ class _Pieces:
 
 
 def combined(
-    scene: InventoryView, heard: OrderedProposals, placed: Placements, priorities: tuple[float, ...]
+    view: InventoryView,
+    ordered: OrderedProposals,
+    placed: Placements,
+    priorities: tuple[float, ...],
 ) -> Copies:
     """Combine accepted proposals: the most important one wins, others add blocks to it."""
     accepted = np.array(placed.accepted, np.intp)
-    urgency = np.array(priorities)[heard.voice[accepted]] if len(accepted) else np.zeros(0)
-    accepted = accepted[np.lexsort((accepted, heard.voice[accepted], urgency))]
-    dataset, site = heard.proposals.dataset[accepted], placed.site[accepted]
+    urgency = np.array(priorities)[ordered.voice[accepted]] if len(accepted) else np.zeros(0)
+    accepted = accepted[np.lexsort((accepted, ordered.voice[accepted], urgency))]
+    dataset, site = ordered.proposals.dataset[accepted], placed.site[accepted]
     cells, first_turn, cell = np.unique(
-        site.astype(np.int64) * scene.n_datasets + dataset, return_index=True, return_inverse=True
+        site.astype(np.int64) * view.n_datasets + dataset, return_index=True, return_inverse=True
     )
-    pieces = _pieces(scene, heard, placed, accepted)
+    pieces = _pieces(view, ordered, placed, accepted)
     order = np.lexsort((pieces.turn, pieces.block, cell[pieces.turn]))
     of, block = cell[pieces.turn][order], pieces.block[order]
     keep = (np.diff(of, prepend=-1) != 0) | (np.diff(block, prepend=-1) != 0)
     of, block, turn = of[keep], block[keep], pieces.turn[order][keep]
-    row = _rows(scene, dataset[turn], site[turn], block)
+    row = _rows(view, dataset[turn], site[turn], block)
     winner = accepted[first_turn]
     partial = np.isin(winner, np.array(list(placed.portion), np.intp))
     first = np.zeros(len(cells) + 1, np.int64)
@@ -44,27 +47,27 @@ def combined(
     return Copies(
         dataset=dataset[first_turn],
         site=site[first_turn],
-        group=heard.proposals.group[winner],
-        growing=heard.proposals.whole[winner] & ~partial,
-        voice=heard.voice[winner],
+        group=ordered.proposals.group[winner],
+        growing=ordered.proposals.whole[winner] & ~partial,
+        voice=ordered.voice[winner],
         first=first,
         block=block.astype(np.int32),
-        owner=heard.proposals.group[accepted[turn]],
+        owner=ordered.proposals.group[accepted[turn]],
         row=row,
-        moves=np.where(row < 0, scene.snapshot.blocks.size[block], 0),
+        moves=np.where(row < 0, view.snapshot.blocks.size[block], 0),
     )
 
 
 def _pieces(
-    scene: InventoryView, heard: OrderedProposals, placed: Placements, accepted: Places
+    view: InventoryView, ordered: OrderedProposals, placed: Placements, accepted: Places
 ) -> _Pieces:
-    proposals = heard.proposals
+    proposals = ordered.proposals
     partial = np.isin(accepted, np.array(list(placed.portion), np.intp))
     whole = np.flatnonzero(proposals.whole[accepted] & ~partial)
     dataset = proposals.dataset[accepted[whole]]
-    block, of = spread(scene.blocks_from[dataset], scene.blocks_from[dataset + 1])
-    if scene.settled is not None:
-        block, of = block[scene.settled[block]], of[scene.settled[block]]
+    block, of = spread(view.blocks_from[dataset], view.blocks_from[dataset + 1])
+    if view.settled is not None:
+        block, of = block[view.settled[block]], of[view.settled[block]]
     listed = np.flatnonzero(~proposals.whole[accepted] & ~partial)
     at, which = spread(proposals.first[accepted[listed]], proposals.first[accepted[listed] + 1])
     portions = [placed.portion[place] for place in accepted[partial].tolist()]
@@ -75,15 +78,15 @@ def _pieces(
     )
 
 
-def _rows(scene: InventoryView, dataset: Codes, site: Codes, block: Codes) -> Codes:
+def _rows(view: InventoryView, dataset: Codes, site: Codes, block: Codes) -> Codes:
     """Return the block replicas that are at the sites already, -1 where there is none."""
-    replicas, rows = scene.snapshot.replicas, scene.snapshot.block_replicas
-    cells = replicas.dataset.astype(np.int64) * scene.n_sites + replicas.site
-    replica = _found(cells, dataset.astype(np.int64) * scene.n_sites + site)
+    replicas, rows = view.snapshot.replicas, view.snapshot.block_replicas
+    cells = replicas.dataset.astype(np.int64) * view.n_sites + replicas.site
+    replica = _found(cells, dataset.astype(np.int64) * view.n_sites + site)
     known = np.flatnonzero(replica >= 0)
     found = np.full(len(block), -1, np.int32)
     if len(known):
-        n_blocks = len(scene.snapshot.blocks.ids)
+        n_blocks = len(view.snapshot.blocks.ids)
         keys = rows.replica.astype(np.int64) * n_blocks + rows.block
         found[known] = _found(keys, replica[known] * n_blocks + block[known])
     return found

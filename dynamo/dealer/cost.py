@@ -53,8 +53,8 @@ class Cost:
 class Costs:
     """Answers what proposals cost, also after other proposals of the cycle."""
 
-    scene: InventoryView
-    heard: OrderedProposals
+    view: InventoryView
+    ordered: OrderedProposals
     planned: dict[int, dict[int, set[int]]] = field(default_factory=dict)
     """Blocks that this cycle sends already, by dataset and site."""
     _first: list[int] = field(init=False)
@@ -66,10 +66,10 @@ class Costs:
 
     def __post_init__(self) -> None:
         """Keep as plain numbers what is asked at every proposal."""
-        stock = self.heard.stock
+        stock = self.ordered.stock
         self._first, self._site = stock.first.tolist(), stock.site.tolist()
         self._n, self._wanted = stock.n.tolist(), stock.wanted.tolist()
-        self._bytes, self._dataset = stock.bytes.tolist(), self.heard.proposals.dataset.tolist()
+        self._bytes, self._dataset = stock.bytes.tolist(), self.ordered.proposals.dataset.tolist()
 
     def size(self, proposal: int) -> int:
         """Return what it takes where nothing of it is."""
@@ -85,20 +85,20 @@ class Costs:
         """Return what it costs at a site."""
         if site in self.planned.get(self._dataset[proposal], ()):
             blocks = self.missing(proposal, site)
-            sent = int(self.scene.snapshot.blocks.size[blocks].sum())
+            sent = int(self.view.snapshot.blocks.size[blocks].sum())
             return self._reowning(proposal, site, sent)
         entry = self._entry(proposal, site)
         if entry < 0:
             return Cost(self._bytes[proposal])
         return self._reowning(
-            proposal, site, self._bytes[proposal] - int(self.heard.stock.size[entry])
+            proposal, site, self._bytes[proposal] - int(self.ordered.stock.size[entry])
         )
 
     def _reowning(self, proposal: int, site: int, sent: int) -> Cost:
         entry = self._entry(proposal, site)
         if entry < 0:
             return Cost(sent)
-        stock = self.heard.stock
+        stock = self.ordered.stock
         return Cost(sent, int(stock.outside[entry]), int(stock.arriving[entry]))
 
     def covered(self, proposal: int, site: int) -> bool:
@@ -126,21 +126,21 @@ class Costs:
         replica = next(
             (
                 place
-                for place in self.scene.replicas_of(dataset)
-                if int(self.scene.snapshot.replicas.site[place]) == site
+                for place in self.view.replicas_of(dataset)
+                if int(self.view.snapshot.replicas.site[place]) == site
             ),
             None,
         )
         if replica is not None:
-            rows = self.scene.rows_of(replica)
-            there = there.union(self.scene.snapshot.block_replicas.block[rows].tolist())
+            rows = self.view.rows_of(replica)
+            there = there.union(self.view.snapshot.block_replicas.block[rows].tolist())
         return blocks[[block not in there for block in blocks.tolist()]] if there else blocks
 
     def blocks(self, proposal: int) -> Codes:
         """Return all blocks that it is about."""
-        proposals = self.heard.proposals
+        proposals = self.ordered.proposals
         if proposals.whole[proposal]:
-            return self.scene.blocks_of(int(proposals.dataset[proposal]))
+            return self.view.blocks_of(int(proposals.dataset[proposal]))
         return proposals.blocks_of(proposal)
 
     def send(self, proposal: int, site: int, blocks: Codes) -> None:

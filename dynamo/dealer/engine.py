@@ -27,39 +27,39 @@ def decide(asked: Question, voices: Mapping[str, WeightedProposer]) -> Plan:
     Raises Invalid where the snapshot lacks a partition or group, or a condition or priority is
     wrong.
     """
-    scene = InventoryView(asked)
+    view = InventoryView(asked)
     taking_part = participants(voices)
     chances = np.random.default_rng(asked.cycle).spawn(len(taking_part) + 2)
-    proposals = proposed(scene, taking_part, chances[2:])
-    merged = merge(scene, proposals, taking_part, chances[0])
-    placed = Placer(scene, merged, chances[1]).run()
+    proposals = proposed(view, taking_part, chances[2:])
+    merged = merge(view, proposals, taking_part, chances[0])
+    placed = Placer(view, merged, chances[1]).run()
     priorities = tuple(voice.priority for voice in taking_part.values())
-    copies = combined(scene, merged, placed, priorities)
+    copies = combined(view, merged, placed, priorities)
     verdicts = [verdict for one in proposals.values() for verdict in one.verdicts]
     return Plan(
         asked=asked,
-        targets=scene.targets,
+        targets=view.targets,
         voices=tuple(taking_part),
         proposals=proposals,
         outcomes=Outcomes(merged.voice, merged.place, placed.site, placed.reason),
         copies=copies,
-        verdicts=settled(scene, verdicts, copies),
-        sites=_sites(scene, placed),
+        verdicts=settled(view, verdicts, copies),
+        sites=_sites(view, placed),
     )
 
 
 def proposed(
-    scene: InventoryView, voices: Mapping[str, WeightedProposer], chances: list[np.random.Generator]
+    view: InventoryView, voices: Mapping[str, WeightedProposer], chances: list[np.random.Generator]
 ) -> dict[str, Proposals]:
     """Ask everybody; where no site takes copies, nobody is asked."""
-    if not scene.targets.any():
+    if not view.targets.any():
         return {}
     pairs = zip(voices.items(), chances, strict=True)
-    return {name: voice.proposer.propose(scene, rng) for (name, voice), rng in pairs}
+    return {name: voice.proposer.propose(view, rng) for (name, voice), rng in pairs}
 
 
 def merge(
-    scene: InventoryView,
+    view: InventoryView,
     proposals: Mapping[str, Proposals],
     voices: Mapping[str, WeightedProposer],
     rng: np.random.Generator,
@@ -71,9 +71,9 @@ def merge(
     place = _counted(voice, len(lists))
     begins = np.cumsum([0, *counts])[:-1].astype(np.intp)
     everything = joined(lists).take(begins[voice] + place)
-    group = np.where(everything.group == DEFAULT_GROUP, scene.group, everything.group)
+    group = np.where(everything.group == DEFAULT_GROUP, view.group, everything.group)
     everything = replace(everything, group=group.astype(np.int32))
-    stock = ExistingCopies.of(scene, everything)
+    stock = ExistingCopies.of(view, everything)
     return OrderedProposals(
         proposals=everything,
         voice=voice,
@@ -82,7 +82,7 @@ def merge(
         divisible=tuple(one.divisible for one in lists),
         once=tuple(one.once for one in lists),
         stock=stock,
-        screened=screened(scene, everything, stock),
+        screened=screened(view, everything, stock),
     )
 
 
@@ -95,16 +95,16 @@ def _counted(voice: Codes, n_voices: int) -> Places:
     return place
 
 
-def _sites(scene: InventoryView, placed: Placements) -> tuple[SiteState, ...]:
-    filling = scene.filling
+def _sites(view: InventoryView, placed: Placements) -> tuple[SiteState, ...]:
+    filling = view.filling
     return tuple(
         SiteState(
-            site=scene.snapshot.sites.labels[place],
+            site=view.snapshot.sites.labels[place],
             quota=float(filling.quota[place]),
             physical=int(filling.physical[place]),
             projected=int(filling.projected[place]),
             sent=int(placed.sent[place]),
             reowned=int(placed.reowned[place]),
         )
-        for place in np.flatnonzero(scene.targets).tolist()
+        for place in np.flatnonzero(view.targets).tolist()
     )

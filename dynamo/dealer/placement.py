@@ -32,12 +32,12 @@ class Placer:
     """One pass over all proposals."""
 
     def __init__(
-        self, scene: InventoryView, heard: OrderedProposals, rng: np.random.Generator
+        self, view: InventoryView, ordered: OrderedProposals, rng: np.random.Generator
     ) -> None:
         """Start with all room that the limits leave."""
-        self._scene, self._heard, self._rng = scene, heard, rng
-        filling, limits = scene.filling, scene.asked.limits
-        self._needs = Costs(scene, heard)
+        self._scene, self._heard, self._rng = view, ordered, rng
+        filling, limits = view.filling, view.asked.limits
+        self._needs = Costs(view, ordered)
         self._space, self._slack = filling.space(limits), filling.slack(limits)
         self._burst = filling.burst(limits)
         self._projected = filling.projected.astype(np.float64)
@@ -46,9 +46,9 @@ class Placer:
         self._brim = limits.occupancy >= 1
         self._volume = self._remaining = int(min(limits.volume, BOUNDLESS))
         self._stopped: set[int] = set()
-        nothing = np.zeros(scene.n_sites, np.int64)
+        nothing = np.zeros(view.n_sites, np.int64)
         self._placed = Placements(
-            heard.screened.copy(), heard.proposals.site.copy(), nothing, nothing.copy()
+            ordered.screened.copy(), ordered.proposals.site.copy(), nothing, nothing.copy()
         )
 
     def run(self) -> Placements:

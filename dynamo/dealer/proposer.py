@@ -29,7 +29,7 @@ PRIORITIES: Mapping[str, float] = {
 class Proposer(Protocol):
     """A reason to copy."""
 
-    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:
+    def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:
         """Return what shall be copied, the most important first; chance comes from `rng` only."""
 
 

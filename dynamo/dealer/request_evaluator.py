@@ -61,11 +61,11 @@ class _OpenRequest:
 class RequestEvaluator:
     """Goes through requests; later ones see what earlier ones have proposed."""
 
-    def __init__(self, scene: InventoryView, rules: RequestRules, rng: np.random.Generator) -> None:
+    def __init__(self, view: InventoryView, rules: RequestRules, rng: np.random.Generator) -> None:
         """Start with nothing proposed."""
-        self._scene, self._rules, self._rng = scene, rules, rng
-        self._catalogue = Lookup(scene)
-        self._parts = Parts(scene, self._catalogue)
+        self._scene, self._rules, self._rng = view, rules, rng
+        self._catalogue = Lookup(view)
+        self._parts = Parts(view, self._catalogue)
         self._open: dict[tuple[int, int], _OpenRequest] = {}
         """By dataset and site."""
         self._opened: dict[int, set[int]] = {}

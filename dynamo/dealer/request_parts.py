@@ -36,7 +36,7 @@ class Presence:
 class Parts:
     """Answers questions about parts."""
 
-    scene: InventoryView
+    view: InventoryView
     catalogue: Lookup
 
     def of(self, items: Iterable[RequestedItem]) -> list[Part]:
@@ -60,11 +60,11 @@ class Parts:
 
     def whole(self, dataset: int) -> Part:
         """Return all of a dataset."""
-        return Part(dataset, tuple(self.scene.blocks_of(dataset).tolist()), whole=True)
+        return Part(dataset, tuple(self.view.blocks_of(dataset).tolist()), whole=True)
 
     def enlarged(self, part: Part, most: float) -> Part:
         """Take the dataset where more than a share of it is wanted."""
-        limit = most * int(self.scene.dataset_bytes[part.dataset])
+        limit = most * int(self.view.dataset_bytes[part.dataset])
         return self.whole(part.dataset) if not part.whole and self.size(part) > limit else part
 
     def check_size(self, part: Part, limit: float) -> None:
@@ -82,7 +82,7 @@ class Parts:
         """Return how much of it is at a site."""
         there = self.catalogue.present(part.dataset, site)
         rows = [there[block] for block in part.blocks if block in there]
-        table = self.scene.snapshot.block_replicas
+        table = self.view.snapshot.block_replicas
         owners = set(table.group[rows].tolist())
         all_there = len(rows) == len(part.blocks) > 0
         return Presence(
@@ -93,33 +93,33 @@ class Parts:
 
     def sites_of(self, dataset: int) -> set[int]:
         """Return the sites with a replica of a dataset."""
-        replicas = self.scene.replicas_of(dataset)
-        return {int(self.scene.snapshot.replicas.site[replica]) for replica in replicas}
+        replicas = self.view.replicas_of(dataset)
+        return {int(self.view.snapshot.replicas.site[replica]) for replica in replicas}
 
     def possible(self, part: Part, site: int) -> bool:
         """Tell whether a site could ever take it, as its quota is and with what it has."""
-        closed = self.scene.closed_to(part.dataset)
+        closed = self.view.closed_to(part.dataset)
         if closed is not None and closed[site]:
             return False
         there = self.catalogue.present(part.dataset, site)
         missing = self.catalogue.size(block for block in part.blocks if block not in there)
-        filling = self.scene.filling
+        filling = self.view.filling
         free = float(filling.quota[site]) - int(filling.projected[site])
         return missing < free or all(block in there for block in part.blocks)
 
     def name(self, part: Part) -> str:
         """Return the name of its dataset."""
-        return self.scene.snapshot.datasets.labels[part.dataset]
+        return self.view.snapshot.datasets.labels[part.dataset]
 
     def actions(
         self, part: Part, site: int, state: ActionState, *, shared: bool = False
     ) -> Iterator[Action]:
         """Return what brings it to a site: one action for a dataset, else one per block."""
-        place = self.scene.snapshot.sites.labels[site]
+        place = self.view.snapshot.sites.labels[site]
         blocks: Iterable[Block | None] = map(self._block, part.blocks)
         for block in (None,) if part.whole else blocks:
             yield Action(RequestedItem(self.name(part), block), place, state, shared)
 
     def _block(self, block: int) -> Block:
-        blocks = self.scene.snapshot.blocks
+        blocks = self.view.snapshot.blocks
         return int(blocks.ids[block]) if blocks.names is None else blocks.names[block]

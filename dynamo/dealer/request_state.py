@@ -10,10 +10,10 @@ from dynamo.dealer.requests import Action, ActionState, RequestVerdict
 
 
 def settled(
-    scene: InventoryView, verdicts: Sequence[RequestVerdict], copies: Copies
+    view: InventoryView, verdicts: Sequence[RequestVerdict], copies: Copies
 ) -> tuple[RequestVerdict, ...]:
     """Mark as queued the actions whose blocks are all in a copy; the others stay new."""
-    under_way = _UnderWay(scene, copies)
+    under_way = _UnderWay(view, copies)
     return tuple(
         replace(verdict, actions=tuple(map(under_way.judged, verdict.actions)))
         for verdict in verdicts
@@ -24,20 +24,20 @@ def settled(
 class _UnderWay:
     """What the copies bring."""
 
-    scene: InventoryView
+    view: InventoryView
     copies: Copies
     catalogue: Lookup = field(init=False)
     cells: dict[tuple[int, int], int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.catalogue = Lookup(self.scene)
+        self.catalogue = Lookup(self.view)
         pairs = zip(self.copies.site.tolist(), self.copies.dataset.tolist(), strict=True)
         self.cells = {pair: place for place, pair in enumerate(pairs)}
 
     def judged(self, action: Action) -> Action:
         if action.state is not ActionState.NEW:
             return action
-        site = self.scene.snapshot.sites.labels.find(action.site)
+        site = self.view.snapshot.sites.labels.find(action.site)
         found = self.catalogue.find(action.item)
         copy = self.cells.get((site, found.dataset)) if found is not None else None
         if found is None or copy is None:
@@ -46,7 +46,7 @@ class _UnderWay:
         wanted = (
             {found.block}
             if found.block is not None
-            else set(self.scene.blocks_of(found.dataset).tolist())
+            else set(self.view.blocks_of(found.dataset).tolist())
         )
         return replace(action, state=ActionState.QUEUED) if wanted <= brought else action
 

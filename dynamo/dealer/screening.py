@@ -12,17 +12,17 @@ from dynamo.policy.image import Places, spread
 COPIED = tuple(DATASET_STATUSES.index(word) for word in ("production", "valid"))
 
 
-def screened(scene: InventoryView, proposals: Proposals, stock: ExistingCopies) -> Words:
+def screened(view: InventoryView, proposals: Proposals, stock: ExistingCopies) -> Words:
     """Return for each proposal the first reason against it; `ACCEPTED` where there is none yet."""
-    some, every = _readable(scene, proposals)
+    some, every = _readable(view, proposals)
     named = proposals.site >= 0
-    status = scene.snapshot.datasets.status[proposals.dataset]
+    status = view.snapshot.datasets.status[proposals.dataset]
     against = (
         (Reason.NO_SOURCE, ~some),
         (Reason.NOT_VALID, ~np.isin(status, COPIED)),
         (Reason.FILES_MISSING, ~every),
-        (Reason.NOT_A_TARGET, named & ~scene.targets[proposals.site]),
-        (Reason.NOT_ALLOWED, named & _closed(scene, proposals)),
+        (Reason.NOT_A_TARGET, named & ~view.targets[proposals.site]),
+        (Reason.NOT_ALLOWED, named & _closed(view, proposals)),
         (Reason.EXISTS, named & _there(proposals, stock)),
     )
     found = np.zeros(len(proposals), np.int8)
@@ -31,33 +31,33 @@ def screened(scene: InventoryView, proposals: Proposals, stock: ExistingCopies) 
     return found
 
 
-def _readable(scene: InventoryView, proposals: Proposals) -> tuple[Flags, Flags]:
+def _readable(view: InventoryView, proposals: Proposals) -> tuple[Flags, Flags]:
     """Tell of which proposals there is anything anywhere, and of which there is everything.
 
     A dataset counts as readable in full if all its blocks are, or if one of its replicas lacks
     nothing of what it has: blocks that are nowhere yet are still to be made.
     """
-    some, every = _datasets(scene)
+    some, every = _datasets(view)
     some, every = some[proposals.dataset], every[proposals.dataset]
     pieces, of = spread(proposals.first[:-1], proposals.first[1:])
     if len(pieces):
         blocks = proposals.block[pieces]
-        anywhere = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
-        anywhere[scene.snapshot.block_replicas.block] = True
+        anywhere = np.zeros(len(view.snapshot.blocks.ids), np.bool_)
+        anywhere[view.snapshot.block_replicas.block] = True
         listed = ~proposals.whole
         some[listed] = _all(anywhere[blocks], of, len(proposals))[listed]
-        every[listed] = _all(scene.available[blocks], of, len(proposals))[listed]
+        every[listed] = _all(view.available[blocks], of, len(proposals))[listed]
     some[~proposals.whole & (np.diff(proposals.first) == 0)] = False
     return some, every
 
 
-def _datasets(scene: InventoryView) -> tuple[Flags, Flags]:
-    dataset, blocks = scene.snapshot.replicas.dataset, scene.snapshot.blocks
-    some = np.zeros(scene.n_datasets, np.bool_)
+def _datasets(view: InventoryView) -> tuple[Flags, Flags]:
+    dataset, blocks = view.snapshot.replicas.dataset, view.snapshot.blocks
+    some = np.zeros(view.n_datasets, np.bool_)
     some[dataset] = True
-    every = np.ones(scene.n_datasets, np.bool_)
-    every[blocks.dataset[~scene.available]] = False
-    unbroken = (scene.n_rows > 0) & (scene.n_rows == scene.n_complete)
+    every = np.ones(view.n_datasets, np.bool_)
+    every[blocks.dataset[~view.available]] = False
+    unbroken = (view.n_rows > 0) & (view.n_rows == view.n_complete)
     every[dataset[unbroken]] = True
     return some, every
 
@@ -66,9 +66,9 @@ def _all(truth: Flags, of: Places, count: int) -> Flags:
     return np.asarray(np.bincount(of[~truth], minlength=count) == 0)
 
 
-def _closed(scene: InventoryView, proposals: Proposals) -> Flags:
+def _closed(view: InventoryView, proposals: Proposals) -> Flags:
     closed = np.zeros(len(proposals), np.bool_)
-    for datasets, sites in scene.vetoes:
+    for datasets, sites in view.vetoes:
         closed |= datasets[proposals.dataset] & sites[proposals.site]
     return closed
 

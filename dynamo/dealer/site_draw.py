@@ -6,13 +6,13 @@ from dynamo.dealer.inventory_view import InventoryView
 from dynamo.inventory.snapshot import Flags
 
 
-def draw_site(scene: InventoryView, size: int, among: Flags, rng: np.random.Generator) -> int:
+def draw_site(view: InventoryView, size: int, among: Flags, rng: np.random.Generator) -> int:
     """Return one of the sites, or -1 where none could ever take it.
 
     Sites that have room now come first; otherwise one is taken where the quota would do, so that
     the copy waits for its turn instead of being refused.
     """
-    filling = scene.filling
+    filling = view.filling
     after = filling.projected + float(size)
     share = np.where(
         np.isfinite(filling.quota) & (filling.quota > 0),
@@ -20,7 +20,7 @@ def draw_site(scene: InventoryView, size: int, among: Flags, rng: np.random.Gene
         np.where(filling.quota > 0, 0.0, 2.0),
     )
     possible = among & (share <= 1.0)
-    now = possible & (scene.room >= size)
+    now = possible & (view.room >= size)
     sites = np.flatnonzero(now if now.any() else possible)
     if not len(sites):
         return -1

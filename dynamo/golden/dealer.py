@@ -322,36 +322,36 @@ def _status(verdict: RequestVerdict) -> Answer:
 class _Draws:
     """One cycle drawn over and over."""
 
-    scene: InventoryView
+    view: InventoryView
     voices: dict[str, WeightedProposer]
     proposals: dict[str, Proposals]
 
     def plugin(self, rng: np.random.Generator) -> str | None:
         """Return who speaks first."""
-        first = merge(self.scene, self.proposals, self.voices, rng).voice[:1].tolist()
+        first = merge(self.view, self.proposals, self.voices, rng).voice[:1].tolist()
         return list(self.proposals)[first[0]] if first else None
 
     def destination(self, rng: np.random.Generator) -> str | None:
         """Return where the first copy goes; who proposes may have chosen that already."""
-        again = proposed(self.scene, self.voices, [rng] * len(self.voices))
-        merged = merge(self.scene, again, self.voices, rng)
-        placed = Placer(self.scene, merged, rng).run()
+        again = proposed(self.view, self.voices, [rng] * len(self.voices))
+        merged = merge(self.view, again, self.voices, rng)
+        placed = Placer(self.view, merged, rng).run()
         if not placed.accepted:
             return None
-        return self.scene.snapshot.sites.labels[int(placed.site[placed.accepted[0]])]
+        return self.view.snapshot.sites.labels[int(placed.site[placed.accepted[0]])]
 
 
 def _distribution(asked: Question, voices: dict[str, WeightedProposer], drawing: Json) -> Answer:
-    scene, count = InventoryView(asked), int(drawing["draws"])
+    view, count = InventoryView(asked), int(drawing["draws"])
     taking_part = participants(voices)
     chances = np.random.default_rng(asked.cycle).spawn(len(taking_part))
-    draws = _Draws(scene, taking_part, proposed(scene, taking_part, chances))
+    draws = _Draws(view, taking_part, proposed(view, taking_part, chances))
     draw = draws.plugin if drawing["what"] == "plugin" else draws.destination
     rng = np.random.default_rng(asked.cycle)
     found = Counter(name for _ in range(count) if (name := draw(rng)) is not None)
-    labels = scene.snapshot.sites.labels
+    labels = view.snapshot.sites.labels
     return {
         "counts": dict(sorted(found.items())),
         "draws": count,
-        "targets": [labels[place] for place in np.flatnonzero(scene.targets).tolist()],
+        "targets": [labels[place] for place in np.flatnonzero(view.targets).tolist()],
     }

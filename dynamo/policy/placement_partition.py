@@ -20,7 +20,7 @@ class Imagined:
     group: Codes
 
 
-def homes(snapshot: Snapshot, partitions: Partitions, some: Imagined, now: float) -> Codes:
+def destinations(snapshot: Snapshot, partitions: Partitions, some: Imagined, now: float) -> Codes:
     """Return the first partition with a condition that holds each of them, else `NOWHERE`.
 
     Partitions are counted as the snapshot defines them.

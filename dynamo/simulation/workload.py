@@ -21,7 +21,7 @@ from dynamo.services.copies import submission as copies_submission
 from dynamo.services.injection import closure
 from dynamo.services.injection import submission as injection_submission
 from dynamo.services.official import registration
-from dynamo.services.official.lookup import directory, homes
+from dynamo.services.official.lookup import destinations, directory
 from dynamo.services.popularity import accesses, demands
 from dynamo.services.requests import views as request_views
 from dynamo.simulation import scenario as simulation_scenario
@@ -118,7 +118,7 @@ class Workload:
             known = directory(work, self.ctx.settings, ())
             group_id = known.group(GROUP)
             there = {site: (name, known.sites[site], group_id) for site in disks}
-            lies = homes(work, known, dict.fromkeys(there.values(), DatasetStatus.VALID))
+            lies = destinations(work, known, dict.fromkeys(there.values(), DatasetStatus.VALID))
             left = {
                 site: self._left(work, (whose[1], lies[whose])) for site, whose in there.items()
             }

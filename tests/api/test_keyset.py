@@ -168,7 +168,7 @@ def test_keys_may_lie_in_a_file(clock: Clock, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        public(EC_KEY, "odd", ctx="enc"),
+        public(EC_KEY, "odd", use="enc"),
         public(EC_KEY, "odd", alg="ES384"),
         public(RSA_KEY, "odd", alg="RS512"),
         public(ec.generate_private_key(ec.SECP384R1()), "odd"),

@@ -95,7 +95,7 @@ def service(
     app = quick_app()
     world = scenario.stage(UnitOfWork(engine, publisher(app), clock), tmp_path, [])
     for pool in ("transfer", "deletion", "policy", "consistency"):
-        monkeypatch.setattr(f"workers.{pool}.tools", lambda: world.ctx)
+        monkeypatch.setattr(f"workers.{pool}.context", lambda: world.ctx)
     web = Web(create_app(world.ctx, Depths(app)), world, None)  # type: ignore[arg-type]
     return Service(web, clock, server, FakeStrictRedis(server=server))
 

@@ -17,7 +17,7 @@ from tests.services.world import World, build
 
 TAPE = """
 import numpy as np
-from dynamo.db.attributes import Producer
+from dynamo.db.snapshots.attributes import Producer
 
 def find(work, snapshot):
     names = snapshot.datasets.labels

@@ -39,24 +39,24 @@ class Says:
     def __init__(self, *texts, group=None, **said):
         self.texts, self.group, self.said = texts, group, said
 
-    def propose(self, scene, rng):
+    def propose(self, view, rng):
         found = ProposalBuilder()
         for text in self.texts:
             item, _, site = text.partition(" > ")
             dataset, _, blocks = item.partition("#")
-            place = scene.snapshot.datasets.labels.find(dataset)
-            names = scene.snapshot.blocks.names
+            place = view.snapshot.datasets.labels.find(dataset)
+            names = view.snapshot.blocks.names
             chosen = [
                 block
-                for block in scene.blocks_of(place).tolist()
+                for block in view.blocks_of(place).tolist()
                 if names[block] in blocks.split(",")
             ]
             found.add(
                 Item(
                     place,
                     tuple(chosen) if blocks else None,
-                    scene.snapshot.sites.labels.find(site) if site else ANYWHERE,
-                    scene.group_named(self.group) if self.group else -1,
+                    view.snapshot.sites.labels.find(site) if site else ANYWHERE,
+                    view.group_named(self.group) if self.group else -1,
                     self.said.get("exempt", False),
                 )
             )

@@ -42,15 +42,15 @@ def listed(answer, plugin):
 def test_proposals_are_those_of_plain_loops(case):
     answer = dealer(case)
     naive = Case(case, answer.get("detox_decisions"))
-    heard = set(answer["requests_by_plugin"])
+    ordered = set(answer["requests_by_plugin"])
 
-    if "Popularity" in heard:
+    if "Popularity" in ordered:
         condition = naive.plugins["popularity"]["config"]["condition"]
         expected = naive.popularity(lambda name: FITS[condition](naive, name))
         assert listed(answer, "Popularity") == expected
-    if "Undertaker" in heard:
+    if "Undertaker" in ordered:
         assert listed(answer, "Undertaker") == naive.undertaker()
-    if "Balancer" in heard:
+    if "Balancer" in ordered:
         assert listed(answer, "Balancer") == naive.balancer()
-    if "GroupReassigner" in heard:
+    if "GroupReassigner" in ordered:
         assert sorted(listed(answer, "GroupReassigner"), key=str) == sorted(naive.groups(), key=str)

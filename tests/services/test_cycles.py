@@ -534,7 +534,7 @@ def test_a_site_that_disappears_after_the_snapshot_saves_the_other_copies(
         world.status("T2_B", "morgue")
         return seen
 
-    monkeypatch.setattr(detox_cycle, "look", then_lost)
+    monkeypatch.setattr(detox_cycle, "load", then_lost)
 
     cycle = run(world)
 
@@ -553,7 +553,7 @@ def test_a_clock_that_jumps_in_mid_cycle_changes_nothing(
         clock.forward(hours=hours)
         return seen
 
-    monkeypatch.setattr(detox_cycle, "look", then_jump)
+    monkeypatch.setattr(detox_cycle, "load", then_jump)
 
     cycle = run(world)
 
@@ -595,7 +595,7 @@ def test_a_site_that_fills_up_in_mid_cycle_keeps_what_came(
         world.work()
         return seen
 
-    monkeypatch.setattr(detox_cycle, "look", then_fill)
+    monkeypatch.setattr(detox_cycle, "load", then_fill)
 
     cycle = run(world)
     after_the_grace(world, clock)

@@ -340,7 +340,7 @@ def test_a_site_that_an_operator_takes_back_at_the_last_moment_loses_nothing(
         set_status(due, "T2_A", "waitroom")
         return seen
 
-    monkeypatch.setattr(declare_lost, "look", look_and_save)
+    monkeypatch.setattr(declare_lost, "find_losses", look_and_save)
     abandonment.forsake(due.ctx, "T2_A")
     assert lost(due) == []
 

@@ -62,7 +62,7 @@ def test_two_plans_at_once_hand_over_no_more_than_fits(
         planned.wait()
         original(*given)
 
-    monkeypatch.setattr(planner.sending, "change", together)
+    monkeypatch.setattr(planner.scheduler, "change", together)
     threads = [Thread(target=TASKS["plan"], args=(world.ctx, hint.ids)) for hint in hints]
     for thread in threads:
         thread.start()
@@ -102,7 +102,7 @@ def test_what_filled_the_partition_since_the_plan_is_noted_on_the_decision(
         room(world, 2 * SIZE + 100)
         return seen
 
-    monkeypatch.setattr(dealer_cycle, "look", then_fill)
+    monkeypatch.setattr(dealer_cycle, "load", then_fill)
 
     cycle = run(world, "Production")
 

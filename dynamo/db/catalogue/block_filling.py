@@ -66,7 +66,7 @@ class BlockShare:
 
 
 def fill(
-    work: Work, home: Destination, sizes: Sequence[int], limit: BlockLimit
+    work: Work, destination: Destination, sizes: Sequence[int], limit: BlockLimit
 ) -> list[BlockShare]:
     """Put files of these sizes (bytes) into the open block of a dataset at a site.
 
@@ -77,13 +77,13 @@ def fill(
     shares: list[BlockShare] = []
     start = 0
     while start < len(sizes):
-        block = _open_block(work, home)
+        block = _open_block(work, destination)
         stop = _fitting(sizes, start, block.n_files, block.bytes, limit)
         if stop == start:
             close(work, [block.id])
             continue
         _take(work, block.id, stop - start, sum(sizes[start:stop]), limit)
-        replica_id = place(work, home, block.id)
+        replica_id = place(work, destination, block.id)
         shares.append(BlockShare(block.id, replica_id, start, stop))
         start = stop
     return shares
@@ -126,15 +126,15 @@ class _Open:
     bytes: int
 
 
-def _open_block(work: Work, home: Destination) -> _Open:
-    key = f"{home.dataset_id}@{home.site_id}"
+def _open_block(work: Work, destination: Destination) -> _Open:
+    key = f"{destination.dataset_id}@{destination.site_id}"
     found = work.row(_OPEN, {"by_key": key})
     if found is not None:
         return _Open(found.id, found.n_files, found.bytes)
     block_id = work.add(
         Block,
-        dataset_id=home.dataset_id,
-        site_id=home.site_id,
+        dataset_id=destination.dataset_id,
+        site_id=destination.site_id,
         uuid=str(uuid.uuid4()),
         open_key=key,
         closed=False,

@@ -30,38 +30,38 @@ class Destination:
     """The copy request that wants it; None for injected data."""
 
 
-def place(work: Work, home: Destination, block_id: int) -> int:
+def place(work: Work, destination: Destination, block_id: int) -> int:
     """Return the block's replica at a site, made if there is none.
 
     One that is being deleted is waited for.
     """
-    wanted = {"of_block": block_id, "at_site": home.site_id}
+    wanted = {"of_block": block_id, "at_site": destination.site_id}
     replica = work.row(_REPLICA, wanted)
     if replica is not None and replica.state == ReplicaState.CONDEMNED:
         raise Again("the replica is being deleted")
     if replica is not None:
         return int(replica.id)
-    place_all(work, home, [block_id])
+    place_all(work, destination, [block_id])
     return int(work.scalar(_REPLICA, wanted))
 
 
-def place_all(work: Work, home: Destination, block_ids: Sequence[int]) -> None:
+def place_all(work: Work, destination: Destination, block_ids: Sequence[int]) -> None:
     """Make empty replicas of blocks at a site."""
-    if not work.scalar(select(DatasetReplica.id).where(*_dataset_at(home))):
+    if not work.scalar(select(DatasetReplica.id).where(*_dataset_at(destination))):
         work.add(
             DatasetReplica,
-            dataset_id=home.dataset_id,
-            site_id=home.site_id,
-            group_id=home.group_id,
+            dataset_id=destination.dataset_id,
+            site_id=destination.site_id,
+            group_id=destination.group_id,
             growing=False,
             created=work.now,
         )
     row: dict[str, Any] = {
-        "dataset_id": home.dataset_id,
-        "site_id": home.site_id,
-        "group_id": home.group_id,
-        "partition_id": home.partition_id,
-        "request_id": home.request_id,
+        "dataset_id": destination.dataset_id,
+        "site_id": destination.site_id,
+        "group_id": destination.group_id,
+        "partition_id": destination.partition_id,
+        "request_id": destination.request_id,
         "custodial": False,
         "state": ReplicaState.VALID,
         "n_files": 0,
@@ -198,8 +198,11 @@ def forget_dataset_replicas(
     )
 
 
-def _dataset_at(home: Destination) -> tuple[Any, ...]:
-    return (DatasetReplica.dataset_id == home.dataset_id, DatasetReplica.site_id == home.site_id)
+def _dataset_at(destination: Destination) -> tuple[Any, ...]:
+    return (
+        DatasetReplica.dataset_id == destination.dataset_id,
+        DatasetReplica.site_id == destination.site_id,
+    )
 
 
 def described() -> Any:

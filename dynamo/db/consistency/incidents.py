@@ -33,15 +33,15 @@ def report(work: Work, told: Report) -> bool:
     known = work.row(select(Incident.id, Incident.ended).where(*same))
     if known is not None and known.ended is None:
         return False
-    home = work.row(
+    destination = work.row(
         select(Dataset.name, User.name.label("owner"))
         .join(File, File.dataset_id == Dataset.id)
         .outerjoin(User, User.id == Dataset.owner_id)
         .where(File.lfn_hash == lfn_hash(told.lfn))
     )
     values = {
-        "dataset": None if home is None else home.name,
-        "owner": None if home is None else home.owner,
+        "dataset": None if destination is None else destination.name,
+        "owner": None if destination is None else destination.owner,
         "at": work.now,
         "ended": None,
         "detail": told.detail[:1000],

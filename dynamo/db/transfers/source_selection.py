@@ -202,47 +202,51 @@ def read_elsewhere(work: Work, here: Any) -> Any:
 
     It is what `of_file` looks for.
     """
-    other, home = aliased(BlockReplica), aliased(Site)
+    other, destination = aliased(BlockReplica), aliased(Site)
     bad = exists().where(
-        Incident.lfn == File.lfn, Incident.site == home.name, Incident.ended.is_(None)
+        Incident.lfn == File.lfn, Incident.site == destination.name, Incident.ended.is_(None)
     )
-    return _lies(work, other, home, other.site_id != here, ~bad.correlate(home, File))
+    return _lies(work, other, destination, other.site_id != here, ~bad.correlate(destination, File))
 
 
 def lies_elsewhere(work: Work, here: Any) -> Any:
     """Tell whether a file should lie at another site than `here`, whatever is known of it."""
-    other, home = aliased(BlockReplica), aliased(Site)
-    return _lies(work, other, home, other.site_id != here)
+    other, destination = aliased(BlockReplica), aliased(Site)
+    return _lies(work, other, destination, other.site_id != here)
 
 
-def _lies(work: Work, other: Any, home: Any, *more: Any) -> Any:
+def _lies(work: Work, other: Any, destination: Any, *more: Any) -> Any:
     """Tell whether a site that can be read has a file, in a whole block or in a part of one."""
     listed = exists().where(ReplicaFile.replica_id == other.id, ReplicaFile.file_id == File.id)
     holds = or_(other.complete.is_(True), listed.correlate(other, File))
-    here = (other.block_id == File.block_id, holds, *_usable(work, other, home))
-    return exists().where(*here, *more).correlate_except(other, home)
+    here = (other.block_id == File.block_id, holds, *_usable(work, other, destination))
+    return exists().where(*here, *more).correlate_except(other, destination)
 
 
-def _usable(work: Work, replica: Any, home: Any) -> tuple[Any, ...]:
+def _usable(work: Work, replica: Any, destination: Any) -> tuple[Any, ...]:
     """Return the conditions for replicas that can be read, and the sites that they are at."""
     return (
         replica.state == ReplicaState.VALID,
-        home.id == replica.site_id,
-        home.status != SiteStatus.UNKNOWN,
-        home.name.not_in(stopped_sites(work)),
+        destination.id == replica.site_id,
+        destination.status != SiteStatus.UNKNOWN,
+        destination.name.not_in(stopped_sites(work)),
     )
 
 
 def in_parts(work: Work, block_id: Any) -> Any:
     """Tell of a closed block that each of its files lies somewhere, though no site has all."""
-    mine, other, home = aliased(Block), aliased(BlockReplica), aliased(Site)
+    mine, other, destination = aliased(Block), aliased(BlockReplica), aliased(Site)
     closed = (mine.id == block_id, mine.closed.is_(True), mine.condemned_by.is_(None))
-    whole = (other.block_id == block_id, other.complete.is_(True), *_usable(work, other, home))
+    whole = (
+        other.block_id == block_id,
+        other.complete.is_(True),
+        *_usable(work, other, destination),
+    )
     gone = ~_lies(work, aliased(BlockReplica), aliased(Site))
     lost = (File.block_id == block_id, File.condemned_by.is_(None), gone)
     return and_(
         _first(mine.id, *closed, mine.n_files > 0, of=(mine,)).is_not(None),
-        _first(other.id, *whole, of=(other, home)).is_(None),
+        _first(other.id, *whole, of=(other, destination)).is_(None),
         _first(File.id, *lost, of=(File,)).is_(None),
     )
 

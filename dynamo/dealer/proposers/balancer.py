@@ -26,14 +26,14 @@ class Balancer:
     max_cycle_volume: float = 35e12
     """Bytes that one cycle proposes."""
 
-    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Go from the site with the largest protected fraction to the next until all are even."""
-        last = scene.asked.protections
+        last = view.asked.protections
         if last is None:
             return Proposals.of_datasets(np.zeros(0, np.int32))
-        quota = _quota(scene)
-        fractions = self._fractions(scene, last)
-        queues = self._last_copies(scene, last)
+        quota = _quota(view)
+        fractions = self._fractions(view, last)
+        queues = self._last_copies(view, last)
         chosen: list[int] = []
         volume = 0
         while fractions:
@@ -44,7 +44,7 @@ class Balancer:
                 del fractions[fullest]
                 continue
             dataset = queues[fullest].popleft()
-            size = int(scene.dataset_bytes[dataset])
+            size = int(view.dataset_bytes[dataset])
             if size > self.max_cycle_volume:
                 continue
             if volume + size > self.max_cycle_volume:
@@ -54,25 +54,25 @@ class Balancer:
             fractions[fullest] -= size / float(quota[fullest])
         return Proposals.of_datasets(np.array(chosen, np.int32))
 
-    def _fractions(self, scene: InventoryView, last: Protections) -> dict[int, float]:
+    def _fractions(self, view: InventoryView, last: Protections) -> dict[int, float]:
         """Return protected bytes ÷ quota of the sites about which Detox decided anything."""
-        quota = _quota(scene)
+        quota = _quota(view)
         sites = np.unique(last.site[last.site >= 0])
-        protected = np.zeros(scene.n_sites, np.int64)
+        protected = np.zeros(view.n_sites, np.int64)
         counted = last.protected & (last.site >= 0)
         np.add.at(protected, last.site[counted], last.size[counted])
         limited = sites[np.isfinite(quota[sites]) & (quota[sites] > 0)]
         return {site: float(protected[site]) / float(quota[site]) for site in limited.tolist()}
 
-    def _last_copies(self, scene: InventoryView, last: Protections) -> dict[int, deque[int]]:
+    def _last_copies(self, view: InventoryView, last: Protections) -> dict[int, deque[int]]:
         """Return by site the datasets that are protected because there are too few copies."""
         few = np.array([*(self._copies(reason) for reason in last.reasons), -1])
         mine = np.flatnonzero(last.protected & (last.site >= 0) & (last.dataset >= 0))
         dataset, site, size = last.dataset[mine], last.site[mine], last.size[mine]
-        rescued = _nonpartial(scene)[dataset] <= few[last.reason[mine]]
+        rescued = _nonpartial(view)[dataset] <= few[last.reason[mine]]
         if self.max_dataset_size > 0:
             rescued &= size <= self.max_dataset_size
-        rescued &= _present(scene, dataset, site) & (scene.n_blocks[dataset] > 0)
+        rescued &= _present(view, dataset, site) & (view.n_blocks[dataset] > 0)
         order = np.lexsort((dataset, size, site))
         order = order[rescued[order]]
         queues: dict[int, dict[int, None]] = {}
@@ -87,24 +87,24 @@ class Balancer:
         )
 
 
-def _quota(scene: InventoryView) -> Numbers:
-    return scene.asked.partitions.quota(scene.snapshot, scene.asked.partition)
+def _quota(view: InventoryView) -> Numbers:
+    return view.asked.partitions.quota(view.snapshot, view.asked.partition)
 
 
-def _nonpartial(scene: InventoryView) -> Amounts:
+def _nonpartial(view: InventoryView) -> Amounts:
     """Count per dataset the copies in the partition that are not on tape and not a mere part.
 
     One with all blocks of which some are on their way is none yet, but will be: it counts.
     """
-    replicas = scene.snapshot.replicas
-    off_tape = scene.snapshot.sites.kind[replicas.site] != TAPE
-    partial = ~scene.has_all & (scene.n_complete == scene.n_rows)
-    counted = off_tape & ~partial & (scene.n_held > 0)
-    return np.bincount(replicas.dataset[counted], minlength=scene.n_datasets)
+    replicas = view.snapshot.replicas
+    off_tape = view.snapshot.sites.kind[replicas.site] != TAPE
+    partial = ~view.has_all & (view.n_complete == view.n_rows)
+    counted = off_tape & ~partial & (view.n_held > 0)
+    return np.bincount(replicas.dataset[counted], minlength=view.n_datasets)
 
 
-def _present(scene: InventoryView, dataset: Codes, site: Codes) -> Flags:
+def _present(view: InventoryView, dataset: Codes, site: Codes) -> Flags:
     """Tell which datasets are still at their sites."""
-    replicas = scene.snapshot.replicas
-    there = replicas.dataset.astype(np.int64) * scene.n_sites + replicas.site
-    return np.isin(dataset.astype(np.int64) * scene.n_sites + site, there)
+    replicas = view.snapshot.replicas
+    there = replicas.dataset.astype(np.int64) * view.n_sites + replicas.site
+    return np.isin(dataset.astype(np.int64) * view.n_sites + site, there)

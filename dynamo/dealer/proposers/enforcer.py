@@ -22,17 +22,17 @@ class Enforcer:
     rules: Rules | None = None
     """None = those of the question."""
 
-    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:
+    def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:
         """Propose per rule and dataset: changes of owner first, then sites without a copy.
 
         Raises Invalid for a group or partition that does not exist.
         """
-        rules = self.rules or scene.asked.enforcer
+        rules = self.rules or view.asked.enforcer
         found = ProposalBuilder()
         for rule in rules.rules if rules is not None else ():
-            ground = _Rule.of(scene, rules.partition, rule)  # type: ignore[union-attr]
+            ground = _Rule.of(view, rules.partition, rule)  # type: ignore[union-attr]
             gather = _shared_out if rule.spread else _copied
-            gather(scene, ground, rng, found)
+            gather(view, ground, rng, found)
         order = rng.permutation(len(found.items))
         shuffled = ProposalBuilder([found.items[place] for place in order.tolist()])
         return replace(shuffled.proposals(), ranked=False, divisible=True)
@@ -53,66 +53,66 @@ class _Rule:
     """Those of them that belong to the rule's group alone."""
 
     @classmethod
-    def of(cls, scene: InventoryView, partition: str, rule: PlacementRule) -> "_Rule":
-        partitions, now = scene.asked.partitions, scene.asked.moment
-        held = _held(scene, partition)
-        standing = partitions.standing(scene.snapshot, partition, held)
+    def of(cls, view: InventoryView, partition: str, rule: PlacementRule) -> "_Rule":
+        partitions, now = view.asked.partitions, view.asked.moment
+        held = _held(view, partition)
+        standing = partitions.standing(view.snapshot, partition, held)
         sites = {
             key: any_on_sites([compiled(one, now) for one in conditions], standing)
             for key, conditions in (("to", rule.destinations), ("from", rule.sources))
         }
-        n_held, at = scene.per_replica(held), scene.snapshot.replicas.site
-        sources = (n_held > 0) & sites["from"][at] & _any(scene, rule.replicas)
-        group = scene.group_named(rule.group) if rule.group else scene.group
-        full = sites["to"][at] & scene.has_all & (n_held == scene.n_rows) & (n_held > 0)
+        n_held, at = view.per_replica(held), view.snapshot.replicas.site
+        sources = (n_held > 0) & sites["from"][at] & _any(view, rule.replicas)
+        group = view.group_named(rule.group) if rule.group else view.group
+        full = sites["to"][at] & view.has_all & (n_held == view.n_rows) & (n_held > 0)
         candidates = np.flatnonzero(full)
         return cls(
             rule=rule,
             group=group,
             destinations=sites["to"],
-            datasets=np.unique(scene.snapshot.replicas.dataset[sources]),
+            datasets=np.unique(view.snapshot.replicas.dataset[sources]),
             candidates=candidates.astype(np.int32),
-            there=scene.owner[candidates] == group,
+            there=view.owner[candidates] == group,
         )
 
 
-def _held(scene: InventoryView, partition: str) -> Flags:
-    return scene.held if partition == scene.asked.partition else scene.rows_in(partition)
+def _held(view: InventoryView, partition: str) -> Flags:
+    return view.held if partition == view.asked.partition else view.rows_in(partition)
 
 
-def _any(scene: InventoryView, conditions: tuple[Condition, ...]) -> Flags:
-    found = np.zeros(len(scene.snapshot.replicas.dataset), np.bool_)
+def _any(view: InventoryView, conditions: tuple[Condition, ...]) -> Flags:
+    found = np.zeros(len(view.snapshot.replicas.dataset), np.bool_)
     for condition in conditions:
-        found |= scene.fitting(condition)
+        found |= view.fitting(condition)
     return found
 
 
 def _copied(
-    scene: InventoryView, ground: _Rule, rng: np.random.Generator, found: ProposalBuilder
+    view: InventoryView, ground: _Rule, rng: np.random.Generator, found: ProposalBuilder
 ) -> None:
     """Propose whole datasets."""
-    replicas = scene.snapshot.replicas
+    replicas = view.snapshot.replicas
     wanted = min(ground.rule.num_copies, int(ground.destinations.sum()))
     dataset = replicas.dataset[ground.candidates]
-    copies = np.bincount(dataset[ground.there], minlength=scene.n_datasets)
+    copies = np.bincount(dataset[ground.there], minlength=view.n_datasets)
     lacking = ground.datasets[copies[ground.datasets] < wanted]
     foreign: dict[int, list[int]] = {}
     for replica in ground.candidates[~ground.there].tolist():
         foreign.setdefault(int(replicas.dataset[replica]), []).append(int(replicas.site[replica]))
-    taken = _sites_of(scene, ground.candidates[ground.there], lacking)
+    taken = _sites_of(view, ground.candidates[ground.there], lacking)
     for one in lacking.tolist():
         missing = wanted - int(copies[one])
         flipped = rng.permutation(foreign.get(one, [])).astype(np.int64).tolist()[:missing]
         away = {*taken.get(one, ()), *flipped}
-        sites = flipped + _drawn(scene, ground, one, away, missing - len(flipped), rng)
+        sites = flipped + _drawn(view, ground, one, away, missing - len(flipped), rng)
         for site in sites:
             found.add(Item(one, None, site, ground.group))
 
 
-def _sites_of(scene: InventoryView, replicas: Codes, datasets: Codes) -> dict[int, list[int]]:
+def _sites_of(view: InventoryView, replicas: Codes, datasets: Codes) -> dict[int, list[int]]:
     table, known = (
-        scene.snapshot.replicas,
-        np.isin(scene.snapshot.replicas.dataset[replicas], datasets),
+        view.snapshot.replicas,
+        np.isin(view.snapshot.replicas.dataset[replicas], datasets),
     )
     sites: dict[int, list[int]] = {}
     for replica in replicas[known].tolist():
@@ -121,7 +121,7 @@ def _sites_of(scene: InventoryView, replicas: Codes, datasets: Codes) -> dict[in
 
 
 def _drawn(
-    scene: InventoryView,
+    view: InventoryView,
     ground: _Rule,
     dataset: int,
     away: set[int],
@@ -133,12 +133,12 @@ def _drawn(
         return []
     free = [site for site in np.flatnonzero(ground.destinations).tolist() if site not in away]
     begun = {
-        int(scene.snapshot.replicas.site[replica])
-        for replica in scene.replicas_of(dataset)
-        if int(scene.n_rows[replica])
+        int(view.snapshot.replicas.site[replica])
+        for replica in view.replicas_of(dataset)
+        if int(view.n_rows[replica])
     }
     chance = rng.random(len(free)).tolist()
-    takers = scene.takers(dataset)
+    takers = view.takers(dataset)
     order = sorted(
         range(len(free)),
         key=lambda place: (
@@ -151,18 +151,18 @@ def _drawn(
 
 
 def _shared_out(
-    scene: InventoryView,
+    view: InventoryView,
     ground: _Rule,
     rng: np.random.Generator,  # noqa: ARG001 - leaves nothing to chance
     found: ProposalBuilder,
 ) -> None:
     """Propose blocks, each at as many of the destinations as the rule wants copies."""
-    sites = ground.destinations & scene.staying
+    sites = ground.destinations & view.staying
     copies = min(ground.rule.num_copies, int(sites.sum()))
-    catalogue = Lookup(scene)
-    room = scene.filling.space(scene.asked.limits).copy()
+    catalogue = Lookup(view)
+    room = view.filling.space(view.asked.limits).copy()
     for dataset in ground.datasets.tolist():
-        parts = shares(scene, sites & scene.takers(dataset))
+        parts = shares(view, sites & view.takers(dataset))
         given = share_out(
             parts, catalogue.sizes(dataset), catalogue.places(dataset, sites), copies, room
         )

@@ -14,21 +14,21 @@ class Groups:
 
     from_groups: tuple[str, ...] = ()
 
-    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose what of each replica is in the partition: the dataset if it is all, else blocks.
 
         Raises Invalid for a group that does not exist.
         """
-        replicas, rows = scene.snapshot.replicas, scene.snapshot.block_replicas
-        given = np.zeros(len(scene.snapshot.groups.ids), np.bool_)
+        replicas, rows = view.snapshot.replicas, view.snapshot.block_replicas
+        given = np.zeros(len(view.snapshot.groups.ids), np.bool_)
         for name in self.from_groups:
-            given[scene.group_named(name)] = True
-        concerned = scene.per_replica(scene.held & given[rows.group]) > 0
+            given[view.group_named(name)] = True
+        concerned = view.per_replica(view.held & given[rows.group]) > 0
         found = ProposalBuilder()
         for replica in np.flatnonzero(concerned).tolist():
             dataset, site = int(replicas.dataset[replica]), int(replicas.site[replica])
-            held = scene.rows_of(replica)
-            blocks = tuple(rows.block[held[scene.held[held]]].tolist())
-            whole = len(blocks) == int(scene.n_blocks[dataset])
+            held = view.rows_of(replica)
+            blocks = tuple(rows.block[held[view.held[held]]].tolist())
+            whole = len(blocks) == int(view.n_blocks[dataset])
             found.add(Item(dataset, None if whole else blocks, site))
         return replace(found.proposals(), ranked=False)

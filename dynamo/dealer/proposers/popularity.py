@@ -32,10 +32,10 @@ class Popularity:
     condition: str | None = None
     """A policy condition that one of the dataset's replicas must fit."""
 
-    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose a first copy of each, then a second of those that need one, and so on."""
-        wanted = self._wanted(scene)
-        lacking = np.where(self._eligible(scene, wanted), self._lacking(scene, wanted), 0)
+        wanted = self._wanted(view)
+        lacking = np.where(self._eligible(view, wanted), self._lacking(view, wanted), 0)
         datasets = np.flatnonzero(lacking > 0)
         datasets = datasets[np.argsort(-wanted[datasets], kind="stable")]
         turns = lacking[datasets]
@@ -43,45 +43,45 @@ class Popularity:
         turn = np.arange(len(rank)) - np.repeat(np.cumsum(turns) - turns, turns)
         return Proposals.of_datasets(datasets[rank[np.lexsort((rank, turn))]])
 
-    def _wanted(self, scene: InventoryView) -> Numbers:
+    def _wanted(self, view: InventoryView) -> Numbers:
         """Return how much each dataset is wanted, in waiting jobs; what nobody tells is nothing."""
-        nothing = np.zeros(scene.n_datasets)
+        nothing = np.zeros(view.n_datasets)
         waiting, read = (
-            scene.snapshot.attributes.get(name, nothing).astype(np.float64) for name in SIGNS
+            view.snapshot.attributes.get(name, nothing).astype(np.float64) for name in SIGNS
         )
         return waiting + self.access_worth * read
 
-    def _lacking(self, scene: InventoryView, wanted: Numbers) -> Amounts:
+    def _lacking(self, view: InventoryView, wanted: Numbers) -> Amounts:
         """Return how many copies more there should be; those on their way and on tape count."""
-        copies = np.bincount(scene.snapshot.replicas.dataset, minlength=scene.n_datasets)
+        copies = np.bincount(view.snapshot.replicas.dataset, minlength=view.n_datasets)
         asked = np.minimum(np.ceil(wanted / self.threshold), self.max_replication)
         return np.maximum(asked - copies, 0).astype(np.int64)
 
-    def _eligible(self, scene: InventoryView, wanted: Numbers) -> Flags:
-        possible = (wanted > 0) & (scene.n_blocks > 0)
+    def _eligible(self, view: InventoryView, wanted: Numbers) -> Flags:
+        possible = (wanted > 0) & (view.n_blocks > 0)
         if self.max_dataset_size > 0:
-            possible &= scene.dataset_bytes <= self.max_dataset_size
+            possible &= view.dataset_bytes <= self.max_dataset_size
         if self.source_groups:
-            possible &= self._owned(scene)
+            possible &= self._owned(view)
         if self.condition is not None:
-            possible &= _fitting(scene, self.condition)
+            possible &= _fitting(view, self.condition)
         return possible
 
-    def _owned(self, scene: InventoryView) -> Flags:
-        groups = np.zeros(len(scene.snapshot.groups.ids), np.bool_)
+    def _owned(self, view: InventoryView) -> Flags:
+        groups = np.zeros(len(view.snapshot.groups.ids), np.bool_)
         for name in self.source_groups:
-            place = scene.snapshot.groups.labels.find(name)
+            place = view.snapshot.groups.labels.find(name)
             if place >= 0:
                 groups[place] = True
-        rows = scene.snapshot.block_replicas
-        found = np.zeros(scene.n_datasets, np.bool_)
-        found[scene.snapshot.replicas.dataset[rows.replica[groups[rows.group]]]] = True
+        rows = view.snapshot.block_replicas
+        found = np.zeros(view.n_datasets, np.bool_)
+        found[view.snapshot.replicas.dataset[rows.replica[groups[rows.group]]]] = True
         return found
 
 
-def _fitting(scene: InventoryView, condition: str) -> Flags:
+def _fitting(view: InventoryView, condition: str) -> Flags:
     """Tell of which datasets a replica fits."""
-    fitting = scene.fitting(read_condition(condition, Scope.REPLICA))
-    found = np.zeros(scene.n_datasets, np.bool_)
-    found[scene.snapshot.replicas.dataset[fitting]] = True
+    fitting = view.fitting(read_condition(condition, Scope.REPLICA))
+    found = np.zeros(view.n_datasets, np.bool_)
+    found[view.snapshot.replicas.dataset[fitting]] = True
     return found

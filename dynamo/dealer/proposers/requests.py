@@ -20,12 +20,12 @@ class Requests:
     overwritten_groups: tuple[str, ...] = ()
     """Copies of these groups are taken over instead of making another one."""
 
-    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:
+    def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:
         """Judge the requests: activated ones first, then new ones, in their order."""
         judge = RequestEvaluator(
-            scene, RequestRules(self.max_size, self.block_request_max, self.overwritten_groups), rng
+            view, RequestRules(self.max_size, self.block_request_max, self.overwritten_groups), rng
         )
-        wishes = sorted(scene.asked.wishes, key=lambda wish: not wish.activated)
+        wishes = sorted(view.asked.wishes, key=lambda wish: not wish.activated)
         verdicts = {wish.key: judge.judge(wish) for wish in wishes}
-        in_order = tuple(verdicts[wish.key] for wish in scene.asked.wishes)
+        in_order = tuple(verdicts[wish.key] for wish in view.asked.wishes)
         return replace(judge.proposals(), ranked=False, divisible=True, verdicts=in_order)

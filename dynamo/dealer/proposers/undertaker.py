@@ -16,75 +16,75 @@ class Undertaker:
     additional_sites: tuple[str, ...] = ()
     """Beside those that the question names as leaving."""
 
-    def propose(self, scene: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
+    def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Propose whole datasets where nothing of them is safe, else the blocks that are not."""
-        dying = self._dying(scene)
-        at_stake = _unsafe(scene, dying) & _wanted(scene, dying)
-        replicas = np.flatnonzero(scene.per_replica(at_stake) > 0)
-        alone = scene.per_replica(at_stake & _alone(scene, dying))[replicas] > 0
+        dying = self._dying(view)
+        at_stake = _unsafe(view, dying) & _wanted(view, dying)
+        replicas = np.flatnonzero(view.per_replica(at_stake) > 0)
+        alone = view.per_replica(at_stake & _alone(view, dying))[replicas] > 0
         found = ProposalBuilder()
         for replica in replicas[np.argsort(~alone, kind="stable")].tolist():
-            rows = scene.rows_of(replica)
-            blocks = scene.snapshot.block_replicas.block[rows[at_stake[rows]]].tolist()
-            dataset = int(scene.snapshot.replicas.dataset[replica])
-            everything = len(blocks) == int(scene.n_blocks[dataset])
+            rows = view.rows_of(replica)
+            blocks = view.snapshot.block_replicas.block[rows[at_stake[rows]]].tolist()
+            dataset = int(view.snapshot.replicas.dataset[replica])
+            everything = len(blocks) == int(view.n_blocks[dataset])
             found.add(Item(dataset, None if everything else tuple(blocks), exempt=True))
         return replace(found.proposals(), divisible=True, once=True)
 
-    def _dying(self, scene: InventoryView) -> Flags:
-        dying = _emptied(scene)
+    def _dying(self, view: InventoryView) -> Flags:
+        dying = _emptied(view)
         for name in self.additional_sites:
-            place = scene.snapshot.sites.labels.find(name)
+            place = view.snapshot.sites.labels.find(name)
             if place >= 0:
                 dying[place] = True
         return dying
 
 
-def _emptied(scene: InventoryView) -> Flags:
-    return np.asarray((scene.snapshot.sites.status == MORGUE) | scene.leaving)
+def _emptied(view: InventoryView) -> Flags:
+    return np.asarray((view.snapshot.sites.status == MORGUE) | view.leaving)
 
 
-def _safe(scene: InventoryView, dying: Flags) -> Flags:
-    return scene.staying & ~dying
+def _safe(view: InventoryView, dying: Flags) -> Flags:
+    return view.staying & ~dying
 
 
-def _unsafe(scene: InventoryView, dying: Flags) -> Flags:
+def _unsafe(view: InventoryView, dying: Flags) -> Flags:
     """Tell which block replicas at dying sites have no other, nor one on its way, in safety."""
-    rows = scene.snapshot.block_replicas
-    rescued = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
-    counts = _safe(scene, dying)[scene.row_site]
-    if scene.asked.stalled is not None:
-        counts &= ~scene.asked.stalled
+    rows = view.snapshot.block_replicas
+    rescued = np.zeros(len(view.snapshot.blocks.ids), np.bool_)
+    counts = _safe(view, dying)[view.row_site]
+    if view.asked.stalled is not None:
+        counts &= ~view.asked.stalled
     rescued[rows.block[counts]] = True
-    return dying[scene.row_site] & ~rescued[rows.block]
+    return dying[view.row_site] & ~rescued[rows.block]
 
 
-def _alone(scene: InventoryView, dying: Flags) -> Flags:
+def _alone(view: InventoryView, dying: Flags) -> Flags:
     """Tell which block replicas are of blocks that are complete at no site that stays."""
-    rows = scene.snapshot.block_replicas
-    elsewhere = np.zeros(len(scene.snapshot.blocks.ids), np.bool_)
-    elsewhere[rows.block[rows.complete & ~dying[scene.row_site]]] = True
+    rows = view.snapshot.block_replicas
+    elsewhere = np.zeros(len(view.snapshot.blocks.ids), np.bool_)
+    elsewhere[rows.block[rows.complete & ~dying[view.row_site]]] = True
     return ~elsewhere[rows.block]
 
 
-def _wanted(scene: InventoryView, dying: Flags) -> Flags:
+def _wanted(view: InventoryView, dying: Flags) -> Flags:
     """Tell which block replicas must be saved: what is named as endangered, else by Detox."""
-    protected = _protected(scene, dying)[scene.snapshot.block_replicas.replica]
-    if scene.asked.endangered is None:
+    protected = _protected(view, dying)[view.snapshot.block_replicas.replica]
+    if view.asked.endangered is None:
         return protected
-    return scene.asked.endangered | (protected & ~_emptied(scene)[scene.row_site])
+    return view.asked.endangered | (protected & ~_emptied(view)[view.row_site])
 
 
-def _protected(scene: InventoryView, dying: Flags) -> Flags:
+def _protected(view: InventoryView, dying: Flags) -> Flags:
     """Tell which dataset replicas at dying sites Detox protects; all, if it never ran."""
-    replicas, last = scene.snapshot.replicas, scene.asked.protections
+    replicas, last = view.snapshot.replicas, view.asked.protections
     dead = dying[replicas.site]
     if last is None:
-        return dead & (scene.n_held > 0)
+        return dead & (view.n_held > 0)
     known = last.protected & (last.dataset >= 0) & (last.site >= 0)
-    protected = _cells(scene, last.dataset[known], last.site[known])
-    return dead & np.isin(_cells(scene, replicas.dataset, replicas.site), protected)
+    protected = _cells(view, last.dataset[known], last.site[known])
+    return dead & np.isin(_cells(view, replicas.dataset, replicas.site), protected)
 
 
-def _cells(scene: InventoryView, dataset: Codes, site: Codes) -> Amounts:
-    return dataset.astype(np.int64) * scene.n_sites + site
+def _cells(view: InventoryView, dataset: Codes, site: Codes) -> Amounts:
+    return dataset.astype(np.int64) * view.n_sites + site

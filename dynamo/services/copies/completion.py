@@ -57,8 +57,8 @@ def _parts(ctx: Context, wish: CopyRequest) -> Sequence[int]:
 @retried
 def _complete(ctx: Context, request_id: int, replica_ids: Sequence[int]) -> CompletedBlocks:
     with ctx.begin() as work:
-        errand = PartialBlockOrder(request_id, _not_tried_by(work, ctx, request_id))
-        return completion.filled(work, ctx, errand, replica_ids)
+        order = PartialBlockOrder(request_id, _not_tried_by(work, ctx, request_id))
+        return completion.filled(work, ctx, order, replica_ids)
 
 
 def _not_tried_by(work: Work, ctx: Context, request_id: int) -> Any:

@@ -67,7 +67,7 @@ def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
 
     Unless another request has brought them there, or wants them where they lay before.
     """
-    home = BlockReplica.__table__.alias("home")
+    destination = BlockReplica.__table__.alias("home")
     others = select(Request.id).where(
         Request.id == BlockReplica.request_id,
         Request.id != wish.request_id,
@@ -76,12 +76,12 @@ def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
     return (
         select(BlockReplica.id, BlockReplica.block_id)
         .join(Block, Block.id == BlockReplica.block_id)
-        .join(home, home.c.block_id == BlockReplica.block_id)
+        .join(destination, destination.c.block_id == BlockReplica.block_id)
         .where(
             *wanted(wish),
-            home.c.site_id == wish.sites[0].id,
-            home.c.complete.is_(True),
-            home.c.state == ReplicaState.VALID,
+            destination.c.site_id == wish.sites[0].id,
+            destination.c.complete.is_(True),
+            destination.c.state == ReplicaState.VALID,
             BlockReplica.site_id != wish.sites[0].id,
             BlockReplica.state == ReplicaState.VALID,
             ~others.where(Request.body["consolidate"].as_boolean().is_(False)).exists(),

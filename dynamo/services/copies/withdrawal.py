@@ -64,15 +64,15 @@ def _bequeath(work: Work, ctx: Context, request: Any, unfinished: Sequence[Any])
         .join(Block, Block.id == BlockReplica.block_id)
         .where(*unfinished)
     )
-    for heir in sorted(set(copies) - {request.id}):
-        wish = made(requests.get(work, heir), dataset, known)
+    for new_owner in sorted(set(copies) - {request.id}):
+        wish = made(requests.get(work, new_owner), dataset, known)
         sites = {site.id for site in wish.sites}
         ids = [
             row.id
             for row in rows
             if row.site_id in sites and (wish.blocks is None or row.uuid in wish.blocks)
         ]
-        new = {"request_id": heir}
+        new = {"request_id": new_owner}
         mine = (BlockReplica.id.in_(ids), BlockReplica.request_id == request.id)
         work.changed(update(BlockReplica).where(*mine).values(new))
         work.changed(

@@ -127,8 +127,12 @@ def _said(work: Work, ground: Inventory, partition: str, settings: Settings) -> 
     everybody = [
         wish for wish in copy_requests.read_all(work, settings.dealer) if wish.dataset.id in known
     ]
-    homes = dealer_question.home_of(ground, everybody)
-    mine = [wish for wish, home in zip(everybody, homes, strict=True) if home == partition]
+    destinations = dealer_question.home_of(ground, everybody)
+    mine = [
+        wish
+        for wish, destination in zip(everybody, destinations, strict=True)
+        if destination == partition
+    ]
     said = dealer_question.voiced(work, ground, mine, settings)
     said.subscriptions += _growing(ground, partition, settings)
     return said
@@ -148,7 +152,7 @@ def _growing(ground: Inventory, partition: str, settings: Settings) -> list[Subs
     behind = np.flatnonzero(replicas.growing & ready & (here < closed[replicas.dataset]))
     usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
     group = np.where(replicas.group[behind] == NOBODY, usual, replicas.group[behind])
-    found = ground.homes(
+    found = ground.destinations(
         Imagined(replicas.dataset[behind], replicas.site[behind], group.astype(np.int32))
     )
     names = [one.name for one in snapshot.partitions]
@@ -159,10 +163,10 @@ def _growing(ground: Inventory, partition: str, settings: Settings) -> list[Subs
             snapshot.sites.labels[int(replicas.site[replica])],
             snapshot.groups.labels[int(owner)],
         )
-        for place, (replica, owner, home) in enumerate(
+        for place, (replica, owner, destination) in enumerate(
             zip(behind.tolist(), group.tolist(), found.tolist(), strict=True)
         )
-        if home >= 0 and names[home] == partition
+        if destination >= 0 and names[destination] == partition
     ]
 
 
@@ -177,7 +181,7 @@ def _at_home(ground: Inventory, partition: str, settings: Settings) -> Inventory
         return ground
     usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
     same = np.full(len(wanted), 1, np.int32)
-    found = ground.homes(Imagined(wanted, same * sites[0], same * usual))
+    found = ground.destinations(Imagined(wanted, same * sites[0], same * usual))
     leaves = {leaf.name for leaf in ground.partitions.leaves(partition)}
     inside = [place for place, one in enumerate(snapshot.partitions) if one.name in leaves]
     ours = np.zeros(len(snapshot.datasets.ids), np.bool_)
@@ -222,9 +226,9 @@ def carry_out(
     now = site_choice.choose(ctx, plan, seen.ground, seen.said, mine)
     lost = [key for key, wish in now.items() if wish is None]
     enlisted = orders.enlist(plan, seen.ground, wanting.without(lost))
-    if any(one.home.request_id == NOBODYS for one in enlisted.errands):
+    if any(one.destination.request_id == NOBODYS for one in enlisted.copy_orders):
         enlisted = enlisted.under(_request(ctx, held))
-    sent = scheduler.schedule(ctx, enlisted.errands, mine)
+    sent = scheduler.schedule(ctx, enlisted.copy_orders, mine)
     scheduler.change(ctx, enlisted.changes, sent, mine)
     _end(ctx, held, seen.said, sent)
     return sent

@@ -59,7 +59,7 @@ def excuses(
     if sent is None:
         halted = Explanation(*_OF_SENDING["switched-off"])
         return {wish.request_id: halted for wish, _ in said.of.values()}
-    heard = _Heard(plan, ground, InventoryView(plan.asked), _refused(plan), _unsent(plan, sent))
+    ordered = _Heard(plan, ground, InventoryView(plan.asked), _refused(plan), _unsent(plan, sent))
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
     found: dict[int, list[Explanation]] = {}
     for key, (wish, sites) in said.of.items():
@@ -67,7 +67,7 @@ def excuses(
         if sites == wish.others and not wish.lacking and after.sites == wish.sites:
             continue  # what its sites refuse is said by the files that they do not take
         open_to = after.others if sites == wish.others and after.others else sites
-        excuse = heard.excuse(verdicts.get(key), wish, sites, open_to)
+        excuse = ordered.excuse(verdicts.get(key), wish, sites, open_to)
         if excuse is not None:
             found.setdefault(wish.request_id, []).append(excuse)
     return {request_id: _together(some) for request_id, some in found.items()}
@@ -103,7 +103,7 @@ class _Heard:
 
     plan: Plan
     ground: Inventory
-    scene: InventoryView
+    view: InventoryView
     refused: Mapping[tuple[int, int], Reason]
     unsent: Mapping[tuple[int, int], str]
 
@@ -147,11 +147,11 @@ class _Heard:
         return Explanation(known[0][0], "; ".join(texts)[:1000])
 
     def _against(self, dataset: int, site: Target) -> tuple[str, str]:
-        place, vetoed = self.ground.site(site.id), self.scene.closed_to(dataset)
+        place, vetoed = self.ground.site(site.id), self.view.closed_to(dataset)
         if vetoed is not None and vetoed[place]:
             return _NOT_ALLOWED
         # what takes copies and was not chosen is too small for this one
-        return _OF_SHUT.get(ClosedReason(int(self.scene.shut[place])), _FULL)
+        return _OF_SHUT.get(ClosedReason(int(self.view.shut[place])), _FULL)
 
 
 def _excuse(said: tuple[str, str], site: str) -> Explanation:

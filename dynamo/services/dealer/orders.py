@@ -68,24 +68,26 @@ NOBODYS = 0
 class Orders:
     """All that a plan wants done."""
 
-    errands: list[CopyOrder] = field(default_factory=list)
+    copy_orders: list[CopyOrder] = field(default_factory=list)
     changes: list[OwnerChange] = field(default_factory=list)
 
     def under(self, request_id: int) -> "Orders":
         """Let what nobody asked for go under a request."""
         return Orders(
             [
-                replace(one, home=replace(one.home, request_id=request_id))
-                if one.home.request_id == NOBODYS
+                replace(one, destination=replace(one.destination, request_id=request_id))
+                if one.destination.request_id == NOBODYS
                 else one
-                for one in self.errands
+                for one in self.copy_orders
             ],
             self.changes,
         )
 
     def asked(self) -> "Orders":
         """Leave out what nobody asked for."""
-        return Orders([one for one in self.errands if one.home.request_id != NOBODYS], self.changes)
+        return Orders(
+            [one for one in self.copy_orders if one.destination.request_id != NOBODYS], self.changes
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,13 @@ class _Account:
 def enlist(plan: Plan, ground: Inventory, wanting: RequestIndex) -> Orders:
     """Turn a plan into errands, each for the oldest request that wants it, or for nobody."""
     found = Orders()
-    homes = _homes(plan, ground)
+    destinations = _homes(plan, ground)
     for position in range(len(plan.copies)):
         one = _Copy(plan, ground, position)
-        for account, blocks in one.missing(homes, wanting).items():
+        for account, blocks in one.missing(destinations, wanting).items():
             if not wanting.is_overtaken(account.wish):
-                found.errands.append(one.errand(account, blocks))
-        for account, replicas in one.changing(homes, wanting).items():
+                found.copy_orders.append(one.order(account, blocks))
+        for account, replicas in one.changing(destinations, wanting).items():
             if not wanting.is_overtaken(account.wish):
                 found.changes.append(
                     OwnerChange(position, account.group_id, account.partition_id, tuple(replicas))
@@ -123,7 +125,7 @@ def _homes(plan: Plan, ground: Inventory) -> list[int]:
     usual = ground.keys[ground.partitions.leaves(plan.asked.partition)[0].name]
     return [
         usual if place == NOWHERE else ground.keys[names[place]]
-        for place in ground.homes(some).tolist()
+        for place in ground.destinations(some).tolist()
     ]
 
 
@@ -148,32 +150,36 @@ class _Copy:
         first = self.plan.copies.first
         return range(int(first[self.position]), int(first[self.position + 1]))
 
-    def missing(self, homes: Sequence[int], wanting: RequestIndex) -> dict[_Account, list[int]]:
+    def missing(
+        self, destinations: Sequence[int], wanting: RequestIndex
+    ) -> dict[_Account, list[int]]:
         """Return the blocks that are to be sent."""
         found: dict[_Account, list[int]] = {}
         for at in self.pieces:
             if int(self.plan.copies.row[at]) < 0:
                 key = self._block(at)
-                found.setdefault(self._account(at, homes, wanting), []).append(key)
+                found.setdefault(self._account(at, destinations, wanting), []).append(key)
         return found
 
-    def changing(self, homes: Sequence[int], wanting: RequestIndex) -> dict[_Account, list[int]]:
+    def changing(
+        self, destinations: Sequence[int], wanting: RequestIndex
+    ) -> dict[_Account, list[int]]:
         """Return the block replicas that change hands; a request that names no group takes none."""
         rows, found = self.ground.snapshot.block_replicas, dict[_Account, list[int]]()
         for at in self.pieces:
             row = int(self.plan.copies.row[at])
             if row >= 0 and int(rows.group[row]) != int(self.plan.copies.owner[at]):
-                account = self._account(at, homes, wanting)
+                account = self._account(at, destinations, wanting)
                 if account.wish is None or account.wish.group is not None:
                     found.setdefault(account, []).append(int(rows.ids[row]))
         return found
 
-    def errand(self, account: _Account, blocks: Sequence[int]) -> CopyOrder:
+    def order(self, account: _Account, blocks: Sequence[int]) -> CopyOrder:
         """Say what is to be sent on one account."""
         wish = account.wish
         return CopyOrder(
             position=self.position,
-            home=Destination(
+            destination=Destination(
                 self.dataset_id,
                 self.site_id,
                 account.partition_id,
@@ -185,11 +191,11 @@ class _Copy:
             among=_among(wish),
         )
 
-    def _account(self, at: int, homes: Sequence[int], wanting: RequestIndex) -> _Account:
+    def _account(self, at: int, destinations: Sequence[int], wanting: RequestIndex) -> _Account:
         owner = int(self.plan.copies.owner[at])
         group_id = None if owner == NOBODY else int(self.ground.snapshot.groups.ids[owner])
         wish = wanting.of_block(self.dataset_id, self.site_id, self._block(at))
-        return _Account(group_id, homes[at], wish)
+        return _Account(group_id, destinations[at], wish)
 
     def _block(self, at: int) -> int:
         return int(self.ground.snapshot.blocks.ids[self.plan.copies.block[at]])

@@ -59,18 +59,18 @@ def _looks(ctx: Context, some: Sequence[CopyRequest]) -> list[_Pass]:
         ground = dealer_question.narrow(work, {wish.dataset.id for wish in some})
         known = set(ground.snapshot.datasets.ids.tolist())
         there = [wish for wish in some if wish.dataset.id in known]
-        homes: dict[str, list[CopyRequest]] = {}
-        for wish, home in zip(there, dealer_question.home_of(ground, there), strict=True):
-            homes.setdefault(home, []).append(wish)
+        destinations: dict[str, list[CopyRequest]] = {}
+        for wish, destination in zip(there, dealer_question.home_of(ground, there), strict=True):
+            destinations.setdefault(destination, []).append(wish)
         return [
             _Pass(
                 ground,
-                Aim(home, min(wish.request_id for wish in wanted)),
+                Aim(destination, min(wish.request_id for wish in wanted)),
                 wanted,
                 dealer_question.voiced(work, ground, wanted, ctx.settings),
                 stopped,
             )
-            for home, wanted in sorted(homes.items())
+            for destination, wanted in sorted(destinations.items())
         ]
 
 
@@ -104,6 +104,6 @@ def _carry_out(
     wanting = RequestIndex.of(look.said).without([key for key, wish in now.items() if wish is None])
     # what has no request is left to the next cycle
     enlisted = orders.enlist(decided, look.ground, wanting).asked()
-    sent = scheduler.schedule(ctx, enlisted.errands)
+    sent = scheduler.schedule(ctx, enlisted.copy_orders)
     scheduler.change(ctx, enlisted.changes, sent)
     return sent

@@ -23,7 +23,7 @@ from dynamo.inventory.snapshot_builder import Keys
 from dynamo.operations.hints import batches
 from dynamo.policy.partitions import Partitions, read_partitions
 from dynamo.policy.patterns import match_ordered
-from dynamo.policy.placement_partition import NOWHERE, Imagined, homes
+from dynamo.policy.placement_partition import NOWHERE, Imagined, destinations
 from dynamo.services.copies.request import CopyRequest, Target
 from dynamo.settings import Dealer, Settings
 
@@ -58,9 +58,9 @@ class Inventory:
         coming = (self.projected - self.physical).sum(axis=0)
         return Occupancy(physical, projected, coming - (projected - physical))
 
-    def homes(self, some: Imagined) -> Codes:
+    def destinations(self, some: Imagined) -> Codes:
         """Return the partition that holds replicas that are still to be made."""
-        return homes(self.snapshot, self.partitions, some, self.moment)
+        return destinations(self.snapshot, self.partitions, some, self.moment)
 
     @cached_property
     def datasets(self) -> Keys:
@@ -217,7 +217,7 @@ def _named_blocks(
 def home_of(ground: Inventory, wishes: Sequence[CopyRequest]) -> list[str]:
     """Return for each request the partition that its copies come to lie in."""
     group = Keys.of(ground.snapshot.groups.ids)
-    found = ground.homes(
+    found = ground.destinations(
         Imagined(
             ground.datasets([wish.dataset.id for wish in wishes]),
             ground.sites([wish.meant[0].id for wish in wishes]),

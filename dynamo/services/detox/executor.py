@@ -267,16 +267,16 @@ def hand_over(
     decision, whose place in the plan is known by row, says so.
     """
     rows, snapshot = plan.hand_overs.row, plan.snapshot
-    homes = _homes(plan, partitions)
+    destinations = _homes(plan, partitions)
     moves: dict[tuple[int, str | None], dict[int, int]] = {}
     for row, group in zip(rows.tolist(), plan.hand_overs.group.tolist(), strict=True):
         source = int(plan.rows.source[row])
-        key = (int(snapshot.groups.ids[group]), homes.get(row))
+        key = (int(snapshot.groups.ids[group]), destinations.get(row))
         replica = int(snapshot.block_replicas.ids[source])
         moves.setdefault(key, {})[replica] = positions[row]
     return sum(
-        _hand_over(ctx, held, heir, {key: some[key] for key in batch})
-        for heir, some in sorted(moves.items(), key=str)
+        _hand_over(ctx, held, new_owner, {key: some[key] for key in batch})
+        for new_owner, some in sorted(moves.items(), key=str)
         for batch in batches(list(some), 500)
     )
 
@@ -284,29 +284,29 @@ def hand_over(
 def _homes(plan: Plan, partitions: Partitions) -> dict[int, str]:
     """Return the partition that each row belongs to under its new owner."""
     rows, view = plan.hand_overs.row, View.of(plan.image)
-    homes: dict[int, str] = {}
+    destinations: dict[int, str] = {}
     if not len(rows):
-        return homes
+        return destinations
     for name, partition in partitions.by_name.items():
         if partition.condition is not None:
             inside = partitions.members(name, plan.moment).rows(view)[rows]
             for row in rows[inside].tolist():
-                homes.setdefault(row, name)
-    return homes
+                destinations.setdefault(row, name)
+    return destinations
 
 
 @retried
 def _hand_over(
-    ctx: Context, held: HeldCycle, heir: tuple[int, str | None], positions: Mapping[int, int]
+    ctx: Context, held: HeldCycle, new_owner: tuple[int, str | None], positions: Mapping[int, int]
 ) -> int:
     """Give block replicas, by key with the places of their decisions, to a group."""
-    group_id, home = heir
+    group_id, destination = new_owner
     with ctx.begin() as work:
         fence(work, held)
         if switches.stopped(work, DETOX):
             decisions.refuse(work, held.id, dict.fromkeys(positions.values(), "switched-off"))
             return 0
-        partition_id = work.scalar(select(Partition.id).where(Partition.name == home))
+        partition_id = work.scalar(select(Partition.id).where(Partition.name == destination))
         n, staying = ownership.hand_over(
             work, NewOwner(group_id, partition_id), list(positions), DETOX, _quota_alone
         )

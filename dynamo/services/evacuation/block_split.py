@@ -52,12 +52,12 @@ def _part(ctx: Context, site: Any, block_ids: Sequence[int]) -> None:
         _lock(work, block_ids)
         here = File.block_id.in_(block_ids)
         files = _once(work, work.rows(_missing(site.id, dying, *_COLUMNS).where(here)), site.id)
-        homes: dict[Destination, list[Any]] = {}
+        destinations: dict[Destination, list[Any]] = {}
         for file in files:
-            homes.setdefault(_home(file), []).append(file)
+            destinations.setdefault(_home(file), []).append(file)
         condemnation.displace(work, [file.id for file in files])
-        for home, members in homes.items():
-            _put_in(work, ctx, home, members)
+        for destination, members in destinations.items():
+            _put_in(work, ctx, destination, members)
         _record_event(work, site, files)
         replicas.settle(work, block_ids)
         purge.forget_blocks(work, block_ids)
@@ -134,10 +134,14 @@ def _home(file: Any) -> Destination:
     return Destination(file.dataset_id, file.site_id, file.partition_id, file.group_id)
 
 
-def _put_in(work: Work, ctx: Context, home: Destination, files: Sequence[Any]) -> None:
+def _put_in(work: Work, ctx: Context, destination: Destination, files: Sequence[Any]) -> None:
     """Give files a place where they were to come to, in blocks that nothing else is in."""
-    block_filling.close(work, block_filling.open_at(work, home.dataset_id, home.site_id))
-    for share in block_filling.fill(work, home, [file.size for file in files], limit(ctx.settings)):
+    block_filling.close(
+        work, block_filling.open_at(work, destination.dataset_id, destination.site_id)
+    )
+    for share in block_filling.fill(
+        work, destination, [file.size for file in files], limit(ctx.settings)
+    ):
         block_filling.close(work, [share.block_id])
         members = files[share.start : share.stop]
         placed = {"block_id": share.block_id, "added": work.now}
@@ -147,7 +151,7 @@ def _put_in(work: Work, ctx: Context, home: Destination, files: Sequence[Any]) -
         work.changed(coming.values(replica_id=share.replica_id))
     size = sum(file.size for file in files)
     # whatever the limit says: their room was kept until now
-    accounting.shift(work, {(home.site_id, home.partition_id): (size, 0)})
+    accounting.shift(work, {(destination.site_id, destination.partition_id): (size, 0)})
 
 
 def _record_event(work: Work, site: Any, files: Sequence[Any]) -> None:

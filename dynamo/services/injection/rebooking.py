@@ -272,9 +272,11 @@ def _place(
     _take_out(work, site, [one.row for one in some if one.row.block_id is not None])
     late = [one.size for one in some if one.row.block_id is None]
     accounting.grow(work, dataset.id, 0, sum(late))
-    home = Destination(dataset.id, site.id, dataset.partition_id, dataset.group_id)
+    destination = Destination(dataset.id, site.id, dataset.partition_id, dataset.group_id)
     replicas: dict[int, int] = {}
-    for share in block_filling.fill(work, home, [one.size for one in some], limit(ctx.settings)):
+    for share in block_filling.fill(
+        work, destination, [one.size for one in some], limit(ctx.settings)
+    ):
         if not dataset.is_open:
             # registered before the closure: it still gets its place, in a block that closes with it
             block_filling.close(work, [share.block_id])

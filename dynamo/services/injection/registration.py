@@ -80,8 +80,10 @@ def register(
     )
     if not accounting.grow_open(work, dataset.id, len(fresh), size):
         raise Again("the dataset was closed meanwhile")
-    home = Destination(dataset.id, site.id, dataset.partition_id, dataset.group_id)
-    shares = block_filling.fill(work, home, [new.size or 0 for new in sized], limit(ctx.settings))
+    destination = Destination(dataset.id, site.id, dataset.partition_id, dataset.group_id)
+    shares = block_filling.fill(
+        work, destination, [new.size or 0 for new in sized], limit(ctx.settings)
+    )
     added: list[tuple[int | None, _Keyed]] = [
         (one.replica_id, _add_files(work, dataset.id, one.block_id, sized[one.start : one.stop]))
         for one in shares

@@ -15,7 +15,7 @@ from dynamo.inventory import schemas
 from dynamo.inventory.snapshot_builder import Keys
 from dynamo.policy.partitions import read_partitions
 from dynamo.policy.placement_partition import NOWHERE, Imagined
-from dynamo.policy.placement_partition import homes as policy_homes
+from dynamo.policy.placement_partition import destinations as policy_homes
 from dynamo.settings import Settings
 
 GROUP = "production"
@@ -50,7 +50,7 @@ Whose = tuple[str, int, int | None]
 """A dataset's name, and the keys of the site where it lies and of the group that owns it there."""
 
 
-def homes(work: Work, known: NameLookup, some: Mapping[Whose, str]) -> dict[Whose, int]:
+def destinations(work: Work, known: NameLookup, some: Mapping[Whose, str]) -> dict[Whose, int]:
     """Return the partition to which each belongs; the values are the statuses of the datasets.
 
     It is the first whose condition holds. Where none does, as on tape, it is the group's usual one.

@@ -12,7 +12,7 @@ from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.states import ReplicaState
 from dynamo.services.official.comparison import Registered
-from dynamo.services.official.lookup import NameLookup, Whose, homes
+from dynamo.services.official.lookup import NameLookup, Whose, destinations
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def place(work: Work, blocks: Sequence[Registered], known: NameLookup) -> Placin
     }
     _check_staying(wanted, there)
     fresh = [at for at in wanted if at.key not in there]
-    belonging = homes(work, known, {_whose(at): at.block.dataset.status for at in fresh})
+    belonging = destinations(work, known, {_whose(at): at.block.dataset.status for at in fresh})
     new = _add(work, fresh, belonging)
     more = _fill(
         work, [at for at in wanted if at.key in there and not there[at.key].complete], there

@@ -75,11 +75,11 @@ def send(work: Work, ctx: Context, request_id: int, replica_ids: Sequence[int]) 
 
 
 def filled(
-    work: Work, ctx: Context, errand: PartialBlockOrder, replica_ids: Sequence[int]
+    work: Work, ctx: Context, order: PartialBlockOrder, replica_ids: Sequence[int]
 ) -> CompletedBlocks:
     """Send for what some parts lack."""
     blocks = select(BlockReplica.block_id).where(BlockReplica.id.in_(replica_ids), *PART)
     replicas.lock_blocks(work, set(work.scalars(blocks)))
-    found = partial_blocks.fill_up(work, errand, replica_ids)
-    throttler.refill(work, ctx, [errand.request_id])
+    found = partial_blocks.fill_up(work, order, replica_ids)
+    throttler.refill(work, ctx, [order.request_id])
     return found

@@ -39,7 +39,7 @@ class NewOwner:
 
 
 def hand_over(
-    work: Work, heir: NewOwner, replica_ids: Sequence[int], cause: str, most: Bounds
+    work: Work, new_owner: NewOwner, replica_ids: Sequence[int], cause: str, most: Bounds
 ) -> tuple[int, dict[int, str]]:
     """Give valid replicas to a group; the history keeps to whom, and the cause.
 
@@ -52,8 +52,8 @@ def hand_over(
     there = work.rows(replicas.described().where(*valid))
     kept = requests.keeping(work, [row.id for row in there])
     rows = [row for row in there if row.id not in kept]
-    given = list(rows if heir.partition_id is None else _account(work, rows, heir, most))
-    group = work.scalar(select(Group.name).where(Group.id == heir.group_id)) or "nobody"
+    given = list(rows if new_owner.partition_id is None else _account(work, rows, new_owner, most))
+    group = work.scalar(select(Group.name).where(Group.id == new_owner.group_id)) or "nobody"
     record(
         work,
         [
@@ -70,18 +70,18 @@ def hand_over(
             for row in given
         ],
     )
-    values: dict[str, Any] = {"group_id": heir.group_id, "updated": BlockReplica.updated}
-    if heir.partition_id is not None:
-        values["partition_id"] = heir.partition_id
+    values: dict[str, Any] = {"group_id": new_owner.group_id, "updated": BlockReplica.updated}
+    if new_owner.partition_id is not None:
+        values["partition_id"] = new_owner.partition_id
     ids = [row.id for row in given]
     work.changed(update(BlockReplica).where(BlockReplica.id.in_(ids)).values(values))
     full = {row.id for row in rows} - set(ids)
     return len(ids), dict.fromkeys(kept, KEPT) | dict.fromkeys(full, FULL)
 
 
-def _account(work: Work, rows: Sequence[Any], heir: NewOwner, most: Bounds) -> Iterator[Any]:
+def _account(work: Work, rows: Sequence[Any], new_owner: NewOwner, most: Bounds) -> Iterator[Any]:
     """Move what replicas have booked and fill to a partition; yield those that fit there."""
-    partition_id = heir.partition_id
+    partition_id = new_owner.partition_id
     assert partition_id is not None  # noqa: S101 - asked by the caller
     yield from (row for row in rows if row.partition_id == partition_id)
     moving = sorted(

@@ -42,29 +42,29 @@ class CompletedBlocks:
     nowhere: int = 0
 
 
-def fill_up(work: Work, errand: PartialBlockOrder, replica_ids: Sequence[int]) -> CompletedBlocks:
+def fill_up(work: Work, order: PartialBlockOrder, replica_ids: Sequence[int]) -> CompletedBlocks:
     """Send for what parts lack; their blocks are locked by the caller."""
     found = CompletedBlocks()
     here = select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
     for part in work.rows(here.where(BlockReplica.id.in_(replica_ids), *PART)):
-        _fill_up(work, errand, part, found)
+        _fill_up(work, order, part, found)
     return found
 
 
-def _fill_up(work: Work, errand: PartialBlockOrder, part: Any, filled: CompletedBlocks) -> None:
+def _fill_up(work: Work, order: PartialBlockOrder, part: Any, filled: CompletedBlocks) -> None:
     files = work.rows(
         select(File.id, File.lfn, File.size)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
-        .where(BlockReplica.id == part.id, *lacks(errand.again))
+        .where(BlockReplica.id == part.id, *lacks(order.again))
         .order_by(File.id)
     )
     readable = _readable(work, part, files)
-    waiting = _lying(work, part, readable, files) if errand.waits else ()
+    waiting = _lying(work, part, readable, files) if order.waits else ()
     going = {**readable, **dict.fromkeys(waiting)}
     transfers.forget_ended(work, part.site_id, going)
     replicas.pin(work, Counter(readable.values()))
-    _send(work, errand, part, readable, {"state": State.QUEUED})
-    _send(work, errand, part, dict.fromkeys(waiting), _UNREAD)
+    _send(work, order, part, readable, {"state": State.QUEUED})
+    _send(work, order, part, dict.fromkeys(waiting), _UNREAD)
     filled.sent += len(going)
     filled.bytes += sum(file.size for file in files if file.id in going)
     filled.nowhere += len(files) - len(going)
@@ -75,7 +75,7 @@ _UNREAD = {"state": State.HELD, "reason": "no-source"}
 
 def _send(
     work: Work,
-    errand: PartialBlockOrder,
+    order: PartialBlockOrder,
     part: Any,
     sent: Mapping[int, int | None],
     how: Mapping[str, Any],
@@ -84,7 +84,7 @@ def _send(
         return
     shared = {
         "kind": TransferKind.COPY,
-        "request_id": errand.request_id,
+        "request_id": order.request_id,
         "site_id": part.site_id,
         "replica_id": part.id,
         "confirmed": True,

@@ -59,7 +59,7 @@ class CopyOrder:
 
     position: int
     """Place in the plan."""
-    home: Destination
+    destination: Destination
     growing: bool
     blocks: tuple[int, ...]
     among: Among | None = None
@@ -88,12 +88,12 @@ class Sent:
     """Those for which something was sent."""
 
 
-def schedule(ctx: Context, errands: Iterable[CopyOrder], fence: Fence = nobody) -> Sent:
+def schedule(ctx: Context, copy_orders: Iterable[CopyOrder], fence: Fence = nobody) -> Sent:
     """Set all of this going that still can; return how much that was."""
     sent = Sent()
-    for errand in errands:
-        for batch in batches(errand.blocks, BLOCKS_AT_ONCE):
-            _send_within(ctx, errand, batch, fence, sent)
+    for order in copy_orders:
+        for batch in batches(order.blocks, BLOCKS_AT_ONCE):
+            _send_within(ctx, order, batch, fence, sent)
             reached(Point.SENT)
     return sent
 
@@ -119,24 +119,24 @@ def _change(
         def most(place: QuotaKey) -> BookingLimits:
             return _most(work, ctx.settings.dealer, place)
 
-        heir = NewOwner(wanted.group_id, wanted.partition_id)
-        _, staying = ownership.hand_over(work, heir, replica_ids, DEALER, most)
+        new_owner = NewOwner(wanted.group_id, wanted.partition_id)
+        _, staying = ownership.hand_over(work, new_owner, replica_ids, DEALER, most)
         return min(staying.values(), default=None)
 
 
 def _send_within(
-    ctx: Context, errand: CopyOrder, block_ids: Sequence[int], fence: Fence, sent: Sent
+    ctx: Context, order: CopyOrder, block_ids: Sequence[int], fence: Fence, sent: Sent
 ) -> None:
     """Send blocks; where not all fit any more, as many as do."""
-    done = _send(ctx, errand, block_ids, fence)
+    done = _send(ctx, order, block_ids, fence)
     if done.full and len(block_ids) > 1:
         for half in batches(block_ids, -(-len(block_ids) // 2)):
-            _send_within(ctx, errand, half, fence, sent)
+            _send_within(ctx, order, half, fence, sent)
         return
     if done.refused is not None:
-        sent.refused[errand.position] = done.refused
-    if done.blocks and errand.home.request_id is not None:
-        sent.requests.add(errand.home.request_id)
+        sent.refused[order.position] = done.refused
+    if done.blocks and order.destination.request_id is not None:
+        sent.requests.add(order.destination.request_id)
     sent.blocks += done.blocks
     sent.files += done.files
     sent.bytes += done.bytes
@@ -158,14 +158,14 @@ class _Scheduled:
 
 
 @retried
-def _send(ctx: Context, errand: CopyOrder, block_ids: Sequence[int], fence: Fence) -> _Scheduled:
+def _send(ctx: Context, order: CopyOrder, block_ids: Sequence[int], fence: Fence) -> _Scheduled:
     with ctx.begin() as work:
         fence(work)
         if switches.stopped(work, DEALER):
             return _Scheduled(refused="switched-off")
         blocks = replica_rows.lock_blocks(work, block_ids)
-        lacking, refused = _lacking(work, errand, blocks)
-        chosen = source_selection.best(work, lacking, to=errand.home.site_id)
+        lacking, refused = _lacking(work, order, blocks)
+        chosen = source_selection.best(work, lacking, to=order.destination.site_id)
         pieced = (
             source_selection.found_in_parts(work, lacking) if len(chosen) < len(lacking) else []
         )
@@ -174,37 +174,37 @@ def _send(ctx: Context, errand: CopyOrder, block_ids: Sequence[int], fence: Fenc
             refused = "no-source"
         if not going:
             return _Scheduled(refused=refused)
-        home = errand.home
-        place = (home.site_id, home.partition_id)
+        destination = order.destination
+        place = (destination.site_id, destination.partition_id)
         size = sum(blocks[block].bytes for block in going)
         if not accounting.book_within(work, place, size, _most(work, ctx.settings.dealer, place)):
             return _Scheduled(refused=ownership.FULL)
-        replica_rows.place_all(work, home, going)
-        if errand.growing:
-            _grow(work, home)
+        replica_rows.place_all(work, destination, going)
+        if order.growing:
+            _grow(work, destination)
         replica_rows.pin(
             work, {replica: blocks[block].n_files for block, replica in chosen.items()}
         )
-        transfers.clear_ended(work, home.site_id, going)
-        _write(work, home, chosen)
-        _piece(work, home, pieced)
-        if home.request_id is not None:
-            throttler.refill(work, ctx, [home.request_id])
+        transfers.clear_ended(work, destination.site_id, going)
+        _write(work, destination, chosen)
+        _piece(work, destination, pieced)
+        if destination.request_id is not None:
+            throttler.refill(work, ctx, [destination.request_id])
         n_files = sum(blocks[block].n_files for block in going)
-        requests.more(work, home.request_id, n_files, size)
+        requests.more(work, destination.request_id, n_files, size)
         return _Scheduled(len(going), n_files, size, refused)
 
 
 def _lacking(
-    work: Work, errand: CopyOrder, blocks: Mapping[int, Any]
+    work: Work, order: CopyOrder, blocks: Mapping[int, Any]
 ) -> tuple[list[int], str | None]:
     """Return the blocks that are still to be sent, and why others are not."""
-    here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == errand.home.site_id)
+    here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == order.destination.site_id)
     there = dict(work.rows(select(BlockReplica.block_id, BlockReplica.state).where(*here)))
     leaving = ReplicaState.CONDEMNED in there.values()
     lacking = [key for key, row in blocks.items() if key not in there and row.condemned_by is None]
-    if errand.among is not None:
-        lacking = _still_shared(work, errand.among, lacking)
+    if order.among is not None:
+        lacking = _still_shared(work, order.among, lacking)
     return lacking, "being-deleted" if leaving else None
 
 
@@ -239,26 +239,28 @@ def _most(work: Work, wanted: Dealer, place: QuotaKey) -> BookingLimits:
     )
 
 
-def _grow(work: Work, home: Destination) -> None:
+def _grow(work: Work, destination: Destination) -> None:
     mine = (
-        DatasetReplica.dataset_id == home.dataset_id,
-        DatasetReplica.site_id == home.site_id,
+        DatasetReplica.dataset_id == destination.dataset_id,
+        DatasetReplica.site_id == destination.site_id,
     )
-    work.changed(update(DatasetReplica).where(*mine).values(growing=True, group_id=home.group_id))
+    work.changed(
+        update(DatasetReplica).where(*mine).values(growing=True, group_id=destination.group_id)
+    )
 
 
-def _write(work: Work, home: Destination, chosen: Mapping[int, int]) -> None:
+def _write(work: Work, destination: Destination, chosen: Mapping[int, int]) -> None:
     """Write one transfer per file of the blocks, all in one statement."""
-    destination = BlockReplica.__table__.alias("destination")
+    arriving = BlockReplica.__table__.alias("destination")
     source = BlockReplica.__table__.alias("source")
     now = literal(work.now, Utc())
     rows = (
         select(
             literal(TransferKind.COPY.value),
-            literal(home.request_id),
+            literal(destination.request_id),
             File.id,
-            literal(home.site_id),
-            destination.c.id,
+            literal(destination.site_id),
+            arriving.c.id,
             source.c.id,
             literal(True),  # noqa: FBT003 - a column's value
             literal(State.QUEUED.value),
@@ -271,8 +273,8 @@ def _write(work: Work, home: Destination, chosen: Mapping[int, int]) -> None:
             now,
         )
         .join(
-            destination,
-            (destination.c.block_id == File.block_id) & (destination.c.site_id == home.site_id),
+            arriving,
+            (arriving.c.block_id == File.block_id) & (arriving.c.site_id == destination.site_id),
         )
         .join(source, source.c.block_id == File.block_id)
         .where(
@@ -286,11 +288,11 @@ def _write(work: Work, home: Destination, chosen: Mapping[int, int]) -> None:
     work.changed(insert(Transfer).from_select(columns.split(), rows))
 
 
-def _piece(work: Work, home: Destination, block_ids: Collection[int]) -> None:
+def _piece(work: Work, destination: Destination, block_ids: Collection[int]) -> None:
     """Write transfers of blocks that no site has whole, file by file."""
     if not block_ids:
         return
-    assert home.request_id is not None  # noqa: S101 - all that is sent has a request
-    here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == home.site_id)
-    errand = partial_blocks.PartialBlockOrder(home.request_id, waits=True)
-    partial_blocks.fill_up(work, errand, work.scalars(select(BlockReplica.id).where(*here)))
+    assert destination.request_id is not None  # noqa: S101 - all that is sent has a request
+    here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == destination.site_id)
+    order = partial_blocks.PartialBlockOrder(destination.request_id, waits=True)
+    partial_blocks.fill_up(work, order, work.scalars(select(BlockReplica.id).where(*here)))

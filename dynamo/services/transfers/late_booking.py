@@ -81,8 +81,10 @@ def _book(ctx: Context, claimed: ClaimedTransfer, size: int) -> block_filling.Bl
             select(*Dataset.__table__.columns).where(Dataset.id == claimed.dataset_id)
         )
         accounting.grow(work, dataset.id, 0, size)  # first: what follows refers to the dataset
-        home = Destination(dataset.id, claimed.site_id, dataset.partition_id, dataset.group_id)
-        share = block_filling.fill(work, home, [size], limit(ctx.settings))[0]
+        destination = Destination(
+            dataset.id, claimed.site_id, dataset.partition_id, dataset.group_id
+        )
+        share = block_filling.fill(work, destination, [size], limit(ctx.settings))[0]
         if not dataset.is_open:
             # registered before the closure: it still gets its place, in a block that closes with it
             block_filling.close(work, [share.block_id])
