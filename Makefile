@@ -39,7 +39,7 @@ check: servers lint ## The same without the slow tests: what to run before each 
 
 nightly: servers ## Play at random for hours: any order of calls, work, faults and time, on SQLite and MariaDB
 	@deploy/install.sh test
-	@NIGHTLY=1 $(BIN)/pytest tests/services/machine tests/detox/test_agreement.py tests/services/test_simulating.py tests/bench --hypothesis-show-statistics
+	@NIGHTLY=1 $(BIN)/pytest tests/services/machine tests/detox/test_agreement.py tests/simulation/test_simulation.py tests/bench --hypothesis-show-statistics
 
 bench: servers ## Measure the speed of what matters, each beside its baseline
 	@deploy/install.sh test

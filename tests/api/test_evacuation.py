@@ -5,8 +5,8 @@ from sqlalchemy import update
 from dynamo.db.tables import Transfer
 from dynamo.services.evacuation import runner as evacuation_runner
 from tests.api.web import Web, problem
-from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE
+from tests.steps.sites import break_site, mend_site
 
 
 def test_a_dying_site_tells_what_is_left_and_what_would_be_lost(web: Web) -> None:

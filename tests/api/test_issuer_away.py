@@ -15,8 +15,8 @@ from api.wlcg import Issuers
 from dynamo.errors import Unavailable
 from dynamo.settings import Issuer, Token
 from tests.api import issuer
+from tests.api.clock import Clock
 from tests.api.issuer import EC_KEY, Keys, key_set, public
-from tests.api.test_keyset import Clock
 from tests.authority import Authority, Pair
 from tests.servers import free_port
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.web import Web, problem
-from tests.services.official import RAW
+from tests.steps.official import RAW
 
 OPERATOR = {"by": "op", "roles": ("operator",)}
 

@@ -1,8 +1,8 @@
 """Official data over REST: stated, shown, changed."""
 
 from tests.api.web import Web, problem
-from tests.services.official import RAW, block, dataset, files
 from tests.services.world import TB
+from tests.steps.official import RAW, block, dataset, files
 
 PROD = {"by": "prod", "roles": ("production",)}
 OPERATOR = {"by": "op", "roles": ("operator",)}

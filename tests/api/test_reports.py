@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api.web import Web, problem
-from tests.services.official import RAW, block, dataset
+from tests.steps.official import RAW, block, dataset
 
 PROD = {"by": "prod", "roles": ("production",)}
 OPERATOR = {"by": "op", "roles": ("operator",)}

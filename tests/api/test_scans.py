@@ -4,9 +4,9 @@ import pytest
 
 from tests.api.web import Web, problem
 from tests.conftest import Clock
-from tests.services.spoiling import DARK, by_hand, long_ago
 from tests.services.world import OPERATOR as OPERATOR_
 from tests.services.world import lfn
+from tests.steps.spoiling import DARK, by_hand, long_ago
 
 OPERATOR = {"by": OPERATOR_.name, "roles": ("operator",)}
 

@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 
 from tests.cli.conftest import House
-from tests.services.spoiling import DARK, by_hand, long_ago
 from tests.services.world import lfn
+from tests.steps.spoiling import DARK, by_hand, long_ago
 
 
 def test_a_site_is_tried_and_a_bad_one_ends_with_1(house: House) -> None:

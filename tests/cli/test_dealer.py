@@ -3,8 +3,8 @@
 import json
 
 from tests.cli.conftest import House
-from tests.services.test_dealing import waiting
 from tests.services.world import DATASET
+from tests.steps.dealer_cycles import waiting
 
 
 def test_a_cycle_is_tried_dry_run_and_explained(house: House) -> None:

@@ -6,8 +6,8 @@ from sqlalchemy import update
 
 from dynamo.db.tables import Incident
 from tests.cli.conftest import House
-from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import lfn
+from tests.steps.sites import break_site, mend_site
 
 
 def test_a_site_that_rests_says_so_and_is_released(house: House) -> None:

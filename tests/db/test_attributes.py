@@ -12,8 +12,8 @@ from dynamo.errors import Invalid
 from dynamo.operations.hints import Hint
 from dynamo.policy.image import Image
 from dynamo.policy.variables import BY_NAME
-from tests.services.official import block, dataset, register
 from tests.services.world import World, build
+from tests.steps.official import block, dataset, register
 
 TAPE = """
 import numpy as np

@@ -13,7 +13,7 @@ import pytest
 from api.decoding import MAX_BYTES
 from dynamo import tokens
 from dynamo.settings import Settings
-from tests.api.test_decoding import BOMBS
+from tests.api.bombs import BOMBS
 from tests.deploy.conftest import Front
 from tests.systems import family
 

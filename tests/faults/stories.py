@@ -26,9 +26,9 @@ from dynamo.services.sites import health as site_health
 from dynamo.storage import temporary_names
 from dynamo.storage.probe import FOLDER
 from tests.faults.endings import AREA, assert_all_ended, assert_well
-from tests.services.spoiling import DARK as DARK_FILE
-from tests.services.spoiling import by_hand, long_ago
 from tests.services.world import DATASET, OPERATOR, World, adler32, lfn
+from tests.steps.spoiling import DARK as DARK_FILE
+from tests.steps.spoiling import by_hand, long_ago
 
 FILES = {lfn(f"{n}.root"): b"%d" % n * 9 for n in range(7)}
 POLICY = f"""\

@@ -8,29 +8,15 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import select
 
-from api.app import create_app
 from dynamo.db.tables import Block
-from dynamo.queues.depths import Depths
-from dynamo.queues.publisher import quick_app
-from tests.api.web import Web, booking
+from tests.api.web import booking
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
 from tests.faults.plant import Plant, quickly
-from tests.services.world import World, lfn
+from tests.faults.site_api import contents, web
+from tests.services.world import World
 
 ENOUGH = 5.0
 """Seconds that a call may take at most here; it takes 0.3 on a machine that does nothing else."""
-
-
-def contents(site: str, n: int) -> dict[str, bytes]:
-    """Return what `World.many` hands over at a site."""
-    return {lfn(f"{site}_{i}.root"): f"{site}_{i}.root".encode() * 10 for i in range(n)}
-
-
-def web(plant: Plant) -> Web:
-    """Return the API of a plant."""
-    app = quick_app()
-    app.conf.broker_url = plant.broker.url
-    return Web(create_app(plant.world.ctx, Depths(app)), plant.world, None)  # type: ignore[arg-type]
 
 
 def test_a_frozen_broker_costs_a_call_little_time(small_plant: Plant):

@@ -13,7 +13,7 @@ from dynamo.services.maintenance import sweeper
 from tests.faults.endings import assert_all_ended, described, seen
 from tests.faults.plant import Plant, quickly
 from tests.faults.racing import race
-from tests.faults.test_broker import contents
+from tests.faults.site_api import contents
 from tests.services.world import build
 
 HOUSE = Path(__file__).parents[2]

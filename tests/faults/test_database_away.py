@@ -15,7 +15,7 @@ from dynamo.running.process import spawn, stop
 from tests.api.web import Web, booking, problem
 from tests.faults.endings import assert_all_ended, described, seen
 from tests.faults.plant import Plant, plant, quickly
-from tests.faults.test_broker import contents, web
+from tests.faults.site_api import contents, web
 from tests.servers import Broker, MariaDB, mariadb, template, wait_until
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ from sqlalchemy import func, select, text, update
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect, retried
 from dynamo.db.tables import Block, Deletion, History, Request, Site
 from tests.faults.endings import assert_all_ended, how_many, seen
+from tests.faults.outputs import large_output, temporaries
 from tests.faults.plant import Plant, Worker, quickly
-from tests.faults.test_killed import large_output, temporaries
 from tests.services.world import build, lfn
 
 pytestmark = pytest.mark.slow

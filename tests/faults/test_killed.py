@@ -1,34 +1,15 @@
 """Workers that are killed in mid work: another does it, once."""
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
 from dynamo.db.tables import History
-from dynamo.inventory import schemas
 from tests.faults.endings import assert_all_ended, how_many, seen
+from tests.faults.outputs import large_output, temporaries
 from tests.faults.plant import Plant, quickly
 from tests.services.world import lfn
 
 pytestmark = pytest.mark.slow
-
-LARGE = 300 * 2**20
-
-
-def large_output(plant: Plant, site: str, name: str) -> schemas.InjectedFile:
-    """Make a large output, mostly of holes, whose size and checksum Dynamo is to read."""
-    path = plant.world.output_path(site, name)
-    with path.open("wb") as stream:
-        stream.write(b"begin")
-        stream.seek(LARGE - 3)
-        stream.write(b"end")
-    return schemas.InjectedFile(lfn=lfn(name), source=f"file://{path}")
-
-
-def temporaries(plant: Plant, site: str) -> list[Path]:
-    """List what lies under temporary names."""
-    return list((plant.world.folder / site).glob("store/temp/dynamo/.copies/*"))
 
 
 def times(plant: Plant, what: str) -> list[int]:

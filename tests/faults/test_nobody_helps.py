@@ -18,8 +18,8 @@ from dynamo.services.popularity import demands
 from dynamo.services.sites import sites
 from tests.faults.plant import Plant, plant
 from tests.servers import Broker
-from tests.services.test_traffic import break_site, mend_site
 from tests.services.world import ALICE, OPERATOR, lfn
+from tests.steps.sites import break_site, mend_site
 
 QUICK: dict[str, dict[str, Any]] = {
     "block": {"max_files": 5},

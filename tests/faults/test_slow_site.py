@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select, update
 from dynamo.db.tables import Site, Transfer
 from tests.faults.endings import described, seen
 from tests.faults.plant import SETTINGS, Plant, plant, quickly
-from tests.faults.test_broker import contents
+from tests.faults.site_api import contents
 from tests.servers import Broker
 
 GOOD = tuple(f"T2_{letter}" for letter in "ABCDEFGHI")

@@ -14,8 +14,8 @@ from dynamo.operations.hints import Hint
 from tests.conftest import Clock
 from tests.servers import program
 from tests.servers_xrootd import PACKAGE, XRootD, xrootd_servers
-from tests.services.spoiling import DARK, at_two_sites, by_hand, content, twice
 from tests.services.world import adler32, lfn
+from tests.steps.spoiling import DARK, at_two_sites, by_hand, content, twice
 from tests.storage.grid import Grid, consolidated, grid_of, reason
 from tests.storage.suite import some_bytes
 

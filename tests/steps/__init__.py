@@ -1,0 +1,1 @@
+"""Steps that tests of several stories share."""
