@@ -237,8 +237,9 @@ def keeping(work: Work, replica_ids: Collection[int]) -> set[int]:
     open_ones = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED), of)
     named: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for dataset, body in work.rows(select(Request.dataset, Request.body).where(*open_ones)):
-        if body.get("group") is not None:
-            named.setdefault((dataset, body["group"]), []).append(body)
+        group = body.get("group")
+        if isinstance(group, str):
+            named.setdefault((dataset, group), []).append(body)
     return {
         row.id
         for row in owned

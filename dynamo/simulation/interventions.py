@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, or_, select
+from sqlalchemy import NotNullable, and_, case, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.consistency.incidents import LOST
@@ -285,7 +285,7 @@ def _cycles(look: Look) -> Iterator[Intervention]:
     newest = select(func.max(Cycle.id)).where(*carried_out)
     failed = (Cycle.state == RequestState.FAILED, Cycle.reason != "worker-lost")
     rows = look.work.rows(
-        select(Cycle.kind, Partition.name, Cycle.reason)
+        select(Cycle.kind, Partition.name, NotNullable(Cycle.reason))
         .join(Partition, Partition.id == Cycle.partition_id)
         .where(Cycle.id.in_(newest.group_by(Cycle.kind, Cycle.partition_id)), *failed)
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import exists, func, select
 
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     BlockReplica,
@@ -183,8 +184,8 @@ def _relieved(work: Work, since: datetime) -> float | None:
 
 def _waiting(work: Work) -> int:
     coming = Transfer.state.in_((State.QUEUED, State.ACTIVE, State.HELD))
-    joined = select(func.sum(File.size)).join(Transfer, Transfer.file_id == File.id)
-    return int(work.scalar(joined.where(coming)) or 0)
+    joined = select(total(File.size)).join(Transfer, Transfer.file_id == File.id)
+    return work.value(joined.where(coming))
 
 
 def _held(work: Work) -> dict[str, int]:
@@ -194,8 +195,8 @@ def _held(work: Work) -> dict[str, int]:
 
 def _dying(work: Work) -> int:
     left = (Site.status == SiteStatus.MORGUE, BlockReplica.state == ReplicaState.VALID)
-    joined = select(func.sum(BlockReplica.bytes)).join(Site, Site.id == BlockReplica.site_id)
-    return int(work.scalar(joined.where(*left)) or 0)
+    joined = select(total(BlockReplica.bytes)).join(Site, Site.id == BlockReplica.site_id)
+    return work.value(joined.where(*left))
 
 
 def _counted(work: Work, wanted: Any) -> dict[str, int]:

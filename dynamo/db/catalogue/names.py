@@ -146,7 +146,7 @@ def arrivals(work: Work, request_id: int, known: Sequence[int]) -> Sequence[Any]
 
 def still_there(work: Work, file_ids: Sequence[int]) -> int:
     """Return how many of some files are registered still."""
-    return int(work.scalar(select(func.count()).where(File.id.in_(file_ids))))
+    return work.value(select(func.count()).where(File.id.in_(file_ids)))
 
 
 def arrival_states(work: Work, file_ids: Sequence[int]) -> dict[int, str]:

@@ -42,7 +42,7 @@ def place(work: Work, destination: Destination, block_id: int) -> int:
     if replica is not None:
         return int(replica.id)
     place_all(work, destination, [block_id])
-    return int(work.scalar(_REPLICA, wanted))
+    return work.value(_REPLICA, wanted)
 
 
 def place_all(work: Work, destination: Destination, block_ids: Sequence[int]) -> None:

@@ -24,7 +24,7 @@ def register(work: Work, name: str, max_bytes: int | None) -> int:
         "created": work.now,
     }
     work.execute(User.__table__.insert().prefix_with(prefix).values(values))  # type: ignore[attr-defined]
-    return int(work.scalar(_ID_OF, {"by_name": name}))
+    return work.value(_ID_OF, {"by_name": name})
 
 
 def id_of(work: Work, name: str) -> int | None:

@@ -67,7 +67,7 @@ def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> HeldScan | N
     if not work.changed(update(Scan).where(*free).values(values)):
         return None
     columns = (Scan.site_id, Scan.dry_run, Scan.lease_no, Site.name, Site.url, Site.rules)
-    row = work.row(select(*columns).join(Site, Site.id == Scan.site_id).where(Scan.id == scan_id))
+    row = work.only(select(*columns).join(Site, Site.id == Scan.site_id).where(Scan.id == scan_id))
     return HeldScan(
         scan_id, row.site_id, row.name, row.url, row.rules, row.dry_run, owner, row.lease_no, hold
     )

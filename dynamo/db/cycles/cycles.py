@@ -97,7 +97,7 @@ def claim(
     free = (Cycle.id == cycle_id, Cycle.state == RequestState.QUEUED)
     if not work.changed(update(Cycle).where(*free).values(values)):
         return None
-    lease_no = int(work.scalar(select(Cycle.lease_no).where(Cycle.id == cycle_id)))
+    lease_no = work.value(select(Cycle.lease_no).where(Cycle.id == cycle_id))
     return HeldCycle(cycle_id, kind, owner, lease_no, hold)
 
 

@@ -18,6 +18,7 @@ from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import scheduling
 from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Tallies
@@ -195,7 +196,7 @@ def _condemnable(work: Work, replica_ids: Collection[int]) -> Sequence[Any]:
 def _take_out(work: Work, file_ids: Collection[int]) -> None:
     """Take files out of the counts of their blocks and of the replicas that hold them."""
     blocks = work.rows(
-        select(File.block_id, func.count(), func.coalesce(func.sum(File.size), 0))
+        select(File.block_id, func.count(), total(File.size))
         .where(File.id.in_(file_ids), File.block_id.is_not(None))
         .group_by(File.block_id)
         .order_by(File.block_id)
@@ -206,9 +207,9 @@ def _take_out(work: Work, file_ids: Collection[int]) -> None:
             BlockReplica.id,
             BlockReplica.site_id,
             BlockReplica.partition_id,
-            func.sum(case((held, 1), else_=0)).label("n"),
-            func.coalesce(func.sum(case((held, File.size), else_=0)), 0).label("bytes"),
-            func.coalesce(func.sum(File.size), 0).label("all_bytes"),
+            total(case((held, 1), else_=0)).label("n"),
+            total(case((held, File.size), else_=0)).label("bytes"),
+            total(File.size).label("all_bytes"),
         )
         .join(File, File.block_id == BlockReplica.block_id)
         .outerjoin(
@@ -220,20 +221,18 @@ def _take_out(work: Work, file_ids: Collection[int]) -> None:
         .order_by(BlockReplica.id)
     )
     for block_id, n, size in blocks:
-        left = {"n_files": Block.n_files - int(n), "bytes": Block.bytes - int(size)}
+        left = {"n_files": Block.n_files - n, "bytes": Block.bytes - size}
         work.changed(update(Block).where(Block.id == block_id).values(left))
     for row in present:
         left = {
-            "n_files": BlockReplica.n_files - int(row.n),
-            "bytes": BlockReplica.bytes - int(row.bytes),
+            "n_files": BlockReplica.n_files - row.n,
+            "bytes": BlockReplica.bytes - row.bytes,
         }
         work.changed(update(BlockReplica).where(BlockReplica.id == row.id).values(left))
     work.changed(delete(ReplicaFile).where(ReplicaFile.file_id.in_(file_ids)))
     accounting.shift(
         work,
-        accounting.summed(
-            (r.site_id, r.partition_id, int(r.bytes) - int(r.all_bytes), 0) for r in present
-        ),
+        accounting.summed((r.site_id, r.partition_id, r.bytes - r.all_bytes, 0) for r in present),
     )
 
 

@@ -30,6 +30,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dynamo.db.engine import driver
 from dynamo.db.engine.sqlite_turns import NoTurn, Turns
+from dynamo.db.engine.typed_rows import Reader, Values
 from dynamo.db.tables import Base
 from dynamo.errors import Unavailable
 from dynamo.logs import logger
@@ -41,8 +42,6 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 Clock = Callable[[Connection], datetime]
-Values = dict[str, Any] | None
-"""What stands for the `bindparam`s of a statement that is made once and run often."""
 
 log = logger("db")
 
@@ -63,14 +62,14 @@ class Again(Exception):
     """Somebody else was faster: roll back and run the unit of work again."""
 
 
-class Work:
+class Work(Reader):
     """One transaction.
 
     Statements, the moment it lives in, and what is announced once it is committed.
     """
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.hints: list[Hint] = []
         self._clock = clock
         self._now: datetime | None = None
@@ -101,22 +100,6 @@ class Work:
         result = self.connection.execute(table.__table__.insert(), values)  # type: ignore[attr-defined]
         key = result.inserted_primary_key
         return key[0] if key is not None and isinstance(key[0], int) else 0
-
-    def rows(self, statement: Executable, values: Values = None) -> Sequence[Any]:
-        """Return all rows."""
-        return self.connection.execute(statement, values).all()
-
-    def row(self, statement: Executable, values: Values = None) -> Any:
-        """Return the first row or None."""
-        return self.connection.execute(statement, values).first()
-
-    def scalar(self, statement: Executable, values: Values = None) -> Any:
-        """Return the first column of the first row or None."""
-        return self.connection.execute(statement, values).scalar()
-
-    def scalars(self, statement: Executable, values: Values = None) -> list[Any]:
-        """Return the first column."""
-        return list(self.connection.execute(statement, values).scalars())
 
     def changed(self, statement: Executable, values: Values = None) -> int:
         """Run an UPDATE or DELETE and return how many rows it matched."""

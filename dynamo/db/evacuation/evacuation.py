@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Block,
@@ -143,8 +144,8 @@ def endangered(work: Work, dying: Collection[int], partition_ids: Collection[int
 
 def n_files(work: Work, site_id: int) -> int:
     """Count the files that lie at a site."""
-    here = select(func.coalesce(func.sum(BlockReplica.n_files), 0))
-    return int(work.scalar(here.where(BlockReplica.site_id == site_id)))
+    here = select(total(BlockReplica.n_files))
+    return work.value(here.where(BlockReplica.site_id == site_id))
 
 
 def to_move(work: Work, site_id: int) -> dict[int, int]:
@@ -152,12 +153,12 @@ def to_move(work: Work, site_id: int) -> dict[int, int]:
     reading = select(BlockReplica.id).where(BlockReplica.site_id == site_id)
     open_ones = Transfer.state.in_((State.QUEUED, State.ACTIVE))
     rows = work.rows(
-        select(Transfer.site_id, func.coalesce(func.sum(File.size), 0))
+        select(Transfer.site_id, total(File.size))
         .join(File, File.id == Transfer.file_id)
         .where(Transfer.source_id.in_(reading), open_ones)
         .group_by(Transfer.site_id)
     )
-    return {row[0]: int(row[1]) for row in rows}
+    return dict(row for row in rows)
 
 
 def last_deletion(work: Work, site_id: int) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation.evacuation import moving, safe
 from dynamo.db.tables import (
@@ -71,12 +72,12 @@ def resting(work: Work, looked: SiteContent) -> tuple[int, int]:
     """Count the files that cannot be moved or deleted now, and their bytes."""
     where = (File.id.in_(select(Transfer.file_id).where(Transfer.state.in_(_RESTS))),)
     staying = select(BlockReplica.block_id).where(*_needed(looked))
-    files = select(func.count(), func.coalesce(func.sum(File.size), 0))
-    moved = work.row(files.where(*where, File.block_id.in_(staying)))
-    gone = select(func.count(), func.coalesce(func.sum(Deletion.bytes), 0))
+    files = select(func.count(), total(File.size))
+    n_moved, moved = work.only(files.where(*where, File.block_id.in_(staying)))
+    gone = select(func.count(), total(Deletion.bytes))
     here = (Deletion.site_id == looked.site_id, Deletion.state == State.HELD)
-    deleted = work.row(gone.where(*here))
-    return moved[0] + deleted[0], int(moved[1]) + int(deleted[1])
+    n_deleted, deleted = work.only(gone.where(*here))
+    return n_moved + n_deleted, moved + deleted
 
 
 def refusals(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:

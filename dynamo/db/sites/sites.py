@@ -41,7 +41,9 @@ def sample(work: Work, site_id: int, n: int) -> list[str]:
     """Return a file each of some whole blocks at a site, spread over all that have come there."""
     here = BlockReplica.site_id == site_id
     whole = (here, BlockReplica.complete.is_(True), BlockReplica.state == ReplicaState.VALID)
-    first, last = work.row(select(func.min(BlockReplica.id), func.max(BlockReplica.id)).where(here))
+    first, last = work.only(
+        select(func.min(BlockReplica.id), func.max(BlockReplica.id)).where(here)
+    )
     if first is None:
         return []
     one = select(BlockReplica.id, BlockReplica.block_id).where(*whole)

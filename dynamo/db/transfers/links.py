@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 
@@ -55,12 +56,22 @@ def rates(
     }
 
 
+class LinkRow(NamedTuple):
+    """What is known of a link."""
+
+    source_id: int
+    site_id: int
+    bytes: float
+    seconds: float
+    updated: datetime
+
+
 def _of(
     work: Work, source_ids: Collection[int] | None, site_ids: Collection[int] | None
-) -> dict[Pair, Link]:
+) -> dict[Pair, LinkRow]:
     wanted = select(Link.source_id, Link.site_id, Link.bytes, Link.seconds, Link.updated)
     if source_ids is not None:
         wanted = wanted.where(Link.source_id.in_(source_ids))
     if site_ids is not None:
         wanted = wanted.where(Link.site_id.in_(site_ids))
-    return {(row.source_id, row.site_id): row for row in work.rows(wanted)}
+    return {(row.source_id, row.site_id): row for row in work.read(LinkRow, wanted)}

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Dataset, Deletion, Pulse, Transfer
 from dynamo.operations.lifecycle import State
@@ -33,4 +34,4 @@ def oldest_due(work: Work, table: type[Transfer] | type[Deletion]) -> float:
 
 def files(work: Work) -> int:
     """Count the registered files."""
-    return int(work.scalar(select(func.sum(Dataset.n_files))) or 0)
+    return work.value(select(total(Dataset.n_files)))

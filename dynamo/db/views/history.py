@@ -37,7 +37,7 @@ def home(work: Work, lfn: str) -> tuple[str | None, str | None]:
         .outerjoin(Block, Block.id == File.block_id)
         .where(File.lfn_hash == lfn_hash(lfn))
     )
-    if row is None:
-        told = select(History.dataset, History.block).where(History.lfn == lfn)
-        row = work.row(told.order_by(History.id.desc()).limit(1))
-    return (None, None) if row is None else (row[0], row[1])
+    if row is not None:
+        return row
+    told = select(History.dataset, History.block).where(History.lfn == lfn)
+    return work.row(told.order_by(History.id.desc()).limit(1)) or (None, None)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.pagination import Listing, Selection, fits
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Partition, Quota, Site, User
@@ -97,7 +98,7 @@ def promised(work: Work) -> int | None:
     endless = select(func.count()).select_from(User).where(User.max_bytes.is_(None))
     if work.scalar(endless):
         return None
-    return int(work.scalar(select(func.sum(User.max_bytes))) or 0)
+    return work.value(select(total(User.max_bytes)))
 
 
 def users(work: Work, name: Glob | None) -> Listing:

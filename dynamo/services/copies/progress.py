@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Select, and_, case, func, select
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
@@ -48,7 +48,7 @@ def judge(
         scattered = leaving = 0
         if wish.consolidate:
             scattered = len(work.rows(leftovers(work, wish, ctx.settings.dealer)))
-            leaving = int(work.scalar(_leaving(wish)))
+            leaving = work.value(_leaving(wish))
         if not (more or n_blocks or leaving):
             gone = "nothing is left of what was asked for"
             requests.end(work, wish.request_id, RequestState.FAILED, "not-found", gone)
@@ -97,13 +97,13 @@ def _count(work: Work, wish: CopyRequest) -> tuple[int, int]:
     """
     sums = (func.count(), func.sum(Block.n_files), func.sum(Block.bytes))
     n_blocks, n_files, size = (
-        int(one or 0) for one in work.row(select(*sums).where(*wanted(wish)))
+        int(one or 0) for one in work.only(select(*sums).where(*wanted(wish)))
     )
     here = _here(wish).subquery()
     n = wish.n_copies
     complete = case((here.c.complete > n, n), else_=here.c.complete)
     done = (func.sum(complete), func.sum(here.c.n_files), func.sum(here.c.bytes))
-    n_complete, files_done, bytes_done = (int(one or 0) for one in work.row(select(*done)))
+    n_complete, files_done, bytes_done = (int(one or 0) for one in work.only(select(*done)))
     requests.change(
         work,
         wish.request_id,
@@ -140,7 +140,7 @@ def _owned(wish: CopyRequest) -> tuple[Any, ...]:
     return (BlockReplica.group_id == wish.group_id,)
 
 
-def _leaving(wish: CopyRequest) -> Any:
+def _leaving(wish: CopyRequest) -> Select[int]:
     """Count files that are still being deleted behind the request."""
     return select(func.count()).select_from(Deletion).where(Deletion.request_id == wish.request_id)
 

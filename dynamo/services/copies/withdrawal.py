@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import NotNullable, select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
@@ -33,7 +33,12 @@ def withdraw(work: Work, ctx: Context, request: Any, kept: Collection[int], who:
     # what a worker has in hand still comes
     waiting = (Transfer.request_id == request.id) & Transfer.state.in_((State.QUEUED, State.HELD))
     waiting &= Transfer.site_id.not_in(kept)
-    read = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(waiting)
+    # only files of closed blocks are copied
+    read = (
+        select(NotNullable(File.block_id))
+        .join(Transfer, Transfer.file_id == File.id)
+        .where(waiting)
+    )
     blocks = {
         *work.scalars(select(BlockReplica.block_id).where(*unfinished)),
         *work.scalars(read.distinct()),

@@ -334,7 +334,7 @@ def _undone(work: Work, request: Any) -> int:
     body = request.body
     if "cycle" in body:
         going = (Cycle.id == body["cycle"], Cycle.state == RequestState.RUNNING)
-        return int(work.scalar(select(func.count()).select_from(Cycle).where(*going)))
+        return work.value(select(func.count()).select_from(Cycle).where(*going))
     dataset = catalogue_names.dataset(work, request.dataset)
     if dataset is None:
         return 0
@@ -346,7 +346,7 @@ def _undone(work: Work, request: Any) -> int:
             File.dataset_id == dataset.id,
         )
         files = select(func.count()).select_from(File).outerjoin(Block, Block.id == File.block_id)
-        return int(work.scalar(files.where(*named)))
+        return work.value(files.where(*named))
     blocks = len(_uncondemned(work, dataset.id, body))
     loose = select(func.count()).select_from(File).where(*_loose(dataset.id))
-    return blocks + (int(work.scalar(loose)) if body["whole"] else 0)
+    return blocks + (work.value(loose) if body["whole"] else 0)

@@ -57,7 +57,7 @@ def file(ctx: Context, wanted: schemas.Closure, caller: Caller, key: Key | None 
         work.changed(
             update(Dataset).where(Dataset.id == dataset.id).values(is_open=False, updated=work.now)
         )
-        row = work.row(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset.id))
+        row = work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset.id))
         filed = NewRequest(
             RequestKind.CLOSURE, caller_id, wanted.dataset, {}, row.n_files, row.bytes, work.now
         )
@@ -227,12 +227,12 @@ def _unfinished(work: Work, dataset_id: int) -> int:
         Block.condemned_by.is_(None),
         Block.closed.is_(False) | ~whole.exists(),
     )
-    return int(work.scalar(select(func.count()).select_from(Block).where(*unfinished)))
+    return work.value(select(func.count()).select_from(Block).where(*unfinished))
 
 
 def _count(work: Work, request_id: int, dataset_id: int) -> None:
     """Bring the progress that the request shows in line with the dataset."""
-    row = work.row(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset_id))
+    row = work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset_id))
     awaited, stuck = _arriving(work, dataset_id)
     values = {
         "n_files": row.n_files,

@@ -233,7 +233,7 @@ def _dataset(work: Work, ctx: Context, name: str, caller: Caller, caller_id: int
         catalogue_names.NewDataset(
             name,
             caller_id if own else None,
-            int(work.scalar(select(Partition.id).where(Partition.name == partition))),
+            work.value(select(Partition.id).where(Partition.name == partition)),
             work.scalar(select(Group.id).where(Group.name == group)),
         ),
     )

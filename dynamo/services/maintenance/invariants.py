@@ -90,7 +90,7 @@ def _repair(ctx: Context, kept: Sum) -> int:
     with ctx.begin() as work:
         rows = work.rows(kept.drifted().limit(invariant_registry.MOST))
         for row in rows:
-            kept.repair(work, row._mapping)  # noqa: SLF001 - its public name
+            kept.repair(work, row._asdict())
         if rows:
             what = f"{kept.name} of {len(rows)} rows counted anew"
             record(work, [Event("sums-repaired", WHO, why=what)])

@@ -199,8 +199,8 @@ def _confirmed_meanwhile(work: Work, claimed: ClaimedTransfer) -> bool:
         return False
     # as it is now, not as this transaction first saw it
     mine = select(Transfer.confirmed, Transfer.not_before).where(Transfer.id == claimed.id)
-    row = work.row(mine.with_for_update())
-    return bool(row.confirmed) and row.not_before is None
+    row = work.only(mine.with_for_update())
+    return row.confirmed and row.not_before is None
 
 
 def _has_source(work: Work, failed: Failed) -> bool:
@@ -216,7 +216,7 @@ def _has_source(work: Work, failed: Failed) -> bool:
 
 
 def _given_up(work: Work, ctx: Context, claimed: ClaimedTransfer) -> bool:
-    created = work.scalar(select(Transfer.created).where(Transfer.id == claimed.id))
+    created = work.value(select(Transfer.created).where(Transfer.id == claimed.id))
     old = bool((work.now - created).total_seconds() > ctx.settings.retry.give_up_days * 86400)
     return old and not _stands(work, claimed.request_id)
 

@@ -77,7 +77,7 @@ def _book(ctx: Context, claimed: ClaimedTransfer, size: int) -> block_filling.Bl
         placed = _placed(work, claimed)
         if placed is not None:
             return placed
-        dataset = work.row(
+        dataset = work.only(
             select(*Dataset.__table__.columns).where(Dataset.id == claimed.dataset_id)
         )
         accounting.grow(work, dataset.id, 0, size)  # first: what follows refers to the dataset
