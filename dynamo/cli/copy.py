@@ -69,5 +69,5 @@ def list_(
 @acting
 def cancel(session: Session, number: Number) -> None:
     """Cancel what has not been copied yet."""
-    request = session.service().cancel("copy", number)
+    request = session.service_for_any_owner().cancel("copy", number)
     console.say(f"copy {number} is {request['state']}")

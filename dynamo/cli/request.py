@@ -51,7 +51,7 @@ def wait(session: Session, kind: Kind, number: Number) -> None:
 @acting
 def cancel(session: Session, kind: Kind, number: Number) -> None:
     """Cancel what has not happened yet; a deletion gives back what is not yet gone."""
-    request = session.service().cancel(kind.value, number)
+    request = session.service_for_any_owner().cancel(kind.value, number)
     console.say(f"{kind.value} {number} is {request['state']}")
 
 
@@ -59,4 +59,5 @@ def cancel(session: Session, kind: Kind, number: Number) -> None:
 @acting
 def release(session: Session, number: Number) -> None:
     """Try again at once what of a request is held or has failed."""
-    request_views.released(session.service().post("/v1/releases", {"request": number}))
+    service = session.service_for_any_owner()
+    request_views.released(service.post("/v1/releases", {"request": number}))

@@ -60,6 +60,10 @@ class Session:
         address = self._address()
         return Dynamo(address, self._token(role), patience=patience)
 
+    def service_for_any_owner(self) -> Dynamo:
+        """Return the service, called as an operator unless the command line names the user."""
+        return self.service("operator" if self.as_user is None else "user")
+
     def make_token(self, user: str, roles: list[str], hours: float | None = None) -> str:
         """Sign a token with the key of the data directory."""
         # these four cost a third of a second, and most commands find a token or need none of them

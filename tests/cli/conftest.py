@@ -31,11 +31,10 @@ class House:
     address: str
     world: World
 
-    def run(self, *words: str, as_user: str = "alice", typed: str | None = None) -> Result:
-        """Run the command on this system."""
-        return CliRunner().invoke(
-            app, ["--data", str(self.data), "--as", as_user, *words], input=typed
-        )
+    def run(self, *words: str, as_user: str | None = "alice", typed: str | None = None) -> Result:
+        """Run the command on this system; without `as_user` the login name calls."""
+        named = [] if as_user is None else ["--as", as_user]
+        return CliRunner().invoke(app, ["--data", str(self.data), *named, *words], input=typed)
 
     def output(self, site: str, name: str, content: bytes = b"events") -> str:
         """Write a job's output where the site may read it, and return its path."""

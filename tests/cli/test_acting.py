@@ -68,6 +68,31 @@ def test_what_was_condemned_can_be_rescued(house: House) -> None:
     assert len(house.world.on_disk("T2_A")) == 2
 
 
+@pytest.mark.parametrize("words", [("request", "cancel", "copy"), ("copy", "cancel")])
+def test_whoever_holds_the_key_cancels_requests_of_others_and_as_a_user_only_own_ones(
+    house: House, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("LOGNAME", "oncall")
+    house.run("copy", "create", DATASET, "--site", "T2_B")
+
+    assert house.run(*words, "1", as_user="bob").exit_code == 3
+    ran = house.run(*words, "1", as_user=None)
+
+    assert ran.exit_code == 0, ran.stderr
+
+
+def test_whoever_holds_the_key_releases_requests_of_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "oncall")
+    house.run("copy", "create", DATASET, "--site", "T2_B")
+
+    assert house.run("request", "release", "1", as_user="bob").exit_code == 3
+    ran = house.run("request", "release", "1", as_user=None)
+
+    assert ran.exit_code == 0, ran.stderr
+
+
 def test_the_last_copy_at_a_site_is_refused(house: House) -> None:
     house.world.many("T2_A", 5)
     house.world.work()
