@@ -1,1 +1,1 @@
-"""Comparing what lies at a site with what should: pure, values in and a plan out."""
+"""Compares what lies at a site with the catalogue. Pure: values in, a verdict out."""

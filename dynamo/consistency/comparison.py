@@ -1,4 +1,4 @@
-"""Comparing a listing with the catalogue as it was before and after it."""
+"""Compares a listing with the catalogue before and after it."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from dynamo.consistency.name_hashes import Keys, Numbers, among, places
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """What is known of a site at one moment, as columns; a name may stand there more than once."""
+    """The catalogue of a site at one moment, as columns; a name may occur more than once."""
 
     keys: Keys
     ids: Numbers
     sizes: Numbers
-    """In bytes; -1 where it is not known yet."""
+    """Bytes; -1 = not known yet."""
     sure: NDArray[np.bool_]
-    """The file is there for certain: arrived, not leaving, not on its way again."""
+    """Flags of files that are certainly there: arrived, not leaving, not being copied again."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -26,37 +26,39 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Difference:
-    """What differs; whether the listing proves it is not asked yet."""
+    """Differences; whether the listing proves them is decided later."""
 
     dark: Numbers
-    """Places in the listing."""
+    """Positions in the listing."""
     missing: Numbers
-    """Places in the catalogue as it was before."""
+    """Positions in the catalogue before the listing."""
     wrong: Numbers
-    """Places in the catalogue of files whose size is another one."""
+    """Positions in the catalogue of files with a different size."""
     found: Numbers
-    """The places of those in the listing."""
+    """The positions of the `wrong` files in the listing."""
 
 
 def compare(listed: Listed, before: Catalogue, after: Catalogue) -> Difference:
-    """Compare a listing with what was known before it and after it.
+    """Compare a listing with the catalogue before it and after it.
 
-    Dark is what was unknown both times: what is registered, booked or leaving at any moment of the
-    listing is known to one of them. Missing is what was there for certain both times.
+    A dark file is unknown both times: a file that is registered, booked or being deleted at any
+    moment of the listing is in one of the two. A missing file was certainly there both times.
     """
     known = np.concatenate([before.keys, after.keys])
     files = np.flatnonzero(listed.sizes >= 0)
     dark = files[~among(listed.keys[files], known)]
     sure = np.flatnonzero(before.sure)
     sure = sure[among(before.keys[sure], after.keys[after.sure])]
-    at = places(before.keys[sure], listed.keys)
-    wrong, found = _of_other_size(listed, before, sure[at >= 0], at[at >= 0])
-    return Difference(dark, sure[at < 0], wrong, found)
+    positions = places(before.keys[sure], listed.keys)
+    wrong, listed_at = _of_other_size(
+        listed, before, sure[positions >= 0], positions[positions >= 0]
+    )
+    return Difference(dark, sure[positions < 0], wrong, listed_at)
 
 
 def _of_other_size(
-    listed: Listed, before: Catalogue, present: Numbers, at: Numbers
+    listed: Listed, before: Catalogue, present: Numbers, positions: Numbers
 ) -> tuple[Numbers, Numbers]:
-    sizes, known = listed.sizes[at], before.sizes[present]
+    sizes, known = listed.sizes[positions], before.sizes[present]
     differs = (sizes >= 0) & (known >= 0) & (sizes != known)
-    return present[differs], at[differs]
+    return present[differs], positions[differs]

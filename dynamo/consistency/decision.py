@@ -1,4 +1,4 @@
-"""Judging findings: which of them have been seen often enough, and whether they are too many."""
+"""Decides which findings a scan acts upon: seen twice, long enough apart, and not too many."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,31 +12,31 @@ from dynamo.consistency.name_hashes import Numbers
 
 
 class Kind(StrEnum):
-    """What is wrong with a file at a site."""
+    """Kind of inconsistency of a file at a site."""
 
     DARK = "dark"
     MISSING = "missing"
     WRONG = "wrong"
-    """Another size than the catalogue says."""
+    """The size differs from the catalogue."""
     CORRUPT = "corrupt"
-    """The right size, and other bytes: a copy that read it has said so."""
+    """The size is right, the bytes are not: a copy that read the file reported it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a scan found, and that its listing proves."""
+    """An inconsistency that a scan found and its listing proves."""
 
     kind: Kind
     lfn: str
     size: int
-    """Bytes that lie there; of a missing file those that should."""
+    """Bytes at the site; for a missing file, bytes in the catalogue."""
     modified: datetime | None = None
-    """Of what lies there."""
+    """Modification time of the file at the site."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """When something was first seen, and how it looked."""
+    """The first sighting of an inconsistency."""
 
     kind: Kind
     first: datetime
@@ -46,38 +46,38 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class ScanLimits:
-    """How careful to be; above a limit nothing is done about anything at the site."""
+    """Limits of a scan; beyond any limit, nothing at the site is repaired."""
 
     young: timedelta
-    """Dark files that were changed later than this before now are left alone."""
+    """Age up to which dark files are left alone."""
     apart: timedelta
-    """Time between the first sighting and one that counts."""
+    """Minimum time between the first sighting and the one that counts."""
     files: int
-    """Files at most, of what is dark and of what is missing or bad each."""
+    """Limit of dark files, and of missing or bad files."""
     bytes: int
-    """Bytes at most, likewise."""
+    """Limit of bytes, likewise."""
     share: float
-    """Fraction (0 to 1) of the site's files at most, likewise."""
+    """Limit as a fraction (0 to 1) of the site's files, likewise."""
     few: int
-    """So many files may be concerned whatever their share."""
+    """Number of files that is always allowed, whatever the fraction."""
 
     def most(self, n_files: int) -> int:
-        """Return how many files may be concerned at a site of so many."""
+        """Return the limit of affected files for a site with `n_files` files."""
         return min(self.files, max(self.few, int(self.share * n_files)))
 
 
 @dataclass(frozen=True, slots=True)
 class ScanVerdict:
-    """What is to be done."""
+    """The decision of a scan."""
 
     due: Sequence[Finding]
-    """Act on these; empty where there are too many."""
+    """Findings to act upon; empty if there are too many."""
     seen: Sequence[Finding]
-    """All that is not young: to be remembered until the next scan."""
+    """All findings that are not young, to be kept until the next scan."""
     young: int
-    """Dark files that were left alone for their age."""
+    """Number of dark files that are too young to act upon."""
     held: str | None
-    """Why nothing is done, in a sentence."""
+    """Why nothing is done, as a sentence; None = no limit exceeded."""
 
 
 def judge(
@@ -87,28 +87,28 @@ def judge(
     limits: ScanLimits,
     now: datetime,
 ) -> ScanVerdict:
-    """Say which findings to act upon: those that were seen before, long enough ago, and unchanged.
+    """Return the findings to act upon: seen before, long enough ago, and unchanged.
 
     `n_files` is the number of files of the site, by listing or catalogue, whichever is larger.
     """
     young = _young(findings, limits, now)
     seen = [finding for finding, early in zip(findings, young, strict=True) if not early]
-    held = _held(seen, n_files, limits)
+    refusal = _held(seen, n_files, limits)
     due = _due(seen, earlier, limits, now)
     return ScanVerdict(
-        () if held else [finding for finding, is_due in zip(seen, due, strict=True) if is_due],
+        () if refusal else [finding for finding, is_due in zip(seen, due, strict=True) if is_due],
         seen,
         int(np.count_nonzero(young)),
-        held,
+        refusal,
     )
 
 
 def _young(findings: Sequence[Finding], limits: ScanLimits, now: datetime) -> NDArray[np.bool_]:
-    """Find dark files that somebody may still be writing, or has just brought."""
+    """Return flags of dark files that may still be in writing, or have just arrived."""
     old = (now - limits.young).timestamp()
     dark = np.array([finding.kind is Kind.DARK for finding in findings], np.bool_)
-    # a file without an age is never old enough
-    changed = np.array([_seconds(one.modified, otherwise=np.inf) for one in findings])
+    # a file without a modification time counts as young for ever
+    changed = np.array([_seconds(finding.modified, otherwise=np.inf) for finding in findings])
     return dark & (changed > old)
 
 
@@ -120,14 +120,14 @@ def _due(
 
 
 def _first(finding: Finding, sighting: Sighting | None) -> float:
-    """Return when the same thing was first seen, in seconds; never where it has changed since."""
+    """Return seconds since 1970 of the first sighting; infinite if the file changed since."""
     if sighting is None or not is_same(finding, sighting):
         return float(np.inf)
     return sighting.first.timestamp()
 
 
 def is_same(finding: Finding, sighting: Sighting) -> bool:
-    """Tell whether a sighting was of this very thing."""
+    """Return whether a sighting was of this finding, unchanged."""
     return (finding.kind, finding.size, finding.modified) == (
         sighting.kind,
         sighting.size,
@@ -139,8 +139,8 @@ def _held(seen: Sequence[Finding], n_files: int, limits: ScanLimits) -> str | No
     most = limits.most(n_files)
     sizes: Numbers = np.array([finding.size for finding in seen], np.int64)
     dark = np.array([finding.kind is Kind.DARK for finding in seen], np.bool_)
-    for name, mine in (("dark", dark), ("missing or bad", ~dark)):
-        count, size = int(np.count_nonzero(mine)), sum(sizes[mine].tolist())
+    for name, flags in (("dark", dark), ("missing or bad", ~dark)):
+        count, size = int(np.count_nonzero(flags)), sum(sizes[flags].tolist())
         if count > most:
             return f"{count} files are {name}, of {n_files}; at most {most} may be"
         if size > limits.bytes:

@@ -8,7 +8,7 @@ from dynamo.consistency.name_hashes import Keys, Numbers
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder of a listing; `below` names its sub-folders."""
+    """One folder of a listing; `below` are its sub-folders."""
 
     path: str
     below: Sequence[str] = ()
@@ -17,33 +17,33 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which folders were seen; nothing is absent unless they prove it.
+    """The folders that were seen: only they prove that a file is absent.
 
-    A folder that failed, or that is named by the one above it and was never listed, proves nothing
-    about what is in it: so a listing that was cut short at any point is found out.
+    A folder proves nothing about its content if listing it failed, or if its parent names it and
+    no listing of it follows. So a listing that was cut short at any point is detected.
     """
 
     areas: Sequence[str]
     folders: dict[str, frozenset[str] | None] = field(default_factory=dict)
-    """Path → sub-folders; None where not all of it was seen."""
+    """Path → sub-folders; None if the folder was not seen completely."""
 
     @classmethod
     def of(cls, areas: Sequence[str], folders: Iterable[Folder]) -> "Coverage":
-        """Take in a listing of these areas."""
+        """Return the coverage of a listing of these areas."""
         coverage = cls(areas)
         for folder in folders:
             coverage.add(folder)
         return coverage
 
     def add(self, folder: Folder) -> None:
-        """Take in one folder."""
+        """Add one folder."""
         below = frozenset(folder.below) if folder.complete else None
         if folder.path in self.folders and self.folders[folder.path] != below:
-            below = None  # told twice, and differently
+            below = None  # listed twice, with different content
         self.folders[folder.path] = below
 
     def proves_absent(self, lfn: str) -> bool:
-        """Tell whether a name that was not listed cannot be there."""
+        """Return whether a name that was not listed is certainly absent."""
         if not any(lfn.startswith(f"{area}/") for area in self.areas):
             return False
         folder, _, child = lfn.rpartition("/")
@@ -58,7 +58,7 @@ class Coverage:
 
     @property
     def unlisted(self) -> list[str]:
-        """Return the folders that were not, or not wholly, seen."""
+        """Return the folders that were not seen, or not completely."""
         named = {
             f"{path}/{name}"
             for path, below in self.folders.items()
@@ -71,12 +71,12 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listed:
-    """The files that were seen, as columns."""
+    """The listed files, as columns."""
 
     names: Sequence[str]
     keys: Keys
     sizes: Numbers
-    """In bytes; -1 where it is no file."""
+    """Bytes; -1 for entries that are not files."""
     modified: Numbers
     """Seconds since 1970."""
 

@@ -1,4 +1,4 @@
-"""The one rule that is not in the policy: what a copy reads from is not deleted."""
+"""The built-in rule beside the policy: blocks that a copy reads from are not deleted."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ IN_USE = "blockreplica.in_use"
 
 
 def guarded(policy: Policy, snapshot: Snapshot) -> Policy:
-    """Return the policy with Dynamo's own line, where there is a need for it.
+    """Return the policy with the built-in rule, if any block is in use.
 
-    The guard would refuse those deletions; planned, they would count as freed space. The line has
-    the last number, so that all others keep theirs, and is asked first.
+    The guard would refuse those deletions; if planned, they would count as freed space. The rule
+    has the last number, so that all other numbers stay, and is evaluated first.
     """
     in_use = snapshot.block_replicas.in_use
     if in_use is None or not in_use.any():
@@ -23,7 +23,7 @@ def guarded(policy: Policy, snapshot: Snapshot) -> Policy:
 
 
 def is_own(line: Line) -> bool:
-    """Tell whether a line is Dynamo's own, and not in the text of the policy."""
+    """Return whether a line is the built-in rule, and not in the text of the policy."""
     return line.at == 0
 
 

@@ -1,4 +1,4 @@
-"""Two policies side by side on the same snapshot: what only one of them would delete."""
+"""Compares two policies on the same snapshot: what only one of them would delete."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class Difference:
     site: str
     dataset: str
     blocks: Places
-    """Places among the snapshot's blocks."""
+    """Numbers of blocks in the snapshot."""
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What only the first of two plans would delete, what only the second, and what both."""
+    """Deletions of the first plan only, of the second only, and of both."""
 
     only_first: tuple[Difference, ...]
     only_second: tuple[Difference, ...]
@@ -32,15 +32,15 @@ class Comparison:
 
 
 def compared(first: Plan, second: Plan) -> Comparison:
-    """Compare two plans made of the same snapshot. Raises ValueError if they are not."""
+    """Return the comparison of two plans. Raises ValueError for different snapshots."""
     if first.snapshot is not second.snapshot:
         raise ValueError("the plans are about different snapshots")
-    one, other = _going(first), _going(second)
-    common = np.intersect1d(one, other)
+    first_rows, second_rows = _going(first), _going(second)
+    common = np.intersect1d(first_rows, second_rows)
     size = first.snapshot.block_replicas.size
     return Comparison(
-        tuple(_differences(first.snapshot, np.setdiff1d(one, other))),
-        tuple(_differences(first.snapshot, np.setdiff1d(other, one))),
+        tuple(_differences(first.snapshot, np.setdiff1d(first_rows, second_rows))),
+        tuple(_differences(first.snapshot, np.setdiff1d(second_rows, first_rows))),
         int(size[common].sum()),
     )
 
@@ -55,10 +55,10 @@ def _going(plan: Plan) -> Places:
 def _differences(snapshot: Snapshot, rows: Places) -> Iterator[Difference]:
     replica = snapshot.block_replicas.replica[rows]
     for run in runs(replica):
-        places, one = rows[run], int(replica[run[0]])
+        places, dataset_replica = rows[run], int(replica[run[0]])
         yield Difference(
-            snapshot.sites.labels[int(snapshot.replicas.site[one])],
-            snapshot.datasets.labels[int(snapshot.replicas.dataset[one])],
+            snapshot.sites.labels[int(snapshot.replicas.site[dataset_replica])],
+            snapshot.datasets.labels[int(snapshot.replicas.dataset[dataset_replica])],
             snapshot.block_replicas.block[places].astype(np.intp),
             int(snapshot.block_replicas.size[places].sum()),
         )

@@ -1,4 +1,4 @@
-"""The lines of a policy, ready for one image: what concerns datasets alone is decided already."""
+"""The lines of a policy, ready for one image: conditions on datasets are evaluated already."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,35 +21,35 @@ IGNORE, PROTECT, DELETE, DISMISS = range(len(VERBS))
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Lines in a row about datasets alone: the first that applies to each, 0 if none."""
+    """Consecutive lines about datasets alone: the first matching line of each dataset, or 0."""
 
     first: Codes
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """One line that has to be asked again and again."""
+    """A line to evaluate in every round."""
 
     number: int
     by_block: bool
     holds: Holds
     moving: tuple[Variable, ...]
-    """Its variables whose values change."""
+    """Variables of the line whose values change."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """All lines, ready to be walked down."""
+    """All lines, ready to be evaluated."""
 
     steps: tuple[Run | Single, ...]
     verbs: Words
     """The verb of each line; the default decision first."""
     shared: bool
-    """Whether what happens to one replica can change what lines say of another of its dataset."""
+    """Whether a change of one replica can change the lines of other replicas of its dataset."""
 
 
 def prepared(policy: Policy, image: Image, now: float) -> CompiledPolicy:
-    """Make a policy's lines ready."""
+    """Return a policy's lines, ready for an image and a moment."""
     steps: list[Run | Single] = []
     for alone, lines in groupby(sorted(policy.lines, key=_turn), key=_of_datasets_alone):
         if alone:
@@ -62,7 +62,7 @@ def prepared(policy: Policy, image: Image, now: float) -> CompiledPolicy:
 
 
 def _turn(line: Line) -> bool:
-    """Sort what is Dynamo's own to the front; all others stay in their order."""
+    """Return the sort key that puts the built-in rule first and keeps the order of the rest."""
     return not is_own(line)
 
 
@@ -71,18 +71,21 @@ def _variables(line: Line) -> tuple[Variable, ...]:
 
 
 def _of_datasets_alone(line: Line) -> bool:
-    return all(one.level is Level.DATASET and one.fixed is not None for one in _variables(line))
+    return all(
+        variable.level is Level.DATASET and variable.fixed is not None
+        for variable in _variables(line)
+    )
 
 
 def _singles(lines: Iterator[Line], now: float) -> Iterator[Single]:
     for line in lines:
         if line.condition is not None:
-            moving = tuple(one for one in line.condition.variables if one.fixed is None)
+            moving = tuple(each for each in line.condition.variables if each.fixed is None)
             yield Single(line.number, line.by_block, compiled(line.condition, now), moving)
 
 
 def _first(lines: Sequence[Line], image: Image, now: float) -> Codes:
-    """Find the first line that applies to each dataset; exact names are looked up, not compared."""
+    """Return the first matching line of each dataset; exact names are looked up, not compared."""
     first = np.zeros(len(image.snapshot.datasets.ids), np.int32)
     for line in lines:
         if line.condition is None or not all(
@@ -97,7 +100,7 @@ def _first(lines: Sequence[Line], image: Image, now: float) -> Codes:
 
 
 def _named(condition: Condition, image: Image) -> Places | None:
-    """Return the datasets that a single condition on a name means, without asking all."""
+    """Return the datasets of a single condition on a name; None for other conditions."""
     root = condition.root
     if (
         not isinstance(root, Predicate)
@@ -113,5 +116,5 @@ def _named(condition: Condition, image: Image) -> Places | None:
 
 
 def verb_at(stack: CompiledPolicy, lines: Codes, verb: int) -> Flags:
-    """Tell which of some lines have a verb; -1 stands for no line."""
+    """Return flags of lines with this verb; -1 stands for no line."""
     return np.asarray((lines >= 0) & (stack.verbs[lines] == verb))

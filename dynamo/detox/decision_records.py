@@ -1,4 +1,4 @@
-"""A plan as records to keep: what becomes of whom, by which line and on what grounds."""
+"""A plan as records: the action on each replica, the line that decided it, and the facts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dynamo.policy.image import Places
 
 DELETE = "delete"
 HELD_BACK = "held-back"
-"""Would be deleted, but a limit of the cycle is reached."""
+"""A deletion beyond a limit of the cycle."""
 HAND_OVER = "hand-over"
 PROTECT = "protect"
 KEEP = "keep"
@@ -26,13 +26,13 @@ class Records:
     """Decisions in columns, each about a dataset at a site, or about one block of it."""
 
     action: Words
-    """Place in `ACTIONS`."""
+    """Position in `ACTIONS`."""
     line: Codes
-    """Number of the line; -1 for a hand-over, which no line but the owners of blocks ask for."""
+    """Number of the line; -1 for a hand-over, which follows from owners, not from a line."""
     whole: Flags
-    """All block replicas that the cycle saw there are meant; otherwise one."""
+    """Flags of records about all block replicas of a dataset replica; else about one."""
     rows: Places
-    """Places in the image; those of record `r` are `first[r]:first[r + 1]`."""
+    """Rows of the image; those of record `r` are `first[r]:first[r + 1]`."""
     first: Amounts
     n_files: Amounts
     size: Amounts
@@ -41,13 +41,13 @@ class Records:
 
     @property
     def place(self) -> Places:
-        """Return which record each row belongs to."""
+        """Return the number of the record of each row."""
         return np.repeat(np.arange(len(self.action)), np.diff(self.first))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bundles:
-    """What one line decided about rows of one dataset replica, in columns."""
+    """Decisions in columns: each by one line about rows of one dataset replica."""
 
     action: Words
     line: Codes
@@ -56,20 +56,20 @@ class _Bundles:
 
 
 def records(plan: Plan, at_once: int) -> Iterator[Records]:
-    """Go through all that was decided, some at a time: what goes, in its order, then what stays.
+    """Yield all decisions in batches: deletions in order, then kept replicas, then hand-overs.
 
-    Where only some blocks of a dataset at a site are meant, each has a record of its own, with the
-    grounds of all.
+    A decision about some blocks of a dataset at a site becomes one record per block, with the facts
+    of all.
     """
     files, reasons, bundles = _files(plan), Reasons(plan), _bundles(plan)
     for start in range(0, len(bundles.action), at_once):
-        some = _some(bundles, start, start + at_once)
-        facts = reasons.facts(some.line, some.rows, some.first)
-        yield _records(plan, some, facts, files)
+        batch = _slice(bundles, start, start + at_once)
+        facts = reasons.facts(batch.line, batch.rows, batch.first)
+        yield _records(plan, batch, facts, files)
 
 
 def _bundles(plan: Plan) -> _Bundles:
-    """Put together: first what goes, step by step, then what stays, then what is handed over."""
+    """Return deletions step by step, then kept replicas, then hand-overs."""
     parts = [_deleted(plan), _kept(plan), _handed(plan)]
     rows, line, action, begins = (np.concatenate(column) for column in zip(*parts, strict=True))
     first = np.flatnonzero(begins)
@@ -77,7 +77,7 @@ def _bundles(plan: Plan) -> _Bundles:
 
 
 _Part = tuple[Places, Codes, Words, Flags]
-"""Per row: where it is, the line, the action, whether a bundle begins."""
+"""Columns: row of the image, line, action, whether a bundle begins."""
 
 
 def _deleted(plan: Plan) -> _Part:
@@ -94,13 +94,13 @@ def _kept(plan: Plan) -> _Part:
     order = np.lexsort((row, line, verdict, replica))
     keys = np.stack([replica, verdict, line])[:, order]
     code = np.zeros(max(Verdict) + 1, np.int8)
-    for one, action in _OF_VERDICT.items():
-        code[one] = ACTIONS.index(action)
+    for kind, action in _OF_VERDICT.items():
+        code[kind] = ACTIONS.index(action)
     return row[order], line[order], code[verdict[order]], _changes(keys)
 
 
 def _handed(plan: Plan) -> _Part:
-    """Take what is handed over, by dataset, site and new owner."""
+    """Return the hand-overs by dataset, site and new owner."""
     row = plan.hand_overs.row
     line = np.full(len(row), NO_LINE, np.int32)
     action = np.full(len(row), ACTIONS.index(HAND_OVER), np.int8)
@@ -112,14 +112,14 @@ def _changes(keys: Codes) -> Flags:
     return np.asarray(np.any(np.diff(keys, axis=1, prepend=-1) != 0, axis=0))
 
 
-def _some(all_of: _Bundles, begin: int, end: int) -> _Bundles:
+def _slice(all_of: _Bundles, begin: int, end: int) -> _Bundles:
     first = all_of.first[begin : end + 1]
     rows = all_of.rows[first[0] : first[-1]]
     return _Bundles(all_of.action[begin:end], all_of.line[begin:end], rows, first - first[0])
 
 
 def _records(plan: Plan, of: _Bundles, facts: Sequence[str], files: Amounts) -> Records:
-    """Split the bundles that are not whole dataset replicas into single blocks."""
+    """Split bundles that are not whole dataset replicas into single blocks."""
     counts = np.diff(of.first)
     replica = plan.image.replica[of.rows[of.first[:-1]]]
     whole = counts == np.diff(plan.image.first)[replica]
@@ -141,7 +141,7 @@ def _records(plan: Plan, of: _Bundles, facts: Sequence[str], files: Amounts) -> 
 
 
 def _files(plan: Plan) -> Amounts:
-    """Return the files that each row of the image has."""
+    """Return the number of files of each row of the image."""
     source = plan.rows.source
     known = plan.snapshot.block_replicas.n_files
     files = np.zeros(len(source), np.int64)

@@ -1,4 +1,4 @@
-"""The loop: evaluate, delete at one site, evaluate what that touched, until none needs more."""
+"""The loop of Detox: evaluate, delete at one site, evaluate the changed datasets again."""
 
 from dataclasses import dataclass, replace
 
@@ -27,54 +27,57 @@ from dynamo.policy.syntax import Policy
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What Detox is asked: a policy on an inventory at a moment."""
+    """The input of Detox: a policy, an inventory and a moment."""
 
     snapshot: Snapshot
     partitions: Partitions
     policy: Policy
     moment: float
-    """Seconds since 1970; relative times are read from it."""
+    """Seconds since 1970; relative times count from it."""
     enforcers: tuple[Enforcer, ...] = ()
-    """Placement rules, whose copies are `replica.enforcer_protected`."""
+    """Placement rules; the copies they need are `replica.enforcer_protected`."""
 
 
-def decide(asked: Question, limits: Limits | None = None) -> Plan:
-    """Decide what goes. Raises Invalid for an unknown partition, TimeError for no such day."""
-    name, known = asked.policy.partition, asked.partitions.by_name
+def decide(question: Question, limits: Limits | None = None) -> Plan:
+    """Return the plan. Raises Invalid for an unknown partition, TimeError for a bad date."""
+    name, known = question.policy.partition, question.partitions.by_name
     if name not in known:
         raise Invalid(f"there is no partition {name}{nearest(name, known)}")
     bounds = limits or Limits()
-    own = replace(asked, policy=guarded(asked.policy, asked.snapshot))
+    own = replace(question, policy=guarded(question.policy, question.snapshot))
     return limited(_Run(own, bounds).run(), bounds)
 
 
-def targeted(asked: Question, held: Flags) -> tuple[Standing, Flags]:
-    """Return how full the partition is, and the sites with a quota that an `On` line names."""
-    standing = asked.partitions.standing(asked.snapshot, asked.policy.partition, held)
+def targeted(question: Question, members: Flags) -> tuple[Standing, Flags]:
+    """Return how full the partition is, and flags of the target sites.
+
+    A target has a quota and matches an `On` line.
+    """
+    standing = question.partitions.standing(question.snapshot, question.policy.partition, members)
     named = any_on_sites(
-        [compiled(condition, asked.moment) for condition in asked.policy.on], standing
+        [compiled(condition, question.moment) for condition in question.policy.on], standing
     )
     return standing, named & ~np.isnan(standing.quota)
 
 
-def seen(asked: Question, held: Flags, sites: Flags) -> Image:
-    """Return what the cycle sees, with locks and placement rules looked up in it."""
-    image = Image.cut(asked.snapshot, held, sites)
-    image.locked = locked(image, asked.snapshot.locks)
-    image.enforced = needed(image, asked.enforcers, asked.partitions, asked.moment)
+def seen(question: Question, members: Flags, sites: Flags) -> Image:
+    """Return the image of the cycle, with locks and placement rules applied."""
+    image = Image.cut(question.snapshot, members, sites)
+    image.locked = locked(image, question.snapshot.locks)
+    image.enforced = needed(image, question.enforcers, question.partitions, question.moment)
     return image
 
 
 class _Run:
     """One cycle."""
 
-    def __init__(self, asked: Question, limits: Limits) -> None:
-        policy, now = asked.policy, asked.moment
-        self.asked = asked
-        members = asked.partitions.members(policy.partition, now)
-        held = members.of_snapshot(asked.snapshot)
-        self.start, self.targets = targeted(asked, held)
-        self.image = seen(asked, held, self.targets)
+    def __init__(self, question: Question, limits: Limits) -> None:
+        policy, now = question.policy, question.moment
+        self.question = question
+        members = question.partitions.members(policy.partition, now)
+        members_now = members.of_snapshot(question.snapshot)
+        self.start, self.targets = targeted(question, members_now)
+        self.image = seen(question, members_now, self.targets)
         when = [compiled(condition, now) for condition in policy.when]
         self.triggered = self.targets & any_on_sites(when, self.start)
         self.cycle = CycleState(
@@ -89,7 +92,7 @@ class _Run:
         self.site_order: dict[int, None] = {}
 
     def run(self) -> Plan:
-        """Go through rounds until no site that needs room has anything to give."""
+        """Run rounds until no triggered site has a candidate."""
         waiting = np.flatnonzero(self.cycle.remaining)
         while True:
             self.cycle.round += 1
@@ -100,52 +103,52 @@ class _Run:
             waiting = self.cycle.to_evaluate()
 
     def _evaluate(self, waiting: Places) -> Places:
-        """Walk replicas down the lines, by dataset and site; return those that lines ignore.
+        """Evaluate replicas by dataset and site; return the replicas that lines ignore.
 
-        What a line deletes at one site is gone when the next site's replica of the dataset is
-        looked at. So all are walked at once, but of each dataset only those up to the first that
-        loses something count; the others are walked again.
+        A deletion at one site precedes the evaluation of the dataset's next replica. So all are
+        evaluated at once, but of each dataset the results count only up to the first replica that
+        loses blocks; the others are evaluated again.
         """
         self.cycle.deciding = True
         emptied, ignored = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
         while len(waiting):
             everything = len(waiting) == self.image.n_replicas
-            walked = self.walker.walk(View.of(self.image, None if everything else waiting))
-            accepted = self._undisturbed(walked)
-            gone, left = self.applier.apply(walked, accepted)
+            evaluated = self.walker.walk(View.of(self.image, None if everything else waiting))
+            accepted = self._undisturbed(evaluated)
+            gone, newly_ignored = self.applier.apply(evaluated, accepted)
             emptied.append(gone)
-            ignored.append(left)
+            ignored.append(newly_ignored)
             waiting = waiting[~accepted]
         self.cycle.vanish(np.concatenate(emptied))
         self.cycle.deciding = False
         return np.concatenate(ignored)
 
-    def _undisturbed(self, walked: Evaluated) -> Flags:
-        losing = self.applier.deletes(walked)
+    def _undisturbed(self, evaluated: Evaluated) -> Flags:
+        losing = self.applier.deletes(evaluated)
         if not self.stack.shared or not losing.any():
             return np.ones(len(losing), np.bool_)
         before: Amounts = np.cumsum(losing) - losing
-        begins = np.diff(walked.view.dataset, prepend=-1) != 0
+        begins = np.diff(evaluated.view.dataset, prepend=-1) != 0
         at_begin: Amounts = before[begins][np.cumsum(begins) - 1]
         return np.asarray(before == at_begin)
 
     def _choose(self) -> bool:
         """Delete at the sites whose turn it is; return whether anything changed."""
-        turns = self.chooser.turns(one_site=self.asked.policy.iterative)
+        turns = self.chooser.turns(one_site=self.question.policy.iterative)
         before = int(self.cycle.triggered.sum())
         for site, candidates in turns.items():
             self.site_order[site] = None
-            self.chooser.work_off(site, candidates, one_round=self.asked.policy.iterative)
+            self.chooser.work_off(site, candidates, one_round=self.question.policy.iterative)
         return bool(turns) and (
             bool(self.cycle.touched) or int(self.cycle.triggered.sum()) != before
         )
 
     def _finished(self) -> Finished:
-        theirs = {line.number for line in self.asked.policy.lines if not is_own(line)}
-        unmatched = theirs - self.walker.matched
+        of_policy = {line.number for line in self.question.policy.lines if not is_own(line)}
+        unmatched = of_policy - self.walker.matched
         return Finished(
-            policy=self.asked.policy,
-            moment=self.asked.moment,
+            policy=self.question.policy,
+            moment=self.question.moment,
             cycle=self.cycle,
             targets=self.targets,
             used_before=self.start.used,

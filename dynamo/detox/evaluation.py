@@ -1,4 +1,4 @@
-"""Walks replicas down the lines: which ends the walk, and which took blocks out before."""
+"""Evaluates the lines for each replica: the last line, and the lines that took blocks before."""
 
 from dataclasses import dataclass, field
 
@@ -17,25 +17,25 @@ NO_LINE = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluated:
-    """The outcome of one walk; `view.present` are the rows that the last line applies to."""
+    """The result of an evaluation; `view.present` flags the rows that the last line applies to."""
 
     view: View
     last: Codes
-    """Per replica: the line that ended its walk, 0 for the default decision."""
+    """Per replica: the line that decided it; 0 = the default decision."""
     taken: Codes
-    """Per row: the line that took it out before, -1 if none did."""
+    """Per row: the line that took it away before; -1 = no line."""
 
 
 @dataclass(slots=True, eq=False)
 class Evaluator:
-    """Remembers over all walks which lines applied, and what changing variables were then."""
+    """Records over all evaluations which lines matched, and the values of changing variables."""
 
     stack: CompiledPolicy
     matched: set[int] = field(default_factory=set)
     evidence: dict[str, Evidence] = field(default_factory=dict)
 
     def walk(self, view: View) -> Evaluated:
-        """Send replicas down the lines."""
+        """Evaluate all lines for the replicas of a view."""
         last = np.full(len(view.replicas), NO_LINE, np.int32)
         taken = np.full(len(view.rows), NO_LINE, np.int32)
         for step in self.stack.steps:
@@ -60,7 +60,7 @@ class Evaluator:
         self.matched.update(np.unique(first[hit]).tolist())
 
     def _by_block(self, step: Single, view: View, last: Codes, taken: Codes) -> None:
-        """Take the fitting rows out; where all fit, the line ends the walk; none is no match."""
+        """Take matching rows away; a line that matches all rows of a replica decides it."""
         hit = (last == NO_LINE) & step.holds.on_replicas(view)
         if not hit.any():
             return

@@ -1,4 +1,4 @@
-"""Why replicas go or stay: what the variables of the line were that decided, in columns."""
+"""Explains decisions: the values of the variables of the deciding line, in columns."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from dynamo.policy.syntax import Line
 from dynamo.policy.variables import Kind, Level, Variable
 
 NO_LINE = -1
-"""A hand-over: no line but the owners of the blocks ask for it."""
+"""A hand-over: it follows from the owners of blocks, not from a line."""
 _GROUP = Variable(
     name="group",
     level=Level.BLOCK,
@@ -27,14 +27,14 @@ _GROUP = Variable(
 
 
 class Reasons:
-    """Explains the decisions of one plan: lines that use the same variables are explained at once.
+    """Explains the decisions of one plan.
 
-    What differs from line to line is only which of the decisions are theirs; a campaign's thousands
-    of lines about names cost no more than one.
+    Lines with the same variables are explained at once, so that thousands of lines about names cost
+    no more than one line.
     """
 
     def __init__(self, plan: Plan) -> None:
-        """Find out which variables each line uses."""
+        """Collect the variables of each line."""
         self._image = plan.image
         facts: dict[str, _Fact | None] = {_GROUP.name: _fact(plan, _GROUP)}
         kinds: dict[tuple[str, ...], int] = {}
@@ -43,18 +43,18 @@ class Reasons:
             for variable in _variables(line):
                 if variable.name not in facts:
                     facts[variable.name] = _fact(plan, variable)
-            names = tuple(one.name for one in _variables(line) if facts[one.name] is not None)
+            names = tuple(used.name for used in _variables(line) if facts[used.name] is not None)
             kind_of.append(kinds.setdefault(names, len(kinds)))
         self._kind_of = np.array(kind_of)
         self._kinds = [[fact for name in names if (fact := facts[name])] for names in kinds]
 
     def facts(self, line: Codes, rows: Places, first: Amounts) -> Sequence[str]:
-        """Return the values of the lines' variables at the time they decided, as JSON objects.
+        """Return the values of the lines' variables when they decided, as JSON objects.
 
-        Decision `d` is about `rows[first[d]:first[d + 1]]`, all of one dataset replica; of a
-        block's variable, all different values are told.
+        Decision `d` is about `rows[first[d]:first[d + 1]]`, all of one dataset replica. For a
+        variable of blocks, all distinct values are listed.
         """
-        told = np.empty(len(line), object)
+        texts = np.empty(len(line), object)
         kind = self._kind_of[line]
         for number in np.unique(kind).tolist():
             chosen = np.flatnonzero(kind == number)
@@ -63,8 +63,8 @@ class Reasons:
                 fact.texts(self._image, rows, first[chosen], first[chosen + 1])
                 for fact in self._kinds[number]
             ]
-            told[chosen] = [template % row for row in zip(*columns, strict=True)] or "{}"
-        return list(told)
+            texts[chosen] = [template % row for row in zip(*columns, strict=True)] or "{}"
+        return list(texts)
 
 
 def _variables(line: Line | None) -> Sequence[Variable]:
@@ -79,16 +79,16 @@ def _template(facts: Sequence["_Fact"]) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fact:
-    """What is known of one variable, in its natural order or as it was when a line used it."""
+    """The values of one variable, in its natural order or as of the time a line used it."""
 
     variable: Variable
     values: NDArray[np.generic] | None
-    """None: each label stands once, in order."""
+    """None = each label once, in order."""
     labels: Sequence[str] | None
-    """What the values number, for texts."""
+    """The texts that the values number; None for other kinds."""
 
     def texts(self, image: Image, rows: Places, begins: Amounts, ends: Amounts) -> list[str]:
-        """Write the values for some ranges of rows."""
+        """Return the values of each range of rows as JSON."""
         if self.variable.level is not Level.BLOCK:
             return self._written(self._at(image, rows[begins]))
         places, _ = spread(begins, ends)
@@ -102,15 +102,15 @@ class _Fact:
         return texts
 
     def _at(self, image: Image, rows: Places) -> NDArray[np.generic]:
-        # what changes is remembered per dataset replica, whatever it is about
+        # changing values are recorded per dataset replica at every level above blocks
         changing = self.variable.fixed is None and self.variable.level is not Level.BLOCK
         places = _natural(image, Level.REPLICA if changing else self.variable.level, rows)
         return places if self.values is None else self.values[places]
 
     def _written(self, values: NDArray[np.generic]) -> list[str]:
-        distinct, which = np.unique(values, return_inverse=True)
+        distinct, codes = np.unique(values, return_inverse=True)
         texts = [_json(self._shown(value)) for value in distinct.tolist()]
-        return [texts[place] for place in which.tolist()]
+        return [texts[place] for place in codes.tolist()]
 
     def _several(self, values: NDArray[np.generic]) -> str:
         shown = [self._shown(value) for value in np.unique(values).tolist()]
@@ -132,7 +132,7 @@ def _json(value: object) -> str:
 
 
 def _fact(plan: Plan, variable: Variable) -> _Fact | None:
-    """Return what is known of a variable; None of a changing one that no line has asked."""
+    """Return the values of a variable; None for a changing variable that no line has used."""
     if variable.fixed is not None:
         known = variable.fixed(plan.image)
         if isinstance(known, Texts):
@@ -143,7 +143,7 @@ def _fact(plan: Plan, variable: Variable) -> _Fact | None:
 
 
 def _natural(image: Image, level: Level, rows: Places) -> Places:
-    """Return where a variable's values for some rows stand."""
+    """Return the positions of a variable's values for the given rows."""
     if level is Level.BLOCK:
         return rows
     replica = image.replica[rows]

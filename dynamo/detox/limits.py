@@ -1,4 +1,4 @@
-"""How much a cycle may delete: what goes beyond is held back, in the order of the plan."""
+"""Limits of a cycle: deletions beyond them are held back, in the order of the plan."""
 
 from dataclasses import dataclass, replace
 
@@ -11,10 +11,10 @@ from dynamo.policy.image import Places
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one cycle; None means none."""
+    """Limits of one cycle; None = unlimited."""
 
     per_round: float = 0.01
-    """Share of a site's quota after which it gives way to others in the same cycle."""
+    """Fraction of a site's quota to delete before the next site has its turn."""
     bytes_per_site: int | None = None
     files_per_site: int | None = None
     bytes: int | None = None
@@ -22,9 +22,9 @@ class Limits:
 
 
 def limited(plan: Plan, limits: Limits) -> Plan:
-    """Hold back the deletions that exceed a limit, and all that come after them under it.
+    """Return the plan with the deletions beyond a limit, and all later ones, held back.
 
-    That is always safe: the deletions that remain were decided as if the others happened too.
+    This is always safe: the remaining deletions were decided as if the others happened too.
     """
     deletions = plan.deletions
     if not len(deletions.row):
@@ -35,14 +35,14 @@ def limited(plan: Plan, limits: Limits) -> Plan:
     sites = plan.rows.site[deletions.row[first]]
     fits = np.ones(len(first), np.bool_)
     for site in np.unique(sites).tolist():
-        here = np.flatnonzero(sites == site)
-        fits[here] = _within(sizes[here], limits.bytes_per_site) & _within(
-            files[here], limits.files_per_site
+        at_site = np.flatnonzero(sites == site)
+        fits[at_site] = _within(sizes[at_site], limits.bytes_per_site) & _within(
+            files[at_site], limits.files_per_site
         )
     carried = np.flatnonzero(fits)
     fits[carried] = _within(sizes[carried], limits.bytes) & _within(files[carried], limits.files)
-    held = ~fits[step]
-    return _with(plan, held)
+    held_back = ~fits[step]
+    return _with(plan, held_back)
 
 
 def _sums(plan: Plan, deletions: Deletions, step: Places, n_steps: int) -> tuple[Amounts, Amounts]:
@@ -55,16 +55,16 @@ def _sums(plan: Plan, deletions: Deletions, step: Places, n_steps: int) -> tuple
 
 
 def _within(amounts: Amounts, limit: int | None) -> Flags:
-    """Tell which amounts, one after the other, stay within a limit; the first over it ends it."""
+    """Return flags of amounts whose running sum stays within a limit."""
     if limit is None:
         return np.ones(len(amounts), np.bool_)
     return np.asarray(np.cumsum(amounts) <= limit)
 
 
-def _with(plan: Plan, held: Flags) -> Plan:
-    if not held.any():
+def _with(plan: Plan, held_back: Flags) -> Plan:
+    if not held_back.any():
         return plan
-    rows = plan.deletions.row[held]
+    rows = plan.deletions.row[held_back]
     names = plan.snapshot.sites.labels
     back = np.zeros(len(names), np.int64)
     np.add.at(back, plan.rows.site[rows], plan.rows.size[rows])
@@ -75,7 +75,7 @@ def _with(plan: Plan, held: Flags) -> Plan:
     whole = np.unique(plan.rows.replica[rows])
     return replace(
         plan,
-        deletions=replace(plan.deletions, held=held),
+        deletions=replace(plan.deletions, held=held_back),
         sites=sites,
         ending=plan.ending[~np.isin(plan.ending, whole)],
     )

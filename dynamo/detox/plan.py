@@ -1,4 +1,4 @@
-"""What Detox decided, each decision with the line that made it; nothing has been done yet."""
+"""The plan of Detox: each decision with the line that made it. Nothing is carried out yet."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from dynamo.policy.syntax import Line, Policy
 
 
 class Verdict(IntEnum):
-    """What becomes of a block replica."""
+    """The decision about a block replica."""
 
     PROTECT = 1
     DELETE = 2
     KEEP = 3
-    """It could have gone, but the site had no need."""
+    """Dismissed, but the site did not need the space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The block replicas that the cycle saw, by dataset, site and block."""
+    """The block replicas of the image, by dataset, site and block."""
 
     source: Codes
-    """Place among the snapshot's block replicas; -1 for a part of an empty tape replica."""
+    """Number of the block replica in the snapshot; -1 for a part of an empty tape replica."""
     replica: Codes
-    """Place among the snapshot's dataset replicas."""
+    """Number of the dataset replica in the snapshot."""
     dataset: Codes
     site: Codes
     block: Codes
@@ -37,7 +37,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Columns of decisions, by row; a row may have several where rounds decided differently."""
+    """Columns of decisions, by row; a row has several if rounds decided differently."""
 
     row: Places
     verdict: Words
@@ -46,16 +46,16 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """Columns of what is to be deleted, in order; rows with the same step belong together."""
+    """Columns of deletions, in order; rows with the same step belong together."""
 
     row: Places
     line: Codes
     step: Places
     round: Codes
     at_once: Flags
-    """Deleted by a `Delete` line; the others were chosen among the dismissed."""
+    """Flags of deletions by a `Delete` line; the others were dismissed, then selected."""
     held: Flags
-    """Would be deleted, but a limit of the cycle holds it back."""
+    """Flags of deletions that a limit of the cycle holds back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class HandOvers:
 
 @dataclass(frozen=True, slots=True)
 class SiteState:
-    """A site that took part."""
+    """A target site."""
 
     site: str
     quota: float
@@ -79,7 +79,7 @@ class SiteState:
     """Bytes under protection at the end."""
     triggered: bool
     still_triggered: bool
-    """No `Until` line had stopped it when nothing was left to delete."""
+    """No `Until` line stopped the site before its candidates were used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one line decided about blocks of one dataset at one site."""
+    """The decision of one line about blocks of one dataset at one site."""
 
     dataset: str
     site: str
@@ -109,36 +109,36 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that Detox decided in one cycle."""
+    """All decisions of a cycle."""
 
     policy: Policy
     snapshot: Snapshot
     moment: float
     image: Image
-    """What the cycle saw, in the state in which the plan leaves it."""
+    """The image of the cycle, in its final state."""
     rows: Rows
     decisions: Decisions
     deletions: Deletions
     hand_overs: HandOvers
     ending: Codes
-    """Dataset replicas of the snapshot that go as a whole and stop growing."""
+    """Dataset replicas of the snapshot that are deleted as a whole and stop growing."""
     ignored: Codes
-    """Dataset replicas of the snapshot that no decision was made about."""
+    """Dataset replicas of the snapshot without a decision."""
     sites: tuple[SiteState, ...]
     rounds: int
     site_order: tuple[str, ...]
-    """Sites in the order in which they were first worked on."""
+    """Sites in the order of their first turn."""
     unmatched: tuple[int, ...]
-    """Numbers of the lines that never applied to anything."""
+    """Numbers of lines that never matched."""
     evidence: Mapping[str, "Evidence"]
-    """Values of changing variables at the time when a line that uses them decided."""
+    """Values of changing variables when a line that uses them decided."""
 
     def line(self, number: int) -> Line:
         """Return a line by its number, 0 for the default decision."""
         return self.policy.line(number)
 
     def each_deletion(self) -> Iterator[Deletion]:
-        """Go through the deletions that no limit holds back, in order."""
+        """Yield the deletions that no limit holds back, in order."""
         done = self.deletions
         carried = np.flatnonzero(~done.held)
         for places in runs(done.step[carried]):
@@ -156,7 +156,7 @@ class Plan:
     def each_decision(
         self, dataset: str | None = None, site: str | None = None
     ) -> Iterator[Decision]:
-        """Go through the decisions, all or those of a dataset, a site, or a dataset at a site."""
+        """Yield the decisions, all or those of a dataset, a site, or both."""
         made = self.decisions
         chosen = np.flatnonzero(self._about(dataset, site)[made.row])
         replica = self.rows.replica[made.row[chosen]]
@@ -195,10 +195,10 @@ class Evidence:
     by_row: bool
     values: NDArray[np.generic]
     labels: tuple[str, ...] | None = None
-    """What the values number, for texts."""
+    """The texts that the values number; None for other kinds."""
 
 
 def runs(keys: NDArray[np.integer]) -> Iterator[Places]:
-    """Split places into runs of equal keys."""
+    """Split positions into runs of equal keys."""
     if len(keys):
         yield from np.split(np.arange(len(keys)), np.flatnonzero(np.diff(keys)) + 1)

@@ -1,4 +1,4 @@
-"""Makes a plan of a cycle that has come to its end."""
+"""Builds the plan of a finished cycle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from dynamo.policy.syntax import Policy
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A cycle at its end, and what it was like at its beginning."""
+    """A finished cycle, and its state at the beginning."""
 
     policy: Policy
     moment: float
@@ -104,7 +104,7 @@ def _decisions(cycle: CycleState, deletions: Deletions) -> Decisions:
 
 
 def _ending(cycle: CycleState, deletions: Deletions) -> Codes:
-    """Find the dataset replicas of which nothing is left, not even what the cycle cannot see."""
+    """Return dataset replicas with nothing left, not even rows outside the image."""
     image = cycle.image
     snapshot = image.snapshot
     deleted = np.bincount(image.replica[deletions.row], minlength=image.n_replicas)

@@ -1,4 +1,4 @@
-"""Chooses the site that deletes next, and which of its dismissed replicas go."""
+"""Selects the site that deletes next, and its dismissed replicas in order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,40 +17,40 @@ from dynamo.policy.variables import Level
 
 _FIRST_CHUNK = 32
 _SLOTS = 8
-"""Dismissals of one replica by several lines go in the order of the line's number modulo this, as
-in the first Dynamo, whose tables had eight slots: where blocks change hands, it matters."""
+"""Dismissals of one replica by several lines are ordered by line number modulo this, as in the
+first Dynamo, whose tables had eight slots. The order matters when blocks change owner."""
 _LAST = np.iinfo(np.int32).max
 
 
 @dataclass(slots=True, eq=False)
 class Selector:
-    """Deletes dismissed replicas at one site after the other."""
+    """Deletes dismissed replicas, one site after the other."""
 
     cycle: CycleState
     unlinker: Unlinker
     until: tuple[Holds, ...]
     order: tuple[SortKey, ...]
     per_round: float
-    """Share of the quota after which a round ends at a site."""
+    """Fraction of the quota after which a round ends at a site."""
 
     def turns(self, *, one_site: bool) -> dict[int, Places]:
-        """Return what is dismissed at the sites whose turn it is, by the order, then name."""
+        """Return the dismissed replicas of the sites whose turn it is, by order, then name."""
         cycle = self.cycle
         sites = np.flatnonzero(cycle.triggered & (cycle.candidates > 0))
         if not len(sites):
             return {}
         if one_site:
             sites = sites[[self._most_protected(sites)]]
-        there = np.concatenate([cycle.by_site[site] for site in sites.tolist()])
-        replicas = np.sort(there[cycle.has_dismissed[there]])
+        at_sites = np.concatenate([cycle.by_site[site] for site in sites.tolist()])
+        replicas = np.sort(at_sites[cycle.has_dismissed[at_sites]])
         view = View.of(self.cycle.image, replicas)
         keys = [_sorted_by(key, view) for key in reversed(self.order)]
         ordered = replicas[np.lexsort((replicas, *keys))]
         site = self.cycle.image.site[ordered]
-        return {one: ordered[site == one] for one in dict.fromkeys(site.tolist())}
+        return {number: ordered[site == number] for number in dict.fromkeys(site.tolist())}
 
     def _most_protected(self, sites: Places) -> int:
-        """Find the site with the largest share of protected data, the first by name if several."""
+        """Return the index of the site with the largest protected fraction."""
         quota = self.cycle.quota[sites]
         limited = np.isfinite(quota) & (quota > 0)
         share = np.ones(len(sites))
@@ -58,7 +58,7 @@ class Selector:
         return int(np.argmax(share))
 
     def work_off(self, site: int, candidates: Places, *, one_round: bool) -> None:
-        """Delete candidates in order until the site is relieved, or did enough for a round."""
+        """Delete candidates in order until the site is relieved or the round is over."""
         volume = 0
         for chunk in _chunks(candidates):
             done, amount = self._chunk(site, chunk, volume if one_round else None)
@@ -67,15 +67,15 @@ class Selector:
                 return
 
     def _chunk(self, site: int, replicas: Places, volume: int | None) -> tuple[int, int]:
-        """Work off some candidates; return how many it were and how many bytes went."""
+        """Delete some candidates; return their number and the bytes deleted."""
         view = View.of(self.cycle.image, replicas)
         hard = np.flatnonzero(self._hard(view))
         done = amount = begin = 0
         for end in [*hard.tolist(), len(replicas)]:
-            done, went = self._easy(
+            done, deleted = self._easy(
                 site, view, (begin, end), None if volume is None else volume + amount
             )
-            amount += went
+            amount += deleted
             if done < end or not self.cycle.triggered[site] or end == len(replicas):
                 return done, amount
             if volume is not None and self._enough(site, np.array([volume + amount]))[0]:
@@ -87,14 +87,17 @@ class Selector:
         return done, amount
 
     def _enough(self, site: int, volumes: Amounts) -> Flags:
-        """Tell from which volume on a round is over."""
+        """Return flags of the volumes at which a round is over."""
         quota = self.cycle.quota[site]
         if not np.isfinite(quota) or quota <= 0:
             return np.zeros(len(volumes), np.bool_)
         return np.asarray(volumes / quota > self.per_round)
 
     def _hard(self, view: View) -> Flags:
-        """Tell which may hand blocks over: a dataset-level owner, not all blocks by one line."""
+        """Return flags of replicas that may hand blocks over.
+
+        They have a dataset-level owner, and one line did not dismiss all their blocks.
+        """
         line = self.cycle.dismissed[view.rows]
         going = line != NOTHING
         least = np.full(len(view.replicas), np.iinfo(np.int32).max)
@@ -107,7 +110,7 @@ class Selector:
     def _easy(
         self, site: int, view: View, span: tuple[int, int], volume: int | None
     ) -> tuple[int, int]:
-        """Delete candidates of a span that simply go, as many as round and site allow."""
+        """Delete candidates of a span that hand nothing over, as far as limits allow."""
         begin, end = span
         cycle = self.cycle
         going = cycle.dismissed[view.rows] != NOTHING
@@ -128,7 +131,7 @@ class Selector:
         return begin + count, int(total[count - 1]) if count else 0
 
     def _relieved(self, site: int, used: Amounts) -> Flags:
-        """Tell at which fillings an `Until` line stops the site."""
+        """Return flags of the fillings at which an `Until` line stops the site."""
         places = np.full(len(used), site, np.int32)
         quota = self.cycle.quota[places]
         return any_on_sites(
@@ -148,17 +151,17 @@ class Selector:
         self._tidy(view.replicas[np.unique(view.place[places])])
 
     def _tidy(self, replicas: Places) -> None:
-        """Close the replicas that have nothing left; the others have nothing dismissed left."""
+        """Hide replicas without rows; forget the dismissals of the others."""
         cycle = self.cycle
         empty = replicas[cycle.image.counts.rows[replicas] == 0]
         cycle.ending[empty] |= cycle.as_whole[empty]
         cycle.vanish(empty)
-        still = replicas[cycle.image.counts.rows[replicas] > 0]
-        rows = View.of(cycle.image, still).rows
-        cycle.reconsider(still, rows)
+        nonempty = replicas[cycle.image.counts.rows[replicas] > 0]
+        rows = View.of(cycle.image, nonempty).rows
+        cycle.reconsider(nonempty, rows)
 
     def _one(self, site: int, replica: int) -> int:
-        """Delete or hand over what is dismissed of one candidate; return the bytes that went."""
+        """Delete or hand over the dismissed rows of one candidate; return the bytes deleted."""
         cycle = self.cycle
         rows = cycle.image.rows_of(replica)
         lines = cycle.dismissed[rows]
@@ -173,7 +176,7 @@ class Selector:
 
 
 def _turn(lines: Codes) -> tuple[Codes, Codes]:
-    """Return keys, the most important last, for the order in which dismissals by lines are done."""
+    """Return sort keys for the order of dismissals by lines, the most important key last."""
     return np.where(lines == 0, _LAST, lines).astype(np.int32), lines % _SLOTS
 
 
@@ -187,15 +190,15 @@ def _sorted_by(key: SortKey, view: View) -> Column:
             Level.REPLICA: view.replicas,
         }
         column = key.variable.fixed(view.image)
-        assert not isinstance(column, Texts)  # noqa: S101 - the checker lets no text sort
+        assert not isinstance(column, Texts)  # noqa: S101 - the checker refuses to sort by texts
         column = column[natural[key.variable.level]]
-    assert not isinstance(column, Texts)  # noqa: S101 - the checker lets no text sort
+    assert not isinstance(column, Texts)  # noqa: S101 - the checker refuses to sort by texts
     signed = column.astype(np.int64) if column.dtype.kind in "iu" else column.astype(np.float64)
     return -signed if key.decreasing else signed
 
 
 def _chunks(replicas: Places) -> Iterator[Places]:
-    """Cut a list into pieces that grow, as mostly only the first few are needed."""
+    """Split a list into growing chunks, as mostly the first few items suffice."""
     begin, size = 0, _FIRST_CHUNK
     while begin < len(replicas):
         yield replicas[begin : begin + size]

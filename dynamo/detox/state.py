@@ -1,4 +1,4 @@
-"""The state of a running cycle: what is still open, protected, dismissed, gone and handed over."""
+"""The state of a running cycle: open, protected, dismissed, deleted and handed-over replicas."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ NOTHING = -1
 
 @dataclass(slots=True, eq=False)
 class Gone:
-    """Pieces of the list of deletions, in order."""
+    """Deletions so far, in order, as pieces of columns."""
 
     rows: list[Places] = field(default_factory=list)
     lines: list[Codes] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Gone:
 
 @dataclass(slots=True, eq=False)
 class CycleState:
-    """Everything that changes between two rounds."""
+    """The state that changes between rounds."""
 
     image: Image
     quota: Numbers
@@ -33,18 +33,18 @@ class CycleState:
     triggered: Flags
     round: int = 0
     deciding: bool = True
-    """Lines are being evaluated; otherwise dismissed replicas are being chosen from."""
+    """Whether lines are being evaluated; if not, dismissed replicas are being selected."""
     remaining: Flags = field(init=False)
-    """Dataset replicas that are evaluated again."""
+    """Flags of dataset replicas to evaluate again."""
     dismissed: Codes = field(init=False)
     """Per row: the line that dismissed it in the last evaluation."""
     has_dismissed: Flags = field(init=False)
     as_whole: Flags = field(init=False)
-    """Dataset replicas dismissed to the last block: they stop growing when emptied."""
+    """Flags of dataset replicas whose blocks are all dismissed: they stop growing when emptied."""
     ending: Flags = field(init=False)
-    """Dataset replicas that stopped growing."""
+    """Flags of dataset replicas that stopped growing."""
     candidates: Amounts = field(init=False)
-    """Dataset replicas with dismissed rows, per site."""
+    """Number of dataset replicas with dismissed rows, per site."""
     protected: Codes = field(init=False)
     """Per row: the line that first protected it."""
     also_protected: dict[tuple[int, int], None] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class CycleState:
     """The dataset replicas of each site."""
 
     def __post_init__(self) -> None:
-        """Start with nothing decided."""
+        """Start without decisions."""
         n_replicas, n_rows, n_sites = (
             self.image.n_replicas,
             len(self.image.replica),
@@ -78,7 +78,7 @@ class CycleState:
         self.new_owner = np.full(n_rows, NOTHING, np.int32)
 
     def protect(self, rows: Places, lines: Codes) -> None:
-        """Note protections; each row counts once per line that ever protected it."""
+        """Record protections; a row counts once per line that ever protected it."""
         before = self.protected[rows]
         new = before == NOTHING
         self.protected[rows[new]] = lines[new]
@@ -94,7 +94,7 @@ class CycleState:
         np.add.at(self.protected_bytes, sites, self.image.size[rows])
 
     def dismiss(self, rows: Places, lines: Codes) -> None:
-        """Note dismissals."""
+        """Record dismissals."""
         self.dismissed[rows] = lines
         replicas = np.unique(self.image.replica[rows])
         self._flag(replicas[~self.has_dismissed[replicas]], dismissed=True)
@@ -110,7 +110,7 @@ class CycleState:
         np.add.at(self.candidates, self.image.site[replicas], 1 if dismissed else -1)
 
     def delete(self, rows: Places, lines: Codes, begins: Flags) -> None:
-        """Delete rows in order; a step begins where it is said to."""
+        """Delete rows in order; `begins` flags the first row of each step."""
         self._take_out(rows)
         self.new_owner[rows] = NOTHING
         steps = np.cumsum(begins) + self.gone.n_steps
@@ -122,7 +122,7 @@ class CycleState:
         self.gone.at_once.append(np.full(len(rows), self.deciding))
 
     def leave(self, rows: Places) -> None:
-        """Take rows out that left the partition with their new owner; they stay at the site."""
+        """Remove rows that left the partition with a new owner; they stay at the site."""
         self._take_out(rows)
 
     def _take_out(self, rows: Places) -> None:
@@ -139,13 +139,13 @@ class CycleState:
         self.touched.append(np.unique(self.image.dataset[self.image.replica[rows]]))
 
     def vanish(self, replicas: Places) -> None:
-        """Take out dataset replicas that have nothing left."""
+        """Remove dataset replicas without rows."""
         self.image.hide(replicas)
         self.remaining[replicas] = False
         self._flag(replicas[self.has_dismissed[replicas]], dismissed=False)
 
     def to_evaluate(self) -> Places:
-        """Return the open replicas of the datasets that changed since this was last asked."""
+        """Return the open replicas of datasets that changed since the last call."""
         if not self.touched:
             return np.zeros(0, np.intp)
         datasets = np.unique(np.concatenate(self.touched))

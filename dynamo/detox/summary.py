@@ -1,4 +1,4 @@
-"""A plan in short: sites before and after, what goes and stays, lines that never applied."""
+"""A summary of a plan: sites before and after, deletions, kept data, unmatched lines."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from dynamo.detox.plan import Plan, SiteState, Verdict
 from dynamo.inventory.snapshot import Flags
 
 MOST = 1000
-"""Datasets at sites that a comparison lists for each policy; its sums count all."""
+"""Limit of datasets at sites that a comparison lists per policy; its sums count all."""
 
 
 def summary(plan: Plan) -> dict[str, Any]:
-    """Return what is to be shown of a plan at first sight."""
+    """Return the summary of a plan as JSON values."""
     held = plan.deletions.held
     return {
         "moment": plan.moment,
@@ -32,12 +32,12 @@ def summary(plan: Plan) -> dict[str, Any]:
     }
 
 
-def comparison(found: Comparison) -> dict[str, Any]:
-    """Return two plans side by side."""
+def comparison(compared: Comparison) -> dict[str, Any]:
+    """Return a comparison of two plans as JSON values."""
     return {
-        "only_first": _differences(found.only_first),
-        "only_second": _differences(found.only_second),
-        "both_bytes": found.both,
+        "only_first": _differences(compared.only_first),
+        "only_second": _differences(compared.only_second),
+        "both_bytes": compared.both,
     }
 
 
@@ -65,21 +65,21 @@ def _sums(plan: Plan, chosen: Flags) -> Mapping[str, int]:
     }
 
 
-def _differences(found: Sequence[Difference]) -> dict[str, Any]:
+def _differences(differences: Sequence[Difference]) -> dict[str, Any]:
     by_site: dict[str, int] = {}
-    for one in found:
-        by_site[one.site] = by_site.get(one.site, 0) + one.size
+    for difference in differences:
+        by_site[difference.site] = by_site.get(difference.site, 0) + difference.size
     return {
-        "replicas": len(found),
+        "replicas": len(differences),
         "bytes": sum(by_site.values()),
         "sites": [{"site": site, "bytes": by_site[site]} for site in sorted(by_site)],
         "items": [
             {
-                "site": one.site,
-                "dataset": one.dataset,
-                "blocks": len(one.blocks),
-                "bytes": one.size,
+                "site": each.site,
+                "dataset": each.dataset,
+                "blocks": len(each.blocks),
+                "bytes": each.size,
             }
-            for one in found[:MOST]
+            for each in differences[:MOST]
         ],
     }

@@ -1,4 +1,4 @@
-"""Takes blocks off a dataset replica: they are deleted, or handed to the owner of the rest."""
+"""Takes blocks from a dataset replica: deletes them, or hands them to the owner of the rest."""
 
 from dataclasses import dataclass, field
 
@@ -12,17 +12,17 @@ from dynamo.policy.partitions import Members
 
 @dataclass(slots=True, eq=False)
 class Unlinker:
-    """Knows the partition, which handed-over blocks may leave."""
+    """Deletes rows or hands them over; it knows which handed-over rows leave the partition."""
 
     cycle: CycleState
     members: Members
     _stays: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def unlink(self, replica: int, rows: Places, line: int) -> Places:
-        """Unlink rows of one dataset replica; return those that are no longer in the image.
+        """Unlink rows of one dataset replica; return the rows that left the image.
 
-        Blocks of block-level owners are handed to the dataset-level owner of the replica, if it has
-        one and is not unlinked as a whole.
+        Blocks of block-level owners are handed to the replica's dataset-level owner, unless the
+        replica is unlinked as a whole or has no such owner.
         """
         present = self.cycle.image.rows_of(replica)
         if len(rows) == len(present):
@@ -60,9 +60,9 @@ class Unlinker:
 
 
 def may_hand_over(view: View) -> Flags:
-    """Tell which replicas have a dataset-level owner, who may get a part of the others' blocks."""
+    """Return flags of replicas with a dataset-level owner, who may get blocks of others."""
     whole = view.image.snapshot.groups.whole
     alive = view.image.alive[view.rows]
-    found = np.zeros(len(view.replicas), np.bool_)
-    found[view.place[alive & whole[view.image.group[view.rows]]]] = True
-    return found
+    flags = np.zeros(len(view.replicas), np.bool_)
+    flags[view.place[alive & whole[view.image.group[view.rows]]]] = True
+    return flags

@@ -1,1 +1,1 @@
-"""Names, states and values: what Dynamo keeps account of, pure."""
+"""The vocabulary of Dynamo: names, states and values. Pure, without I/O."""

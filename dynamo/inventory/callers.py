@@ -1,4 +1,4 @@
-"""Who calls, and what the roles allow."""
+"""Callers of the API, and what their roles allow."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from dynamo.inventory.states import Role
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An identity with its roles; `site` is the one that the role `site` is about.
+    """An authenticated identity. `site` is the site that the role `site` applies to.
 
-    A caller with `scopes` may change no more than these say, whoever it is.
+    `scopes`, where set, limit the caller further, whatever its roles are.
     """
 
     name: str
@@ -20,10 +20,10 @@ class Caller:
 
     @property
     def may_operate(self) -> bool:
-        """Tell whether this is an operator, who may act on all data."""
+        """Return whether the caller is an operator, who may act on all data."""
         return Role.OPERATOR in self.roles
 
     @property
     def may_produce(self) -> bool:
-        """Tell whether this caller may act on data without a personal owner."""
+        """Return whether the caller may act on data without a personal owner."""
         return Role.PRODUCTION in self.roles or self.may_operate

@@ -1,4 +1,4 @@
-"""Shell globs over names: `*` is any text, `?` any one character; everything else is itself."""
+"""Shell globs over names: `*` is any text, `?` any one character; other characters are literal."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Glob:
 
     @classmethod
     def parse(cls, text: str) -> "Glob":
-        """Take what a caller wrote. Raises Invalid for what no name could fit."""
+        """Check a caller's pattern and return the glob. Raises Invalid if no name can match."""
         text = re.sub(r"\*+", "*", text)
         if len(text) > MOST_CHARACTERS or text.count("*") > MOST_STARS:
             raise Invalid(f"a pattern has at most {MOST_CHARACTERS} characters and {MOST_STARS} *")
@@ -33,25 +33,25 @@ class Glob:
 
     @property
     def exact(self) -> bool:
-        """Tell whether this fits one name only."""
+        """Return whether the glob matches one name only."""
         return _WILD.search(self.text) is None
 
     @property
     def prefix(self) -> str:
-        """Return what all names begin with that fit."""
+        """Return the text that all matching names begin with."""
         return _WILD.split(self.text, maxsplit=1)[0]
 
     @property
     def beyond(self) -> str | None:
-        """Return the first text after all that begin with the prefix, None without a prefix."""
+        """Return the first text after all names with the prefix; None without a prefix."""
         return self.prefix[:-1] + chr(ord(self.prefix[-1]) + 1) if self.prefix else None
 
     @property
     def like(self) -> str:
-        """Return the pattern of SQL's LIKE with the escape character `!`."""
+        """Return the pattern for SQL's LIKE with the escape character `!`."""
         return self.text.replace("_", "!_").replace("*", "%").replace("?", "_")
 
     def fits(self, name: str) -> bool:
-        """Tell whether a name fits."""
+        """Return whether a name matches."""
         words = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in self.text)
         return re.fullmatch("".join(words), name, re.DOTALL) is not None

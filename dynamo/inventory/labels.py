@@ -1,4 +1,4 @@
-"""Distinct texts that columns refer to by number, and fast search among very many of them."""
+"""Distinct texts that columns refer to by number, with fast search among millions of them."""
 
 import re
 from bisect import bisect_left
@@ -16,15 +16,15 @@ _SLASH = ord("/")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Texts like `/a/b/c`, taken apart: each part as numbers into the distinct ones."""
+    """Names like `/a/b/c` split at the slashes: each part as numbers into its distinct values."""
 
     columns: tuple[tuple[NDArray[np.int32], tuple[str, ...]], ...]
     odd: NDArray[np.bool_]
-    """Texts of another shape."""
+    """Flags of names with another shape."""
 
 
 class Labels(Sequence[str]):
-    """Texts addressed by their place; sorted ones can be searched without looking at each."""
+    """Texts addressed by their position; sorted texts are searched by bisection."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         """Keep the texts in the given order."""
@@ -37,8 +37,8 @@ class Labels(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._texts)
 
-    def __getitem__(self, place: int) -> str:  # type: ignore[override]
-        return self._texts[place]
+    def __getitem__(self, position: int) -> str:  # type: ignore[override]
+        return self._texts[position]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Labels) and self._texts == other._texts
@@ -51,19 +51,19 @@ class Labels(Sequence[str]):
 
     @cached_property
     def is_sorted(self) -> bool:
-        """Tell whether the texts stand in ascending order, each once."""
+        """Return whether the texts ascend strictly."""
         texts = self._texts
         return all(map(str.__lt__, texts, texts[1:]))
 
     def find(self, text: str) -> int:
-        """Return the place of a text, -1 where it is not among them."""
+        """Return the position of a text; -1 if it is absent."""
         if not self.is_sorted:
             return self._texts.index(text) if text in self._texts else -1
-        place = bisect_left(self._texts, text)
-        return place if place < len(self) and self._texts[place] == text else -1
+        position = bisect_left(self._texts, text)
+        return position if position < len(self) and self._texts[position] == text else -1
 
     def span(self, prefix: str) -> tuple[int, int]:
-        """Return from where up to where texts with this beginning may lie."""
+        """Return the range of positions in which texts with this prefix can lie."""
         if not prefix or not self.is_sorted:
             return 0, len(self)
         return bisect_left(self._texts, prefix), bisect_left(self._texts, prefix + _LAST)
@@ -71,7 +71,7 @@ class Labels(Sequence[str]):
     def remembered(
         self, question: Hashable, search: Callable[["Labels"], NDArray[np.int64]]
     ) -> NDArray[np.int64]:
-        """Return the places that answer a question, searched for once."""
+        """Return the positions that answer a question; each question is searched once."""
         if question not in self._remembered:
             self._remembered[question] = search(self)
         return self._remembered[question]
@@ -83,38 +83,38 @@ class Labels(Sequence[str]):
         odd = slash[:, 0] != 0
         second, third = slash[:, 1].tolist(), slash[:, 2].tolist()
         middle = [
-            text[one + 1 : other]
-            for text, one, other in zip(self._texts, second, third, strict=True)
+            text[left + 1 : right]
+            for text, left, right in zip(self._texts, second, third, strict=True)
         ]
-        last = [text[one + 1 :] for text, one in zip(self._texts, third, strict=True)]
+        last = [text[right + 1 :] for text, right in zip(self._texts, third, strict=True)]
         return Parts((_numbered(middle), _numbered(last)), odd)
 
     @property
     def _slashes(self) -> NDArray[np.int64]:
-        """Return where the three slashes of each text are; -1 for texts that have more or fewer."""
+        """Return the positions of the three slashes of each text; -1 for other shapes."""
         blob, starts = self._blob
         at = np.flatnonzero(np.frombuffer(blob, np.uint8) == _SLASH)
         begin = np.searchsorted(at, starts)
         regular = np.diff(begin) == _PIECES - 1
         if len(blob) != len(blob.decode()):
             regular[:] = False
-        found = np.full((len(self), _PIECES - 1), -1)
-        which = begin[:-1][regular][:, np.newaxis] + np.arange(_PIECES - 1)
-        found[regular] = at[which] - starts[:-1][regular][:, np.newaxis]
-        return found
+        slashes = np.full((len(self), _PIECES - 1), -1)
+        indices = begin[:-1][regular][:, np.newaxis] + np.arange(_PIECES - 1)
+        slashes[regular] = at[indices] - starts[:-1][regular][:, np.newaxis]
+        return slashes
 
     def containing(self, part: str) -> NDArray[np.int64]:
-        """Return the places of the texts that contain a part, by one pass over all letters."""
+        """Return the positions of texts that contain a part, by one pass over all texts."""
         if not part:
             return np.arange(len(self))
         blob, starts = self._blob
-        found = [hit.start() for hit in re.finditer(re.escape(part.encode()), blob)]
-        places = np.searchsorted(starts, np.array(found, np.int64), side="right") - 1
-        return np.unique(places)
+        hits = [hit.start() for hit in re.finditer(re.escape(part.encode()), blob)]
+        positions = np.searchsorted(starts, np.array(hits, np.int64), side="right") - 1
+        return np.unique(positions)
 
     @cached_property
     def _blob(self) -> tuple[bytes, NDArray[np.int64]]:
-        """All texts in one, and where each begins; no text contains the line end between them."""
+        """Return all texts in one, and where each begins. No text contains the line end."""
         joined = "\n".join(self._texts) + "\n"
         lengths = (
             map(len, self._texts)
@@ -127,6 +127,6 @@ class Labels(Sequence[str]):
 
 
 def _numbered(texts: Sequence[str]) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """Give each distinct text a number, in the order they come."""
+    """Give each distinct text a number, in the order of first appearance."""
     distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     return np.fromiter(map(distinct.__getitem__, texts), np.int32, len(texts)), tuple(distinct)

@@ -1,4 +1,4 @@
-"""What a name may look like, and who owns which part of the namespace."""
+"""What names look like, and how paths are compared."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _ADLER32 = re.compile(r"[0-9a-f]{8}", re.ASCII)
 
 
 def is_lfn(text: str) -> bool:
-    """Tell whether this can be a logical file name.
+    """Return whether a text can be a logical file name.
 
     No `..`, no empty part, ASCII, at most 500 bytes.
     """
@@ -24,32 +24,32 @@ def is_lfn(text: str) -> bool:
 
 
 def is_dataset(text: str) -> bool:
-    """Tell whether this is `/part/part/part`."""
+    """Return whether a text has the shape `/part/part/part`."""
     return len(text) <= MAX_BYTES and _DATASET.fullmatch(text) is not None
 
 
 def is_site(text: str) -> bool:
-    """Tell whether this can be a site's (or a partition's, group's) name."""
+    """Return whether a text can be the name of a site, partition or group."""
     return _SITE.fullmatch(text) is not None
 
 
 def is_user(text: str) -> bool:
-    """Tell whether this can be a user's name."""
+    """Return whether a text can be a user's name."""
     return _USER.fullmatch(text) is not None
 
 
 def is_adler32(text: str) -> bool:
-    """Tell whether this is an Adler-32 as eight lower-case hex digits."""
+    """Return whether a text is an Adler-32 of eight lower-case hex digits."""
     return _ADLER32.fullmatch(text) is not None
 
 
 def parts(path: str) -> list[str]:
-    """Split a path into its parts, without empty ones at the ends."""
+    """Split a path into its parts, without empty parts at the ends."""
     return path.strip("/").split("/") if path.strip("/") else []
 
 
 def within(path: str, area: str) -> bool:
-    """Tell whether a path lies below an area, compared part by part.
+    """Return whether a path lies below an area, compared part by part.
 
     `alice` does not own `alicebob`.
     """
@@ -67,7 +67,7 @@ class BlockName:
 
     @classmethod
     def parse(cls, text: str) -> "BlockName":
-        """Split a full block name. Raises Invalid."""
+        """Return the parts of a full block name. Raises Invalid."""
         dataset, mark, block = text.partition("#")
         if not mark or not is_dataset(dataset) or _BLOCK_ID.fullmatch(block) is None:
             raise Invalid(f"{text!r} is not a block name; write <dataset>#<id>", "name-invalid")

@@ -1,4 +1,4 @@
-"""Who owns which dataset name and which part of the namespace, compared part by part."""
+"""Which dataset names and which part of the namespace a user owns, compared part by part."""
 
 import re
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ class Namespace:
     dataset_pattern: str
 
     def of(self, user: str) -> str:
-        """Return the part of the namespace that only this user's data may lie in."""
+        """Return the directory that only this user's data may lie in."""
         return f"{self.users}/{user}"
 
     def is_dataset_of(self, dataset: str, user: str) -> bool:
-        """Tell whether a dataset's name has the shape that this user's datasets have."""
+        """Return whether a dataset's name has the shape of this user's datasets."""
         return _pattern(self.dataset_pattern, user).fullmatch(dataset) is not None
 
     def refusal(self, lfn: str, owner: str | None) -> str | None:
-        """Say why a file of an owner (None = official data) may not have this name.
+        """Return why a file of this owner may not have this name; None if it may.
 
-        None = it may.
+        An owner of None means official data.
         """
         if within(lfn, self.incoming):
             return f"{self.incoming} is the incoming area"
@@ -44,9 +44,11 @@ class Namespace:
 
 
 def outside(lfns: Sequence[str], namespace: Namespace, owner: str | None) -> dict[int, str]:
-    """Return, by position, why names may not be used by an owner."""
+    """Return, by position, the reasons why an owner may not use these names."""
     return {
-        n: why for n, lfn in enumerate(lfns) if (why := namespace.refusal(lfn, owner)) is not None
+        n: reason
+        for n, lfn in enumerate(lfns)
+        if (reason := namespace.refusal(lfn, owner)) is not None
     }
 
 

@@ -1,4 +1,4 @@
-"""What can be asked for: shapes and ranges of the calls' bodies; services judge the names."""
+"""Bodies of API calls: shapes and ranges. Services check the names in them."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -12,17 +12,17 @@ MOST = 2**63 - 1
 
 Size = Annotated[int, Meta(ge=0, le=MOST)]
 Text = Annotated[str, Meta(min_length=1, max_length=500, pattern="^[ -~]*$")]
-"""A name that is only looked up; no database compares other letters with the ASCII of names."""
+"""A name to look up: ASCII, because databases compare other letters in their own ways."""
 Url = Annotated[str, Meta(min_length=1, max_length=2000)]
 Sites = (
     Annotated[str, Meta(min_length=1, max_length=500)]
     | Annotated[tuple[Text, ...], Meta(min_length=1, max_length=1000)]
 )
-"""One site, or several. (A pattern beside a tuple makes msgspec 0.22 free memory twice.)"""
+"""One site or several. (A pattern beside a tuple makes msgspec 0.22 free memory twice.)"""
 
 
 class Asked(Struct, frozen=True, forbid_unknown_fields=True):
-    """A body; a misspelled field is refused, never ignored."""
+    """A request body; a misspelled field is refused, never ignored."""
 
 
 class InjectedFile(Asked, frozen=True, kw_only=True):
@@ -35,25 +35,25 @@ class InjectedFile(Asked, frozen=True, kw_only=True):
 
 
 class Injection(Asked, frozen=True, kw_only=True):
-    """Take these files, at the first of the sites that can."""
+    """Inject these files at the first of the sites that can take them."""
 
     dataset: str
     site: Sites
     files: tuple[InjectedFile, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what no site's name can be."""
+        """Refuse a text that cannot be a site's name."""
         _check_plain(self.site)
 
 
 class Uploaded(Asked, frozen=True, kw_only=True):
-    """These files (None = all) of an injection lie at their upload addresses."""
+    """Confirms that these files (None = all) of an injection are uploaded."""
 
     lfns: tuple[str, ...] | None = None
 
 
 class Copy(Asked, frozen=True, kw_only=True):
-    """The standing wish that data be at a site or at some of several."""
+    """A copy request: data shall be at a site, or at `copies` of several sites."""
 
     dataset: str
     site: Sites
@@ -64,18 +64,18 @@ class Copy(Asked, frozen=True, kw_only=True):
     spread: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what no site's name can be."""
+        """Refuse a text that cannot be a site's name."""
         _check_plain(self.site)
 
 
 class Closure(Asked, frozen=True, kw_only=True):
-    """Production of a dataset is finished."""
+    """Declares that production of a dataset is finished."""
 
     dataset: str
 
 
 class Deletion(Asked, frozen=True, kw_only=True):
-    """Remove replicas at a site, or data everywhere and their names."""
+    """Delete replicas at a site; without a site, delete data everywhere and their names."""
 
     dataset: str
     blocks: tuple[str, ...] | None = None
@@ -85,11 +85,11 @@ class Deletion(Asked, frozen=True, kw_only=True):
 
 
 Names = Annotated[tuple[str, ...], Meta(min_length=1, max_length=1000)]
-"""Names of datasets, many in one call."""
+"""Names of up to 1000 datasets."""
 
 
 class Places(Asked, frozen=True, kw_only=True):
-    """The datasets whose locations are wanted."""
+    """Asks for the locations of these datasets."""
 
     datasets: Names
 
@@ -98,7 +98,7 @@ Streams = Annotated[int, Meta(ge=1, le=100_000)]
 
 
 class SiteBody(Asked, frozen=True, kw_only=True):
-    """What a site is; fields that are left out stay as they are, the name always does."""
+    """Properties of a site; absent fields stay unchanged, and so does the name."""
 
     name: str | None = None
     kind: SiteKind | None = None
@@ -108,13 +108,13 @@ class SiteBody(Asked, frozen=True, kw_only=True):
     scratch: tuple[Url, ...] | None = None
     sources: tuple[Url, ...] | None = None
     max_streams: Streams | UnsetType | None = UNSET
-    """Streams into the site at once, and as many out of it; null = as the settings say."""
+    """Limit of parallel streams into the site, and out of it; null = the setting's value."""
     max_link_streams: Streams | UnsetType | None = UNSET
-    """Streams between it and one other site at once; null = as the settings say."""
+    """Limit of parallel streams on each link of the site; null = the setting's value."""
 
 
 class Release(Asked, frozen=True, kw_only=True):
-    """Held and failed operations that are to be tried again now; all that is named must fit."""
+    """Retry held and failed operations now; an operation must match all given fields."""
 
     request: int | None = None
     site: Text | None = None
@@ -135,23 +135,23 @@ class UserQuotaBody(Asked, frozen=True, kw_only=True):
 
 
 class SwitchBody(Asked, frozen=True, kw_only=True):
-    """Whether what the switch stands for is stopped, and why."""
+    """Stops or starts the activity of a switch, and says why."""
 
     stopped: bool
     why: Annotated[str, Meta(max_length=1000)] | None = None
 
 
-# --- what protects data, and what is wanted ------------------------------------------------------
+# --- locks, popularity, policies, cycles ---------------------------------------------------------
 
 Instant = Annotated[datetime, Meta(tz=True)]
-"""A moment that says its zone."""
+"""A time with its zone."""
 Reason = Annotated[str, Meta(max_length=1000)]
 Some = Annotated[tuple[Text, ...], Meta(max_length=1000)]
-"""Names or globs; none of them = all."""
+"""Names or globs; empty = all."""
 
 
 class LockBody(Asked, frozen=True, kw_only=True):
-    """Keep a dataset, those that fit a glob, or a block, until a moment."""
+    """Lock a dataset, the datasets that match a glob, or a block, until `expires`."""
 
     item: Text
     expires: Instant
@@ -174,7 +174,7 @@ Accesses = Annotated[tuple[AccessReport, ...], Meta(min_length=1, max_length=20_
 
 
 class DemandReport(Asked, frozen=True, kw_only=True):
-    """Jobs that wait for a dataset since a moment."""
+    """Number of jobs that have waited for a dataset since a time."""
 
     dataset: Text
     jobs: Size
@@ -185,7 +185,7 @@ Demands = Annotated[tuple[DemandReport, ...], Meta(min_length=1, max_length=20_0
 
 
 class PartitionBody(Asked, frozen=True, kw_only=True):
-    """What policies may do in a partition."""
+    """Limits of what policies may do in a partition."""
 
     allow_last_copy: bool
 
@@ -198,19 +198,19 @@ class PolicyBody(Asked, frozen=True, kw_only=True):
 
 
 class CycleBody(Asked, frozen=True, kw_only=True):
-    """Run a cycle now; texts that are not in force only to see what they would do."""
+    """Run a cycle now; a dry run may use a policy that is not in force."""
 
     kind: Literal["detox", "dealer"]
     partition: Text
     dry_run: bool = False
     policy: Annotated[str, Meta(max_length=8_000_000)] | None = None
-    """Instead of the policy in force."""
+    """The policy to use instead of the one in force."""
     compare: Annotated[str, Meta(max_length=8_000_000)] | None = None
-    """What a second policy would do with the same inventory."""
+    """A second policy, to compare with on the same inventory."""
 
 
 class ScanBody(Asked, frozen=True, kw_only=True):
-    """Compare a site with the catalogue now; a dry run changes and remembers nothing."""
+    """Compare a site with the catalogue now; a dry run records nothing."""
 
     site: Text
     dry_run: bool = False
@@ -223,7 +223,7 @@ Kind = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,32}$(?!\\n)")]
 
 
 class OfficialFile(Asked, frozen=True, kw_only=True):
-    """A file that exists; one without a checksum gets it when it is copied first."""
+    """A file that exists; an absent checksum is recorded at the first copy."""
 
     lfn: str
     size: Size
@@ -231,7 +231,7 @@ class OfficialFile(Asked, frozen=True, kw_only=True):
 
 
 class OfficialReplica(Asked, frozen=True, kw_only=True):
-    """A block at a site: the files that lie there; left out = all of the block."""
+    """A block at a site, with the files that lie there; absent = all files of the block."""
 
     site: Text
     group: Text | None = None
@@ -240,7 +240,7 @@ class OfficialReplica(Asked, frozen=True, kw_only=True):
 
 
 class OfficialBlock(Asked, frozen=True, kw_only=True):
-    """A block, by its id or full name; `open: false` closes it for good."""
+    """A block, by its id or full name; `open: false` closes it finally."""
 
     name: Text
     files: tuple[OfficialFile, ...] = ()
@@ -249,7 +249,7 @@ class OfficialBlock(Asked, frozen=True, kw_only=True):
 
 
 class OfficialAt(Asked, frozen=True, kw_only=True):
-    """A dataset at a site; a growing one receives new blocks."""
+    """A dataset at a site; a growing replica receives new blocks."""
 
     site: Text
     group: Text | None = None
@@ -257,7 +257,7 @@ class OfficialAt(Asked, frozen=True, kw_only=True):
 
 
 class OfficialDataset(Asked, frozen=True, kw_only=True):
-    """A dataset without a personal owner; fields that are left out stay as they are."""
+    """A dataset without a personal owner; absent fields stay unchanged."""
 
     name: str
     status: DatasetStatus | None = None
@@ -272,7 +272,7 @@ OfficialDatasets = Annotated[tuple[OfficialDataset, ...], Meta(min_length=1, max
 
 
 class DatasetChange(Asked, frozen=True, kw_only=True):
-    """What changes about a dataset; an owner of null makes it official."""
+    """Changes to a dataset; an owner of null makes it official."""
 
     status: DatasetStatus | None = None
     type: Kind | None = None

@@ -1,4 +1,4 @@
-"""The inventory at one moment, as columns: what policies and engines look at."""
+"""The inventory at one moment, as columns: the input of policies and engines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from dynamo.inventory.labels import Labels
 
 Codes = NDArray[np.int32]
-"""Places in a table: dense, from 0."""
+"""Row numbers of a table: dense, from 0."""
 Amounts = NDArray[np.int64]
 """Bytes, seconds since 1970, keys of rows."""
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Words = NDArray[np.int8]
-"""Places in one of the word lists below."""
+"""Positions in one of the word lists below."""
 Column = NDArray[np.generic]
 
 DATASET_STATUSES = (
@@ -35,31 +35,31 @@ TAPE = SITE_KINDS.index("tape")
 READY = SITE_STATUSES.index("ready")
 MORGUE = SITE_STATUSES.index("morgue")
 NOBODY = 0
-"""The group of block replicas that nobody owns; its name in policies is `None`."""
+"""The group of block replicas without an owner; policies call it `None`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """Storage endpoints, by name."""
+    """Sites, by name."""
 
     ids: Amounts
     labels: Labels
     kind: Words
     status: Words
     tier: NDArray[np.int16]
-    """The number behind the T of its name; -1 where there is none."""
+    """The number after the T of the site's name; -1 without such a number."""
     reliability: Numbers
-    """Share of recent transfers that went well; 1 where nothing is known."""
+    """Fraction of recent transfers that succeeded; 1 without recent transfers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Owners of block replicas; the first is nobody."""
+    """Owners of block replicas; the first row is `NOBODY`."""
 
     ids: Amounts
     labels: Labels
     whole: Flags
-    """Owns whole datasets; the others own single blocks."""
+    """Flags of groups that own whole datasets; other groups own single blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Datasets:
     status: Words
     updated: Amounts
     size: Amounts
-    """Bytes of all blocks, wherever they are."""
+    """Bytes of all blocks of the dataset, at any site."""
     n_blocks: Codes
 
 
@@ -84,7 +84,7 @@ class Blocks:
     size: Amounts
     n_files: Codes
     names: tuple[str, ...] | None = None
-    """What follows the `#`; left out where keys are enough."""
+    """The block ids after the `#`; None if the snapshot has keys only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,9 @@ class Replicas:
     site: Codes
     growing: Flags
     group: Codes
-    """For whom it grows."""
+    """The group that receives the new blocks."""
     first: Amounts
-    """Where its block replicas begin: those of `r` are `first[r]:first[r + 1]`."""
+    """Offsets of block replicas: those of replica `r` are `first[r]:first[r + 1]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,36 +109,36 @@ class BlockReplicas:
     block: Codes
     group: Codes
     size: Amounts
-    """Bytes that are there."""
+    """Bytes present at the site."""
     n_files: Codes
     updated: Amounts
     complete: Flags
     custodial: Flags
     in_use: Flags | None = None
-    """A copy or a transfer reads from it, or will: it cannot be deleted now; None = none is."""
+    """Flags of replicas that transfers read or will read: undeletable. None = all false."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Somebody's wish that a dataset (or glob, or block) stays, at some sites, of some groups."""
+    """A lock on a dataset, glob or block, optionally limited to sites and groups."""
 
     dataset: str
     block: str | None = None
     sites: str | None = None
     groups: str | None = None
     block_id: int | None = None
-    """The block by its key, for snapshots without names of blocks."""
+    """The block's key, for snapshots without block names."""
 
     @classmethod
     def on(cls, item: str, sites: str | None = None, groups: str | None = None) -> "Lock":
-        """Split the item at its `#`, if it names one block."""
+        """Return the lock on an item: a dataset, a glob, or a block named with `#`."""
         dataset, mark, block = item.partition("#")
         return cls(dataset, block if mark else None, sites or None, groups or None)
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a partition holds: a condition over block replicas, or `[A, B]`, the union of others."""
+    """A partition's definition: a condition over block replicas, or the union `[A, B]`."""
 
     name: str
     text: str
@@ -156,27 +156,30 @@ class Snapshot:
     block_replicas: BlockReplicas
     partitions: tuple[Definition, ...]
     quotas: Numbers
-    """Bytes per partition (row) and site (column): infinite = unlimited, NaN = no part in it."""
+    """Bytes per partition (row) and site (column): infinite = unlimited, NaN = no quota."""
     locks: tuple[Lock, ...] = ()
-    """Those that have not expired."""
+    """Locks that have not expired."""
     protected_sites: frozenset[str] = frozenset()
     rules: tuple[Definition, ...] = ()
-    """Placement rules in force: the partition that they are for, and their text."""
+    """Placement rules in force: the name of the partition and the text of its rules."""
     waiting_copies: frozenset[str] = frozenset()
     """Datasets and blocks (`dataset#block`) that open copy requests name."""
     attributes: Mapping[str, Column] = field(default_factory=dict)
-    """What producers found out, one value per dataset; an absent one is read at its default."""
+    """Columns from attribute producers, one value per dataset; absent = the default."""
 
     def with_attributes(self, **columns: Column) -> "Snapshot":
-        """Return the same with more columns per dataset. Raises ValueError for a wrong length."""
-        wrong = [
+        """Return a snapshot with more columns per dataset. Raises ValueError.
+
+        A column of the wrong length is an error.
+        """
+        misfits = [
             name for name, column in columns.items() if len(column) != len(self.datasets.labels)
         ]
-        if wrong:
-            raise ValueError(f"not one value per dataset: {', '.join(wrong)}")
+        if misfits:
+            raise ValueError(f"not one value per dataset: {', '.join(misfits)}")
         return replace(self, attributes={**self.attributes, **columns})
 
     @property
     def rows_by_replica(self) -> Amounts:
-        """Return how many block replicas each dataset replica has."""
+        """Return the number of block replicas of each dataset replica."""
         return np.diff(self.replicas.first)

@@ -1,4 +1,4 @@
-"""Puts rows as they come from a store into the order and the dense numbers of a snapshot."""
+"""Builds a snapshot: sorts rows as a store returns them and gives them dense numbers."""
 
 import re
 from collections.abc import Sequence
@@ -24,38 +24,38 @@ _TIER = re.compile(r"T(\d+)(?![0-9A-Za-z])")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """From the keys of a store to places in a table."""
+    """Maps the keys of a store to row numbers of a table."""
 
     sorted_ids: Amounts
     places: Codes
 
     @classmethod
     def of(cls, ids: Amounts) -> "Keys":
-        """Index a table's keys."""
+        """Return the index of a table's keys."""
         order = np.argsort(ids, kind="stable")
         return cls(ids[order], order.astype(np.int32))
 
     def __call__(self, ids: ArrayLike) -> Codes:
-        """Return the place of each key. Raises ValueError for one that is not there."""
+        """Return the row number of each key. Raises ValueError for an unknown key."""
         wanted = np.asarray(ids, np.int64)
         if not len(wanted):
             return np.zeros(0, np.int32)
-        at = np.searchsorted(self.sorted_ids, wanted)
-        known = at < len(self.sorted_ids)
-        known[known] = self.sorted_ids[at[known]] == wanted[known]
+        positions = np.searchsorted(self.sorted_ids, wanted)
+        known = positions < len(self.sorted_ids)
+        known[known] = self.sorted_ids[positions[known]] == wanted[known]
         if not known.all():
             raise ValueError(f"key {int(wanted[~known][0])} is not in the table it points to")
-        return self.places[at]
+        return self.places[positions]
 
 
 def tier(site: str) -> int:
-    """Return the number behind the T of a site's name, -1 where there is none."""
-    found = _TIER.match(site)
-    return int(found[1]) if found else -1
+    """Return the number after the T of a site's name; -1 without such a number."""
+    match = _TIER.match(site)
+    return int(match[1]) if match else -1
 
 
 def sites(ids: Sequence[int], names: Sequence[str], kind: ArrayLike, status: ArrayLike) -> Sites:
-    """Sort sites by name."""
+    """Return the sites, sorted by name."""
     order = sorted(range(len(names)), key=names.__getitem__)
     ordered = [names[place] for place in order]
     return Sites(
@@ -69,7 +69,7 @@ def sites(ids: Sequence[int], names: Sequence[str], kind: ArrayLike, status: Arr
 
 
 def groups(ids: Sequence[int], names: Sequence[str], whole: Sequence[bool]) -> Groups:
-    """Put nobody (key 0) before the groups, which follow by name."""
+    """Return the groups sorted by name, after `NOBODY` with key 0."""
     order = sorted(range(len(names)), key=names.__getitem__)
     return Groups(
         ids=np.array([0, *(ids[place] for place in order)], np.int64),
@@ -81,7 +81,7 @@ def groups(ids: Sequence[int], names: Sequence[str], whole: Sequence[bool]) -> G
 def datasets(
     ids: ArrayLike, names: Sequence[str], status: ArrayLike, updated: ArrayLike
 ) -> Datasets:
-    """Sort datasets by name; sizes and numbers of blocks are added by `blocks`."""
+    """Return datasets sorted by name; `blocks` adds their sizes and numbers of blocks."""
     keys = np.asarray(ids, np.int64)
     order = by_name(names)
     return Datasets(
@@ -95,7 +95,7 @@ def datasets(
 
 
 def by_name(names: Sequence[str]) -> NDArray[np.int64]:
-    """Return the places of names in ascending order; names that come sorted cost one pass."""
+    """Return the order of ascending names; already sorted names cost one pass."""
     if Labels(names).is_sorted:
         return np.arange(len(names), dtype=np.int64)
     return np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)
@@ -103,7 +103,7 @@ def by_name(names: Sequence[str]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class RawBlocks:
-    """Blocks as they come, datasets by key."""
+    """Blocks as the store returns them, with keys of datasets."""
 
     ids: ArrayLike
     dataset_ids: ArrayLike
@@ -113,7 +113,7 @@ class RawBlocks:
 
 
 def blocks(raw: RawBlocks, of: Datasets) -> tuple[Blocks, Datasets]:
-    """Sort blocks by dataset (then name, or key) and sum them up per dataset."""
+    """Return blocks sorted by dataset, then name or key; and datasets with their sums."""
     ids = np.asarray(raw.ids, np.int64)
     dataset = Keys.of(of.ids)(raw.dataset_ids)
     size = np.asarray(raw.size, np.int64)
@@ -137,7 +137,7 @@ def _ranks(names: Sequence[str]) -> Amounts:
 
 @dataclass(frozen=True, slots=True)
 class RawReplicas:
-    """Dataset replicas as they come; dataset and site as places."""
+    """Dataset replicas as the store returns them; dataset and site as row numbers."""
 
     dataset: ArrayLike
     site: ArrayLike
@@ -147,7 +147,7 @@ class RawReplicas:
 
 @dataclass(frozen=True, slots=True)
 class RawBlockReplicas:
-    """Block replicas as they come; block, site and group as places."""
+    """Block replicas as the store returns them; block, site and group as row numbers."""
 
     ids: ArrayLike
     block: ArrayLike
@@ -164,9 +164,9 @@ class RawBlockReplicas:
 def replicas(
     whole: RawReplicas, parts: RawBlockReplicas, of: Blocks, n_sites: int
 ) -> tuple[Replicas, BlockReplicas]:
-    """Sort dataset replicas by dataset and site, block replicas by dataset replica and block.
+    """Return dataset replicas by dataset and site, and block replicas by replica and block.
 
-    A block replica whose dataset replica was not given gets one that does not grow.
+    A block replica without a dataset replica gets one that does not grow.
     """
     block = np.asarray(parts.block, np.int32)
     site = np.asarray(parts.site, np.int32)

@@ -1,17 +1,17 @@
-"""The words for the state of things, the same in table, route and log."""
+"""States and kinds as words, the same in tables, API and logs."""
 
 from enum import StrEnum
 
 
 class SiteKind(StrEnum):
-    """What a site's storage is made of."""
+    """Medium of a site's storage."""
 
     DISK = "disk"
     TAPE = "tape"
 
 
 class SiteStatus(StrEnum):
-    """Whether a site can be used: only `ready` ones take new data."""
+    """Usability of a site: only `ready` sites take new data."""
 
     READY = "ready"
     WAITROOM = "waitroom"
@@ -20,7 +20,7 @@ class SiteStatus(StrEnum):
 
 
 class DatasetStatus(StrEnum):
-    """What a dataset is worth."""
+    """Validity of a dataset."""
 
     VALID = "valid"
     PRODUCTION = "production"
@@ -30,14 +30,14 @@ class DatasetStatus(StrEnum):
 
 
 class ReplicaState(StrEnum):
-    """Whether a block replica counts; condemned ones are readable but no longer count."""
+    """Whether a block replica counts; condemned replicas are readable but do not count."""
 
     VALID = "valid"
     CONDEMNED = "condemned"
 
 
 class RequestKind(StrEnum):
-    """The things one can ask for."""
+    """Kinds of requests."""
 
     INJECTION = "injection"
     COPY = "copy"
@@ -47,7 +47,7 @@ class RequestKind(StrEnum):
 
 
 class RequestState(StrEnum):
-    """How far a request is."""
+    """Progress of a request."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -58,7 +58,7 @@ class RequestState(StrEnum):
 
 
 ENDED = frozenset({RequestState.DONE, RequestState.FAILED, RequestState.CANCELLED})
-"""Requests in these states never change again."""
+"""Final states: requests in them never change again."""
 
 
 class TransferKind(StrEnum):
@@ -73,7 +73,7 @@ class TransferKind(StrEnum):
 
 
 class Role(StrEnum):
-    """What a caller may do."""
+    """Roles of callers."""
 
     USER = "user"
     PRODUCTION = "production"

@@ -1,13 +1,13 @@
-"""Subjects of certificates: one name, whichever way it is written.
+"""Subjects of certificates: one value for all ways to write a subject.
 
-Compared are the parts, not the text: in the slash form `/O=x/CN=y` a value may hold a slash, and
-the subject of one could be written like that of another.
+Parts are compared, not texts: in the slash form `/O=x/CN=y` a value may contain a slash, so that
+two different subjects can be written alike.
 """
 
 import re
 
 Subject = tuple[tuple[str, str], ...]
-"""Type and value of each part, the most general first."""
+"""Type and value of each part, the most general part first."""
 
 MOST = 1000
 _TYPE = r"[A-Za-z][A-Za-z0-9.-]*|[0-9.]+"
@@ -18,37 +18,37 @@ _ESCAPED = re.compile(r"\\([0-9A-Fa-f]{2})|\\(.)")
 
 
 def comma(text: str) -> Subject:
-    """Read what RFC 2253 writes, the most special part first. Raises ValueError."""
-    found, at = [], 0
-    while at <= len(text) <= MOST:
-        part = _PART.match(text, at)
+    """Parse the RFC 2253 form, the most special part first. Raises ValueError."""
+    parts, position = [], 0
+    while position <= len(text) <= MOST:
+        part = _PART.match(text, position)
         if part is None:
             break
-        found.append((part.group(1).upper(), _plain(part.group(2))))
-        at = part.end() + 1
+        parts.append((part.group(1).upper(), _plain(part.group(2))))
+        position = part.end() + 1
         if part.end() == len(text):
-            return tuple(reversed(found))
+            return tuple(reversed(parts))
         if text[part.end()] != ",":
             break
     raise ValueError("a subject is written as in RFC 2253: CN=Alice Smith,OU=Users,DC=org")
 
 
 def either(text: str) -> Subject:
-    """Read that or the slash form that grid tools show. Raises ValueError."""
+    """Parse the RFC 2253 form or the slash form of grid tools. Raises ValueError."""
     if not text.startswith("/"):
         return comma(text)
-    found = _SLASHED.findall(text)
-    if "".join(f"/{kind}={value}" for kind, value in found) != text:
+    parts = _SLASHED.findall(text)
+    if "".join(f"/{kind}={value}" for kind, value in parts) != text:
         raise ValueError("a subject is /DC=org/OU=Users/CN=Alice Smith")
-    return tuple((kind.upper(), value) for kind, value in found)
+    return tuple((kind.upper(), value) for kind, value in parts)
 
 
 def _plain(value: str) -> str:
-    def one(match: re.Match[str]) -> str:
+    def unescaped(match: re.Match[str]) -> str:
         return chr(int(match.group(1), 16)) if match.group(1) else match.group(2)
 
-    # bytes beyond ASCII come one by one, so they are put together as UTF-8 at the end
-    raw = _ESCAPED.sub(one, value)
+    # each byte beyond ASCII is escaped by itself; together they are UTF-8
+    raw = _ESCAPED.sub(unescaped, value)
     try:
         return raw.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -1,1 +1,1 @@
-"""The life of a transfer and a deletion: states, reasons and back-off, pure."""
+"""The life cycle of transfers and deletions: states, reasons and back-off. Pure."""

@@ -1,4 +1,4 @@
-"""Breakers: an operation that keeps failing at a site rests there, and is tried again gently."""
+"""Circuit breakers: an operation that keeps failing at a site pauses, then is tried gently."""
 
 import random
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Operation(StrEnum):
-    """What is done at a site."""
+    """Kind of storage access."""
 
     WRITE = "write"
     READ = "read"
@@ -16,18 +16,18 @@ class Operation(StrEnum):
 
 
 class Position(StrEnum):
-    """How a breaker stands."""
+    """Position of a breaker."""
 
     CLOSED = "closed"
-    """Work goes on."""
+    """Operations run."""
     OPEN = "open"
-    """Nothing is tried."""
+    """Operations pause."""
     HALF_OPEN = "half-open"
-    """A few files are tried; what becomes of them decides."""
+    """A few files are tried; their results decide."""
 
 
 TRIAL_FILES = 3
-"""Files that are tried at once where a breaker is half-open, by one stream."""
+"""Files that one stream tries while a breaker is half-open."""
 _FORGOTTEN = 0.05
 
 
@@ -36,23 +36,23 @@ class Rules:
     """When a breaker opens, and for how long."""
 
     failures: float = 5
-    """Recent failures from which it opens."""
+    """Weighted number of failures at which it opens."""
     share: float = 0.8
-    """Share of failures among all results from which it opens."""
+    """Fraction of failures among all results at which it opens."""
     half_life: timedelta = timedelta(minutes=10)
-    """After which a result weighs half."""
+    """Time after which a result counts half."""
     first: timedelta = timedelta(minutes=1)
     longest: timedelta = timedelta(hours=1)
 
     def pause(self, trips: int, draw: random.Random) -> timedelta:
-        """Return for how long it opens after so many times without a success in between."""
+        """Return how long the breaker opens after `trips` openings without a success."""
         whole = min(self.first * float(2 ** min(trips, 30)), self.longest)
         return whole * (0.75 + 0.25 * draw.random())
 
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """How an operation went at a site."""
+    """Recent results of an operation at a site."""
 
     counted: datetime
     failed: float = 0.0
@@ -60,23 +60,23 @@ class Breaker:
     until: datetime | None = None
     trips: int = 0
     since: datetime | None = None
-    """When it opened first without a success since."""
+    """When it first opened since the last success."""
 
     def position(self, now: datetime) -> Position:
-        """Tell how it stands."""
+        """Return the position at a moment."""
         if self.until is None:
             return Position.CLOSED
         return Position.OPEN if now < self.until else Position.HALF_OPEN
 
     @property
     def is_clear(self) -> bool:
-        """Tell whether there is nothing that a success would change."""
+        """Return whether a success would change nothing."""
         return self.until is None and self.failed < _FORGOTTEN
 
     def after(self, done: int, failed: int, now: datetime, rules: Rules) -> Self:
-        """Weigh new results; `opened` says whether it is enough."""
+        """Return the breaker with new results added; `is_enough` decides whether it opens."""
         if done and self.until is not None:
-            # it works again: what failed beside it is counted as at the beginning
+            # it works again: failures beside the success count from zero
             fresh = replace(self, counted=now, failed=float(failed), done=0.0)
             return replace(fresh, until=None, trips=0, since=None)
         weight = 0.5 ** (max(now - self.counted, timedelta()) / rules.half_life)
@@ -85,7 +85,7 @@ class Breaker:
         )
 
     def is_enough(self, now: datetime, rules: Rules) -> bool:
-        """Tell whether it must open now: also after a single failure where it was half-open."""
+        """Return whether it must open now; in half-open position one failure suffices."""
         position = self.position(now)
         if position is not Position.CLOSED:
             return position is Position.HALF_OPEN
@@ -94,6 +94,6 @@ class Breaker:
         )
 
     def opened(self, now: datetime, rules: Rules, draw: random.Random) -> Self:
-        """Return it open, for longer each time."""
+        """Return the breaker open, for longer each time."""
         until, since = now + rules.pause(self.trips, draw), self.since or now
         return replace(self, until=until, trips=self.trips + 1, since=since)

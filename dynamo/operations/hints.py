@@ -1,4 +1,4 @@
-"""Hints: short messages that say where work lies; losing one costs time only."""
+"""Hints: messages that say which rows have work; a lost hint costs only time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A message to a worker pool: which task, ids alone, and a sentence for operators."""
+    """A message to a worker pool: the task, ids of rows, and a sentence for operators."""
 
     task: str
     ids: tuple[int, ...]
@@ -17,17 +17,17 @@ class Hint:
 T = TypeVar("T")
 
 Publish = Callable[[Sequence[Hint]], None]
-"""What sends hints; it never raises."""
+"""Sends hints; never raises."""
 
 
-def batches(some: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Cut a sequence into batches of at most `size`."""
-    for start in range(0, len(some), size):
-        yield some[start : start + size]
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Split a sequence into batches of at most `size` items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def hints(task: str, ids: Iterable[int], size: int, text: str) -> list[Hint]:
-    """Make one hint per batch; `text` may name the number of ids as {n}."""
+    """Return one hint per batch; `text` may contain {n}, the number of ids."""
     return [
         Hint(task, tuple(batch), text.format(n=len(batch))) for batch in batches(sorted(ids), size)
     ]

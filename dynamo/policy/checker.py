@@ -1,4 +1,4 @@
-"""Checks what was parsed: variables, operators and values, with a word of help for each mistake."""
+"""Checks parsed lines: variables, operators and values, with a hint for each mistake."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -37,14 +37,14 @@ SIGNS: Mapping[Kind, tuple[str, ...]] = {
     Kind.WORD: _ORDERED,
     Kind.TEXT: (*_EQUAL, *_REGEX),
 }
-"""Which signs compare which kind of variable; `in` and `notin` go with all but booleans."""
+"""The signs that each kind of variable takes; `in` and `notin` go with all but booleans."""
 
 
 class Wrong(Exception):
     """A mistake at one token."""
 
     def __init__(self, where: Token, message: str) -> None:
-        """Keep what is wrong and where."""
+        """Keep the token and the message."""
         super().__init__(message)
         self.where = where
         self.message = message
@@ -52,7 +52,7 @@ class Wrong(Exception):
 
 @dataclass(slots=True)
 class Checker:
-    """Turns parsed conditions of one line into checked ones, and collects what is wrong."""
+    """Turns the parsed conditions of one line into checked conditions, and collects problems."""
 
     scope: Scope
     line: int
@@ -60,7 +60,7 @@ class Checker:
     problems: list[Problem] = field(default_factory=list)
 
     def condition(self, tree: Tree[Token], text: str) -> Condition | None:
-        """Check a condition; None if anything in it is wrong."""
+        """Return the checked condition; None if it has an error."""
         before = len(self.problems)
         root, *windows = [branch for branch in tree.children if isinstance(branch, Tree)]
         node = self._node(root)
@@ -87,10 +87,10 @@ class Checker:
             self.report(wrong.where, wrong.message)
             return None
 
-    def report(self, where: Token, message: str, *, warning: bool = False) -> None:
-        """Note a mistake, or something odd."""
+    def report(self, token: Token, message: str, *, warning: bool = False) -> None:
+        """Record an error or a warning."""
         self.problems.append(
-            Problem(Spot(self.line, where.column or 0), message, self.text, warning)
+            Problem(Spot(self.line, token.column or 0), message, self.text, warning)
         )
 
     def _predicate(self, tree: Tree[Token]) -> Predicate:
@@ -104,18 +104,18 @@ class Checker:
         return Predicate(variable, _FORMS[tree.data](self, variable, tree), text)
 
     def variable(self, name: Token) -> Variable:
-        """Look a variable up. Raises Wrong."""
+        """Return the variable of this name. Raises Wrong."""
         variable = BY_NAME.get(OLD_NAMES.get(name, name))
-        known = [one.name for one in BY_NAME.values() if one.stands_in(self.scope)]
+        known = [other.name for other in BY_NAME.values() if other.stands_in(self.scope)]
         if variable is None:
             raise Wrong(name, f"unknown variable {name}{nearest(name, [*known, *OLD_NAMES])}")
         if not variable.stands_in(self.scope):
-            where = (
+            reason = (
                 "On, When and Until speak of sites"
                 if self.scope is Scope.SITE
                 else "this line speaks of replicas"
             )
-            raise Wrong(name, f"{name} cannot stand here: {where}")
+            raise Wrong(name, f"{name} cannot stand here: {reason}")
         if name in OLD_NAMES:
             self.report(name, f"{name} is an old name; write {variable.name}", warning=True)
         return variable
@@ -204,7 +204,7 @@ def _tokens(tree: Tree[Token]) -> list[Token]:
 
 
 def _joined(words: list[Token]) -> Token:
-    """Put a value of several words into one token, blanks between them single."""
+    """Return the words of a value as one token, with single blanks."""
     return Token.new_borrow_pos("WORD", " ".join(words), words[0])
 
 

@@ -1,4 +1,4 @@
-"""What may be asked of a variable's values, and how it is asked of a whole column at once."""
+"""Comparisons: questions about a variable's values, asked of a whole column at once."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +16,15 @@ from dynamo.policy.times import TimeExpression
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts:
-    """A column of texts: places in a list of labels."""
+    """A column of texts: positions in a list of labels."""
 
     labels: Labels
     codes: NDArray[np.integer] | None = None
-    """None: each label stands once, in order."""
+    """None = each label once, in order."""
 
 
 Values = NDArray[np.generic] | Texts
-Asked = Callable[[Values], Flags]
+Question = Callable[[Values], Flags]
 
 COMPARE: Mapping[str, Callable[[NDArray[np.generic], float], Flags]] = {
     "==": operator.eq,
@@ -40,10 +40,10 @@ COMPARE: Mapping[str, Callable[[NDArray[np.generic], float], Flags]] = {
 
 
 class Comparison(Protocol):
-    """A question that can be asked of values once the moment of the cycle is known."""
+    """A question about values; it is complete once the moment of the cycle is known."""
 
-    def at(self, now: float) -> Asked:
-        """Return the question with all times filled in. Raises TimeError."""
+    def at(self, now: float) -> Question:
+        """Return the question with all times resolved. Raises TimeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class IsTrue:
 
     negated: bool = False
 
-    def at(self, now: float) -> Asked:  # noqa: ARG002 - needs no time
+    def at(self, now: float) -> Question:  # noqa: ARG002 - needs no time
         """Return the question."""
         wanted = not self.negated
         return lambda values: np.asarray(values) == wanted
@@ -65,7 +65,7 @@ class Compares:
     sign: str
     number: float
 
-    def at(self, now: float) -> Asked:  # noqa: ARG002 - needs no time
+    def at(self, now: float) -> Question:  # noqa: ARG002 - needs no time
         """Return the question."""
         compare, number = COMPARE[self.sign], self.number
         return lambda values: compare(np.asarray(values), number)
@@ -78,19 +78,19 @@ class ComparesTime:
     sign: str
     time: TimeExpression
 
-    def at(self, now: float) -> Asked:
-        """Return the question with the time filled in."""
+    def at(self, now: float) -> Question:
+        """Return the question with the time resolved."""
         return Compares(self.sign, self.time.at(now)).at(now)
 
 
 @dataclass(frozen=True, slots=True)
 class IsAmong:
-    """A number that is one of some numbers, or none of them."""
+    """Whether a number is, or with `negated` is not, in a list."""
 
     numbers: tuple[float, ...]
     negated: bool = False
 
-    def at(self, now: float) -> Asked:  # noqa: ARG002 - needs no time
+    def at(self, now: float) -> Question:  # noqa: ARG002 - needs no time
         """Return the question."""
         wanted = np.array(self.numbers, np.float64)
         return lambda values: np.isin(np.asarray(values), wanted, invert=self.negated)
@@ -98,29 +98,29 @@ class IsAmong:
 
 @dataclass(frozen=True, slots=True)
 class IsAmongTimes:
-    """A time that is one of some times, or none of them."""
+    """Whether a time is, or with `negated` is not, in a list."""
 
     times: tuple[TimeExpression, ...]
     negated: bool = False
 
-    def at(self, now: float) -> Asked:
-        """Return the question with the times filled in."""
+    def at(self, now: float) -> Question:
+        """Return the question with the times resolved."""
         return IsAmong(tuple(time.at(now) for time in self.times), self.negated).at(now)
 
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """A text that fits one of some patterns, or none of them."""
+    """Whether a text matches any pattern, or with `negated` none."""
 
     patterns: tuple[Pattern, ...]
     negated: bool = False
 
-    def at(self, now: float) -> Asked:  # noqa: ARG002 - needs no time
+    def at(self, now: float) -> Question:  # noqa: ARG002 - needs no time
         """Return the question; each distinct list of labels is searched once."""
         searched: list[tuple[Labels, Flags]] = []
 
         def ask(values: Values) -> Flags:
-            assert isinstance(values, Texts)  # noqa: S101 - the checker lets only texts come here
+            assert isinstance(values, Texts)  # noqa: S101 - the checker admits only texts
             known = next((truth for labels, truth in searched if labels is values.labels), None)
             if known is None:
                 known = fitting(self.patterns, values.labels) ^ self.negated
@@ -131,7 +131,7 @@ class Fits:
 
 
 def fitting(patterns: Sequence[Pattern], labels: Labels) -> Flags:
-    """Tell which labels fit any of the patterns."""
+    """Return flags of the labels that match any of the patterns."""
     truth = np.zeros(len(labels), np.bool_)
     for pattern in patterns:
         truth[pattern.places(labels)] = True

@@ -1,4 +1,4 @@
-"""Conditions as operations on columns: on dataset replicas, on block replicas, on sites."""
+"""Conditions as operations on columns of dataset replicas, block replicas or sites."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -16,13 +16,13 @@ class Holds(Protocol):
     """A condition at a known moment."""
 
     def on_replicas(self, view: View) -> Flags:
-        """Tell for which dataset replicas it holds, block's variables if for any block."""
+        """Return flags of dataset replicas; a block's variable holds if any block's does."""
 
     def on_rows(self, view: View) -> Flags:
-        """Tell for which block replicas it holds, each by itself."""
+        """Return flags of block replicas, each by itself."""
 
     def on_sites(self, standing: Standing) -> Flags:
-        """Tell at which sites it holds."""
+        """Return flags of sites."""
 
 
 class _Never:
@@ -39,7 +39,7 @@ class _Never:
 
 
 class _Leaf:
-    """One predicate; what cannot change is asked once per image."""
+    """One predicate; values that no deletion changes are compared once per image."""
 
     def __init__(self, predicate: Predicate, now: float) -> None:
         self._variable = predicate.variable
@@ -61,7 +61,7 @@ class _Leaf:
 
     def on_sites(self, standing: Standing) -> Flags:
         read = self._variable.standing
-        assert read is not None  # noqa: S101 - the checker lets no other come here
+        assert read is not None  # noqa: S101 - the checker admits no other variable
         return self._ask(read(standing))
 
     def _rows(self, view: View) -> Flags:
@@ -72,15 +72,15 @@ class _Leaf:
     def _truth(self, image: Image) -> Flags:
         if self._fixed is None or self._fixed[0] is not image:
             read = self._variable.fixed
-            assert read is not None  # noqa: S101 - asked only for variables that have it
+            assert read is not None  # noqa: S101 - only variables that have it come here
             self._fixed = (image, self._ask(read(image)))
         return self._fixed[1]
 
 
 def values(variable: Variable, view: View) -> Values:
-    """Read a variable that changes, once until lines take rows away."""
+    """Return the values of a variable that deletions change, cached until rows are taken away."""
     read = variable.moving
-    assert read is not None  # noqa: S101 - asked only for variables that have it
+    assert read is not None  # noqa: S101 - only variables that have it come here
     return view.column(variable.name, read)
 
 
@@ -91,7 +91,7 @@ def _natural(level: Level, view: View) -> np.ndarray[tuple[int], np.dtype[np.int
 
 
 class _Joined:
-    """Several conditions joined by `and` or `or`; stops as soon as nothing more can change."""
+    """Conditions joined by `and` or `or`; evaluation stops once the result is certain."""
 
     def __init__(self, parts: Sequence[Holds], *, every: bool) -> None:
         self._parts = parts
@@ -116,7 +116,7 @@ class _Joined:
 
 
 def compiled(condition: Condition, now: float) -> Holds:
-    """Make a condition ready to be asked at a moment (seconds since 1970). Raises TimeError."""
+    """Return a condition ready for a moment (seconds since 1970). Raises TimeError."""
     if not all(window.open_at(now) for window in condition.windows):
         return _Never()
     return _compiled(condition.root, now)
@@ -129,10 +129,10 @@ def _compiled(node: Node, now: float) -> Holds:
 
 
 def fixed_truth(node: Node, image: Image, now: float) -> Flags:
-    """Ask what speaks of datasets alone, once per dataset of the snapshot."""
+    """Return flags per dataset of a condition on datasets alone."""
     if isinstance(node, Predicate):
         read = node.variable.fixed
-        assert read is not None  # noqa: S101 - asked only for variables that have it
+        assert read is not None  # noqa: S101 - only variables that have it come here
         return node.comparison.at(now)(read(image))
     parts = [fixed_truth(part, image, now) for part in node.parts]
     join = np.logical_and if isinstance(node, All) else np.logical_or
@@ -140,7 +140,7 @@ def fixed_truth(node: Node, image: Image, now: float) -> Flags:
 
 
 def any_on_sites(conditions: Sequence[Holds], standing: Standing) -> Flags:
-    """Tell at which sites any of the conditions holds."""
+    """Return flags of the sites where any of the conditions holds."""
     truth = np.zeros(len(standing.places), np.bool_)
     for condition in conditions:
         truth |= condition.on_sites(standing)

@@ -1,4 +1,4 @@
-"""What a cycle looks at: the block replicas in its partition at its sites, and how they change."""
+"""The image a cycle works on: block replicas of its partition at its sites, and their changes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,23 +29,23 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Image:
-    """Columns of the replicas that a cycle sees; what is deleted or handed over changes here only.
+    """Columns of the replicas that a cycle sees; the plan's changes happen here only.
 
     Rows are block replicas, by dataset, site and block; the dataset replica `r` has the rows
-    `first[r]:first[r + 1]`, and it counts while `visible[r]`, even when its rows are gone.
+    `first[r]:first[r + 1]`. It counts while `visible[r]` is set, even without rows.
     """
 
     snapshot: Snapshot
     sites: Flags
-    """The sites that the image shows at all."""
+    """Flags of the sites that the image shows."""
     origin: Codes
-    """The dataset replica in the snapshot."""
+    """The number of the dataset replica in the snapshot."""
     dataset: Codes
     site: Codes
     first: Amounts
     visible: Flags
     source: Codes
-    """The block replica in the snapshot; -1 for one that stands for an empty tape replica."""
+    """The number of the block replica in the snapshot; -1 for an empty tape replica."""
     replica: Codes
     block: Codes
     group: Codes
@@ -55,7 +55,7 @@ class Image:
     alive: Flags
     locked: Flags
     enforced: Flags
-    """Dataset replicas that the enforcer's rules protect."""
+    """Flags of dataset replicas that placement rules protect."""
 
     @cached_property
     def counts(self) -> "Counts":
@@ -64,37 +64,37 @@ class Image:
 
     @cached_property
     def owners(self) -> "Owners":
-        """Return who owns what."""
+        """Return the owners of each dataset replica."""
         return Owners(self)
 
     @cached_property
     def newest(self) -> int:
-        """Return when the youngest block replica came, gone ones included."""
+        """Return the newest update of any row, deleted or not, in seconds since 1970."""
         return int(self.updated.max(initial=0))
 
     @cached_property
     def replicas_from(self) -> Amounts:
-        """Return where the replicas of each dataset begin; one entry more than datasets."""
+        """Return offsets of the replicas of each dataset; one entry more than datasets."""
         datasets = np.arange(len(self.snapshot.datasets.ids) + 1, dtype=np.int32)
         return np.searchsorted(self.dataset, datasets).astype(np.int64)
 
     def replicas_of(self, datasets: NDArray[np.integer]) -> tuple[Places, Places]:
-        """Return the replicas of some datasets, and which of the datasets each belongs to."""
+        """Return the replicas of the given datasets, and the index of each one's dataset."""
         return spread(self.replicas_from[datasets], self.replicas_from[datasets + 1])
 
     @classmethod
     def whole(cls, snapshot: Snapshot) -> "Image":
-        """See everything."""
+        """Return an image of the whole snapshot."""
         rows = np.arange(len(snapshot.block_replicas.ids))
         sites = np.ones(len(snapshot.sites.labels), np.bool_)
         return cls._of(snapshot, sites, np.arange(len(snapshot.replicas.dataset)), rows)
 
     @classmethod
     def cut(cls, snapshot: Snapshot, within: Flags, sites: Flags) -> "Image":
-        """See the block replicas that a partition holds, at some sites only.
+        """Return an image of the given block replicas at the given sites.
 
-        A dataset replica on tape that has no block replica yet gets one of no bytes for every
-        block, so that it shows as partly on tape, not as missing.
+        A dataset replica on tape without block replicas gets an empty one for every block, so that
+        it counts as partly on tape, not as missing.
         """
         parts, at = snapshot.block_replicas, snapshot.replicas.site
         rows = np.flatnonzero(within & sites[at][parts.replica])
@@ -133,7 +133,7 @@ class Image:
         )
 
     def with_ghosts(self, empty: Places) -> "Image":
-        """Return the same with block replicas of no bytes for dataset replicas without any."""
+        """Return the image with an empty block replica for each block of the given replicas."""
         blocks = self.snapshot.blocks
         dataset = self.snapshot.replicas.dataset[empty]
         low = np.searchsorted(blocks.dataset, dataset, side="left")
@@ -168,18 +168,18 @@ class Image:
         return len(self.dataset)
 
     def rows_of(self, replica: int) -> Places:
-        """Return the rows of one dataset replica that are still there."""
+        """Return the rows of a dataset replica that are alive."""
         begin, end = int(self.first[replica]), int(self.first[replica + 1])
         return np.flatnonzero(self.alive[begin:end]) + begin
 
     def used(self) -> Amounts:
-        """Return the bytes that are there, per site."""
+        """Return bytes of the rows that are alive, per site."""
         total = np.zeros(len(self.snapshot.sites.labels), np.int64)
         np.add.at(total, self.site[self.replica[self.alive]], self.size[self.alive])
         return total
 
     def remove(self, rows: Places) -> None:
-        """Take block replicas out."""
+        """Remove block replicas."""
         self.counts.leave(rows)
         self.alive[rows] = False
         self.owners.forget(self.replica[rows])
@@ -190,13 +190,13 @@ class Image:
         self.owners.forget(self.replica[rows])
 
     def hide(self, replicas: Places) -> None:
-        """Take emptied dataset replicas out: they no longer show that a dataset is anywhere."""
+        """Remove emptied dataset replicas, so that they no longer count as copies."""
         self.counts.vanish(replicas)
         self.visible[replicas] = False
 
 
 def spread(begins: NDArray[np.integer], ends: NDArray[np.integer]) -> tuple[Places, Places]:
-    """Return all places of some ranges, and the number of the range that each belongs to."""
+    """Return all positions in the given ranges, and for each the number of its range."""
     sizes = ends - begins
     which = np.repeat(np.arange(len(sizes)), sizes)
     shift = begins - (np.cumsum(sizes) - sizes)
@@ -210,7 +210,7 @@ def _offsets(replica: NDArray[np.integer], n_replicas: int) -> Amounts:
 
 
 class Counts:
-    """How many copies there are, kept up to date by what leaves."""
+    """Numbers of copies, kept up to date when rows are removed."""
 
     __slots__ = (
         "_image",
@@ -226,7 +226,7 @@ class Counts:
     )
 
     def __init__(self, image: Image) -> None:
-        """Count everything once."""
+        """Count all rows."""
         self._image = image
         sites = image.snapshot.sites
         ready_disk = (sites.kind == DISK) & (sites.status == READY)
@@ -236,7 +236,7 @@ class Counts:
         lacking = np.bincount(image.replica[~image.complete], minlength=image.n_replicas)
         expected = image.snapshot.datasets.n_blocks[image.dataset]
         self.full: Flags = (self.rows == expected) & (lacking == 0)
-        """Dataset replicas with all blocks, all complete."""
+        """Flags of dataset replicas that have all blocks, all complete."""
         self.full_on_disk = np.bincount(
             image.dataset[self.full & ready_disk[image.site]], minlength=n_datasets
         )
@@ -255,7 +255,7 @@ class Counts:
         )
 
     def leave(self, rows: Places) -> None:
-        """Count block replicas out."""
+        """Subtract block replicas."""
         image, sites = self._image, self._image.snapshot.sites
         block, complete = image.block[rows], image.complete[rows]
         site = image.site[image.replica[rows]]
@@ -278,17 +278,17 @@ class Counts:
         self.full[were] = False
 
     def vanish(self, replicas: Places) -> None:
-        """Count dataset replicas out that have nothing left."""
+        """Subtract dataset replicas that have no rows left."""
         image = self._image
         on_tape = image.snapshot.sites.kind[image.site[replicas]] == TAPE
         np.subtract.at(self.on_tape, image.dataset[replicas[on_tape]], 1)
 
 
 class Owners:
-    """Which groups own parts of each dataset replica, and who shares an owner with whom."""
+    """The groups that own parts of each dataset replica, as bits."""
 
     def __init__(self, image: Image) -> None:
-        """Give each group that occurs a bit."""
+        """Assign a bit to each group that occurs."""
         self._image = image
         occurring = np.unique(image.group)
         self._bit = np.zeros(len(image.snapshot.groups.ids), np.int64)
@@ -297,13 +297,13 @@ class Owners:
         self._bits: Bits | None = None
 
     def forget(self, replicas: Codes) -> None:
-        """Look again at dataset replicas that lost rows or changed hands."""
+        """Compute the owners of these dataset replicas again."""
         if self._bits is not None and len(replicas):
             changed = np.unique(replicas).astype(np.intp)
             self._bits[changed] = self.of(View.of(self._image, changed))
 
     def of(self, view: "View") -> "Bits":
-        """Return the owners of the rows that are present."""
+        """Return the owners of the present rows."""
         bits = np.zeros((len(view.replicas), self._words), np.uint64)
         word, bit = np.divmod(self._bit[self._image.group[view.rows]], 64)
         owner = np.uint64(1) << bit.astype(np.uint64)
@@ -314,20 +314,20 @@ class Owners:
         return bits
 
     def sharing(self, view: "View", counted: Flags) -> Places:
-        """Count the other replicas of the dataset, among some, that share an owner."""
+        """Return for each replica how many other counted replicas share an owner."""
         if self._bits is None:
             self._bits = self.of(View.of(self._image))
-        other, one = self._image.replicas_of(view.dataset)
-        near = counted[other] & (other != view.replicas[one])
-        one, other = one[near], other[near]
-        own = self.of(view) if view.version else self._bits[view.replicas]
-        common = (own[one] & self._bits[other]).any(axis=1)
-        return np.bincount(one[common], minlength=len(view.replicas))
+        others, own_index = self._image.replicas_of(view.dataset)
+        near = counted[others] & (others != view.replicas[own_index])
+        own_index, others = own_index[near], others[near]
+        own_bits = self.of(view) if view.version else self._bits[view.replicas]
+        common = (own_bits[own_index] & self._bits[others]).any(axis=1)
+        return np.bincount(own_index[common], minlength=len(view.replicas))
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How full a partition is at some sites; a site may stand there again, filled otherwise."""
+    """How full a partition is at sites; a site may occur twice, with different bytes."""
 
     sites: Sites
     places: Codes
@@ -336,7 +336,7 @@ class Standing:
 
     @property
     def occupancy(self) -> Numbers:
-        """Return used ÷ quota: 0 where unlimited, overfull where there is no space at all."""
+        """Return used ÷ quota: 0 if unlimited, the largest number if the quota is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
             share = self.used / self.quota
         return np.where(self.quota == 0, np.finfo(np.float64).max, share)
@@ -344,21 +344,21 @@ class Standing:
 
 @dataclass(slots=True, eq=False)
 class View:
-    """Some dataset replicas of an image, with the rows that no line has taken away so far."""
+    """Dataset replicas of an image, with the rows that no line has taken away so far."""
 
     image: Image
     replicas: Places
     rows: Places
     place: Places
-    """Which of `replicas` each row belongs to."""
+    """The index in `replicas` of each row."""
     present: Flags
     version: int = 0
-    """Counts up whenever rows were taken away."""
+    """Incremented whenever rows are taken away."""
     _kept: dict[str, tuple[int, object]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, image: Image, replicas: Places | None = None) -> "View":
-        """Look at some dataset replicas, in the given order, or at all."""
+        """Return a view of the given dataset replicas in that order; None = all."""
         if replicas is None:
             rows, place = np.arange(len(image.replica)), image.replica.astype(np.intp)
             return cls(image, np.arange(image.n_replicas), rows, place, image.alive.copy())
@@ -381,56 +381,56 @@ class View:
         self.version += 1
 
     def any(self, rows: Flags) -> Flags:
-        """Tell for each replica whether this is true of any row that is present."""
-        found = np.zeros(len(self.replicas), np.bool_)
-        found[self.place[rows & self.present]] = True
-        return found
+        """Return for each replica whether the flag is set for any present row."""
+        flags = np.zeros(len(self.replicas), np.bool_)
+        flags[self.place[rows & self.present]] = True
+        return flags
 
     def count(self, rows: Flags) -> Places:
-        """Count rows per replica."""
+        """Return the number of flagged rows per replica."""
         return np.bincount(self.place[rows], minlength=len(self.replicas))
 
     def total(self, amounts: Amounts) -> Amounts:
-        """Sum up an amount of the present rows per replica, exactly."""
+        """Return the exact sum over the present rows of each replica."""
         sums = np.zeros(len(amounts) + 1, np.int64)
         np.cumsum(np.where(self.present, amounts, 0), out=sums[1:])
         return np.diff(sums[self.offsets])
 
     @property
     def offsets(self) -> Amounts:
-        """Return where the rows of each replica begin in the view; one entry more than replicas."""
+        """Return where the rows of each replica begin; one entry more than replicas."""
         first = self.image.first
         sizes = first[self.replicas + 1] - first[self.replicas]
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
 
     def reduced(self, combine: np.ufunc, amounts: NDArray[S], default: S | int) -> NDArray[S]:
-        """Combine what the present rows of each replica hold; the default where there is none."""
-        found = np.full(len(self.replicas), default, amounts.dtype)
+        """Combine the amounts of each replica's present rows; the default without rows."""
+        results = np.full(len(self.replicas), default, amounts.dtype)
         place = self.place[self.present]
         if len(place):
             begins = np.flatnonzero(np.diff(place, prepend=-1))
-            found[place[begins]] = combine.reduceat(amounts[self.present], begins)
-        return found
+            results[place[begins]] = combine.reduceat(amounts[self.present], begins)
+        return results
 
     @property
     def remaining(self) -> Places:
-        """Return how many rows of each replica are present."""
+        """Return the number of present rows of each replica."""
         return self.count(self.present)
 
     @property
     def stripped(self) -> Flags:
-        """Tell which replicas have lost rows to earlier lines: those are no longer full."""
+        """Return flags of replicas that lost rows to earlier lines: they are no longer full."""
         if not self.version:
             return np.zeros(len(self.replicas), np.bool_)
         return np.asarray(self.remaining != self.image.counts.rows[self.replicas])
 
     @property
     def full(self) -> Flags:
-        """Tell which replicas have all blocks, all complete, with none taken away."""
+        """Return flags of replicas that have all blocks, all complete, with none taken away."""
         return np.asarray(self.image.counts.full[self.replicas] & ~self.stripped)
 
     def column(self, name: str, compute: Callable[["View"], T]) -> T:
-        """Compute something once, and again only when rows were taken away since."""
+        """Return a computed value, cached until rows are taken away."""
         version, column = self._kept.get(name, (-1, None))
         if version != self.version:
             column = compute(self)

@@ -1,4 +1,4 @@
-"""What is allowed but surely not meant: lines never reached, watermarks in contradiction."""
+"""Warnings about policies that are valid but surely mistaken: unreachable lines, watermarks."""
 
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _MOST_PREDICATES = 6
 def check_policy(
     text: str, source: str = "policy", *, partition: str | None = None, known: Known | None = None
 ) -> Reading:
-    """Read a policy and also warn of what is surely not meant."""
+    """Read a policy and add warnings about mistakes that are valid."""
     reading = read_policy(text, source, partition=partition, known=known)
     if reading.parsed is None:
         return reading
@@ -28,17 +28,17 @@ def check_policy(
 
 
 def advice(policy: Policy) -> list[Problem]:
-    """Return warnings about a policy that can be read."""
+    """Return warnings about a valid policy."""
     rows = policy.text.splitlines()
     return [*_unreachable(policy, rows), *_watermarks(policy)]
 
 
 Seen = Mapping[frozenset[str], Line]
-"""Lines by predicates: whatever fits all of them has ended its walk there."""
+"""Lines by their predicates: replicas that match all of these go no further."""
 
 
 def _unreachable(policy: Policy, rows: Sequence[str]) -> Iterator[Problem]:
-    """Find lines below those that ask for less: what would fit them has ended its walk there."""
+    """Find lines below a line with fewer predicates, which decides all their replicas."""
     steady: dict[frozenset[str], Line] = {}
     passing: dict[frozenset[str], Line] = {}
     seen = ChainMap(steady, passing)
@@ -58,20 +58,20 @@ def _unreachable(policy: Policy, rows: Sequence[str]) -> Iterator[Problem]:
 
 
 def _taker(node: Node, seen: Seen) -> Line | None:
-    """Return a line that takes all that fits; of what is joined by `or`, the lowest of them."""
+    """Return a line above that decides all matches of this node; of `or` branches, the lowest."""
     if isinstance(node, Some):
         takers = [_taker(part, seen) for part in node.parts]
-        found = [taker for taker in takers if taker is not None]
-        return max(found, key=lambda line: line.at) if len(found) == len(takers) else None
+        known = [taker for taker in takers if taker is not None]
+        return max(known, key=lambda line: line.at) if len(known) == len(takers) else None
     parts = node.parts if isinstance(node, All) else (node,)
     simple = frozenset(part.text for part in parts if isinstance(part, Predicate))
-    takers = [seen.get(some) for some in _selections(simple)]
+    takers = [seen.get(subset) for subset in _selections(simple)]
     takers += [_taker(part, seen) for part in parts if not isinstance(part, Predicate)]
     return next((taker for taker in takers if taker is not None), None)
 
 
 def _selections(asked: frozenset[str]) -> Iterator[frozenset[str]]:
-    """Go through all selections of a few predicates."""
+    """Yield all subsets of a few predicates."""
     yield frozenset()
     if len(asked) > _MOST_PREDICATES:
         yield asked
@@ -81,7 +81,7 @@ def _selections(asked: frozenset[str]) -> Iterator[frozenset[str]]:
 
 
 def _branches(node: Node) -> Iterator[frozenset[str]]:
-    """Go through what is joined by `or`, as far as it is but predicates joined by `and`."""
+    """Yield the branches of an `or` that are plain predicates joined by `and`."""
     if isinstance(node, Some):
         for part in node.parts:
             yield from _branches(part)
@@ -93,13 +93,15 @@ def _branches(node: Node) -> Iterator[frozenset[str]]:
 
 
 def _steady(line: Line) -> bool:
-    """Tell whether it asks the same when other lines have taken blocks away."""
+    """Return whether the condition stays the same when other lines take blocks away."""
     variables = line.condition.variables if line.condition else ()
-    return all(one.level is Level.BLOCK or one.fixed is not None for one in variables)
+    return all(
+        variable.level is Level.BLOCK or variable.fixed is not None for variable in variables
+    )
 
 
 def _always(predicate: Predicate) -> bool:
-    """Tell whether a predicate fits everything, as `site.name == *` does."""
+    """Return whether a predicate matches everything, as `site.name == *` does."""
     comparison = predicate.comparison
     if not isinstance(comparison, Fits) or comparison.negated:
         return False
@@ -107,19 +109,23 @@ def _always(predicate: Predicate) -> bool:
 
 
 def _takes_all(line: Line) -> bool:
-    """Tell whether nothing that fits can go on.
+    """Return whether all replicas that match end their walk at this line.
 
-    Predicates of blocks may fit different ones, and what is joined to them by `or` may fit only
-    when those are gone.
+    Two predicates of blocks may match different blocks. A branch beside them may match only when
+    those blocks are gone.
     """
     if line.condition is None or not line.by_block:
         return True
-    by_block = [one for one in line.condition.predicates() if one.variable.level is Level.BLOCK]
+    by_block = [
+        predicate
+        for predicate in line.condition.predicates()
+        if predicate.variable.level is Level.BLOCK
+    ]
     return len(by_block) <= 1 and (not isinstance(line.condition.root, Some) or _steady(line))
 
 
 def _watermarks(policy: Policy) -> Iterator[Problem]:
-    """Find a stop that holds already when deletions start."""
+    """Find a stop condition that holds already when deletions start."""
     starts = [mark for condition in policy.when for mark in _marks(condition, (">", ">="))]
     stops = [mark for condition in policy.until for mark in _marks(condition, ("<", "<="))]
     if starts and stops and max(stops) > min(starts):

@@ -1,4 +1,4 @@
-"""Lines to syntax trees; what does not fit the grammar is told in words."""
+"""Parses lines into syntax trees; errors say in words what the grammar expects."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -30,9 +30,9 @@ _OPERATORS = (
     "notin",
 )
 _SLIPS: Mapping[str, str] = {"=": "==", "=>": ">=", "=<": "<=", "<>": "!=", "~": "=~", "!~": "!=~"}
-"""What other languages write, where the nearest sign of ours means something else."""
+"""Signs of other languages whose nearest sign in this one means something else."""
 _BRACKETS = 100
-"""Opening brackets in a line at most: each is a level of a tree that is walked by recursion."""
+"""Limit of opening brackets in a line: each is a level of recursion."""
 _NAMES: Mapping[str, str] = {
     "VARIABLE": "a variable",
     "WORD": "a value",
@@ -81,12 +81,12 @@ def _explained(token: Token, expected: set[str], text: str, start: Start) -> Wro
         sign = re.match(r"[=<>!~]*", word)
         word = (sign[0] if sign else "") or word
         hint = nearest(_SLIPS.get(word, word), _OPERATORS)
-        found = f", not {word}" if word else ""
-        return Wrong(token, f"expected an operator{found}{hint}: {', '.join(_OPERATORS)}")
+        contrast = f", not {word}" if word else ""
+        return Wrong(token, f"expected an operator{contrast}{hint}: {', '.join(_OPERATORS)}")
     if word in ("in", "in["):
         return Wrong(token, "expected an operator: write notin")
-    found = f", not {word}" if word else ""
-    return Wrong(token, f"expected {_listed(expected, text)}{found}")
+    contrast = f", not {word}" if word else ""
+    return Wrong(token, f"expected {_listed(expected, text)}{contrast}")
 
 
 def _listed(expected: Iterable[str], text: str) -> str:

@@ -17,7 +17,7 @@ from dynamo.policy.variables import Scope
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One share: a condition, or the names of the partitions it unites."""
+    """A share of storage: a condition, or the names of the partitions it unites."""
 
     name: str
     condition: Condition | None
@@ -26,27 +26,27 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Partitions:
-    """All partitions of a system, in the order they were defined."""
+    """All partitions of a system, in order of definition."""
 
     by_name: Mapping[str, Partition]
 
     def leaves(self, name: str) -> tuple[Partition, ...]:
-        """Return the partitions with conditions that make up one, itself if it has a condition."""
+        """Return the partitions with conditions that make up this one."""
         partition = self.by_name[name]
         if partition.condition is not None:
             return (partition,)
-        found = {leaf.name: leaf for part in partition.parts for leaf in self.leaves(part)}
-        return tuple(found.values())
+        leaves = {leaf.name: leaf for part in partition.parts for leaf in self.leaves(part)}
+        return tuple(leaves.values())
 
     def members(self, name: str, now: float) -> "Members":
-        """Return what tells which block replicas it holds."""
+        """Return the membership test of a partition at a moment."""
         conditions = [leaf.condition for leaf in self.leaves(name) if leaf.condition is not None]
         return Members(
             tuple(conditions), tuple(compiled(condition, now) for condition in conditions)
         )
 
     def quota(self, snapshot: Snapshot, name: str) -> Numbers:
-        """Return its bytes per site, its own or the sum of its parts; NaN where it has none."""
+        """Return a partition's bytes per site, its own or the sum of its parts; NaN = no quota."""
         partition = self.by_name[name]
         if partition.condition is not None:
             names = [definition.name for definition in snapshot.partitions]
@@ -54,70 +54,70 @@ class Partitions:
         parts = [self.quota(snapshot, part) for part in partition.parts]
         return reduce(_both, parts, np.full(len(snapshot.sites.labels), np.nan))
 
-    def standing(self, snapshot: Snapshot, name: str, held: Flags) -> Standing:
-        """Return how full it is at every site, given the block replicas that it holds."""
+    def standing(self, snapshot: Snapshot, name: str, members: Flags) -> Standing:
+        """Return how full a partition is at every site, given the flags of its rows."""
         rows = snapshot.block_replicas
-        site = snapshot.replicas.site[rows.replica[held]]
+        site = snapshot.replicas.site[rows.replica[members]]
         used = np.zeros(len(snapshot.sites.labels), np.int64)
-        np.add.at(used, site, rows.size[held])
+        np.add.at(used, site, rows.size[members])
         places = np.arange(len(used), dtype=np.int32)
         return Standing(snapshot.sites, places, self.quota(snapshot, name), used)
 
     def check_quotas(self, snapshot: Snapshot) -> list[str]:
-        """Return what is wrong: unions have no quota of their own, and limited parts."""
+        """Return errors: quotas of unions, and unlimited parts of unions."""
         united = {part for partition in self.by_name.values() for part in partition.parts}
-        wrong = []
+        errors = []
         for row, definition in enumerate(snapshot.partitions):
             quotas = snapshot.quotas[row]
             if self.by_name[definition.name].parts and not np.isnan(quotas).all():
-                wrong.append(f"{definition.name} unites others and cannot have a quota of its own")
+                errors.append(f"{definition.name} unites others and cannot have a quota of its own")
             if definition.name in united and np.isinf(quotas).any():
-                wrong.append(
+                errors.append(
                     f"{definition.name} is part of another partition and cannot be unlimited"
                 )
-        return wrong
+        return errors
 
 
-def _both(one: Numbers, other: Numbers) -> Numbers:
-    return np.where(np.isnan(one), other, np.where(np.isnan(other), one, one + other))
+def _both(left: Numbers, right: Numbers) -> Numbers:
+    return np.where(np.isnan(left), right, np.where(np.isnan(right), left, left + right))
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Tells which block replicas a partition holds."""
+    """Tests whether block replicas belong to a partition."""
 
     conditions: tuple[Condition, ...]
     holds: tuple[Holds, ...]
 
     def rows(self, view: View) -> Flags:
-        """Tell which rows of a view it holds."""
-        found = np.zeros(len(view.rows), np.bool_)
+        """Return flags of the rows of a view that belong to the partition."""
+        flags = np.zeros(len(view.rows), np.bool_)
         for condition in self.holds:
-            found |= condition.on_rows(view)
-        return found
+            flags |= condition.on_rows(view)
+        return flags
 
     def of_snapshot(self, snapshot: Snapshot) -> Flags:
-        """Tell which block replicas of a snapshot it holds."""
+        """Return flags of the block replicas of a snapshot that belong to the partition."""
         return self.rows(View.of(Image.whole(snapshot)))
 
     @property
     def by_owner_and_site(self) -> bool:
-        """Tell whether it looks at nothing but the owner and the site."""
+        """Return whether the partition depends on owner and site alone."""
         used = {variable.name for condition in self.conditions for variable in condition.variables}
         return all(name == "blockreplica.owner" or name.startswith("site.") for name in used)
 
 
 def read_partitions(definitions: Sequence[Definition], source: str = "partitions") -> Partitions:
-    """Check all definitions. Raises Invalid with all errors."""
+    """Return the partitions of these definitions. Raises Invalid with all errors."""
     rows = [
-        _Row(number, f"{one.name}: {one.text}", one, len(one.name) + 3)
-        for number, one in enumerate(definitions, 1)
+        _Row(number, f"{definition.name}: {definition.text}", definition, len(definition.name) + 3)
+        for number, definition in enumerate(definitions, 1)
     ]
     return _checked(rows, source)
 
 
 def read_partition_file(text: str, source: str = "partitions") -> tuple[Definition, ...]:
-    """Read a file of `name: condition` and `name: [A, B]`; # begins a comment. Raises Invalid."""
+    """Parse lines `name: condition` or `name: [A, B]`; # begins a comment. Raises Invalid."""
     rows, problems = [], []
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
@@ -168,10 +168,10 @@ def _checked(rows: Sequence[_Row], source: str) -> Partitions:
 def _partition(row: _Row, names: set[str], problems: list[Problem]) -> Partition:
     name, text = row.definition.name, row.definition.text.strip()
     if not text.startswith("["):
-        condition, found = check_condition(
+        condition, condition_problems = check_condition(
             text, Scope.REPLICA, Spot(row.number, row.column), row.line
         )
-        problems += found
+        problems += condition_problems
         return Partition(name, condition)
     if not text.endswith("]"):
         problems.append(Problem(Spot(row.number, row.column), "expected a closing ]", row.line))
@@ -194,16 +194,16 @@ def _partition(row: _Row, names: set[str], problems: list[Problem]) -> Partition
 
 
 def _below(name: str, by_name: Mapping[str, Partition]) -> set[str]:
-    """Return all partitions that one is made of, directly or not."""
-    found: set[str] = set()
+    """Return all direct and indirect parts of a partition."""
+    parts: set[str] = set()
 
     def below(partition: Partition | None) -> Iterator[str]:
         for part in partition.parts if partition else ():
-            if part not in found:
-                found.add(part)
+            if part not in parts:
+                parts.add(part)
                 yield part
                 yield from below(by_name.get(part))
 
     for _ in below(by_name.get(name)):
         pass
-    return found
+    return parts

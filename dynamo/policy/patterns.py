@@ -20,7 +20,7 @@ _WILD = frozenset("*?[")
 
 
 class Style(Enum):
-    """How a pattern is meant."""
+    """Kind of a pattern."""
 
     LITERAL = "literal"
     GLOB = "glob"
@@ -29,36 +29,36 @@ class Style(Enum):
 
 @dataclass(frozen=True)
 class Pattern:
-    """A text to look for; globs are anchored at both ends, regular expressions at the start."""
+    """A pattern; globs are anchored at both ends, regular expressions at the start."""
 
     text: str
     style: Style
 
     @classmethod
     def plain(cls, text: str) -> "Pattern":
-        """Take a text as a glob if it has a `*` or `?`, else as it is."""
+        """Return a glob if the text has a `*` or `?`, else a literal."""
         return cls(text, Style.GLOB if "*" in text or "?" in text else Style.LITERAL)
 
     @classmethod
     def regex(cls, text: str) -> "Pattern":
-        """Take a text as a regular expression."""
+        """Return a regular expression."""
         return cls(text, Style.REGEX)
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
-        """Return what does the matching. Raises re.error."""
+        """Return the compiled expression. Raises re.error."""
         if self.style is Style.LITERAL:
             return re.compile(re.escape(self.text) + r"\Z")
         return re.compile(fnmatch.translate(self.text) if self.style is Style.GLOB else self.text)
 
     def matches(self, text: str) -> bool:
-        """Tell whether one text fits."""
+        """Return whether a text matches."""
         if self.style is Style.LITERAL:
             return text == self.text
         return self.compiled.match(text) is not None
 
     def places(self, labels: Labels) -> NDArray[np.int64]:
-        """Return the places of all labels that fit; literals and beginnings are looked up."""
+        """Return the positions of all labels that match; literals and prefixes use bisection."""
         if self.style is Style.LITERAL:
             place = labels.find(self.text)
             return np.array([place] if place >= 0 else [], np.int64)
@@ -84,7 +84,7 @@ class Pattern:
 
     @property
     def prefix(self) -> str:
-        """Return the letters that every fitting text begins with."""
+        """Return the text that every match begins with."""
         if self.style is Style.LITERAL:
             return self.text
         if self.style is Style.GLOB:
@@ -93,14 +93,14 @@ class Pattern:
 
     @property
     def part(self) -> str:
-        """Return a run of letters that every fitting text contains, the longest that is plain."""
+        """Return the longest plain text that every match contains."""
         if self.style is not Style.GLOB or "[" in self.text:
             return self.prefix
         return max(re.split(r"[*?]", self.text), key=len)
 
 
 def _regex_prefix(text: str) -> str:
-    """Stop before the first sign that is no letter, and before a letter that may be absent."""
+    """Return the plain letters at the start, without a last letter that may be absent."""
     if "|" in text:
         return ""
     plain = 0
@@ -111,9 +111,9 @@ def _regex_prefix(text: str) -> str:
 
 
 def _by_parts(pieces: list[str], labels: Labels) -> NDArray[np.bool_]:
-    """Match the second and third part of names like `/a/b/c`, of which there are few distinct ones.
+    """Match the second and third part of names like `/a/b/c`, which have few distinct values.
 
-    A glob with as many slashes as the name can only fit part by part.
+    A glob with as many slashes as the name can match only part by part.
     """
     fitting = ~labels.parts.odd
     for pattern, (codes, distinct) in zip(pieces[2:], labels.parts.columns, strict=True):
@@ -128,7 +128,7 @@ def _fits_all(glob: str) -> bool:
 
 
 def match_ordered(globs: Iterable[str], labels: Labels) -> Flags:
-    """Return the labels that an ordered list of globs means: `!` excludes, the last match wins."""
+    """Return flags for an ordered list of globs: `!` excludes, the last match wins."""
     flags = np.zeros(len(labels), np.bool_)
     for glob in globs:
         text = glob.removeprefix("!")

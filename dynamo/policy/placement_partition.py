@@ -1,4 +1,4 @@
-"""To which partition replicas belong that do not exist yet."""
+"""Assigns a partition to replicas that do not exist yet."""
 
 from dataclasses import dataclass, replace
 
@@ -13,35 +13,37 @@ NOWHERE = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imagined:
-    """Columns of replicas as they would be: places in a snapshot."""
+    """Columns of planned replicas: row numbers in a snapshot."""
 
     dataset: Codes
     site: Codes
     group: Codes
 
 
-def destinations(snapshot: Snapshot, partitions: Partitions, some: Imagined, now: float) -> Codes:
-    """Return the first partition with a condition that holds each of them, else `NOWHERE`.
+def destinations(
+    snapshot: Snapshot, partitions: Partitions, planned: Imagined, now: float
+) -> Codes:
+    """Return for each planned replica the first partition that holds it, else `NOWHERE`.
 
-    Partitions are counted as the snapshot defines them.
+    Partitions are numbered as in the snapshot; unions are left out.
     """
-    found = np.full(len(some.dataset), NOWHERE, np.int32)
-    if not len(found):
-        return found
-    order = np.lexsort((some.site, some.dataset))
-    view = View.of(Image.whole(_imagined(snapshot, some, order)))
-    for place, definition in enumerate(snapshot.partitions):
+    partition_of = np.full(len(planned.dataset), NOWHERE, np.int32)
+    if not len(partition_of):
+        return partition_of
+    order = np.lexsort((planned.site, planned.dataset))
+    view = View.of(Image.whole(_imagined(snapshot, planned, order)))
+    for number, definition in enumerate(snapshot.partitions):
         if partitions.by_name[definition.name].condition is not None:
             inside = partitions.members(definition.name, now).rows(view)
             rows = order[inside]
-            found[rows] = np.where(found[rows] == NOWHERE, place, found[rows])
-    return found
+            partition_of[rows] = np.where(partition_of[rows] == NOWHERE, number, partition_of[rows])
+    return partition_of
 
 
-def _imagined(snapshot: Snapshot, some: Imagined, order: Amounts) -> Snapshot:
-    """Return a snapshot in which there is nothing but one complete block of each of them."""
+def _imagined(snapshot: Snapshot, planned: Imagined, order: Amounts) -> Snapshot:
+    """Return a snapshot that holds just one complete block of each planned replica."""
     count = len(order)
-    dataset, site, group = some.dataset[order], some.site[order], some.group[order]
+    dataset, site, group = planned.dataset[order], planned.site[order], planned.group[order]
     block = np.searchsorted(snapshot.blocks.dataset, dataset).astype(np.int32)
     block = np.minimum(block, max(len(snapshot.blocks.ids) - 1, 0))
     known = len(snapshot.blocks.ids) > 0

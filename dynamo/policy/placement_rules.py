@@ -1,4 +1,4 @@
-"""Placement rules: how many copies datasets must have where, and which copies that protects."""
+"""Placement rules: how many copies of datasets must be where, and which copies they protect."""
 
 import json
 import re
@@ -20,13 +20,13 @@ from dynamo.policy.variables import Scope
 _LISTS = {"replicas": Scope.REPLICA, "destinations": Scope.SITE, "sources": Scope.SITE}
 _KEYS = ("partition", "default_destination_group", "rules")
 _KEY = r"\s*:"
-"""What follows a key: a rule may be called as its partition is."""
+"""Text after a key: a rule may have the name of its partition."""
 _RULE_KEYS = (*_LISTS, "num_copies", "destination_group", "protect", "spread")
 
 
 @dataclass(frozen=True, slots=True)
 class PlacementRule:
-    """Datasets with a fitting replica at a source shall have so many at the destinations."""
+    """Datasets with a matching replica at a source need `num_copies` at the destinations."""
 
     name: str
     replicas: tuple[Condition, ...]
@@ -36,11 +36,11 @@ class PlacementRule:
     group: str
     protect: bool
     spread: bool
-    """Share the blocks out over the destinations instead of copying the dataset as a whole."""
+    """Distribute the blocks over the destinations instead of copying whole datasets."""
     spot: Spot
-    """Where it stands in the text."""
+    """The position of the rule in the text."""
     text: str
-    """The line it stands in."""
+    """The line with the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class Enforcer:
 
 @dataclass(frozen=True, slots=True)
 class RulesReading(Findings):
-    """What came of reading placement rules."""
+    """The result of reading placement rules."""
 
     parsed: Enforcer | None
 
     @property
     def enforcer(self) -> Enforcer:
-        """Return the rules. Raises Invalid with all errors, each with its place."""
+        """Return the rules. Raises Invalid with all errors and their positions."""
         if self.parsed is None:
             raise refusal(self.problems, self.source)
         return self.parsed
@@ -73,13 +73,13 @@ def check_rules(
     known: Known | None = None,
     groups: Collection[str] | None = None,
 ) -> RulesReading:
-    """Read placement rules from JSON; `partition` is used where the text names none."""
+    """Read placement rules from JSON; `partition` is used if the text names none."""
     try:
         body = json.loads(text)
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1] if text.strip() else ""
-        wrong = Problem(Spot(error.lineno, error.colno), error.msg, line or " ")
-        return RulesReading(source, (wrong,), None)
+        problem = Problem(Spot(error.lineno, error.colno), error.msg, line or " ")
+        return RulesReading(source, (problem,), None)
     return _Rules(text, groups).read(body, source, partition, known or Known())
 
 
@@ -95,15 +95,15 @@ def enforcer_from(body: object, source: str = "enforcer") -> Enforcer:
 
 @dataclass(slots=True)
 class _Rules:
-    """What has been read of a text of placement rules so far."""
+    """State of reading a text of placement rules."""
 
     text: str
     groups: Collection[str] | None
-    """Those that exist; None = that is not checked."""
+    """Existing groups; None = not checked."""
     problems: list[Problem] = field(default_factory=list)
 
     def read(self, body: object, source: str, partition: str | None, known: Known) -> RulesReading:
-        """Take the whole text."""
+        """Read the whole text."""
         body = _wrapped(body)
         if not isinstance(body, Mapping) or not isinstance(body.get("rules"), Mapping):
             self._wrong("", 'expected {"partition": ..., "rules": {name: rule}}')
@@ -154,8 +154,8 @@ class _Rules:
         checked = []
         for text in map(str, texts):
             spot, line = self._place(text)
-            condition, found = check_condition(text, _LISTS[key], spot, line)
-            self.problems += found
+            condition, problems = check_condition(text, _LISTS[key], spot, line)
+            self.problems += problems
             if condition is not None:
                 checked.append(condition)
         return tuple(checked)
@@ -167,13 +167,13 @@ class _Rules:
         return group
 
     def _check_keys(self, body: Mapping[str, object], known: Collection[str], where: str) -> None:
-        """Warn of words that mean nothing here, as a misspelled one would change the rule."""
+        """Warn of unknown keys: a misspelled key would change the rule."""
         for key in body:
             if key not in known:
                 self._wrong(key, f"{where}{key} means nothing{nearest(key, known)}", odd=True)
 
-    def _wrong(self, what: str, message: str, *, odd: bool = False) -> None:
-        spot, line = self._place(what) if what else (Spot(0, 0), "")
+    def _wrong(self, text: str, message: str, *, odd: bool = False) -> None:
+        spot, line = self._place(text) if text else (Spot(0, 0), "")
         self.problems.append(Problem(spot, message, line, odd))
 
     def _against(self, rule: str, message: str, *, odd: bool = False) -> None:
@@ -181,17 +181,17 @@ class _Rules:
         self.problems.append(Problem(spot, f"rule {rule}: {message}", line, odd))
 
     def _place(self, value: str, after: str = "") -> tuple[Spot, str]:
-        """Return where a text first stands in the file, and that line; else the text itself."""
+        """Return the first position of a text in the file and its line; else the text itself."""
         quoted = re.compile(re.escape(json.dumps(value, ensure_ascii=False)) + after)
         for number, line in enumerate(self.text.splitlines(), 1):
-            found = quoted.search(line)
-            if found is not None:
-                return Spot(number, found.start() + 2), line
+            match = quoted.search(line)
+            if match is not None:
+                return Spot(number, match.start() + 2), line
         return Spot(1, 1), value
 
 
 def _wrapped(body: object) -> object:
-    """Give rules that stand alone, as in old files, the form of the newer ones."""
+    """Return old files, which hold rules alone, in the form of newer files."""
     alone = isinstance(body, Mapping) and "rules" not in body and "partition" not in body
     if alone and body and all(isinstance(rule, Mapping) for rule in body.values()):  # type: ignore[attr-defined]
         return {"rules": body}
@@ -199,19 +199,20 @@ def _wrapped(body: object) -> object:
 
 
 def in_force(snapshot: Snapshot) -> tuple[Enforcer, ...]:
-    """Return the placement rules of all partitions that have some. Raises Invalid."""
+    """Return the placement rules of all partitions that have rules. Raises Invalid."""
     return tuple(
-        read_enforcer(one.text, f"rules of {one.name}", one.name) for one in snapshot.rules
+        read_enforcer(definition.text, f"rules of {definition.name}", definition.name)
+        for definition in snapshot.rules
     )
 
 
 def of_partition(snapshot: Snapshot, name: str) -> RulesReading | None:
-    """Read the placement rules of one partition, if it has some."""
+    """Read the placement rules of one partition; None without rules."""
     return next(
         (
-            check_rules(one.text, f"rules of {name}", partition=name)
-            for one in snapshot.rules
-            if one.name == name
+            check_rules(definition.text, f"rules of {name}", partition=name)
+            for definition in snapshot.rules
+            if definition.name == name
         ),
         None,
     )

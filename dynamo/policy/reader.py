@@ -1,4 +1,4 @@
-"""Reads whole policy files and single conditions; all mistakes of a text are found at once."""
+"""Reads whole policies and single conditions, and finds all mistakes of a text at once."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,35 +23,35 @@ _MISSING = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What exists here; None means that it is not checked."""
+    """Existing partitions and attributes; None = not checked."""
 
     partitions: Collection[str] | None = None
     attributes: Collection[str] | None = None
-    """What producers find out."""
+    """Attributes that producers provide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading(Findings):
-    """What came of reading a text."""
+    """The result of reading a policy."""
 
     parsed: Policy | None
 
     @property
     def policy(self) -> Policy:
-        """Return the policy. Raises Invalid with all errors, each with its place."""
+        """Return the policy. Raises Invalid with all errors and their positions."""
         if self.parsed is None:
             raise refusal(self.problems, self.source)
         return self.parsed
 
     def show(self) -> str:
-        """Return all errors and warnings as people see them."""
+        """Return all errors and warnings as text for people."""
         return "\n".join(problem.show(self.source) for problem in self.problems)
 
 
 def read_policy(
     text: str, source: str = "policy", *, partition: str | None = None, known: Known | None = None
 ) -> Reading:
-    """Read a policy; `partition` is used where the text names none."""
+    """Read a policy; `partition` is used if the text names none."""
     file = _File(text, partition)
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
@@ -75,7 +75,7 @@ def read_condition(text: str, scope: Scope, source: str = "condition") -> Condit
 def check_condition(
     text: str, scope: Scope, spot: Spot, line: str
 ) -> tuple[Condition | None, list[Problem]]:
-    """Read a condition that begins at a spot of a larger line."""
+    """Read a condition that begins at a position of a larger line."""
     padded = " " * (spot.column - 1) + text
     checker = Checker(scope, spot.line, line)
     try:
@@ -88,7 +88,7 @@ def check_condition(
 
 @dataclass(slots=True)
 class _File:
-    """What has been read of a policy so far."""
+    """State of reading a policy."""
 
     text: str
     partition: str | None
@@ -103,10 +103,10 @@ class _File:
     order: tuple[SortKey, ...] = ()
     iterative: bool = True
     named_at: Problem = field(default_factory=lambda: Problem(Spot(0, 0), ""))
-    """The place of the partition's name, with nothing wrong yet."""
+    """The position of the partition's name, for a later error."""
 
     def read(self, number: int, line: str) -> None:
-        """Take one line."""
+        """Read one line."""
         checker = Checker(Scope.REPLICA, number, line)
         try:
             tree = parse(line, "statement")
@@ -116,31 +116,31 @@ class _File:
         self.problems += checker.problems
 
     def take_partition(self, checker: Checker, tree: Tree[Token], line: str) -> None:
-        """Take `Partition`."""
+        """Record `Partition`."""
         word, *names = _tokens(tree)
         self._once("Partition", checker, word)
         self.partition = " ".join(names)
         self.named_at = Problem(Spot(checker.line, names[0].column or 0), "", line)
 
     def take_sites(self, checker: Checker, tree: Tree[Token], line: str) -> None:
-        """Take `On`, `When` or `Until`."""
+        """Record `On`, `When` or `Until`."""
         word, condition = tree.children
         checker.scope = Scope.SITE
         self.seen.add(str(word))
-        assert isinstance(condition, Tree)  # noqa: S101 - the grammar says so
+        assert isinstance(condition, Tree)  # noqa: S101 - guaranteed by the grammar
         checked = checker.condition(condition, _after_keyword(line))
         if checked is not None:
             self.sites[str(word)].append(checked)
 
     def take_order(self, checker: Checker, tree: Tree[Token], _: str) -> None:
-        """Take `Order`."""
+        """Record `Order`."""
         word, *keys = tree.children
-        assert isinstance(word, Token)  # noqa: S101 - the grammar says so
+        assert isinstance(word, Token)  # noqa: S101 - guaranteed by the grammar
         self._once("Order", checker, word)
         self.order = tuple(_sort_key(checker, key) for key in keys if isinstance(key, Tree))
 
     def take_algo(self, checker: Checker, tree: Tree[Token], _: str) -> None:
-        """Take `Algo`."""
+        """Record `Algo`."""
         name = _tokens(tree)[1]
         if name != "Static":
             checker.report(name, f"{name} has no effect; only Static has", warning=True)
@@ -148,28 +148,28 @@ class _File:
         self.iterative = False
 
     def take_action(self, checker: Checker, tree: Tree[Token], line: str) -> None:
-        """Take a rule, or the default decision."""
+        """Record a rule, or the default decision."""
         word, *rest = tree.children
-        assert isinstance(word, Token)  # noqa: S101 - the grammar says so
+        assert isinstance(word, Token)  # noqa: S101 - guaranteed by the grammar
         verb, by_block = Verb(word.removesuffix("Block")), word.endswith("Block")
         if not rest:
             self._once("default decision", checker, word)
             self.default = Line(0, verb, by_block, None, " ".join(line.split()), checker.line)
             return
         self.rules += 1
-        assert isinstance(rest[0], Tree)  # noqa: S101 - the grammar says so
+        assert isinstance(rest[0], Tree)  # noqa: S101 - guaranteed by the grammar
         condition = checker.condition(rest[0], _after_keyword(line))
         if condition is not None:
             text = " ".join(line.split())
             self.lines.append(Line(self.rules, verb, by_block, condition, text, checker.line))
 
-    def _once(self, what: str, checker: Checker, word: Token) -> None:
-        if what in self.seen:
-            checker.report(word, f"a second {what}: the last one counts", warning=True)
-        self.seen.add(what)
+    def _once(self, statement: str, checker: Checker, word: Token) -> None:
+        if statement in self.seen:
+            checker.report(word, f"a second {statement}: the last one counts", warning=True)
+        self.seen.add(statement)
 
     def finish(self) -> Policy | None:
-        """Say what is missing, and put everything together."""
+        """Return the policy; record errors for missing lines."""
         missing = [word for word in ("On", "When", "Until") if word not in self.seen]
         if self.default is None and "default decision" not in self.seen:
             missing.append("default")
@@ -193,7 +193,7 @@ class _File:
         )
 
     def compare(self, known: Known) -> None:
-        """Say what the policy names that does not exist here."""
+        """Record errors for names that do not exist in this system."""
         partition, partitions = self.partition, known.partitions
         if partitions is not None and partition is not None and partition not in partitions:
             hint = nearest(partition, partitions) or f": expected {', '.join(sorted(partitions))}"

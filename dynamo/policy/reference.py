@@ -1,4 +1,4 @@
-"""Writes the reference page of the language from the tables that the reader uses."""
+"""Generates the reference page of the language from the tables that the reader uses."""
 
 from collections.abc import Iterator
 
@@ -70,7 +70,7 @@ for itself.
 
 
 def page() -> str:
-    """Return the whole page."""
+    """Return the whole page as Markdown."""
     return "\n".join([_HEAD, *_operators(), *_values(), *_variables(), *_old_names(), ""])
 
 

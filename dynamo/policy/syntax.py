@@ -1,4 +1,4 @@
-"""What a policy says, once it is understood."""
+"""The syntax tree of a policy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dynamo.policy.variables import Variable
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """One question about one variable."""
+    """A comparison of one variable."""
 
     variable: Variable
     comparison: Comparison
@@ -37,27 +37,27 @@ Node = Predicate | All | Some
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When a condition holds at all: `until` a time, or `from` one."""
+    """Limits a condition to `until` a time, or `from` a time on."""
 
     time: TimeExpression
     ends: bool
 
     def open_at(self, now: float) -> bool:
-        """Tell whether a moment lies in it."""
+        """Return whether a moment lies in the window."""
         edge = self.time.at(now)
         return now <= edge if self.ends else now >= edge
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must hold for a line to apply."""
+    """The condition of a line."""
 
     text: str
     root: Node
     windows: tuple[Window, ...] = ()
 
     def predicates(self) -> Iterator[Predicate]:
-        """Go through all predicates, from left to right."""
+        """Yield all predicates, from left to right."""
         waiting = [self.root]
         while waiting:
             node = waiting.pop()
@@ -68,7 +68,7 @@ class Condition:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """Return the variables it uses, each once."""
+        """Return the variables of the condition, each once."""
         return tuple(
             {
                 predicate.variable.name: predicate.variable for predicate in self.predicates()
@@ -77,7 +77,7 @@ class Condition:
 
 
 class Verb(Enum):
-    """What a line does with the replicas it applies to."""
+    """The action of a line on the replicas that match."""
 
     IGNORE = "Ignore"
     PROTECT = "Protect"
@@ -90,13 +90,13 @@ class Line:
     """A rule of the stack, or the default decision."""
 
     number: int
-    """Counted among the rules from 1; 0 is the default decision."""
+    """The number among the rules, from 1; 0 is the default decision."""
     verb: Verb
     by_block: bool
     condition: Condition | None
     text: str
     at: int
-    """The line of the file."""
+    """The line number in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Policy:
 
     @property
     def attributes(self) -> frozenset[str]:
-        """Return what producers must find out for it."""
+        """Return the attributes that producers must provide."""
         variables = [key.variable for key in self.order]
         for line in self.lines:
             variables.extend(line.condition.variables if line.condition else ())

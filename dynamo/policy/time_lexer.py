@@ -1,4 +1,4 @@
-"""The words of times, and how a text is cut into them: as GNU date does it."""
+"""Splits the text of a time into tokens, as GNU date does."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -103,35 +103,35 @@ _MOST_DIGITS = 15
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Cut a text in small letters and with single blanks. Raises TimeError."""
+    """Split a text in small letters with single blanks. Raises TimeError."""
     start = 0
     while start < len(text):
-        found = _TOKEN.match(text, start)
-        if found is None:
+        match = _TOKEN.match(text, start)
+        if match is None:
             raise no_time(text[start:])
-        if found["digits"]:
-            yield _number(found)
-        elif found["word"]:
-            if found[0] not in _WORDS:
+        if match["digits"]:
+            yield _number(match)
+        elif match["word"]:
+            if match[0] not in _WORDS:
                 raise no_time(text[start:])
-            kind, value = _WORDS[found[0]]
-            yield Token(kind, value, found[0], start)
-        elif found["mark"]:
-            yield Token(found[0], 0, found[0], start)
-        start = found.end()
+            kind, value = _WORDS[match[0]]
+            yield Token(kind, value, match[0], start)
+        elif match["mark"]:
+            yield Token(match[0], 0, match[0], start)
+        start = match.end()
 
 
-def _number(found: re.Match[str]) -> Token:
-    sign, digits, fraction = found["sign"], found["digits"], found["fraction"]
+def _number(match: re.Match[str]) -> Token:
+    sign, digits, fraction = match["sign"], match["digits"], match["fraction"]
     if len(digits) > _MOST_DIGITS:
         raise TimeError(f"a number of more than {_MOST_DIGITS} digits is no part of a time")
     value = float(digits + (fraction or "").replace(",", "."))
     kind = ("e" if sign else "n") if fraction else ("s" if sign else "u")
-    return Token(kind, -value if sign and sign[0] == "-" else value, digits, found.start())
+    return Token(kind, -value if sign and sign[0] == "-" else value, digits, match.start())
 
 
 def no_time(text: str) -> TimeError:
-    """Return the error for what cannot be understood."""
+    """Return the error for a text that is not a time."""
     return TimeError(
         f"{text!r} is no time; write such as 90 days ago, January 1 or 2026-11-22 10:00"
     )

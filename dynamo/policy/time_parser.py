@@ -1,4 +1,4 @@
-"""Reads points in time as people write them: `90 days ago`, `January 1`, `2026-11-22 10:00`."""
+"""Parses times as people write them: `90 days ago`, `January 1`, `2026-11-22 10:00`."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +10,13 @@ from dynamo.policy.times import Date, Shift, TimeError, TimeExpression
 
 _DAY_OF_MINUTES = 24 * 60
 _FARTHEST = 2**30
-"""Years, months and days at most, well within what GNU date knows."""
+"""Limit of years, months and days, well within the range of GNU date."""
 _MOST_WEEKS = 100_000
 _YEAR = 365 * 86400
 
 
 def read_time(text: str) -> TimeExpression:
-    """Read a point in time as GNU date does; what it refuses is refused. Raises TimeError."""
+    """Parse a time as GNU date does; what GNU date refuses is refused. Raises TimeError."""
     words = " ".join(text.split()).lower()
     if not text.isascii():
         raise no_time(words)
@@ -24,56 +24,56 @@ def read_time(text: str) -> TimeExpression:
         return TimeExpression(text, epoch=float(epoch[1]))
     if re.fullmatch(r"[+-]?\d+(?:\.\d+)?", words) and not re.fullmatch(r"\d{8}", words):
         raise TimeError("a bare number is no time; write YYYYMMDD, @seconds, or such as 3 days ago")
-    said = list(tokens(words))
-    if not said:
+    items = list(tokens(words))
+    if not items:
         raise TimeError("a time is missing")
-    kinds = "".join(token.kind for token in said)
-    found, place = _Items(TimeExpression(text)), 0
-    while place < len(said):
-        end = found.take(said, kinds, place)
+    kinds = "".join(token.kind for token in items)
+    parsed, place = _Items(TimeExpression(text)), 0
+    while place < len(items):
+        end = parsed.take(items, kinds, place)
         if end == place:
-            raise no_time(words[said[place].start :])
+            raise no_time(words[items[place].start :])
         place = end
-    return found.expression
+    return parsed.expression
 
 
 @dataclass(slots=True)
 class _Items:
-    """What of a text has been understood so far."""
+    """State of parsing a time."""
 
     expression: TimeExpression
     seen: set[str] = field(default_factory=set)
 
-    def take(self, said: Sequence[Token], kinds: str, place: int) -> int:
-        """Understand the item at a place and return where it ends."""
+    def take(self, items: Sequence[Token], kinds: str, place: int) -> int:
+        """Parse the item at a position and return where it ends."""
         for pattern, understand in _ITEMS:
             if (item := pattern.match(kinds, place)) is not None:
-                understand(self, said[place : item.end()])
+                understand(self, items[place : item.end()])
                 return item.end()
         return place
 
     def once(self, kind: str) -> None:
-        """Raise TimeError where the text says the same thing twice."""
+        """Raise TimeError if the text gives this kind of item twice."""
         if kind in self.seen:
             raise TimeError(f"the {kind} is given twice")
         self.seen.add(kind)
 
     def date(self, year: str | None, month: float, day: float) -> None:
-        """Take a day of the calendar."""
+        """Record a day of the calendar."""
         self.once("date")
         named = Date(None if year is None else _full_year(year), int(month), int(day))
         named.check()
         self.expression = replace(self.expression, day=named)
 
     def year(self, year: str) -> None:
-        """Take the year of a day that was named without one."""
+        """Record the year of a day that was named without a year."""
         assert self.expression.day is not None  # noqa: S101 - asked only after a day
         named = self.expression.day._replace(year=_full_year(year))
         named.check()
         self.expression = replace(self.expression, day=named)
 
     def clock(self, hour: float, minute: float = 0, second: float = 0) -> None:
-        """Take a time of day."""
+        """Record a time of day."""
         self.once("time of day")
         if hour > 23:
             raise TimeError(f"there is no hour {hour:.0f}")
@@ -82,12 +82,12 @@ class _Items:
         self.expression = replace(self.expression, clock=hour * 3600 + minute * 60 + second)
 
     def zone(self, seconds: float) -> None:
-        """Take a time zone."""
+        """Record a time zone."""
         self.once("time zone")
         self.expression = replace(self.expression, zone=int(seconds))
 
     def shift(self, by: Shift) -> None:
-        """Go further away."""
+        """Add a shift."""
         shift = (self.expression.shift or Shift()).and_also(by)
         _bounded(max(abs(shift.months), abs(shift.days), abs(shift.seconds) / _YEAR))
         self.expression = replace(self.expression, shift=shift)
@@ -184,12 +184,12 @@ def _weekday(items: _Items, item: Sequence[Token]) -> None:
     items.once("weekday")
     ordinal = item[0].value if item[0].kind in "Ou" else 0
     _bounded(ordinal, _MOST_WEEKS)
-    (which,) = (token.value for token in item if token.kind == "D")
-    items.expression = replace(items.expression, weekday=(int(which), int(ordinal)))
+    (number,) = (token.value for token in item if token.kind == "D")
+    items.expression = replace(items.expression, weekday=(int(number), int(ordinal)))
 
 
 def _number(items: _Items, item: Sequence[Token]) -> None:
-    """Take digits alone: the year of a date without one, a whole date, or a time of day."""
+    """Record digits alone: the year of a date without one, a whole date, or a time of day."""
     digits, day = item[0].text, items.expression.day
     shifted, timed = items.expression.shift is not None, "time of day" in items.seen
     if day is not None and day.year is None and not shifted and (timed or len(digits) > 2):
@@ -240,4 +240,4 @@ _ITEMS: tuple[tuple[re.Pattern[str], Callable[[_Items, Sequence[Token]], None]],
         (r"u", _number),
     )
 )
-"""The items of a time, each as the kinds of its tokens; a longer one comes before its beginning."""
+"""The items of a time as kinds of tokens; a longer item comes before its prefix."""

@@ -1,4 +1,4 @@
-"""Points in time, some of them relative to a moment that is told later."""
+"""Times, some of them relative to the moment of the cycle."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -9,33 +9,33 @@ _DAY = 86400
 
 
 class TimeError(ValueError):
-    """A text that is no point in time."""
+    """The text is not a time."""
 
 
 class Date(NamedTuple):
-    """A day; no year means the current one."""
+    """A day; without a year, the current year."""
 
     year: int | None
     month: int
     day: int
 
     def check(self) -> None:
-        """Raise TimeError for a day that no calendar has."""
+        """Raise TimeError for a day that does not exist."""
         try:
             date(2000 + (self.year or 0) % 400, self.month, self.day)
-        except (ValueError, OverflowError) as wrong:
-            raise TimeError(f"there is no such day: {wrong}") from None
+        except (ValueError, OverflowError) as error:
+            raise TimeError(f"there is no such day: {error}") from None
 
 
 class Shift(NamedTuple):
-    """How far from what else is said."""
+    """An offset from the rest of the expression."""
 
     months: int = 0
     days: int = 0
     seconds: float = 0
 
     def and_also(self, other: "Shift") -> "Shift":
-        """Return both together."""
+        """Return the sum of two shifts."""
         return Shift(
             self.months + other.months, self.days + other.days, self.seconds + other.seconds
         )
@@ -43,7 +43,7 @@ class Shift(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimeExpression:
-    """What was written, to be read relative to some moment, in UTC."""
+    """A parsed time, relative to a moment that is given later, in UTC."""
 
     text: str
     epoch: float | None = None
@@ -53,11 +53,11 @@ class TimeExpression:
     zone: int | None = None
     """Seconds east of UTC."""
     weekday: tuple[int, int] | None = None
-    """Which weekday (0 = Monday) and the how-manieth from now; -1 = the last, 0 = this."""
+    """Weekday (0 = Monday) and its ordinal from now: -1 = last, 0 = this, 1 = next."""
     shift: Shift | None = None
 
     def at(self, now: float) -> float:
-        """Return seconds since 1970. Raises TimeError for February 29 in a year without one."""
+        """Return seconds since 1970. Raises TimeError for February 29 in a common year."""
         if self.epoch is not None:
             return self.epoch
         started = floor(now)
@@ -71,7 +71,7 @@ class TimeExpression:
         return day * _DAY + clock - (self.zone or 0) + (self.shift or Shift()).seconds
 
     def _day(self, today: datetime) -> int:
-        """Return the day, counted from 1970-01-01, after all shifts of whole days."""
+        """Return days since 1970-01-01, after all shifts of whole days."""
         named = self.day or self._from_today(today)
         year = today.year if named.year is None else named.year
         Date(year, named.month, named.day).check()
@@ -80,7 +80,7 @@ class TimeExpression:
         return days_since_1970(year + years, month + 1, 1) + named.day - 1 + shift.days
 
     def _from_today(self, today: datetime) -> Date:
-        """Return today, or the weekday that was named."""
+        """Return today, or the day of the named weekday."""
         day = today + timedelta(_days_to(self.weekday, today.weekday()) if self.weekday else 0)
         return Date(day.year, day.month, day.day)
 
@@ -92,7 +92,7 @@ def _days_to(wanted: tuple[int, int], today: int) -> int:
 
 
 def days_since_1970(year: int, month: int, day: int) -> int:
-    """Count days in the Gregorian calendar, for any year."""
+    """Return the days of a date of the Gregorian calendar, for any year."""
     shifted = year - (month <= 2)
     era, of_era = divmod(shifted, 400)
     of_year = (153 * ((month - 3) % 12) + 2) // 5 + day - 1

@@ -1,4 +1,4 @@
-"""The one table of all variables: what they mean and how they are computed over columns."""
+"""The table of all policy variables: their meaning, and how columns of them are computed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ from dynamo.policy.comparisons import Texts, Values
 from dynamo.policy.image import Image, Standing, View
 
 FOREVER = 0xFFFFFFFF
-"""When the first block of a replica without blocks came."""
+"""First and last block time of a replica without blocks."""
 
 
 class Level(Enum):
-    """What a variable speaks of."""
+    """The object that a variable describes."""
 
     DATASET = "dataset"
     REPLICA = "dataset replica"
@@ -34,7 +34,7 @@ class Level(Enum):
 
 
 class Kind(Enum):
-    """What values a variable has."""
+    """Type of a variable's values."""
 
     BOOL = "boolean"
     NUMBER = "number"
@@ -44,7 +44,7 @@ class Kind(Enum):
 
 
 class Scope(Enum):
-    """Where a condition stands: `On`, `When`, `Until` speak of sites, other lines of replicas."""
+    """Place of a condition: `On`, `When` and `Until` concern sites, other lines replicas."""
 
     REPLICA = "replicas"
     SITE = "sites"
@@ -52,7 +52,7 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """One name that policies may use.
+    """A variable of policies.
 
     `fixed` reads values that no deletion changes, for the whole image at once: one per dataset or
     site of the snapshot, dataset replica or row of the image. `moving` reads values that change,
@@ -65,23 +65,23 @@ class Variable:
     meaning: str
     default: str = "-"
     attribute: str | None = None
-    """What a producer must have found out."""
+    """The attribute that a producer must provide."""
     words: Mapping[str, int] = field(default_factory=dict)
     fixed: Callable[[Image], Values] | None = None
     moving: Callable[[View], Values] | None = None
     shared: bool = False
-    """Depends on the other replicas of the dataset."""
+    """The value depends on other replicas of the dataset."""
     standing: Callable[[Standing], Values] | None = None
 
     def stands_in(self, scope: Scope) -> bool:
-        """Tell whether conditions of this scope may use it."""
+        """Return whether conditions of this scope may use the variable."""
         if scope is Scope.SITE:
             return self.standing is not None
         return self.fixed is not None or self.moving is not None
 
     @property
     def sortable(self) -> bool:
-        """Tell whether `Order` may use it."""
+        """Return whether `Order` may use the variable."""
         return self.kind not in (Kind.BOOL, Kind.TEXT) and self.level is not Level.BLOCK
 
 
@@ -97,7 +97,7 @@ ON_TAPE_WORDS = {"NONE": 0, "FULL": 1, "PARTIAL": 2}
 
 
 def _attribute(name: str, default: float) -> Callable[[Image], Column]:
-    """Read what a producer wrote, or the default where there is none."""
+    """Return a reader of a producer's attribute; the default without a producer."""
     kind = (
         np.bool_
         if isinstance(default, bool)
@@ -115,13 +115,13 @@ def _attribute(name: str, default: float) -> Callable[[Image], Column]:
 
 
 def _in_use(image: Image) -> Flags:
-    """Tell for each row whether a copy needs it; the parts of empty tape replicas nobody needs."""
-    found = np.zeros(len(image.source), np.bool_)
+    """Return flags of rows that a copy needs; empty tape replicas are never needed."""
+    flags = np.zeros(len(image.source), np.bool_)
     known = image.snapshot.block_replicas.in_use
     if known is not None:
         real = image.source >= 0
-        found[real] = known[image.source[real]]
-    return found
+        flags[real] = known[image.source[real]]
+    return flags
 
 
 def _release(image: Image) -> Values:
@@ -133,18 +133,20 @@ def _release(image: Image) -> Values:
 
 
 def _on_tape(view: View) -> Column:
-    """Say FULL, PARTIAL or NONE; a replica that lost blocks to earlier lines is not full."""
+    """Return FULL, PARTIAL or NONE; a replica that lost blocks to earlier lines is not full."""
     counts, sites = view.image.counts, view.image.snapshot.sites
     own = view.image.counts.full[view.replicas] & view.stripped & (sites.kind[view.site] == TAPE)
     full = counts.full_on_tape[view.dataset] - own > 0
-    some = counts.on_tape[view.dataset] > 0
+    partial = counts.on_tape[view.dataset] > 0
     return np.where(
-        full, ON_TAPE_WORDS["FULL"], np.where(some, ON_TAPE_WORDS["PARTIAL"], ON_TAPE_WORDS["NONE"])
+        full,
+        ON_TAPE_WORDS["FULL"],
+        np.where(partial, ON_TAPE_WORDS["PARTIAL"], ON_TAPE_WORDS["NONE"]),
     )
 
 
 def _whole_owner(view: View) -> Column:
-    """Tell whether any block that is left belongs to a group that owns whole datasets."""
+    """Return whether a group that owns whole datasets owns any present block."""
     return view.any(view.image.snapshot.groups.whole[view.image.group[view.rows]])
 
 
@@ -173,7 +175,7 @@ def _full_other_common_owner(view: View) -> Column:
 
 
 def _last_source(view: View) -> Column:
-    """Tell for each row whether a transfer of its block would lose its only complete source."""
+    """Return for each row whether it is the only complete source of a transfer of its block."""
     image = view.image
     block, complete = image.block[view.rows], image.complete[view.rows]
     own = complete & _at_ready_disk(view)[view.place]
@@ -188,24 +190,24 @@ def _block_on_tape(view: View) -> Column:
 
 
 def _datasets_at(image: Image, names: frozenset[str]) -> Flags:
-    """Tell which datasets have a replica at one of the sites, among what the image shows."""
+    """Return flags of datasets with a replica in the image at one of the sites."""
     labels = image.snapshot.sites.labels
     wanted = np.array([name in names for name in labels], np.bool_)
-    found = np.zeros(len(image.snapshot.datasets.ids), np.bool_)
-    found[image.dataset[wanted[image.site]]] = True
-    return found
+    flags = np.zeros(len(image.snapshot.datasets.ids), np.bool_)
+    flags[image.dataset[wanted[image.site]]] = True
+    return flags
 
 
 def _waited_for(image: Image) -> Flags:
-    """Tell which datasets open copy requests name, as a whole or by one of their blocks."""
+    """Return flags of datasets that open copy requests name, whole or by a block."""
     labels = image.snapshot.datasets.labels
-    found = np.zeros(len(labels), np.bool_)
+    flags = np.zeros(len(labels), np.bool_)
     for item in image.snapshot.waiting_copies:
         name, mark, block = item.partition("#")
         place = labels.find(name)
         if place >= 0 and (not mark or _has_block(image, place, block)):
-            found[place] = True
-    return found
+            flags[place] = True
+    return flags
 
 
 def _has_block(image: Image, dataset: int, name: str) -> bool:
@@ -565,4 +567,4 @@ OLD_NAMES: Mapping[str, str] = {
     "replica.has_locked_block": "blockreplica.is_locked",
     "replica.group_name": "blockreplica.owner",
 }
-"""Names of older policies and what they are called now."""
+"""Names in older policies, and the current names."""

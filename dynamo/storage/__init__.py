@@ -1,1 +1,1 @@
-"""How a storage is spoken to."""
+"""Adapters to the storage of sites."""

@@ -1,7 +1,7 @@
-"""Calls to storages for whoever cannot wait long.
+"""Calls to storages with a short deadline.
 
-A silent server, or a file system that hangs, holds the thread that asks it. So another thread asks,
-and the caller goes on without the answer.
+A silent server, or a file system that hangs, blocks the thread that calls it. So another thread
+calls, and the caller goes on without the answer.
 """
 
 import threading
@@ -13,21 +13,21 @@ from dynamo.storage.protocol import StorageError
 
 
 class Haste:
-    """Waits for calls for so many seconds at most; who lets them pass is not asked meanwhile."""
+    """Limits the time of calls; a place with an unanswered call is not called again."""
 
     def __init__(self, patience: float) -> None:
-        """Take the seconds that a caller has."""
+        """Take the deadline in seconds."""
         self._patience = patience
         self._late: defaultdict[str, set[Future[None]]] = defaultdict(set)
-        """What has not come back, by place: silence costs threads once, not with each call."""
+        """Unanswered calls, by place: a silent place costs one thread, not one per call."""
 
     def call(self, place: str, function: Callable[[], None]) -> None:
-        """Call, and wait a little for the end. Raises what it raises; StorageError when late."""
+        """Call the function with the deadline. Raises its errors, or StorageError when late."""
         late = self._late[place]
         if late:
             raise StorageError("queue-timeout", f"{place} has not answered yet", unknown=True)
         future: Future[None] = Future()
-        # a thread of its own, for which nobody waits when the process ends
+        # a daemon thread: the end of the process does not wait for it
         threading.Thread(target=_run, args=(future, function), daemon=True).start()
         try:
             future.result(self._patience)
@@ -42,7 +42,7 @@ class Haste:
 def _run(future: Future[None], function: Callable[[], None]) -> None:
     try:
         function()
-    except BaseException as failed:  # noqa: BLE001 - raised again where it is waited for
-        future.set_exception(failed)
+    except BaseException as error:  # noqa: BLE001 - raised again by the future's reader
+        future.set_exception(error)
     else:
         future.set_result(None)

@@ -1,4 +1,4 @@
-"""Adler-32 while bytes pass by."""
+"""Adler-32 of streams, computed while their bytes pass."""
 
 import zlib
 from collections.abc import Callable
@@ -8,14 +8,11 @@ from dynamo.storage.protocol import Copied, Readable, StorageError, Writable
 from dynamo.units import adler32_text
 
 CHUNK = 4 * 2**20
-"""Larger is not faster; smaller costs calls."""
+"""Bytes per read: larger is not faster, smaller costs calls."""
 
 
 def adler32_of(stream: Readable, size: int | None = None) -> Copied:
-    """Read a stream, of about this size, to its end; return its length and checksum.
-
-    Raises StorageError.
-    """
+    """Return length and checksum of a stream of about this size. Raises StorageError."""
     buffer = memoryview(bytearray(CHUNK if size is None else min(CHUNK, size + 1)))
     size, value = 0, 1
     while count := _read(stream, buffer):
@@ -27,7 +24,7 @@ def adler32_of(stream: Readable, size: int | None = None) -> Copied:
 def pour(
     source: Readable, target: Writable, alive: Callable[[], None], limit: int | None
 ) -> Copied:
-    """Copy a stream, sum it up, stop once it is longer than it may be. Raises StorageError."""
+    """Copy a stream and return length and checksum; stop beyond `limit`. Raises StorageError."""
     buffer = memoryview(bytearray(CHUNK if limit is None else min(CHUNK, limit + 1)))
     size, value = 0, 1
     while count := _read(source, buffer):

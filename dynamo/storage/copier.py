@@ -1,4 +1,4 @@
-"""A copy of a file: temporary name, checksum on the way, then into place; and uploads likewise."""
+"""Copies a file under a temporary name, with the checksum on the way, then renames it."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,28 +17,27 @@ from dynamo.storage.protocol import (
 from dynamo.storage.temporary_names import adopted
 
 Alive = Callable[[], None]
-"""Raises where the lease is lost, so that a worker that was taken for dead changes nothing."""
+"""Raises when the lease is lost, so that a worker taken for dead changes nothing."""
 
 
 def copy(
     source: Source, destination: Storage, temporary: str, lfn: str, expected: Expected, alive: Alive
 ) -> Copied:
-    """Bring a file to a storage; what lies there already counts only if it is the right one.
+    """Copy a file to a storage, unless the right file is there already.
 
-    What the caller records afterwards is durable: when this returns, or, with
-    `destination.batched()`, when that block has ended.
+    The result is durable when this returns, or, with `destination.batched()`, when that block ends.
     """
-    there = find(destination, lfn, expected)
-    if there is not None:
-        return there
+    present = find(destination, lfn, expected)
+    if present is not None:
+        return present
     try:
         written = _bring(source, destination, temporary, expected, alive)
         reached(Point.WRITTEN)
         alive()
         _place(destination, temporary, lfn, written, expected)
-    except BaseException as failed:
-        if not getattr(failed, "unknown", False):  # what may be whole is for `resume` to judge
-            with suppress(StorageError):  # the first failure is the one to tell
+    except BaseException as error:
+        if not getattr(error, "unknown", False):  # `resume` decides about a file that may be whole
+            with suppress(StorageError):  # report the first failure
                 destination.discard(temporary)
         raise
     return written
@@ -47,113 +46,113 @@ def copy(
 def resume(
     destination: Storage, earlier: Sequence[str], lfn: str, expected: Expected, alive: Alive
 ) -> Copied | None:
-    """Go on with what attempts whose end nobody saw have left; None where it is of no use.
+    """Finish an earlier attempt whose end is unknown; return None if nothing of it is usable.
 
-    So a copy that was finished while we waited in vain for its answer is not made a second time.
+    So a copy that finished while its answer was lost is not made a second time.
     """
-    there = find(destination, lfn, expected)
+    present = find(destination, lfn, expected)
     for temporary in earlier:
-        whole = None if there is not None else _whole(destination, temporary, expected)
+        whole = None if present is not None else _whole(destination, temporary, expected)
         if whole is None:
             destination.discard(temporary)
         else:
             alive()
             _place(destination, temporary, lfn, whole, expected)
-            there = whole
-    return there
+            present = whole
+    return present
 
 
 def accept(
     destination: Storage, upload: str, lfn: str, expected: Expected, alive: Alive, area: str
 ) -> Copied:
-    """Verify what a job has uploaded and put it into place.
+    """Verify a job's upload and rename it to its final name.
 
-    The upload is taken from the job before it is verified (`Storage.adopt`), so that what was
-    summed up is what stays. A wrong one is given back under its temporary name: the job may still
-    mend it, and the booking's end discards it. A repetition after a crash goes on where the first
-    stopped.
+    The upload is taken from the job before it is verified (`Storage.adopt`), so that the verified
+    bytes are the final ones. A wrong upload is given back under its temporary name: the job may
+    still repair it, and the end of the booking discards it. A repetition after a crash continues
+    where the first attempt stopped.
     """
-    own = adopted(area, upload)
-    there = find(destination, lfn, expected)
-    if there is not None:
+    own_name = adopted(area, upload)
+    present = find(destination, lfn, expected)
+    if present is not None:
         alive()
-        for needless in (upload, own):
+        for needless in (upload, own_name):
             destination.discard(needless)
-        return there
-    if destination.stat(own) is None:
+        return present
+    if destination.stat(own_name) is None:
         _look_before(destination, upload, expected)
-    destination.adopt(upload, own)
+    destination.adopt(upload, own_name)
     reached(Point.ADOPTED)
-    found = destination.stat(own)
-    if found is None:
+    adopted_stat = destination.stat(own_name)
+    if adopted_stat is None:
         raise StorageError("not-uploaded", f"{upload} vanished while it was verified")
-    result = Copied(found.size, destination.adler32(own))
+    result = Copied(adopted_stat.size, destination.adler32(own_name))
     if not expected.fits(result.size, result.adler32):
-        # a server may tell of the bytes of a moment ago: count them before the job is blamed
-        with destination.read(own) as stream:
+        # a server may report the bytes of a moment ago: read them before blaming the job
+        with destination.read(own_name) as stream:
             result = adler32_of(stream)
     if not expected.fits(result.size, result.adler32):
-        destination.give_back(own, upload)
+        destination.give_back(own_name, upload)
         raise _mismatch("the upload", expected, result, corrupt_source=True)
     alive()
-    _place(destination, own, lfn, result, expected)
+    _place(destination, own_name, lfn, result, expected)
     return result
 
 
 def find(destination: Storage, lfn: str, expected: Expected) -> Copied | None:
-    """Return what lies in a file's place if it has the right size and checksum, made durable.
+    """Return the file at a name if it has the right size and checksum, made durable.
 
-    Raises StorageError where something else lies there that is not Dynamo's.
+    Raises StorageError if another file is there that Dynamo did not write.
     """
-    there = _whole(destination, lfn, expected)
-    if there is not None:
+    present = _whole(destination, lfn, expected)
+    if present is not None:
         destination.persist(lfn)
-    elif not expected.ours and (found := destination.stat(lfn)) is not None:
+    elif not expected.ours and (other := destination.stat(lfn)) is not None:
         raise StorageError(
             "name-conflict",
-            f"another file of {found.size} bytes lies at {lfn}, which Dynamo has not written:"
+            f"another file of {other.size} bytes lies at {lfn}, which Dynamo has not written:"
             " move it away, and the copy goes on by itself",
         )
-    return there
+    return present
 
 
 def _whole(destination: Storage, name: str, expected: Expected) -> Copied | None:
-    """Return what lies under a name if it has the right size and checksum."""
-    found = destination.stat(name)
-    if found is None or not expected.is_known or found.size != expected.size:
+    """Return the file at a name if it has the right size and checksum."""
+    known = destination.stat(name)
+    if known is None or not expected.is_known or known.size != expected.size:
         return None
-    there = Copied(found.size, destination.adler32(name))
-    return there if expected.fits(there.size, there.adler32) else None
+    present = Copied(known.size, destination.adler32(name))
+    return present if expected.fits(present.size, present.adler32) else None
 
 
 def _place(
     destination: Storage, temporary: str, lfn: str, written: Copied, expected: Expected
 ) -> None:
-    """Rename; a failure may hide a success, as when an answer got lost on its way."""
+    """Rename; a failure may hide a success whose answer was lost."""
     if not expected.ours and find(destination, lfn, expected) is not None:
         destination.discard(temporary)
         return
     try:
         destination.rename(temporary, lfn)
-    except StorageError as failed:
+    except StorageError as error:
         try:
-            there = find(destination, lfn, Expected(written.size, written.adler32))
+            present = find(destination, lfn, Expected(written.size, written.adler32))
         except StorageError:
-            there = None
-        if there is None:
-            raise failed from None
+            present = None
+        if present is None:
+            raise error from None
     reached(Point.PLACED)
 
 
 def _bring(
     source: Source, destination: Storage, temporary: str, expected: Expected, alive: Alive
 ) -> Copied:
-    """Bring the bytes under a temporary name, by the servers themselves or through us."""
+    """Copy the bytes to a temporary name, by the servers themselves or through the worker."""
     if _fetched(source, destination, temporary, expected, alive):
         whole = _whole(destination, temporary, expected)
         if whole is not None:
             return whole
-        destination.discard(temporary)  # whose fault it is shows when the bytes pass through us
+        destination.discard(temporary)  # streaming through the worker shows which side fails
     written = _stream(source, destination, temporary, expected, alive)
     _verify(destination, temporary, written)
     return written
@@ -182,7 +181,7 @@ def _stream(
 
 
 def _was_read(source: Source, read: Copied, expected: Expected) -> bool:
-    """Tell whether the source was read to its end: it is wrong, not only cut short on the way."""
+    """Return whether the source was read completely, so that its bytes are wrong, not cut short."""
     try:
         known = source.stat()
     except StorageError:
@@ -192,32 +191,34 @@ def _was_read(source: Source, read: Copied, expected: Expected) -> bool:
 
 
 def _verify(destination: Storage, temporary: str, written: Copied) -> None:
-    there = destination.arrived(temporary, written)
-    if there != written:
-        found = "nothing" if there is None else f"{there.size} bytes, adler32 {there.adler32},"
+    present = destination.arrived(temporary, written)
+    if present != written:
+        arrival = (
+            "nothing" if present is None else f"{present.size} bytes, adler32 {present.adler32},"
+        )
         raise StorageError(
             "checksum-mismatch",
-            f"{written.size} bytes, adler32 {written.adler32}, were written; {found} arrived",
+            f"{written.size} bytes, adler32 {written.adler32}, were written; {arrival} arrived",
         )
 
 
 def _look_before(destination: Storage, upload: str, expected: Expected) -> None:
-    found = destination.stat(upload)
-    if found is None:
+    known = destination.stat(upload)
+    if known is None:
         raise StorageError("not-uploaded", f"nothing lies at {upload} yet")
-    if expected.size is not None and found.size != expected.size:
+    if expected.size is not None and known.size != expected.size:
         raise StorageError(
             "checksum-mismatch",
-            f"the upload has {found.size} bytes, {expected.size} were announced",
+            f"the upload has {known.size} bytes, {expected.size} were announced",
         )
 
 
 def _mismatch(
-    what: str, expected: Expected, found: Copied, *, corrupt_source: bool
+    subject: str, expected: Expected, actual: Copied, *, corrupt_source: bool
 ) -> StorageError:
     size = "any" if expected.size is None else expected.size
     text = (
-        f"{what} has {found.size} bytes, adler32 {found.adler32};"
+        f"{subject} has {actual.size} bytes, adler32 {actual.adler32};"
         f" the catalogue says {size} bytes, adler32 {expected.adler32 or 'any'}"
     )
     return StorageError("checksum-mismatch", text, corrupt_source=corrupt_source)

@@ -1,4 +1,4 @@
-"""What an error of the operating system means to a user."""
+"""Maps errors of the operating system to reasons for users."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ _REASONS = {
 
 
 def storage_error(error: OSError, otherwise: str, name: str = "") -> StorageError:
-    """Make a StorageError; `otherwise` is the reason where the table knows none."""
+    """Return a StorageError; `otherwise` is the reason for errors that the table lacks."""
     reason = _REASONS.get(error.errno or 0, otherwise)
     if otherwise == "source-error" and type(error) is FileNotFoundError:
         reason = "source-missing"
@@ -27,12 +27,12 @@ def storage_error(error: OSError, otherwise: str, name: str = "") -> StorageErro
 
 @contextlib.contextmanager
 def at_source() -> Iterator[None]:
-    """Blame the source for what a storage that is read calls its own fault."""
+    """Report failures of a storage that is read as failures of the source."""
     try:
         yield
     except StorageError as error:
-        ours = error.reason in {"destination-error", "queue-timeout"}
-        reason = "source-error" if ours else error.reason
+        of_destination = error.reason in {"destination-error", "queue-timeout"}
+        reason = "source-error" if of_destination else error.reason
         raise StorageError(reason, error.detail) from error
 
 

@@ -1,4 +1,4 @@
-"""From a logical name to the address of the file at a site."""
+"""Maps logical file names to addresses at a site (LFN to PFN)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ _QUIET.log_errors = False
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rewriting: the whole name must match, the captured groups fill the template.
+    """A rewriting: the whole name must match, and captured groups fill the template.
 
-    Names come from anybody, and RE2 takes time in proportion to them whatever the pattern.
+    RE2 takes linear time for any pattern, as names come from callers.
     """
 
     pattern: Any
     template: str
 
     def apply(self, text: str) -> str | None:
-        """Rewrite, or None where it does not match."""
+        """Return the rewritten text; None if it does not match."""
         match = self.pattern.fullmatch(text)
         if match is None:
             return None
@@ -45,15 +45,15 @@ def _step(item: object) -> Step:
     try:
         pattern = re2.compile(item[0], _QUIET)
     except re2.error as error:
-        why = error.args[0].decode(errors="replace")
-        raise Invalid(f"{item[0]!r} is no regular expression that RE2 knows: {why}") from error
+        message = error.args[0].decode(errors="replace")
+        raise Invalid(f"{item[0]!r} is no regular expression that RE2 knows: {message}") from error
     if any(int(number) >= pattern.groups for number in _PLACE.findall(item[1])):
         raise Invalid(f"the template {item[1]!r} names a group that {item[0]!r} does not capture")
     return Step(pattern, item[1])
 
 
 def parse_rules(rules: Mapping[str, object]) -> tuple[Step, ...]:
-    """Read `{"rules": [[regex, template], ...]}`; nothing means no rules. Raises Invalid."""
+    """Return the steps of `{"rules": [[regex, template], ...]}`. Raises Invalid."""
     unknown = set(rules) - {"rules"}
     steps = rules.get("rules", [])
     if unknown or not isinstance(steps, list) or len(steps) > MAX_STEPS:
@@ -65,18 +65,18 @@ def parse_rules(rules: Mapping[str, object]) -> tuple[Step, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """How a site makes addresses: its URL and the name, unless it has rules."""
+    """The addresses of a site: its URL plus the name, unless it has rules."""
 
     url: str
     steps: tuple[Step, ...] = field(default=())
 
     @classmethod
     def of(cls, url: str, rules: Mapping[str, object]) -> "Addresses":
-        """Read a site's URL and rules. Raises Invalid."""
+        """Return the addresses of a site with this URL and these rules. Raises Invalid."""
         return cls(url.rstrip("/"), parse_rules(rules))
 
     def pfn(self, lfn: str) -> str:
-        """Return the address; each step works on what the one before made. Raises Invalid."""
+        """Return the address of a name; each step rewrites the result before. Raises Invalid."""
         if not self.steps:
             return self.url + lfn
         text = lfn

@@ -1,4 +1,4 @@
-"""Trying a storage with a small file: what works there, and how long each step takes."""
+"""Probes a storage with a small file: which operations work, and how long each takes."""
 
 import io
 import secrets
@@ -17,13 +17,13 @@ from dynamo.storage.protocol import Fetching, Guarded, Storage
 
 SIZE = 4096
 FOLDER = "_probe"
-"""Folder of probes in the reserved namespace; no user's name begins like it."""
+"""Folder of probes in the reserved namespace; no user's name begins with `_`."""
 TOLERANCE = timedelta(minutes=5)
-"""How far the clock of a storage may be from ours: by more, young files are taken for old."""
+"""Limit of a storage's clock error: beyond it, young files are taken for old."""
 
 
 class Outcome(StrEnum):
-    """How a step ended."""
+    """Result of a step."""
 
     OK = "ok"
     FAILED = "failed"
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """One thing that was tried; `reason` is one of `errors.RETRYABLE`."""
+    """A tried operation; `reason` is one of `errors.RETRYABLE`."""
 
     name: str
     outcome: Outcome
@@ -42,33 +42,33 @@ class ProbeStep:
 
 
 NEEDED = frozenset({"write", "stat", "sum", "rename", "delete"})
-"""The steps without which no file comes or goes."""
+"""Steps that transfers and deletions need."""
 
 
 def is_usable(steps: Sequence[ProbeStep]) -> bool:
-    """Tell whether files can come and go there."""
+    """Return whether transfers and deletions can work at the storage."""
     done = {step.name for step in steps if step.outcome is Outcome.OK}
     return done >= NEEDED
 
 
 @dataclass(frozen=True, slots=True)
 class ProbedStorage:
-    """Where and by what a storage is tried."""
+    """Parameters of a probe."""
 
     area: str
     namespace: str
     third_party: int
-    """Bytes from which servers copy among themselves."""
+    """File size in bytes from which servers copy among themselves."""
     moment: Callable[[], datetime]
-    """Our clock: the database's."""
+    """Dynamo's clock, that of the database."""
     delete: Callable[[Storage, str], object]
-    """The one way to a storage's delete."""
+    """Deletes a file; the only caller of a storage's delete besides the reaper."""
     expected: Sequence[str] = ()
-    """Files of which one at least must lie there."""
+    """Files at the site; at least one must exist."""
 
 
 class _Refused(Exception):
-    """The storage answered, and wrongly."""
+    """The storage answered, but wrongly."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -77,26 +77,27 @@ class _Refused(Exception):
 
 
 class _Skipped(Exception):
-    """There is nothing to try."""
+    """The step does not apply to this storage."""
 
 
-def probe(storage: Storage, ground: ProbedStorage) -> list[ProbeStep]:
-    """Try everything that transfers and deletions need; nothing is left behind where it works.
+def probe(storage: Storage, parameters: ProbedStorage) -> list[ProbeStep]:
+    """Probe everything that transfers and deletions need; return the steps.
 
-    What a step that failed makes pointless is skipped. Never raises for what the storage does.
+    Steps that depend on a failed step are skipped. Never raises for failures of the storage;
+    removes its files where the storage works.
     """
-    return _Trial(storage, ground).run()
+    return _Trial(storage, parameters).run()
 
 
 class _Trial:
-    def __init__(self, storage: Storage, ground: ProbedStorage) -> None:
+    def __init__(self, storage: Storage, parameters: ProbedStorage) -> None:
         key = secrets.token_hex(8)
         self._storage = storage
-        self._ground = ground
+        self._parameters = parameters
         self._content = secrets.token_bytes(SIZE)
-        self._temporary = temporary_names.probe(ground.area, key)
+        self._temporary = temporary_names.probe(parameters.area, key)
         self._fetched = f"{self._temporary}.fetched"
-        self._lfn = f"{ground.namespace}/{FOLDER}/{key}"
+        self._lfn = f"{parameters.namespace}/{FOLDER}/{key}"
         self._steps: list[ProbeStep] = []
 
     def run(self) -> list[ProbeStep]:
@@ -117,7 +118,7 @@ class _Trial:
     def _try(self, name: str, needs: Sequence[str], call: Callable[[], str | None]) -> None:
         missing = [need for need in needs if not self._worked(need)]
         if missing:
-            text = f"not tried, as {missing[0]} did not work"
+            text = f"not tried, because {missing[0]} did not work"
             self._steps.append(ProbeStep(name, Outcome.SKIPPED, 0.0, detail=text))
             return
         begun = time.monotonic()
@@ -126,38 +127,38 @@ class _Trial:
         self._steps.append(ProbeStep(name, outcome, seconds, reason, detail))
 
     def _worked(self, name: str) -> bool:
-        return any(one.name == name and one.outcome is Outcome.OK for one in self._steps)
+        return any(step.name == name and step.outcome is Outcome.OK for step in self._steps)
 
     def _write(self) -> None:
         self._look()
-        self._begun = self._ground.moment()
+        self._begun = self._parameters.moment()
         with self._storage.write(self._temporary) as target:
             self._written = pour(io.BytesIO(self._content), target, lambda: None, SIZE)
-        self._ended = self._ground.moment()
+        self._ended = self._parameters.moment()
 
     def _look(self) -> None:
-        """Refuse the empty folder that is left where a disk is not mounted, before it is filled."""
-        names = self._ground.expected
+        """Refuse the empty folder of a disk that is not mounted, before it is filled."""
+        names = self._parameters.expected
         if names and all(self._storage.stat(name) is None for name in names):
             text = f"none of {len(names)} files that should lie there does: is the disk mounted?"
             raise _Refused("destination-error", text)
 
     def _stat(self) -> None:
-        found = self._storage.stat(self._temporary)
-        if found is None or found.size != SIZE:
-            there = "nothing" if found is None else f"{found.size} bytes"
-            raise _Refused("destination-error", f"{SIZE} bytes were written, {there} are there")
-        self._modified = found.modified
+        known = self._storage.stat(self._temporary)
+        if known is None or known.size != SIZE:
+            actual = "nothing" if known is None else f"{known.size} bytes"
+            raise _Refused("destination-error", f"{SIZE} bytes were written, {actual} are there")
+        self._modified = known.modified
 
     def _sum(self) -> None:
-        found, written = self._storage.adler32(self._temporary), self._written.adler32
-        if found != written:
-            raise _Refused("checksum-mismatch", f"{written} was written, {found} is there")
+        actual, written = self._storage.adler32(self._temporary), self._written.adler32
+        if actual != written:
+            raise _Refused("checksum-mismatch", f"{written} was written, {actual} is there")
 
     def _clock(self) -> str:
         if self._modified is None:
             raise _Skipped("the storage does not tell when a file was changed")
-        # most tell whole seconds only
+        # most storages report whole seconds only
         early = self._begun - self._modified - timedelta(seconds=1)
         late = self._modified - self._ended
         off = max(early, late, timedelta())
@@ -175,17 +176,17 @@ class _Trial:
     def _fetch(self) -> str:
         if not isinstance(self._storage, Fetching):
             raise _Skipped("a file system has no server that could fetch a file")
-        large = max(SIZE, self._ground.third_party)  # as if it were worth while
+        large = max(SIZE, self._parameters.third_party)  # large enough for a third-party copy
         address = self._storage.pfn(self._lfn)
         if not self._storage.fetch(address, self._fetched, large, lambda: None):
             raise _Skipped("the servers do not copy among themselves: bytes pass through workers")
-        found = self._storage.stat(self._fetched)
-        if found is None or found.size != SIZE:
+        known = self._storage.stat(self._fetched)
+        if known is None or known.size != SIZE:
             raise _Refused("transfer-error", "the file that the server fetched is not whole")
         return "the servers copy among themselves"
 
     def _delete(self) -> None:
-        self._ground.delete(self._storage, self._lfn)
+        self._parameters.delete(self._storage, self._lfn)
         if self._storage.stat(self._lfn) is not None:
             raise _Refused("destination-error", "the file is still there after it was deleted")
 
@@ -193,13 +194,13 @@ class _Trial:
         if not isinstance(self._storage, Guarded):
             raise _Skipped("the storage does not tell who may write")
         if self._storage.open_to_others(self._lfn):
-            text = f"others than Dynamo can write below {self._ground.namespace}"
+            text = f"others than Dynamo can write below {self._parameters.namespace}"
             raise _Refused("permission-denied", text)
         return "only Dynamo can write there"
 
     def _clean(self) -> None:
         if any(step.reason == "queue-timeout" for step in self._steps):
-            return  # nobody waits for it a second time: what is left there is cleaned up later
+            return  # do not wait for it a second time: temporary files are cleaned up later
         for name in (self._temporary, self._fetched):
             with suppress(DynamoError):
                 self._storage.discard(name)
@@ -208,7 +209,7 @@ class _Trial:
 def _called(call: Callable[[], str | None]) -> tuple[Outcome, str | None, str | None]:
     try:
         return Outcome.OK, None, call()
-    except _Skipped as why:
-        return Outcome.SKIPPED, None, str(why)
-    except (DynamoError, _Refused) as failed:
-        return Outcome.FAILED, failed.reason, failed.detail
+    except _Skipped as skipped:
+        return Outcome.SKIPPED, None, str(skipped)
+    except (DynamoError, _Refused) as error:
+        return Outcome.FAILED, error.reason, error.detail

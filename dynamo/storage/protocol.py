@@ -1,4 +1,4 @@
-"""What Dynamo asks of a storage, and what can go wrong there."""
+"""The port to storages: operations and errors."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -10,9 +10,9 @@ from dynamo.errors import RETRYABLE, Unavailable
 
 
 class StorageError(Unavailable):
-    """A storage did not do what it was asked; `reason` is one of `errors.RETRYABLE`.
+    """An operation of a storage failed; `reason` is one of `errors.RETRYABLE`.
 
-    Where it leaves the worker it means "repeat later", as for any other part that is away.
+    Outside of workers it means "repeat later", as for any other part that is unavailable.
     """
 
     default = "destination-error"
@@ -20,10 +20,10 @@ class StorageError(Unavailable):
     def __init__(
         self, reason: str, text: str, *, corrupt_source: bool = False, unknown: bool = False
     ) -> None:
-        """Keep the reason, the sentence, and what is certain.
+        """Keep the reason, the sentence, and two certainties.
 
-        `corrupt_source`: the bytes at the source are the wrong ones. `unknown`: nobody answered, so
-        the call may have had its effect, or have it later; look before anything is done again.
+        `corrupt_source`: the bytes at the source are wrong. `unknown`: no answer came, so the call
+        may have had its effect, or have it later; look before repeating it.
         """
         if reason not in RETRYABLE:
             raise ValueError(f"{reason!r} is not a reason")
@@ -37,16 +37,16 @@ _LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
 
 
 def moment(seconds: float) -> datetime:
-    """Return the moment of a modification time in seconds since 1970.
+    """Return the time of a modification in seconds since 1970.
 
-    A storage tells any number that somebody has set; beyond the calendar it is cut to its ends.
+    Storages report any number that a client has set; it is cut to the years 1970 to 9999.
     """
     return datetime.fromtimestamp(min(max(seconds, _FIRST_SECOND), _LAST_SECOND), UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What a storage knows of a file without reading it."""
+    """Metadata of a file, known without reading it."""
 
     size: int
     modified: datetime | None
@@ -54,26 +54,26 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the catalogue says of a file; None where nobody has told yet."""
+    """Size and checksum in the catalogue; None = not known yet."""
 
     size: int | None
     adler32: str | None
     ours: bool = True
-    """What lies in its place with other bytes is Dynamo's own, and may be replaced."""
+    """A file with other bytes at the name is Dynamo's own, and may be replaced."""
 
     def fits(self, size: int, adler32: str) -> bool:
-        """Tell whether these are the right bytes, as far as it is known."""
+        """Return whether size and checksum agree with the catalogue, as far as known."""
         return self.size in {None, size} and self.adler32 in {None, adler32}
 
     @property
     def is_known(self) -> bool:
-        """Tell whether a file can be recognised by it."""
+        """Return whether size and checksum are both known."""
         return self.size is not None and self.adler32 is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What has been written and verified."""
+    """Size and checksum of a file that was written and verified."""
 
     size: int
     adler32: str
@@ -81,7 +81,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file that a listing found; `size` is None where it is something else than a file."""
+    """An entry of a listing; `size` is None for anything but a file."""
 
     lfn: str
     size: int | None
@@ -90,41 +90,41 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder of a listing; only a complete one proves what is absent."""
+    """One folder of a listing; only a complete folder proves that files are absent."""
 
     path: str
     entries: Sequence[Entry]
     complete: bool
     error: str | None = None
     below: Sequence[str] = ()
-    """Its sub-folders: one that is named here and does not follow was never listed."""
+    """Sub-folders; one that does not follow in the listing was never listed."""
 
 
 class Readable(Protocol):
     """A stream of bytes."""
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill the buffer as far as bytes are at hand; 0 is the end."""
+        """Fill the buffer with available bytes; 0 = end."""
 
 
 class Writable(Protocol):
     """A place for bytes."""
 
     def write(self, data: memoryview, /) -> int:
-        """Write some of the bytes and say how many."""
+        """Write a part of the bytes and return its length."""
 
 
 class Source(Protocol):
-    """One file that can be read: at a site, or anywhere else."""
+    """A file that can be read, at a site or elsewhere."""
 
     def stat(self) -> Stat | None:
-        """Return its size and age; None where there is no such file."""
+        """Return size and modification time; None if there is no such file."""
 
     def adler32(self) -> str:
-        """Return the checksum of its bytes. Raises StorageError."""
+        """Return the checksum of the bytes. Raises StorageError."""
 
     def read(self) -> AbstractContextManager[Readable]:
-        """Open it for reading. Raises StorageError."""
+        """Open the file for reading. Raises StorageError."""
 
 
 class Storage(Protocol):
@@ -134,87 +134,87 @@ class Storage(Protocol):
         """Return the address of a name at this site."""
 
     def stat(self, lfn: str) -> Stat | None:
-        """Return size and age; None only where it is certain that there is no such file."""
+        """Return size and modification time; None only if the file certainly does not exist."""
 
     def adler32(self, lfn: str) -> str:
-        """Return the checksum of the bytes that lie there now."""
+        """Return the checksum of the bytes at the site now."""
 
     def arrived(self, temporary: str, written: Copied) -> Copied | None:
-        """Return what lies under a name after it was written; None where nothing does.
+        """Return size and checksum of a written temporary file; None if it is absent.
 
-        Where a network was on the way the checksum is that of the bytes behind it.
+        Behind a network the checksum is computed from the bytes at the far end.
         """
 
     def read(self, lfn: str) -> AbstractContextManager[Readable]:
         """Open a file for reading."""
 
     def prepare(self, temporary: str) -> None:
-        """Make room for a job's upload: its folder exists and the job may create files in it."""
+        """Make the folder of an upload, in which the job may create files."""
 
     def write(self, temporary: str) -> AbstractContextManager[Writable]:
-        """Create a new file under a temporary name; one that exists already is an error."""
+        """Create a new file under a temporary name; an existing file is an error."""
 
     def adopt(self, upload: str, temporary: str) -> None:
-        """Take an upload away from its job: afterwards only Dynamo can change it.
+        """Take an upload from its job: afterwards only Dynamo can change it.
 
-        Raises `not-uploaded` while somebody still writes, or where there is nothing.
+        Raises `not-uploaded` if the file is absent or still open for writing.
         """
 
     def give_back(self, temporary: str, upload: str) -> None:
-        """Return an adopted upload to its job, which may mend it."""
+        """Return an adopted upload to its job, which may repair it."""
 
     def rename(self, temporary: str, lfn: str) -> None:
-        """Put a temporary file into its place, durably: at once or not at all.
+        """Rename a temporary file to its final name, durably and atomically.
 
-        It replaces what lies there.
+        It replaces an existing file.
         """
 
     def persist(self, lfn: str) -> None:
-        """Make durable what lies there already."""
+        """Make an existing file durable."""
 
     def delete(self, lfn: str) -> bool:
-        """Remove a file; False where there was none, which is success too."""
+        """Delete a file; return False if it was absent, which is success too."""
 
     def discard(self, temporary: str) -> None:
-        """Remove a temporary file if it is there; refuses any other name."""
+        """Delete a temporary file if it exists; refuse any other name."""
 
     def move(self, lfn: str, other: str) -> None:
-        """Give a file in its place another such name, and replace nothing; again is harmless."""
+        """Rename a file to another final name without replacing anything; repeatable."""
 
     def listing(self, area: str) -> Iterator[Folder]:
-        """Walk an area folder by folder, each with the mark whether all of it was seen."""
+        """Yield the folders of an area, each with a flag whether it is complete."""
 
     def clean(
         self, area: str, before: datetime, needed: Callable[[Collection[str]], Collection[str]]
     ) -> int:
-        """Remove an area's temporary files that were last changed before a moment; count them.
+        """Delete an area's temporary files last changed before a moment; return their number.
 
-        Which of them somebody still needs is asked first.
+        `needed` is asked first which of them are still in use.
         """
 
     def free(self) -> int | None:
-        """Return the bytes that can still be written; None where the storage cannot tell."""
+        """Return the bytes that can still be written; None if the storage cannot tell."""
 
     def batched(self) -> AbstractContextManager["Storage"]:
-        """Give the same storage, durable not per file but for all at the end of the block."""
+        """Return the same storage, durable for all files at the end of the block, not per file."""
 
 
 @runtime_checkable
 class Addressed(Protocol):
-    """A source that another server can fetch by itself."""
+    """A source that another server can fetch."""
 
     def address(self) -> str:
-        """Return the URL under which it finds the file."""
+        """Return the URL under which another server finds it."""
 
 
 @runtime_checkable
 class Fetching(Protocol):
-    """A storage whose server can fetch a file from another one."""
+    """A storage whose server can fetch a file from another server."""
 
     def fetch(
         self, source: str, temporary: str, size: int | None, alive: Callable[[], None]
     ) -> bool:
-        """Fetch a file to a temporary name; False where its bytes had better pass through us."""
+        """Fetch a file to a temporary name; return False if streaming it is better."""
 
 
 @runtime_checkable
@@ -222,4 +222,4 @@ class Guarded(Protocol):
     """A storage that can tell who else may write to it."""
 
     def open_to_others(self, lfn: str) -> bool:
-        """Tell whether somebody else than Dynamo could write where this file of ours lies."""
+        """Return whether anyone but Dynamo could write beside this file."""

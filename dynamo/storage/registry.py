@@ -1,4 +1,4 @@
-"""Which storage speaks for a site."""
+"""The storage backends by URL scheme, and the storages of all sites."""
 
 import functools
 import json
@@ -20,7 +20,7 @@ BACKENDS: dict[str, Callable[[Addresses, str, Timeouts], Storage]] = {
     "root": XRootDStorage.at,
     "roots": XRootDStorage.at,
 }
-"""URL schemes and who speaks them."""
+"""Backends by URL scheme."""
 
 
 class Storages:
@@ -29,9 +29,9 @@ class Storages:
     def __init__(
         self, area: str, limits: Timeouts = _LIMITS, patience: float | None = None
     ) -> None:
-        """Take the incoming area, the same at each site, and the limits of what is far away.
+        """Take the incoming area, the same at each site, and the timeouts.
 
-        `patience`: the seconds that whoever prepares an upload has, where they are fewer.
+        `patience`: the deadline in seconds to prepare an upload, if shorter.
         """
         self.area = area.rstrip("/")
         self.limits = limits
@@ -39,7 +39,7 @@ class Storages:
         self._haste = Haste(limits.answer if patience is None else patience)
 
     def at(self, url: str, rules: Mapping[str, object]) -> Storage:
-        """Return the storage of a site with this endpoint and these rules. Raises Invalid."""
+        """Return the storage of a site with this URL and these rules. Raises Invalid."""
         return self._open(url, json.dumps(rules, sort_keys=True))
 
     def pfn(self, url: str, rules: Mapping[str, object], lfn: str) -> str:
@@ -47,12 +47,12 @@ class Storages:
         return self.at(url, rules).pfn(lfn)
 
     def prepare(self, url: str, rules: Mapping[str, object], temporary: str) -> None:
-        """Make room for a job's upload, as far as the site answers in time. Raises StorageError."""
+        """Make the folder of an upload, within the deadline. Raises StorageError."""
         storage = self.at(url, rules)
         self._haste.call(url, lambda: storage.prepare(temporary))
 
     def check(self, url: str, rules: Mapping[str, object]) -> None:
-        """Refuse a site that nobody could speak to. Raises Invalid."""
+        """Refuse a site without a usable storage. Raises Invalid."""
         self.at(url, rules)
 
     def _new(self, url: str, rules: str) -> Storage:

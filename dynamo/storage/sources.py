@@ -1,4 +1,4 @@
-"""What exists outside of Dynamo's sites, by URL: which may be read, and how."""
+"""Sources outside of Dynamo's sites, by URL: which may be read, and how."""
 
 import contextlib
 import io
@@ -33,21 +33,21 @@ class SiteFile:
     lfn: str
 
     def stat(self) -> Stat | None:
-        """Ask the storage; what fails here is the source's fault."""
+        """Return the storage's metadata; failures count as the source's."""
         with at_source():
             return self.storage.stat(self.lfn)
 
     def adler32(self) -> str:
-        """Ask the storage."""
+        """Return the storage's checksum."""
         with at_source():
             return self.storage.adler32(self.lfn)
 
     def address(self) -> str:
-        """Return where another server finds it."""
+        """Return the URL under which another server finds it."""
         return self.storage.pfn(self.lfn)
 
     def read(self) -> contextlib.AbstractContextManager[Stream]:
-        """Open it at its site."""
+        """Open the file at its site."""
         return self.storage.read(self.lfn)
 
 
@@ -59,19 +59,19 @@ class ScratchFile:
     path: tuple[str, ...]
 
     def stat(self) -> Stat | None:
-        """Return size and age; None where there is no such file."""
+        """Return size and modification time; None if there is no such file."""
         with told("/".join(self.path), "source-error"):
-            found = self.folder.look(self.path)
-        return found and Stat(found.st_size, moment(found.st_mtime))
+            known = self.folder.look(self.path)
+        return known and Stat(known.st_size, moment(known.st_mtime))
 
     def adler32(self) -> str:
-        """Read the file and sum it up."""
+        """Return the checksum, by reading the file."""
         with self.read() as stream:
             return adler32_of(stream).adler32
 
     @contextlib.contextmanager
     def read(self) -> Iterator[io.FileIO]:
-        """Open it without following a link below the scratch folder."""
+        """Open the file without following links below the scratch folder."""
         with told("/".join(self.path), "source-error"):
             stream = io.FileIO(self.folder.open_file(self.path))
         with stream:
@@ -79,10 +79,9 @@ class ScratchFile:
 
 
 def check_source(url: str, scratch: Sequence[str], allowed: Sequence[str]) -> None:
-    """Refuse a URL that workers may not read for this site; touches neither disk nor network.
+    """Refuse a URL that workers may not read for this site. Raises Forbidden.
 
-    Links in a scratch folder and what a host's name stands for are looked at when it is opened.
-    Raises Forbidden.
+    Uses neither disk nor network: links and host addresses are checked when the source is opened.
     """
     _source(url, scratch, allowed, _LIMITS)
 
@@ -122,10 +121,10 @@ def _scratch_file(url: str, parts: urllib.parse.SplitResult, scratch: Sequence[s
     names = parts.path.split("/")[1:]
     if {"", ".", ".."} & set(names):
         _refuse("the path of a file source has an empty part, '.' or '..'")
-    found = next((file for folder in scratch if (file := _below(folder, names))), None)
-    if found is None:
+    source = next((file for folder in scratch if (file := _below(folder, names))), None)
+    if source is None:
         _refuse("the source lies outside of the scratch folders of the site")
-    return found
+    return source
 
 
 def _below(folder: str, names: Sequence[str]) -> ScratchFile | None:
@@ -137,7 +136,7 @@ def _below(folder: str, names: Sequence[str]) -> ScratchFile | None:
 
 def _web_file(url: str, allowed: Sequence[str], _limits: Timeouts) -> Source:
     if "?" in url or "#" in url:
-        # signed addresses carry their credential there; it would stand in rows and answers
+        # signed addresses carry a credential there; rows and answers would show it
         _refuse("a source has nothing behind a ? or a #: addresses hold no credentials")
     return http_source.WebFile(http_addresses.allow(url, allowed), tuple(allowed))
 
@@ -153,7 +152,7 @@ _READERS: dict[str, Callable[[str, Sequence[str], Timeouts], Source]] = {
     "davs": _web_file,
     "http": _web_file,
 }
-"""Schemes and who reads them."""
+"""Readers by URL scheme."""
 
 
 def _refuse(text: str) -> NoReturn:

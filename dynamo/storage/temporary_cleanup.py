@@ -1,4 +1,4 @@
-"""Removing temporary files that nobody has touched for long."""
+"""Deletes temporary files that have not been touched for long."""
 
 from collections.abc import Callable, Collection
 from datetime import datetime
@@ -7,14 +7,14 @@ from dynamo.storage.protocol import Storage
 from dynamo.storage.temporary_names import is_temporary
 
 Needed = Callable[[Collection[str]], Collection[str]]
-"""Says which of these temporary names somebody still needs."""
+"""Returns the given temporary names that are still in use."""
 
 
 def clean(storage: Storage, area: str, before: datetime, needed: Needed) -> int:
-    """Discard an area's files that were last changed before a moment and nobody needs; count them.
+    """Discard an area's temporary files that are old and not in use; return their number.
 
-    Asked after all was listed, so that what was announced before its file was there is known. What
-    is no temporary name is not ours, and is left alone.
+    `needed` is asked after the listing, so that names announced before their files existed are
+    known. Files with other names are left alone.
     """
     old = [
         entry.lfn

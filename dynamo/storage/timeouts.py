@@ -1,23 +1,23 @@
-"""How long a storage on the network may keep us waiting, and what its servers do themselves."""
+"""Timeouts of network storages, and the size from which their servers copy by themselves."""
 
 from dataclasses import dataclass
 
 SLOWEST = 10 * 2**20
-"""Bytes a second below which a server that works on a whole file is taken for stuck."""
+"""Bytes per second below which a server's work on a whole file counts as stuck."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Numbers that hold for all storages of a process."""
+    """Timeouts of all storages of a process."""
 
     answer: float = 60
-    """Seconds until a call that moves no bytes has been answered."""
+    """Seconds for a call without data."""
 
     silence: float = 600
-    """Seconds without a byte within a stream."""
+    """Seconds without progress within a stream."""
 
     third_party: int = 512 * 2**20
-    """Bytes from which servers copy among themselves; below, its start costs more than it saves."""
+    """File size in bytes from which third-party copies pay; smaller files are streamed."""
 
     def whole_file(self, size: int | None) -> float:
         """Return the seconds that a server may work on a whole file before it answers."""

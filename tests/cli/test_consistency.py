@@ -19,7 +19,7 @@ def test_a_site_is_tried_and_a_bad_one_ends_with_1(house: House) -> None:
     (house.data / "T2_B").rmdir()
     bad = house.run("site", "check", "T2_B")
     assert bad.exit_code == 1
-    assert "not tried, as write did not work" in bad.stdout
+    assert "not tried, because write did not work" in bad.stdout
     assert house.run("site", "check", "T2_Z").exit_code == 1
 
 

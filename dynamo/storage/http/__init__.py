@@ -1,1 +1,1 @@
-"""What lies on web servers."""
+"""Files on web servers."""

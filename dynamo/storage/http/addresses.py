@@ -1,7 +1,7 @@
-"""Addresses on web servers: which may be asked, and whether their hosts lie outside.
+"""Addresses on web servers: which are allowed, and whether their hosts are public.
 
-The addresses of a host are looked up once, judged, and then connected to, so that a name cannot
-stand for a harmless address when it is judged and for an inner one when it is read.
+A host's addresses are looked up once, checked, and then connected to. So a name cannot stand for a
+public address when it is checked and for an inner one when it is read.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ PORTS = {"http": 80, "https": 443, "davs": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL that may be read; `named` where its host is on the list by its own name."""
+    """An allowed URL; `named` if the list contains its host by its full name."""
 
     scheme: str
     host: str
@@ -33,11 +33,10 @@ class Address:
 
 
 def allow(url: str, allowed: Sequence[str], ports: Mapping[str, int] = PORTS) -> Address:
-    """Take a URL apart if one of the `scheme://host` globs lets it pass. Raises Forbidden.
+    """Parse a URL that one of the `scheme://host` globs allows. Raises Forbidden.
 
-    `ports` are the schemes that the caller speaks, and their usual ports. A glob without a port
-    means the usual one and those that storages choose for themselves, from 1024 on: below it other
-    services listen.
+    `ports` maps the supported schemes to their default ports. A glob without a port allows the
+    default port and ports from 1024 on, where storages listen; other services listen below.
     """
     parts = urllib.parse.urlsplit(url)
     host = (
@@ -65,19 +64,19 @@ def allow(url: str, allowed: Sequence[str], ports: Mapping[str, int] = PORTS) ->
 
 
 def resolve(address: Address) -> str:
-    """Look the host up; an inner address passes only where the host is named exactly.
+    """Return the host's address; inner addresses need a host that is listed by name.
 
-    Raises OSError where nobody knows it, and Forbidden.
+    Raises OSError for an unknown host, and Forbidden.
     """
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    numbers = [str(entry[4][0]) for entry in found]
+    entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    numbers = [str(entry[4][0]) for entry in entries]
     if not address.named and not all(_is_public(number) for number in numbers):
         raise Forbidden(f"{address.host} is an inner address", "source-not-allowed")
     return numbers[0]
 
 
 def _check_literal(address: Address) -> None:
-    """Refuse inner addresses written as numbers, in any spelling that a resolver takes."""
+    """Refuse inner addresses as numbers, in any spelling that a resolver accepts."""
     if address.named:
         return
     host = address.host.rstrip(".")
@@ -99,27 +98,27 @@ _TRANSLATED = tuple(
         ("2002::/16", 80),  # 6to4
     )
 )
-"""Networks of version 6 whose addresses hold one of version 4, shifted by that many bits."""
+"""IPv6 networks whose addresses contain an IPv4 address, and its shift in bits."""
 
 _CLOSED = tuple(
     map(ipaddress.ip_network, ("64:ff9b:1::/48", "192.0.0.0/24", "3fff::/20", "5f00::/16"))
 )
-"""Networks that are no part of the internet, though Python 3.11 says so."""
+"""Networks outside the internet that Python 3.11 calls global."""
 
 
 def _is_public(number: str) -> bool:
-    found = ipaddress.ip_address(number.partition("%")[0])
+    address = ipaddress.ip_address(number.partition("%")[0])
     inner = [
-        ipaddress.ip_address(int(found) >> shift & 0xFFFFFFFF)
+        ipaddress.ip_address(int(address) >> shift & 0xFFFFFFFF)
         for network, shift in _TRANSLATED
-        if found in network
+        if address in network
     ]
-    return all(_is_open(one) for one in inner or [found])
+    return all(_is_open(number) for number in inner or [address])
 
 
-def _is_open(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    odd = found.is_multicast or getattr(found, "is_site_local", False)
-    return found.is_global and not odd and not any(found in network for network in _CLOSED)
+def _is_open(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    odd = address.is_multicast or getattr(address, "is_site_local", False)
+    return address.is_global and not odd and not any(address in network for network in _CLOSED)
 
 
 def _port_of(netloc: str) -> bool:
@@ -127,5 +126,5 @@ def _port_of(netloc: str) -> bool:
 
 
 def shown(host: str) -> str:
-    """Return a host as a URL spells it: a number of version 6 in brackets."""
+    """Return a host as a URL spells it: an IPv6 number in brackets."""
     return f"[{host}]" if ":" in host else host

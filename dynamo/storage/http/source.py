@@ -1,4 +1,4 @@
-"""Reading what lies on a web server: http, https and davs."""
+"""Reads files on web servers: http, https and davs."""
 
 import contextlib
 import email.utils
@@ -18,7 +18,7 @@ from dynamo.storage.http.addresses import Address, allow, resolve, shown
 from dynamo.storage.protocol import Stat, StorageError
 
 TIMEOUT = 60.0
-"""Longest silence of a server in seconds."""
+"""Seconds without an answer of the server."""
 
 MAX_REDIRECTS = 5
 _SIZE = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -38,7 +38,7 @@ class WebFile:
     allowed: tuple[str, ...]
 
     def stat(self) -> Stat | None:
-        """Ask for the headers; a server that does not tell the size cannot be used."""
+        """Return the metadata from the headers. Raises StorageError without a size."""
         with _answer("HEAD", self.address, self.allowed) as answer:
             if answer.status in {404, 410}:
                 return None
@@ -46,27 +46,27 @@ class WebFile:
             return Stat(_length(answer), _modified(answer))
 
     def adler32(self) -> str:
-        """Read the file and sum it up."""
+        """Return the checksum, by reading the file."""
         with self.read() as stream:
             return adler32_of(stream).adler32
 
     @contextlib.contextmanager
     def read(self) -> Iterator["_Body"]:
-        """Open it; the stream ends with an error where the server sends less than it announced."""
+        """Open the file; fewer bytes than announced end the stream with an error."""
         with _answer("GET", self.address, self.allowed) as answer:
             _check_status(answer, self.address)
             yield _Body(answer, _length(answer))
 
 
 class _Body:
-    """The bytes of an answer."""
+    """The bytes of a response."""
 
     def __init__(self, answer: http.client.HTTPResponse, length: int) -> None:
         self._answer = answer
         self._missing = length
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill the buffer as far as bytes are at hand."""
+        """Fill the buffer with available bytes."""
         try:
             count = self._answer.readinto(buffer)
         except http.client.HTTPException as error:
@@ -83,7 +83,7 @@ class _Body:
 def _answer(
     method: str, address: Address, allowed: Sequence[str]
 ) -> Iterator[http.client.HTTPResponse]:
-    """Ask, and follow redirects as long as they lead to what is allowed."""
+    """Send a request and follow redirects to allowed addresses."""
     with contextlib.ExitStack() as stack:
         for _ in range(MAX_REDIRECTS):
             answer = stack.enter_context(_asked(method, address))
@@ -101,7 +101,7 @@ def _answer(
 
 
 def _next(url: str, last: Address, allowed: Sequence[str]) -> Address:
-    """Judge where a redirect leads; from an encrypted source never to an open one."""
+    """Return the address of a redirect; never from an encrypted to an open one."""
     parts = urllib.parse.urlsplit(url)
     if last.scheme in {"https", "davs"} and parts.scheme == "http":
         raise Forbidden("the source redirects from https to http", "source-not-allowed")

@@ -6,13 +6,13 @@ import stat
 from dynamo.storage.posix.tree import Path, Tree
 
 _NEAREST = 2
-"""Folders above a file that are Dynamo's own: nobody else may even make new names in them."""
+"""Number of folders above a file in which only Dynamo may create names."""
 
 
 def open_to_others(tree: Tree, path: Path) -> bool:
-    """Tell whether another identity could make, replace or remove what lies below these folders.
+    """Return whether another identity could create, replace or remove files below.
 
-    Further up, others may make their own names, if they cannot move ours: the sticky bit says so.
+    Further up, others may create names if the sticky bit keeps them from moving Dynamo's.
     """
     parents = len(path) - 1
     return any(
@@ -23,10 +23,10 @@ def open_to_others(tree: Tree, path: Path) -> bool:
 
 def _is_open(tree: Tree, parts: Path, *, may_be_shared: bool) -> bool:
     with tree.folder(parts) as number:
-        found = os.fstat(number)
-    if may_be_shared and found.st_mode & stat.S_ISVTX:
+        known = os.fstat(number)
+    if may_be_shared and known.st_mode & stat.S_ISVTX:
         return False
-    # its owner may do anything in a folder, whatever its modes are now
-    owned = not may_be_shared and found.st_uid not in {0, os.geteuid()}
-    strangers = bool(found.st_mode & stat.S_IWGRP) and found.st_gid != os.getegid()
-    return owned or strangers or bool(found.st_mode & stat.S_IWOTH)
+    # a folder's owner can change its mode at any time
+    owned = not may_be_shared and known.st_uid not in {0, os.geteuid()}
+    strangers = bool(known.st_mode & stat.S_IWGRP) and known.st_gid != os.getegid()
+    return owned or strangers or bool(known.st_mode & stat.S_IWOTH)

@@ -1,4 +1,4 @@
-"""Listing a folder tree: what lies in each folder and whether all of it was seen."""
+"""Lists a folder tree: the entries of each folder, and whether it was read completely."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from dynamo.storage.protocol import Entry, Folder, moment
 
 
 def walk(tree: Tree, parts: Path, name: str) -> Iterator[Folder]:
-    """Yield the folders below `parts`, the first included, each once; memory holds one way down."""
+    """Yield the folders at and below `parts`, each once; memory holds one path at a time."""
     waiting = [(tuple(parts), name)]
     while waiting:
         path, shown = waiting.pop()
@@ -22,12 +22,12 @@ def _read(tree: Tree, path: Path, name: str) -> tuple[Folder, list[str]]:
     entries: list[Entry] = []
     below: list[str] = []
     try:
-        with tree.folder(path) as number, os.scandir(number) as found:
-            for item in found:
+        with tree.folder(path) as number, os.scandir(number) as items:
+            for item in items:
                 _sort(item, name, entries, below)
     except OSError as error:
-        said = error.strerror or str(error)
-        return Folder(name, entries, complete=False, error=said, below=below), below
+        message = error.strerror or str(error)
+        return Folder(name, entries, complete=False, error=message, below=below), below
     entries.sort(key=lambda entry: entry.lfn)
     return Folder(name, entries, complete=True, below=sorted(below)), sorted(below)
 
@@ -35,7 +35,7 @@ def _read(tree: Tree, path: Path, name: str) -> tuple[Folder, list[str]]:
 def _sort(item: os.DirEntry[str], name: str, entries: list[Entry], below: list[str]) -> None:
     try:
         known = item.stat(follow_symlinks=False)
-    except FileNotFoundError:  # gone since the folder was read
+    except FileNotFoundError:  # deleted since the folder was read
         return
     if stat.S_ISDIR(known.st_mode):
         below.append(item.name)

@@ -1,13 +1,13 @@
-"""Taking a file away from the job that wrote it, so that what is verified is what stays.
+"""Takes a file from the job that wrote it, so that the verified bytes are final.
 
 On a POSIX file system a name is not the file: a job may still hold it open, or have linked it
-under another name. So the file moves to a folder that only Dynamo can enter, becomes Dynamo's, and
-must then have one name and no writer (a read lease is granted only where nobody has it open for
-writing). A file of another identity that cannot become Dynamo's is copied to a new one.
+under another name. So the file moves to a folder that only Dynamo can enter, and changes its owner
+to Dynamo. It must then have one name and no writer (the system grants a read lease only if no
+process has it open for writing). A file whose owner cannot be changed is copied to a new file.
 
-What remains: a process under Dynamo's own identity can always write, and on a network file system
-the lease knows the writers of this machine only; there jobs need identities of their own, so that
-what they can still open is not what Dynamo owns.
+Two gaps remain. A process under Dynamo's own identity can always write. On a network file system
+the lease sees the writers of this machine only; there jobs need identities of their own, so that
+they cannot open the files that Dynamo owns.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from dynamo.storage.posix.tree import Path, Tree
 from dynamo.storage.protocol import StorageError
 
 DROP_BOX = 0o1733
-"""Jobs of any identity create files in it; none lists it or touches another's."""
+"""Mode: jobs of any identity create files, but cannot list them or touch others' files."""
 
 _SET_SIGNAL = getattr(fcntl, "F_SETSIG", 10)
 _UNKNOWING = {errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
-"""What file systems without leases answer."""
+"""Errors of file systems without leases."""
 
 
 def drop_box(tree: Tree, parts: Path) -> None:
@@ -40,9 +40,9 @@ def drop_box(tree: Tree, parts: Path) -> None:
 
 
 def adopt(tree: Tree, upload: Path, own: Path) -> None:
-    """Move an upload to a name of Dynamo's own and seal it; on refusal it lies where it lay.
+    """Move an upload to a name of Dynamo's own and seal it; on refusal move it back.
 
-    Where it has been moved already, by a worker that died then, it is sealed all the same.
+    An upload that a dead worker has already moved is sealed all the same.
     """
     if tree.look(own) is None:
         _take(tree, upload, own)
@@ -57,7 +57,7 @@ def adopt(tree: Tree, upload: Path, own: Path) -> None:
 
 
 def give_back(tree: Tree, own: Path, upload: Path) -> None:
-    """Move an adopted file to where the job may mend it, unless it has written another one."""
+    """Move an adopted file back to its job, unless the job has written another file."""
     if tree.look(upload) is not None:
         tree.remove(own)
         return
@@ -70,10 +70,10 @@ def give_back(tree: Tree, own: Path, upload: Path) -> None:
 
 
 def _take(tree: Tree, upload: Path, own: Path) -> None:
-    found = tree.look(upload)
-    if found is None:
+    known = tree.look(upload)
+    if known is None:
         raise StorageError("not-uploaded", f"nothing lies at {'/'.join(upload)}")
-    if os.geteuid() in {0, found.st_uid}:
+    if os.geteuid() in {0, known.st_uid}:
         tree.move(upload, own)
         return
     number = tree.open_file(upload)

@@ -24,7 +24,7 @@ from dynamo.storage.temporary_names import check_any, check_final, check_tempora
 
 @dataclass(frozen=True, slots=True)
 class PosixStorage:
-    """One folder tree; keeps the promises of `Storage`, follows no link below its root."""
+    """A folder tree as a `Storage`; follows no links below its root."""
 
     addresses: Addresses
     tree: Tree
@@ -32,7 +32,7 @@ class PosixStorage:
 
     @classmethod
     def at(cls, addresses: Addresses, area: str) -> Self:
-        """Open the storage at a `file:` URL. Raises Invalid."""
+        """Return the storage at a `file:` URL. Raises Invalid."""
         return cls(addresses, Tree(file_path(addresses.url)), area)
 
     def pfn(self, lfn: str) -> str:
@@ -40,21 +40,21 @@ class PosixStorage:
         return self.addresses.pfn(lfn)
 
     def stat(self, lfn: str) -> Stat | None:
-        """Return size and age; None where there is no such file and the root is there."""
+        """Return size and modification time; None if the file is absent and the root exists."""
         path = self._path(lfn)
         with told(lfn, "destination-error"):
-            found = self.tree.look(path)
-        return found and Stat(found.st_size, moment(found.st_mtime))
+            known = self.tree.look(path)
+        return known and Stat(known.st_size, moment(known.st_mtime))
 
     def adler32(self, lfn: str) -> str:
-        """Read the file and sum it up."""
+        """Return the checksum, by reading the file."""
         with self.read(lfn) as stream:
             return adler32_of(stream).adler32
 
     def arrived(self, temporary: str, written: Copied) -> Copied | None:
-        """Return the size found; the bytes were summed up as the system took them."""
-        found = self.stat(temporary)
-        return None if found is None else Copied(found.size, written.adler32)
+        """Return the file's size; the checksum is that of the written bytes."""
+        known = self.stat(temporary)
+        return None if known is None else Copied(known.size, written.adler32)
 
     @contextlib.contextmanager
     def read(self, lfn: str) -> Iterator[io.FileIO]:
@@ -66,7 +66,7 @@ class PosixStorage:
             yield stream
 
     def prepare(self, temporary: str) -> None:
-        """Make the folder of an upload: any job may create files in it and none lists them."""
+        """Make the folder of an upload: any job may create files in it, and none lists them."""
         check_temporary(temporary, self.area)
         with told(temporary, "destination-error"):
             sealing.drop_box(self.tree, self._parts(temporary)[:-1])
@@ -83,50 +83,50 @@ class PosixStorage:
                 stream.close()
 
     def adopt(self, upload: str, temporary: str) -> None:
-        """Move an upload into Dynamo's own folder, where nobody can write to it any more."""
+        """Move an upload into Dynamo's own folder, where no job can write to it."""
         for name in (upload, temporary):
             check_temporary(name, self.area)
         with told(upload, "source-error"):
             sealing.adopt(self._hasty, self._parts(upload), self._parts(temporary))
 
     def give_back(self, temporary: str, upload: str) -> None:
-        """Move an adopted upload back to where its job may mend it."""
+        """Move an adopted upload back to its job."""
         for name in (upload, temporary):
             check_temporary(name, self.area)
         with told(upload, "destination-error"):
             sealing.give_back(self._hasty, self._parts(temporary), self._parts(upload))
 
     def rename(self, temporary: str, lfn: str) -> None:
-        """Put a temporary file into its place."""
+        """Rename a temporary file to its final name."""
         check_temporary(temporary, self.area)
         check_final(lfn, self.area)
         with told(lfn, "destination-error"):
             self.tree.move(self._parts(temporary), self._parts(lfn))
 
     def persist(self, lfn: str) -> None:
-        """Bring to the disk what lies there."""
+        """Sync an existing file to the disk."""
         path = self._path(lfn)
         if self.tree.durable:
             with told(lfn, "destination-error"):
                 self.tree.persist(path)
 
     def delete(self, lfn: str) -> bool:
-        """Remove a file, and the folders that this leaves empty."""
+        """Delete a file and folders that become empty."""
         check_final(lfn, self.area)
         path = self._parts(lfn)
         with told(lfn, "destination-error"):
-            found = self.tree.remove(path)
+            existed = self.tree.remove(path)
             self.tree.prune(path[:-1])
-        return found
+        return existed
 
     def discard(self, temporary: str) -> None:
-        """Remove a temporary file if it is there."""
+        """Delete a temporary file if it exists."""
         check_temporary(temporary, self.area)
         with told(temporary, "destination-error"):
             self.tree.remove(self._parts(temporary))
 
     def move(self, lfn: str, other: str) -> None:
-        """Give a file another name; the folders that this leaves empty go."""
+        """Rename a file and delete folders that become empty."""
         for name in (lfn, other):
             check_final(name, self.area)
         with told(lfn, "destination-error"):
@@ -134,20 +134,20 @@ class PosixStorage:
             self.tree.prune(self._parts(lfn)[:-1])
 
     def listing(self, area: str) -> Iterator[Folder]:
-        """Walk an area; names that are no LFNs are given too, as they lie on the disk."""
+        """Yield the folders of an area; names that are not LFNs are included as they are."""
         return walk(self.tree, self._path(area), area)
 
     def clean(self, area: str, before: datetime, needed: Needed) -> int:
-        """Remove temporary files that nobody has touched for long, nor needs."""
+        """Delete temporary files that are old and not in use; return their number."""
         return clean(self, area, before, needed)
 
     def free(self) -> int | None:
-        """Return the bytes that the file system has left for us."""
+        """Return the bytes that Dynamo may still write."""
         with told(self.addresses.url, "destination-error"):
             return self.tree.free()
 
     def open_to_others(self, lfn: str) -> bool:
-        """Look at the modes of the folders on the way to a file of ours."""
+        """Check the modes of the folders above a file."""
         path = self._path(lfn)
         with told(lfn, "destination-error"):
             return access.open_to_others(self.tree, path)
@@ -161,7 +161,7 @@ class PosixStorage:
 
     @property
     def _hasty(self) -> Tree:
-        """The same folders for changes that need not be on the disk at once."""
+        """Return the same tree for changes that need not be durable at once."""
         return replace(self.tree, durable=False)
 
     def _path(self, name: str) -> list[str]:
@@ -169,7 +169,7 @@ class PosixStorage:
         return self._parts(name)
 
     def _parts(self, name: str) -> list[str]:
-        """Cut an address into its components below the root; no rule leads out of it."""
+        """Split an address into its parts below the root; no rule leads out of it."""
         if not self.addresses.steps:
             return name.strip("/").split("/")
         path, root = file_path(self.addresses.pfn(name)), self.tree.root.rstrip("/") + "/"
@@ -182,15 +182,15 @@ class PosixStorage:
 
 def file_path(url: str) -> str:
     """Return the absolute path of a `file:` URL. Raises Invalid."""
-    found = urllib.parse.urlsplit(url)
+    parts = urllib.parse.urlsplit(url)
     if (
-        found.scheme != "file"
-        or found.netloc not in {"", "localhost"}
-        or found.query
-        or found.fragment
+        parts.scheme != "file"
+        or parts.netloc not in {"", "localhost"}
+        or parts.query
+        or parts.fragment
     ):
         raise Invalid(f"{url!r} is not the URL of a folder; write file:///path")
-    path = urllib.parse.unquote(found.path)
+    path = urllib.parse.unquote(parts.path)
     if not path.startswith("/") or "\0" in path:
         raise Invalid(f"{url!r} has no absolute path; write file:///path")
     return os.path.normpath(path)

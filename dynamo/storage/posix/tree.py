@@ -1,8 +1,8 @@
-"""A folder tree that is walked without following links, so that nothing leads out of it.
+"""A folder tree that is walked without following links, so that no path leads out of it.
 
-Every component is opened relative to the one before it, with `O_NOFOLLOW`. Who swaps a folder for a
-link between two calls gets an error, or acts on the folder that was opened; never on what the link
-points to.
+Every part is opened relative to the one before it, with `O_NOFOLLOW`. If another process replaces a
+folder by a link between two calls, the call fails or acts on the folder that was opened, never on
+the target of the link.
 """
 
 import contextlib
@@ -21,28 +21,28 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _TRIES = 50
 
 Path = Sequence[str]
-"""The components below the root; the last one is the file."""
+"""The parts below the root; the last part is the file."""
 
 
 class NotAFileError(OSError):
-    """Something else than a file lies there: a link, a folder, a pipe."""
+    """The name is not that of a file, but of a link, a folder or a pipe."""
 
 
 class RootMissingError(OSError):
-    """The root itself cannot be opened, so nothing is known of what lies below."""
+    """The root cannot be opened, so nothing is known about files below."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A root folder and what may be done below it."""
+    """A root folder and operations below it."""
 
     root: str
     durable: bool = True
-    """Whether each change is on the disk when its call returns."""
+    """Whether each change is synced to the disk before its call returns."""
 
     @contextlib.contextmanager
     def folder(self, parts: Path, *, create: bool = False) -> Iterator[int]:
-        """Open a folder below the root; on request make those missing, hidden ones for us alone."""
+        """Open a folder; `create` makes missing folders, hidden ones for Dynamo alone."""
         number = self._root()
         try:
             for part in parts:
@@ -54,7 +54,7 @@ class Tree:
             os.close(number)
 
     def look(self, path: Path) -> os.stat_result | None:
-        """Return what is known of a file; None where there is none. Raises NotAFileError."""
+        """Return the metadata of a file; None if it is absent. Raises NotAFileError."""
         try:
             with self.folder(path[:-1]) as parent:
                 return _regular(path, os.stat(path[-1], dir_fd=parent, follow_symlinks=False))
@@ -75,7 +75,7 @@ class Tree:
     def create(self, path: Path) -> int:
         """Create a new file for writing, and its folders. Raises FileExistsError."""
         for _ in range(_TRIES):
-            # a folder that a deletion removes as empty at this moment is made again
+            # a deletion may remove the empty folder at this moment: make it again
             with (
                 contextlib.suppress(FileNotFoundError),
                 self.folder(path[:-1], create=True) as parent,
@@ -84,7 +84,7 @@ class Tree:
         raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again")
 
     def move(self, old: Path, new: Path) -> None:
-        """Give a file another name, with its folders; what has that name already is replaced."""
+        """Rename a file, and make its folders; an existing file is replaced."""
         with self.folder(old[:-1]) as source:
             _regular(old, os.stat(old[-1], dir_fd=source, follow_symlinks=False))
             self._sync_file(source, old[-1])
@@ -100,9 +100,9 @@ class Tree:
         raise FileNotFoundError(errno.ENOENT, "its folder vanishes again and again")
 
     def move_new(self, old: Path, new: Path) -> None:
-        """Give a file another name and replace nothing: FileExistsError where something has it.
+        """Rename a file and replace nothing. Raises FileExistsError.
 
-        A repetition after a crash goes on where the first stopped.
+        A repetition after a crash continues where the first attempt stopped.
         """
         with self.folder(new[:-1], create=True) as target:
             try:
@@ -117,7 +117,7 @@ class Tree:
                 _regular(new, os.stat(new[-1], dir_fd=target, follow_symlinks=False))
 
     def remove(self, path: Path) -> bool:
-        """Remove a file; False where there is none. A link is not removed: NotAFileError."""
+        """Delete a file; return False if it is absent. Raises NotAFileError for a link."""
         try:
             with self.folder(path[:-1]) as parent:
                 _regular(path, os.stat(path[-1], dir_fd=parent, follow_symlinks=False))
@@ -127,16 +127,16 @@ class Tree:
         return True
 
     def prune(self, parts: Path) -> None:
-        """Remove a folder and those above it as long as they are empty; the root stays."""
+        """Delete a folder and its parents as long as they are empty; the root stays."""
         for depth in range(len(parts), 0, -1):
             try:
                 with self.folder(parts[: depth - 1]) as parent:
                     os.rmdir(parts[depth - 1], dir_fd=parent)
-            except OSError:  # not empty, or somebody was faster: both end it
+            except OSError:  # not empty, or deleted by another process: both end it
                 return
 
     def persist(self, path: Path) -> None:
-        """Bring a file and its name to the disk."""
+        """Sync a file and its name to the disk."""
         with self.folder(path[:-1]) as parent:
             self._sync_file(parent, path[-1])
             self._sync(parent)
@@ -144,11 +144,11 @@ class Tree:
     def free(self) -> int:
         """Return the bytes that can still be written."""
         with self.folder(()) as root:
-            found = os.fstatvfs(root)
-        return found.f_bavail * found.f_frsize
+            known = os.fstatvfs(root)
+        return known.f_bavail * known.f_frsize
 
     def sync(self) -> None:
-        """Bring everything that was written so far to the disk."""
+        """Sync all changes so far to the disk."""
         with self.folder(()) as root:
             _sync_filesystem(root)
 
@@ -184,24 +184,24 @@ class Tree:
             os.fsync(number)
 
 
-def _regular(path: Path, found: os.stat_result) -> os.stat_result:
-    if not stat.S_ISREG(found.st_mode):
+def _regular(path: Path, known: os.stat_result) -> os.stat_result:
+    if not stat.S_ISREG(known.st_mode):
         raise NotAFileError(errno.ELOOP, f"{path[-1]} is not a file")
-    return found
+    return known
 
 
 def _link(source: int, old: str, target: int, new: str) -> None:
-    """Give a file a second name, unless it has it already."""
+    """Give a file a second name, unless it already has it."""
     try:
         os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
     except FileExistsError:
-        mine = os.stat(old, dir_fd=source, follow_symlinks=False)
-        if not os.path.samestat(mine, os.stat(new, dir_fd=target, follow_symlinks=False)):
+        original = os.stat(old, dir_fd=source, follow_symlinks=False)
+        if not os.path.samestat(original, os.stat(new, dir_fd=target, follow_symlinks=False)):
             raise
 
 
 def _sync_filesystem(number: int) -> None:
-    # one call for a whole batch: 14 000 small files a second, against 1 700 with fsync for each
+    # one call per batch: 14 000 small files a second, against 1 700 with fsync for each
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
         os.sync()

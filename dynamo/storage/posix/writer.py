@@ -1,4 +1,4 @@
-"""Writing a large file so that the disk works while the next bytes are read and summed up."""
+"""Writes a large file so that the disk works while the next bytes are read and summed up."""
 
 import ctypes
 import io
@@ -19,7 +19,7 @@ _begin = _begin_writing()
 
 
 class Sink(io.FileIO):
-    """A new file, unbuffered; its bytes go to the disk early, so the sync is short.
+    """A new file, unbuffered; its bytes go to the disk early, so that the sync is short.
 
     Measured for 2 GB with its sync: 340 MB/s without, 490 MB/s with; `cp` and no sync: 510 MB/s.
     """
@@ -31,11 +31,11 @@ class Sink(io.FileIO):
         self._begun = 0
 
     def write(self, data: memoryview, /) -> int:  # type: ignore[override]
-        """Write, and every now and then ask the system to begin."""
+        """Write, and ask the system now and then to begin flushing."""
         count = super().write(data) or 0
         self._written += count
         if _begin is not None and self._written - self._begun >= _STEP:
-            # advice only: what fails here fails at the sync, and is told there
+            # advice only: a failure shows at the sync
             _begin(self.fileno(), self._begun, self._written - self._begun, _BEGIN)
             self._begun = self._written
         return count

@@ -1,1 +1,1 @@
-"""Storages that speak XRootD."""
+"""Storages with the XRootD protocol."""

@@ -1,7 +1,7 @@
-"""Whether anybody can write to an XRootD server: tried without credentials, in another process.
+"""Checks in another process whether anybody can write to an XRootD server without credentials.
 
-The library finds credentials by itself and keeps what it has logged in with, so that a process that
-has some cannot play one that has none.
+The library finds credentials by itself and keeps its logins, so that a process with credentials
+cannot act as one without.
 """
 
 import importlib
@@ -22,7 +22,7 @@ _BARE = {
     "X509_USER_KEY": _NOWHERE,
     "XrdSecSSSKT": _NOWHERE,
     "KRB5CCNAME": _NOWHERE,
-    # one that proves nothing keeps the library from looking for a real one
+    # a worthless token keeps the library from looking for a real one
     "BEARER_TOKEN": "none",
 }
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH")
@@ -31,23 +31,23 @@ _YES, _NO, _UNCLEAR = 0, 10, 11
 
 
 def can_write(server: Server, path: str) -> bool:
-    """Tell whether a stranger can make this file; it is gone afterwards. Raises StorageError."""
+    """Return whether a stranger can create this file, and delete it. Raises StorageError."""
     env = {name: os.environ[name] for name in _KEPT if name in os.environ} | _BARE
     answer = seconds(server.limits.answer)
     command = [sys.executable, "-m", __name__, server.url(path), str(answer)]
     try:
-        tried = subprocess.run(  # noqa: S603 - our own module, and a URL that was checked
+        process = subprocess.run(  # noqa: S603 - this module, with a checked URL
             command, env=env, capture_output=True, text=True, timeout=3 * answer + 30, check=False
         )
-    except subprocess.TimeoutExpired as late:
-        raise StorageError("queue-timeout", f"{path}: a stranger got no answer") from late
-    if tried.returncode == _YES:
+    except subprocess.TimeoutExpired as error:
+        raise StorageError("queue-timeout", f"{path}: a stranger got no answer") from error
+    if process.returncode == _YES:
         server.remove(path)
         return True
-    if tried.returncode == _NO:
+    if process.returncode == _NO:
         return False
-    said = tried.stdout.strip()[:500] or "it could not be tried without credentials"
-    raise StorageError("destination-error", f"{path}: {said}")
+    message = process.stdout.strip()[:500] or "it could not be tried without credentials"
+    raise StorageError("destination-error", f"{path}: {message}")
 
 
 def _try(url: str, answer: int) -> int:
@@ -57,9 +57,9 @@ def _try(url: str, answer: int) -> int:
     if status.ok:
         file.close(timeout=answer)
         return _YES
-    failed = failure(status, "it", "destination-error")
-    sys.stdout.write(failed.detail)
-    return _NO if failed.reason == "permission-denied" else _UNCLEAR
+    error = failure(status, "it", "destination-error")
+    sys.stdout.write(error.detail)
+    return _NO if error.reason == "permission-denied" else _UNCLEAR
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the answers of an XRootD server mean to a user."""
+"""Maps answers of an XRootD server to reasons for users."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ NOT_FOUND = 3011
 EXISTS = 3018
 _LOCKED = 3003
 _RESPONSE = 400
-"""Status code of an error that the server itself has answered; its number is in `errno`."""
+"""Status code of an error that the server answered; its number is in `errno`."""
 
 _ANSWERED = {
     3009: "storage-full",  # kXR_NoSpace
@@ -32,37 +32,39 @@ _MET = {
     304: "source-missing",  # errNotFound
 }
 _SURE = {101, 110, 203, 204}
-"""What fails before anything was asked: no such host, no encryption, no login."""
+"""Failures before the request: unknown host, no encryption, no login."""
 
 _PREFIX = re.compile(r"^\[[A-Z]+\]\s*(Server responded with an error:\s*)?(\[[0-9]+\]\s*)?")
 
 
 class LockedError(StorageError):
-    """Somebody has the file open for writing."""
+    """Another client has the file open for writing."""
 
 
 def number(status: Any) -> int | None:
-    """Return the number of an error that the server answered."""
+    """Return the number of an error that the server answered; None for other failures."""
     return int(status.errno) if status.code == _RESPONSE else None
 
 
 def failure(status: Any, name: str, otherwise: str) -> StorageError:
-    """Make a StorageError; `otherwise` is the reason where the tables know none."""
+    """Return a StorageError; `otherwise` is the reason for errors that the tables lack."""
     answered = number(status)
     reason = _MET.get(status.code) if answered is None else _ANSWERED.get(answered)
     reading = otherwise == "source-error"
     if reading and answered == NOT_FOUND:
         reason = "source-missing"
     elif reading and reason == "queue-timeout":
-        reason = otherwise  # the destination is not what is silent
-    said = _PREFIX.sub("", "".join(c if c.isprintable() else " " for c in status.message)).strip()
+        reason = otherwise  # the source is silent, not the destination
+    message = _PREFIX.sub(
+        "", "".join(c if c.isprintable() else " " for c in status.message)
+    ).strip()
     kind = LockedError if answered == _LOCKED else StorageError
-    unknown = is_unknown(status) and not reading  # what is read has no effect
-    return kind(reason or otherwise, f"{name}: {said[:500]}", unknown=unknown)
+    unknown = is_unknown(status) and not reading  # reading has no effect
+    return kind(reason or otherwise, f"{name}: {message[:500]}", unknown=unknown)
 
 
 def is_unknown(status: Any) -> bool:
-    """Tell whether a call may have had its effect although it failed: nobody has answered."""
+    """Return whether a failed call may have had its effect, because no answer came."""
     answered = number(status)
     if answered is not None:
         return _ANSWERED.get(answered) == "queue-timeout"
@@ -70,7 +72,7 @@ def is_unknown(status: Any) -> bool:
 
 
 def silent(name: str, seconds: float, otherwise: str) -> StorageError:
-    """Make the error of a call that nobody has answered in time."""
+    """Return the error of a call without an answer in time."""
     text = f"{name}: no answer in {seconds:.0f} s"
     if otherwise == "source-error":
         return StorageError(otherwise, text)

@@ -1,7 +1,7 @@
 """One XRootD server: its calls, each with a deadline.
 
-All calls and streams of a process to one server share one connection. The library is loaded with
-the first call, so that who never speaks XRootD does not pay for it.
+All calls and streams of a process to one server share one connection. The first call loads the
+library, so that processes without XRootD do not pay for it.
 """
 
 import functools
@@ -25,20 +25,20 @@ _IS_FOLDER, _IS_OTHER = 2, 4
 _PARTIAL = 3
 _ADLER32 = re.compile(r"adler32 ([0-9a-fA-F]{1,8})", re.ASCII)
 _CHECKSUMS_AT_ONCE = 2
-"""Who asks a server for more than it computes at once is told to wait, for longer than it takes."""
+"""Parallel checksums: beyond its own limit a server makes callers wait longer than needed."""
 
 _SAME_FOR_READING = {"source-missing", "permission-denied", "service-busy", "queue-timeout"}
-"""Why a checksum is not told although the server may compute it."""
+"""Reasons without a checksum that do not mean the server computes none."""
 
 
-def seconds(wanted: float) -> int:
+def seconds(deadline: float) -> int:
     """Return a deadline as the library takes it; 0 would mean its own default."""
-    return max(1, math.ceil(wanted))
+    return max(1, math.ceil(deadline))
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One thing in a folder; `stat` is None where it is no file."""
+    """An entry of a folder; `stat` is None for anything but a file."""
 
     name: str
     is_folder: bool
@@ -53,10 +53,10 @@ def server(address: str, limits: Timeouts) -> "Server":
 
 
 class Server:
-    """What an XRootD server does with names; every failure is a StorageError."""
+    """The operations of an XRootD server by path; every failure is a StorageError."""
 
     def __init__(self, address: str, limits: Timeouts) -> None:
-        """Take the address; nothing is connected before the first call."""
+        """Take the address; the first call connects."""
         self.address = address
         self.limits = limits
         self._checksums = threading.Semaphore(_CHECKSUMS_AT_ONCE)
@@ -67,15 +67,15 @@ class Server:
 
     @functools.cached_property
     def library(self) -> Any:
-        """The library, with deadlines that fit ours; what the environment says wins."""
+        """Return the library, with matching deadlines; environment variables take precedence."""
         client = importlib.import_module("XRootD.client")
         for name, value in {
             "TimeoutResolution": 1,
             "StreamTimeout": seconds(min(60, self.limits.silence)),
             "ConnectionWindow": seconds(min(30, self.limits.answer)),
             "ConnectionRetry": 1,
-            # for so long calls to a server that is away fail at once: a batch does not wait for it
-            # once per file
+            # calls to an unreachable server fail at once for this time, so that a batch does not
+            # wait once per file
             "StreamErrorWindow": seconds(self.limits.answer / 4),
             "RequestTimeout": seconds(self.limits.answer),
         }.items():
@@ -87,31 +87,31 @@ class Server:
         return f"{self.address}/{path}"
 
     def stat(self, path: str) -> Stat | None:
-        """Return size and age; None where the server knows no such name."""
-        status, found = self._calls.stat(path, timeout=self._answer)
+        """Return size and modification time; None if the server knows no such name."""
+        status, info = self._calls.stat(path, timeout=self._answer)
         if not status.ok:
             if number(status) == NOT_FOUND:
                 return None
             raise failure(status, path, "destination-error")
-        if found.flags & (_IS_FOLDER | _IS_OTHER):
+        if info.flags & (_IS_FOLDER | _IS_OTHER):
             raise StorageError("destination-error", f"{path} is not a file")
-        return Stat(int(found.size), moment(int(found.modtime)))
+        return Stat(int(info.size), moment(int(info.modtime)))
 
     def is_folder(self, path: str) -> bool:
-        """Tell whether there is a folder of that name."""
-        status, found = self._calls.stat(path, timeout=self._answer)
+        """Return whether a folder of that name exists."""
+        status, info = self._calls.stat(path, timeout=self._answer)
         if not status.ok and number(status) != NOT_FOUND:
             raise failure(status, path, "destination-error")
-        return bool(status.ok and found.flags & _IS_FOLDER)
+        return bool(status.ok and info.flags & _IS_FOLDER)
 
     def adler32(self, path: str) -> str | None:
-        """Ask for the checksum of a file; None where the server computes none.
+        """Return the checksum of a file; None if the server computes none.
 
-        A server that is too slow for the deadline goes on, and knows it when it is asked again.
+        A server that misses the deadline goes on, and answers the next call from its result.
         """
         deadline = seconds(self.limits.silence)
         with self._checksums:
-            status, said = self._calls.query(
+            status, answer = self._calls.query(
                 _CHECKSUM, f"{path}?cks.type=adler32", timeout=deadline
             )
         if not status.ok:
@@ -119,13 +119,15 @@ class Server:
             if refused.unknown or refused.reason in _SAME_FOR_READING:
                 raise refused
             return None
-        match = _ADLER32.match(said.decode("ascii", "replace"))
+        match = _ADLER32.match(answer.decode("ascii", "replace"))
         return match and match.group(1).lower().zfill(8)
 
     def move(self, path: str, to: str) -> None:
-        """Give a file another name, in place of what has it."""
+        """Rename a file; an existing file is replaced."""
         status, _ = self._calls.mv(path, to, timeout=self._answer)
-        if number(status) == EXISTS:  # not every server replaces; what lies there is known as wrong
+        if (
+            number(status) == EXISTS
+        ):  # not every server replaces; the existing file is known to be wrong
             self.remove(to)
             status, _ = self._calls.mv(path, to, timeout=self._answer)
         elif number(status) == NOT_FOUND and self.stat(path) is not None:
@@ -135,24 +137,24 @@ class Server:
             raise failure(status, to, "destination-error")
 
     def remove(self, path: str) -> bool:
-        """Remove a file; False where there was none."""
+        """Delete a file; return False if it was absent."""
         status, _ = self._calls.rm(path, timeout=self._answer)
         if not status.ok and number(status) != NOT_FOUND:
             raise failure(status, path, "destination-error")
         return bool(status.ok)
 
     def remove_folder(self, path: str) -> bool:
-        """Remove a folder if it is empty; False where it stays."""
+        """Delete a folder if it is empty; return whether it was."""
         return bool(self._calls.rmdir(path, timeout=self._answer)[0].ok)
 
     def make_folder(self, path: str) -> None:
-        """Make a folder and those above it."""
+        """Make a folder and its parents."""
         status, _ = self._calls.mkdir(path, _MAKE_PATH, 0o755, timeout=self._answer)
         if not status.ok and number(status) != EXISTS:
             raise failure(status, path, "destination-error")
 
     def entries(self, path: str) -> list[Found]:
-        """List a folder. Raises StorageError unless all of it was seen."""
+        """Return the entries of a folder. Raises StorageError unless the list is complete."""
         deadline = seconds(self.limits.silence)
         status, listed = self._calls.dirlist(path, _WITH_STAT, timeout=deadline)
         if not status.ok:
@@ -166,20 +168,20 @@ class Server:
         ]
 
     def free(self, path: str) -> int | None:
-        """Return the bytes that can be written; None where the server cannot tell."""
-        status, said = self._calls.query(_SPACE, path, timeout=self._answer)
+        """Return the bytes that can be written; None if the server cannot tell."""
+        status, answer = self._calls.query(_SPACE, path, timeout=self._answer)
         if not status.ok:
             refused = failure(status, path, "destination-error")
             if refused.unknown:
                 raise refused
             return None
-        told = re.search(r"oss\.free=([0-9]+)", said.decode("ascii", "replace"))
-        return int(told.group(1)) if told else None
+        match = re.search(r"oss\.free=([0-9]+)", answer.decode("ascii", "replace"))
+        return int(match.group(1)) if match else None
 
     def _found(self, path: str, name: str, info: Any) -> Found | None:
         if "/" in name or name in {"", ".", ".."}:
             raise StorageError("destination-error", f"{path} lists an impossible name")
-        if info is None:  # gone since the folder was read, or not told
+        if info is None:  # deleted since the folder was read, or omitted
             status, info = self._calls.stat(f"{path}/{name}", timeout=self._answer)
             if number(status) == NOT_FOUND:
                 return None

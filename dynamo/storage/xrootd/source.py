@@ -1,7 +1,7 @@
 """A file on any XRootD server, as the source of a copy.
 
-The host is looked up and judged when the file is opened; whom that server then sends us to is its
-own choice, as redirecting is what XRootD's managers are for: name managers only that you trust.
+The host is looked up and checked when the file is opened. That server may redirect to any other, as
+XRootD's managers do: allow only managers that you trust.
 """
 
 import contextlib
@@ -23,17 +23,17 @@ _PATH = re.compile(r"/(?:/[A-Za-z0-9_.,:=+~@-]+)+", re.ASCII)
 
 
 def allowed_file(url: str, allowed: Sequence[str], limits: Timeouts) -> "XRootDFile":
-    """Return the file at a URL that one of the `root://host` globs lets pass. Raises Forbidden."""
+    """Return the file at a URL that one of the `root://host` globs allows. Raises Forbidden."""
     address = http_addresses.allow(url, allowed, PORTS)
     parts = set(address.target.split("/"))
     if "#" in url or not _PATH.fullmatch(address.target) or {".", ".."} & parts:
-        # what follows a ? would be for the client library: which credentials it takes, and more
+        # text after a ? controls the client library: its credentials, and more
         raise Forbidden(
             "a root: source is root://host//path without ?, # or ..", "source-not-allowed"
         )
     host = f"[{address.host}]" if ":" in address.host else address.host
-    place = f"{address.scheme}://{host}:{address.port}"
-    return XRootDFile(server(place, limits), address.target[1:], address)
+    server_url = f"{address.scheme}://{host}:{address.port}"
+    return XRootDFile(server(server_url, limits), address.target[1:], address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,13 @@ class XRootDFile:
     host: http_addresses.Address
 
     def stat(self) -> Stat | None:
-        """Return size and age; None where there is no such file."""
+        """Return size and modification time; None if the file is absent."""
         self._judge()
         with at_source():
             return self.server.stat(self.path)
 
     def adler32(self) -> str:
-        """Ask the server, or read the file and sum it up."""
+        """Return the server's checksum, or compute it by reading the file."""
         self._judge()
         with at_source():
             known = self.server.adler32(self.path)
@@ -61,16 +61,16 @@ class XRootDFile:
             return adler32_of(stream).adler32
 
     def read(self) -> contextlib.AbstractContextManager[Reader]:
-        """Open it for reading."""
+        """Open the file for reading."""
         self._judge()
         return reading(self.server, self.path)
 
     def address(self) -> str:
-        """Return where another server finds it."""
+        """Return the URL under which another server finds it."""
         self._judge()
         return self.server.url(self.path)
 
     def _judge(self) -> None:
-        """Refuse a host that turns out to be an inner one."""
+        """Refuse a host with an inner address."""
         with told(self.host.host, "source-error"):
             http_addresses.resolve(self.host)

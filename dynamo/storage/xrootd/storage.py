@@ -1,8 +1,8 @@
 """Storage on an XRootD server, `root://host:port//prefix`.
 
-A time-out says nothing about what the server has done, or will still do when it wakes up: such
-errors are marked unknown, and what they concern is looked at again before anything is written anew.
-What a server has acknowledged is taken for durable: how it keeps its files is its own affair.
+A time-out says nothing about what the server has done, or will do later. Such errors are marked
+unknown, and their files are looked at again before anything is written anew. Acknowledged
+operations count as durable: how the server keeps its files is its own affair.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _URL = re.compile(
     re.ASCII,
 )
 _ROOT_SECONDS = 30
-"""How long the folder of a site is believed to be there once it was seen."""
+"""Seconds for which a site's folder counts as present after it was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Place:
 
     @classmethod
     def of(cls, url: str) -> Self:
-        """Take a URL apart. Raises Invalid."""
+        """Return the server and path of a URL. Raises Invalid."""
         match = _URL.fullmatch(url)
         if match is None or {".", ".."} & set(url.split("/")):
             raise Invalid(
@@ -63,7 +63,7 @@ class _Root:
 
 @dataclass(frozen=True, slots=True)
 class XRootDStorage:
-    """One folder tree of a server; keeps the promises of `Storage`."""
+    """A folder tree of a server as a `Storage`."""
 
     addresses: Addresses
     area: str
@@ -73,7 +73,7 @@ class XRootDStorage:
 
     @classmethod
     def at(cls, addresses: Addresses, area: str, limits: Timeouts) -> Self:
-        """Take the storage at a `root:` URL; nothing is connected yet. Raises Invalid."""
+        """Return the storage at a `root:` URL, not yet connected. Raises Invalid."""
         place = Place.of(addresses.url)
         whole = Addresses(f"{place.address}/{place.path}", addresses.steps)
         return cls(whole, area, server(place.address, limits), place.path)
@@ -83,33 +83,33 @@ class XRootDStorage:
         return self.addresses.pfn(lfn)
 
     def stat(self, lfn: str) -> Stat | None:
-        """Return size and age; None where there is no such file and the site's folder is there."""
-        found = self.server.stat(self._path(lfn))
-        if found is None:
+        """Return size and modification time; None if the file is absent and the root exists."""
+        known = self.server.stat(self._path(lfn))
+        if known is None:
             self._check_root()
-        return found
+        return known
 
     def adler32(self, lfn: str) -> str:
-        """Ask the server; where it does not compute checksums, read the file and sum it up."""
+        """Return the server's checksum, or compute it by reading the file."""
         return self.server.adler32(self._path(lfn)) or self._read(lfn).adler32
 
     def arrived(self, temporary: str, written: Copied) -> Copied | None:
-        """Ask the server about a large file; read a small one back.
+        """Return the server's checksum of a large file; read a small file back.
 
-        Servers compute few checksums at once, and let who asks for more wait for seconds.
+        Servers compute few checksums at once, and let further callers wait for seconds.
         """
         check_temporary(temporary, self.area)
         if written.size <= CHUNK:
             return self._read(temporary, written.size)
-        found = self.server.stat(self._path(temporary))
-        return None if found is None else Copied(found.size, self.adler32(temporary))
+        known = self.server.stat(self._path(temporary))
+        return None if known is None else Copied(known.size, self.adler32(temporary))
 
     def read(self, lfn: str) -> contextlib.AbstractContextManager[Reader]:
         """Open a file for reading."""
         return reading(self.server, self._path(lfn))
 
     def prepare(self, temporary: str) -> None:
-        """Make the folder of an upload; who may write there is decided by the server."""
+        """Make the folder of an upload; the server decides who may write there."""
         check_temporary(temporary, self.area)
         self.server.make_folder(self._path(temporary).rpartition("/")[0])
 
@@ -121,15 +121,15 @@ class XRootDStorage:
     def fetch(
         self, source: str, temporary: str, size: int | None, alive: Callable[[], None]
     ) -> bool:
-        """Let the server fetch a file from another one; False where streaming is the better way."""
+        """Let the server fetch a file from another; return False if streaming it is better."""
         check_temporary(temporary, self.area)
         return fetch(self.server, source, self._path(temporary), size, alive)
 
     def adopt(self, upload: str, temporary: str) -> None:
         """Move an upload to a name that its job does not know.
 
-        The server refuses to open for reading what somebody has open for writing under that name;
-        a writer that comes between this look and the move is not seen.
+        The server refuses to open for reading a file that is open for writing under that name. A
+        writer that opens it between this check and the move goes unnoticed.
         """
         for name in (upload, temporary):
             check_temporary(name, self.area)
@@ -144,7 +144,7 @@ class XRootDStorage:
         self.server.move(path, own)
 
     def give_back(self, temporary: str, upload: str) -> None:
-        """Move an adopted upload back, unless its job has written another one."""
+        """Move an adopted upload back, unless its job has written another file."""
         for name in (upload, temporary):
             check_temporary(name, self.area)
         path, own = self._path(upload), self._path(temporary)
@@ -154,21 +154,21 @@ class XRootDStorage:
             self.server.move(own, path)
 
     def rename(self, temporary: str, lfn: str) -> None:
-        """Put a temporary file into its place."""
+        """Rename a temporary file to its final name."""
         check_temporary(temporary, self.area)
         check_final(lfn, self.area)
         self.server.move(self._path(temporary), self._path(lfn))
 
     def persist(self, lfn: str) -> None:
-        """Do nothing: what the server shows, it keeps."""
+        """Do nothing: acknowledged operations are durable."""
         self._path(lfn)
 
     def delete(self, lfn: str) -> bool:
-        """Remove a file, and the folders that this leaves empty."""
+        """Delete a file and folders that become empty."""
         check_final(lfn, self.area)
         path = self._path(lfn)
-        found = self.server.remove(path)
-        if not found:
+        existed = self.server.remove(path)
+        if not existed:
             self._check_root()
             return False
         above = path.rpartition("/")[0]
@@ -177,15 +177,15 @@ class XRootDStorage:
         return True
 
     def discard(self, temporary: str) -> None:
-        """Remove a temporary file if it is there."""
+        """Delete a temporary file if it exists."""
         check_temporary(temporary, self.area)
         self.server.remove(self._path(temporary))
 
     def move(self, lfn: str, other: str) -> None:
-        """Give a file another name.
+        """Rename a file.
 
-        Who writes there between this look and the move is replaced on some servers: other names
-        are new ones, or such that Dynamo has found free.
+        On some servers a file that appears between the check and the move is replaced. That is
+        safe, as the targets are new names, or names that Dynamo found free.
         """
         for name in (lfn, other):
             check_final(name, self.area)
@@ -195,24 +195,24 @@ class XRootDStorage:
             raise StorageError("destination-error", f"{other} is there already")
 
     def listing(self, area: str) -> Iterator[Folder]:
-        """Walk an area; names that are no LFNs are given too, as they lie there."""
+        """Yield the folders of an area; names that are not LFNs are included as they are."""
         return _walk(self.server, self._path(area), area)
 
     def clean(self, area: str, before: datetime, needed: Needed) -> int:
-        """Remove temporary files that nobody has touched for long, nor needs."""
+        """Delete temporary files that are old and not in use; return their number."""
         return clean(self, area, before, needed)
 
     def free(self) -> int | None:
-        """Return the bytes that the server says can be written."""
+        """Return the bytes that can be written, as the server reports."""
         return self.server.free(self.prefix or "/")
 
     def open_to_others(self, lfn: str) -> bool:
-        """Try to make a file beside ours without any credentials."""
+        """Try to create a file beside this one without credentials."""
         return anonymous_write_check.can_write(self.server, self._path(f"{lfn}.stranger"))
 
     @contextlib.contextmanager
     def batched(self) -> Iterator[Self]:
-        """Give the storage itself: each file is as durable as the server makes it."""
+        """Return the storage itself: each file is as durable as the server makes it."""
         yield self
 
     def _path(self, name: str) -> str:
@@ -239,7 +239,7 @@ class XRootDStorage:
             return adler32_of(stream, size)
 
     def _check_root(self) -> None:
-        """Refuse to call a file absent while its site is: a folder that is not mounted is empty."""
+        """Raise StorageError if the site's folder is absent, as when it is not mounted."""
         now = time.monotonic()
         if self.prefix and now - self._root.seen > _ROOT_SECONDS:
             if not self.server.is_folder(self.prefix):
@@ -260,17 +260,19 @@ def _not_uploaded(error: StorageError) -> StorageError:
 def _walk(server: Server, path: str, name: str) -> Iterator[Folder]:
     waiting = [(path, name)]
     while waiting:
-        where, shown = waiting.pop()
+        folder, shown = waiting.pop()
         try:
-            found = sorted(server.entries(where), key=lambda one: one.name)
+            items = sorted(server.entries(folder), key=lambda entry: entry.name)
         except StorageError as error:
             yield Folder(shown, [], complete=False, error=error.detail)
             continue
         entries = [
-            Entry(f"{shown}/{one.name}", None if one.stat is None else one.stat.size, one.modified)
-            for one in found
-            if not one.is_folder
+            Entry(
+                f"{shown}/{item.name}", None if item.stat is None else item.stat.size, item.modified
+            )
+            for item in items
+            if not item.is_folder
         ]
-        below = [one.name for one in found if one.is_folder]
+        below = [item.name for item in items if item.is_folder]
         yield Folder(shown, entries, complete=True, below=below)
-        waiting += [(f"{where}/{name}", f"{shown}/{name}") for name in reversed(below)]
+        waiting += [(f"{folder}/{name}", f"{shown}/{name}") for name in reversed(below)]

@@ -1,4 +1,4 @@
-"""Reading and writing a file of an XRootD server, some pieces ahead."""
+"""Reads and writes files of an XRootD server, several pieces ahead."""
 
 import contextlib
 import time
@@ -17,10 +17,10 @@ from dynamo.storage.xrootd.server import Server, seconds
 _NEW, _READ, _MAKE_PATH, _WRITE = 8, 16, 256, 32768
 _MODE = 0o644
 _LOCKED_SECONDS = 0.5
-"""A server lets go of a file a moment after it has acknowledged that it was closed."""
+"""Seconds to retry: a server releases a file a moment after it acknowledged its closing."""
 
 _AHEAD = 3
-"""Pieces under way at once: what is far away is waited for once, not once a piece."""
+"""Pieces in flight, so that a distant server costs one latency, not one per piece."""
 
 
 Answer = Future[tuple[Any, Any]]
@@ -31,16 +31,16 @@ Answer = Future[tuple[Any, Any]]
 def reading(server: Server, path: str) -> Iterator["Reader"]:
     """Open a file for reading."""
     with _opened(server, path, _READ, "source-error") as pieces:
-        status, found = pieces.file.stat(timeout=seconds(server.limits.answer))
+        status, info = pieces.file.stat(timeout=seconds(server.limits.answer))
         if not status.ok:
             raise failure(status, path, "source-error")
-        yield Reader(pieces, int(found.size))
+        yield Reader(pieces, int(info.size))
         pieces.leave_at_once()
 
 
 @contextlib.contextmanager
 def writing(server: Server, path: str) -> Iterator["Writer"]:
-    """Create a file, and the folders above it; where it exists already that is an error."""
+    """Create a file and its folders; an existing file is an error."""
     with _opened(server, path, _NEW | _MAKE_PATH | _WRITE, "destination-error") as pieces:
         writer = Writer(pieces)
         yield writer
@@ -68,15 +68,15 @@ def _open(server: Server, path: str, flags: int, otherwise: str) -> Any:
         status, _ = file.open(server.url(path), flags, _MODE, timeout=answer)
         if status.ok:
             return file
-        failed = failure(status, path, otherwise)
-        if not isinstance(failed, LockedError) or time.monotonic() > end:
-            raise failed
+        error = failure(status, path, otherwise)
+        if not isinstance(error, LockedError) or time.monotonic() > end:
+            raise error
         time.sleep(0.02)
 
 
 @dataclass
 class _Pieces:
-    """An open file and the calls under way on it, the oldest first."""
+    """An open file and its calls in flight, the oldest first."""
 
     file: Any
     path: str
@@ -85,7 +85,7 @@ class _Pieces:
     under_way: deque[Answer] = field(default_factory=deque)
 
     def begin(self, call: Callable[..., Any], *arguments: Any) -> None:
-        """Ask for one piece; `arguments` live until it is answered, as the library borrows them."""
+        """Request one piece; `arguments` live until the answer, as the library borrows them."""
         answer = Answer()
 
         def take(status: Any, response: Any, _hosts: Any, _kept: Any = arguments) -> None:
@@ -97,7 +97,7 @@ class _Pieces:
         self.under_way.append(answer)
 
     def end(self) -> Any:
-        """Wait for the oldest piece."""
+        """Wait for the oldest piece and return its response."""
         try:
             status, response = self.under_way[0].result(self.limits.silence)
         except TimeoutError as error:
@@ -108,15 +108,15 @@ class _Pieces:
         return response
 
     def leave_at_once(self) -> None:
-        """Close the file and wait for nothing."""
+        """Close the file without waiting."""
         if not self.under_way:
             self.file.close(timeout=seconds(self.limits.answer), callback=_forget)
 
     def leave(self) -> None:
-        """Close the file; how that goes has no meaning any more.
+        """Close the file; the result no longer matters.
 
-        The library refuses to close while pieces are under way, and the file would stay open at
-        the server: who answers too late has it closed then.
+        The library refuses to close while pieces are in flight, and the file would stay open at the
+        server. So late answers close it.
         """
         late = wait(self.under_way, self.limits.answer).not_done
         if not late:
@@ -130,11 +130,11 @@ class _Pieces:
 
 
 def _forget(*_answer: object) -> None:
-    """Take an answer that nobody waits for."""
+    """Ignore an answer."""
 
 
 class Reader:
-    """The bytes of a file, from its beginning to the size it had when it was opened."""
+    """The bytes of a file, up to its size when it was opened."""
 
     def __init__(self, pieces: _Pieces, size: int) -> None:
         """Take an open file."""
@@ -145,7 +145,7 @@ class Reader:
         self._rest = memoryview(b"")
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill the buffer as far as bytes are at hand."""
+        """Fill the buffer with available bytes."""
         if not self._rest:
             self._rest = memoryview(self._next())
         count = min(len(buffer), len(self._rest))
@@ -168,23 +168,23 @@ class Reader:
 
 
 class Writer:
-    """A new file; bytes are on their way when `write` returns and there when `finish` does."""
+    """A new file; `write` sends bytes, and after `finish` they are at the server."""
 
     def __init__(self, pieces: _Pieces) -> None:
-        """Take a file that was just created."""
+        """Take a newly created file."""
         self._pieces = pieces
         self._written = 0
 
     def write(self, data: memoryview, /) -> int:
-        """Send some bytes; what failed with those before is told here."""
+        """Send bytes; raise the errors of earlier pieces."""
         if len(self._pieces.under_way) >= _AHEAD:
             self._pieces.end()
-        kept = bytes(data)  # the caller uses its buffer again
+        kept = bytes(data)  # the caller reuses its buffer
         self._pieces.begin(self._pieces.file.write, kept, self._written, len(kept))
         self._written += len(kept)
         return len(kept)
 
     def finish(self) -> None:
-        """Wait until all bytes are there."""
+        """Wait until all bytes are at the server."""
         while self._pieces.under_way:
             self._pieces.end()

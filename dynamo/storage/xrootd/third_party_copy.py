@@ -1,4 +1,4 @@
-"""Letting one XRootD server fetch a file from another, so that its bytes do not cross us."""
+"""Lets one XRootD server fetch a file from another, so that its bytes bypass the worker."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from dynamo.storage.xrootd.server import Server, seconds
 def fetch(
     server: Server, source: str, path: str, size: int | None, alive: Callable[[], None]
 ) -> bool:
-    """Let a server fetch a file; False where it is small, or the servers do not work together."""
+    """Let a server fetch a file; return False if it is small or the servers do not cooperate."""
     limits = server.limits
     if not source.startswith(("root://", "roots://")) or (size or 0) < limits.third_party:
         return False
@@ -31,15 +31,15 @@ def fetch(
     watch.check()
     if status.ok:
         return True
-    failed = failure(status, path, "transfer-error")
-    if failed.unknown or failed.reason == "storage-full":
-        raise failed
-    server.remove(path)  # streaming begins anew, and says what is wrong if that fails too
+    error = failure(status, path, "transfer-error")
+    if error.unknown or error.reason == "storage-full":
+        raise error
+    server.remove(path)  # streaming starts anew, and reports the fault if it fails too
     return False
 
 
 class _Watch:
-    """Stops a copy whose lease is lost or that makes no progress; called by the library."""
+    """Stops a copy whose lease is lost or that makes no progress; the library calls it."""
 
     def __init__(self, alive: Callable[[], None], silence: float) -> None:
         self._alive = alive
@@ -49,23 +49,23 @@ class _Watch:
         self._stopped: BaseException | None = None
 
     def begin(self, *_job: object) -> None:
-        """Ignore that it begins."""
+        """Do nothing."""
 
     def end(self, *_job: object) -> None:
-        """Ignore that it ends: the result is told otherwise."""
+        """Do nothing: `run` returns the result."""
 
     def update(self, _job: int, done: int, _total: int) -> None:
-        """Note progress."""
+        """Record progress."""
         if done > self._done:
             self._done, self._moved = done, time.monotonic()
 
     def should_cancel(self, _job: int) -> bool:
-        """Tell whether to stop; an error must not pass through the library's own frames."""
+        """Return whether to stop; an error must not pass through the library's frames."""
         try:
             self._alive()
             self._check_progress()
-        except BaseException as stopped:  # noqa: BLE001 - raised again in check()
-            self._stopped = stopped
+        except BaseException as error:  # noqa: BLE001 - raised again in check()
+            self._stopped = error
         return self._stopped is not None
 
     def _check_progress(self) -> None:
@@ -75,6 +75,6 @@ class _Watch:
             )
 
     def check(self) -> None:
-        """Raise what stopped the copy."""
+        """Raise the error that stopped the copy."""
         if self._stopped is not None:
             raise self._stopped
