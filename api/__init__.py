@@ -1,1 +1,1 @@
-"""The REST API: parse, call, answer."""
+"""The REST API: resources parse a call, make one call of a service, and answer."""

@@ -1,4 +1,4 @@
-"""The application: routes, tokens, problems, request ids, metrics, put together."""
+"""The Flask application: routes, tokens, problems, request ids and metrics."""
 
 import time
 from typing import Any
@@ -80,11 +80,11 @@ RESOURCES = (
 
 
 class _Api(Api):  # type: ignore[misc]
-    """Flask-RESTX without its own way with errors: all of them become our problems."""
+    """Flask-RESTX without its own error handling: all errors become problem responses."""
 
     @property
     def __schema__(self) -> dict[str, Any]:
-        """Describe the interface, with every answer that a call may give."""
+        """Return the description of the interface, with every response of each call."""
         return openapi_responses.with_answers(super().__schema__)
 
     def error_router(self, original_handler: object, error: Exception) -> Response:
@@ -93,10 +93,11 @@ class _Api(Api):  # type: ignore[misc]
 
 
 def create_app(ctx: Context, queues: Queues) -> Flask:
-    """Make the application of one process."""
+    """Return the application of one process."""
     app = Flask("dynamo", static_folder=None)
     app.config.update(
-        MAX_CONTENT_LENGTH=decoding.MAX_BYTES + 1,  # a body without a length is cut off there
+        MAX_CONTENT_LENGTH=decoding.MAX_BYTES
+        + 1,  # a body without a length is cut off at this size
         PROPAGATE_EXCEPTIONS=False,
         RESTX_MASK_SWAGGER=False,
         RESTX_ERROR_404_HELP=False,

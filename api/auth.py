@@ -1,4 +1,4 @@
-"""Who calls, by token or certificate, and who may call what: nothing that is not in the table."""
+"""Authentication by token or certificate, and the table of who may call what."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -23,14 +23,14 @@ from dynamo.settings import Token
 
 MOST_BYTES = 16_384
 REMEMBERED = 1_000
-"""Tokens that are not looked at anew with every call."""
+"""Limit of verified tokens that are cached."""
 _SITE = "site:"
 
 Rule = Callable[[Caller], bool]
 
 
 def anybody(caller: Caller) -> bool:  # noqa: ARG001 - the shape of a rule
-    """Any valid token; a service below may still say: not yours."""
+    """Any valid token; the service may still refuse."""
     return True
 
 
@@ -40,17 +40,17 @@ def operators(caller: Caller) -> bool:
 
 
 def producers(caller: Caller) -> bool:
-    """Operators, and those who make official data: the service below looks whose data they are."""
+    """Operators and producers of official data; the service checks the owner of the data."""
     return caller.may_produce
 
 
 def sites(caller: Caller) -> bool:
-    """Operators, and those who run a site: the service below looks which one."""
+    """Operators and site contacts; the service checks the site."""
     return caller.may_operate or Role.SITE in caller.roles
 
 
 OPEN = frozenset({"v1.health", "v1.doc", "v1.root", "v1.specs", "restx_doc.static", "client"})
-"""Endpoints that need no token: health, the description of the interface, the client."""
+"""Endpoints without a token: health, the description of the interface, the client."""
 
 _REQUESTS = ("injections", "copies", "closures", "deletions")
 _LISTS = ("datasets", "blocks", "files", "replicas", "locations", "history", "partitions")
@@ -100,40 +100,40 @@ RULES: dict[tuple[str, str], Rule] = {
     ("v1.dataset", "PATCH"): producers,
     ("metrics", "GET"): anybody,
 }
-"""Who may call which method of which endpoint; what is missing here is refused."""
+"""The rule of each endpoint and method; missing ones are refused."""
 
 
 CREATING = frozenset({("v1.injections", "POST"), ("v1.uploaded", "POST")})
-"""Calls for which a token that may make files is enough: the service below looks which files."""
+"""Calls that a token to create files may make; the service checks the files."""
 READING = frozenset({("v1.locations", "POST")})
-"""Calls that change nothing, though they have a body."""
+"""Calls with a body that change nothing."""
 
 
 class Verifier:
-    """Believes tokens of one issuer for one audience."""
+    """Verifies tokens of one issuer for one audience."""
 
     def __init__(self, key: bytes, expected: Token) -> None:
-        # read once: that takes longer than checking a signature
+        # parsed once: parsing takes longer than checking a signature
         self._key: Any = serialization.load_pem_public_key(key)
         self._expected = expected
         self._believed: dict[str, tuple[int, dict[str, Any]]] = {}
 
     def claims(self, token: str) -> dict[str, Any]:
-        """Return what a token says, if it proves anything. Raises Unauthenticated.
+        """Return the claims of a valid token. Raises Unauthenticated.
 
-        A job makes all its calls with one token: what it proved once it proves until its end.
+        A job makes all its calls with one token: a verified token is cached until it expires.
         """
-        end, found = self._believed.get(token, (0, {}))
+        end, claims = self._believed.get(token, (0, {}))
         if end <= time.time():
-            found = self._proven(token)
+            claims = self._proven(token)
             if len(self._believed) >= REMEMBERED:
                 self._believed.clear()
-            self._believed[token] = (int(found["exp"]), found)
-        return found
+            self._believed[token] = (int(claims["exp"]), claims)
+        return claims
 
     def _proven(self, token: str) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 self._key,
                 algorithms=ALGORITHMS,
@@ -145,10 +145,10 @@ class Verifier:
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("the token has expired; get a new one") from None
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            raise Unauthenticated("the token is not one of ours") from None
-        if str(found.get("wlcg.ver", "1")).split(".")[0] != "1":
+            raise Unauthenticated("the token is not valid for this service") from None
+        if str(claims.get("wlcg.ver", "1")).split(".")[0] != "1":
             raise Unauthenticated("the token has an unknown version")
-        return found
+        return claims
 
 
 def bearer(header: str | None) -> str:
@@ -162,19 +162,22 @@ def bearer(header: str | None) -> str:
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:
-    """Make a caller of a token's claims. Raises Forbidden for a subject that is no user name."""
+    """Return the caller of a token's claims. Raises Forbidden if the subject is not a user name."""
     subject = claims["sub"]
     if not isinstance(subject, str) or not names.is_user(subject):
         raise Forbidden("the subject of the token is not a user name: [a-z][a-z0-9_-]{0,31}")
-    told = claims.get("roles", [])
-    words = told if isinstance(told, list) else str(told).split()
+    claimed = claims.get("roles", [])
+    words = claimed if isinstance(claimed, list) else str(claimed).split()
     site = claims.get("site")
     named = [f"{_SITE}{site}"] if isinstance(site, str) and Role.SITE in words else []
     return with_roles(Caller(subject, frozenset({Role.USER})), [*words, *named])
 
 
 def with_roles(caller: Caller, words: list[Any]) -> Caller:
-    """Add roles, `site:<name>` being the role `site` with its site; unknown ones mean nothing."""
+    """Return the caller with more roles; `site:<name>` is the role `site` with its site.
+
+    Unknown roles are ignored.
+    """
     texts = [word for word in words if isinstance(word, str)]
     roles = frozenset(Role(word) for word in texts if word in Role.__members__.values())
     own = [word.removeprefix(_SITE) for word in texts if word.startswith(_SITE)]
@@ -183,20 +186,20 @@ def with_roles(caller: Caller, words: list[Any]) -> Caller:
 
 
 def caller() -> Caller:
-    """Return who makes the call that is being answered."""
-    found: Caller = g.caller
-    return found
+    """Return the caller of the current call."""
+    current: Caller = g.caller
+    return current
 
 
 def _registered(name: str, method: str) -> list[str]:
-    """Return the roles that a caller has by registration; who asks for something is registered."""
+    """Return the registered roles of a caller; a caller of POST is registered as a user."""
     if method == "POST":
         return users.meet(context(), name)
     return users.roles(context(), name)
 
 
 def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
-    """Tell whether a token's capabilities allow a call: reading, making, or changing all."""
+    """Return whether a token's capabilities allow a call."""
     if caller.scopes is None or cell[1] in ("GET", "HEAD") or cell in READING:
         return True
     if cell in CREATING:
@@ -206,14 +209,14 @@ def _within_scopes(caller: Caller, cell: tuple[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """What is believed: tokens of our own, of other issuers, certificates that a proxy checked."""
+    """Accepted proofs of identity: own tokens, other issuers' tokens, proxied certificates."""
 
     verifier: Verifier
     issuers: Issuers
     certificates: Certificates
 
     def caller(self, environ: Mapping[str, Any]) -> Caller:
-        """Return who makes a call; a token counts before a certificate. Raises Unauthenticated."""
+        """Return the caller; a token counts before a certificate. Raises Unauthenticated."""
         header = environ.get("HTTP_AUTHORIZATION")
         if header is None:
             user = self.certificates.user(environ)
@@ -222,26 +225,26 @@ class Proofs:
         return self._bearer_of(bearer(header))
 
     def _bearer_of(self, token: str) -> Caller:
-        """Return whom a token speaks for, by the issuer that it names and that proves it."""
+        """Return the caller of a token, verified with the keys of the issuer it names."""
         if not self.issuers.meant(token):
             return caller_of(self.verifier.claims(token))
         proof = self.issuers.proof(token)
-        found = Caller(proof.user, frozenset({Role.USER}), scopes=proof.scopes)
-        return with_roles(found, list(proof.roles))
+        bearer_caller = Caller(proof.user, frozenset({Role.USER}), scopes=proof.scopes)
+        return with_roles(bearer_caller, list(proof.roles))
 
 
 def register(app: Flask, proofs: Proofs) -> None:
-    """Ask every call who makes it, before anything else is looked at."""
+    """Authenticate and authorize every call before anything else."""
 
     def admit() -> None:
         endpoint, method = request.endpoint, request.method
         if endpoint is None or endpoint in OPEN or method == "OPTIONS":
-            return  # no such route, or one for everybody
+            return  # no such route, or an open one
         rule = RULES.get((endpoint, "GET" if method == "HEAD" else method))
         found = proofs.caller(request.environ)
         if method not in ("GET", "HEAD"):
             given = _registered(found.name, method)
-            # capabilities say all that their bearer may do: no role adds to them
+            # capabilities are complete: roles add nothing to them
             found = with_roles(found, given) if found.scopes is None else found
         if rule is None or not rule(found) or not _within_scopes(found, (endpoint, method)):
             raise Forbidden("your roles do not allow this call")

@@ -1,7 +1,7 @@
-"""Who calls, by a certificate that a trusted proxy has checked.
+"""Authentication by certificates that a trusted proxy has checked.
 
-Its word counts only when the call comes from its own address and brings the secret that it shares
-with us. Headers of a client are dropped by the proxy; without one they mean nothing here.
+The proxy's headers count only if the call comes from its address and has the shared secret. The
+proxy drops such headers of clients.
 """
 
 import hmac
@@ -22,7 +22,7 @@ log = logger("api")
 
 
 class Certificates:
-    """Believes one proxy."""
+    """Accepts the users that one proxy names."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._networks = [ip_network(address) for address in proxy.addresses]
@@ -30,23 +30,23 @@ class Certificates:
         self._users = {either(subject): user for subject, user in proxy.users.items()}
 
     def user(self, environ: Mapping[str, Any]) -> str | None:
-        """Return whose certificate a call came with; None where it came with none.
+        """Return the user of a call's certificate; None without a certificate.
 
-        Raises Unauthenticated for a word that is not the proxy's, Forbidden for a stranger.
+        Raises Unauthenticated if the headers are not the proxy's, Forbidden for an unknown subject.
         """
-        told = environ.get(SUBJECT)
-        if not told:
+        subject = environ.get(SUBJECT)
+        if not subject:
             return None
         if not self._from_proxy(environ):
             log.warning("subject not from the proxy", address=environ.get("REMOTE_ADDR"))
             raise Unauthenticated("send the header Authorization: Bearer <token>")
         try:
-            found = self._users.get(comma(told))
+            user = self._users.get(comma(subject))
         except ValueError as error:
             raise Unauthenticated(str(error)) from None
-        if found is None:
-            raise Forbidden("the certificate is no user's here; an operator can make it one")
-        return found
+        if user is None:
+            raise Forbidden("the certificate belongs to no user; an operator can assign it to one")
+        return user
 
     def _from_proxy(self, environ: Mapping[str, Any]) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""The client of job wrappers, served by the service that it talks to."""
+"""Serves the one-file client of job wrappers."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ TYPE = "text/x-python; charset=utf-8"
 
 
 def register(app: Flask) -> None:
-    """Serve `/client.py`: the file as it is installed, read once."""
+    """Serve `/client.py`: the installed file, read once."""
     text = Path(client.__file__).read_bytes()
 
     def serve() -> Response:
         answer = Response(text, content_type=TYPE)
-        answer.headers["Cache-Control"] = "no-cache"  # may be kept, but is asked for each time
+        answer.headers["Cache-Control"] = "no-cache"  # may be cached, but is validated each time
         answer.headers["Content-Disposition"] = 'attachment; filename="client.py"'
         answer.add_etag()
         answer.make_conditional(request)

@@ -1,4 +1,4 @@
-"""What the resources are given: the context of this process."""
+"""The context of this process, for the resources."""
 
 from flask import Flask, current_app
 
@@ -9,17 +9,17 @@ _NAME = "dynamo"
 
 
 def equip(app: Flask, ctx: Context, queues: Queues) -> None:
-    """Hand the context to an application."""
+    """Attach the context to an application."""
     app.extensions[_NAME] = (ctx, queues)
 
 
 def context() -> Context:
-    """Return the context of the application that answers."""
+    """Return the context of the current application."""
     ctx: Context = current_app.extensions[_NAME][0]
     return ctx
 
 
 def queues() -> Queues:
-    """Return the queues of the application that answers."""
-    found: Queues = current_app.extensions[_NAME][1]
-    return found
+    """Return the queues of the current application."""
+    current: Queues = current_app.extensions[_NAME][1]
+    return current

@@ -1,4 +1,4 @@
-"""Bodies: refused quickly when they are too large, too deep or ambiguous, then read into values."""
+"""Request bodies: checked quickly for size, depth and ambiguity, then decoded."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from dynamo.errors import Fault, Invalid
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 20
 MAX_VALUES = 200_000
-"""Commas in a body, as memory grows with them: 10 000 files with all fields need 50 000."""
+"""Limit of commas in a body, as memory grows with them; 10 000 files need 50 000."""
 _INT64 = range(-(2**63), 2**64)
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[([0-9]+)\]")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
@@ -22,7 +22,7 @@ _MISSING = re.compile(r"missing required field `([^`]*)`")
 
 
 def body(request: Request, kind: Any, *, empty: bytes | None = None) -> Any:
-    """Read the body of a call as a value of this kind; `empty` stands for no body, if allowed.
+    """Return the body of a call as a value of this kind; `empty` replaces an absent body.
 
     Raises TooLarge, Malformed, Invalid.
     """
@@ -37,7 +37,7 @@ def body(request: Request, kind: Any, *, empty: bytes | None = None) -> Any:
 
 
 def decode(data: bytes, kind: Any) -> Any:
-    """Check JSON for what no body may be, then read it. Raises TooLarge, Malformed, Invalid."""
+    """Check JSON, then return its value. Raises TooLarge, Malformed, Invalid."""
     check(data)
     try:
         return _read(data, kind)
@@ -55,7 +55,7 @@ def _read(data: bytes, kind: Any) -> Any:
 
 
 def check(data: bytes) -> None:
-    """Refuse bodies that are too large, nested too deeply or have duplicate keys or odd numbers.
+    """Refuse bodies that are too large or too deep, or have duplicate keys or odd numbers.
 
     One pass of the standard library's scanner, in C but for one call per object: 10 000 files of
     together 2 MB take 20 ms. No values are kept, so that memory does not grow with the body.
@@ -72,7 +72,7 @@ def check(data: bytes) -> None:
 
 
 class _Levels:
-    """How deep an object is nested; all that is kept of it."""
+    """The depth of an object; nothing else of it is kept."""
 
     __slots__ = ("depth",)
 
@@ -129,7 +129,7 @@ _SCANNER = json.JSONDecoder(
 
 
 def _invalid(body: Any, message: str) -> Invalid:
-    """Say where in the body the fault is: a JSON pointer, and the file's name if it is in one."""
+    """Return the error with the position in the body: a JSON pointer, and the file's name."""
     detail, _, path = message.rpartition(" - at ")
     if not detail:
         detail, path = message, ""
@@ -147,13 +147,13 @@ def _escaped(step: str) -> str:
 
 
 def _lfn(value: Any, steps: list[str | int]) -> str | None:
-    """Return the `lfn` of the innermost object on the way that has one."""
-    found: str | None = None
+    """Return the `lfn` of the innermost enclosing object that has one."""
+    innermost: str | None = None
     for step in steps:
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
-            return found
+            return innermost
         if isinstance(value, dict) and isinstance(value.get("lfn"), str):
-            found = value["lfn"]
-    return found
+            innermost = value["lfn"]
+    return innermost

@@ -1,4 +1,4 @@
-"""Public keys of a token issuer, read again now and then and kept for a while when it is away."""
+"""Public keys of a token issuer, refreshed now and then, and kept while the issuer is away."""
 
 import http.client
 import json
@@ -18,17 +18,17 @@ from dynamo.logs import logger
 log = logger("api")
 
 FRESH = 6 * 3600.0
-"""Seconds after which keys are read again."""
+"""Seconds after which keys are refreshed."""
 KEPT = 2 * 86400.0
-"""Seconds for which keys are believed when they cannot be read again."""
+"""Seconds for which keys are valid if they cannot be refreshed."""
 PAUSE = 60.0
-"""Seconds between two tries, so that forged tokens do not make us ask without end."""
+"""Seconds between two attempts, so that forged tokens do not cause endless calls."""
 MOST_BYTES = 256 * 1024
 _SECONDS = 5.0
 _KINDS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256"}
 
 Keys = Mapping[tuple[str, str], Any]
-"""Key id and algorithm -> public key; a key is good for one algorithm alone."""
+"""Key id and algorithm -> public key; a key is valid for one algorithm only."""
 
 
 class Keyset:
@@ -55,8 +55,8 @@ class Keyset:
         return self._read is None or self._now() - self._read >= seconds
 
     def _renew(self) -> None:
-        # one reads, the others go on with what is there; without keys they have to wait a little,
-        # but not for an issuer that speaks without end
+        # one thread reads, the others use the present keys; without keys they wait, but with a
+        # limit, in case the issuer answers without end
         if not self._reading.acquire(timeout=_SECONDS if self._older(KEPT) else 0):
             return
         try:
@@ -72,7 +72,7 @@ class Keyset:
 
 
 def fetch(address: str) -> bytes:
-    """Read a key set, following no redirect. Raises OSError, HTTPException, ValueError."""
+    """Return a key set; redirects are not followed. Raises OSError, HTTPException, ValueError."""
     parts = urlsplit(address)
     if parts.scheme == "file":
         with Path(unquote(parts.path)).open("rb") as file:
@@ -103,27 +103,27 @@ def _limited(text: bytes) -> bytes:
 
 
 def understand(text: bytes) -> Keys:
-    """Return the usable keys of a key set. Raises ValueError if there are none."""
-    told = json.loads(text)
-    listed = told.get("keys") if isinstance(told, dict) else None
-    keys = dict(pair for one in listed or () if (pair := _usable(one)) is not None)
+    """Return the usable keys of a key set. Raises ValueError if it has none."""
+    document = json.loads(text)
+    listed = document.get("keys") if isinstance(document, dict) else None
+    keys = dict(pair for item in listed or () if (pair := _usable(item)) is not None)
     if not keys:
         raise ValueError("holds no key for signatures by RS256 or ES256")
     return keys
 
 
-def _usable(told: Any) -> tuple[tuple[str, str], Any] | None:
-    if not isinstance(told, dict) or not isinstance(told.get("kid"), str):
+def _usable(item: Any) -> tuple[tuple[str, str], Any] | None:
+    if not isinstance(item, dict) or not isinstance(item.get("kid"), str):
         return None
-    algorithm = _KINDS.get((str(told.get("kty")), told.get("crv")))
-    if algorithm is None or told.get("alg", algorithm) != algorithm or "d" in told:
+    algorithm = _KINDS.get((str(item.get("kty")), item.get("crv")))
+    if algorithm is None or item.get("alg", algorithm) != algorithm or "d" in item:
         return None
-    if told.get("use", "sig") != "sig":
+    if item.get("use", "sig") != "sig":
         return None
     try:
-        key = jwt.PyJWK(told, algorithm).key
+        key = jwt.PyJWK(item, algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError):
         return None
     if algorithm == "RS256" and key.key_size < 2048:
         return None
-    return (told["kid"], algorithm), key
+    return (item["kid"], algorithm), key

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: what is counted in this process, and what the inventory says."""
+"""Metrics for Prometheus: counters of this process, and gauges from the inventory."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Durations:
-    """How long calls take, by route, method and status: never by name or user."""
+    """Durations of calls by route, method and status, never by name or user."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,7 +32,7 @@ class Durations:
 
 
 class Inventory:
-    """What the inventory says when it is asked."""
+    """Gauges from the inventory, read at each scrape."""
 
     def __init__(self, load: health.Load) -> None:
         self._load = load
@@ -78,5 +78,5 @@ def register(app: Flask, durations: Durations) -> None:
 
 
 def route() -> str:
-    """Return the route of the call that is being answered, without what stands in its place."""
+    """Return the route of the current call, with placeholders instead of names."""
     return request.url_rule.rule if request.url_rule is not None else "none"

@@ -1,4 +1,4 @@
-"""The description of the interface: Swagger page and schema, made from the bodies themselves."""
+"""The description of the interface: Swagger page and schema, generated from the bodies."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,11 +11,11 @@ from dynamo.inventory import schemas
 
 TITLE = "Dynamo"
 DESCRIPTION = (
-    "Keeps petabytes of scientific data where they are wanted. Errors are "
+    "Places petabytes of scientific data at the sites that need them. Errors are "
     "`application/problem+json` with a `reason` of this list: "
     + ", ".join(f"`{reason}`" for reason in RETRYABLE)
-    + ". Lists take `limit` and `cursor`; names in filters may hold `*` and `?`. "
-    "`GET /client.py` gives the client of job wrappers, one file that needs Python 3.6 alone."
+    + ". Lists take `limit` and `cursor`; names in filters may contain `*` and `?`. "
+    "`GET /client.py` returns the client of job wrappers, one file that needs only Python 3.6."
 )
 AUTHORIZATIONS = {
     "bearer": {
@@ -51,7 +51,7 @@ BODIES = (
 
 
 class ProblemItem(msgspec.Struct):
-    """One item that is at fault."""
+    """An item with an error."""
 
     pointer: str
     detail: str
@@ -61,7 +61,7 @@ class ProblemItem(msgspec.Struct):
 
 
 class Problem(msgspec.Struct):
-    """What every error looks like."""
+    """The format of all errors."""
 
     type: str
     title: str
@@ -85,9 +85,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 Resource = TypeVar("Resource", bound=type)
 
 PARAMETERS = {
-    "ended": "`true`: those that are over as well",
-    "limit": "items of a page: 1 to 1000, default 100",
-    "cursor": "`next` of the page before",
+    "ended": "`true`: ended incidents as well",
+    "limit": "items per page: 1 to 1000, default 100",
+    "cursor": "`next` of the previous page",
     "name": "name or pattern",
     "dataset": "dataset name or pattern",
     "block": "full block name, `<dataset>#<id>`",
@@ -101,12 +101,12 @@ PARAMETERS = {
     "kind": "`detox` or `dealer`; of incidents `lost`, `missing`, `corrupt`",
     "partition": "name of the partition",
     "version": "an earlier version instead of the one in force",
-    "versions": "list all versions with what each has changed, newest first",
+    "versions": "list all versions with their changes, newest first",
 }
 
 
 def query(*names: str) -> Callable[[Method], Method]:
-    """Describe the parameters of a call."""
+    """Describe the query parameters of a call."""
     described = {name: {"description": PARAMETERS[name], "in": "query"} for name in names}
     decorate: Callable[[Method], Method] = ns.doc(params=described)
     return decorate
@@ -118,19 +118,19 @@ def pages(*names: str) -> Callable[[Method], Method]:
 
 
 def body(kind: type) -> Callable[[Method], Method]:
-    """Describe the body of a call; it is read and checked elsewhere."""
+    """Describe the body of a call; `decoding` reads and checks it."""
     decorate: Callable[[Method], Method] = ns.expect(MODELS[kind.__name__], validate=False)
     return decorate
 
 
 def bodies(kind: type) -> Callable[[Method], Method]:
-    """Describe the body of a call that is a list of these."""
+    """Describe the body of a call that takes a list."""
     decorate: Callable[[Method], Method] = ns.expect([MODELS[kind.__name__]], validate=False)
     return decorate
 
 
 def filing(kind: type) -> Callable[[Resource], Resource]:
-    """Describe what a POST to a collection of requests takes, and how it is made safe to repeat."""
+    """Describe the POST of a collection of requests, with its Idempotency-Key."""
     key = {"in": "header", "description": "the same key returns the first answer for 24 hours"}
     filed = {
         "expect": [MODELS[kind.__name__]],

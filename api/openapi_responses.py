@@ -1,4 +1,4 @@
-"""Which answers each call may give, added to the description of the interface."""
+"""Adds the responses of each call to the description of the interface."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ FILED = {
     ("/injections/{request_id}/uploaded", "post"): (202,),
     ("/quarantine/{number}", "delete"): (202,),
 }
-"""Successes that are told otherwise than the framework thinks."""
+"""Success statuses where the framework assumes others."""
 
 READING = (401, 403, 404, 422, 429, 503)
 CHANGING = (400, 409, 413, 415, 507)
@@ -23,19 +23,19 @@ _OPEN = "/health"
 
 
 def with_answers(described: dict[str, Any]) -> dict[str, Any]:
-    """Return the description with all answers of all calls; it is changed in place."""
+    """Return the description with all responses of all calls, changed in place."""
     _, schemas = msgspec.json.schema_components([Problem], ref_template="#/definitions/{name}")
     described["definitions"].update(schemas)
     for path, method, call in _calls(described):
         if path == _OPEN:
             call["responses"]["503"] = {"description": problems.TITLES[503]}
             continue
-        told = {int(status): answer for status, answer in call["responses"].items()}
-        shown = next(iter(told.values()))
-        given = dict.fromkeys(FILED.get((path, method), tuple(told)), shown)
+        declared = {int(status): answer for status, answer in call["responses"].items()}
+        success = next(iter(declared.values()))
+        statuses = dict.fromkeys(FILED.get((path, method), tuple(declared)), success)
         refusals = READING + (() if method == "get" else CHANGING)
-        given |= {status: _refusal(status) for status in refusals}
-        call["responses"] = {str(status): answer for status, answer in sorted(given.items())}
+        statuses |= {status: _refusal(status) for status in refusals}
+        call["responses"] = {str(status): answer for status, answer in sorted(statuses.items())}
         call["produces"] = ["application/json", problems.TYPE]
     return described
 

@@ -1,4 +1,4 @@
-"""The page about who may call what, made from the routes and their rules.
+"""Generates the page of permissions from the routes and their rules.
 
 `python -m api.permissions > docs/permissions.md` writes it.
 """
@@ -25,11 +25,11 @@ ROLES = ("user", "site", "production", "operator")
 
 TEXT = """# Who may call what
 
-Made from the routes by `python -m api.permissions`; what is not listed is refused. A call without
-a token, or with one that proves nothing, is answered with 401; one that the roles do not allow with
-403. Where a user may call, the service still looks whose data it is about: own ones, official ones
-for `production`, all for `operator`; `site` means the own site. Tokens with capabilities are
-narrower: [operating.md](operating.md).
+Generated from the routes by `python -m api.permissions`; calls that are not listed are refused. A
+call without a valid token gets 401. A call that the roles do not allow gets 403. The service also
+checks the owner of the data: a `user` may change own data, `production` also official data,
+`operator` all data. `site` means the caller's own site. Tokens with capabilities allow less:
+[operating.md](operating.md).
 
 | call | without a token | user | site | production | operator |
 |---|---|---|---|---|---|
@@ -38,7 +38,7 @@ narrower: [operating.md](operating.md).
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One call and who may make it."""
+    """A call and the roles that may make it."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class Row:
     roles: frozenset[str]
 
     def line(self) -> str:
-        """Write it as a line of the table."""
+        """Return the line of the table."""
         cells = [self.open, *(role in self.roles for role in ROLES)]
         marks = " | ".join("yes" if cell else "–" for cell in cells)  # noqa: RUF001 - a dash
         return f"| `{self.method} {self.path}` | {marks} |\n"
@@ -55,7 +55,7 @@ class Row:
 
 def rows(app: Flask) -> Iterator[Row]:
     """Yield all calls of an application, by path."""
-    for route in sorted(app.url_map.iter_rules(), key=lambda one: one.rule):
+    for route in sorted(app.url_map.iter_rules(), key=lambda each: each.rule):
         for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"}):
             yield Row(
                 method,
@@ -67,7 +67,7 @@ def rows(app: Flask) -> Iterator[Row]:
 
 
 def page(app: Flask) -> str:
-    """Write the page."""
+    """Return the whole page as Markdown."""
     lines = dict.fromkeys(row.line() for row in rows(app))  # two endpoints may share a path
     return TEXT + "".join(lines)
 

@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json`: one table says which error is which status."""
+"""Errors as `application/problem+json`: one table maps errors to statuses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,24 +26,24 @@ log = logger("api")
 
 TYPE = "application/problem+json"
 RETRY_AFTER = "5"
-"""Seconds after which a caller may come back when a part is away."""
+"""Seconds after which to repeat a call when a part is unavailable."""
 _LONGEST = 2000
 
 
 class Malformed(Invalid):
-    """Not JSON, or JSON that nobody needs: mend the client."""
+    """Not JSON, or useless JSON: correct the client."""
 
     default = "bad-request"
 
 
 class TooLarge(Invalid):
-    """More than is taken in one call: send several."""
+    """Too much for one call: send several."""
 
     default = "too-large"
 
 
 class Unauthenticated(Forbidden):
-    """No token, or one that proves nothing: get a new one."""
+    """No valid token: get a new one."""
 
     default = "unauthenticated"
 
@@ -61,7 +61,7 @@ STATUS: dict[type[Exception], int] = {
     DynamoError: 500,
     Exception: 500,
 }
-"""Which error is which status; the nearest ancestor counts."""
+"""Status of each error; the nearest ancestor counts."""
 
 REASON: dict[int, str] = {
     401: "unauthenticated",
@@ -74,7 +74,7 @@ REASON: dict[int, str] = {
     503: "service-busy",
     504: "service-busy",
 }
-"""Reasons of errors that are not ours; all others are `bad-request`."""
+"""Reasons of the framework's errors; all others are `bad-request`."""
 
 HEADERS: dict[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="dynamo", error="invalid_token"'},
@@ -84,38 +84,38 @@ HEADERS: dict[int, Mapping[str, str]] = {
 
 TITLES: dict[int, str] = {
     400: "Bad request",
-    401: "Who are you?",
-    403: "Not yours",
+    401: "Not authenticated",
+    403: "Not permitted",
     404: "Not found",
-    405: "No such method here",
-    409: "Contradicts what is registered",
+    405: "Method not allowed",
+    409: "Conflict with registered data",
     413: "Too large",
     415: "Send JSON",
     422: "Well-formed but invalid",
     429: "Too many requests",
     500: "A fault of the server",
-    503: "Away or busy; repeat later",
-    507: "No room",
+    503: "Unavailable or busy; repeat later",
+    507: "No space",
 }
 
 
 def problem(error: DynamoError, status: int) -> Response:
-    """Write one of our errors as a problem."""
-    told: dict[str, Any] = (
+    """Return the response for one of Dynamo's errors."""
+    members: dict[str, Any] = (
         {"errors": [_item(fault) for fault in error.faults]} if error.faults else {}
     )
     if error.alternatives is not None:
-        told["alternatives"] = list(error.alternatives)
-    return _answer(status, error.reason, error.detail, told)
+        members["alternatives"] = list(error.alternatives)
+    return _answer(status, error.reason, error.detail, members)
 
 
 def register(app: Flask) -> None:
-    """Let nothing but problems leave the application."""
+    """Turn all errors of the application into problem responses."""
     app.register_error_handler(Exception, handle)
 
 
 def handle(error: Exception) -> Response:
-    """Turn any exception into a problem; what is not meant for callers goes to the log."""
+    """Return the response for any exception; details for operators go to the log."""
     if isinstance(error, RequestRedirect):
         return Response(status=error.code, headers={"Location": error.new_url})
     if isinstance(error, HTTPException):
@@ -125,9 +125,13 @@ def handle(error: Exception) -> Response:
         return problem(error, status)
     if passes(error):
         log.warning("database away", error=_text(error))
-        return _answer(503, "service-busy", "the database is away; repeat the call later", {})
+        return _answer(
+            503, "service-busy", "the database is unavailable; repeat the call later", {}
+        )
     log.error("unexpected", error=_text(error), exc_info=error)
-    return _answer(500, "internal", "something went wrong here; the log knows the request id", {})
+    return _answer(
+        500, "internal", "the server failed; its log has details under the request id", {}
+    )
 
 
 def _http(error: HTTPException) -> Response:
@@ -141,7 +145,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _answer(status: int, reason: str, detail: str, more: Mapping[str, Any]) -> Response:
-    told = {
+    members = {
         "type": f"urn:dynamo:problem:{reason}",
         "title": TITLES.get(status, "Error"),
         "status": status,
@@ -152,7 +156,7 @@ def _answer(status: int, reason: str, detail: str, more: Mapping[str, Any]) -> R
         **more,
     }
     return Response(
-        msgspec.json.encode(told),
+        msgspec.json.encode(members),
         status=status,
         mimetype=TYPE,
         headers=dict(HEADERS.get(status, {})),
@@ -161,13 +165,13 @@ def _answer(status: int, reason: str, detail: str, more: Mapping[str, Any]) -> R
 
 def _item(fault: Fault) -> dict[str, str | int]:
     told = {"pointer": fault.pointer, "detail": _printable(fault.detail)}
-    named = {} if fault.lfn is None else {"lfn": _printable(fault.lfn)}
-    place = {"line": fault.line, "column": fault.column}
-    return {**told, **named, **{name: n for name, n in place.items() if n is not None}}
+    lfn = {} if fault.lfn is None else {"lfn": _printable(fault.lfn)}
+    position = {"line": fault.line, "column": fault.column}
+    return {**told, **lfn, **{name: n for name, n in position.items() if n is not None}}
 
 
 def _printable(text: str) -> str:
-    # a lone surrogate, which a hostile name may hold, cannot be written as UTF-8
+    # a lone surrogate, which a hostile name may contain, has no UTF-8 form
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""What stands behind the question mark: filters, where a page begins, how long it may be."""
+"""Query parameters: filters, cursor and page size."""
 
 import re
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ _COUNT = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
 def known(*names: str) -> None:
-    """Refuse a parameter that this call does not have: a misspelled filter must not mean all."""
+    """Refuse unknown parameters: a misspelled filter must not mean all."""
     for name in request.args:
         if name not in names:
-            refuse(name, f"is no parameter of this call; it has {', '.join(names) or 'none'}")
+            refuse(name, f"is not a parameter of this call; it takes {', '.join(names) or 'none'}")
         if len(request.args.getlist(name)) > 1:
-            refuse(name, "stands twice")
+            refuse(name, "is given twice")
 
 
 def text(name: str) -> str | None:
@@ -41,7 +41,7 @@ def exact(name: str) -> str | None:
     """Return a parameter that takes no wildcards."""
     value = text(name)
     if value is not None and not Glob.parse(value).exact:
-        refuse(name, "takes a whole name here, no wildcards", "name-invalid")
+        refuse(name, "takes a whole name, no wildcards", "name-invalid")
     return value
 
 
@@ -58,7 +58,7 @@ def block(name: str) -> BlockName | None:
 
 
 def one_of(name: str, words: Iterable[str]) -> str | None:
-    """Return one of these words."""
+    """Return a parameter that must be one of these words."""
     value = text(name)
     choices = list(words)
     if value is not None and value not in choices:
@@ -75,7 +75,7 @@ def number(name: str) -> int | None:
 
 
 def place() -> PageRequest:
-    """Return which page is wanted."""
+    """Return the requested page."""
     limit = text("limit")
     if limit is None:
         return PageRequest(text("cursor"), DEFAULT)

@@ -1,4 +1,4 @@
-"""Answers: JSON, written once, whatever the framework thinks of it."""
+"""Responses: JSON that the framework does not encode again."""
 
 from typing import Any
 
@@ -11,27 +11,27 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def encode(value: Any) -> bytes:
-    """Write a value as JSON; moments become RFC 3339."""
+    """Return a value as JSON; times become RFC 3339."""
     return _ENCODER.encode(value)
 
 
 def ok(value: Any, status: int = 200) -> Response:
-    """Answer with an object."""
+    """Return a response with an object."""
     return raw(encode(value), status)
 
 
 def raw(body: bytes, status: int = 200) -> Response:
-    """Answer with JSON that is written already."""
+    """Return a response with encoded JSON."""
     return Response(body, status=status, mimetype="application/json")
 
 
-def page(found: Page) -> Response:
-    """Answer with a page of a list."""
-    return ok({"items": found.items, "next": found.next})
+def page(content: Page) -> Response:
+    """Return a response with a page of a list."""
+    return ok({"items": content.items, "next": content.next})
 
 
 def accepted(body: bytes, location: str) -> Response:
-    """Answer that a request was filed, and where it can be watched."""
+    """Return the response of a filed request, with its location."""
     answer = raw(body, 202)
     answer.headers["Location"] = location
     return answer

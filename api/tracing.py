@@ -1,4 +1,4 @@
-"""The request id: taken from the call or made, in every answer and in the logs of its work."""
+"""The request id: from the call or new, in every response and in the logs of its work."""
 
 import re
 import time
@@ -18,12 +18,12 @@ log = logger("api")
 
 
 def request_id(given: str | None) -> str:
-    """Return the caller's id for the call when it is well-formed, else a new one."""
+    """Return the caller's id if it is well-formed, else a new one."""
     return given if given and _WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
 
 
 class Traced:
-    """The application, each call under its request id."""
+    """The application; each call runs under its request id."""
 
     def __init__(self, app: "WSGIApplication") -> None:
         self._app = app

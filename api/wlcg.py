@@ -26,7 +26,7 @@ _VERSION = re.compile(r"1\.[0-9]{1,9}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a token proves: whose it is, and roles or capabilities, never both."""
+    """The user of a verified token, with either roles or capabilities."""
 
     user: str
     roles: tuple[str, ...]
@@ -34,48 +34,57 @@ class Proof:
 
 
 class Issuers:
-    """The issuers that are believed: those that are configured, no others."""
+    """The trusted issuers of the settings."""
 
     def __init__(self, expected: Token, now: Callable[[], float] = time.monotonic) -> None:
-        self._known = {one.issuer: (one, Keyset(one.jwks, now)) for one in expected.issuers}
-        self._given = frozenset(name for one in expected.issuers for name in one.users.values())
+        self._known = {
+            issuer.issuer: (issuer, Keyset(issuer.jwks, now)) for issuer in expected.issuers
+        }
+        self._given = frozenset(
+            name for issuer in expected.issuers for name in issuer.users.values()
+        )
 
     def meant(self, token: str) -> bool:
-        """Tell whether a token says, without proof yet, that one of these has issued it."""
-        return bool(self._known) and _said(token).get("iss") in self._known
+        """Return whether a token names, without proof yet, one of these issuers."""
+        return bool(self._known) and _unverified(token).get("iss") in self._known
 
     def proof(self, token: str) -> Proof:
-        """Return what a token proves. Raises Unauthenticated, Forbidden, Unavailable."""
-        issuer, keys = self._known[_said(token)["iss"]]
+        """Return the verified content of a token.
+
+        Raises Unauthenticated, Forbidden, Unavailable.
+        """
+        issuer, keys = self._known[_unverified(token)["iss"]]
         claims = _verified(token, issuer, keys)
         _check_profile(claims)
         try:
-            held = scopes.parse(_text(claims.get("scope")))
+            capabilities = scopes.parse(_text(claims.get("scope")))
         except ValueError as error:
             raise Unauthenticated(f"the scope {error}") from None
-        roles = () if held is not None else _roles(claims, issuer)
-        return Proof(self._user(claims["sub"], issuer), roles, held)
+        roles = () if capabilities is not None else _roles(claims, issuer)
+        return Proof(self._user(claims["sub"], issuer), roles, capabilities)
 
     def _user(self, subject: str, issuer: Issuer) -> str:
         """Return the user of a subject.
 
-        A name that was given to one is never taken by another, nor by one of another issuer.
+        A name that is assigned to a subject is never given to another, or to one of another issuer.
         """
         known = issuer.users.get(subject)
         if known is not None:
             return known
         if issuer.name_users and names.is_user(subject) and subject not in self._given:
             return subject
-        raise Forbidden("the subject of the token is no user here; an operator can make it one")
+        raise Forbidden(
+            "the subject of the token belongs to no user; an operator can assign it to one"
+        )
 
 
-def _said(token: str) -> dict[str, Any]:
-    """Read what a token says, which proves nothing."""
+def _unverified(token: str) -> dict[str, Any]:
+    """Return the claims of a token without verification."""
     try:
-        found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise Unauthenticated("the token is not one of ours") from None
-    return found if isinstance(found.get("iss"), str) else {}
+    return claims if isinstance(claims.get("iss"), str) else {}
 
 
 def _verified(token: str, issuer: Issuer, keys: Keyset) -> dict[str, Any]:
@@ -87,7 +96,7 @@ def _verified(token: str, issuer: Issuer, keys: Keyset) -> dict[str, Any]:
         key = keys.key(key_id, algorithm)
         if key is None:
             raise Unauthenticated("the token is signed by a key that its issuer does not have")
-        found: dict[str, Any] = jwt.decode(
+        claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=[algorithm],
@@ -100,7 +109,7 @@ def _verified(token: str, issuer: Issuer, keys: Keyset) -> dict[str, Any]:
         raise Unauthenticated("the token has expired; get a new one") from None
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
         raise Unauthenticated("the token is not one of ours") from None
-    return found
+    return claims
 
 
 def _check_profile(claims: Mapping[str, Any]) -> None:
@@ -108,17 +117,21 @@ def _check_profile(claims: Mapping[str, Any]) -> None:
     if not isinstance(version, str) or _VERSION.fullmatch(version) is None:
         raise Unauthenticated("the token has an unknown version of the WLCG profile")
     if not isinstance(subject, str) or not subject.isascii() or not 0 < len(subject) <= 255:
-        raise Unauthenticated("the subject of the token is none")
+        raise Unauthenticated("the subject of the token is not valid")
 
 
 def _text(scope: object) -> str:
     if scope is not None and not isinstance(scope, str):
-        raise Unauthenticated("the scope of the token is no text")
+        raise Unauthenticated("the scope of the token is not a text")
     return scope or ""
 
 
 def _roles(claims: Mapping[str, Any], issuer: Issuer) -> tuple[str, ...]:
-    """Return the roles of the groups, each compared as a whole: a child is not its parent."""
-    told = claims.get("wlcg.groups", [])
-    groups = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+    """Return the roles of the groups; group names match exactly, so a child is not its parent."""
+    claimed = claims.get("wlcg.groups", [])
+    groups = (
+        [group_name for group_name in claimed if isinstance(group_name, str)]
+        if isinstance(claimed, list)
+        else []
+    )
     return tuple(role for group in groups for role in issuer.groups.get(group, ()))

@@ -1,4 +1,4 @@
-"""The application that a WSGI server serves: `api.wsgi:app`."""
+"""The application for WSGI servers: `api.wsgi:app`."""
 
 from flask import Flask
 
@@ -11,14 +11,14 @@ from dynamo.services.context import Context, storages
 from dynamo.settings import load
 
 STORAGE_SECONDS = 5
-"""How long a thread beside waits for a storage."""
+"""Seconds for which a background thread waits for a storage."""
 
 PATIENCE = 0.5
-"""Seconds that an answer may wait for one: booking again makes the folder that is missing."""
+"""Seconds for which a response waits for a storage: a second booking makes a missing folder."""
 
 
 def make() -> Flask:
-    """Make the application of this process from its settings."""
+    """Return the application of this process, made from its settings."""
     logs.configure()
     settings = load()
     queues = quick_app()

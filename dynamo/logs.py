@@ -15,13 +15,13 @@ _trace: ContextVar[str] = ContextVar("trace", default="")
 
 
 def trace() -> str:
-    """Return the id of the request that is being worked on, or nothing."""
+    """Return the id of the current request; empty outside of requests."""
     return _trace.get()
 
 
 @contextmanager
 def tracing(request_id: str) -> Iterator[None]:
-    """Name the request that is being worked on, in logs, history and onward messages."""
+    """Set the id of the current request for logs, history and messages."""
     token = _trace.set(request_id)
     try:
         yield
@@ -65,16 +65,16 @@ def configure() -> None:
     )
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(logging.INFO)
-    # one line per message taken says nothing that the line of its end does not say
+    # the line at a task's end says all that the line at its start says
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 
 def silence() -> None:
-    """Let this process tell nothing but disasters: what it works on is only imagined."""
+    """Suppress all logs but critical ones, for simulations."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """Return a logger that names its room."""
+    """Return a logger that names its module."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger(room=name)
     return bound

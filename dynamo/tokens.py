@@ -1,4 +1,4 @@
-"""Bearer tokens of the embedded default: the key of a data directory and what is signed with it."""
+"""Bearer tokens of the embedded default: the signing key of a data directory, and its tokens."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ ALGORITHM = "ES256"
 
 
 def key_path(data: Path) -> Path:
-    """Return where the private key of a data directory is."""
+    """Return the path of the private key."""
     return data / "keys" / "ES256"
 
 
 def ensure_key(data: Path) -> Path:
-    """Return the private key, made at the first call; of several makers at once one wins."""
+    """Return the private key's path, created at the first call; parallel callers get one key."""
     path = key_path(data)
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def ensure_key(data: Path) -> Path:
 
 
 def public_key(data: Path) -> bytes:
-    """Return the PEM that tokens of this data directory are checked with."""
+    """Return the PEM of the key that verifies tokens of this data directory."""
     private = serialization.load_pem_private_key(ensure_key(data).read_bytes(), password=None)
     return private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -46,7 +46,7 @@ def public_key(data: Path) -> bytes:
 def issue(
     settings: Settings, subject: str, roles: Iterable[str], now: datetime, site: str | None = None
 ) -> str:
-    """Sign a token for `subject`; `site` is the own site of the role `site`."""
+    """Return a signed token for `subject`; `site` is the site of the role `site`."""
     claims: dict[str, object] = {
         "iss": settings.token.issuer,
         "aud": settings.token.audience,

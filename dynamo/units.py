@@ -1,4 +1,4 @@
-"""Bytes, durations and checksums as people write them."""
+"""Bytes, durations and checksums in human form."""
 
 import re
 
@@ -18,7 +18,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGTPE]?B?)", re.ASCII)
 
 
 def parse_bytes(text: str) -> int:
-    """Read `10TB`, `1.5 GB` or `1024` as bytes (decimal units). Raises ValueError."""
+    """Return the bytes of `10TB`, `1.5 GB` or `1024` (decimal units). Raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size; write for example 500GB or 10TB")
@@ -30,7 +30,7 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(size: int | None) -> str:
-    """Write bytes for people: `1.5 GB`; no limit is `unlimited`."""
+    """Return bytes in human form, such as `1.5 GB`; None is `unlimited`."""
     if size is None:
         return "unlimited"
     step, unit = scale(size)
@@ -38,12 +38,12 @@ def format_bytes(size: int | None) -> str:
 
 
 def scale(size: int) -> tuple[int, str]:
-    """Return the unit in which people write a size: its bytes, and its name."""
+    """Return the fitting unit for a size: its bytes, and its name."""
     fitting = [unit for unit in _UNITS if abs(size) >= _STEPS[unit]]
     unit = fitting[-1] if fitting else "B"
     return _STEPS[unit], unit
 
 
 def adler32_text(value: int) -> str:
-    """Write an Adler-32 as eight lower-case hex digits."""
+    """Return an Adler-32 as eight lower-case hex digits."""
     return f"{value & 0xFFFFFFFF:08x}"

@@ -1,1 +1,1 @@
-"""Feeds: documents in which others tell of sites, accesses and demands."""
+"""Feeds: documents from other services about sites, accesses and demands."""

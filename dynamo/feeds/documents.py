@@ -1,4 +1,4 @@
-"""What feeds look like: one JSON document each, with the moment that it describes."""
+"""Formats of feeds: a JSON document each, with the time that it describes."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -11,18 +11,18 @@ from dynamo.inventory.schemas import AccessReport, Asked, DemandReport, Text
 
 _Moment = Annotated[datetime, Meta(tz=True)]
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
-"""Between these a moment of any zone is one in UTC, and in any database."""
+"""Limits of times that every zone and database can represent."""
 
 
 class Downtime(Asked, frozen=True, kw_only=True):
-    """A time in which a site is not to be used."""
+    """A period in which a site must not be used."""
 
     begins: _Moment
     ends: _Moment
     why: Annotated[str, Meta(max_length=1000)] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what ends before it begins. Raises ValueError."""
+        """Check the period. Raises ValueError."""
         if self.ends <= self.begins:
             raise ValueError("a downtime ends before it begins")
         for moment in (self.begins, self.ends):
@@ -31,7 +31,7 @@ class Downtime(Asked, frozen=True, kw_only=True):
 
 
 class SiteTold(Asked, frozen=True, kw_only=True):
-    """What is told of a site; without a status only its downtimes count."""
+    """A site's status and downtimes; without a status only the downtimes count."""
 
     name: Text
     status: Literal["ready", "waitroom"] | None = None
@@ -39,7 +39,7 @@ class SiteTold(Asked, frozen=True, kw_only=True):
 
 
 class Sites(Asked, frozen=True, kw_only=True):
-    """A feed of kind `sites`; what is not told of any more is over."""
+    """A feed of kind `sites`; entries that disappear from it are over."""
 
     generated: _Moment
     sites: tuple[SiteTold, ...]
@@ -64,9 +64,9 @@ KINDS: dict[str, type[Document]] = {"sites": Sites, "accesses": Accesses, "deman
 
 
 def decode(kind: str, content: bytes) -> Document:
-    """Return what a document of a kind says. Raises Invalid for one that is not of this shape."""
+    """Return the document of a kind. Raises Invalid for another format."""
     try:
-        found: Document = msgspec.json.decode(content, type=KINDS[kind])
+        document: Document = msgspec.json.decode(content, type=KINDS[kind])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"it is no document of kind {kind}: {error}"[:500]) from error
-    return found
+    return document

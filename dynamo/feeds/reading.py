@@ -1,4 +1,4 @@
-"""Fetching a feed from a file or a web server, within a time and a size."""
+"""Fetches a feed from a file or a web server, with limits of time and size."""
 
 import http.client
 import time
@@ -15,17 +15,17 @@ _CHUNK = 2**18
 
 
 def fetch(url: str, most: int, seconds: float) -> bytes:
-    """Return the document at a `file:///`, http or https URL of an operator's choice.
+    """Return the document at a `file:///`, http or https URL that an operator configured.
 
-    Raises Unavailable where it cannot be had whole within so many seconds, or is larger than
-    `most` bytes; nothing of the URL but its host is told.
+    Raises Unavailable if it cannot be read completely within `seconds`, or is larger than `most`
+    bytes. Errors show only the host of the URL.
     """
     end = time.monotonic() + seconds
     pieces: list[bytes] = []
     size = 0
     try:
         with _opened(url, seconds) as stream:
-            # what has come, not what is wanted: who sends a byte at a time is left in time
+            # read1 returns available bytes, so that a slow server cannot outlast the deadline
             while piece := stream.read1(_CHUNK):
                 pieces.append(piece)
                 size += len(piece)
@@ -36,8 +36,8 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
     except urllib.error.HTTPError as error:
         raise Unavailable(f"the server answered {error.code}", "source-error") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise Unavailable(f"it cannot be read: {why}"[:300], "source-error") from error
+        message = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise Unavailable(f"it cannot be read: {message}"[:300], "source-error") from error
     return b"".join(pieces)
 
 
@@ -45,7 +45,7 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
 def _opened(url: str, seconds: float) -> Iterator[BufferedReader | http.client.HTTPResponse]:
     parts = urlsplit(url)
     if parts.scheme == "file":
-        with open(unquote(parts.path), "rb") as file:  # noqa: PTH123 - a URL's path, as it stands
+        with open(unquote(parts.path), "rb") as file:  # noqa: PTH123 - the path of a URL, unchanged
             yield file
         return
     with _opener().open(url, timeout=seconds) as answer:
@@ -53,7 +53,7 @@ def _opened(url: str, seconds: float) -> Iterator[BufferedReader | http.client.H
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Speak http and https alone: a server must not lead us to a file."""
+    """Return an opener for http and https alone: a server must not redirect to a file."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.HTTPHandler(),

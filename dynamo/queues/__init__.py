@@ -1,1 +1,1 @@
-"""How work is announced to the worker pools."""
+"""Hints to the worker pools through Celery and Redis."""

@@ -1,4 +1,4 @@
-"""How many messages wait in each queue."""
+"""Numbers of waiting messages in each queue."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from dynamo.errors import Unavailable
 
 
 class Depths:
-    """Looks at the queues through an application with short time-outs."""
+    """Reads queue lengths through an application with short time-outs."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
 
     def depths(self) -> Mapping[str, int]:
-        """Return how many messages wait in each queue. Raises Unavailable."""
+        """Return the number of messages in each queue. Raises Unavailable."""
         names = [queue.name for queue in celeryconfig.task_queues]
         try:
             with self._app.connection_for_write() as connection:

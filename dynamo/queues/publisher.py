@@ -1,6 +1,6 @@
-"""Publishing hints: short messages to the pools.
+"""Publishes hints: short messages to the pools.
 
-One that cannot be sent costs a delay, never the work.
+A hint that cannot be sent costs a delay, never the work.
 """
 
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ from dynamo.operations.hints import Hint, Publish
 log = logger("queues")
 
 QUICK = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "max_retries": 0}
-"""A frozen broker costs a call of the API less than a second; the sweep does the rest.
+"""With a frozen broker an API call waits less than a second; the sweep finds the work later.
 
-Without a word on retries Kombu tries for six seconds to connect, before it gives up.
+By default Kombu tries for six seconds to connect before it gives up.
 """
 
 
 def publisher(app: Celery) -> Publish:
-    """Return what sends hints through an application's connection, without ever raising."""
+    """Return a function that sends hints through an application and never raises."""
     return partial(_publish, app)
 
 
 def quick_app() -> Celery:
-    """Return an application that only publishes, with short time-outs and no second try."""
+    """Return an application that only publishes, with short time-outs and no retry."""
     app = Celery("dynamo-api", set_as_current=False)
     app.config_from_object(celeryconfig)
     app.conf.broker_transport_options = {**celeryconfig.broker_transport_options, **QUICK}
     app.conf.task_publish_retry = False
-    # an eighth of a call with one file; Flower shows a task as soon as a pool takes it
+    # saves an eighth of a call with one file; Flower shows a task once a pool takes it
     app.conf.task_send_sent_event = False
     app.conf.broker_connection_retry = False
     return app
@@ -58,7 +58,7 @@ def _send(app: Celery, hint: Hint) -> None:
         hint.task,
         args=[list(hint.ids)],
         queue=celeryconfig.QUEUE_OF[hint.task],
-        # what Flower shows in the place of the arguments
+        # Flower shows this instead of the arguments
         argsrepr=hint.text,
         kwargsrepr="",
         headers={"request_id": trace()},

@@ -1,11 +1,10 @@
-"""Kombu's way to Redis, mended: losing the broker in mid work must not end a pool.
+"""Kombu's Redis transport, fixed: losing the broker during work must not end a pool.
 
-A pool that loses its broker takes the connection apart and opens another. What the tasks that still
-run then say of their messages goes to the old one, and Kombu 5.7 meets this with an AttributeError
-that nobody expects: the whole process ends, with all its copies. Here it is the connection error
-that it is. The message comes again after its visibility time-out, to rows that know better.
-
-Nor may a message end a pool, or take a place in it for good, that is no message of Celery's.
+A pool that loses its broker closes the connection and opens another. Running tasks then acknowledge
+their messages to the old connection. Kombu 5.7 raises an AttributeError there that ends the whole
+process with all its copies; here it is a connection error. The message is delivered again after its
+visibility time-out, and the rows show that it is outdated. A malformed message must not end a pool
+either, or occupy a place in it for ever.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,14 +32,14 @@ MALFORMED = (
     TypeError,
     ValueError,
 )
-"""What Kombu and Celery raise where a message is not of the shape they take for granted.
+"""Errors of Kombu and Celery for malformed messages.
 
-No error of the connection is among them: such a one must reach the loop that connects again.
+Connection errors are not among them: they must reach the loop that reconnects.
 """
 
 
 class Channel(redis.Channel):
-    """A channel that says so when its connection has been given up, and reads any message."""
+    """A channel that reports a closed connection and survives malformed messages."""
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Kombu's
         if self.connection is None or self.connection.client is None:
@@ -49,16 +48,16 @@ class Channel(redis.Channel):
         return parameters
 
     def _brpop_read(self, **options: Any) -> Any:
-        """Read one message of a queue; what nobody can read is told and left.
+        """Read one message of a queue; log and drop a malformed one.
 
-        It is out of its queue by then. It would end the pool, go back to the queue at its end, and
-        end the next one.
+        It has already left its queue. Otherwise it would end this pool, return to the queue, and
+        end the next pool.
         """
         with _leaving():
             return super()._brpop_read(**options)  # type: ignore[misc]
 
     def _receive_one(self, c: Any) -> Any:
-        """Read one message that all pools get, likewise."""
+        """Read one broadcast message; log and drop a malformed one."""
         with _leaving():
             return super()._receive_one(c)  # type: ignore[misc]
 
@@ -70,22 +69,22 @@ class Channel(redis.Channel):
         consumer_tag: str | None,
         **more: Any,
     ) -> str:
-        """Consume, and answer for the messages over which the consumer stumbles."""
+        """Consume, and reject messages on which the consumer fails."""
         if callback is not None and not no_ack:
             callback = partial(_handle, callback)
         return str(super().basic_consume(queue, no_ack, callback, consumer_tag, **more))
 
 
 class Transport(redis.Transport):
-    """Redis, with the mended channel."""
+    """Redis with the fixed channel."""
 
     Channel = Channel
 
 
 def _handle(callback: Callable[[Message], Any], message: Message) -> None:
-    """Hand a message over, and reject it where the consumer fails to take it.
+    """Pass a message to the consumer, and reject it if the consumer fails.
 
-    Else nobody would: it would hold its place among those under way, and a few would hold all.
+    Otherwise it would stay unacknowledged and occupy a place of the pool for ever.
     """
     with _leaving():
         try:
@@ -98,19 +97,19 @@ def _handle(callback: Callable[[Message], Any], message: Message) -> None:
 
 @contextmanager
 def _leaving() -> Iterator[None]:
-    """Tell where somebody stumbled over a message, and nothing of what it holds."""
+    """Log where a malformed message failed, without its content."""
     try:
         yield
     except MALFORMED as error:
         frame = extract_tb(error.__traceback__)[-1]
         log.error(  # noqa: TRY400 - the text of the error may quote the message
-            "a message that nobody can read was left",
+            "malformed message dropped",
             error=type(error).__name__,
             at=f"{Path(frame.filename).name}:{frame.lineno}",
         )
 
 
 def mend() -> None:
-    """Let all addresses of a Redis lead here: the scheme of an address outweighs any setting."""
+    """Use this transport for all Redis URLs: the scheme of a URL overrides every setting."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

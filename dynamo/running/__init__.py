@@ -1,1 +1,1 @@
-"""Running: programs that are started, watched and stopped."""
+"""Programs of a running system: start, supervision and stop."""

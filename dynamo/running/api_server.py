@@ -13,20 +13,20 @@ from dynamo.running.process import die_with_parent
 
 TARGET = "api.wsgi:app"
 THREADS = 8
-"""In each process; a call waits for the database most of the time."""
+"""Threads per process; a call waits for the database most of the time."""
 
 PROCESSES = min(2, os.cpu_count() or 1)
 
 
 def load(target: str) -> Any:
-    """Import the application in a process that serves, and let that process end with its parent."""
+    """Return the application, imported in a serving process that ends with its parent."""
     die_with_parent()
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until stopped."""
     port, address = [*sys.argv[1:], LOOPBACK][:2]
     Granian(
         TARGET,

@@ -1,4 +1,4 @@
-"""The bundled broker: which server there is, and how it is started."""
+"""The bundled broker: its server program, and how to start it."""
 
 import importlib.util
 import shutil
@@ -24,7 +24,7 @@ def server() -> Path:
 
 
 def command(socket: Path, folder: Path) -> tuple[str, ...]:
-    """Return how the server is started: reached by nobody but us, and it remembers."""
+    """Return the command that starts a private, persistent server."""
     return (
         *(str(server()), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
         *("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec"),
@@ -33,7 +33,7 @@ def command(socket: Path, folder: Path) -> tuple[str, ...]:
 
 
 def url(socket: Path) -> str:
-    """Return the address as Celery reads it."""
+    """Return the address in Celery's form."""
     return f"redis+socket://{socket}"
 
 
@@ -47,7 +47,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _runs(path: Path) -> bool:
-    """Tell whether a server is made for this machine; a wheel may lose the right to execute."""
+    """Return whether a server is made for this machine; a wheel may lose the execute permission."""
     try:
         if not path.stat().st_mode & stat.S_IXUSR:
             path.chmod(0o755)

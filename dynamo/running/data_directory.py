@@ -1,4 +1,4 @@
-"""Where a system keeps what, within its data directory."""
+"""The files of a system in its data directory."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of one data directory."""
+    """The files of a data directory."""
 
     data: Path
 
@@ -33,36 +33,36 @@ class Layout:
 
     @property
     def schedule(self) -> Path:
-        """Return what beat remembers."""
+        """Return the file with the state of beat."""
         return self.data / "beat" / "schedule"
 
     @property
     def flower_password(self) -> Path:
-        """Return where the password of Flower stands."""
+        """Return the file with the password of Flower."""
         return self.data / "keys" / "flower"
 
     @property
     def record(self) -> Path:
-        """Return where a running system says how to reach it."""
+        """Return the file that says how to reach the running system."""
         return self.data / "run.json"
 
     @property
     def lock(self) -> Path:
-        """Return the file that a running system holds locked."""
+        """Return the file that a running system keeps locked."""
         return self.data / "up.lock"
 
     def make(self) -> None:
-        """Make the folders that are missing."""
+        """Make missing folders."""
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "keys").mkdir(mode=0o700, exist_ok=True)
         for folder in (self.logs, self.broker, self.schedule.parent):
             folder.mkdir(exist_ok=True)
 
     def socket(self) -> Path:
-        """Return the address of the bundled broker.
+        """Return the socket of the bundled broker.
 
         It lies in the data directory unless that path is too long for a socket or would need
-        quoting in a URL; then in a folder of the temporary directory that only we can enter.
+        quoting in a URL; then in a private folder of the temporary directory.
         """
         path = self.broker / "broker.sock"
         if len(os.fsencode(path)) <= _LONGEST_SOCKET and _PLAIN.fullmatch(str(path)):
@@ -70,7 +70,7 @@ class Layout:
         return _private(self._elsewhere) / "broker.sock"
 
     def forget_socket(self) -> None:
-        """Remove the folder of a socket that could not lie in the data directory."""
+        """Delete the folder of a socket outside of the data directory."""
         shutil.rmtree(self._elsewhere, ignore_errors=True)
 
     @property
@@ -80,9 +80,9 @@ class Layout:
 
 
 def _private(folder: Path) -> Path:
-    """Make a folder of our own where anybody may make folders."""
+    """Make a private folder in a directory where anybody may make folders."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{folder} is not ours alone; remove it")
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a private folder of this user; remove it")
     return folder

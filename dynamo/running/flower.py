@@ -1,7 +1,7 @@
-"""Flower with all of its pages closed: `python -m dynamo.running.flower`, then words as for Celery.
+"""Flower with a password on all pages: `python -m dynamo.running.flower`, then words as for Celery.
 
-Its own `basic_auth` leaves `/metrics` and `/healthcheck` open to whoever reaches the port, and
-they tell tasks, workers and queues. It has no setting for that.
+Flower's own `basic_auth` leaves `/metrics` and `/healthcheck` open, which show tasks, workers and
+queues. Flower has no setting to close them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,19 +16,19 @@ from tornado.web import RequestHandler, StaticFileHandler, url
 
 
 class Closed:
-    """What asks for the password before anything else is done."""
+    """Asks for the password before each request."""
 
     def prepare(self) -> Any:
-        """Go on only where somebody is known. Raises 401 elsewhere."""
+        """Go on for authenticated users. Raises 401 for others."""
         BaseHandler.get_current_user(self)
         return super().prepare()  # type: ignore[misc]
 
 
 def closed(routes: Iterable[Any]) -> Iterator[URLSpec]:
-    """Yield routes that show nothing without the password, however they were declared."""
+    """Yield the routes, closed without the password, however they were declared."""
     for route in routes:
         spec = route if isinstance(route, URLSpec) else url(*route)
-        if spec.handler_class is not LoginHandler:  # it makes others in its place, and is for OAuth
+        if spec.handler_class is not LoginHandler:  # creates other handlers; only for OAuth
             yield _closed(spec)
 
 
@@ -41,7 +41,7 @@ def _asking(kind: type[RequestHandler]) -> type[RequestHandler]:
 
 
 def main() -> None:
-    """Run Flower until told to stop."""
+    """Run Flower until stopped."""
     handlers[:] = closed(list(handlers))
     settings["static_handler_class"] = _asking(StaticFileHandler)  # for the routes Tornado adds
     celery()

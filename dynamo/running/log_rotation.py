@@ -1,4 +1,4 @@
-"""Logs that do not grow without end: copied aside and cut, so that their writers need not know."""
+"""Log rotation by copying and truncating, so that programs keep their open files."""
 
 import shutil
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """From which size on a log is put aside, as `<name>.log.1`, and how many old ones are kept."""
+    """The size from which a log is rotated to `<name>.log.1`, and the number of old logs kept."""
 
     bytes: int = 50 * 2**20
     kept: int = 4
 
     def apply(self, log: Path) -> bool:
-        """Put a log aside if it is too long; returns whether it was.
+        """Rotate a log that is too long; return whether it was.
 
-        Programs write at the end of the file, wherever that is, so the file itself stays; what is
-        written between copying and cutting, a line at most as a rule, is lost.
+        Programs append to the file, so the file itself stays. Text written between copying and
+        truncating is lost, mostly a line.
         """
         if not log.exists() or log.stat().st_size <= self.bytes:
             return False

@@ -1,4 +1,4 @@
-"""Ports of the loopback, kept for programs that are yet to start or start again."""
+"""Loopback ports, reserved for programs that start later or start again."""
 
 import errno
 import socket
@@ -9,25 +9,25 @@ LOOPBACK = "127.0.0.1"
 
 
 def reserve(port: int) -> socket.socket:
-    """Bind a port, 0 for a free one, without listening: programs of ours can still listen there.
+    """Bind a port, 0 for a free one, without listening; own programs can still listen on it.
 
-    Raises Conflict where somebody else listens.
+    Raises Conflict if another program listens.
     """
     _ask(port)
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((LOOPBACK, port))
-    return held
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind((LOOPBACK, port))
+    return bound
 
 
-def number(held: socket.socket) -> int:
-    """Return the port that is held."""
-    return int(held.getsockname()[1])
+def number(bound: socket.socket) -> int:
+    """Return the number of a reserved port."""
+    return int(bound.getsockname()[1])
 
 
 def _ask(port: int) -> None:
-    """See whether somebody listens; a shared port would give each of us half of the calls."""
+    """Raise Conflict if another program listens: a shared port would split the calls."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""A process of ours: its own session, its own log, and it never outlives who started it."""
+"""Child processes: each has its own session and log, and never outlives its parent."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to end this process when the thread that started it ends, however it ends."""
+    """Ask the kernel to kill this process when the thread that started it ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -23,9 +23,9 @@ def spawn(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Start a program that inherits nothing but its environment.
+    """Start a program that inherits only its environment.
 
-    Its output goes to `log`: a program that inherits a pipe keeps whoever reads it waiting.
+    Its output goes to `log`, as an inherited pipe would keep the reader of the pipe waiting.
     """
     parent = os.getpid()
 
@@ -35,7 +35,7 @@ def spawn(
             os._exit(1)
 
     with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - commands are ours, never a shell
+        return subprocess.Popen(  # noqa: S603 - fixed commands, never a shell
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -43,33 +43,33 @@ def spawn(
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=prepare,  # noqa: PLW1509 - only a prctl and a getppid; nothing that could hold a lock
+            preexec_fn=prepare,  # noqa: PLW1509 - only a prctl and a getppid, without locks
         )
 
 
 def send(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    """Signal a process and all that it started."""
+    """Send a signal to a process and its process group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
 
 
 def stop(process: "subprocess.Popen[bytes]", number: signal.Signals, seconds: float) -> None:
-    """Ask a process to end, wait for it, and then end it with all that it started."""
+    """Ask a process to end, wait, then kill it and its whole session."""
     if process.poll() is None:
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
     send(process, signal.SIGKILL)
-    for left in _of_session(process.pid):
+    for pid in _of_session(process.pid):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(left, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
 def _of_session(session: int) -> Iterator[int]:
-    """Find what runs in a session: a program may give its own a group of their own."""
+    """Yield the processes of a session: a program may give its children own groups."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            _state, _parent, _group, its, *_ = stat.read_text().rpartition(")")[2].split()
-            if int(its) == session:
+            _state, _parent, _group, session_id, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(session_id) == session:
                 yield int(stat.parent.name)

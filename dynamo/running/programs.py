@@ -1,4 +1,4 @@
-"""Which programs make up a system, what each is told, and in which order they are stopped."""
+"""The programs of a system: their commands, environments, and the order of stopping."""
 
 import signal
 import sys
@@ -14,7 +14,7 @@ _CELERY = (sys.executable, "-m", "celery", *_APP)
 
 
 class Stage(IntEnum):
-    """When a program is stopped: first what makes work, then what does it, then the queues."""
+    """Order of stopping: sources of work first, then the workers, then the queues."""
 
     FRONT = 1
     WORKERS = 2
@@ -23,21 +23,21 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program and how it is asked to end."""
+    """A program and how it is stopped."""
 
     name: str
     command: tuple[str, ...]
     stage: Stage = Stage.FRONT
     farewell: signal.Signals = signal.SIGTERM
     grace: float = 8.0
-    """Seconds until it is ended the hard way."""
+    """Seconds until it is killed."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """What this program alone is told: a secret never stands on a command line."""
+    """Variables of this program alone; secrets never go on a command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Workers of some queues."""
+    """A worker pool and its queues."""
 
     name: str
     queues: Sequence[str]
@@ -46,25 +46,25 @@ class Pool:
 
     @property
     def node(self) -> str:
-        """Return the name by which Celery and Flower know it."""
+        """Return the name of the pool in Celery and Flower."""
         return f"{self.name}@{self.host}"
 
 
 def broker(command: tuple[str, ...]) -> Program:
-    """Return the bundled broker."""
+    """Return the program of the bundled broker."""
     return Program("broker", command, Stage.BROKER)
 
 
 def api(port: int, address: str = LOOPBACK) -> Program:
-    """Return the REST API."""
+    """Return the program of the REST API."""
     return Program("api", (sys.executable, "-m", "dynamo.running.api_server", str(port), address))
 
 
 def pool(of: Pool) -> Program:
-    """Return a worker pool.
+    """Return the program of a worker pool.
 
-    A warm stop would wait for running copies without end; a cold one gives them ten seconds,
-    and what was cut short is taken up by whoever comes next, as its lease runs out.
+    A warm stop would wait for running copies without end. A cold stop gives them ten seconds;
+    another worker takes interrupted work when its lease expires.
     """
     command = (
         *(*_CELERY, "worker", "-Q", ",".join(of.queues), "-P", "threads", "-c", str(of.threads)),
@@ -74,13 +74,13 @@ def pool(of: Pool) -> Program:
 
 
 def beat(schedule: Path) -> Program:
-    """Return the clock that triggers sweeps and checks."""
+    """Return the program that triggers periodic tasks."""
     command = (*_CELERY, "beat", "-s", str(schedule), "--pidfile=", "--loglevel", "INFO")
     return Program("beat", command)
 
 
 def flower(port: int, password: str, address: str = LOOPBACK) -> Program:
-    """Return the operators' view of the queues, closed to all without the password."""
+    """Return the program of the operators' view of the queues, closed without the password."""
     command = (
         *(sys.executable, "-m", "dynamo.running.flower", *_APP),
         *("flower", f"--address={address}", f"--port={port}"),
@@ -91,7 +91,7 @@ def flower(port: int, password: str, address: str = LOOPBACK) -> Program:
 def environment(
     inherited: Mapping[str, str], data: Path, database_url: str, broker_url: str
 ) -> dict[str, str]:
-    """Return what all programs are told."""
+    """Return the environment of all programs."""
     return {
         **inherited,
         "DYNAMO_DATA": str(data),

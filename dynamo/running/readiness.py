@@ -1,4 +1,4 @@
-"""Whether a system that was just started can be used."""
+"""Checks whether a started system is ready."""
 
 import urllib.error
 import urllib.request
@@ -8,11 +8,11 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 PATIENCE = 0.5
-"""Seconds that one question waits for its answers."""
+"""Seconds to wait for the answers to one question."""
 
 
 class Readiness:
-    """What has answered so far; what has answered once is not asked again."""
+    """Tracks the parts that have answered; a part that has answered is not asked again."""
 
     def __init__(self, address: str, broker_url: str, nodes: Iterable[str]) -> None:
         self._health = f"{address}/v1/health"
@@ -25,7 +25,7 @@ class Readiness:
         self._healthy = False
 
     def missing(self) -> list[str]:
-        """Ask those that have not answered yet, and return who is still silent."""
+        """Ask the silent parts, and return the names of those still silent."""
         self._healthy = self._healthy or self._serves()
         if self._silent:
             self._silent -= self._answering()
@@ -35,13 +35,13 @@ class Readiness:
 
     def _serves(self) -> bool:
         try:
-            with urllib.request.urlopen(self._health, timeout=PATIENCE) as answer:  # noqa: S310 - our own http:
+            with urllib.request.urlopen(self._health, timeout=PATIENCE) as answer:  # noqa: S310 - a fixed http: address
                 return bool(answer.status == 200)
         except (OSError, urllib.error.HTTPError):
             return False
 
     def _answering(self) -> set[str]:
-        """Return the nodes that answer a ping: those that take work from their queues."""
+        """Return the nodes that answer a ping, and so take work from their queues."""
         nodes = sorted(self._silent)
         try:
             answers = self._celery.control.ping(nodes, timeout=PATIENCE, limit=len(nodes)) or []

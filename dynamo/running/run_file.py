@@ -1,4 +1,4 @@
-"""How a running system is found: `run.json` in its data directory, true while its lock is held."""
+"""The file `run.json`, which says how to reach a running system; valid while its lock is held."""
 
 import fcntl
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from dynamo.running.data_directory import Layout
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """What others may know of a running system; holds no secret."""
+    """How to reach a running system; contains no secret."""
 
     address: str
     """Base of the REST API, `http://127.0.0.1:PORT`."""
@@ -20,24 +20,24 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     broker: str
     pid: int
-    """Of `dynamo up` itself."""
+    """The process id of `dynamo up`."""
     pids: dict[str, int]
-    """Of its programs, by name."""
+    """The process ids of its programs, by name."""
 
 
 @contextmanager
 def alone(layout: Layout) -> Iterator[None]:
-    """Hold the data directory. Raises Conflict where another system runs on it."""
+    """Lock the data directory. Raises Conflict if another system runs on it."""
     with layout.lock.open("a") as file:
         if not _locked(file.fileno()):
-            found = _stored(layout)
-            where = f" as process {found.pid}, {found.address}" if found else ""
+            other = _stored(layout)
+            where = f" as process {other.pid}, {other.address}" if other else ""
             raise Conflict(f"a system runs on {layout.data} already{where}", "in-use")
         yield
 
 
 def write(layout: Layout, running: Running) -> None:
-    """Say how the system is reached, for its owner's eyes."""
+    """Write how to reach the system, readable for its owner."""
     draft = layout.record.with_suffix(".new")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)
@@ -56,7 +56,7 @@ def read(data: Path) -> Running | None:
 
 
 def _locked(handle: int) -> bool:
-    """Take the lock, or see that somebody else has it."""
+    """Take the lock; return False if another process holds it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Signals as something to wait for: a child that ended wakes us, a wish to end is remembered."""
+"""Signals as events to wait for: a child's end wakes the process, a request to end is kept."""
 
 import select
 import signal
@@ -10,35 +10,37 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """What has been heard."""
+    """The signals received."""
 
-    def __init__(self, ears: socket.socket) -> None:
-        self._ears = ears
+    def __init__(self, receiver: socket.socket) -> None:
+        self._receiver = receiver
         self.ending = False
-        """Whether somebody has asked us to end."""
+        """Whether a signal asked this process to end."""
 
     def wait(self, seconds: float) -> None:
-        """Sleep until a signal comes or the time is over."""
-        ready, _, _ = select.select([self._ears], [], [], seconds)
+        """Sleep until a signal arrives or the time is over."""
+        ready, _, _ = select.select([self._receiver], [], [], seconds)
         if ready:
-            self.ending |= any(number in ENDING for number in self._ears.recv(4096))
+            self.ending |= any(number in ENDING for number in self._receiver.recv(4096))
 
 
 @contextmanager
 def listening() -> Iterator[Signals]:
-    """Turn signals into something to wait for, for as long as the block lasts."""
-    mouth, ears = socket.socketpair()
-    mouth.settimeout(0)
+    """Receive signals as events while the block lasts."""
+    sender, receiver = socket.socketpair()
+    sender.settimeout(0)
     numbers = [*ENDING, signal.SIGCHLD]
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # started with nohup: the terminal may go
+    if (
+        signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    ):  # started with nohup: survives the terminal
         numbers.remove(signal.SIGHUP)
     before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
-    previous = signal.set_wakeup_fd(mouth.fileno())
+    previous = signal.set_wakeup_fd(sender.fileno())
     try:
-        yield Signals(ears)
+        yield Signals(receiver)
     finally:
         signal.set_wakeup_fd(previous)
         for number, handler in before.items():
             signal.signal(number, handler)
-        mouth.close()
-        ears.close()
+        sender.close()
+        receiver.close()

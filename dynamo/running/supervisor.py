@@ -1,4 +1,4 @@
-"""Keeps programs running: starts them, starts them again when they die, stops them in order."""
+"""Supervises programs: starts them, restarts them when they die, stops them in order."""
 
 import contextlib
 import signal
@@ -16,29 +16,29 @@ from dynamo.running.programs import Program
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 STEADY = 30.0
-"""Seconds after which a program that runs is no longer held for one that dies again and again."""
+"""Seconds of running after which earlier deaths no longer count."""
 
 
 @dataclass
 class Child:
-    """A program and the process that runs it now."""
+    """A program and its current process."""
 
     program: Program
     process: "subprocess.Popen[bytes]"
     started: float
     deaths: int = 0
-    """In a row."""
+    """Consecutive deaths."""
     again: float | None = None
-    """When it is started again, once it has died."""
+    """Time of the restart of a dead program; None = alive."""
 
     @property
     def alive(self) -> bool:
-        """Tell whether it was alive when it was last looked at."""
+        """Return whether the program was alive at the last check."""
         return self.again is None
 
 
 class Supervisor:
-    """The programs of one system."""
+    """Supervises the programs of one system."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class Supervisor:
             self._children.append(Child(program, self._spawn(program), time.monotonic()))
 
     def watch(self) -> bool:
-        """Look once; start again what died. Returns whether a process has changed."""
+        """Check all programs and restart dead ones; return whether a process changed."""
         for child in self._children:
             self._rotation.apply(self.log(child.program.name))
         now = time.monotonic()
         return sum(self._look(child, now) for child in self._children) > 0  # every one
 
     def stop(self) -> None:
-        """Stop all, stage by stage; nothing is left afterwards."""
+        """Stop all programs, stage by stage."""
         in_order = sorted(self._children, key=lambda child: child.program.stage)
         for _, stage in groupby(in_order, key=lambda child: child.program.stage):
             _stop_all(list(stage))
@@ -74,15 +74,15 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Return the process ids of those alive, by name."""
+        """Return the process ids of live programs, by name."""
         return {child.program.name: child.process.pid for child in self._children if child.alive}
 
     def hopeless(self, deaths: int) -> list[str]:
-        """Return the names of those that died that often in a row."""
+        """Return the names of programs that died that often in a row."""
         return [child.program.name for child in self._children if child.deaths >= deaths]
 
     def log(self, name: str) -> Path:
-        """Return where a program writes to."""
+        """Return the log file of a program."""
         return self._logs / f"{name}.log"
 
     def _spawn(self, program: Program) -> "subprocess.Popen[bytes]":
@@ -100,7 +100,7 @@ class Supervisor:
         return False
 
     def _bury(self, child: Child, now: float) -> None:
-        """End what a dead program has left, and say when it comes again: ever later."""
+        """Kill the remains of a dead program and set its restart, later each time."""
         send(child.process, signal.SIGKILL)
         child.deaths = 1 if now - child.started > STEADY else child.deaths + 1
         pause = min(FIRST_PAUSE * 2 ** (child.deaths - 1), LONGEST_PAUSE)
@@ -114,7 +114,7 @@ def _how(code: int) -> str:
 
 
 def _stop_all(children: list[Child]) -> None:
-    """Ask all to end at the same time, and end those that do not in theirs."""
+    """Ask all to end at the same time, and kill those that exceed their grace."""
     for child in children:
         if child.process.poll() is None:
             child.process.send_signal(child.program.farewell)

@@ -1,4 +1,4 @@
-"""A whole system: where its parts are reached, how it comes up, is kept and goes down."""
+"""A whole system: its addresses, start, supervision and stop."""
 
 import os
 import secrets
@@ -21,17 +21,17 @@ from dynamo.running.signals import Signals
 from dynamo.running.supervisor import Supervisor
 
 DEATHS = 4
-"""In a row before the system is ready: then it is given up."""
+"""Consecutive deaths of a program before readiness at which the start is given up."""
 
 REMINDER = 10.0
-"""Seconds between two words about what is still missing."""
+"""Seconds between two messages about missing parts."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the parts of a system are reached."""
+    """The addresses of the parts of a system."""
 
     database_url: str
     broker_url: str
@@ -45,22 +45,22 @@ class Addresses:
 
     @property
     def flower(self) -> str:
-        """Return the operators' view."""
+        """Return the address of the operators' view."""
         return f"http://{LOOPBACK}:{self.flower_port}"
 
     @property
     def database(self) -> str:
-        """Return the inventory's address without its password."""
+        """Return the URL of the inventory without its password."""
         return make_url(self.database_url).render_as_string(hide_password=True)
 
     @property
     def broker(self) -> str:
-        """Return the broker's address without its password."""
+        """Return the URL of the broker without its password."""
         return make_url(self.broker_url).render_as_string(hide_password=True)
 
 
 class System:
-    """The programs of one data directory and where they are reached."""
+    """The programs of a data directory and their addresses."""
 
     def __init__(self, layout: Layout, at: Addresses, supervisor: Supervisor, say: Say) -> None:
         self._layout = layout
@@ -71,7 +71,7 @@ class System:
     def start_broker(self, signals: Signals) -> None:
         """Start the bundled broker and wait until it answers."""
         address = self._layout.socket()
-        address.unlink(missing_ok=True)  # left behind by one that was killed
+        address.unlink(missing_ok=True)  # left behind by a killed broker
         command = broker.command(address, self._layout.broker)
         self._supervisor.start([programs.broker(command)])
         with closing(redis.Redis(unix_socket_path=str(address), socket_timeout=2)) as client:
@@ -80,7 +80,7 @@ class System:
                 signals.wait(0.01)
 
     def start(self, pools: Sequence[Pool]) -> None:
-        """Start everything else, all at once."""
+        """Start all other programs at once."""
         self._supervisor.start(
             [
                 programs.api(self._at.port),
@@ -91,7 +91,7 @@ class System:
         )
 
     def await_ready(self, signals: Signals, pools: Sequence[Pool]) -> None:
-        """Wait until calls are answered and every pool takes work, then say so."""
+        """Wait until the API answers and every pool takes work, then report the address."""
         readiness = Readiness(self._at.api, self._at.broker_url, [pool.node for pool in pools])
         remind = time.monotonic() + REMINDER
         while not signals.ending and (missing := readiness.missing()):
@@ -105,14 +105,14 @@ class System:
             self._say(f"ready {self._at.api}")
 
     def keep(self, signals: Signals) -> None:
-        """Keep it running until somebody asks it to end."""
+        """Supervise until a signal asks to end."""
         while not signals.ending:
             if self._supervisor.watch():
                 self._record()
             signals.wait(0.5)
 
     def stop(self) -> None:
-        """End it; nothing is left but the data."""
+        """Stop all programs; only data remain."""
         self._layout.record.unlink(missing_ok=True)
         self._supervisor.stop()
         self._layout.forget_socket()
@@ -136,7 +136,7 @@ class System:
 
 
 def password(layout: Layout) -> str:
-    """Return the password of Flower, made at the first start."""
+    """Return the password of Flower, created at the first start."""
     path = layout.flower_password
     if not path.exists():
         path.touch(mode=0o600)
@@ -145,7 +145,7 @@ def password(layout: Layout) -> str:
 
 
 def _answers(client: redis.Redis) -> bool:
-    """Tell whether the broker has read what it remembers and takes commands."""
+    """Return whether the broker has loaded its data and takes commands."""
     try:
         return bool(client.ping())
     except redis.RedisError:
