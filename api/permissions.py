@@ -29,7 +29,7 @@ Generated from the routes by `python -m api.permissions`; calls that are not lis
 call without a valid token gets 401. A call that the roles do not allow gets 403. The service also
 checks the owner of the data: a `user` may change own data, `production` also official data,
 `operator` all data. `site` means the caller's own site. Tokens with capabilities allow less:
-[operating.md](operating.md).
+[tokens.md](operating/tokens.md#capabilities).
 
 | call | without a token | user | site | production | operator |
 |---|---|---|---|---|---|

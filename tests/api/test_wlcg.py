@@ -407,7 +407,7 @@ def test_an_issuer_stands_there_once() -> None:
 
 
 def test_the_example_of_the_page_is_understood(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "operating" / "tokens.md").read_text()
     (example,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (tmp_path / FILE).write_text(example)
 
