@@ -27,7 +27,11 @@ target_sites = ["T2_*", "!T2_US_MIT"]
 
 `DYNAMO_DATA` names the data directory; the default is `dynamo-data`.
 """
-_LISTED = {"feeds.sources": Feed, "dealer.vetoes": Veto, "token.issuers": Issuer}
+_LISTED: dict[str, type[Section]] = {
+    "feeds.sources": Feed,
+    "dealer.vetoes": Veto,
+    "token.issuers": Issuer,
+}
 """Settings that are lists of tables, and what one table of them may say."""
 
 
