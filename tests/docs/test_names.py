@@ -1,5 +1,7 @@
 """What pages name is there: modules, commands with their options, settings, tasks."""
 
+import importlib
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -174,3 +176,48 @@ def test_bare_names_of_modules_are_those_of_modules() -> None:
         if re.fullmatch(r"\w+\.py", code) and code not in known
     }
     assert named == set()
+
+
+_NOT_MODULES = {
+    "dynamo.proposers",
+    "dynamo.attributes",
+    "dynamo.toml",
+    "dynamo.env",
+    "dynamo.target",
+}
+"""Entry points and files that look like modules."""
+
+
+@each_page
+def test_each_dotted_name_that_a_page_gives_can_be_imported(page: Path) -> None:
+    named = {
+        match[1]
+        for code in inline_code(page)
+        if (match := re.fullmatch(r"(?:python -m )?(dynamo(?:\.\w+)+)(?: .*)?", code))
+    }
+    assert [name for name in sorted(named - _NOT_MODULES) if not _importable(name)] == []
+
+
+def _importable(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    if importlib.util.find_spec(module) is None:
+        return False
+    here = importlib.import_module(module)
+    return hasattr(here, attribute) or importlib.util.find_spec(name) is not None
+
+
+def test_upgrade_notes_name_what_can_be_imported_now() -> None:
+    page = (HOUSE / "CHANGELOG.md").read_text()
+    now = re.findall(r"^ *\| `dynamo\.[\w.]+` \| `(dynamo\.[\w.]+)` \|", page, re.MULTILINE)
+
+    assert now
+    assert [name for name in now if not _importable(name)] == []
+
+
+def test_the_newest_version_of_the_changelog_is_the_one_of_the_project() -> None:
+    page = (HOUSE / "CHANGELOG.md").read_text()
+    unreleased, newest = re.findall(r"^## (.*)$", page, re.MULTILINE)[:2]
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
+
+    assert unreleased == "Unreleased"
+    assert newest.split()[0] == project["version"]
