@@ -51,6 +51,7 @@ def lines(page: Path) -> Iterator[str]:
     for language in ("console", "sh", "", "bash"):
         for block in code_blocks(page, language):
             yield from (line.strip() for line in re.sub(r"\\\n\s*", "", block).splitlines())
+    yield from re.findall(r"^    (dynamo .*)$", page.read_text(), re.MULTILINE)
     yield from inline_code(page)
 
 
