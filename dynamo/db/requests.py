@@ -1,45 +1,129 @@
-"""Requests in rows: filed, counted, ended."""
+"""Requests in rows: filed, counted, ended; here alone what they ask is written and read."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Generic, TypeGuard, TypeVar
 
-from sqlalchemy import bindparam, func, select, update
+import msgspec
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, update
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from dynamo.db.catalogue import replicas
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Group, Request, Transfer
-from dynamo.inventory.states import ENDED, RequestKind, RequestState, TransferKind
+from dynamo.inventory.request_bodies import CopyBody, InjectionBody, RequestBody, body_type
+from dynamo.inventory.states import ENDED, Origin, RequestKind, RequestState, TransferKind
 from dynamo.logs import trace
 from dynamo.operations.lifecycle import State
+
+B = TypeVar("B", bound=RequestBody)
+B_co = TypeVar("B_co", bound=RequestBody, covariant=True)
+
+COLUMNS: Sequence[KeyedColumnElement[Any]] = tuple(Request.__table__.columns)
+"""What `of` needs of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow(Generic[B_co]):
+    """A request as it is kept, with what it asks as a structure."""
+
+    id: int
+    kind: RequestKind
+    state: RequestState
+    origin: Origin
+    owner_id: int
+    dataset: str
+    body: B_co
+    n_files: int
+    n_done: int
+    n_failed: int
+    bytes: int
+    bytes_done: int
+    reason: str | None
+    detail: str | None
+    not_before: datetime | None
+    created: datetime
+    updated: datetime
+
+
+def of(row: Any) -> RequestRow[RequestBody]:
+    """Read a row that has `COLUMNS`, whatever else it has."""
+    kind, origin = RequestKind(row.kind), Origin(row.origin)
+    return RequestRow(
+        id=row.id,
+        kind=kind,
+        state=RequestState(row.state),
+        origin=origin,
+        owner_id=row.owner_id,
+        dataset=row.dataset,
+        body=msgspec.convert(row.body, body_type(kind, origin)),
+        n_files=row.n_files,
+        n_done=row.n_done,
+        n_failed=row.n_failed,
+        bytes=row.bytes,
+        bytes_done=row.bytes_done,
+        reason=row.reason,
+        detail=row.detail,
+        not_before=row.not_before,
+        created=row.created,
+        updated=row.updated,
+    )
+
+
+def asks(row: RequestRow[Any], body: type[B]) -> TypeGuard[RequestRow[B]]:
+    """Tell whether a request asks something of this structure."""
+    return isinstance(row.body, body)
 
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
     """A request that is about to be registered."""
 
-    kind: RequestKind
     owner_id: int
     dataset: str
-    body: Mapping[str, Any]
+    body: RequestBody
+    origin: Origin = Origin.CALLER
     n_files: int = 0
     bytes: int = 0
     not_before: datetime | None = None
     state: RequestState = RequestState.QUEUED
     n_done: int = 0
 
+    def row(self, request_id: int, now: datetime) -> RequestRow[RequestBody]:
+        """Return the request as it is kept once it is registered."""
+        return RequestRow(
+            id=request_id,
+            kind=self.body.kind,
+            state=self.state,
+            origin=self.origin,
+            owner_id=self.owner_id,
+            dataset=self.dataset,
+            body=self.body,
+            n_files=self.n_files,
+            n_done=self.n_done,
+            n_failed=0,
+            bytes=self.bytes,
+            bytes_done=0,
+            reason=None,
+            detail=None,
+            not_before=self.not_before,
+            created=now,
+            updated=now,
+        )
+
 
 def add(work: Work, filed: NewRequest) -> int:
     """Register a request and return its id."""
     return work.add(
         Request,
-        kind=filed.kind,
+        kind=filed.body.kind,
         state=filed.state,
+        origin=filed.origin,
         owner_id=filed.owner_id,
         dataset=filed.dataset,
-        body=dict(filed.body),
+        body=_encoded(filed.body),
         n_files=filed.n_files,
         n_done=filed.n_done,
         n_failed=0,
@@ -52,26 +136,46 @@ def add(work: Work, filed: NewRequest) -> int:
     )
 
 
-def locked(work: Work, request_id: int) -> Any:
-    """Lock a request and return its row, or None."""
-    return work.row(
-        select(*Request.__table__.columns).where(Request.id == request_id).with_for_update()
-    )
+def _encoded(body: RequestBody) -> Any:
+    return msgspec.to_builtins(body)
 
 
-def all_locked(work: Work, request_ids: Collection[int]) -> Sequence[Any]:
-    """Lock requests, in one order, and return the rows of those that there are."""
-    mine = select(*Request.__table__.columns).where(Request.id.in_(request_ids))
-    return work.rows(mine.order_by(Request.id).with_for_update())
+def get(work: Work, request_id: int, body: type[B]) -> RequestRow[B] | None:
+    """Return a request that asks something of this structure, or None."""
+    return _first(work, select(*COLUMNS).where(Request.id == request_id), body)
 
 
-def get(work: Work, request_id: int) -> Any:
-    """Return a request's row, or None."""
-    return work.row(select(*Request.__table__.columns).where(Request.id == request_id))
+def locked(work: Work, request_id: int, body: type[B]) -> RequestRow[B] | None:
+    """Lock a request and return it if it asks something of this structure, else None."""
+    mine = select(*COLUMNS).where(Request.id == request_id)
+    return _first(work, mine.with_for_update(), body)
 
 
-def change(work: Work, request_id: int, **values: Any) -> bool:
-    """Change a request that has not ended."""
+def _first(work: Work, statement: Select[Any], body: type[B]) -> RequestRow[B] | None:
+    row = work.row(statement)
+    if row is None:
+        return None
+    found = of(row)
+    return found if asks(found, body) else None
+
+
+def all_locked(work: Work, request_ids: Collection[int], body: type[B]) -> list[RequestRow[B]]:
+    """Lock requests, in one order, and return those that ask something of this structure."""
+    mine = select(*COLUMNS).where(Request.id.in_(request_ids))
+    found = map(of, work.rows(mine.order_by(Request.id).with_for_update()))
+    return [row for row in found if asks(row, body)]
+
+
+def not_consolidating() -> ColumnElement[bool]:
+    """Return the condition for copies that leave the data where they lie as well."""
+    of_system = Request.origin != Origin.CALLER
+    return or_(of_system, Request.body["consolidate"].as_boolean().is_(False))
+
+
+def change(work: Work, request_id: int, body: RequestBody | None = None, **values: Any) -> bool:
+    """Change a request that has not ended, also what it asks where that is named."""
+    if body is not None:
+        values["body"] = _encoded(body)
     statement = update(Request).where(Request.id == request_id, Request.state.not_in(ENDED))
     return work.changed(statement.values(updated=work.now, **values)) == 1
 
@@ -87,7 +191,7 @@ def end(
 
     The reason that it had stands unless it is done or another is given.
     """
-    said = (
+    said: dict[str, Any] = (
         {"reason": reason, "detail": detail}
         if reason is not None or state == RequestState.DONE
         else {}
@@ -145,15 +249,8 @@ def more(work: Work, request_id: int | None, n_files: int, size: int) -> None:
 
 def settle_injections(work: Work, request_ids: Collection[int]) -> None:
     """Bring the state of injections in line with their counts and transfers."""
-    open_ones = work.rows(
-        select(
-            Request.id,
-            Request.state,
-            Request.body,
-            Request.n_files,
-            Request.n_done,
-            Request.n_failed,
-        )
+    rows = work.rows(
+        select(*COLUMNS)
         .where(
             Request.id.in_(request_ids),
             Request.kind == RequestKind.INJECTION,
@@ -161,6 +258,7 @@ def settle_injections(work: Work, request_ids: Collection[int]) -> None:
         )
         .order_by(Request.id)
     )
+    open_ones = [row for row in map(of, rows) if asks(row, InjectionBody)]
     held = dict(
         work.rows(
             select(Transfer.request_id, func.count())
@@ -178,12 +276,12 @@ def settle_injections(work: Work, request_ids: Collection[int]) -> None:
             change(work, row.id, **_standing(work, row, left, held.get(row.id, 0)))
 
 
-def _standing(work: Work, row: Any, left: int, held: int) -> dict[str, Any]:
+def _standing(work: Work, row: RequestRow[InjectionBody], left: int, held: int) -> dict[str, Any]:
     """Return how an injection stands: it rests when all that is left of it is held.
 
     Also what earlier ones are to bring.
     """
-    pending = row.body.get("pending", [])
+    pending = row.body.pending
     resting = _held_files(work, pending) if pending and held + len(pending) >= left else ()
     if held + len(resting) >= left:
         why = work.row(_HELD, {"of_request": row.id}) or resting[0]
@@ -233,13 +331,10 @@ def keeping(work: Work, replica_ids: Collection[int]) -> set[int]:
         .join(Group, Group.id == BlockReplica.group_id)
         .where(BlockReplica.id.in_(replica_ids))
     )
-    of = Request.dataset.in_({row.dataset for row in owned})
-    open_ones = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED), of)
-    named: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for dataset, body in work.rows(select(Request.dataset, Request.body).where(*open_ones)):
-        group = body.get("group")
-        if isinstance(group, str):
-            named.setdefault((dataset, group), []).append(body)
+    named: dict[tuple[str, str], list[CopyBody]] = {}
+    for request in open_copies(work, Request.dataset.in_({row.dataset for row in owned})):
+        if request.body.group is not None:
+            named.setdefault((request.dataset, request.body.group), []).append(request.body)
     return {
         row.id
         for row in owned
@@ -247,9 +342,26 @@ def keeping(work: Work, replica_ids: Collection[int]) -> set[int]:
     }
 
 
-def _means(body: Mapping[str, Any], replica: Any) -> bool:
+def _means(body: CopyBody, replica: Any) -> bool:
     """Tell whether a copy request is about a block replica."""
-    blocks = body.get("blocks")
-    if blocks is not None and f"{replica.dataset}#{replica.uuid}" not in blocks:
+    if body.blocks is not None and f"{replica.dataset}#{replica.uuid}" not in body.blocks:
         return False
-    return any(fnmatchcase(replica.site, site) for site in body.get("chosen") or body["sites"])
+    return any(fnmatchcase(replica.site, site) for site in body.chosen or body.sites)
+
+
+_OPEN_COPIES = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
+
+
+def open_copies(work: Work, *which: ColumnElement[bool]) -> list[RequestRow[CopyBody]]:
+    """Return the copies that callers want and that have not ended."""
+    rows = work.rows(select(*COLUMNS).where(*_OPEN_COPIES, *which).order_by(Request.id))
+    return [row for row in map(of, rows) if asks(row, CopyBody)]
+
+
+def names_to_copy(work: Work) -> frozenset[str]:
+    """Return what open copies name: datasets, or single blocks in full."""
+    of_system = (*_OPEN_COPIES, Request.origin != Origin.CALLER)
+    found = set(work.scalars(select(Request.dataset).where(*of_system)))
+    for request in open_copies(work):
+        found.update(request.body.blocks or [request.dataset])
+    return frozenset(found)

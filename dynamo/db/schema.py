@@ -13,13 +13,12 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.tables import Group, Partition, Policy
 from dynamo.errors import Unavailable
+from dynamo.inventory.callers import SYSTEM
 from dynamo.policy import defaults
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = "dynamo-schema"
 LOCK_SECONDS = 120
-WHO = "dynamo"
-"""Who has put the first policies in force."""
 
 GROUPS = {"analysis": "dataset", "production": "block"}
 """Groups of a fresh system and the level at which they own data."""
@@ -60,7 +59,7 @@ def seed(work: Work) -> None:
     )
     without = (Partition.name.in_([one.name for one in fresh]), ~_governed())
     for row in work.rows(select(Partition.id, Partition.name).where(*without)):
-        policy_versions.add(work, row.id, defaults.policy(row.name), WHO)
+        policy_versions.add(work, row.id, defaults.policy(row.name), SYSTEM)
 
 
 def _governed() -> ColumnElement[bool]:

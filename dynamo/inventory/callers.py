@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from dynamo.inventory.scopes import Scopes
 from dynamo.inventory.states import Role
 
+SYSTEM = "dynamo"
+"""Who does what no caller has asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

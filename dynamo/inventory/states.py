@@ -46,6 +46,16 @@ class RequestKind(StrEnum):
     STAGING = "staging"
 
 
+class Origin(StrEnum):
+    """Where a request comes from: from a caller, or from something the system does by itself."""
+
+    CALLER = "caller"
+    CYCLE = "cycle"
+    EVACUATION = "evacuation"
+    REPAIR = "repair"
+    RESCUE = "rescue"
+
+
 class RequestState(StrEnum):
     """Progress of a request."""
 

@@ -11,9 +11,11 @@ from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
+from dynamo.db.requests import RequestRow
 from dynamo.db.tables import File, Transfer
 from dynamo.errors import Conflict, NotFound
 from dynamo.inventory.callers import Caller
+from dynamo.inventory.request_bodies import RequestBody
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services import authorization, users
@@ -26,7 +28,7 @@ from dynamo.services.deletions import rescue
 def cancel(ctx: Context, kind: RequestKind, request_id: int, caller: Caller) -> None:
     """Cancel a request; 409 once it has ended."""
     with ctx.begin() as work:
-        request = requests.get(work, request_id)
+        request = requests.get(work, request_id, RequestBody)
         if request is None or request.kind != kind:
             raise NotFound(f"there is no {kind} {request_id}")
         dataset = catalogue_names.dataset(work, request.dataset)
@@ -43,7 +45,9 @@ def cancel(ctx: Context, kind: RequestKind, request_id: int, caller: Caller) -> 
         )
 
 
-def _check_caller(work: Work, request: Any, dataset: Any, caller: Caller) -> None:
+def _check_caller(
+    work: Work, request: RequestRow[RequestBody], dataset: Any, caller: Caller
+) -> None:
     if users.name_of(work, request.owner_id) == caller.name:
         return
     authorization.check_owner(
@@ -54,7 +58,9 @@ def _check_caller(work: Work, request: Any, dataset: Any, caller: Caller) -> Non
 # --- injections and copies ----------------------------------------------------------------------
 
 
-def _cancel_injection(work: Work, ctx: Context, request: Any, caller: Caller) -> None:
+def _cancel_injection(
+    work: Work, ctx: Context, request: RequestRow[RequestBody], caller: Caller
+) -> None:
     """Drop files that have not arrived; their bytes are given back at once."""
     # what a later call has booked anew is that one's
     booked_by = func.coalesce(Transfer.rebooked_by, Transfer.request_id)
@@ -70,12 +76,16 @@ def _cancel_injection(work: Work, ctx: Context, request: Any, caller: Caller) ->
     dispatch.announce(work, request.id, ctx.settings.work.batch)
 
 
-def _cancel_copy(work: Work, ctx: Context, request: Any, caller: Caller) -> None:
+def _cancel_copy(
+    work: Work, ctx: Context, request: RequestRow[RequestBody], caller: Caller
+) -> None:
     """Stop copies under way."""
     withdrawal.withdraw(work, ctx, request, (), caller.name)
 
 
-def _cancel_closure(work: Work, ctx: Context, request: Any, caller: Caller) -> None:
+def _cancel_closure(
+    work: Work, ctx: Context, request: RequestRow[RequestBody], caller: Caller
+) -> None:
     """Nobody waits for it any more; what is closed stays closed."""
 
 

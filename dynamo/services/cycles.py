@@ -16,7 +16,7 @@ from dynamo.db.work import periodic as pulse_rows
 from dynamo.detox.decision_records import DELETE
 from dynamo.errors import Conflict, DynamoError, Invalid, NotFound
 from dynamo.inventory import schemas
-from dynamo.inventory.callers import Caller
+from dynamo.inventory.callers import SYSTEM, Caller
 from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
@@ -29,7 +29,6 @@ from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.leases import CycleLost
 from dynamo.services.pagination import Item, Page, PageRequest, page
 from dynamo.services.policies.policies import read
-from dynamo.services.system_requests import SYSTEM
 
 log = logger("cycles")
 DETOX, DEALER = "detox", "dealer"

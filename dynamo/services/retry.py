@@ -11,13 +11,14 @@ from sqlalchemy import func, select, update
 from dynamo.db import requests
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
-from dynamo.db.requests import Tallies
+from dynamo.db.requests import RequestRow, Tallies
 from dynamo.db.sites import breakers
 from dynamo.db.tables import Dataset, Deletion, File, Request, Transfer
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.errors import Forbidden, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
+from dynamo.inventory.request_bodies import InjectionBody, RequestBody
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.lifecycle import State
 from dynamo.services import site_lookup, users
@@ -57,10 +58,10 @@ def _said(wanted: schemas.Release) -> dict[str, Any]:
     return {field: value for field, value in named.items() if value is not None}
 
 
-def _check(work: Work, wanted: schemas.Release, caller: Caller) -> Any:
+def _check(work: Work, wanted: schemas.Release, caller: Caller) -> RequestRow[RequestBody] | None:
     """Return the request that is named, if the caller may release it."""
     if wanted.request is not None:
-        row = requests.get(work, wanted.request)
+        row = requests.get(work, wanted.request, RequestBody)
         if row is None:
             raise NotFound(f"there is no request {wanted.request}")
         if not caller.may_operate and users.name_of(work, row.owner_id) != caller.name:
@@ -76,13 +77,13 @@ def _own(table: type[Transfer] | type[Deletion], wanted: schemas.Release) -> lis
     return [() if wanted.request is None else (table.request_id == wanted.request,)]
 
 
-def _carried(work: Work, ctx: Context, request: Any) -> list[tuple[Any, ...]]:
+def _carried(work: Work, ctx: Context, request: RequestRow[RequestBody]) -> list[tuple[Any, ...]]:
     """Return the conditions for transfers of others that an open request waits for, if any are."""
     arrives = Transfer.kind != TransferKind.COPY
     if request.state in ENDED:
         return []
-    if request.kind == RequestKind.INJECTION:
-        return [(Transfer.file_id.in_(request.body.get("pending", [])), arrives)]
+    if isinstance(request.body, InjectionBody):
+        return [(Transfer.file_id.in_(request.body.pending), arrives)]
     if request.kind == RequestKind.CLOSURE:
         return [(Transfer.file_id.in_(_files_of(request.dataset)), arrives)]
     wish = copy_requests.read_many(work, ctx.settings.dealer, [request.id]).get(request.id)

@@ -1,5 +1,6 @@
 """What migrations build: on both databases what the tables say, and harmless a second time."""
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -10,14 +11,22 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, column, func, select, table, text
 from sqlalchemy.exc import IntegrityError
 
-from dynamo.db import schema
+from dynamo.db import requests, schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.policies.popularity import PRODUCED
 from dynamo.db.tables import Base, Group, Partition, Policy, Site, ToldStatus
+from dynamo.inventory.request_bodies import (
+    ClosureBody,
+    CopyBody,
+    DeletionBody,
+    InjectionBody,
+    SystemCopyBody,
+    SystemDeletionBody,
+)
 from dynamo.policy import defaults
 from dynamo.policy.lint import check_policy
 from dynamo.policy.reader import Known
@@ -151,6 +160,63 @@ def test_sites_that_a_feed_had_put_aside_stay_so_until_feeds_are_read_anew(empty
     with UnitOfWork(empty).reading() as work:
         told = work.rows(select(Site.name, ToldStatus.source, ToldStatus.status).join(ToldStatus))
     assert told == [("T2_A", "ssb", "waitroom")]
+
+
+OLD_BODIES = {
+    "copy": {
+        "caller": {"sites": ["T2_A"], "copies": None, "consolidate": True, "spread": False},
+        "cycle": {"sites": [], "consolidate": False, "cycle": 7},
+        "evacuation": {"sites": [], "consolidate": False, "cycle": 0, "evacuation": "T2_A"},
+        "rescue": {"sites": [], "consolidate": False, "cycle": 0, "rescue": 5},
+        "repair": {"sites": [], "cycle": 0, "mends": "/store/a", "site": "T2_A"},
+    },
+    "deletion": {
+        "caller": {"site": "T2_A", "blocks": None, "lay": ["x"], "files": None, "last_copy": False},
+        "cycle": {"site": None, "blocks": [], "files": None, "whole": False, "cycle": 8},
+        "evacuation": {"site": None, "blocks": [], "files": None, "evacuation": "T2_B"},
+    },
+    "injection": {"caller": {"known": [1, 2], "pending": [2]}},
+    "closure": {"caller": {}},
+}
+"""What requests asked before their origin was kept, by kind and origin."""
+BODIES = {
+    ("copy", "caller"): CopyBody(sites=("T2_A",), consolidate=True),
+    ("copy", "cycle"): SystemCopyBody(cycle_id=7),
+    ("copy", "evacuation"): SystemCopyBody(site="T2_A"),
+    ("copy", "rescue"): SystemCopyBody(deletion_id=5),
+    ("copy", "repair"): SystemCopyBody(lfn="/store/a", site="T2_A"),
+    ("deletion", "caller"): DeletionBody(site="T2_A", lay=("x",)),
+    ("deletion", "cycle"): SystemDeletionBody(cycle_id=8),
+    ("deletion", "evacuation"): SystemDeletionBody(site="T2_B"),
+    ("injection", "caller"): InjectionBody(known=(1, 2), pending=(2,)),
+    ("closure", "caller"): ClosureBody(),
+}
+
+
+def test_requests_of_an_older_system_tell_where_they_come_from(empty: Engine) -> None:
+    at = "2026-11-01 00:00:00"
+    head = {"id": 1, "owner_id": 1, "dataset": "", "state": "running", "trace": "", "n_files": 3}
+    rest = {"n_done": 1, "n_failed": 0, "bytes": 9, "bytes_done": 3, "created": at, "updated": at}
+    requests_then = table("requests", *map(column, [*head, *rest, "kind", "body"]))
+    with empty.connect() as connection:
+        command.upgrade(schema.alembic(connection), "0010")
+        connection.exec_driver_sql(
+            "INSERT INTO users (id, name, roles, used, n_files, created)"
+            f" VALUES (1, 'alice', '[]', 0, 0, '{at}')"
+        )
+        for kind, bodies in OLD_BODIES.items():
+            for body in bodies.values():
+                values = {**head, **rest, "kind": kind, "body": json.dumps(body)}
+                connection.execute(requests_then.insert().values(values))
+                head["id"] += 1
+        connection.commit()
+
+    schema.upgrade(empty)
+
+    with UnitOfWork(empty).reading() as work:
+        rows = [requests.of(row) for row in work.rows(select(*requests.COLUMNS))]
+    assert {(row.kind, row.origin): row.body for row in rows} == BODIES
+    assert {(row.state, row.n_files, row.bytes) for row in rows} == {("running", 3, 9)}
 
 
 def test_names_that_differ_in_case_are_two_names(empty: Engine) -> None:

@@ -18,6 +18,7 @@ from dynamo.db.tables import (
     ReplicaFile,
     Transfer,
 )
+from dynamo.inventory.callers import SYSTEM
 
 
 def gone(work: Work, deletions: Sequence[Any]) -> None:
@@ -78,7 +79,7 @@ def forget_datasets(work: Work, dataset_ids: Collection[int]) -> None:
         )
     )
     if gone_ones:
-        record(work, [Event("dataset-gone", "dynamo", row.name) for row in gone_ones])
+        record(work, [Event("dataset-gone", SYSTEM, row.name) for row in gone_ones])
         work.changed(delete(Dataset).where(Dataset.id.in_([row.id for row in gone_ones])))
 
 
@@ -96,7 +97,7 @@ def _forget_replicas(work: Work, replica_ids: Collection[int]) -> None:
     )
     record(
         work,
-        [Event("replica-gone", "dynamo", row.dataset, row.uuid, site=row.site) for row in replicas],
+        [Event("replica-gone", SYSTEM, row.dataset, row.uuid, site=row.site) for row in replicas],
     )
 
 
@@ -110,7 +111,7 @@ def _forget_files(work: Work, file_ids: Collection[int], *, whole: bool = False)
     if ids:
         work.changed(delete(Transfer).where(Transfer.file_id.in_(ids)))
         work.changed(delete(File).where(File.id.in_(ids)))
-        record(work, [Event("file-gone", "dynamo", row.name, lfn=row.lfn) for row in files])
+        record(work, [Event("file-gone", SYSTEM, row.name, lfn=row.lfn) for row in files])
 
 
 def _without_deletions(work: Work, key: Any, reference: Any, ids: Collection[int]) -> set[int]:

@@ -13,17 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from dynamo.db import requests
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.policies import locks
 from dynamo.db.policies import popularity as popularity_rows
 from dynamo.db.policies import versions as policy_versions
-from dynamo.db.tables import PlacementRules, Request
+from dynamo.db.tables import PlacementRules
 from dynamo.errors import DynamoError, Invalid
 from dynamo.inventory.snapshot import Definition, Snapshot
-from dynamo.inventory.states import ENDED, RequestKind
 from dynamo.logs import logger
 
 log = logger("attributes")
@@ -51,10 +50,7 @@ def _rules(work: Work, found: Snapshot) -> Snapshot:
 
 def _unhandled_copies(work: Work, found: Snapshot) -> Snapshot:
     """Add what open copy requests name: datasets, or their blocks in full."""
-    open_ones = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
-    rows = work.rows(select(Request.dataset, Request.body).where(*open_ones))
-    names = (name for row in rows for name in (row.body.get("blocks") or [row.dataset]))
-    return replace(found, waiting_copies=frozenset(names))
+    return replace(found, waiting_copies=requests.names_to_copy(work))
 
 
 def _popularity(work: Work, found: Snapshot) -> Snapshot:

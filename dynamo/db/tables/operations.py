@@ -1,6 +1,6 @@
 """Work: requests, transfers, deletions."""
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dynamo.db.tables.base import INNODB, Base
@@ -18,6 +18,7 @@ from dynamo.db.tables.types import (
     Url,
     Word,
 )
+from dynamo.inventory.states import Origin
 
 
 class Request(Base):
@@ -29,16 +30,18 @@ class Request(Base):
         Index(None, "state", "not_before"),
         Index(None, "owner_id", "id"),
         Index(None, "dataset", "id"),
+        CheckConstraint(f"origin IN {tuple(map(str, Origin))}", name="ck_requests_origin"),
         INNODB,
     )
 
     id: Mapped[Key]
     kind: Mapped[Word]
     state: Mapped[Word]
+    origin: Mapped[Word] = mapped_column(server_default=Origin.CALLER)
     owner_id: Mapped[Reference] = mapped_column(ForeignKey("users.id"))
     dataset: Mapped[DatasetName]
     body: Mapped[Json]
-    """What was asked, as it was understood."""
+    """What was asked, as it was understood; `db.requests` alone writes and reads it."""
     n_files: Mapped[Count]
     n_done: Mapped[Count]
     n_failed: Mapped[Count]

@@ -38,5 +38,5 @@ def _remedies(ctx: Context) -> None:
 @retried
 def _losses(ctx: Context) -> None:
     with ctx.begin() as work:
-        repair.give_up_hopeless(work, ctx)
+        repair.give_up_hopeless(work)
         incidents.settle(work)

@@ -22,6 +22,7 @@ from dynamo.db.tables import Remedy
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.errors import DynamoError, Unavailable
+from dynamo.inventory.callers import SYSTEM
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State, Verdict, after_failure
@@ -31,7 +32,6 @@ from dynamo.services.consistency.repair import Bad
 from dynamo.services.context import Context
 from dynamo.services.deletions import reaper
 from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
-from dynamo.services.system_requests import SYSTEM
 from dynamo.storage.protocol import Stat, Storage, StorageError
 
 log = logger("consistency")

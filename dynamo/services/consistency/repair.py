@@ -9,19 +9,20 @@ from typing import Any
 
 from sqlalchemy import delete, exists, insert, literal, select, update
 
-from dynamo.db import requests
-from dynamo.db.catalogue import accounting, replicas, users
+from dynamo.db.catalogue import accounting, replicas
 from dynamo.db.consistency import expected, incidents
 from dynamo.db.consistency.incidents import LOST, Report
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
 from dynamo.db.transfers import source_selection, transfers
-from dynamo.inventory.states import RequestKind, RequestState, TransferKind
+from dynamo.inventory.callers import SYSTEM
+from dynamo.inventory.states import TransferKind
 from dynamo.operations.lifecycle import OPEN, State
+from dynamo.services import system_requests
 from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation, rescue
-from dynamo.services.system_requests import SYSTEM
+from dynamo.services.system_requests import RepairedFile
 
 _AT_ONCE = 100
 
@@ -36,6 +37,11 @@ class Bad:
     site: str
     found: str
     why: str
+
+    @property
+    def repaired(self) -> RepairedFile:
+        """Return it as requests name it."""
+        return RepairedFile(self.file.dataset, self.file.lfn, self.site, self.file.size)
 
 
 def has_other_copy(work: Work, file: Any) -> bool:
@@ -65,7 +71,7 @@ def mend(work: Work, ctx: Context, bad: Bad) -> None:
     if source is not None or has_other_copy(work, file):
         _fetch(work, ctx, bad, source)
     else:
-        _declare_lost(work, ctx, bad)
+        _declare_lost(work, bad)
 
 
 def _take_out(work: Work, bad: Bad) -> None:
@@ -95,7 +101,7 @@ def _fetch(work: Work, ctx: Context, bad: Bad, source: int | None) -> None:
         replicas.pin(work, {source: 1})
     state = State.QUEUED if source is not None else State.HELD
     due = work.now if source is not None else work.now + ctx.again
-    request_id = _request(work, ctx, bad, RequestState.RUNNING)
+    request_id = system_requests.file_repair(work, ctx, bad.repaired)
     key = _transfer(
         work,
         bad,
@@ -110,13 +116,13 @@ def _fetch(work: Work, ctx: Context, bad: Bad, source: int | None) -> None:
         work.hint(*transfers.described(work, [key], ctx.settings.work.batch))
 
 
-def _declare_lost(work: Work, ctx: Context, bad: Bad) -> None:
+def _declare_lost(work: Work, bad: Bad) -> None:
     """Tell the owner; the row of a failed arrival lets the file be injected again."""
     file = bad.file
     why = f"{bad.found} at {bad.site}, the only copy: {bad.why}"
     elsewhere = (Transfer.file_id == file.id, Transfer.state.in_((State.DONE, State.CANCELLED)))
     work.changed(delete(Transfer).where(*elsewhere))
-    request_id = _request(work, ctx, bad, RequestState.FAILED)
+    request_id = system_requests.file_failed_repair(work, bad.repaired)
     _transfer(
         work,
         bad,
@@ -137,22 +143,6 @@ def tell_lost(work: Work, lfn: str, why: str, **about: Any) -> None:
         record(work, [Event("lost", SYSTEM, lfn=lfn, n_files=1, **about)])
 
 
-def _request(work: Work, ctx: Context, bad: Bad, state: RequestState) -> int:
-    """File what this goes under: a copy that nobody asked for."""
-    lost = state == RequestState.FAILED
-    filed = requests.NewRequest(
-        RequestKind.COPY,
-        users.register(work, SYSTEM, 0),
-        bad.file.dataset,
-        {"sites": [], "cycle": 0, "mends": bad.file.lfn, "site": bad.site},
-        n_files=1,
-        bytes=bad.file.size,
-        not_before=None if lost else work.now + ctx.again,
-        state=state,
-    )
-    return requests.add(work, filed)
-
-
 def _transfer(work: Work, bad: Bad, request_id: int, kind: TransferKind, **values: Any) -> int:
     return work.add(
         Transfer,
@@ -168,7 +158,7 @@ def _transfer(work: Work, bad: Bad, request_id: int, kind: TransferKind, **value
     )
 
 
-def give_up_hopeless(work: Work, ctx: Context) -> int:
+def give_up_hopeless(work: Work) -> int:
     """Declare those files lost that wait for a copy to read while the last one has gone."""
     waiting = (
         Transfer.kind == TransferKind.COPY,
@@ -184,16 +174,16 @@ def give_up_hopeless(work: Work, ctx: Context) -> int:
         .limit(_AT_ONCE)
     )
     replicas.lock_blocks(work, {row.block_id for row in rows})
-    return sum(_give_up(work, ctx, row, waiting) for row in rows)
+    return sum(_give_up(work, row, waiting) for row in rows)
 
 
-def _give_up(work: Work, ctx: Context, row: Any, waiting: tuple[Any, ...]) -> bool:
+def _give_up(work: Work, row: Any, waiting: tuple[Any, ...]) -> bool:
     file = expected.expected_at(work, row.site_id, row.lfn)
     if file is None or has_other_copy(work, file) or _comes(work, file):
         return False
     if not work.changed(delete(Transfer).where(Transfer.id == row.id, *waiting)):
         return False
-    _declare_lost(work, ctx, Bad(file, row.site_id, row.name, "missing", "no copy is left"))
+    _declare_lost(work, Bad(file, row.site_id, row.name, "missing", "no copy is left"))
     return True
 
 

@@ -18,6 +18,7 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import switches
 from dynamo.errors import DynamoError
+from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import hints
@@ -25,7 +26,6 @@ from dynamo.points import Point, reached
 from dynamo.services.consistency.listing import Result, compare_site
 from dynamo.services.consistency.temporaries import clean
 from dynamo.services.context import Context
-from dynamo.services.system_requests import SYSTEM
 from dynamo.settings import Settings
 
 log = logger("consistency")

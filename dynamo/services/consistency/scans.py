@@ -9,13 +9,12 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.errors import Conflict, NotFound
 from dynamo.inventory import schemas
-from dynamo.inventory.callers import Caller
+from dynamo.inventory.callers import SYSTEM, Caller
 from dynamo.inventory.states import RequestState
 from dynamo.operations.hints import Hint
 from dynamo.services import site_lookup
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
-from dynamo.services.system_requests import SYSTEM
 
 
 @retried

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import and_, false, or_, select
 
+from dynamo.db import requests
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import dispatch
 from dynamo.db.deletions.scheduling import Order
@@ -15,6 +16,7 @@ from dynamo.db.tables import (
     BlockReplica,
     Request,
 )
+from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import ReplicaState, RequestState
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
@@ -84,7 +86,7 @@ def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
             destination.c.state == ReplicaState.VALID,
             BlockReplica.site_id != wish.sites[0].id,
             BlockReplica.state == ReplicaState.VALID,
-            ~others.where(Request.body["consolidate"].as_boolean().is_(False)).exists(),
+            ~others.where(requests.not_consolidating()).exists(),
             ~or_(false(), *(_wanted_by(other) for other in other_requests(work, settings, wish))),
         )
     )
@@ -103,7 +105,7 @@ def _remove_scattered(ctx: Context, wish: CopyRequest, block_ids: Collection[int
         found = leftovers(work, wish, ctx.settings.dealer)
         replicas = work.rows(found.where(BlockReplica.block_id.in_(block_ids)))
         most, leaving = ctx.settings.deletion.site_bytes, ctx.settings.dealer.leaving
-        order = Order(wish.request_id, "consolidation", "dynamo", most=most, leaving=leaving)
+        order = Order(wish.request_id, "consolidation", SYSTEM, most=most, leaving=leaving)
         condemned = guard.condemn(work, [row.id for row in replicas], order)
         dispatch.announce(work, wish.request_id, ctx.settings.work.batch)
         return condemned.refused

@@ -17,6 +17,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.transfers.streams import UNSENT
+from dynamo.inventory.request_bodies import SystemCopyBody
 from dynamo.inventory.states import ENDED, ReplicaState, RequestState
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
@@ -77,10 +78,10 @@ def judge(
 
 @retried
 def follow(ctx: Context, request_id: int) -> None:
-    """Say how far the copies of a cycle are, which nobody asked for."""
+    """Say how far a copy is that the system has filed itself."""
     with ctx.begin() as work:
-        request = requests.locked(work, request_id)
-        if request is None or request.state in ENDED or request.body.get("cycle") is None:
+        request = requests.locked(work, request_id, SystemCopyBody)
+        if request is None or request.state in ENDED:
             return
         mine = (Transfer.request_id == request_id, Transfer.state.in_(OPEN))
         if work.scalar(select(func.count()).select_from(Transfer).where(*mine)):

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import select
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.requests import RequestRow
 from dynamo.db.tables import (
     Block,
     BlockReplica,
@@ -22,7 +24,15 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.transfers import refusals
-from dynamo.inventory.states import ENDED, DatasetStatus, RequestKind, RequestState, SiteStatus
+from dynamo.inventory.request_bodies import CopyBody
+from dynamo.inventory.states import (
+    ENDED,
+    DatasetStatus,
+    Origin,
+    RequestKind,
+    RequestState,
+    SiteStatus,
+)
 from dynamo.operations.hints import batches
 from dynamo.services.context import Context
 from dynamo.services.leases import Fence
@@ -134,8 +144,8 @@ def _target(row: Any, latest: datetime) -> Target:
 def read(ctx: Context, request_id: int) -> CopyRequest | None:
     """Return what an open request wants now; None where there is nothing to do yet."""
     with ctx.begin() as work:
-        request = requests.locked(work, request_id)
-        if request is None or request.state in ENDED or request.body.get("cycle") is not None:
+        request = requests.locked(work, request_id, CopyBody)
+        if request is None or request.state in ENDED:
             return None
         again = work.now + ctx.again
         dataset = catalogue_names.dataset(work, request.dataset)
@@ -171,8 +181,8 @@ def read_many(work: Work, settings: Dealer, request_ids: Collection[int]) -> dic
 def other_requests(work: Work, settings: Dealer, wish: CopyRequest) -> list[CopyRequest]:
     """Return the other requests for copies of the dataset that stay, those that are done too."""
     others = (Request.dataset == wish.dataset.name, Request.id != wish.request_id)
-    stays = Request.body["consolidate"].as_boolean().is_(False)
-    return _read(work, settings, *others, Request.state != RequestState.CANCELLED, stays)
+    stays = (Request.state != RequestState.CANCELLED, requests.not_consolidating())
+    return _read(work, settings, *others, *stays)
 
 
 def _standing(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
@@ -182,7 +192,7 @@ def _standing(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
 def _read(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
     known = SiteDirectory.read(work, settings)
     columns = (
-        *Request.__table__.columns,
+        *requests.COLUMNS,
         Dataset.id.label("dataset_id"),
         Dataset.partition_id,
         Dataset.group_id,
@@ -190,12 +200,14 @@ def _read(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
     rows = work.rows(
         select(*columns)
         .join(Dataset, Dataset.name == Request.dataset)
-        .where(Request.kind == RequestKind.COPY, *which)
+        .where(Request.kind == RequestKind.COPY, Request.origin == Origin.CALLER, *which)
         .order_by(Request.id)
     )
-    refusing = _refusing(work, settings, [(row, row.dataset_id) for row in rows])
+    wanting = [(requests.of(row), _of_dataset(row)) for row in rows]
+    copies = [(row, dataset) for row, dataset in wanting if requests.asks(row, CopyBody)]
+    refusing = _refusing(work, settings, [(row, dataset.id) for row, dataset in copies])
     nowhere = frozenset[int]()
-    found = [made(row, _of_dataset(row), known, refusing.get(row.id, nowhere)) for row in rows]
+    found = [made(row, dataset, known, refusing.get(row.id, nowhere)) for row, dataset in copies]
     return [wish for wish in found if wish.meant]
 
 
@@ -214,20 +226,21 @@ def _of_dataset(row: Any) -> _Named:
 
 
 def made(
-    request: Any, dataset: Any, known: SiteDirectory, refusing: Collection[int] = frozenset()
+    request: RequestRow[CopyBody],
+    dataset: Any,
+    known: SiteDirectory,
+    refusing: Collection[int] = frozenset(),
 ) -> CopyRequest:
     """Say what a request wants, in keys; `refusing` are sites that do not take it."""
     body = request.body
-    group = body.get("group")
-    spread = bool(body.get("spread"))
-    copies = _copies(body)
-    sites, others, refused = known.meant(body["sites"]), tuple[Target, ...](), tuple[Target, ...]()
+    group, copies = body.group, body.n_copies
+    sites, others, refused = known.meant(body.sites), tuple[Target, ...](), tuple[Target, ...]()
     shy: Collection[int] = ()
-    if copies is not None and not spread:
+    if copies is not None and body.by_choice:
         meant, shy = sites, refusing
-        sites = tuple(one for one in known.meant(body.get("chosen") or ()) if not one.given_up)
+        sites = tuple(one for one in known.meant(body.chosen or ()) if not one.given_up)
         rest = [one for one in meant if one not in sites]
-        left = body.get("refused") or ()
+        left = body.refused or ()
         refused = tuple(one for one in rest if one.name in left or one.id in refusing)
         others = tuple(one for one in rest if one not in refused)
         if len(sites) < min(copies, len(meant)) and all(one.given_up for one in others):
@@ -240,29 +253,17 @@ def made(
         others=others,
         refusing=tuple(one for one in sites if one.id in shy),
         refused=refused,
-        blocks=_blocks(body),
+        blocks=body.block_ids,
         group=group,
         group_id=known.groups.get(group) if group else dataset.group_id,
         copies=copies,
-        consolidate=bool(body.get("consolidate")),
-        spread=spread,
+        consolidate=body.consolidate,
+        spread=body.spread,
     )
 
 
-def _copies(body: Mapping[str, Any]) -> int | None:
-    """Return how many copies of each block are wanted among the sites; None = one at each."""
-    if body.get("consolidate"):
-        return None
-    return body.get("copies") or (1 if body.get("spread") else None)
-
-
-def _blocks(body: Mapping[str, Any]) -> tuple[str, ...] | None:
-    named = body.get("blocks")
-    return tuple(name.partition("#")[2] for name in named) if named else None
-
-
 def _refusing(
-    work: Work, settings: Dealer, wanting: Sequence[tuple[Any, int]]
+    work: Work, settings: Dealer, wanting: Sequence[tuple[RequestRow[CopyBody], int]]
 ) -> dict[int, frozenset[int]]:
     """Return by request the sites that do not take what it wants, where others may be chosen.
 
@@ -270,9 +271,9 @@ def _refusing(
     site refuses is waited for as long as a site that is away.
     """
     some = [
-        (request.id, dataset_id, _blocks(request.body))
+        (request.id, dataset_id, request.body.block_ids)
         for request, dataset_id in wanting
-        if _copies(request.body) is not None and not request.body.get("spread")
+        if request.body.by_choice
     ]
     latest = work.now - timedelta(hours=settings.patience_hours)
     refused: dict[int, list[Any]] = {}
@@ -324,16 +325,20 @@ def choose(ctx: Context, chosen: Mapping[int, Choice], fence: Fence) -> set[int]
     with ctx.begin() as work:
         fence(work)
         known = SiteDirectory.read(work, ctx.settings.dealer)
-        for request in requests.all_locked(work, chosen):
+        for request in requests.all_locked(work, chosen, CopyBody):
             if request.state in ENDED:
                 continue
             choice = chosen[request.id]
             now = made(request, choice.wish.dataset, known)
             here, before = ({site.name for site in one.sites} for one in (now, choice.wish))
             if here == before:
-                refused = choice.instead.union(request.body.get("refused") or ()) - choice.names
-                after = {"chosen": sorted(choice.after), "refused": sorted(refused) or None}
-                requests.change(work, request.id, body={**request.body, **after})
+                refused = choice.instead.union(request.body.refused or ()) - choice.names
+                body = structs.replace(
+                    request.body,
+                    chosen=tuple(sorted(choice.after)),
+                    refused=tuple(sorted(refused)) or None,
+                )
+                requests.change(work, request.id, body)
             if here in (before, choice.after):
                 lost.remove(request.id)
     return lost

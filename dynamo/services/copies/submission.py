@@ -13,6 +13,7 @@ from dynamo.db.tables import Block, Group, Request, Site
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
+from dynamo.inventory.request_bodies import CopyBody
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState
 from dynamo.operations.hints import Hint
 from dynamo.services import authorization, idempotency, users
@@ -48,17 +49,16 @@ def file(ctx: Context, wanted: schemas.Copy, caller: Caller, key: Key | None = N
             alone = len(sites) == 1 and not _is_glob(sites[0])
             whole = wanted.blocks is None and not wanted.spread
             consolidate = own and alone and whole and wanted.copies in (None, 1)
-        body = {
-            "sites": sites,
-            "copies": wanted.copies,
-            "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
-            "group": wanted.group,
-            "consolidate": consolidate,
-            "spread": wanted.spread,
-        }
-        request_id = requests.add(
-            work, NewRequest(RequestKind.COPY, caller_id, wanted.dataset, body, not_before=work.now)
+        body = CopyBody(
+            sites=tuple(sites),
+            copies=wanted.copies,
+            blocks=wanted.blocks,
+            group=wanted.group,
+            consolidate=consolidate,
+            spread=wanted.spread,
         )
+        filed = NewRequest(caller_id, wanted.dataset, body, not_before=work.now)
+        request_id = requests.add(work, filed)
         if consolidate:
             _supersede(work, wanted.dataset, request_id)
         if key is not None:
@@ -161,8 +161,8 @@ def _supersede(work: Work, dataset: str, request_id: int) -> None:
     Two wishes to gather it at two sites would undo each other.
     """
     for earlier in requests.concerning(work, [dataset], [RequestKind.COPY])[RequestKind.COPY]:
-        row = requests.get(work, earlier)
-        if earlier != request_id and row.body.get("consolidate"):
+        row = requests.get(work, earlier, CopyBody)
+        if earlier != request_id and row is not None and row.body.consolidate:
             requests.end(
                 work,
                 earlier,

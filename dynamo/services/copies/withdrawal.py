@@ -11,14 +11,18 @@ from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.db.tables import Block, BlockReplica, File, Transfer
-from dynamo.inventory.states import ReplicaState, RequestKind
+from dynamo.db.requests import RequestRow
+from dynamo.db.tables import Block, BlockReplica, File, Request, Transfer
+from dynamo.inventory.request_bodies import RequestBody
+from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
 from dynamo.services.copies.request import SiteDirectory, made
 
 
-def withdraw(work: Work, ctx: Context, request: Any, kept: Collection[int], who: str) -> None:
+def withdraw(
+    work: Work, ctx: Context, request: RequestRow[RequestBody], kept: Collection[int], who: str
+) -> None:
     """Stop copies of a request that are under way to other sites than those that are kept.
 
     Block replicas that are not complete leave again, complete ones stay; so do those that another
@@ -54,13 +58,15 @@ def withdraw(work: Work, ctx: Context, request: Any, kept: Collection[int], who:
     dispatch.announce(work, request.id, ctx.settings.work.batch)
 
 
-def _bequeath(work: Work, ctx: Context, request: Any, unfinished: Sequence[Any]) -> None:
+def _bequeath(
+    work: Work, ctx: Context, request: RequestRow[RequestBody], unfinished: Sequence[Any]
+) -> None:
     """Give what another open request wants as well to that one.
 
     But not what was given up: that is nobody's any more, and the heir tries it anew.
     """
     dataset = catalogue_names.dataset(work, request.dataset)
-    copies = requests.concerning(work, [request.dataset], [RequestKind.COPY])[RequestKind.COPY]
+    copies = requests.open_copies(work, Request.dataset == request.dataset)
     if dataset is None or not copies:
         return
     known = SiteDirectory.read(work, ctx.settings.dealer)
@@ -69,15 +75,17 @@ def _bequeath(work: Work, ctx: Context, request: Any, unfinished: Sequence[Any])
         .join(Block, Block.id == BlockReplica.block_id)
         .where(*unfinished)
     )
-    for new_owner in sorted(set(copies) - {request.id}):
-        wish = made(requests.get(work, new_owner), dataset, known)
+    for new_owner in copies:
+        if new_owner.id == request.id:
+            continue
+        wish = made(new_owner, dataset, known)
         sites = {site.id for site in wish.sites}
         ids = [
             row.id
             for row in rows
             if row.site_id in sites and (wish.blocks is None or row.uuid in wish.blocks)
         ]
-        new = {"request_id": new_owner}
+        new = {"request_id": new_owner.id}
         mine = (BlockReplica.id.in_(ids), BlockReplica.request_id == request.id)
         work.changed(update(BlockReplica).where(*mine).values(new))
         work.changed(

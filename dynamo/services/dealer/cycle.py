@@ -16,8 +16,9 @@ from dynamo.dealer.plan import Plan
 from dynamo.dealer.proposers.popularity import SIGNS
 from dynamo.dealer.question import Question
 from dynamo.dealer.requests import Subscription
+from dynamo.inventory.request_bodies import SystemCopyBody
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
-from dynamo.inventory.states import RequestKind
+from dynamo.inventory.states import Origin
 from dynamo.operations.hints import hints
 from dynamo.policy.placement_partition import Imagined
 from dynamo.policy.placement_rules import RulesReading, of_partition, unmet
@@ -238,7 +239,7 @@ def carry_out(
 def _request(ctx: Context, held: HeldCycle) -> int:
     """File the copy under which all this goes that nobody asked for, so that it is watched."""
     with ctx.begin() as work:
-        request_id = system_requests.file(work, ctx, RequestKind.COPY, cycle=held.id)
+        request_id = system_requests.file(work, ctx, Origin.CYCLE, SystemCopyBody(cycle_id=held.id))
         fence(work, held, request_id=request_id)
         return request_id
 

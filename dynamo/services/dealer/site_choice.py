@@ -13,6 +13,8 @@ from dynamo.db import requests
 from dynamo.db.engine.unit_of_work import retried
 from dynamo.dealer.plan import Plan
 from dynamo.dealer.requests import RequestVerdict
+from dynamo.inventory.callers import SYSTEM
+from dynamo.inventory.request_bodies import CopyBody
 from dynamo.inventory.states import ENDED
 from dynamo.operations.hints import batches
 from dynamo.services.context import Context
@@ -21,7 +23,6 @@ from dynamo.services.copies import withdrawal
 from dynamo.services.copies.request import Choice, CopyRequest, Target
 from dynamo.services.dealer.question import Inventory, Requested
 from dynamo.services.leases import Fence
-from dynamo.services.system_requests import SYSTEM
 
 AT_ONCE = 100
 """Requests whose sites are kept in one transaction."""
@@ -69,8 +70,8 @@ def call_off(ctx: Context, wish: CopyRequest) -> None:
         return
     kept = [site.id for site in wish.sites]
     with ctx.begin() as work:
-        request = requests.get(work, wish.request_id)
-        if request.state not in ENDED:
+        request = requests.get(work, wish.request_id, CopyBody)
+        if request is not None and request.state not in ENDED:
             withdrawal.withdraw(work, ctx, request, kept, SYSTEM)
 
 

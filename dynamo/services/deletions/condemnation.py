@@ -14,6 +14,7 @@ from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import condemnation, dispatch, purge
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.requests import RequestRow
 from dynamo.db.sites import switches
 from dynamo.db.tables import (
     Block,
@@ -26,6 +27,7 @@ from dynamo.db.tables import (
     Site,
     Transfer,
 )
+from dynamo.inventory.request_bodies import DeletionBody, RequestBody, SystemDeletionBody
 from dynamo.inventory.states import ENDED, ReplicaState, RequestKind, RequestState
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
@@ -49,18 +51,8 @@ def run(ctx: Context, request_ids: Sequence[int]) -> None:
     """
     for request_id in request_ids:
         request = _open(ctx, request_id)
-        if request is None:
-            continue
-        if request.body["files"] is not None:
-            for batch in batches(sorted(request.body["files"]), 1000):
-                _condemn_files(ctx, request, batch)
-                reached(Point.CONDEMNED)
-        else:
-            for batch in batches(_blocks(ctx, request), BLOCKS_AT_ONCE):
-                _condemn_blocks(ctx, request, batch)
-                reached(Point.CONDEMNED)
-            if request.body["whole"]:
-                _condemn_files(ctx, request, _loose_files(ctx, request))
+        if request is not None:
+            _condemn(ctx, request)
         _judge(ctx, request_id)
 
 
@@ -69,18 +61,31 @@ class _Open:
     id: int
     who: str
     dataset: Any
-    body: dict[str, Any]
+    body: DeletionBody
     site_id: int | None
+
+
+def _condemn(ctx: Context, request: _Open) -> None:
+    if request.body.files is not None:
+        for batch in batches(sorted(request.body.files), 1000):
+            _condemn_files(ctx, request, batch)
+            reached(Point.CONDEMNED)
+        return
+    for batch in batches(_blocks(ctx, request), BLOCKS_AT_ONCE):
+        _condemn_blocks(ctx, request, batch)
+        reached(Point.CONDEMNED)
+    if request.body.whole:
+        _condemn_files(ctx, request, _loose_files(ctx, request))
 
 
 @retried
 def _open(ctx: Context, request_id: int) -> _Open | None:
     with ctx.begin.reading() as work:
-        request = requests.get(work, request_id)
+        request = requests.get(work, request_id, DeletionBody)
         if request is None or request.state in ENDED:
             return None
         dataset = catalogue_names.dataset(work, request.dataset)
-        site = request.body["site"]
+        site = request.body.site
         site_id = (
             work.scalar(select(Site.id).where(Site.name == site)) if site is not None else None
         )
@@ -103,26 +108,18 @@ def _blocks(ctx: Context, request: _Open) -> list[int]:
         return _uncondemned(work, request.dataset.id, request.body)
 
 
-def _uncondemned(work: Work, dataset_id: int, body: Mapping[str, Any]) -> list[int]:
+def _uncondemned(work: Work, dataset_id: int, body: DeletionBody) -> list[int]:
     """Return the blocks that a deletion means and nobody has condemned yet."""
     wanted = select(Block.id, Block.uuid).where(
         Block.dataset_id == dataset_id, Block.condemned_by.is_(None)
     )
-    if body["site"] is not None:
+    if body.site is not None:
         here = (BlockReplica.block_id == Block.id, BlockReplica.state == ReplicaState.VALID)
         replicas = select(BlockReplica.id).join(Site, Site.id == BlockReplica.site_id)
-        wanted = wanted.where(replicas.where(*here, Site.name == body["site"]).exists())
-    meant = _meant(body)
+        wanted = wanted.where(replicas.where(*here, Site.name == body.site).exists())
+    meant = body.block_ids
     rows = work.rows(wanted.order_by(Block.id))
     return [row.id for row in rows if meant is None or row.uuid in meant]
-
-
-def _meant(body: Mapping[str, Any]) -> set[str] | None:
-    """Return the blocks that were named, or that lay at the site at the call; None means all."""
-    if body["blocks"] is not None:
-        return {name.partition("#")[2] for name in body["blocks"]}
-    lay = body.get("lay")
-    return None if lay is None else set(lay)
 
 
 @retried
@@ -146,7 +143,7 @@ def _last_ones(work: Work, request: _Open, blocks: Mapping[int, Any]) -> dict[in
     With its last copy a block is gone: its names leave the catalogue, as nothing can be read any
     more under them.
     """
-    if not request.body["last_copy"]:
+    if not request.body.last_copy:
         return {}
     stays = select(BlockReplica.block_id).where(
         BlockReplica.block_id.in_(blocks),
@@ -166,9 +163,7 @@ def _last_ones(work: Work, request: _Open, blocks: Mapping[int, Any]) -> dict[in
 def _condemn_here(work: Work, ctx: Context, request: _Open, block_ids: Collection[int]) -> None:
     here = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id == request.site_id)
     replicas = work.scalars(select(BlockReplica.id).where(*here))
-    result = guard.condemn(
-        work, replicas, _order(ctx, request), last_copies=request.body["last_copy"]
-    )
+    result = guard.condemn(work, replicas, _order(ctx, request), last_copies=request.body.last_copy)
     _count(work, request.id, result.n_files)
     _note_refusals(work, request.id, result.refused)
 
@@ -285,7 +280,7 @@ def judge_all(work: Work, request_ids: Collection[int], again: timedelta) -> Non
 
 def judge(work: Work, request_id: int, again: timedelta) -> None:
     """Say how far a deletion is; it has ended when all it named has gone, or stays for good."""
-    request = requests.locked(work, request_id)
+    request = requests.locked(work, request_id, RequestBody)
     if request is None or request.state in ENDED:
         return
     counted = (
@@ -308,7 +303,7 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
     requests.change(work, request_id, not_before=due, **standing)
 
 
-def _standing(work: Work, request: Any, *, rests: bool) -> dict[str, Any]:
+def _standing(work: Work, request: RequestRow[RequestBody], *, rests: bool) -> dict[str, Any]:
     """Return how a deletion stands: it rests, and says why, when all that is left of it is held."""
     state = RequestState.HELD if rests else RequestState.RUNNING
     if request.reason in _NOT_CONDEMNED:
@@ -326,21 +321,21 @@ _HELD = (
 )
 
 
-def _undone(work: Work, request: Any) -> int:
+def _undone(work: Work, request: RequestRow[RequestBody]) -> int:
     """Count what the request names and nobody has condemned yet.
 
-    It is read from, or deletions are stopped.
+    It is read from, or deletions are stopped. Of the system's own: whether its cycle still runs.
     """
     body = request.body
-    if "cycle" in body:
-        going = (Cycle.id == body["cycle"], Cycle.state == RequestState.RUNNING)
+    if isinstance(body, SystemDeletionBody):
+        going = (Cycle.id == body.cycle_id, Cycle.state == RequestState.RUNNING)
         return work.value(select(func.count()).select_from(Cycle).where(*going))
     dataset = catalogue_names.dataset(work, request.dataset)
-    if dataset is None:
+    if dataset is None or not isinstance(body, DeletionBody):
         return 0
-    if body["files"] is not None:
+    if body.files is not None:
         named = (
-            File.id.in_(body["files"]),
+            File.id.in_(body.files),
             File.condemned_by.is_(None),
             Block.condemned_by.is_(None),
             File.dataset_id == dataset.id,
@@ -349,4 +344,4 @@ def _undone(work: Work, request: Any) -> int:
         return work.value(files.where(*named))
     blocks = len(_uncondemned(work, dataset.id, body))
     loose = select(func.count()).select_from(File).where(*_loose(dataset.id))
-    return blocks + (work.value(loose) if body["whole"] else 0)
+    return blocks + (work.value(loose) if body.whole else 0)

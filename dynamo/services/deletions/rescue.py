@@ -7,14 +7,15 @@ from typing import Any, Self
 
 from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
 
-from dynamo.db import requests
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import condemnation
 from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.requests import RequestRow
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
 from dynamo.errors import Conflict, Full
-from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, RequestState
+from dynamo.inventory.request_bodies import DeletionBody, RequestBody, SystemCopyBody
+from dynamo.inventory.states import DatasetStatus, Origin, ReplicaState, RequestState
 from dynamo.operations.lifecycle import State
 from dynamo.services import system_requests
 from dynamo.services.context import Context
@@ -24,7 +25,7 @@ _TOUCHED = or_(Deletion.state != State.QUEUED, Deletion.lease_no > 0)
 """Once claimed, a file may be gone also where its worker died and it is queued again."""
 
 
-def rescue(work: Work, ctx: Context, request: Any, dataset: Any) -> None:
+def rescue(work: Work, ctx: Context, request: RequestRow[RequestBody], dataset: Any) -> None:
     """Give back what a deletion has condemned; refused when nothing of it can be saved."""
     if request.state in (RequestState.DONE, RequestState.CANCELLED):
         raise Conflict(f"deletion {request.id} is {request.state} already", "already-ended")
@@ -41,16 +42,19 @@ def rescue(work: Work, ctx: Context, request: Any, dataset: Any) -> None:
             "the data are being deleted already; nothing can be rescued", "already-ended"
         )
     if replicas:
-        _revive_replicas(work, request, replicas)
+        _revive_replicas(work, request.id, replicas)
     if files:
         parts = _revive_files(work, dataset, files)
         if parts:
-            copy = system_requests.file(work, ctx, RequestKind.COPY, cycle=0, rescue=request.id)
+            copy = system_requests.file(
+                work, ctx, Origin.RESCUE, SystemCopyBody(deletion_id=request.id)
+            )
             completion.send(work, ctx, copy, parts)
-    if request.body["whole"] and dataset is not None:
+    body = request.body
+    if isinstance(body, DeletionBody) and body.whole and dataset is not None:
         status = {
             "status": DatasetStatus.VALID,
-            "is_open": bool(request.body["was_open"]),
+            "is_open": body.was_open,
             "updated": work.now,
         }
         work.changed(update(Dataset).where(Dataset.id == dataset.id).values(status))
@@ -71,7 +75,7 @@ def revive(work: Work, block_id: int) -> set[int]:
     for request_id in sorted({key for key in ids if key is not None}):
         whole = [row for row in _whole_replicas(work, request_id) if row.block_id == block_id]
         if whole:
-            _revive_replicas(work, requests.get(work, request_id), whole)
+            _revive_replicas(work, request_id, whole)
             concerned.add(request_id)
     return concerned
 
@@ -104,7 +108,7 @@ def _whole_replicas(work: Work, request_id: int) -> Sequence[Any]:
     )
 
 
-def _revive_replicas(work: Work, request: Any, replicas: Sequence[Any]) -> None:
+def _revive_replicas(work: Work, request_id: int, replicas: Sequence[Any]) -> None:
     ids = [replica.id for replica in replicas]
     work.changed(delete(Deletion).where(Deletion.replica_id.in_(ids)))
     work.changed(
@@ -121,7 +125,7 @@ def _revive_replicas(work: Work, request: Any, replicas: Sequence[Any]) -> None:
     condemnation.revive_transfers(work, Transfer.replica_id.in_(ids))
     whole = (
         Block.id.in_({replica.block_id for replica in replicas}),
-        Block.condemned_by == request.id,
+        Block.condemned_by == request_id,
     )
     blocks = work.rows(
         select(Block.id, Block.n_files, Block.bytes, Block.dataset_id, Dataset.owner_id)

@@ -18,6 +18,7 @@ from dynamo.db.tables import Block, BlockReplica, Dataset
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
+from dynamo.inventory.request_bodies import DeletionBody
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import Hint, hints
 from dynamo.services import authorization, idempotency, site_lookup, users
@@ -43,16 +44,16 @@ def file(ctx: Context, wanted: schemas.Deletion, caller: Caller, key: Key | None
         targets = _targets(work, dataset, wanted)
         if wanted.site is not None and not wanted.last_copy:
             _check_last(work, targets, ctx.settings.dealer.leaving)
-        body: dict[str, Any] = {
-            "site": wanted.site,
-            "blocks": list(wanted.blocks) if wanted.blocks is not None else None,
-            "lay": _set_apart(work, targets),
-            "files": targets.files,
-            "last_copy": wanted.last_copy,
-            "whole": wanted.site is None and wanted.blocks is None and wanted.lfns is None,
-            "was_open": bool(dataset.is_open),
-        }
-        if body["whole"]:
+        body = DeletionBody(
+            site=wanted.site,
+            blocks=wanted.blocks,
+            lay=_set_apart(work, targets),
+            files=targets.files,
+            last_copy=wanted.last_copy,
+            whole=wanted.site is None and wanted.blocks is None and wanted.lfns is None,
+            was_open=bool(dataset.is_open),
+        )
+        if body.whole:
             # first of all: whoever injects holds the dataset and waits for the request's user
             ended = {"status": DatasetStatus.DELETED, "is_open": False, "updated": work.now}
             work.changed(update(Dataset).where(Dataset.id == dataset.id).values(ended))
@@ -61,7 +62,7 @@ def file(ctx: Context, wanted: schemas.Deletion, caller: Caller, key: Key | None
             work.hint(*hints("plan", copies, 50, text))
         request_id = requests.add(
             work,
-            NewRequest(RequestKind.DELETION, caller_id, wanted.dataset, body, not_before=work.now),
+            NewRequest(caller_id, wanted.dataset, body, not_before=work.now),
         )
         if key is not None:
             idempotency.claim(work, caller.name, key, request_id)
@@ -90,7 +91,7 @@ class _Targets:
     dataset_id: int
     site_id: int | None
     blocks: tuple[str, ...] | None
-    files: list[int] | None
+    files: tuple[int, ...] | None
 
 
 def _check_shape(wanted: schemas.Deletion) -> None:
@@ -119,7 +120,7 @@ def _targets(work: Work, dataset: Any, wanted: schemas.Deletion) -> _Targets:
     return _Targets(dataset.id, site_id, blocks, files)
 
 
-def _set_apart(work: Work, targets: _Targets) -> list[str] | None:
+def _set_apart(work: Work, targets: _Targets) -> tuple[str, ...] | None:
     """Close the blocks that are given up, so that what comes later is none of them.
 
     Return those that lie at a site that is given up, where no blocks are named.
@@ -132,7 +133,7 @@ def _set_apart(work: Work, targets: _Targets) -> list[str] | None:
     _close(work, targets.dataset_id, Block.site_id == targets.site_id)
     here = (BlockReplica.dataset_id == targets.dataset_id, BlockReplica.site_id == targets.site_id)
     lying = (BlockReplica.block_id == Block.id, BlockReplica.state == ReplicaState.VALID)
-    return work.scalars(select(Block.uuid).join(BlockReplica, and_(*lying)).where(*here))
+    return tuple(work.scalars(select(Block.uuid).join(BlockReplica, and_(*lying)).where(*here)))
 
 
 def _close(work: Work, dataset_id: int, *which: ColumnElement[bool]) -> None:
@@ -155,7 +156,7 @@ def _named_blocks(work: Work, dataset: Any, named: Sequence[str]) -> tuple[str, 
     return tuple(block.id for block in parsed)
 
 
-def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> list[int]:
+def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> tuple[int, ...]:
     bad = [
         Fault(f"/lfns/{n}", "is not a logical file name", lfn)
         for n, lfn in enumerate(lfns)
@@ -171,7 +172,7 @@ def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> list[int]:
     ]
     if missing:
         raise NotFound("some files are unknown", "file-unknown", faults=missing)
-    return sorted({row.id for row in known.values()})
+    return tuple(sorted({row.id for row in known.values()}))
 
 
 def _check_last(work: Work, targets: _Targets, leaving: Collection[str]) -> None:

@@ -29,8 +29,10 @@ from dynamo.db.tables import (
 )
 from dynamo.detox.decision_records import ACTIONS, DELETE, HAND_OVER, Records
 from dynamo.detox.plan import Plan
+from dynamo.inventory.callers import SYSTEM
+from dynamo.inventory.request_bodies import SystemDeletionBody
 from dynamo.inventory.snapshot import Lock
-from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
+from dynamo.inventory.states import DatasetStatus, Origin, ReplicaState
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
 from dynamo.policy.image import View
@@ -42,7 +44,6 @@ from dynamo.services.leases import fence
 from dynamo.services.policies import locks
 from dynamo.services.replication import ownership
 from dynamo.services.replication.ownership import NewOwner
-from dynamo.services.system_requests import SYSTEM
 
 BLOCKS_AT_ONCE = 20
 DETOX = "detox"
@@ -157,7 +158,9 @@ def _batches(going: Sequence[Piece]) -> Iterator[list[Piece]]:
 def _request(ctx: Context, held: HeldCycle) -> int:
     """File the deletion under which all this goes, so that it is watched and rescued like any."""
     with ctx.begin() as work:
-        request_id = system_requests.file(work, ctx, RequestKind.DELETION, cycle=held.id)
+        request_id = system_requests.file(
+            work, ctx, Origin.CYCLE, SystemDeletionBody(cycle_id=held.id)
+        )
         fence(work, held, request_id=request_id)
         return request_id
 

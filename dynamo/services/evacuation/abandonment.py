@@ -21,6 +21,7 @@ from dynamo.db.requests import Tallies
 from dynamo.db.sites import downtimes, switches
 from dynamo.db.tables import Dataset, File, Probe, Site, Transfer
 from dynamo.db.views import sites
+from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
 from dynamo.operations.failures import REFUSED_THERE
@@ -30,7 +31,6 @@ from dynamo.services.context import Context
 from dynamo.services.evacuation import declare_lost
 from dynamo.services.evacuation.declare_lost import By
 from dynamo.services.pagination import Item
-from dynamo.services.system_requests import SYSTEM
 
 log = logger("evacuation")
 

@@ -18,12 +18,12 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.db.history import Event, record
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
+from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.services.accounts.charging import limit
 from dynamo.services.context import Context
-from dynamo.services.system_requests import SYSTEM
 
 BLOCKS_AT_ONCE = 20
 

@@ -209,7 +209,7 @@ def _give_up(ctx: Context, site: Any, one: Unread, by: By) -> bool:
             return False
         why = f"{one.reason}: {one.error}"
         repair.mend(work, ctx, Bad(file, site.id, site.name, "missing", why))
-        repair.give_up_hopeless(work, ctx)
+        repair.give_up_hopeless(work)
         return True
 
 

@@ -20,7 +20,9 @@ from dynamo.db.evacuation import evacuation, unreadable
 from dynamo.db.evacuation.unreadable import Unreadable
 from dynamo.db.sites import switches
 from dynamo.db.tables import BlockReplica, Request
-from dynamo.inventory.states import ReplicaState, RequestKind
+from dynamo.inventory.callers import SYSTEM
+from dynamo.inventory.request_bodies import SystemCopyBody, SystemDeletionBody
+from dynamo.inventory.states import Origin, ReplicaState
 from dynamo.logs import logger
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
@@ -33,11 +35,9 @@ from dynamo.services.evacuation import abandonment, block_split, declare_lost
 from dynamo.services.injection import closure
 from dynamo.services.replication import completion
 from dynamo.services.replication.scheduler import DEALER
-from dynamo.services.system_requests import SYSTEM
 
 log = logger("evacuation")
 
-CAUSE = "evacuation"
 BLOCKS_AT_ONCE = 20
 MOST = 10_000
 """Blocks of a site that one round closes or condemns at most; the next goes on."""
@@ -84,7 +84,7 @@ def _parts(ctx: Context, site_id: int) -> list[int]:
 def _copy(ctx: Context, site: str) -> int:
     """File the copy under which the rest of parts comes, which is watched like those of cycles."""
     with ctx.begin() as work:
-        return system_requests.file(work, ctx, RequestKind.COPY, cycle=0, **{CAUSE: site})
+        return system_requests.file(work, ctx, Origin.EVACUATION, SystemCopyBody(site=site))
 
 
 def _mend(ctx: Context, site: Any) -> None:
@@ -122,7 +122,7 @@ def _mend_one(ctx: Context, site: Any, bad: Unreadable) -> None:
         file = repair.still_there(work, site.id, told.lfn)
         if file is not None:
             repair.mend(work, ctx, Bad(file, site.id, site.name, told.kind, told.detail or ""))
-            repair.give_up_hopeless(work, ctx)
+            repair.give_up_hopeless(work)
 
 
 @retried
@@ -150,7 +150,7 @@ def _dispensable(ctx: Context, site_id: int) -> Sequence[Any]:
 def _request(ctx: Context, site: str) -> int:
     """File the deletion under which all this goes, so that it is watched and rescued like any."""
     with ctx.begin() as work:
-        return system_requests.file(work, ctx, RequestKind.DELETION, **{CAUSE: site})
+        return system_requests.file(work, ctx, Origin.EVACUATION, SystemDeletionBody(site=site))
 
 
 @retried
@@ -163,7 +163,7 @@ def _condemn(ctx: Context, site_id: int, request_id: int, some: Sequence[Any]) -
         replicas.lock_blocks(work, [row.block_id for row in some])
         grace = timedelta(hours=ctx.settings.deletion.grace_hours)
         most = ctx.settings.deletion.site_bytes
-        order = Order(request_id, CAUSE, SYSTEM, grace, most=most, leaving=leaving)
+        order = Order(request_id, Origin.EVACUATION, SYSTEM, grace, most=most, leaving=leaving)
         still = (BlockReplica.id.in_([row.id for row in some]), BlockReplica.site_id == site_id)
         valid = select(BlockReplica.id, BlockReplica.bytes).where(
             *still, BlockReplica.state == ReplicaState.VALID

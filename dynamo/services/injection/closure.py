@@ -19,7 +19,8 @@ from dynamo.db.requests import NewRequest
 from dynamo.db.tables import Block, BlockReplica, Dataset, File, Request, Transfer
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import names, schemas
-from dynamo.inventory.callers import Caller
+from dynamo.inventory.callers import SYSTEM, Caller
+from dynamo.inventory.request_bodies import ClosureBody
 from dynamo.inventory.states import (
     ENDED,
     DatasetStatus,
@@ -59,7 +60,12 @@ def file(ctx: Context, wanted: schemas.Closure, caller: Caller, key: Key | None 
         )
         row = work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset.id))
         filed = NewRequest(
-            RequestKind.CLOSURE, caller_id, wanted.dataset, {}, row.n_files, row.bytes, work.now
+            caller_id,
+            wanted.dataset,
+            ClosureBody(),
+            n_files=row.n_files,
+            bytes=row.bytes,
+            not_before=work.now,
         )
         request_id = requests.add(work, filed)
         if key is not None:
@@ -97,7 +103,7 @@ def close_block(ctx: Context, block_id: int) -> None:
         row = work.row(named)
         if row is None:
             return
-        record(work, [Event("block-closed", "dynamo", row.name, row.uuid)])
+        record(work, [Event("block-closed", SYSTEM, row.name, row.uuid)])
         _tell_copies(work, row.name)
 
 
@@ -128,7 +134,7 @@ def _idle(ctx: Context, limit: int) -> list[int]:
 @retried
 def _open_blocks(ctx: Context, request_id: int) -> list[int]:
     with ctx.begin.reading() as work:
-        request = requests.get(work, request_id)
+        request = requests.get(work, request_id, ClosureBody)
         if request is None or request.state in ENDED:
             return []
         dataset = catalogue_names.dataset(work, request.dataset)
@@ -138,7 +144,7 @@ def _open_blocks(ctx: Context, request_id: int) -> list[int]:
 @retried
 def _judge(ctx: Context, request_id: int) -> None:
     with ctx.begin() as work:
-        request = requests.locked(work, request_id)
+        request = requests.locked(work, request_id, ClosureBody)
         if request is None or request.state in ENDED:
             return
         dataset = catalogue_names.dataset(work, request.dataset)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Again, Work, retried
-from dynamo.db.requests import NewRequest
+from dynamo.db.requests import NewRequest, RequestRow
 from dynamo.db.sites import switches
 from dynamo.db.tables import Group, Partition, Transfer
 from dynamo.errors import (
@@ -24,6 +24,7 @@ from dynamo.errors import (
 )
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
+from dynamo.inventory.request_bodies import InjectionBody
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState, TransferKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State
@@ -137,11 +138,11 @@ def _file(ctx: Context, wanted: schemas.Injection, caller: Caller, key: Key | No
 def uploaded(ctx: Context, request_id: int, lfns: Sequence[str] | None, caller: Caller) -> None:
     """Confirm that files of a booking lie at their upload address; confirming twice is harmless."""
     with ctx.begin() as work:
-        request = requests.get(work, request_id)
-        if request is None or request.kind != RequestKind.INJECTION:
+        request = requests.get(work, request_id, InjectionBody)
+        if request is None:
             raise NotFound(f"there is no injection {request_id}")
         authorization.check_owner(work, request.owner_id, caller)
-        rows = catalogue_names.arrivals(work, request_id, request.body.get("known", []))
+        rows = catalogue_names.arrivals(work, request_id, request.body.known)
         booked = {row.lfn: row.id for row in rows if row.kind == TransferKind.UPLOAD}
         if _booking_has_ended(work, request, rows, lfns):
             raise Conflict(
@@ -187,7 +188,7 @@ def _lock(work: Work, request_id: int, ids: Sequence[int]) -> None:
 
 
 def _booking_has_ended(
-    work: Work, request: Any, rows: Sequence[Any], lfns: Sequence[str] | None
+    work: Work, request: RequestRow[InjectionBody], rows: Sequence[Any], lfns: Sequence[str] | None
 ) -> bool:
     """Tell whether a file that is to be confirmed will not be taken any more.
 
@@ -204,7 +205,7 @@ def _booking_has_ended(
         return True
     if len(concerned) >= (request.n_files if named is None else len(named)):
         return False
-    known = request.body.get("known", [])
+    known = request.body.known
     failed = request.state in (RequestState.FAILED, RequestState.CANCELLED)
     return failed or (bool(known) and catalogue_names.still_there(work, known) < len(known))
 
@@ -247,14 +248,13 @@ def _request(
     work: Work, batch: Batch, caller_id: int, known: dict[str, Any], again: timedelta
 ) -> NewRequest:
     arrived = [row for row in known.values() if row.state in (None, State.DONE)]
-    pending = [row.id for row in known.values() if row.state not in (None, State.DONE)]
+    pending = tuple(row.id for row in known.values() if row.state not in (None, State.DONE))
     files = batch.wanted.files
     everything = len(arrived) == len(files)
     return NewRequest(
-        RequestKind.INJECTION,
         caller_id,
         batch.wanted.dataset,
-        {"known": [row.id for row in known.values()], "pending": pending},
+        InjectionBody(known=tuple(row.id for row in known.values()), pending=pending),
         n_files=len(files),
         n_done=len(arrived),
         bytes=sum(new.size or 0 for new in files),

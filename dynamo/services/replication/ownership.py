@@ -17,10 +17,10 @@ from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import BlockReplica, Group
+from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import batches
 
-WHO = "dynamo"
 FULL = "storage-full"
 KEPT = "waiting"
 """Why something was not handed over: no room, or until a request ends that names its owner."""
@@ -59,7 +59,7 @@ def hand_over(
         [
             Event(
                 "handed-over",
-                WHO,
+                SYSTEM,
                 dataset=row.dataset,
                 block=row.uuid,
                 site=row.site,

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.requests import RequestRow
 from dynamo.db.tables import BlockReplica, File, Stream, Transfer
 from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Pair
@@ -17,7 +18,7 @@ from dynamo.services.copies.request import CopyRequest, filling
 _LONGEST = timedelta(days=3650)
 
 
-def expected_end(work: Work, request: Any, wish: CopyRequest | None) -> datetime | None:
+def expected_end(work: Work, request: RequestRow[Any], wish: CopyRequest | None) -> datetime | None:
     """Return when a copy request will be done; None = done, or nobody knows.
 
     What is not on its way yet will go as what is, and others may have sent for it. What the Dealer

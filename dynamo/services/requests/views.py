@@ -4,11 +4,11 @@ State, progress, and for what is not done yet, why and when it is tried next.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import bindparam, select
 
 from dynamo.clock import rfc3339
@@ -16,10 +16,12 @@ from dynamo.db import requests as request_rows
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.pagination import fits
 from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.requests import RequestRow
 from dynamo.db.tables import Dataset, Deletion, File, Request, Site, Transfer, User
 from dynamo.errors import NotFound
 from dynamo.inventory.globs import Glob
-from dynamo.inventory.states import ENDED, RequestKind, RequestState
+from dynamo.inventory.request_bodies import InjectionBody, RequestBody
+from dynamo.inventory.states import ENDED, Origin, RequestKind, RequestState
 from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
@@ -40,7 +42,7 @@ _FILE_STATES = {
 }
 
 
-_REQUESTS = select(*Request.__table__.columns, User.name.label("owner")).join(
+_REQUESTS = select(*request_rows.COLUMNS, User.name.label("owner")).join(
     User, User.id == Request.owner_id
 )
 _ONE = _REQUESTS.where(Request.id == bindparam("by_id"), Request.kind == bindparam("by_kind"))
@@ -104,15 +106,16 @@ def get(ctx: Context, kind: RequestKind, request_id: int) -> dict[str, object]:
         row = work.row(_ONE, {"by_id": request_id, "by_kind": kind})
         if row is None:
             raise NotFound(f"there is no {kind} {request_id}")
-        wanted = _wishes(work, ctx, kind, [row])
-        problems = _problems(work, kind, [row], wanted)
-        shown = _object(row, problems.get(request_id, []))
-        if kind == RequestKind.INJECTION:
-            files = _files(work, ctx, row)
+        request = request_rows.of(row)
+        wanted = _wishes(work, ctx, kind, [request])
+        problems = _problems(work, kind, [request], wanted)
+        shown = _object(request, row.owner, problems.get(request_id, []))
+        if request_rows.asks(request, InjectionBody):
+            files = _files(work, ctx, request)
             shown["files"] = files
-            _count_known(shown, row, files)
+            _count_known(shown, request, files)
         if kind == RequestKind.COPY:
-            end = forecast.expected_end(work, row, wanted.get(request_id))
+            end = forecast.expected_end(work, request, wanted.get(request_id))
             shown["expected_end"] = None if end is None else rfc3339(end)
         return shown
 
@@ -120,18 +123,8 @@ def get(ctx: Context, kind: RequestKind, request_id: int) -> dict[str, object]:
 def as_filed(
     filed: request_rows.NewRequest, request_id: int, owner: str, now: datetime
 ) -> dict[str, object]:
-    """Return a request that was filed at this moment, as `show` would."""
-    row = SimpleNamespace(
-        **{field.name: getattr(filed, field.name) for field in fields(filed)},
-        id=request_id,
-        owner=owner,
-        created=now,
-        updated=now,
-        n_failed=0,
-        bytes_done=0,
-        reason=None,
-    )
-    return _object(row, [])
+    """Return a request that was filed at this moment, as `get` would."""
+    return _object(filed.row(request_id, now), owner, [])
 
 
 def list_page(
@@ -143,9 +136,12 @@ def list_page(
         if cursor is not None:
             wanted = wanted.where(Request.id < cursor)
         found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
-        shown = found[:limit]
+        shown = [request_rows.of(row) for row in found[:limit]]
         problems = _problems(work, kind, shown, _wishes(work, ctx, kind, shown))
-        items = [_object(row, problems.get(row.id, [])) for row in shown]
+        items = [
+            _object(request, row.owner, problems.get(request.id, []))
+            for request, row in zip(shown, found, strict=False)
+        ]
         return items, found[limit - 1].id if len(found) > limit else None
 
 
@@ -154,20 +150,20 @@ def refresh(ctx: Context, request_ids: Sequence[int]) -> None:
     """Bring injections that wait for files of earlier ones in line with them."""
     with ctx.begin() as work:
         for request_id in request_ids:
-            request = request_rows.locked(work, request_id)
-            if request is None or request.state in ENDED or request.kind != RequestKind.INJECTION:
+            request = request_rows.locked(work, request_id, InjectionBody)
+            if request is None or request.state in ENDED:
                 continue
-            pending = request.body.get("pending", [])
+            pending = request.body.pending
             states = catalogue_names.arrival_states(work, pending)
-            left = [file for file in pending if states.get(file) in OPEN]
+            left = tuple(file for file in pending if states.get(file) in OPEN)
             done = sum(states.get(file) == State.DONE for file in pending)
             again = work.now + ctx.again if left else None
             request_rows.change(
                 work,
                 request_id,
+                structs.replace(request.body, pending=left),
                 n_done=request.n_done + done,
                 n_failed=request.n_failed + len(pending) - len(left) - done,
-                body={**request.body, "pending": left},
                 not_before=again,
             )
         request_rows.settle_injections(work, request_ids)
@@ -179,12 +175,14 @@ def _conditions(work: Work, filters: RequestFilter) -> list[Any]:
     return states + [fits(work, column, glob) for column, glob in globs if glob is not None]
 
 
-def _object(row: Any, problems: list[dict[str, object]]) -> dict[str, object]:
+def _object(
+    row: RequestRow[RequestBody], owner: str, problems: list[dict[str, object]]
+) -> dict[str, object]:
     shown: dict[str, object] = {
         "id": row.id,
         "kind": row.kind,
         "state": row.state,
-        "owner": row.owner,
+        "owner": owner,
         "dataset": row.dataset,
         "created": rfc3339(row.created),
         "updated": rfc3339(row.updated),
@@ -201,10 +199,19 @@ def _object(row: Any, problems: list[dict[str, object]]) -> dict[str, object]:
     if row.reason is not None:
         shown["reason"] = row.reason
         shown["detail"] = row.detail
-    shown |= {
-        name: row.body[name] for name in _SHOWN.get(row.kind, ()) if row.body.get(name) is not None
+    return shown | _request_fields(row)
+
+
+def _request_fields(row: RequestRow[RequestBody]) -> dict[str, object]:
+    """Return what a request asks, as far as it is shown."""
+    if row.origin != Origin.CALLER:
+        return dict(_OF_SYSTEM.get((row.kind, row.origin), _NAMES_NOTHING[row.kind]))
+    values = {name: getattr(row.body, name) for name in _SHOWN.get(row.kind, ())}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value is not None
     }
-    return shown
 
 
 _PLURAL = {
@@ -215,14 +222,21 @@ _PLURAL = {
     "staging": "stagings",
 }
 _SHOWN = {
-    "injection": ("site",),
     "copy": ("sites", "chosen", "refused", "copies", "consolidate", "spread", "blocks", "group"),
     "deletion": ("site", "blocks", "last_copy"),
+}
+_NAMES_NOTHING: Mapping[RequestKind, Mapping[str, object]] = {
+    RequestKind.COPY: {"sites": [], "consolidate": False},
+    RequestKind.DELETION: {"blocks": [], "last_copy": False},
+}
+"""What the system's own requests name: what they are about is seen at what they send or remove."""
+_OF_SYSTEM: Mapping[tuple[RequestKind, Origin], Mapping[str, object]] = {
+    (RequestKind.COPY, Origin.REPAIR): {"sites": []},
 }
 
 
 def _wishes(
-    work: Work, ctx: Context, kind: RequestKind, requests: Sequence[Any]
+    work: Work, ctx: Context, kind: RequestKind, requests: Sequence[RequestRow[RequestBody]]
 ) -> Mapping[int, CopyRequest]:
     """Return what those of the requests want that are copies."""
     ids = [request.id for request in requests] if kind == RequestKind.COPY else ()
@@ -230,7 +244,10 @@ def _wishes(
 
 
 def _problems(
-    work: Work, kind: RequestKind, requests: Sequence[Any], wanted: Mapping[int, CopyRequest]
+    work: Work,
+    kind: RequestKind,
+    requests: Sequence[RequestRow[RequestBody]],
+    wanted: Mapping[int, CopyRequest],
 ) -> dict[int, list[dict[str, object]]]:
     """List, by request, what did not go well so far and when it is tried next."""
     found: dict[int, list[dict[str, object]]] = {}
@@ -246,13 +263,13 @@ def _problems(
 
 
 def _problems_of_known(
-    work: Work, injections: Sequence[Any]
+    work: Work, injections: Sequence[RequestRow[RequestBody]]
 ) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield what did not go well with files that were registered when an injection came."""
     waiting: dict[int, list[int]] = {}
     for injection in injections:
-        if injection.state not in ENDED:
-            for file in injection.body.get("pending", []):
+        if request_rows.asks(injection, InjectionBody) and injection.state not in ENDED:
+            for file in injection.body.pending:
                 waiting.setdefault(file, []).append(injection.id)
     ids, n = list(waiting), 0
     for start in range(0, len(ids), _CHUNK):
@@ -274,9 +291,9 @@ def _problem(row: Any) -> dict[str, object]:
     }
 
 
-def _files(work: Work, ctx: Context, row: Any) -> list[dict[str, object]]:
+def _files(work: Work, ctx: Context, row: RequestRow[InjectionBody]) -> list[dict[str, object]]:
     """List the files of an injection, also those that earlier ones had registered."""
-    known = row.body.get("known", [])
+    known = row.body.known
     if known:
         either = (Transfer.request_id == row.id) | Transfer.file_id.in_(known)
         found = work.rows(_FILES.where(either))
@@ -311,12 +328,14 @@ def file_object(
     }
 
 
-def _count_known(shown: dict[str, Any], row: Any, files: Sequence[dict[str, object]]) -> None:
+def _count_known(
+    shown: dict[str, Any], row: RequestRow[InjectionBody], files: Sequence[dict[str, object]]
+) -> None:
     """Count files of earlier injections as they are at this moment.
 
     Not as they were last looked at.
     """
-    if not row.body.get("pending") or row.state in ENDED:
+    if not row.body.pending or row.state in ENDED:
         return
     available = sum(file["state"] == "available" for file in files)
     done = shown["progress"]["files"]

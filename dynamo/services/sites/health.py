@@ -15,6 +15,7 @@ from dynamo.db.history import Event, record
 from dynamo.db.sites import breakers, downtimes, sites
 from dynamo.db.snapshots import occupancy
 from dynamo.db.tables import Probe, Site
+from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import SiteStatus
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
@@ -185,7 +186,7 @@ def _locked_where(work: Work, *which: Any) -> list[Any]:
 def _set(work: Work, site: Any, change: _Change) -> None:
     values = {"status": change.status, "since": work.now, "set_by": change.set_by}
     sites.change(work, site.id, values)
-    record(work, [Event("site-changed", "dynamo", site=site.name, why=_said(change))])
+    record(work, [Event("site-changed", SYSTEM, site=site.name, why=_said(change))])
     log.warning("site changed", site=site.name, status=change.status, why=change.why)
     if change.status == SiteStatus.READY:
         breakers.close(work, [site.id])

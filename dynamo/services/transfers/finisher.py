@@ -26,6 +26,8 @@ from dynamo.db.transfers import source_selection, transfers
 from dynamo.db.transfers.transfers import ClaimedTransfer
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
+from dynamo.inventory.callers import SYSTEM
+from dynamo.inventory.request_bodies import CopyBody
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.failures import NOTHING_UPLOADED, Blame, kind_of
 from dynamo.operations.hints import Hint
@@ -170,7 +172,7 @@ def _record_failure(work: Work, ctx: Context, failed: Failed) -> None:
         return
     expired = claimed.expires is not None and claimed.expires <= work.now
     if expired and failed.reason in NOTHING_UPLOADED:
-        order = Order(claimed.request_id, "booking-expired", "dynamo")
+        order = Order(claimed.request_id, "booking-expired", SYSTEM)
         requests.change(
             work,
             claimed.request_id,
@@ -226,13 +228,10 @@ def _stands(work: Work, request_id: int) -> bool:
 
     Its request cannot end before, and nobody else would try it again.
     """
-    open_one = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
-    body = work.scalar(
-        select(Request.body)
-        .join(Dataset, Dataset.name == Request.dataset)
-        .where(Request.id == request_id, *open_one, Dataset.is_open.is_(True))
-    )
-    return body is not None and body.get("blocks") is None and body.get("cycle") is None
+    request = requests.get(work, request_id, CopyBody)
+    if request is None or request.state in ENDED or request.body.blocks is not None:
+        return False
+    return bool(work.scalar(select(Dataset.is_open).where(Dataset.name == request.dataset)))
 
 
 def _unpin(work: Work, claimed: ClaimedTransfer) -> None:
@@ -249,7 +248,7 @@ def _report_source(work: Work, failed: Failed) -> None:
     kind = "missing" if failed.reason == "source-missing" else "corrupt"
     site = claimed.source.name
     if incidents.report(work, Report(claimed.lfn, site, kind, failed.text)):
-        event = Event(f"source-{kind}", "dynamo", lfn=claimed.lfn, site=site, why=failed.text)
+        event = Event(f"source-{kind}", SYSTEM, lfn=claimed.lfn, site=site, why=failed.text)
         write_history(work, [event])
 
 
@@ -266,7 +265,7 @@ def _write_arrivals(work: Work, arrived: Sequence[Arrived]) -> None:
         [
             Event(
                 "arrived",
-                "dynamo",
+                SYSTEM,
                 dataset=names[block].name,
                 block=names[block].uuid,
                 site=site,
@@ -293,7 +292,7 @@ def _write_complete(work: Work, replicas: Sequence[Any]) -> None:
     events = [
         Event(
             "complete",
-            "dynamo",
+            SYSTEM,
             names[r.block_id].name,
             names[r.block_id].uuid,
             site=sites[r.site_id],

@@ -58,7 +58,7 @@ def test_a_file_that_was_lost_at_two_sites_and_comes_again_stays_in_its_block(
     mates = block_mates(world, LOST)
     lose(world, "T2_A", "T2_B")
     with world.ctx.begin() as work:
-        assert repair.give_up_hopeless(work, world.ctx) == 1, "it is lost at both"
+        assert repair.give_up_hopeless(work) == 1, "it is lost at both"
     again = world.inject("T2_A", [world.pulled("T2_A", "T2_A_0.root", content(LOST))])
 
     give_up(world, "T2_B")
@@ -76,13 +76,13 @@ def test_a_file_that_was_lost_at_two_sites_and_comes_again_is_copied_as_before(
     copied(world)
     lose(world, *order)
     with world.ctx.begin() as work:
-        assert repair.give_up_hopeless(work, world.ctx) == 1, "it is lost at both"
+        assert repair.give_up_hopeless(work) == 1, "it is lost at both"
 
     calls = []
     for _ in range(3):
         calls.append(world.inject(again, [world.pulled(again, "T2_A_0.root", content(LOST))]))
         with world.ctx.begin() as work:
-            assert repair.give_up_hopeless(work, world.ctx) == 0, "it is on its way"
+            assert repair.give_up_hopeless(work) == 0, "it is on its way"
         if len(calls) > 1:
             world.work()
     world.close()
@@ -101,7 +101,7 @@ def test_a_file_that_comes_again_where_it_was_lost_last_is_not_lost_where_it_was
     lose(world, "T2_A", "T2_B")
     world.inject("T2_B", [world.pulled("T2_B", "T2_A_0.root", content(LOST))])
     with world.ctx.begin() as work:
-        assert repair.give_up_hopeless(work, world.ctx) == 0
+        assert repair.give_up_hopeless(work) == 0
     world.work()
     scan(world, "T2_B")  # finds that it is there again
     for _ in range(3):

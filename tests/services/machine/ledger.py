@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from dynamo.inventory.request_bodies import DeletionBody
 from dynamo.operations.lifecycle import OPEN
 from dynamo.storage.temporary_names import adopted
 from tests.services.machine.picture import ENDED, Picture
@@ -149,15 +150,15 @@ def _is_of(now: Picture, closure: Any, dataset: Any) -> bool:
 def _named(picture: Picture, request: Any) -> set[str]:
     """Return the names that a deletion gives up, as far as they are in a picture."""
     body = request.body
-    if "cycle" in body or (body["site"] is not None and not body["last_copy"]):
+    if not isinstance(body, DeletionBody) or (body.site is not None and not body.last_copy):
         return set()
-    if body["files"] is not None:
-        return {file.lfn for file in picture.by_id.values() if file.id in body["files"]}
-    uuids = None if body["blocks"] is None else {b.partition("#")[2] for b in body["blocks"]}
+    if body.files is not None:
+        return {file.lfn for file in picture.by_id.values() if file.id in body.files}
+    uuids = None if body.blocks is None else {b.partition("#")[2] for b in body.blocks}
     here = {
         row.block_id
         for row in picture.replicas.values()
-        if body["site"] in (None, picture.sites[row.site_id].name)
+        if body.site in (None, picture.sites[row.site_id].name)
     }
     found = set()
     for file in picture.by_id.values():
@@ -166,7 +167,7 @@ def _named(picture: Picture, request: Any) -> set[str]:
             continue
         if uuids is not None and (block is None or block.uuid not in uuids):
             continue
-        if body["site"] is None or (block is not None and block.id in here):
+        if body.site is None or (block is not None and block.id in here):
             found.add(file.lfn)
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from dynamo.db import requests
 from dynamo.db.invariants.limits import InvariantLimits
 from dynamo.db.invariants.registry import INVARIANTS, Invariant, Severity
 from dynamo.db.tables import (
@@ -50,7 +51,7 @@ class Picture:
             self.by_id = {row.id: row for row in rows(File)}
             self.replicas = {row.id: row for row in rows(BlockReplica)}
             self.listed = {(row.replica_id, row.file_id) for row in rows(ReplicaFile)}
-            self.requests = {row.id: row for row in rows(Request)}
+            self.requests = {row.id: requests.of(row) for row in rows(Request)}
             self.transfers = rows(Transfer)
             self.deletions = rows(Deletion)
             self.quotas = rows(Quota)
