@@ -1,7 +1,6 @@
-"""The one page about the queues.
+"""The configuration of Celery: broker, queues, routes and beat, made from `dynamo.tasks`.
 
-Broker, queues, which task goes where, who works on it, what beats when.
-
+Only entry points import it.
 Rows of the inventory are the truth and messages are hints: each may be lost, doubled or late.
 """
 
@@ -11,11 +10,11 @@ from kombu import Exchange, Queue
 
 from dynamo.queues.transport import mend
 from dynamo.settings import load
+from dynamo.tasks import QUEUES, TASKS
 
 mend()
 
 _settings = load()
-_work = _settings.work
 
 # --- broker ---------------------------------------------------------------------------------------
 
@@ -32,49 +31,13 @@ broker_transport_options = {
 }
 visibility_timeout = 1800
 
-# --- queues and the pools that work on them -------------------------------------------------------
+# --- queues ---------------------------------------------------------------------------------------
 
-POOLS = {
-    "transfer": ("inject", "copy", "close"),
-    "deletion": ("delete",),
-    "policy": ("policy",),
-    "consistency": ("consistency",),
-}
-"""Pool → its queues; a close has a queue of its own, so that it never waits behind a large copy."""
-
-task_queues = [
-    Queue(name, Exchange(name, type="direct"), routing_key=name)
-    for queues in POOLS.values()
-    for name in queues
-]
+task_queues = [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES]
 task_create_missing_queues = False
-
-QUEUE_OF = {
-    # task → queue
-    "inject": "inject",
-    "transfer": "inject",
-    "refresh": "inject",
-    "copy": "copy",
-    "close": "close",
-    "condemn": "delete",
-    "delete": "delete",
-    "plan": "policy",
-    "detox": "policy",
-    "dealer": "policy",
-    "cycle": "policy",
-    "close-idle": "policy",
-    "sweep": "policy",
-    "evacuate": "policy",
-    "tend": "policy",
-    "feed": "policy",
-    "probe": "consistency",
-    "scan": "consistency",
-    "remedy": "consistency",
-    "tidy": "consistency",
-    "check": "consistency",
-    "purge": "consistency",
+task_routes = {
+    task.name: {"queue": task.queue, "routing_key": task.queue} for task in TASKS.values()
 }
-task_routes = {task: {"queue": queue, "routing_key": queue} for task, queue in QUEUE_OF.items()}
 task_default_queue = "policy"
 
 # --- tasks ----------------------------------------------------------------------------------------
@@ -102,46 +65,22 @@ timezone = "UTC"
 
 # --- beat -----------------------------------------------------------------------------------------
 
-
-EVERY = {
-    # task → seconds
-    "sweep": _work.sweep_seconds,
-    "close-idle": max(60, _work.sweep_seconds),
-    "detox": _settings.detox.every_hours * 3600,
-    "dealer": _settings.dealer.every_minutes * 60,
-    "tend": _settings.site.probe_minutes * 60,
-    "evacuate": _settings.site.evacuate_minutes * 60,
-    "feed": 60,
-    "tidy": _work.sweep_seconds,
-    "check": _work.check_seconds,
-    "purge": 3600,
-}
-"""Each is done once in its period, by the database's clock, however many messages ask for it."""
-
 _DAY = 86400
 
 
-def _beat(task: str) -> dict[str, object]:
-    """Beat a task.
+def _entry(task: str, seconds: float) -> dict[str, object]:
+    """Send a task's message once in a period.
 
     A message expires by the clocks of two machines, so it is given a day: that a worker's clock is
     wrong must not make it drop all that beats, and what piles up while nobody works has an end.
     """
-    seconds = EVERY[task]
     options = {"expires": seconds + _DAY}
     return {"task": task, "schedule": timedelta(seconds=seconds), "options": options}
 
 
 beat_schedule = {
-    "find lost work": _beat("sweep"),
-    "close idle blocks": _beat("close-idle"),
-    "free what is too full": _beat("detox"),
-    "copy where data are wanted": _beat("dealer"),
-    "try the sites, follow their downtimes": _beat("tend"),
-    "empty dying sites": _beat("evacuate"),
-    "read what others tell": _beat("feed"),
-    "compare storages with the catalogue": _beat("tidy"),
-    "check all invariants": _beat("check"),
-    "forget what ended long ago": _beat("purge"),
+    task.beat.name: _entry(task.name, task.beat.seconds(_settings))
+    for task in TASKS.values()
+    if task.beat is not None
 }
 beat_max_loop_interval = 5

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flask import Flask
 
+import celeryconfig
 from api import auth
 from api.app import create_app
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
@@ -83,7 +84,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(data=Path(folder))
         ctx = Context(UnitOfWork(connect(settings.database_url)), settings, storages(settings, 1))
-        sys.stdout.write(page(create_app(ctx, Depths(quick_app()))))
+        sys.stdout.write(page(create_app(ctx, Depths(quick_app(celeryconfig)))))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+import celeryconfig
 from api.app import create_app
 from dynamo import logs
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
@@ -21,7 +22,7 @@ def make() -> Flask:
     """Return the application of this process, made from its settings."""
     logs.configure()
     settings = load()
-    queues = quick_app()
+    queues = quick_app(celeryconfig)
     engine = connect(settings.database_url, settings.database.pool)
     begin = UnitOfWork(engine, publish=publisher(queues))
     hasty = storages(settings, STORAGE_SECONDS, PATIENCE)

@@ -54,7 +54,7 @@ def _log_as_dynamo_does(**_: object) -> None:
 app: Celery[Task[Any, Any]] = Celery(
     "dynamo",
     task_cls=TracedTask,
-    include=["workers.transfer", "workers.deletion", "workers.policy", "workers.consistency"],
+    include=["workers.tasks"],
 )
 app.config_from_object(celeryconfig)
 

@@ -9,7 +9,6 @@ import typer
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import OperationalError
 
-from celeryconfig import POOLS
 from dynamo import tokens
 from dynamo.db import schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
@@ -20,6 +19,7 @@ from dynamo.running.ports import LOOPBACK
 from dynamo.running.programs import Program
 from dynamo.running.system import password
 from dynamo.settings import Settings, load
+from dynamo.tasks import POOLS
 
 Address = Annotated[str, typer.Option("--address", help="Where api and flower listen.")]
 Port = Annotated[

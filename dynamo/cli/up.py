@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from celeryconfig import POOLS
 from dynamo.cli.run import prepare
 from dynamo.running import broker, programs
 from dynamo.running.data_directory import Layout
@@ -17,6 +16,7 @@ from dynamo.running.signals import Signals, listening
 from dynamo.running.supervisor import Supervisor
 from dynamo.running.system import Addresses, System
 from dynamo.settings import Settings, load
+from dynamo.tasks import POOLS
 
 Data = Annotated[
     Path,

@@ -7,8 +7,8 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-import celeryconfig
 from dynamo.errors import Unavailable
+from dynamo.tasks import QUEUES
 
 
 class Depths:
@@ -19,11 +19,10 @@ class Depths:
 
     def depths(self) -> Mapping[str, int]:
         """Return the number of messages in each queue. Raises Unavailable."""
-        names = [queue.name for queue in celeryconfig.task_queues]
         try:
             with self._app.connection_for_write() as connection:
                 connection.connect()
                 channel: Any = connection.channel()
-                return {name: int(channel.client.llen(name)) for name in names}
+                return {name: int(channel.client.llen(name)) for name in QUEUES}
         except (KombuError, RedisError, OSError) as error:
             raise Unavailable("the broker is away") from error

@@ -5,14 +5,15 @@ A hint that cannot be sent costs a delay, never the work.
 
 from collections.abc import Sequence
 from functools import partial
+from types import ModuleType
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-import celeryconfig
 from dynamo.logs import logger, trace
 from dynamo.operations.hints import Hint, Publish
+from dynamo.tasks import TASKS
 
 log = logger("queues")
 
@@ -28,11 +29,14 @@ def publisher(app: Celery) -> Publish:
     return partial(_publish, app)
 
 
-def quick_app() -> Celery:
-    """Return an application that only publishes, with short time-outs and no retry."""
+def quick_app(config: ModuleType) -> Celery:
+    """Return an application that only publishes, with short time-outs and no retry.
+
+    `config` is Celery's configuration.
+    """
     app = Celery("dynamo-api", set_as_current=False)
-    app.config_from_object(celeryconfig)
-    app.conf.broker_transport_options = {**celeryconfig.broker_transport_options, **QUICK}
+    app.config_from_object(config)
+    app.conf.broker_transport_options = {**config.broker_transport_options, **QUICK}
     app.conf.task_publish_retry = False
     # saves an eighth of a call with one file; Flower shows a task once a pool takes it
     app.conf.task_send_sent_event = False
@@ -57,7 +61,7 @@ def _send(app: Celery, hint: Hint) -> None:
     app.send_task(
         hint.task,
         args=[list(hint.ids)],
-        queue=celeryconfig.QUEUE_OF[hint.task],
+        queue=TASKS[hint.task].queue,
         # Flower shows this instead of the arguments
         argsrepr=hint.text,
         kwargsrepr="",

@@ -12,7 +12,6 @@ from dynamo.db.cycles.cycles import HeldCycle, NewCycle
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.tables import Partition, Policy, Quota
-from dynamo.db.work import periodic as pulse_rows
 from dynamo.detox.decision_records import DELETE
 from dynamo.errors import Conflict, DynamoError, Invalid, NotFound
 from dynamo.inventory import schemas
@@ -21,7 +20,7 @@ from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.points import Point, reached
-from dynamo.services import site_lookup
+from dynamo.services import periodic, site_lookup
 from dynamo.services.context import Context
 from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.services.deletions import condemnation
@@ -84,9 +83,8 @@ def _file(ctx: Context, body: schemas.CycleBody, who: str) -> int:
 @retried
 def due(ctx: Context) -> bool:
     """File a cycle for each partition with a policy; False = another beat has just done so."""
-    hold = timedelta(hours=ctx.settings.detox.every_hours / 2)
     with ctx.begin() as work:
-        if not pulse_rows.take(work, DETOX, token_hex(8), hold):
+        if not periodic.take(work, ctx.settings, DETOX):
             return False
         _give_up(work, ctx)
         governed = select(Policy.id).where(Policy.partition_id == Partition.id).exists()
@@ -101,9 +99,8 @@ def due(ctx: Context) -> bool:
 @retried
 def deal(ctx: Context) -> bool:
     """File a cycle of the Dealer for each partition with a quota; False = it has just been done."""
-    hold = timedelta(minutes=ctx.settings.dealer.every_minutes / 2)
     with ctx.begin() as work:
-        if not pulse_rows.take(work, DEALER, token_hex(8), hold):
+        if not periodic.take(work, ctx.settings, DEALER):
             return False
         _give_up(work, ctx)
         taking = select(Quota.site_id).where(Quota.partition_id == Partition.id).exists()

@@ -1,21 +1,23 @@
-"""Beats: what is due every so often is done once, however many messages say so."""
+"""Periodic tasks: each is done once in its period, however many messages say so."""
 
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
 
-from dynamo.db.engine.unit_of_work import retried
+from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.work import periodic as pulse_rows
 from dynamo.points import Point, reached
 from dynamo.services.context import Context
+from dynamo.settings import Settings
+from dynamo.tasks import periods
 
 
-def once(ctx: Context, name: str, every: float, act: Callable[[Context], object]) -> bool:
-    """Do a periodic task unless it was begun within half its period of `every` seconds.
+def once(ctx: Context, task: str, act: Callable[[Context], object]) -> bool:
+    """Do a periodic task unless it was begun within half its period; return whether it was done.
 
     Two beats, or the messages that piled up while nobody worked, have the effect of one.
     """
-    if not _take(ctx, name, every):
+    if not _take(ctx, task):
         return False
     reached(Point.BEAT_TAKEN)
     act(ctx)
@@ -23,6 +25,12 @@ def once(ctx: Context, name: str, every: float, act: Callable[[Context], object]
 
 
 @retried
-def _take(ctx: Context, name: str, every: float) -> bool:
+def _take(ctx: Context, task: str) -> bool:
     with ctx.begin() as work:
-        return pulse_rows.take(work, name, secrets.token_hex(8), timedelta(seconds=every / 2))
+        return take(work, ctx.settings, task)
+
+
+def take(work: Work, settings: Settings, task: str) -> bool:
+    """Take a periodic task for half its period; False = it was begun within that time."""
+    hold = timedelta(seconds=periods(settings)[task] / 2)
+    return pulse_rows.take(work, task, secrets.token_hex(8), hold)

@@ -1,6 +1,6 @@
 """The worker pools of a simulation: hints become work at their moment, copies take their time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,65 +10,12 @@ from sqlalchemy import select
 
 from dynamo.db.tables import BlockReplica, File, Site, Transfer
 from dynamo.operations.hints import Hint
-from dynamo.services import cycles
-from dynamo.services.consistency import remedies, scanner
-from dynamo.services.context import Context
-from dynamo.services.dealer import planner
-from dynamo.services.deletions import condemnation, reaper
-from dynamo.services.evacuation import runner as evacuation_runner
-from dynamo.services.injection import closure
-from dynamo.services.maintenance import sweeper
-from dynamo.services.requests import views as request_views
-from dynamo.services.sites import health as site_health
-from dynamo.services.transfers import executor as transfer_executor
 from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.storage import Network
-
-TASKS: Mapping[str, Callable[[Context, Sequence[int]], object]] = {
-    "inject": transfer_executor.inject,
-    "transfer": transfer_executor.carry,
-    "copy": transfer_executor.carry,
-    "refresh": request_views.refresh,
-    "close": closure.close,
-    "condemn": condemnation.run,
-    "delete": reaper.run,
-    "plan": planner.plan,
-    "cycle": cycles.run,
-    "scan": scanner.scan,
-    "remedy": remedies.remedy,
-    "probe": site_health.probe,
-    "evacuate": lambda ctx, _none: evacuation_runner.evacuate(ctx),
-}
-"""What a message asks for, and the service that does it."""
+from dynamo.task_runner import TaskRunner
 
 STRIDE = timedelta(hours=1)
 """Files that arrive on one way within this time are recorded together."""
-
-
-def sweep(ctx: Context) -> None:
-    """Find lost work."""
-    if sweeper.sweep(ctx):
-        cycles.sweep(ctx)
-
-
-def tend(ctx: Context) -> None:
-    """Follow the sites."""
-    site_health.tend(ctx)
-    site_health.send(ctx)
-
-
-def beats(ctx: Context) -> Mapping[Callable[[Context], object], timedelta]:
-    """Return what beats in a simulation, and how often."""
-    settings = ctx.settings
-    return {
-        sweep: timedelta(seconds=settings.work.sweep_seconds),
-        closure.close_idle: timedelta(hours=1),
-        tend: timedelta(minutes=settings.site.probe_minutes),
-        evacuation_runner.evacuate: timedelta(minutes=settings.site.evacuate_minutes),
-        cycles.due: timedelta(hours=settings.detox.every_hours),
-        cycles.deal: timedelta(minutes=settings.dealer.every_minutes),
-        sweeper.purge: timedelta(days=1),
-    }
 
 
 @dataclass(slots=True)
@@ -77,7 +24,7 @@ class Pools:
 
     agenda: Agenda
     network: Network
-    ctx: Context = field(init=False)
+    runner: TaskRunner = field(init=False)
     _under_way: set[int] = field(default_factory=set)
     _busy: dict[tuple[str, str], datetime] = field(default_factory=dict)
     """(endpoint, `in` or `out`) → until when."""
@@ -91,7 +38,7 @@ class Pools:
         if hint.task == "copy":
             self._send(hint.ids)
         else:
-            TASKS[hint.task](self.ctx, hint.ids)
+            self.runner.run(hint.task, hint.ids)
 
     def _send(self, ids: Sequence[int]) -> None:
         """Bring files when the links between their sites have carried them."""
@@ -129,7 +76,7 @@ class Pools:
             .where(Transfer.id.in_(ids))
             .order_by(Transfer.id)
         )
-        with self.ctx.begin.reading() as work:
+        with self.runner.ctx.begin.reading() as work:
             return work.rows(wanted) if ids else ()
 
     def _carried(self, way: tuple[str, str], size: int) -> datetime:
@@ -145,6 +92,6 @@ class Pools:
 
         def bring() -> None:
             self._under_way.difference_update(ids)
-            transfer_executor.carry(self.ctx, ids)
+            self.runner.run("copy", ids)
 
         self.agenda.at(moment, bring)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -27,10 +28,12 @@ from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.campaigns import Campaign, Planned, plan
 from dynamo.simulation.interventions import RequestStanding
 from dynamo.simulation.metrics import Day, Evening, Left, Traffic, Unfit
-from dynamo.simulation.pools import Pools, beats
+from dynamo.simulation.pace import paced, simulated_periods
+from dynamo.simulation.pools import Pools
 from dynamo.simulation.scenario import Interest, Scenario
 from dynamo.simulation.storage import Imagination, Network
 from dynamo.simulation.workload import NO_ROOM, Workload, place
+from dynamo.task_runner import TaskRunner
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 OPERATOR = Caller("operator", frozenset({Role.OPERATOR}))
@@ -86,7 +89,7 @@ def simulate(
     """
     with _world(scenario, configuration, source) as (life, pools):
         for partition, text in configuration.policies.items():
-            policies.update(pools.ctx, partition, schemas.PolicyBody(text=text), OPERATOR)
+            policies.update(pools.runner.ctx, partition, schemas.PolicyBody(text=text), OPERATOR)
         planned = plan(life, campaigns)
         return _live(life, pools, progress, configuration.name, planned)
 
@@ -110,10 +113,10 @@ def _world(
         try:
             schema.upgrade(engine)
             begin = UnitOfWork(engine, pools.publish, lambda _: agenda.now)
-            settings = _paced(configuration.settings, path)
+            settings = paced(configuration.settings, path)
             storages = Imagination(settings.injection.area, network)
             ctx = Context(begin, settings, storages, lambda: network.seconds, Random(scenario.seed))
-            pools.ctx = ctx
+            pools.runner = TaskRunner.of(ctx)
             if source is None:
                 _seed(ctx)
                 interest, names = _drawn(ctx, network, scenario, random, rates)
@@ -130,24 +133,6 @@ def _seed(ctx: Context) -> None:
     with ctx.begin() as work:
         schema.seed(work)
         work.add(Partition, name=TAPE, definition="site.storage_type == MSS")
-
-
-def _paced(settings: Settings, folder: Path) -> Settings:
-    """Look for lost work rarely, as none is lost here, and probe and deal a little less often."""
-    work = settings.work.model_copy(
-        update={"hint_seconds": 4 * 3600.0, "sweep_seconds": 1800.0, "batch": 50}
-    )
-    site = settings.site.model_copy(
-        update={
-            "probe_minutes": max(120.0, settings.site.probe_minutes),
-            "evacuate_minutes": max(60.0, settings.site.evacuate_minutes),
-        }
-    )
-    dealer = settings.dealer.model_copy(
-        update={"every_minutes": max(240.0, settings.dealer.every_minutes)}
-    )
-    update = {"data": folder, "work": work, "site": site, "dealer": dealer}
-    return settings.model_copy(update=update)
 
 
 def _drawn(
@@ -180,8 +165,8 @@ def _drawn(
 def _live(life: Workload, pools: Pools, progress: Progress, name: str, planned: Planned) -> Outcome:
     agenda, network = life.agenda, life.network
     begun = agenda.now
-    for act, period in beats(pools.ctx).items():
-        agenda.every(period, lambda act=act: act(pools.ctx))  # type: ignore[misc]
+    for task, period in simulated_periods(pools.runner.ctx.settings).items():
+        agenda.every(period, partial(pools.runner.run, task))
     days: list[Day] = []
     gone: list[Left] = []
     standing = RequestStanding()
@@ -192,11 +177,11 @@ def _live(life: Workload, pools: Pools, progress: Progress, name: str, planned: 
         traffic = Traffic(life.n_read, life.n_found, network.moved, network.deleted)
         life.n_read = life.n_found = network.moved = network.deleted = 0
         evening = Evening(began, standing, network.silent())
-        days.append(metrics.measure(pools.ctx, day, traffic, evening))
-        with pools.ctx.begin.reading() as work:
+        days.append(metrics.measure(pools.runner.ctx, day, traffic, evening))
+        with pools.runner.ctx.begin.reading() as work:
             gone += metrics.left(work, began, day)
         progress(1)
-    with pools.ctx.begin.reading() as work:
+    with pools.runner.ctx.begin.reading() as work:
         unfit = metrics.unfit(work, planned.names, begun)
     unfit += [
         Unfit(name, 1 + (since - begun).days, size, 0, RequestState.QUEUED, {NO_ROOM: 1})

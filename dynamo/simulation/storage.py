@@ -219,6 +219,11 @@ class Imagination(Storages):
         super().__init__(area)
         self._network = network
 
+    def answering_within(self, seconds: float) -> Storages:
+        """Return the same: imagined storages answer at once, or never."""
+        del seconds
+        return self
+
     def at(self, url: str, rules: Mapping[str, object]) -> Storage:
         """Return the imagined storage of a site."""
         del rules

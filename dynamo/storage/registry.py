@@ -4,6 +4,7 @@ import functools
 import json
 import urllib.parse
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from dynamo.errors import Invalid
 from dynamo.storage.bounded_calls import Haste
@@ -37,6 +38,10 @@ class Storages:
         self.limits = limits
         self._open = functools.cache(self._new)
         self._haste = Haste(limits.answer if patience is None else patience)
+
+    def answering_within(self, seconds: float) -> "Storages":
+        """Return the same storages, whose answers are not waited for longer."""
+        return Storages(self.area, replace(self.limits, answer=seconds))
 
     def at(self, url: str, rules: Mapping[str, object]) -> Storage:
         """Return the storage of a site with this URL and these rules. Raises Invalid."""

@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+import celeryconfig
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.tables import Pulse
 from dynamo.errors import Unavailable
@@ -64,7 +65,7 @@ def test_metrics_count_files_operations_and_calls(web: Web) -> None:
 def test_queue_depths_are_those_of_the_broker(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = quick_app()
+    app = quick_app(celeryconfig)
     app.conf.broker_url = redis_url
     client = redis.Redis.from_url(redis_url)
     client.lpush("copy", "a", "b")
@@ -74,7 +75,7 @@ def test_queue_depths_are_those_of_the_broker(
 
 
 def test_a_broker_that_is_away_is_told_at_once(broker: Redis) -> None:
-    app = quick_app()
+    app = quick_app(celeryconfig)
     app.conf.broker_url = broker.url
     broker.stop()
     with pytest.raises(Unavailable):

@@ -19,14 +19,14 @@ from api.app import create_app
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import publisher, quick_app
+from dynamo.task_runner import TaskRunner
+from dynamo.tasks import QUEUES
 from tests.api.web import Web
 from tests.conftest import Clock
 from tests.faults import scenario
 from tests.faults.endings import assert_all_ended, described
 from tests.services.world import DATASET, lfn
 from workers.app import app as pools
-
-QUEUES = [queue.name for queue in celeryconfig.task_queues]
 
 
 @dataclass
@@ -92,10 +92,9 @@ def service(
 
     monkeypatch.setattr(Channel, "connection_class", Connection)
     kombu.pools.reset()  # connections of the test before
-    app = quick_app()
+    app = quick_app(celeryconfig)
     world = scenario.stage(UnitOfWork(engine, publisher(app), clock), tmp_path, [])
-    for pool in ("transfer", "deletion", "policy", "consistency"):
-        monkeypatch.setattr(f"workers.{pool}.context", lambda: world.ctx)
+    monkeypatch.setattr("workers.tasks.task_runner", lambda: TaskRunner.of(world.ctx))
     web = Web(create_app(world.ctx, Depths(app)), world, None)  # type: ignore[arg-type]
     return Service(web, clock, server, FakeStrictRedis(server=server))
 

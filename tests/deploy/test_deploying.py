@@ -15,9 +15,9 @@ import pytest
 import redis
 import yaml
 
-from celeryconfig import POOLS
 from dynamo.running.process import spawn, stop
 from dynamo.settings import FILE, Settings, load
+from dynamo.tasks import POOLS
 from tests.faults.plant import Plant, plant
 from tests.servers import Broker, free_port, program, wait_until
 

@@ -16,8 +16,7 @@ from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
 from dynamo.running.process import spawn, stop
-from dynamo.services import cycles
-from dynamo.services.maintenance import sweeper
+from dynamo.tasks import QUEUES
 from tests.servers import Broker
 from tests.services.world import World, build
 
@@ -39,7 +38,7 @@ runpy.run_module("celery", run_name="__main__")
 """Celery with a wrong clock. Not by libfaketime, which breaks Python's waits; `datetime.now`, which
 this leaves right, is asked nowhere (`test_clocks.py`)."""
 
-ALL = tuple(queue for queues in celeryconfig.POOLS.values() for queue in queues)
+ALL = QUEUES
 
 
 @dataclass
@@ -99,8 +98,7 @@ class Plant:
 
     def sweep(self) -> None:
         """Do what beat triggers: look for lost work."""
-        sweeper.sweep(self.world.ctx)
-        cycles.sweep(self.world.ctx)
+        self.world.run("sweep")
 
     def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
         """Sweep as beat would until something holds."""
@@ -139,7 +137,7 @@ def plant(engine: Engine, broker: Broker, folder: Path, **settings: dict[str, An
         name: {**SETTINGS.get(name, {}), **settings.get(name, {})}
         for name in {*SETTINGS, *settings}
     }
-    app = quick_app()
+    app = quick_app(celeryconfig)
     app.conf.broker_url = broker.url
     world = build(UnitOfWork(engine, publisher(app)), folder, [], **merged)
     for site in ("T2_A", "T2_B", "T2_C"):

@@ -1,5 +1,6 @@
 """The API of a plant, and what is handed over by it."""
 
+import celeryconfig
 from api.app import create_app
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import quick_app
@@ -15,6 +16,6 @@ def contents(site: str, n: int) -> dict[str, bytes]:
 
 def web(plant: Plant) -> Web:
     """Return the API of a plant."""
-    app = quick_app()
+    app = quick_app(celeryconfig)
     app.conf.broker_url = plant.broker.url
     return Web(create_app(plant.world.ctx, Depths(app)), plant.world, None)  # type: ignore[arg-type]

@@ -16,13 +16,9 @@ from dynamo.inventory import schemas
 from dynamo.inventory.states import ENDED, RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.services import cycles
-from dynamo.services import periodic as beats
-from dynamo.services.consistency import periodic as scan_schedule
 from dynamo.services.consistency import scans
-from dynamo.services.evacuation import runner as evacuation_runner
 from dynamo.services.evacuation import status as evacuation_status
 from dynamo.services.policies import policies
-from dynamo.services.sites import health as site_health
 from dynamo.storage import temporary_names
 from dynamo.storage.probe import FOLDER
 from tests.faults.endings import AREA, assert_all_ended, assert_well
@@ -252,17 +248,16 @@ def left(world: World, site: str) -> int:
 
 
 def tidy(world: World) -> None:
-    beats.once(world.ctx, "tidy", world.ctx.settings.work.sweep_seconds, scan_schedule.tidy)
+    world.run("tidy")
 
 
 def tend(world: World) -> None:
     """Send the probes that are due, to each site once."""
-    beats.once(world.ctx, "tend", world.ctx.settings.site.probe_minutes * 60, site_health.send)
+    world.run("tend")
 
 
 def evacuate(world: World) -> None:
-    minutes = world.ctx.settings.site.evacuate_minutes
-    beats.once(world.ctx, "evacuate", minutes * 60, evacuation_runner.evacuate)
+    world.run("evacuate")
 
 
 # --- ends ----------------------------------------------------------------------------------------

@@ -89,6 +89,6 @@ def test_of_beats_that_say_the_same_at_once_one_has_an_effect(
 
     assert sorted(race([lambda: sweeper.sweep(world.ctx)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
     assert sorted(race([lambda: cycles.due(world.ctx)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
-    race([lambda: periodic.once(world.ctx, "check", 900, done.append)] * 6)
+    race([lambda: periodic.once(world.ctx, "check", done.append)] * 6)
 
     assert len(done) == 1

@@ -21,7 +21,7 @@ from tests.conftest import Clock
 from tests.faults import scenario
 from tests.faults.endings import assert_all_ended, assert_well, described, seen
 from tests.faults.racing import race, refusals
-from tests.services.world import ALICE, DATASET, TASKS, World, adler32, lfn
+from tests.services.world import ALICE, DATASET, World, adler32, lfn
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_messages_that_come_more_than_once_and_in_any_order_change_nothing(
     def work() -> None:
         for _ in range(20):
             for hint in shuffled(world, draw):
-                TASKS[hint.task](world.ctx, hint.ids)
+                world.take(hint)
             if not world.published:
                 return
 
@@ -82,7 +82,7 @@ def test_two_pools_that_get_the_same_messages_at_once_do_the_work_once(
     def work() -> None:
         while world.published:
             batch, world.published[:] = list(world.published), []
-            race([(lambda h=hint: TASKS[h.task](world.ctx, h.ids)) for hint in batch * 3])
+            race([(lambda h=hint: world.take(h)) for hint in batch * 3])
 
     told(world, work)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import Engine, func, select
 
+import celeryconfig
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import History, Transfer
 from dynamo.operations.hints import Hint
@@ -17,8 +18,6 @@ from dynamo.operations.lifecycle import State
 from dynamo.points import Point
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.running import programs
-from dynamo.services import cycles
-from dynamo.services.maintenance import sweeper
 from tests.faults.crew import Crew, crew
 from tests.faults.endings import described, seen
 from tests.faults.plant import SETTINGS
@@ -103,8 +102,7 @@ class Stage:
 
     def sweep(self) -> None:
         """Find what is lost, as beat does every half minute."""
-        if sweeper.sweep(self.world.ctx):
-            cycles.sweep(self.world.ctx)
+        self.world.run("sweep")
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +154,7 @@ def crew_at(address: Address, folder: Path, settings: Settings) -> AbstractConte
 
 def staged(pools: Crew, engine: Engine, broker: str, folder: Path, settings: Settings) -> Stage:
     """Build a world of three sites with these settings."""
-    app = quick_app()
+    app = quick_app(celeryconfig)
     app.conf.broker_url = broker
     kept: list[Hint] = []
     found: list[Stage] = []

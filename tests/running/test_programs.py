@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from celeryconfig import POOLS
 from dynamo.errors import Conflict
 from dynamo.running import broker, ports, programs, run_file
 from dynamo.running.data_directory import Layout
 from dynamo.running.programs import Stage
 from dynamo.running.run_file import Running
 from dynamo.running.system import Addresses
+from dynamo.tasks import POOLS
 
 AT = Addresses(
     "mysql+pymysql://dynamo:secret@db/dynamo", "redis://:hidden@queues:6379/0", 8080, 5555

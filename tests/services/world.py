@@ -4,7 +4,7 @@ Sites in folders, jobs that write files, and pools that work when they are told 
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,11 +24,10 @@ from dynamo.services.copies import submission as copies_submission
 from dynamo.services.deletions import submission as deletions_submission
 from dynamo.services.injection import closure
 from dynamo.services.injection import submission as injection_submission
-from dynamo.services.maintenance import sweeper
 from dynamo.services.requests import views as request_views
 from dynamo.settings import Settings
-from dynamo.simulation.pools import TASKS
 from dynamo.storage.registry import Storages
+from dynamo.task_runner import TaskRunner
 
 TB = 10**12
 ALICE = Caller("alice", frozenset({Role.USER}))
@@ -123,24 +122,32 @@ class World:
         """Ask for data to be removed."""
         return deletions_submission.file(self.ctx, schemas.Deletion(dataset=DATASET, **more), by)  # type: ignore[arg-type]
 
+    def run(self, task: str, ids: Sequence[int] = ()) -> None:
+        """Run a task as a worker does."""
+        TaskRunner.of(self.ctx).run(task, ids)
+
+    def take(self, hint: Hint) -> None:
+        """Do what a message says."""
+        self.run(hint.task, hint.ids)
+
     def work(self, rounds: int = 100) -> None:
         """Let the pools work until no hint is left."""
         for _ in range(rounds):
             if not self.published:
                 return
             hint = self.published.pop(0)
-            TASKS[hint.task](self.ctx, hint.ids)
+            self.take(hint)
         raise AssertionError(f"the pools do not come to rest: {self.published[:3]}")
 
     def step(self, task: str) -> None:
         """Let the pools take the first hint of one kind, and leave the others."""
         hint = next(hint for hint in self.published if hint.task == task)
         self.published.remove(hint)
-        TASKS[task](self.ctx, hint.ids)
+        self.take(hint)
 
     def sweep(self) -> None:
         """Find what was lost, and work on it."""
-        sweeper.sweep(self.ctx)
+        self.run("sweep")
         self.work()
 
     def request(self, kind: str, request_id: int) -> dict[str, object]:

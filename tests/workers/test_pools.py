@@ -1,4 +1,4 @@
-"""The pools as the page of the queues declares them, and what a message carries into a task."""
+"""The pools as the table of tasks declares them, and what a message carries into a task."""
 
 import re
 
@@ -8,35 +8,40 @@ from sqlalchemy import select
 import celeryconfig
 from dynamo.db.tables import History
 from dynamo.logs import tracing
+from dynamo.settings import load
+from dynamo.tasks import POOLS, QUEUES, TASKS, periods
 from tests.faults.endings import assert_all_ended
 from tests.faults.plant import Plant, quickly
 from workers.app import app
 
 
 def tasks() -> set[str]:
-    """Return the names of our tasks."""
+    """Return the names of the tasks that Celery knows."""
     app.loader.import_default_modules()
     return {name for name in app.tasks if not name.startswith("celery.")}
 
 
-def test_every_task_has_a_queue_and_every_queue_has_tasks():
-    assert tasks() == set(celeryconfig.QUEUE_OF)
-    assert set(celeryconfig.QUEUE_OF.values()) == {q.name for q in celeryconfig.task_queues}
+def test_a_pool_has_all_tasks_of_the_table_and_no_others():
+    assert tasks() == set(TASKS)
 
 
-def test_every_queue_belongs_to_one_pool():
-    queues = [queue for queues in celeryconfig.POOLS.values() for queue in queues]
-    assert sorted(queues) == sorted(queue.name for queue in celeryconfig.task_queues)
-    assert len(queues) == len(set(queues))
+def test_every_message_goes_to_a_queue_that_one_pool_works_on():
+    routes = {name: app.amqp.router.route({}, name)["queue"].name for name in TASKS}
+    assert routes == {task.name: task.queue for task in TASKS.values()}
+    assert set(routes.values()) == {queue.name for queue in celeryconfig.task_queues}
+    assert set(routes.values()) == set(QUEUES)
+    assert len(QUEUES) == len(set(QUEUES)) == sum(map(len, POOLS.values()))
 
 
 def test_what_beats_is_a_task_with_a_period_and_outlives_clocks_that_are_an_hour_apart():
-    for entry in celeryconfig.beat_schedule.values():
-        assert entry["task"] in tasks()
-        period = entry["schedule"].total_seconds()
-        assert period == celeryconfig.EVERY[entry["task"]]
-        assert entry["options"]["expires"] >= period + 3600
-    assert len(celeryconfig.beat_schedule) == len(celeryconfig.EVERY)
+    beats = {entry["task"]: entry for entry in celeryconfig.beat_schedule.values()}
+    assert beats.keys() <= tasks()
+    assert {name: entry["schedule"].total_seconds() for name, entry in beats.items()} == periods(
+        load()
+    )
+    for entry in beats.values():
+        assert entry["options"]["expires"] >= entry["schedule"].total_seconds() + 3600
+    assert len(beats) == len(celeryconfig.beat_schedule)
 
 
 def test_messages_are_acknowledged_late_and_work_has_no_time_limit():

@@ -36,6 +36,7 @@ from dynamo.errors import Unavailable
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint, Publish
 from dynamo.points import Point, reached
+from dynamo.tasks import check_known
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,7 +114,9 @@ class Work(Reader):
         return statement.with_for_update(skip_locked=True) if self.is_mysql else statement
 
     def hint(self, *hints: Hint) -> None:
-        """Announce work once this unit is committed."""
+        """Announce work once this unit is committed. Raises LookupError for a task unknown."""
+        for hint in hints:
+            check_known(hint.task)
         self.hints += hints
 
 

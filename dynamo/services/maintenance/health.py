@@ -14,6 +14,7 @@ from dynamo.db.views import heartbeats
 from dynamo.errors import Unavailable
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item
+from dynamo.tasks import periods
 
 BEAT = "sweep"
 """The pulse by which beat, broker and policy pool show that they live."""
@@ -83,7 +84,7 @@ def _warnings(ctx: Context) -> list[str]:
 
 def _beat(ctx: Context) -> bool | None:
     """Tell whether the beat is younger than three sweeps; None where the database is away."""
-    silence = timedelta(seconds=_MISSED * ctx.settings.work.sweep_seconds)
+    silence = timedelta(seconds=_MISSED * periods(ctx.settings)[BEAT])
     try:
         with ctx.begin.reading() as work:
             at = heartbeats.at(work, BEAT)

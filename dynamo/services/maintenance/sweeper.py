@@ -1,6 +1,5 @@
 """Sweeps: work whose message was lost or whose worker fell silent is found and sent again."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,12 +15,12 @@ from dynamo.db.sites import downtimes
 from dynamo.db.tables import Answer, Deletion, Request, Transfer
 from dynamo.db.transfers import source_selection, transfers
 from dynamo.db.work import claims
-from dynamo.db.work import periodic as pulse_rows
 from dynamo.db.work.claims import Operation
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.hints import batches, hints
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
+from dynamo.services import periodic
 from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation
 from dynamo.services.transfers import throttler
@@ -52,12 +51,7 @@ def sweep(ctx: Context) -> bool:
 @retried
 def _begin(ctx: Context) -> bool:
     with ctx.begin() as work:
-        return pulse_rows.take(
-            work,
-            "sweep",
-            secrets.token_hex(8),
-            timedelta(seconds=ctx.settings.work.sweep_seconds / 2),
-        )
+        return periodic.take(work, ctx.settings, "sweep")
 
 
 def _reroute(ctx: Context) -> None:

@@ -17,7 +17,7 @@ from dynamo.services.copies import submission as copies_submission
 from dynamo.services.injection import closure as closures
 from dynamo.services.sites import sites
 from tests.conftest import Clock
-from tests.services.world import ALICE, BOB, OPERATOR, TASKS, World, lfn
+from tests.services.world import ALICE, BOB, OPERATOR, World, lfn
 from tests.steps.copies import chosen, complete_at, open_transfers, told
 
 
@@ -366,7 +366,7 @@ def test_two_plans_at_once_pass_no_limit_together(world: World):
 
     def plan(ids: Sequence[int]) -> None:
         together.wait()
-        TASKS["plan"](world.ctx, ids)
+        world.run("plan", ids)
 
     threads = [Thread(target=plan, args=(hint.ids,)) for hint in hints]
     for thread in threads:
@@ -613,7 +613,7 @@ def test_messages_lost_doubled_and_late_change_nothing(world: World, clock: Cloc
     while world.published:
         hint = world.published.pop(draw.randrange(len(world.published)))
         for _ in range(draw.randint(1, 3)):
-            TASKS[hint.task](world.ctx, hint.ids)
+            world.take(hint)
 
     assert len(world.on_disk("T2_B")) == 12
     assert world.on_disk("T2_A") == {}

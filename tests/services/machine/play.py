@@ -14,13 +14,13 @@ from dynamo.services.copies import submission as copies_submission
 from dynamo.services.deletions import submission as deletions_submission
 from dynamo.services.injection import closure
 from dynamo.services.injection import submission as injection_submission
-from dynamo.services.maintenance import invariants, sweeper
+from dynamo.services.maintenance import invariants
 from dynamo.services.sites import sites, switches
 from tests.conftest import Clock
 from tests.services.machine.ledger import Ledger, name_of
 from tests.services.machine.picture import ENDED, Picture
 from tests.services.machine.stage import Points, Trouble, die, refuse
-from tests.services.world import ALICE, OPERATOR, TASKS, World, adler32
+from tests.services.world import ALICE, OPERATOR, World, adler32
 
 SITES = ("T2_A", "T2_B", "T2_C")
 DATASETS = ("/Higgs/alice-v0/USER", "/Higgs/alice-v1/USER")
@@ -227,7 +227,7 @@ class Play:
         if self.world.published:
             hint = self.world.published.pop(pick % len(self.world.published))
             for _ in range(times):
-                TASKS[hint.task](self.world.ctx, hint.ids)
+                self.world.take(hint)
 
     def lose(self, pick: int) -> None:
         """Let a hint get lost."""
@@ -240,15 +240,15 @@ class Play:
 
     def sweep(self) -> None:
         """Look for lost work."""
-        sweeper.sweep(self.world.ctx)
+        self.world.run("sweep")
 
     def idle(self) -> None:
         """Close blocks that took no file for long."""
-        closure.close_idle(self.world.ctx)
+        self.world.run("close-idle")
 
     def purge(self) -> None:
         """Forget what ended long ago."""
-        sweeper.purge(self.world.ctx)
+        self.world.run("purge")
 
     def tick(self, minutes: int) -> None:
         """Let time pass."""

@@ -17,7 +17,7 @@ from dynamo.services.dealer import planner
 from dynamo.services.replication import scheduler
 from dynamo.services.sites import sites
 from tests.conftest import Clock
-from tests.services.world import OPERATOR, TASKS, World
+from tests.services.world import OPERATOR, World
 from tests.steps.dealer_cycles import decided, run
 from tests.steps.official import PROD, RAW, block, dataset, register
 
@@ -63,7 +63,7 @@ def test_two_plans_at_once_hand_over_no_more_than_fits(
         original(*given)
 
     monkeypatch.setattr(planner.scheduler, "change", together)
-    threads = [Thread(target=TASKS["plan"], args=(world.ctx, hint.ids)) for hint in hints]
+    threads = [Thread(target=world.take, args=(hint,)) for hint in hints]
     for thread in threads:
         thread.start()
     for thread in threads:

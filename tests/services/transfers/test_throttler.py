@@ -30,7 +30,7 @@ from dynamo.services.transfers import executor as transfer_executor
 from dynamo.services.transfers import throttler
 from dynamo.services.transfers.throttler import Experience
 from tests.conftest import Clock
-from tests.services.world import ALICE, DATASET, OPERATOR, TASKS, World, lfn
+from tests.services.world import ALICE, DATASET, OPERATOR, World, lfn
 from tests.steps.sites import break_site, mend_site, read_from
 from tests.steps.spoiling import at_two_sites
 
@@ -223,7 +223,7 @@ def test_a_large_copy_does_not_starve_a_small_one(world: World) -> None:
     rounds = 0
     while world.request("copy", small)["state"] != "done":
         hint = world.published.pop(0)
-        TASKS[hint.task](world.ctx, hint.ids)
+        world.take(hint)
         rounds += 1
         assert rounds < 15, "it is not behind all of the large one"
     assert world.request("copy", large)["state"] == "running"
@@ -445,7 +445,7 @@ def test_a_copy_says_that_it_waits_for_a_site_that_keeps_failing(
     clock.forward(seconds=40)
     world.sweep()
     clock.forward(seconds=0)
-    TASKS["plan"](world.ctx, (request,))
+    world.run("plan", (request,))
     shown = world.request("copy", request)
     assert shown["reason"] == "site-failing"
     assert str(shown["detail"]).startswith("waiting: site T2_B write breaker open until")
