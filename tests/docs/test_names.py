@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from celeryconfig import EVERY, POOLS, QUEUE_OF
 from dynamo.cli.main import app
 from dynamo.running import settings_reference
 from dynamo.settings import Section, Settings
+from dynamo.tasks import POOLS, TASKS
 from tests.docs.pages import HOUSE, code_blocks, inline_code, told
 
 each_page = pytest.mark.parametrize("page", told(), ids=lambda page: str(page.relative_to(HOUSE)))
@@ -123,10 +123,12 @@ def test_each_pool_queue_and_task_stands_in_the_page_of_the_system() -> None:
         assert f"| {pool} |" in table
         for queue in queues:
             [row] = [line for line in table.splitlines() if f"| `{queue}` | `" in line]
-            tasks = {task for task, its in QUEUE_OF.items() if its == queue}
+            tasks = {task.name for task in TASKS.values() if task.queue == queue}
             assert set(re.findall(r"`([a-z-]+)`", row.split("|")[3])) == tasks
-    beats = "\n".join(line for line in table[table.index("| beat |") :].splitlines())
-    assert all(f"`{task}`" in beats for task in EVERY)
+    beats = table[table.index("| beat |") :]
+    assert [
+        task.name for task in TASKS.values() if task.beat and f"`{task.name}`" not in beats
+    ] == []
 
 
 # --- folders and wings ----------------------------------------------------------------------------
