@@ -118,7 +118,7 @@ def test_the_page_of_settings_is_the_one_of_their_declarations() -> None:
 
 def test_each_pool_queue_and_task_stands_in_the_page_of_the_system() -> None:
     page = (HOUSE / "docs/operating/system.md").read_text()
-    table = page[page.index("### Pools, queues and tasks") : page.index("## The data directory")]
+    table = page[page.index("### Pools, queues and tasks") : page.index("## An invariant")]
     for pool, queues in POOLS.items():
         assert f"| {pool} |" in table
         for queue in queues:
