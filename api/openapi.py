@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 import msgspec
 from flask_restx import Namespace
 
-from dynamo.errors import RETRYABLE
 from dynamo.inventory import schemas
+from dynamo.reasons import Reason
 
 TITLE = "Dynamo"
 DESCRIPTION = (
     "Places petabytes of scientific data at the sites that need them. Errors are "
     "`application/problem+json` with a `reason` of this list: "
-    + ", ".join(f"`{reason}`" for reason in RETRYABLE)
+    + ", ".join(f"`{reason}`" for reason in Reason)
     + ". Lists take `limit` and `cursor`; names in filters may contain `*` and `?`. "
     "`GET /client.py` returns the client of job wrappers, one file that needs only Python 3.6."
 )
@@ -67,7 +67,7 @@ class Problem(msgspec.Struct):
     title: str
     status: int
     detail: str
-    reason: str
+    reason: Reason
     retryable: bool
     request_id: str
     errors: list[ProblemItem] = []

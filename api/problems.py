@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json`: one table maps errors to statuses."""
+"""Errors as `application/problem+json`, with statuses from `reasons.RECORDS`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,17 +10,13 @@ from werkzeug.routing import RequestRedirect
 
 from dynamo.db.engine.unit_of_work import passes
 from dynamo.errors import (
-    RETRYABLE,
-    Conflict,
     DynamoError,
     Fault,
     Forbidden,
-    Full,
     Invalid,
-    NotFound,
-    Unavailable,
 )
 from dynamo.logs import logger, trace
+from dynamo.reasons import Reason
 
 log = logger("api")
 
@@ -33,46 +29,31 @@ _LONGEST = 2000
 class Malformed(Invalid):
     """Not JSON, or useless JSON: correct the client."""
 
-    default = "bad-request"
+    default = Reason.BAD_REQUEST
 
 
 class TooLarge(Invalid):
     """Too much for one call: send several."""
 
-    default = "too-large"
+    default = Reason.TOO_LARGE
 
 
 class Unauthenticated(Forbidden):
     """No valid token: get a new one."""
 
-    default = "unauthenticated"
+    default = Reason.UNAUTHENTICATED
 
 
-STATUS: dict[type[Exception], int] = {
-    Malformed: 400,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    TooLarge: 413,
-    Invalid: 422,
-    Unavailable: 503,
-    Full: 507,
-    DynamoError: 500,
-    Exception: 500,
-}
-"""Status of each error; the nearest ancestor counts."""
-
-REASON: dict[int, str] = {
-    401: "unauthenticated",
-    403: "permission-denied",
-    404: "not-found",
-    413: "too-large",
-    429: "service-busy",
-    500: "internal",
-    502: "service-busy",
-    503: "service-busy",
-    504: "service-busy",
+REASON: dict[int, Reason] = {
+    401: Reason.UNAUTHENTICATED,
+    403: Reason.PERMISSION_DENIED,
+    404: Reason.NOT_FOUND,
+    413: Reason.TOO_LARGE,
+    429: Reason.SERVICE_BUSY,
+    500: Reason.INTERNAL,
+    502: Reason.SERVICE_BUSY,
+    503: Reason.SERVICE_BUSY,
+    504: Reason.SERVICE_BUSY,
 }
 """Reasons of the framework's errors; all others are `bad-request`."""
 
@@ -99,14 +80,17 @@ TITLES: dict[int, str] = {
 }
 
 
-def problem(error: DynamoError, status: int) -> Response:
-    """Return the response for one of Dynamo's errors."""
+def problem(error: DynamoError) -> Response:
+    """Return the response for one of Dynamo's errors.
+
+    Its class says what the caller can do about it: the status is that of the class's default.
+    """
     members: dict[str, Any] = (
         {"errors": [_item(fault) for fault in error.faults]} if error.faults else {}
     )
     if error.alternatives is not None:
         members["alternatives"] = list(error.alternatives)
-    return _answer(status, error.reason, error.detail, members)
+    return _answer(error.default.status, error.reason, error.detail, members)
 
 
 def register(app: Flask) -> None:
@@ -120,38 +104,37 @@ def handle(error: Exception) -> Response:
         return Response(status=error.code, headers={"Location": error.new_url})
     if isinstance(error, HTTPException):
         return _http(error)
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if isinstance(error, DynamoError) and status != 500:
-        return problem(error, status)
+    if isinstance(error, DynamoError) and error.default is not Reason.INTERNAL:
+        return problem(error)
     if passes(error):
         log.warning("database away", error=_text(error))
         return _answer(
-            503, "service-busy", "the database is unavailable; repeat the call later", {}
+            503, Reason.SERVICE_BUSY, "the database is unavailable; repeat the call later", {}
         )
     log.error("unexpected", error=_text(error), exc_info=error)
     return _answer(
-        500, "internal", "the server failed; its log has details under the request id", {}
+        500, Reason.INTERNAL, "the server failed; its log has details under the request id", {}
     )
 
 
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
     detail = error.description or TITLES.get(status, "") if status < 500 else TITLES[500]
-    answer = _answer(status, REASON.get(status, "bad-request"), str(detail), {})
+    answer = _answer(status, REASON.get(status, Reason.BAD_REQUEST), str(detail), {})
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         answer.headers["Allow"] = ", ".join(sorted(allowed))
     return answer
 
 
-def _answer(status: int, reason: str, detail: str, more: Mapping[str, Any]) -> Response:
+def _answer(status: int, reason: Reason, detail: str, more: Mapping[str, Any]) -> Response:
     members = {
         "type": f"urn:dynamo:problem:{reason}",
         "title": TITLES.get(status, "Error"),
         "status": status,
         "detail": _printable(detail)[:_LONGEST],
         "reason": reason,
-        "retryable": RETRYABLE[reason],
+        "retryable": reason.retryable,
         "request_id": trace(),
         **more,
     }

@@ -9,6 +9,7 @@ from flask import request
 from dynamo.errors import Fault, Invalid
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
+from dynamo.reasons import Reason
 from dynamo.services.pagination import PageRequest
 
 DEFAULT = 100
@@ -33,7 +34,7 @@ def text(name: str) -> str | None:
     if not value:
         return None
     if _PLAIN.fullmatch(value) is None:
-        refuse(name, "is not a name", "name-invalid")
+        refuse(name, "is not a name", Reason.NAME_INVALID)
     return value
 
 
@@ -41,7 +42,7 @@ def exact(name: str) -> str | None:
     """Return a parameter that takes no wildcards."""
     value = text(name)
     if value is not None and not Glob.parse(value).exact:
-        refuse(name, "takes a whole name, no wildcards", "name-invalid")
+        refuse(name, "takes a whole name, no wildcards", Reason.NAME_INVALID)
     return value
 
 
@@ -84,7 +85,7 @@ def place() -> PageRequest:
     return PageRequest(text("cursor"), int(limit))
 
 
-def refuse(name: str, detail: str, reason: str = "invalid") -> NoReturn:
+def refuse(name: str, detail: str, reason: Reason = Reason.INVALID) -> NoReturn:
     """Refuse a parameter."""
     raise Invalid(
         f"the parameter {name[:100]!r} {detail}", reason, faults=[Fault(f"?{name[:100]}", detail)]

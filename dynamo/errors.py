@@ -3,55 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-RETRYABLE: dict[str, bool] = {
-    # what an answer, a transfer, a deletion or a request may name as its reason -> worth repeating
-    "bad-request": False,
-    "invalid": False,
-    "name-invalid": False,
-    "too-large": False,
-    "unauthenticated": False,
-    "permission-denied": False,
-    "not-your-namespace": False,
-    "source-not-allowed": False,
-    "not-found": False,
-    "dataset-unknown": False,
-    "block-unknown": False,
-    "file-unknown": False,
-    "site-unknown": False,
-    "name-conflict": False,
-    "dataset-closed": False,
-    "block-closed": False,
-    "being-deleted": False,
-    "last-copy": False,
-    "in-use": True,
-    "locked": False,
-    "already-ended": False,
-    "idempotency-conflict": False,
-    "site-not-ready": True,
-    "site-failing": True,
-    "site-busy": True,
-    "no-quota": False,
-    "quota-exceeded": True,
-    "storage-full": True,
-    "switched-off": True,
-    "volume-limit": True,
-    "service-busy": True,
-    "not-uploaded": True,
-    "booking-expired": True,
-    "source-missing": True,
-    "source-error": True,
-    "destination-error": True,
-    "transfer-error": True,
-    "checksum-mismatch": True,
-    "queue-timeout": True,
-    "worker-lost": True,
-    "no-source": True,
-    "lost": False,
-    "waiting": True,
-    "needs-decision": False,
-    "internal": True,
-}
-"""The fixed list of reasons and whether the same call may succeed later."""
+from dynamo.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +19,15 @@ class Fault:
 
 
 class DynamoError(Exception):
-    """A call that was refused; `reason` is one of `RETRYABLE`."""
+    """A call that was refused, and why."""
 
-    default = "internal"
+    default = Reason.INTERNAL
+    """What it is where it says no more; its status is answered whatever the reason is."""
 
     def __init__(
         self,
         detail: str,
-        reason: str | None = None,
+        reason: Reason | None = None,
         *,
         faults: Sequence[Fault] = (),
         alternatives: Sequence[str] | None = None,
@@ -89,40 +42,40 @@ class DynamoError(Exception):
     @property
     def retryable(self) -> bool:
         """Tell whether the same call may succeed later."""
-        return RETRYABLE[self.reason]
+        return self.reason.retryable
 
 
 class Invalid(DynamoError):
     """Well-formed but meaningless: change the call."""
 
-    default = "invalid"
+    default = Reason.INVALID
 
 
 class Forbidden(DynamoError):
     """Not yours: final, never means busy."""
 
-    default = "permission-denied"
+    default = Reason.PERMISSION_DENIED
 
 
 class NotFound(DynamoError):
     """Nothing of that name."""
 
-    default = "not-found"
+    default = Reason.NOT_FOUND
 
 
 class Conflict(DynamoError):
     """Contradicts what is registered: look there first."""
 
-    default = "name-conflict"
+    default = Reason.NAME_CONFLICT
 
 
 class Full(DynamoError):
     """A quota or a storage has no room: free some or go elsewhere."""
 
-    default = "quota-exceeded"
+    default = Reason.QUOTA_EXCEEDED
 
 
 class Unavailable(DynamoError):
     """A part is away or busy: repeat the same call later."""
 
-    default = "service-busy"
+    default = Reason.SERVICE_BUSY

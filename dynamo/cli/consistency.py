@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from dynamo.cli import console
-from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, acting, reading
 from dynamo.cli.wait import carry_out
 from dynamo.client.client import Dynamo, Json
+from dynamo.reasons import words
 
 KINDS = ("dark", "missing", "wrong", "corrupt")
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dynamo.client.client import OWN_REASONS, Problem
 from dynamo.clock import parse_moment
+from dynamo.reasons import words
 from dynamo.units import format_bytes
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ PIPE_WIDTH = 4000
 def say(text: str) -> None:
     """Tell something that is not data."""
     typer.echo(plain(text), err=True)
+
+
+def refusal(problem: Problem) -> str:
+    """Return what was refused, in words for people."""
+    reason = OWN_REASONS.get(problem.reason) or words(problem.reason)
+    return f"{reason}: {problem.detail}"
 
 
 def show_json(value: object) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from dynamo.cli import console
-from dynamo.cli.reasons import words
 from dynamo.cli.session import Session
 from dynamo.cli.wait import Tell, carry_out
 from dynamo.client.client import Json
+from dynamo.reasons import words
 
 BAR = 20
 MOST = 50

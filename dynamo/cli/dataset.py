@@ -13,6 +13,7 @@ import typer
 from dynamo.cli import console, import_legacy, request_views
 from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import COLLECTIONS, Dynamo, Json, Problem
+from dynamo.reasons import Reason
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Datasets.")
 
@@ -139,7 +140,7 @@ def import_(
     try:
         document = import_legacy.read(file.read_bytes())
     except msgspec.MsgspecError as error:
-        raise Problem.final("invalid", f"{file} is no injection JSON: {error}") from error
+        raise Problem.final(Reason.INVALID, f"{file} is no injection JSON: {error}") from error
     owners = import_legacy.owners(document, dict(map(_renamed, group or ())))
     for old, new in owners.items():
         console.say(f"what {old} owned will be owned by {new}")

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from dynamo.cli import console, cycle_views
-from dynamo.cli.reasons import words
 from dynamo.cli.session import AsJson, Session, reading
 from dynamo.client.client import Dynamo, Json
+from dynamo.reasons import words
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Cycles of Detox.")
 

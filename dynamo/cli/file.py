@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from dynamo.cli import console, request_views
-from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
 from dynamo.client.client import Json, Problem
+from dynamo.reasons import Reason, words
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Single files.")
 
@@ -26,7 +26,7 @@ def where(
     service = session.service()
     page = service.get("/v1/files", {"lfn": lfn})
     if not page["items"]:
-        raise Problem(404, "file-unknown", f"no file is called {lfn}", retryable=False)
+        raise Problem(404, Reason.FILE_UNKNOWN, f"no file is called {lfn}", retryable=False)
     if session.json:
         console.show_json(page)
         return

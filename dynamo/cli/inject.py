@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from dynamo.cli import console, request_views
-from dynamo.cli.reasons import words
 from dynamo.cli.session import PATIENCE, Session, reading
 from dynamo.client import client
 from dynamo.client.client import Dynamo, Json, Output, Problem, Sites
@@ -109,7 +108,7 @@ class _Handed:
         if not self._requests and self._problems:
             raise self._problems[0]
         for problem in self._problems:
-            console.say(f"{words(problem.reason)}: {problem.detail}")
+            console.say(console.refusal(problem))
         code = client.together(self._codes)
         if code:
             raise typer.Exit(code)

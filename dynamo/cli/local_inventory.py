@@ -8,6 +8,7 @@ from sqlalchemy import make_url
 
 from dynamo.client.client import Problem
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.reasons import Reason
 from dynamo.running import run_file
 from dynamo.services.context import Context, storages
 from dynamo.settings import Settings, load
@@ -31,6 +32,6 @@ def _same_as_running(settings: Settings, data: Path) -> None:
     running = run_file.read(data)
     if running is not None and running.database != url.render_as_string(hide_password=True):
         detail = f"the system runs on {running.database}; name it in DYNAMO_DATABASE_URL"
-        raise Problem.final("invalid", detail)
+        raise Problem.final(Reason.INVALID, detail)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise Problem.final("not-found", f"{data} holds no inventory; `dynamo up` makes one")
+        raise Problem.final(Reason.NOT_FOUND, f"{data} holds no inventory; `dynamo up` makes one")

@@ -9,8 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from dynamo.cli.console import say
-from dynamo.cli.reasons import words
+from dynamo.cli.console import refusal, say
 from dynamo.cli.session import DATA, Chosen
 from dynamo.client.client import Problem
 from dynamo.errors import DynamoError
@@ -126,7 +125,7 @@ def _load(noun: str) -> TyperCommand | TyperGroup:
 
 
 def _tell(problem: Problem) -> None:
-    say(f"{words(problem.reason)}: {problem.detail}")
+    say(refusal(problem))
     for error in problem.errors[:20]:
         say(f"  {error.get('lfn') or error.get('pointer')}: {error.get('detail')}")
     if len(problem.errors) > 20:

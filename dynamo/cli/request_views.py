@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import typer
 
 from dynamo.cli import console
-from dynamo.cli.reasons import words
 from dynamo.cli.session import Session
 from dynamo.client.client import SETTLED, Dynamo, Json, outcome, together
+from dynamo.reasons import words
 
 MOST_PROBLEMS = 20
 

@@ -14,6 +14,7 @@ import typer
 
 from dynamo.client.client import Dynamo, Problem
 from dynamo.inventory.names import is_user
+from dynamo.reasons import Reason
 
 DATA = "DYNAMO_DATA"
 URL = "DYNAMO_URL"
@@ -72,7 +73,7 @@ class Session:
 
         if not os.access(tokens.key_path(self.data), os.R_OK):
             detail = f"{self.data} holds no key that you may read; `dynamo up` makes one"
-            raise Problem.final("permission-denied", detail)
+            raise Problem.final(Reason.PERMISSION_DENIED, detail)
         settings = load(self.data)
         if hours is not None:
             life = settings.token.model_copy(update={"hours": hours})
@@ -87,7 +88,7 @@ class Session:
         running = run_file.read(self.data)
         if running is None:
             detail = f"no system runs on {self.data}; start one with: dynamo up --data {self.data}"
-            raise Problem.passing("service-busy", detail)
+            raise Problem.passing(Reason.SERVICE_BUSY, detail)
         return running.address
 
     def _token(self, role: str) -> str | None:
@@ -115,7 +116,7 @@ def _login() -> str:
         detail = (
             f"your login name {name!r} cannot be a user of Dynamo; say who calls with --as USER"
         )
-        raise Problem.final("permission-denied", detail)
+        raise Problem.final(Reason.PERMISSION_DENIED, detail)
     return name
 
 

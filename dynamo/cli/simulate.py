@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from dynamo.cli import console
-from dynamo.cli.reasons import words
 from dynamo.cli.session import AsJson
 from dynamo.errors import Invalid
 from dynamo.logs import silence
+from dynamo.reasons import words
 from dynamo.settings import Settings, load
 from dynamo.simulation.campaigns import read
 from dynamo.simulation.metrics import Day

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from dynamo.cli import console
-from dynamo.cli.reasons import words
 from dynamo.cli.session import Session
 from dynamo.client.client import Json
+from dynamo.reasons import words
 
 
 def facts(site: Json) -> Iterator[tuple[str, object]]:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from dynamo.cli import console
-from dynamo.cli.reasons import words
 from dynamo.cli.session import Session, reading
+from dynamo.reasons import words
 
 
 @reading

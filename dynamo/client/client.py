@@ -56,6 +56,9 @@ Fits = Callable[[Any], bool]
 OK, FAILED, USAGE, REFUSED, TEMPORARY, PARTIAL = range(6)
 """The exit codes."""
 
+OWN_REASONS = {"stageout-timeout": "not done within the time that was given"}
+"""Reasons that only this file gives, in words; all others are of the service's list."""
+
 CMS_CODES = {
     "quota-exceeded": 60323,
     "storage-full": 60321,

@@ -17,6 +17,7 @@ from dynamo.inventory.request_bodies import CopyBody, InjectionBody, RequestBody
 from dynamo.inventory.states import ENDED, Origin, RequestKind, RequestState, TransferKind
 from dynamo.logs import trace
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import ReasonWord
 
 B = TypeVar("B", bound=RequestBody)
 B_co = TypeVar("B_co", bound=RequestBody, covariant=True)
@@ -184,7 +185,7 @@ def end(
     work: Work,
     request_id: int,
     state: RequestState,
-    reason: str | None = None,
+    reason: ReasonWord | None = None,
     detail: str | None = None,
 ) -> bool:
     """End a request for good.

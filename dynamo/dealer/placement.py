@@ -7,7 +7,7 @@ import numpy as np
 from dynamo.dealer.cost import Cost, Costs, OrderedProposals
 from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.occupancy import BOUNDLESS
-from dynamo.dealer.plan import Reason
+from dynamo.dealer.plan import ProposalOutcome
 from dynamo.dealer.proposals import ANYWHERE
 from dynamo.inventory.snapshot import Amounts, Codes, Flags, Words
 from dynamo.policy.image import Places
@@ -55,9 +55,9 @@ class Placer:
         """Place everything, in order."""
         least = self._least().tolist()
         voices, named = self._heard.voice.tolist(), self._heard.proposals.site.tolist()
-        for place in np.flatnonzero(self._heard.screened == Reason.ACCEPTED).tolist():
+        for place in np.flatnonzero(self._heard.screened == ProposalOutcome.ACCEPTED).tolist():
             if voices[place] in self._stopped:
-                reason = Reason.VOLUME
+                reason = ProposalOutcome.VOLUME
             elif named[place] != ANYWHERE:
                 reason = self._at_named(place, named[place])
             elif least[place] > self._remaining and not self._too_large(place, least[place]):
@@ -80,17 +80,17 @@ class Placer:
         """Tell whether it may be divided because no cycle could ever send it."""
         return self._heard.divisible[int(self._heard.voice[place])] and sent > self._volume
 
-    def _at_named(self, place: int, site: int) -> Reason:
+    def _at_named(self, place: int, site: int) -> ProposalOutcome:
         need = self._needs.at(place, site)
         if not need.space:
             return self._accept(place, site, need)
         if self._overfull(site, need):
-            return Reason.FULL
+            return ProposalOutcome.FULL
         if need.slack > int(self._slack[site]):
             divisible = self._heard.divisible[int(self._heard.voice[place])]
             if divisible and need.slack > int(self._burst[site]):
                 return self._portion(place, site)
-            return Reason.BUSY
+            return ProposalOutcome.BUSY
         return self._within_volume(place, site, need)
 
     def _overfull(self, site: int, need: Cost) -> bool:
@@ -98,23 +98,23 @@ class Placer:
         space = int(self._space[site])
         return need.sent > 0 and need.sent >= space if self._brim else need.space > space
 
-    def _within_volume(self, place: int, site: int, need: Cost) -> Reason:
+    def _within_volume(self, place: int, site: int, need: Cost) -> ProposalOutcome:
         if need.sent <= self._remaining or self._heard.proposals.exempt[place]:
             return self._accept(place, site, need)
         if self._too_large(place, need.sent):
             return self._portion(place, site)
         return self._over_volume(place, need.sent)
 
-    def _over_volume(self, place: int, sent: int) -> Reason:
+    def _over_volume(self, place: int, sent: int) -> ProposalOutcome:
         """Refuse; the rest of a ranked list does not overtake it, unless no cycle could send it."""
         voice = int(self._heard.voice[place])
         if self._heard.ranked[voice] and sent <= self._volume:
             self._stopped.add(voice)
-        return Reason.VOLUME
+        return ProposalOutcome.VOLUME
 
-    def _anywhere(self, place: int) -> Reason:
+    def _anywhere(self, place: int) -> ProposalOutcome:
         if self._heard.once[int(self._heard.voice[place])] and self._needs.sent_anywhere(place):
-            return Reason.EXISTS
+            return ProposalOutcome.EXISTS
         fits = np.minimum(self._space, self._slack) >= self._needs.size(place)
         fits &= self._scene.targets
         closed = self._scene.closed_to(int(self._heard.proposals.dataset[place]))
@@ -127,7 +127,7 @@ class Placer:
             site = self._pick(place, sites)
             return self._within_volume(place, site, self._needs.at(place, site))
         if not (lacking & self._scene.targets).any():
-            return Reason.EXISTS
+            return ProposalOutcome.EXISTS
         return self._divided(place, lacking)
 
     def _lacking(self, place: int, fits: Flags) -> Flags:
@@ -150,20 +150,22 @@ class Placer:
         chosen = np.searchsorted(weight, self._rng.random() * weight[-1], side="right")
         return int(sites[min(int(chosen), len(sites) - 1)])
 
-    def _divided(self, place: int, lacking: Flags) -> Reason:
+    def _divided(self, place: int, lacking: Flags) -> ProposalOutcome:
         """Send a part of what is too large to be on its way to any site at once."""
         voice = int(self._heard.voice[place])
         if not self._heard.divisible[voice]:
-            return Reason.NO_DESTINATION
+            return ProposalOutcome.NO_DESTINATION
         size = self._needs.size(place)
         able = lacking & self._scene.targets & (self._space >= size)
         able &= (size > self._burst) & (self._slack > 0)
         sites = np.flatnonzero(able)
         return (
-            self._portion(place, self._pick(place, sites)) if len(sites) else Reason.NO_DESTINATION
+            self._portion(place, self._pick(place, sites))
+            if len(sites)
+            else ProposalOutcome.NO_DESTINATION
         )
 
-    def _portion(self, place: int, site: int) -> Reason:
+    def _portion(self, place: int, site: int) -> ProposalOutcome:
         """Send as many blocks as the site and the cycle can take."""
         exempt = bool(self._heard.proposals.exempt[place])
         need = self._needs.at(place, site)
@@ -173,16 +175,16 @@ class Placer:
         sizes = self._scene.snapshot.blocks.size[blocks]
         sent = np.cumsum(sizes) <= budget
         if not sent.any():
-            return Reason.BUSY if budget == slack else Reason.VOLUME
+            return ProposalOutcome.BUSY if budget == slack else ProposalOutcome.VOLUME
         self._placed.portion[place] = blocks[sent]
         self._book(place, site, Cost(int(sizes[sent].sum())))
         self._needs.send(place, site, blocks[sent])
-        return Reason.IN_PART
+        return ProposalOutcome.IN_PART
 
-    def _accept(self, place: int, site: int, need: Cost) -> Reason:
+    def _accept(self, place: int, site: int, need: Cost) -> ProposalOutcome:
         self._book(place, site, need)
         self._needs.send(place, site, self._needs.blocks(place))
-        return Reason.ACCEPTED
+        return ProposalOutcome.ACCEPTED
 
     def _book(self, place: int, site: int, need: Cost) -> None:
         self._space[site] -= need.space

@@ -14,7 +14,7 @@ from dynamo.inventory.snapshot import Amounts, Codes, Flags, Words
 from dynamo.policy.image import Places
 
 
-class Reason(IntEnum):
+class ProposalOutcome(IntEnum):
     """What became of a proposal."""
 
     ACCEPTED = 0
@@ -34,7 +34,7 @@ class Reason(IntEnum):
     @property
     def accepted(self) -> bool:
         """Tell whether anything is copied."""
-        return self <= Reason.IN_PART
+        return self <= ProposalOutcome.IN_PART
 
     @property
     def word(self) -> str:
@@ -47,19 +47,19 @@ class Reason(IntEnum):
         return _TEXTS[self]
 
 
-_TEXTS: Mapping[Reason, str] = {
-    Reason.ACCEPTED: "copied",
-    Reason.IN_PART: "copied in part; the rest follows",
-    Reason.NO_SOURCE: "nothing of it is at any site",
-    Reason.NOT_VALID: "the dataset is neither valid nor in production",
-    Reason.FILES_MISSING: "some files are nowhere complete",
-    Reason.NOT_A_TARGET: "the site takes no copies now",
-    Reason.NOT_ALLOWED: "the dataset must not go to the site",
-    Reason.EXISTS: "it is there or on its way already",
-    Reason.FULL: "the site is full",
-    Reason.BUSY: "too much is on its way to the site",
-    Reason.NO_DESTINATION: "no site that lacks it has room for it",
-    Reason.VOLUME: "the cycle's volume is used up",
+_TEXTS: Mapping[ProposalOutcome, str] = {
+    ProposalOutcome.ACCEPTED: "copied",
+    ProposalOutcome.IN_PART: "copied in part; the rest follows",
+    ProposalOutcome.NO_SOURCE: "nothing of it is at any site",
+    ProposalOutcome.NOT_VALID: "the dataset is neither valid nor in production",
+    ProposalOutcome.FILES_MISSING: "some files are nowhere complete",
+    ProposalOutcome.NOT_A_TARGET: "the site takes no copies now",
+    ProposalOutcome.NOT_ALLOWED: "the dataset must not go to the site",
+    ProposalOutcome.EXISTS: "it is there or on its way already",
+    ProposalOutcome.FULL: "the site is full",
+    ProposalOutcome.BUSY: "too much is on its way to the site",
+    ProposalOutcome.NO_DESTINATION: "no site that lacks it has room for it",
+    ProposalOutcome.VOLUME: "the cycle's volume is used up",
 }
 
 
@@ -167,7 +167,7 @@ class Plan:
         found: dict[str, dict[str, int]] = {name: {} for name in self.voices}
         pairs = zip(self.outcomes.voice.tolist(), self.outcomes.reason.tolist(), strict=True)
         for (voice, reason), count in sorted(Counter(pairs).items()):
-            found[self.voices[voice]][Reason(reason).word] = count
+            found[self.voices[voice]][ProposalOutcome(reason).word] = count
         return found
 
     def each_copy(self) -> Iterator[Copy]:
@@ -188,6 +188,6 @@ class Plan:
                 moves=int(copies.moves[pieces].sum()),
             )
 
-    def refused(self, reason: Reason) -> Places:
+    def refused(self, reason: ProposalOutcome) -> Places:
         """Return the places, among the outcomes, of what came to one end."""
         return np.flatnonzero(self.outcomes.reason == reason)

@@ -4,7 +4,7 @@ import numpy as np
 
 from dynamo.dealer.existing_copies import ExistingCopies
 from dynamo.dealer.inventory_view import InventoryView
-from dynamo.dealer.plan import Reason
+from dynamo.dealer.plan import ProposalOutcome
 from dynamo.dealer.proposals import Proposals
 from dynamo.inventory.snapshot import DATASET_STATUSES, Flags, Words
 from dynamo.policy.image import Places, spread
@@ -18,12 +18,12 @@ def screened(view: InventoryView, proposals: Proposals, stock: ExistingCopies) -
     named = proposals.site >= 0
     status = view.snapshot.datasets.status[proposals.dataset]
     against = (
-        (Reason.NO_SOURCE, ~some),
-        (Reason.NOT_VALID, ~np.isin(status, COPIED)),
-        (Reason.FILES_MISSING, ~every),
-        (Reason.NOT_A_TARGET, named & ~view.targets[proposals.site]),
-        (Reason.NOT_ALLOWED, named & _closed(view, proposals)),
-        (Reason.EXISTS, named & _there(proposals, stock)),
+        (ProposalOutcome.NO_SOURCE, ~some),
+        (ProposalOutcome.NOT_VALID, ~np.isin(status, COPIED)),
+        (ProposalOutcome.FILES_MISSING, ~every),
+        (ProposalOutcome.NOT_A_TARGET, named & ~view.targets[proposals.site]),
+        (ProposalOutcome.NOT_ALLOWED, named & _closed(view, proposals)),
+        (ProposalOutcome.EXISTS, named & _there(proposals, stock)),
     )
     found = np.zeros(len(proposals), np.int8)
     for reason, holds in reversed(against):

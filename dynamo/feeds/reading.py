@@ -10,6 +10,7 @@ from io import BufferedReader
 from urllib.parse import unquote, urlsplit
 
 from dynamo.errors import Unavailable
+from dynamo.reasons import Reason
 
 _CHUNK = 2**18
 
@@ -30,14 +31,16 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
                 pieces.append(piece)
                 size += len(piece)
                 if size > most:
-                    raise Unavailable(f"the document is larger than {most} bytes", "too-large")
+                    raise Unavailable(f"the document is larger than {most} bytes", Reason.TOO_LARGE)
                 if time.monotonic() > end:
-                    raise Unavailable(f"it was not there within {seconds:g} s", "queue-timeout")
+                    raise Unavailable(
+                        f"it was not there within {seconds:g} s", Reason.QUEUE_TIMEOUT
+                    )
     except urllib.error.HTTPError as error:
-        raise Unavailable(f"the server answered {error.code}", "source-error") from error
+        raise Unavailable(f"the server answered {error.code}", Reason.SOURCE_ERROR) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         message = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise Unavailable(f"it cannot be read: {message}"[:300], "source-error") from error
+        raise Unavailable(f"it cannot be read: {message}"[:300], Reason.SOURCE_ERROR) from error
     return b"".join(pieces)
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from dynamo.errors import Invalid
+from dynamo.reasons import Reason
 
 MOST_CHARACTERS = 500
 MOST_STARS = 8
@@ -27,7 +28,7 @@ class Glob:
         if _SHAPE.fullmatch(text) is None:
             raise Invalid(
                 "a filter is a name; * and ? are wildcards; names are of A-Za-z0-9_./#:-",
-                "name-invalid",
+                Reason.NAME_INVALID,
             )
         return cls(text)
 

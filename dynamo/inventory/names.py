@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from dynamo.errors import Invalid
+from dynamo.reasons import Reason
 
 MAX_BYTES = 500
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
@@ -70,7 +71,9 @@ class BlockName:
         """Return the parts of a full block name. Raises Invalid."""
         dataset, mark, block = text.partition("#")
         if not mark or not is_dataset(dataset) or _BLOCK_ID.fullmatch(block) is None:
-            raise Invalid(f"{text!r} is not a block name; write <dataset>#<id>", "name-invalid")
+            raise Invalid(
+                f"{text!r} is not a block name; write <dataset>#<id>", Reason.NAME_INVALID
+            )
         return cls(dataset, block)
 
     def __str__(self) -> str:

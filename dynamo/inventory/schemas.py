@@ -145,7 +145,7 @@ class SwitchBody(Asked, frozen=True, kw_only=True):
 
 Instant = Annotated[datetime, Meta(tz=True)]
 """A time with its zone."""
-Reason = Annotated[str, Meta(max_length=1000)]
+Cause = Annotated[str, Meta(max_length=1000)]
 Some = Annotated[tuple[Text, ...], Meta(max_length=1000)]
 """Names or globs; empty = all."""
 
@@ -157,7 +157,7 @@ class LockBody(Asked, frozen=True, kw_only=True):
     expires: Instant
     sites: Some = ()
     groups: Some = ()
-    why: Reason | None = None
+    why: Cause | None = None
 
 
 class AccessReport(Asked, frozen=True, kw_only=True):

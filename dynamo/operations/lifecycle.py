@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from dynamo.operations.failures import Again, kind_of
+from dynamo.reasons import Again, Reason
 
 
 class State(StrEnum):
@@ -64,12 +64,11 @@ class Verdict:
 
 
 def after_failure(
-    reason: str, attempts: int, now: datetime, patience: Patience, draw: random.Random
+    reason: Reason, attempts: int, now: datetime, patience: Patience, draw: random.Random
 ) -> Verdict:
     """Decide when a failed operation is tried again; `needs-decision` waits for a person."""
-    again = kind_of(reason).again
-    if again is Again.BY_HAND:
+    if reason.again is Again.BY_HAND:
         return Verdict(State.HELD, None)
-    if again is Again.DAILY or attempts >= patience.attempts:
+    if reason.again is Again.DAILY or attempts >= patience.attempts:
         return Verdict(State.HELD, now + patience.daily)
     return Verdict(State.QUEUED, now + patience.pause(attempts, draw))

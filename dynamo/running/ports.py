@@ -4,6 +4,7 @@ import errno
 import socket
 
 from dynamo.errors import Conflict
+from dynamo.reasons import Reason
 
 LOOPBACK = "127.0.0.1"
 
@@ -36,5 +37,5 @@ def _ask(port: int) -> None:
             if error.errno != errno.EADDRINUSE:
                 raise
             raise Conflict(
-                f"port {port} is in use; choose another with --port (0 = a free one)", "in-use"
+                f"port {port} is in use; choose another with --port (0 = a free one)", Reason.IN_USE
             ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from dynamo.errors import Conflict
+from dynamo.reasons import Reason
 from dynamo.running.data_directory import Layout
 
 
@@ -32,7 +33,7 @@ def alone(layout: Layout) -> Iterator[None]:
         if not _locked(file.fileno()):
             other = _stored(layout)
             where = f" as process {other.pid}, {other.address}" if other else ""
-            raise Conflict(f"a system runs on {layout.data} already{where}", "in-use")
+            raise Conflict(f"a system runs on {layout.data} already{where}", Reason.IN_USE)
         yield
 
 

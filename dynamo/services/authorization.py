@@ -4,6 +4,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Forbidden
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.ownership import Namespace
+from dynamo.reasons import Reason
 from dynamo.services import users
 from dynamo.settings import Settings
 
@@ -25,9 +26,9 @@ def check_owner_named(owner: str | None, caller: Caller) -> None:
     if caller.may_operate or (owner is None and caller.may_produce):
         return
     if owner is None:
-        raise Forbidden("official data need the role production", "permission-denied")
+        raise Forbidden("official data need the role production", Reason.PERMISSION_DENIED)
     if owner != caller.name:
-        raise Forbidden("the data belong to somebody else", "not-your-namespace")
+        raise Forbidden("the data belong to somebody else", Reason.NOT_YOUR_NAMESPACE)
 
 
 def owner_name(work: Work, owner_id: int | None) -> str | None:

@@ -18,6 +18,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.request_bodies import RequestBody
 from dynamo.inventory.states import ENDED, RequestKind, RequestState
 from dynamo.operations.lifecycle import OPEN, State
+from dynamo.reasons import Reason
 from dynamo.services import authorization, users
 from dynamo.services.context import Context
 from dynamo.services.copies import withdrawal
@@ -36,7 +37,7 @@ def cancel(ctx: Context, kind: RequestKind, request_id: int, caller: Caller) -> 
         if kind == RequestKind.DELETION:
             rescue.rescue(work, ctx, request, dataset)
         elif request.state in ENDED:
-            raise Conflict(f"{kind} {request_id} is {request.state} already", "already-ended")
+            raise Conflict(f"{kind} {request_id} is {request.state} already", Reason.ALREADY_ENDED)
         requests.end(work, request_id, RequestState.CANCELLED)
         if kind != RequestKind.DELETION:
             _CANCEL[kind](work, ctx, request, caller)

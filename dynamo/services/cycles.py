@@ -20,6 +20,7 @@ from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services import periodic, site_lookup
 from dynamo.services.context import Context
 from dynamo.services.dealer import cycle as dealer_cycle
@@ -65,7 +66,7 @@ def _file(ctx: Context, body: schemas.CycleBody, who: str) -> int:
         running = cycles.open_one(work, body.kind, key)
         if running is not None and not body.dry_run:
             detail = f"cycle {running.id} of {body.partition} is under way"
-            raise Conflict(detail, "in-use")
+            raise Conflict(detail, Reason.IN_USE)
         filed = NewCycle(
             body.kind,
             key,
@@ -125,7 +126,7 @@ def _give_up(work: Work, ctx: Context) -> None:
         log.warning("cycle given up", cycle=row.id)
         cycles.give_up(work, row.id)
         done = row.summary.get("done", 0)
-        decisions.refuse_from(work, row.id, done, DELETE, "worker-lost")
+        decisions.refuse_from(work, row.id, done, DELETE, Reason.WORKER_LOST)
         if row.request_id is not None and row.kind == DETOX:
             condemnation.judge(work, row.request_id, ctx.again)
 
@@ -159,7 +160,7 @@ def _run(ctx: Context, held: HeldCycle) -> None:
             ctx,
             held,
             RequestState.FAILED,
-            reason="internal",
+            reason=Reason.INTERNAL,
             error="a fault of Dynamo; see its log",
         )
         raise

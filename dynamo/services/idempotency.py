@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from dynamo.db.engine.unit_of_work import UnitOfWork, Work, retried
 from dynamo.db.tables import Answer
 from dynamo.errors import Invalid
+from dynamo.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def find(work: Work, caller: str, key: Key) -> int | None:
     if bytes(row.body_hash) != key.body_hash:
         raise Invalid(
             "this Idempotency-Key was used with another body; take a new one",
-            "idempotency-conflict",
+            Reason.IDEMPOTENCY_CONFLICT,
         )
     return int(row.request_id)
 

@@ -24,7 +24,6 @@ from dynamo.db.tables import (
     Switch,
     Transfer,
 )
-from dynamo.errors import RETRYABLE
 from dynamo.inventory.states import (
     ENDED,
     ReplicaState,
@@ -34,33 +33,24 @@ from dynamo.inventory.states import (
     TransferKind,
 )
 from dynamo.operations.lifecycle import OPEN, State
+from dynamo.reasons import Mover, Reason
 
 PATIENCE = timedelta(days=3)
 """How long something may stand still, with all that it needs up, until an operator looks at it."""
-PERSONAL = frozenset(reason for reason, again in RETRYABLE.items() if not again)
-PERSONAL -= {"being-deleted", LOST}
+PERSONAL = frozenset(
+    reason
+    for reason in Reason
+    if not reason.retryable and reason.mover not in {Mover.OWNER, Mover.SYSTEM}
+)
 """Reasons that do not pass by themselves: what is held for them waits for a person at once.
 
 What waits for files that are lost is their owner's, who injects them again or drops them.
 """
-ABSENT = frozenset(
-    {
-        "site-not-ready",
-        "site-failing",
-        "no-source",
-        "source-missing",
-        "source-error",
-        "destination-error",
-        "queue-timeout",
-    }
-)
+ABSENT = frozenset(reason for reason in Reason if reason.mover is Mover.SITE)
 """Reasons that pass when a site comes back or is given up."""
 NOT_EMPTIED = "not-emptied"
 UNREADABLE = "not-emptied-silent"
 NOT_BACK = "not-back"
-WAITING = "waiting"
-UNBORN = "dataset-unknown"
-"""Somebody has asked for what has no file yet, as everybody may: it is nobody's until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +177,7 @@ def _removals(look: Look) -> Iterator[Intervention]:
 
 def _held(work: Work, what: str, wanted: Any) -> Iterator[Intervention]:
     for where, reason, n in work.rows(wanted):
-        yield Intervention(what, where, reason or WAITING, int(n))
+        yield Intervention(what, where, reason or Reason.WAITING, int(n))
 
 
 def _requests(look: Look) -> Iterator[Intervention]:
@@ -199,14 +189,14 @@ def _requests(look: Look) -> Iterator[Intervention]:
     work = look.work
     mine = (Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
     says = select(func.min(Transfer.reason)).where(*mine).scalar_subquery()
-    reason = func.coalesce(Request.reason, says, WAITING).label("reason")
+    reason = func.coalesce(Request.reason, says, Reason.WAITING).label("reason")
     columns = (Request.id, Request.kind, Request.state, Request.n_done, Request.bytes_done, reason)
     growing = and_(Request.kind == RequestKind.COPY, func.coalesce(Dataset.is_open, False))
     rows = work.rows(
         select(*columns)
         .outerjoin(Dataset, Dataset.name == Request.dataset)
         .where(Request.state.not_in(tuple(ENDED)), ~growing, Request.id.not_in(_unheard(look)))
-        .where(~_of_lost_files(), func.coalesce(Request.reason, WAITING) != UNBORN)
+        .where(~_of_lost_files(), ~_of_unborn_data())
     )
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
@@ -227,8 +217,16 @@ def _of_lost_files() -> Any:
     lost = exists().where(
         Incident.dataset == Request.dataset, Incident.kind == LOST, Incident.ended.is_(None)
     )
-    reason = func.coalesce(Request.reason, WAITING)
-    return or_(reason == LOST, and_(reason.in_(ABSENT), lost))
+    reason = func.coalesce(Request.reason, Reason.WAITING)
+    return or_(reason == Reason.LOST, and_(reason.in_(ABSENT), lost))
+
+
+def _of_unborn_data() -> Any:
+    """Tell whether a request waits for data of which there is no file yet.
+
+    Everybody may ask for such data: they are nobody's until then.
+    """
+    return func.coalesce(Request.reason, Reason.WAITING) == Reason.DATASET_UNKNOWN
 
 
 def _unheard(look: Look) -> Any:
@@ -276,14 +274,14 @@ def _losses(look: Look) -> Iterator[Intervention]:
         .where(Incident.kind == LOST, Incident.ended.is_(None), Site.url.not_in(look.silent))
         .group_by(Site.name)
     )
-    return (Intervention("file", where, LOST, int(n)) for where, n in rows)
+    return (Intervention("file", where, Reason.LOST, int(n)) for where, n in rows)
 
 
 def _cycles(look: Look) -> Iterator[Intervention]:
     """Find partitions of which the last cycle failed; a worker that was lost is no matter."""
     carried_out = (Cycle.dry_run.is_(False), Cycle.ended.is_not(None))
     newest = select(func.max(Cycle.id)).where(*carried_out)
-    failed = (Cycle.state == RequestState.FAILED, Cycle.reason != "worker-lost")
+    failed = (Cycle.state == RequestState.FAILED, Cycle.reason != Reason.WORKER_LOST)
     rows = look.work.rows(
         select(Cycle.kind, Partition.name, NotNullable(Cycle.reason))
         .join(Partition, Partition.id == Cycle.partition_id)
@@ -295,4 +293,4 @@ def _cycles(look: Look) -> Iterator[Intervention]:
 def _switches(look: Look) -> Iterator[Intervention]:
     """Find what has been stopped: a drift does that to deletions, and only people start again."""
     stopped = look.work.scalars(select(Switch.name).where(Switch.stopped.is_(True)))
-    return (Intervention("switch", name, "switched-off", 1) for name in stopped)
+    return (Intervention("switch", name, Reason.SWITCHED_OFF, 1) for name in stopped)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import exists, func, select
 
+from dynamo.db.consistency.incidents import LOST
 from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
@@ -135,7 +136,7 @@ def _look(ctx: Context, work: Work, evening: Evening) -> Look:
     return Look(work, evening.standing, evening.silent, waits, lost)
 
 
-_LOST = (Incident.kind == "lost", Incident.ended.is_(None))
+_LOST = (Incident.kind == LOST, Incident.ended.is_(None))
 
 
 _READY = (Site.kind == "disk", Site.status == "ready")

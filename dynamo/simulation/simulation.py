@@ -17,6 +17,7 @@ from dynamo.db.tables import Partition
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import RequestState, Role
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.policies import policies
 from dynamo.services.sites import sites
@@ -32,7 +33,7 @@ from dynamo.simulation.pace import paced, simulated_periods
 from dynamo.simulation.pools import Pools
 from dynamo.simulation.scenario import Interest, Scenario
 from dynamo.simulation.storage import Imagination, Network
-from dynamo.simulation.workload import NO_ROOM, Workload, place
+from dynamo.simulation.workload import Workload, place
 from dynamo.task_runner import TaskRunner
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -184,7 +185,9 @@ def _live(life: Workload, pools: Pools, progress: Progress, name: str, planned: 
     with pools.runner.ctx.begin.reading() as work:
         unfit = metrics.unfit(work, planned.names, begun)
     unfit += [
-        Unfit(name, 1 + (since - begun).days, size, 0, RequestState.QUEUED, {NO_ROOM: 1})
+        Unfit(
+            name, 1 + (since - begun).days, size, 0, RequestState.QUEUED, {Reason.STORAGE_FULL: 1}
+        )
         for name, (since, size) in planned.waiting.items()
     ]
     matters = {need.matter for day in days for need in day.needs}

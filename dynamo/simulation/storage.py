@@ -8,6 +8,7 @@ from random import Random
 from typing import NoReturn
 from zlib import adler32
 
+from dynamo.reasons import Reason
 from dynamo.storage import temporary_names
 from dynamo.storage.errno_reasons import at_source
 from dynamo.storage.protocol import (
@@ -88,7 +89,7 @@ class ImaginedStorage:
 
     def read(self, lfn: str) -> AbstractContextManager[Readable]:
         """Refuse: there are no bytes."""
-        raise StorageError("source-error", f"{lfn} is only imagined")
+        raise StorageError(Reason.SOURCE_ERROR, f"{lfn} is only imagined")
 
     def prepare(self, temporary: str) -> None:
         """There are no folders."""
@@ -104,7 +105,7 @@ class ImaginedStorage:
     def adopt(self, upload: str, temporary: str) -> None:
         """Rename."""
         if temporary not in self._files and upload not in self._files:
-            raise StorageError("not-uploaded", f"nothing lies at {upload} yet")
+            raise StorageError(Reason.NOT_UPLOADED, f"nothing lies at {upload} yet")
         if upload in self._files:
             self.network.moved += self._files[upload].size
             self._rename(upload, temporary)
@@ -173,7 +174,7 @@ class ImaginedStorage:
             found = ImaginedStorage(self.network.at(url), self.network, self.area)._known(lfn)  # noqa: SLF001
         if self.network.random.random() < self.network.faults:
             self.network.seconds += 1
-            raise StorageError("source-error", "the connection was lost")
+            raise StorageError(Reason.SOURCE_ERROR, "the connection was lost")
         self.network.seconds += found.size / self.network.rate(url, self.place.url)
         self.network.moved += found.size
         files[temporary] = found
@@ -187,12 +188,12 @@ class ImaginedStorage:
 
     def _silent(self) -> NoReturn:
         self.network.seconds += 60
-        raise StorageError("queue-timeout", f"{self.place.url} does not answer")
+        raise StorageError(Reason.QUEUE_TIMEOUT, f"{self.place.url} does not answer")
 
     def _known(self, lfn: str) -> Copied:
         found = self._files.get(lfn)
         if found is None:
-            raise StorageError("source-missing", f"there is no {lfn} at {self.place.url}")
+            raise StorageError(Reason.SOURCE_MISSING, f"there is no {lfn} at {self.place.url}")
         return found
 
     def _rename(self, name: str, other: str) -> None:

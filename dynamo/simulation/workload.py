@@ -16,6 +16,7 @@ from dynamo.errors import DynamoError
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, Role
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.copies import submission as copies_submission
 from dynamo.services.injection import closure
@@ -38,8 +39,6 @@ OUTPUT = 5 * 10**9
 SUM = "00000001"
 GROUP = "analysis"
 """Who owns official data on disk."""
-NO_ROOM = "storage-full"
-"""Why data are not written."""
 AT_ONCE = 200
 """Datasets, and reports, in one call."""
 DAY = timedelta(days=1)
@@ -90,7 +89,7 @@ class Workload:
         self._made += 1
         name = f"/Primary{self._made % 50}/New{self._made:05d}-v1/AOD"
         if not self.write(name, simulation_scenario.blocks(self.random)):
-            self.refused[NO_ROOM] = self.refused.get(NO_ROOM, 0) + 1
+            self.refused[Reason.STORAGE_FULL] = self.refused.get(Reason.STORAGE_FULL, 0) + 1
             return
         if tapes := self._ready("tape"):
             there = str(self.random.choice(tapes))

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from dynamo.reasons import Reason
 from dynamo.storage.protocol import StorageError
 
 
@@ -25,7 +26,7 @@ class Haste:
         """Call the function with the deadline. Raises its errors, or StorageError when late."""
         late = self._late[place]
         if late:
-            raise StorageError("queue-timeout", f"{place} has not answered yet", unknown=True)
+            raise StorageError(Reason.QUEUE_TIMEOUT, f"{place} has not answered yet", unknown=True)
         future: Future[None] = Future()
         # a daemon thread: the end of the process does not wait for it
         threading.Thread(target=_run, args=(future, function), daemon=True).start()
@@ -35,7 +36,7 @@ class Haste:
             late.add(future)
             future.add_done_callback(late.discard)
             raise StorageError(
-                "queue-timeout", f"{place} does not answer in time", unknown=True
+                Reason.QUEUE_TIMEOUT, f"{place} does not answer in time", unknown=True
             ) from None
 
 

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable
 
+from dynamo.reasons import Reason
 from dynamo.storage.errno_reasons import storage_error
 from dynamo.storage.protocol import Copied, Readable, StorageError, Writable
 from dynamo.units import adler32_text
@@ -41,7 +42,7 @@ def _read(stream: Readable, buffer: memoryview) -> int:
     try:
         return stream.readinto(buffer) or 0
     except OSError as error:
-        raise storage_error(error, "source-error") from error
+        raise storage_error(error, Reason.SOURCE_ERROR) from error
 
 
 def _write(target: Writable, data: memoryview) -> None:
@@ -49,7 +50,7 @@ def _write(target: Writable, data: memoryview) -> None:
         while data:
             count = target.write(data) or 0
             if count <= 0:
-                raise StorageError("destination-error", "the destination takes no more bytes")
+                raise StorageError(Reason.DESTINATION_ERROR, "the destination takes no more bytes")
             data = data[count:]
     except OSError as error:
-        raise storage_error(error, "destination-error") from error
+        raise storage_error(error, Reason.DESTINATION_ERROR) from error

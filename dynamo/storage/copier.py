@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import adler32_of, pour
 from dynamo.storage.protocol import (
     Addressed,
@@ -85,7 +86,7 @@ def accept(
     reached(Point.ADOPTED)
     adopted_stat = destination.stat(own_name)
     if adopted_stat is None:
-        raise StorageError("not-uploaded", f"{upload} vanished while it was verified")
+        raise StorageError(Reason.NOT_UPLOADED, f"{upload} vanished while it was verified")
     result = Copied(adopted_stat.size, destination.adler32(own_name))
     if not expected.fits(result.size, result.adler32):
         # a server may report the bytes of a moment ago: read them before blaming the job
@@ -109,7 +110,7 @@ def find(destination: Storage, lfn: str, expected: Expected) -> Copied | None:
         destination.persist(lfn)
     elif not expected.ours and (other := destination.stat(lfn)) is not None:
         raise StorageError(
-            "name-conflict",
+            Reason.NAME_CONFLICT,
             f"another file of {other.size} bytes lies at {lfn}, which Dynamo has not written:"
             " move it away, and the copy goes on by itself",
         )
@@ -197,7 +198,7 @@ def _verify(destination: Storage, temporary: str, written: Copied) -> None:
             "nothing" if present is None else f"{present.size} bytes, adler32 {present.adler32},"
         )
         raise StorageError(
-            "checksum-mismatch",
+            Reason.CHECKSUM_MISMATCH,
             f"{written.size} bytes, adler32 {written.adler32}, were written; {arrival} arrived",
         )
 
@@ -205,10 +206,10 @@ def _verify(destination: Storage, temporary: str, written: Copied) -> None:
 def _look_before(destination: Storage, upload: str, expected: Expected) -> None:
     known = destination.stat(upload)
     if known is None:
-        raise StorageError("not-uploaded", f"nothing lies at {upload} yet")
+        raise StorageError(Reason.NOT_UPLOADED, f"nothing lies at {upload} yet")
     if expected.size is not None and known.size != expected.size:
         raise StorageError(
-            "checksum-mismatch",
+            Reason.CHECKSUM_MISMATCH,
             f"the upload has {known.size} bytes, {expected.size} were announced",
         )
 
@@ -221,4 +222,4 @@ def _mismatch(
         f"{subject} has {actual.size} bytes, adler32 {actual.adler32};"
         f" the catalogue says {size} bytes, adler32 {expected.adler32 or 'any'}"
     )
-    return StorageError("checksum-mismatch", text, corrupt_source=corrupt_source)
+    return StorageError(Reason.CHECKSUM_MISMATCH, text, corrupt_source=corrupt_source)

@@ -4,24 +4,25 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
+from dynamo.reasons import Reason
 from dynamo.storage.protocol import StorageError
 
 _REASONS = {
-    errno.ENOSPC: "storage-full",
-    errno.EDQUOT: "storage-full",
-    errno.EFBIG: "storage-full",
-    errno.EACCES: "permission-denied",
-    errno.EPERM: "permission-denied",
-    errno.EROFS: "permission-denied",
-    errno.ETIMEDOUT: "queue-timeout",
+    errno.ENOSPC: Reason.STORAGE_FULL,
+    errno.EDQUOT: Reason.STORAGE_FULL,
+    errno.EFBIG: Reason.STORAGE_FULL,
+    errno.EACCES: Reason.PERMISSION_DENIED,
+    errno.EPERM: Reason.PERMISSION_DENIED,
+    errno.EROFS: Reason.PERMISSION_DENIED,
+    errno.ETIMEDOUT: Reason.QUEUE_TIMEOUT,
 }
 
 
-def storage_error(error: OSError, otherwise: str, name: str = "") -> StorageError:
+def storage_error(error: OSError, otherwise: Reason, name: str = "") -> StorageError:
     """Return a StorageError; `otherwise` is the reason for errors that the table lacks."""
     reason = _REASONS.get(error.errno or 0, otherwise)
-    if otherwise == "source-error" and type(error) is FileNotFoundError:
-        reason = "source-missing"
+    if otherwise is Reason.SOURCE_ERROR and type(error) is FileNotFoundError:
+        reason = Reason.SOURCE_MISSING
     return StorageError(reason, f"{name + ': ' if name else ''}{error.strerror or error}")
 
 
@@ -31,13 +32,13 @@ def at_source() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        of_destination = error.reason in {"destination-error", "queue-timeout"}
-        reason = "source-error" if of_destination else error.reason
+        of_destination = error.reason in {Reason.DESTINATION_ERROR, Reason.QUEUE_TIMEOUT}
+        reason = Reason.SOURCE_ERROR if of_destination else error.reason
         raise StorageError(reason, error.detail) from error
 
 
 @contextlib.contextmanager
-def told(name: str, otherwise: str) -> Iterator[None]:
+def told(name: str, otherwise: Reason) -> Iterator[None]:
     """Turn errors of the operating system into StorageErrors."""
     try:
         yield

@@ -8,6 +8,7 @@ from typing import Any
 import re2
 
 from dynamo.errors import Invalid
+from dynamo.reasons import Reason
 
 MAX_STEPS = 8
 MAX_LENGTH = 4000
@@ -83,6 +84,6 @@ class Addresses:
         for step in self.steps:
             made = step.apply(text)
             if made is None or len(made) > MAX_LENGTH:
-                raise Invalid(f"the site's rules give {lfn} no address", "name-invalid")
+                raise Invalid(f"the site's rules give {lfn} no address", Reason.NAME_INVALID)
             text = made
         return text

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dynamo.errors import DynamoError
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.storage import temporary_names
 from dynamo.storage.checksum import pour
 from dynamo.storage.protocol import Fetching, Guarded, Storage
@@ -32,12 +33,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeStep:
-    """A tried operation; `reason` is one of `errors.RETRYABLE`."""
+    """A tried operation."""
 
     name: str
     outcome: Outcome
     seconds: float
-    reason: str | None = None
+    reason: Reason | None = None
     detail: str | None = None
 
 
@@ -70,7 +71,7 @@ class ProbedStorage:
 class _Refused(Exception):
     """The storage answered, but wrongly."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
@@ -141,19 +142,21 @@ class _Trial:
         names = self._parameters.expected
         if names and all(self._storage.stat(name) is None for name in names):
             text = f"none of {len(names)} files that should lie there does: is the disk mounted?"
-            raise _Refused("destination-error", text)
+            raise _Refused(Reason.DESTINATION_ERROR, text)
 
     def _stat(self) -> None:
         known = self._storage.stat(self._temporary)
         if known is None or known.size != SIZE:
             actual = "nothing" if known is None else f"{known.size} bytes"
-            raise _Refused("destination-error", f"{SIZE} bytes were written, {actual} are there")
+            raise _Refused(
+                Reason.DESTINATION_ERROR, f"{SIZE} bytes were written, {actual} are there"
+            )
         self._modified = known.modified
 
     def _sum(self) -> None:
         actual, written = self._storage.adler32(self._temporary), self._written.adler32
         if actual != written:
-            raise _Refused("checksum-mismatch", f"{written} was written, {actual} is there")
+            raise _Refused(Reason.CHECKSUM_MISMATCH, f"{written} was written, {actual} is there")
 
     def _clock(self) -> str:
         if self._modified is None:
@@ -164,14 +167,14 @@ class _Trial:
         off = max(early, late, timedelta())
         text = f"{off.total_seconds():.0f} s {'behind' if early >= late else 'ahead'}"
         if off > TOLERANCE:
-            raise _Refused("destination-error", f"the storage's clock is {text}")
+            raise _Refused(Reason.DESTINATION_ERROR, f"the storage's clock is {text}")
         return text if off else "agrees"
 
     def _rename(self) -> None:
         self._storage.rename(self._temporary, self._lfn)
         reached(Point.PROBED)
         if self._storage.stat(self._lfn) is None:
-            raise _Refused("destination-error", "the file is not there under its new name")
+            raise _Refused(Reason.DESTINATION_ERROR, "the file is not there under its new name")
 
     def _fetch(self) -> str:
         if not isinstance(self._storage, Fetching):
@@ -182,31 +185,31 @@ class _Trial:
             raise _Skipped("the servers do not copy among themselves: bytes pass through workers")
         known = self._storage.stat(self._fetched)
         if known is None or known.size != SIZE:
-            raise _Refused("transfer-error", "the file that the server fetched is not whole")
+            raise _Refused(Reason.TRANSFER_ERROR, "the file that the server fetched is not whole")
         return "the servers copy among themselves"
 
     def _delete(self) -> None:
         self._parameters.delete(self._storage, self._lfn)
         if self._storage.stat(self._lfn) is not None:
-            raise _Refused("destination-error", "the file is still there after it was deleted")
+            raise _Refused(Reason.DESTINATION_ERROR, "the file is still there after it was deleted")
 
     def _namespace(self) -> str:
         if not isinstance(self._storage, Guarded):
             raise _Skipped("the storage does not tell who may write")
         if self._storage.open_to_others(self._lfn):
             text = f"others than Dynamo can write below {self._parameters.namespace}"
-            raise _Refused("permission-denied", text)
+            raise _Refused(Reason.PERMISSION_DENIED, text)
         return "only Dynamo can write there"
 
     def _clean(self) -> None:
-        if any(step.reason == "queue-timeout" for step in self._steps):
+        if any(step.reason == Reason.QUEUE_TIMEOUT for step in self._steps):
             return  # do not wait for it a second time: temporary files are cleaned up later
         for name in (self._temporary, self._fetched):
             with suppress(DynamoError):
                 self._storage.discard(name)
 
 
-def _called(call: Callable[[], str | None]) -> tuple[Outcome, str | None, str | None]:
+def _called(call: Callable[[], str | None]) -> tuple[Outcome, Reason | None, str | None]:
     try:
         return Outcome.OK, None, call()
     except _Skipped as skipped:

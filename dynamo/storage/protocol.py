@@ -6,27 +6,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
-from dynamo.errors import RETRYABLE, Unavailable
+from dynamo.errors import Unavailable
+from dynamo.reasons import Reason
 
 
 class StorageError(Unavailable):
-    """An operation of a storage failed; `reason` is one of `errors.RETRYABLE`.
+    """An operation of a storage failed.
 
     Outside of workers it means "repeat later", as for any other part that is unavailable.
     """
 
-    default = "destination-error"
+    default = Reason.DESTINATION_ERROR
 
     def __init__(
-        self, reason: str, text: str, *, corrupt_source: bool = False, unknown: bool = False
+        self, reason: Reason, text: str, *, corrupt_source: bool = False, unknown: bool = False
     ) -> None:
         """Keep the reason, the sentence, and two certainties.
 
         `corrupt_source`: the bytes at the source are wrong. `unknown`: no answer came, so the call
         may have had its effect, or have it later; look before repeating it.
         """
-        if reason not in RETRYABLE:
-            raise ValueError(f"{reason!r} is not a reason")
         super().__init__(text, reason)
         self.corrupt_source = corrupt_source
         self.unknown = unknown

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from dynamo.errors import Forbidden
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.errno_reasons import at_source, told
 from dynamo.storage.http import addresses as http_addresses
@@ -60,7 +61,7 @@ class ScratchFile:
 
     def stat(self) -> Stat | None:
         """Return size and modification time; None if there is no such file."""
-        with told("/".join(self.path), "source-error"):
+        with told("/".join(self.path), Reason.SOURCE_ERROR):
             known = self.folder.look(self.path)
         return known and Stat(known.st_size, moment(known.st_mtime))
 
@@ -72,7 +73,7 @@ class ScratchFile:
     @contextlib.contextmanager
     def read(self) -> Iterator[io.FileIO]:
         """Open the file without following links below the scratch folder."""
-        with told("/".join(self.path), "source-error"):
+        with told("/".join(self.path), Reason.SOURCE_ERROR):
             stream = io.FileIO(self.folder.open_file(self.path))
         with stream:
             yield stream
@@ -156,4 +157,4 @@ _READERS: dict[str, Callable[[str, Sequence[str], Timeouts], Source]] = {
 
 
 def _refuse(text: str) -> NoReturn:
-    raise Forbidden(text, "source-not-allowed")
+    raise Forbidden(text, Reason.SOURCE_NOT_ALLOWED)

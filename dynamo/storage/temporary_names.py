@@ -5,6 +5,7 @@ import secrets
 
 from dynamo.errors import Invalid
 from dynamo.inventory.names import is_lfn, within
+from dynamo.reasons import Reason
 
 OWN = ".copies"
 """Folder of Dynamo's own temporary files; no part of an LFN can start with a dot."""
@@ -62,16 +63,16 @@ def is_temporary(name: str, area: str) -> bool:
 def check_temporary(name: str, area: str) -> None:
     """Refuse names outside the incoming area. Raises Invalid."""
     if not is_temporary(name, area):
-        raise Invalid(f"{name!r} is not a temporary name below {area}", "name-invalid")
+        raise Invalid(f"{name!r} is not a temporary name below {area}", Reason.NAME_INVALID)
 
 
 def check_final(lfn: str, area: str) -> None:
     """Refuse texts that are not LFNs, and LFNs in the incoming area. Raises Invalid."""
     if not is_lfn(lfn) or within(lfn, area):
-        raise Invalid(f"{lfn!r} cannot be the name of a file", "name-invalid")
+        raise Invalid(f"{lfn!r} cannot be the name of a file", Reason.NAME_INVALID)
 
 
 def check_any(name: str, area: str) -> None:
     """Refuse names that are neither LFNs nor temporary. Raises Invalid."""
     if not is_lfn(name) and not is_own(name, area):
-        raise Invalid(f"{name!r} cannot be the name of a file", "name-invalid")
+        raise Invalid(f"{name!r} cannot be the name of a file", Reason.NAME_INVALID)

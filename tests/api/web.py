@@ -9,7 +9,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from dynamo import tokens
-from dynamo.errors import RETRYABLE, Unavailable
+from dynamo.errors import Unavailable
+from dynamo.reasons import Reason
 from tests.services.world import DATASET, World, lfn
 
 PROBLEM = "application/problem+json"
@@ -91,7 +92,7 @@ def problem(answer: TestResponse, status: int, reason: str | None = None) -> dic
     assert answer.mimetype == PROBLEM
     assert {"type", "title", "status", "detail", "reason", "retryable"} <= set(told)
     assert told["status"] == status
-    assert told["retryable"] is RETRYABLE[told["reason"]]
+    assert told["retryable"] is Reason(told["reason"]).retryable
     assert told["request_id"] == answer.headers["X-Request-ID"]
     if reason is not None:
         assert told["reason"] == reason, told

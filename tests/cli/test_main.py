@@ -12,9 +12,6 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from dynamo.cli.main import NOUNS, app
-from dynamo.cli.reasons import WORDS
-from dynamo.client import client
-from dynamo.errors import RETRYABLE
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
@@ -51,13 +48,6 @@ def test_the_exit_codes_are_told_by_the_help_and_the_document() -> None:
 
 def test_an_unknown_noun_is_a_wrong_usage() -> None:
     assert CliRunner().invoke(app, ["dataste", "list"]).exit_code == 2
-
-
-def test_every_reason_has_words() -> None:
-    own = {"stageout-timeout"}  # the client's
-
-    assert set(RETRYABLE) | own == set(WORDS)
-    assert set(client.CMS_CODES) - own <= set(RETRYABLE)
 
 
 def test_a_command_that_only_calls_starts_without_the_inventory() -> None:

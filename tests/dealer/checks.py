@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 
-from dynamo.dealer.plan import Reason
+from dynamo.dealer.plan import ProposalOutcome
 
 
 class Ledger:
@@ -113,7 +113,7 @@ class Ledger:
             outcomes.reason.tolist(),
             strict=True,
         ):
-            if Reason(reason).accepted:
+            if ProposalOutcome(reason).accepted:
                 yield self.plan.proposals[self.plan.voices[voice]], place, site
 
     def _blocks(self, proposals, place):

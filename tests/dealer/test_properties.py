@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dynamo.dealer.plan import Reason
+from dynamo.dealer.plan import ProposalOutcome
 from dynamo.golden.cases import load
 from dynamo.golden.dealer import dealer, planned
 from tests.dealer.checks import Ledger
@@ -57,7 +57,7 @@ def test_what_was_accepted_is_in_a_copy_and_what_was_refused_is_not_there_for_no
         strict=True,
     ):
         proposals = plan.proposals[plan.voices[voice]]
-        if Reason(reason).accepted:
+        if ProposalOutcome(reason).accepted:
             reached.add((int(proposals.dataset[place]), site))
         elif proposals.site[place] < 0:
             assert site == -1

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dynamo.errors import RETRYABLE
-from dynamo.operations.failures import KINDS, Again, Blame, classify, kind_of
+from dynamo.operations.failures import classify
 from dynamo.operations.lifecycle import Patience, State, after_failure
+from dynamo.reasons import Again, Reason
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -40,32 +40,20 @@ SAID = {
 
 @pytest.mark.parametrize(("told", "meant"), SAID.items(), ids=lambda one: str(one)[:40])
 def test_a_text_says_more_than_a_vague_reason(told: tuple[str, str], meant: str) -> None:
-    assert classify(*told) == meant
-    assert meant in RETRYABLE
+    reason, text = told
+
+    assert classify(Reason(reason), text) is Reason(meant)
 
 
-def test_all_kinds_are_of_reasons_and_what_is_no_reason_is_refused() -> None:
-    assert set(KINDS) <= set(RETRYABLE)
-    with pytest.raises(ValueError, match="not a reason"):
-        kind_of("made-up")
-
-
-def test_one_bad_file_blames_no_site() -> None:
-    for reason in ("source-missing", "checksum-mismatch", "storage-full", "no-source"):
-        assert kind_of(reason).blame is None
-    assert kind_of("queue-timeout").blame is Blame.DESTINATION
-    assert kind_of("source-error").blame is Blame.SOURCE
-
-
-@pytest.mark.parametrize("reason", RETRYABLE)
-def test_what_fails_is_tried_again_by_its_kind(reason: str) -> None:
+@pytest.mark.parametrize("reason", Reason)
+def test_what_fails_is_tried_again_by_its_kind(reason: Reason) -> None:
     patience, draw = Patience(), random.Random(1)
     first = after_failure(reason, 1, NOW, patience, draw)
     last = after_failure(reason, patience.attempts, NOW, patience, draw)
     assert last.state is State.HELD
-    if kind_of(reason).again is Again.BY_HAND:
+    if reason.again is Again.BY_HAND:
         assert (first.state, first.not_before) == (State.HELD, None)
-    elif kind_of(reason).again is Again.DAILY:
+    elif reason.again is Again.DAILY:
         assert (first.state, first.not_before) == (State.HELD, NOW + patience.daily)
     else:
         assert first.state is State.QUEUED

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from dynamo.errors import Invalid
+from dynamo.reasons import Reason
 from dynamo.storage.copier import accept, copy
 from dynamo.storage.protocol import Storage, StorageError
 from dynamo.storage.registry import Storages
@@ -185,7 +186,7 @@ def test_each_answer_has_a_reason_and_silence_is_unknown(code, errno, otherwise,
     status = SimpleNamespace(
         code=code, errno=errno, message="[ERROR] Server responded with an error: [1] no\x1b[2J\n"
     )
-    failed = failure(status, "/x", otherwise)
+    failed = failure(status, "/x", Reason(otherwise))
     assert (failed.reason, failed.unknown, failed.detail) == (reason, unknown, "/x: no [2J")
 
 

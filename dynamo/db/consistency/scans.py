@@ -13,6 +13,7 @@ from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Scan, Site
 from dynamo.inventory.states import RequestState, SiteKind, SiteStatus
 from dynamo.logs import trace
+from dynamo.reasons import Reason
 
 _AFTER_FAILURE = timedelta(hours=1)
 
@@ -89,7 +90,7 @@ def give_up(work: Work) -> int:
     """End scans whose workers fell silent; the next one sees the same."""
     lost = (Scan.state == RequestState.RUNNING, Scan.lease_until < work.now)
     ended = {"state": RequestState.FAILED, "running_key": None, "ended": work.now}
-    said = {"reason": "worker-lost", "error": "its worker fell silent", "lease_until": None}
+    said = {"reason": Reason.WORKER_LOST, "error": "its worker fell silent", "lease_until": None}
     return work.changed(update(Scan).where(*lost).values(**ended, **said))
 
 

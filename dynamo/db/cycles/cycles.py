@@ -12,6 +12,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision, Partition, Policy
 from dynamo.inventory.states import RequestState
 from dynamo.logs import trace
+from dynamo.reasons import Reason
 
 _SHOWN: Selection = (
     select(*Cycle.__table__.columns, Partition.name.label("partition"), Policy.version)
@@ -123,7 +124,10 @@ def silent(work: Work) -> Sequence[Any]:
 
 def give_up(work: Work, cycle_id: int) -> None:
     """End a cycle whose worker fell silent; what it has condemned goes on."""
-    said = {"reason": "worker-lost", "error": "its worker fell silent; what it condemned goes on"}
+    said = {
+        "reason": Reason.WORKER_LOST,
+        "error": "its worker fell silent; what it condemned goes on",
+    }
     ended = _ended(work, RequestState.FAILED)
     work.changed(update(Cycle).where(Cycle.id == cycle_id).values(**ended, **said))
 

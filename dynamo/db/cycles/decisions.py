@@ -9,6 +9,7 @@ from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.pagination import Listing, Selection
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision, Partition
+from dynamo.reasons import Reason
 
 COLUMNS = (
     *("position", "site", "dataset", "block", "action", "line", "text"),
@@ -23,7 +24,7 @@ def add(work: Work, cycle_id: int, rows: Sequence[tuple[Any, ...]]) -> None:
     bulk_insert.insert(work, Decision, {"cycle_id": cycle_id}, COLUMNS, rows)
 
 
-def refuse(work: Work, cycle_id: int, refused: Mapping[int, str]) -> None:
+def refuse(work: Work, cycle_id: int, refused: Mapping[int, Reason]) -> None:
     """Note why decisions were not carried out, by their places in the plan."""
     for reason in sorted(set(refused.values())):
         places = sorted(place for place, said in refused.items() if said == reason)
@@ -33,7 +34,7 @@ def refuse(work: Work, cycle_id: int, refused: Mapping[int, str]) -> None:
             work.changed(update(Decision).where(*mine).values(refused=reason))
 
 
-def refuse_from(work: Work, cycle_id: int, position: int, action: str, reason: str) -> None:
+def refuse_from(work: Work, cycle_id: int, position: int, action: str, reason: Reason) -> None:
     """Note that decisions from a place on were not carried out."""
     rest = (Decision.cycle_id == cycle_id, Decision.position >= position, Decision.action == action)
     work.changed(update(Decision).where(*rest).values(refused=reason))

@@ -13,6 +13,7 @@ from dynamo.db.tables import Deletion, File, Request, Site, Transfer
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.breakers import TRIAL_FILES, Operation, Position
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _postpone(work: Work, ids: Collection[int], until: datetime, detail: str | N
         due = (Deletion.id.in_(ids), Deletion.state == State.QUEUED)
         values = {
             "not_before": until,
-            "reason": "site-failing",
+            "reason": Reason.SITE_FAILING,
             "error": f"the site's delete breaker is open: {detail}"[:1000],
             "updated": work.now,
         }
@@ -78,7 +79,7 @@ def _postpone(work: Work, ids: Collection[int], until: datetime, detail: str | N
 
 def wake(work: Work, site_ids: Collection[int]) -> None:
     """Let deletions go on that waited for a breaker, as it is closed again."""
-    waiting = (Deletion.state == State.QUEUED, Deletion.reason == "site-failing")
+    waiting = (Deletion.state == State.QUEUED, Deletion.reason == Reason.SITE_FAILING)
     found = work.scalars(select(Deletion.id).where(*waiting, Deletion.site_id.in_(site_ids)))
     if found:
         values = {"not_before": work.now, "reason": None, "error": None}

@@ -23,9 +23,9 @@ from dynamo.db.tables import (
 from dynamo.db.transfers.source_selection import in_parts
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.states import ReplicaState, SiteStatus
-from dynamo.operations.failures import REFUSED_THERE
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.policy.patterns import match_ordered
+from dynamo.reasons import REFUSED_THERE
 
 _OTHER = aliased(BlockReplica)
 _HOME = aliased(Site)

@@ -14,6 +14,7 @@ from dynamo.db.evacuation.evacuation import is_elsewhere
 from dynamo.db.tables import BlockReplica, File, Incident, Transfer
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _awaited(site_id: int) -> Any:
             Transfer.file_id == File.id,
             Transfer.site_id != site_id,
             Transfer.state == State.HELD,
-            Transfer.reason == "no-source",
+            Transfer.reason == Reason.NO_SOURCE,
         )
         .correlate(File)
     )
@@ -111,8 +112,8 @@ class Patience:
 
 _COPIES = 5
 """As many sites may wait for the same file."""
-_OF_THE_FILE = ("source-missing", "checksum-mismatch", "no-source")
-_OF_THE_SOURCE = ("source-error", *_OF_THE_FILE)
+_OF_THE_FILE = (Reason.SOURCE_MISSING, Reason.CHECKSUM_MISMATCH, Reason.NO_SOURCE)
+_OF_THE_SOURCE = (Reason.SOURCE_ERROR, *_OF_THE_FILE)
 
 
 def for_long(
@@ -157,9 +158,9 @@ def _failed_long(site: Any, patience: Patience) -> Any:
         _known_bad(site, patience),
     )
     if patience.site_fails:
-        failing = Transfer.reason.in_((*_OF_THE_SOURCE, "site-failing"))
+        failing = Transfer.reason.in_((*_OF_THE_SOURCE, Reason.SITE_FAILING))
         return or_(of_file, and_(reads, failing, Transfer.created <= patience.asked))
-    return or_(of_file, and_(failed, Transfer.reason == "source-error"))
+    return or_(of_file, and_(failed, Transfer.reason == Reason.SOURCE_ERROR))
 
 
 def _known_bad(site: Any, patience: Patience, *more: Any) -> Any:

@@ -6,6 +6,7 @@ from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import Deletion, Remedy, Request, Transfer
 from dynamo.inventory.states import ENDED, RequestState
 from dynamo.operations.lifecycle import MOVES, OPEN, State
+from dynamo.reasons import Reason
 
 _OPERATIONS = ((Transfer, "transfer"), (Deletion, "deletion"), (Remedy, "remedy"))
 _ENDED = tuple(state for state in MOVES if state not in OPEN)
@@ -24,7 +25,7 @@ def old_leases(limits: InvariantLimits) -> Statements:
 
 def never_tried(_limits: InvariantLimits) -> Statements:
     """Find waiting rows that have no next moment and do not wait for a person."""
-    waits = ("needs-decision",)
+    waits = (Reason.NEEDS_DECISION,)
     return tuple(
         select(table.id, literal(what).label("what"), table.state, table.reason).where(
             table.state.in_((State.QUEUED, State.HELD)),

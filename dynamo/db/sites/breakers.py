@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select, update
 from dynamo.db import tables
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.operations.breakers import Breaker, Operation, Position, Rules
+from dynamo.reasons import Reason
 
 BreakerKey = tuple[int, Operation]
 """A site and what is done there."""
@@ -22,7 +23,7 @@ class Result:
 
     done: int = 0
     failed: int = 0
-    reason: str | None = None
+    reason: Reason | None = None
     detail: str | None = None
 
 

@@ -20,6 +20,7 @@ from dynamo.db.tables import (
 )
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 
 
 def locked(work: Work, name: str) -> Any:
@@ -110,7 +111,10 @@ def wake_site(work: Work, site_id: int | None, reasons: Collection[str]) -> int:
 def wake_back(work: Work, site_id: int) -> int:
     """Let held transfers be looked at now that waited for a site, at either end, to be back."""
     there = BlockReplica.site_id == site_id
-    read = (Transfer.state == State.HELD, Transfer.reason.in_(("source-error", "no-source")))
+    read = (
+        Transfer.state == State.HELD,
+        Transfer.reason.in_((Reason.SOURCE_ERROR, Reason.NO_SOURCE)),
+    )
     # found without a lock: an UPDATE that searches would wait for all that are at work
     ids = work.scalars(
         select(Transfer.id)
@@ -120,7 +124,7 @@ def wake_back(work: Work, site_id: int) -> int:
     )
     held = (Transfer.id.in_(ids), Transfer.state == State.HELD)
     woken = work.changed(update(Transfer).where(*held).values(not_before=work.now)) if ids else 0
-    return woken + wake_site(work, site_id, ("site-not-ready", "destination-error"))
+    return woken + wake_site(work, site_id, (Reason.SITE_NOT_READY, Reason.DESTINATION_ERROR))
 
 
 def wake_user(work: Work, user_id: int, reasons: Collection[str]) -> int:

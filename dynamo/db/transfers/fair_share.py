@@ -18,8 +18,8 @@ from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
 from dynamo.db.transfers import streams
 from dynamo.db.transfers.streams import OUTSIDE, UNSENT, LinkKey, StreamLimits
 from dynamo.operations.breakers import Operation, Position
-from dynamo.operations.failures import Blame, blamed_on
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Blame, Reason, blamed_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def postpone(work: Work, ids: Collection[int], until: datetime, error: str) -> N
     values = {
         "not_before": until,
         "hinted": UNSENT,
-        "reason": "site-failing",
+        "reason": Reason.SITE_FAILING,
         "error": error[:1000],
         "updated": work.now,
     }
@@ -207,7 +207,7 @@ def wake(work: Work, places: Mapping[breakers.BreakerKey, datetime]) -> int:
     """
     changed = 0
     for place, since in places.items():
-        waiting = (Transfer.state == State.QUEUED) & (Transfer.reason == "site-failing")
+        waiting = (Transfer.state == State.QUEUED) & (Transfer.reason == Reason.SITE_FAILING)
         tried = and_(
             Transfer.state == State.HELD,
             Transfer.reason.in_(blamed_on(_BLAME[place[1]])),

@@ -11,8 +11,8 @@ from dynamo.db.sites import breakers
 from dynamo.db.tables import Block, BlockReplica, Transfer
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.breakers import Operation
-from dynamo.operations.failures import REFUSED_BY_STORAGE
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import REFUSED_BY_STORAGE, Reason
 
 
 def standing(work: Work, dataset_ids: Collection[int], latest: datetime) -> Sequence[Any]:
@@ -29,7 +29,7 @@ def standing(work: Work, dataset_ids: Collection[int], latest: datetime) -> Sequ
     held = and_(Transfer.state == State.HELD, refused, Transfer.updated <= latest)
     waits = and_(
         Transfer.state == State.QUEUED,
-        Transfer.reason == "site-failing",
+        Transfer.reason == Reason.SITE_FAILING,
         Transfer.site_id.in_(failing),
     )
     return work.rows(

@@ -28,6 +28,7 @@ from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus, Transfer
 from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 
 _LFNS_AT_ONCE = 1000
 _STREAM = 50
@@ -289,11 +290,11 @@ def feed(work: Work, some: Collection[Any]) -> None:
 _UNFED = (
     Transfer.kind == TransferKind.COPY,
     Transfer.state == State.HELD,
-    Transfer.reason == "no-source",
+    Transfer.reason == Reason.NO_SOURCE,
     Transfer.source_id.is_(None),
 )
 _WAITS = Transfer.state.in_((State.QUEUED, State.HELD))
-_AS_SOURCE_IS_ILL = ("source-error", "site-failing")
+_AS_SOURCE_IS_ILL = (Reason.SOURCE_ERROR, Reason.SITE_FAILING)
 
 
 def _well(work: Work, kind: SiteKind) -> set[int]:

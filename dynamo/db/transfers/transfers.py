@@ -14,6 +14,7 @@ from dynamo.db.tables import BlockReplica, Dataset, File, Incident, Quota, Site,
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ Nobody else has it: it leaves a site that is emptied like all that lies there.
 _TAKEN = or_(Site.status == SiteStatus.READY, _LIES_THERE)
 
 
-def unusable(work: Work, ids: Collection[int]) -> dict[int, str]:
+def unusable(work: Work, ids: Collection[int]) -> dict[int, Reason]:
     """Return transfers whose destination takes nothing now, with the reason."""
     idle = stopped_sites(work)
     rows = work.rows(
@@ -158,7 +159,9 @@ def unusable(work: Work, ids: Collection[int]) -> dict[int, str]:
         .join(Site, Site.id == Transfer.site_id)
         .where(Transfer.id.in_(ids), ~_TAKEN | Site.name.in_(idle))
     )
-    return {row.id: "switched-off" if row.name in idle else "site-not-ready" for row in rows}
+    return {
+        row.id: Reason.SWITCHED_OFF if row.name in idle else Reason.SITE_NOT_READY for row in rows
+    }
 
 
 def of_requests(work: Work, request_ids: Collection[int], limit: int) -> list[int]:
@@ -217,7 +220,7 @@ def wake_where_the_cause_is_gone(work: Work) -> int:
         .join(Site, Site.id == Transfer.site_id)
         .where(
             Transfer.state == State.HELD,
-            Transfer.reason.in_(("site-not-ready", "switched-off")),
+            Transfer.reason.in_((Reason.SITE_NOT_READY, Reason.SWITCHED_OFF)),
             _TAKEN,
             Site.name.not_in(idle),
         )
@@ -229,7 +232,7 @@ def wake_where_the_cause_is_gone(work: Work) -> int:
         .join(User, User.id == Dataset.owner_id)
         .where(
             Transfer.state == State.HELD,
-            Transfer.reason == "quota-exceeded",
+            Transfer.reason == Reason.QUOTA_EXCEEDED,
             User.max_bytes.is_(None) | (User.used + File.size <= User.max_bytes),
         )
     )
@@ -243,7 +246,7 @@ def wake_where_the_cause_is_gone(work: Work) -> int:
         )
         .where(
             Transfer.state == State.HELD,
-            Transfer.reason == "storage-full",
+            Transfer.reason == Reason.STORAGE_FULL,
             Transfer.replica_id.is_(None),
             Quota.max_bytes.is_(None) | (Quota.projected + File.size <= Quota.max_bytes),
         )
@@ -255,7 +258,7 @@ def wake_at(work: Work, site_ids: Collection[int]) -> int:
     """Queue transfers that waited for space at sites where some was freed."""
     waiting = (
         Transfer.state == State.HELD,
-        Transfer.reason == "storage-full",
+        Transfer.reason == Reason.STORAGE_FULL,
         Transfer.site_id.in_(site_ids),
     )
     return _queue(work, work.scalars(select(Transfer.id).where(*waiting)))
@@ -284,7 +287,7 @@ def without_source(work: Work, file_id: int, replica_id: int, again: timedelta) 
         Transfer.source_id == replica_id,
         Transfer.state.in_((State.QUEUED, State.HELD)),
     )
-    values = {"state": State.HELD, "reason": "no-source", "not_before": work.now + again}
+    values = {"state": State.HELD, "reason": Reason.NO_SOURCE, "not_before": work.now + again}
     return work.changed(update(Transfer).where(*waiting).values(source_id=None, **values))
 
 

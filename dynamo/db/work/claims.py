@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Deletion, Remedy, Transfer
 from dynamo.operations.lifecycle import State, Verdict
+from dynamo.reasons import Reason
 
 Operation = type[Transfer] | type[Deletion]
 Claimable = Operation | type[Remedy]
@@ -80,7 +81,7 @@ def held_by(work: Work, table: Claimable, claims: Mapping[int, int], holder: Hol
 
 
 def put_back(
-    work: Work, table: Claimable, operation: int, verdict: Verdict, reason: str, error: str
+    work: Work, table: Claimable, operation: int, verdict: Verdict, reason: Reason, error: str
 ) -> None:
     """Record a failure: tried again later, held or given up as the verdict says."""
     work.changed(
@@ -116,7 +117,7 @@ def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> 
         "lost": table.lost + 1,
         "lease_owner": None,
         "lease_until": None,
-        "reason": "worker-lost",
+        "reason": Reason.WORKER_LOST,
         "updated": work.now,
     }
     held = {"state": State.HELD, "not_before": work.now + daily, "error": "workers died over it"}

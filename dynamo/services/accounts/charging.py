@@ -4,6 +4,7 @@ from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue.block_filling import BlockLimit
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Full
+from dynamo.reasons import Reason
 from dynamo.services import users
 from dynamo.settings import Settings
 
@@ -22,5 +23,5 @@ def charge(work: Work, owner_id: int | None, n_files: int, size: int) -> None:
             f"used {standing.used}, asked {size}, limit {standing.max_bytes} bytes"
             if standing
             else "the user quota would be exceeded",
-            "quota-exceeded",
+            Reason.QUOTA_EXCEEDED,
         )

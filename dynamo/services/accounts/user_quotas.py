@@ -10,6 +10,7 @@ from dynamo.errors import Invalid, NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
+from dynamo.reasons import Reason
 from dynamo.services import users
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
@@ -32,11 +33,11 @@ def get(ctx: Context, user: str) -> Item:
 def update(ctx: Context, user: str, body: schemas.UserQuotaBody, caller: Caller) -> Item:
     """Say how many unique bytes a user may have; files that waited for room go on."""
     if not names.is_user(user):
-        raise Invalid(f"{user!r} is not a user name", "name-invalid")
+        raise Invalid(f"{user!r} is not a user name", Reason.NAME_INVALID)
     with ctx.begin() as work:
         key = users.ensure(work, user, ctx.settings)
         site_rows.set_user_quota(work, key, body.limit)
-        site_rows.wake_user(work, key, ["quota-exceeded"])
+        site_rows.wake_user(work, key, [Reason.QUOTA_EXCEEDED])
         why = f"quota of {user}: {'unlimited' if body.limit is None else body.limit}"
         record(work, [Event("quota-changed", caller.name, why=why)])
         return _shown(work, user)

@@ -16,6 +16,7 @@ from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import DatasetStatus
+from dynamo.reasons import Reason
 from dynamo.services import authorization, users
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
@@ -35,7 +36,7 @@ def get(ctx: Context, name: str) -> Item:
     with ctx.begin.reading() as work:
         row = datasets.get(work, name) if names.is_dataset(name) else None
         if row is None:
-            raise NotFound(f"there is no dataset {name!r}", "dataset-unknown")
+            raise NotFound(f"there is no dataset {name!r}", Reason.DATASET_UNKNOWN)
         return _items(work, [row])[0]
 
 
@@ -56,10 +57,10 @@ def change(ctx: Context, name: str, body: schemas.DatasetChange, caller: Caller)
     with ctx.begin() as work:
         row = dataset_rows.locked(work, name) if names.is_dataset(name) else None
         if row is None:
-            raise NotFound(f"there is no dataset {name!r}", "dataset-unknown")
+            raise NotFound(f"there is no dataset {name!r}", Reason.DATASET_UNKNOWN)
         authorization.check_owner(work, row.owner_id, caller)
         if DatasetStatus.DELETED in (row.status, body.status):
-            raise Conflict(f"{name} leaves by a deletion, and then only", "being-deleted")
+            raise Conflict(f"{name} leaves by a deletion, and then only", Reason.BEING_DELETED)
         told = {"status": body.status, "type": body.type}
         values = {
             field: value
@@ -80,7 +81,7 @@ def _give(work: Work, ctx: Context, row: Any, owner: str | None, caller: Caller)
     if not caller.may_operate:
         raise Forbidden("only operators give data to somebody else")
     if owner is not None and not names.is_user(owner):
-        raise Invalid(f"{owner!r} is not a user name", "name-invalid")
+        raise Invalid(f"{owner!r} is not a user name", Reason.NAME_INVALID)
     key = None if owner is None else users.ensure(work, owner, ctx.settings)
     if key == row.owner_id:
         return []
@@ -88,7 +89,7 @@ def _give(work: Work, ctx: Context, row: Any, owner: str | None, caller: Caller)
     dataset_rows.change(work, row.id, {"owner_id": key})
     accounting.refund(work, row.owner_id, row.n_files, row.bytes)
     if not accounting.charge(work, key, row.n_files, row.bytes):
-        raise Full(f"{owner} has no room for {row.bytes} bytes more", "quota-exceeded")
+        raise Full(f"{owner} has no room for {row.bytes} bytes more", Reason.QUOTA_EXCEEDED)
     return [f"owner: {before or 'nobody'} → {owner or 'nobody'}"]
 
 

@@ -13,6 +13,7 @@ from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
 
@@ -182,7 +183,7 @@ def _state(replica: Any, transfer: Any, deletion: Any, *, there: bool) -> str | 
     if there:
         return AVAILABLE
     if transfer is not None:
-        lost = transfer.state == State.FAILED and transfer.reason == LOST
+        lost = transfer.state == State.FAILED and transfer.reason == Reason.LOST
         return LOST if lost else _ARRIVING[transfer.state]
     return "expected" if replica is not None else None
 

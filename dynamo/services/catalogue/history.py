@@ -11,6 +11,7 @@ from dynamo.db.tables import History
 from dynamo.db.views import history
 from dynamo.errors import Fault, Invalid
 from dynamo.inventory import names
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
 
@@ -34,7 +35,7 @@ def list_page(ctx: Context, wanted: HistoryFilter, place: PageRequest) -> Page:
         (wanted.site, names.is_site),
     ):
         if told is not None and not fits(told):
-            raise Invalid(f"{told!r} is not a name", "name-invalid")
+            raise Invalid(f"{told!r} is not a name", Reason.NAME_INVALID)
     with ctx.begin.reading() as work:
         rows = history.list_page(work, _wheres(work, wanted), place.span((int,)))
         return page(rows, [_item(row) for row in rows.rows])

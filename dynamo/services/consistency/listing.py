@@ -16,6 +16,7 @@ from dynamo.db.consistency import expected, incidents
 from dynamo.db.consistency.scans import HeldScan
 from dynamo.db.engine.unit_of_work import retried
 from dynamo.inventory.names import is_lfn, within
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.settings import Settings
 from dynamo.storage import protocol
@@ -144,10 +145,12 @@ def _check_trust(
     """Refuse a listing that failed as a whole, or that shows nothing where something should be."""
     for area in seen.coverage.areas:
         if area in seen.errors and any(within(lfn, area) for lfn in missing):
-            raise StorageError("destination-error", f"{area} was not listed: {seen.errors[area]}")
+            raise StorageError(
+                Reason.DESTINATION_ERROR, f"{area} was not listed: {seen.errors[area]}"
+            )
     if absent and not len(listed):
         text = f"the listing shows no file at all where {len(absent)} should be"
-        raise StorageError("destination-error", text)
+        raise StorageError(Reason.DESTINATION_ERROR, text)
 
 
 def _told(

@@ -27,6 +27,7 @@ from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State, Verdict, after_failure
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
 from dynamo.services.context import Context
@@ -111,7 +112,7 @@ def _check_switches(ctx: Context, claimed: ClaimedRemedy) -> None:
     names += [switches.DELETIONS] if claimed.kind is Act.REMOVE else []
     with ctx.begin.reading() as work:
         if switches.stopped(work, *names):
-            raise Unavailable("an operator has stopped it", "switched-off")
+            raise Unavailable("an operator has stopped it", Reason.SWITCHED_OFF)
 
 
 # --- calls: nothing is recorded here -------------------------------------------------------------

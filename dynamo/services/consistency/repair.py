@@ -19,6 +19,7 @@ from dynamo.db.transfers import source_selection, transfers
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.lifecycle import OPEN, State
+from dynamo.reasons import Reason
 from dynamo.services import system_requests
 from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation, rescue
@@ -110,7 +111,7 @@ def _fetch(work: Work, ctx: Context, bad: Bad, source: int | None) -> None:
         state=state,
         not_before=due,
         source_id=source,
-        reason=None if source is not None else "no-source",
+        reason=None if source is not None else Reason.NO_SOURCE,
     )
     if source is not None:
         work.hint(*transfers.described(work, [key], ctx.settings.work.batch))
@@ -130,7 +131,7 @@ def _declare_lost(work: Work, bad: Bad) -> None:
         TransferKind.PULL,
         state=State.FAILED,
         not_before=None,
-        reason=LOST,
+        reason=Reason.LOST,
         error=why[:1000],
     )
     about = {"dataset": file.dataset, "block": file.uuid, "site": bad.site, "bytes": file.size}
@@ -164,7 +165,7 @@ def give_up_hopeless(work: Work) -> int:
         Transfer.kind == TransferKind.COPY,
         Transfer.state.in_((State.QUEUED, State.HELD)),
         Transfer.source_id.is_(None),
-        Transfer.reason == "no-source",
+        Transfer.reason == Reason.NO_SOURCE,
     )
     rows = work.rows(
         select(Transfer.id, File.block_id, File.lfn, Transfer.site_id, Site.name)

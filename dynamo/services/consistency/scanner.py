@@ -23,6 +23,7 @@ from dynamo.inventory.states import RequestState
 from dynamo.logs import logger
 from dynamo.operations.hints import hints
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services.consistency.listing import Result, compare_site
 from dynamo.services.consistency.temporaries import clean
 from dynamo.services.context import Context
@@ -70,12 +71,12 @@ def _run(ctx: Context, held: HeldScan) -> None:
         log.warning("scan failed", site=held.site, reason=failed.reason, detail=failed.detail)
         _fail(ctx, held, failed.reason, failed.detail)
     except Exception:
-        _fail(ctx, held, "internal", "a fault of Dynamo; see its log")
+        _fail(ctx, held, Reason.INTERNAL, "a fault of Dynamo; see its log")
         raise
 
 
 @retried
-def _fail(ctx: Context, held: HeldScan, reason: str, detail: str) -> None:
+def _fail(ctx: Context, held: HeldScan, reason: Reason, detail: str) -> None:
     with ctx.begin() as work:
         scans.end(work, held, RequestState.FAILED, reason=reason, error=detail[:1000])
 

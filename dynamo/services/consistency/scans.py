@@ -12,6 +12,7 @@ from dynamo.inventory import schemas
 from dynamo.inventory.callers import SYSTEM, Caller
 from dynamo.inventory.states import RequestState
 from dynamo.operations.hints import Hint
+from dynamo.reasons import Reason
 from dynamo.services import site_lookup
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
@@ -25,7 +26,7 @@ def file(ctx: Context, body: schemas.ScanBody, caller: Caller) -> int:
         scans.give_up(work)
         running = None if body.dry_run else scans.open_one(work, site_id)
         if running is not None:
-            raise Conflict(f"scan {running} of {body.site} is under way", "in-use")
+            raise Conflict(f"scan {running} of {body.site} is under way", Reason.IN_USE)
         scan_id = scans.file(work, site_id, caller.name, dry_run=body.dry_run)
         work.hint(hint(scan_id, body.site))
         return scan_id
@@ -79,7 +80,7 @@ def release(ctx: Context, remedy_id: int, caller: Caller) -> Item:
             known = remedies.get(work, remedy_id)
             if known is None:
                 raise NotFound(f"nothing lies in quarantine under the number {remedy_id}")
-            raise Conflict(f"{known.lfn} is not at rest in quarantine", "in-use")
+            raise Conflict(f"{known.lfn} is not at rest in quarantine", Reason.IN_USE)
         remedies.go_on(work, remedy_id, Act.RELEASE, work.now)
         work.hint(Hint("remedy", (remedy_id,), f"release {row.lfn} from quarantine"))
         shown = _remedy(remedies.get(work, remedy_id))

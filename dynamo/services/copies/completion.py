@@ -15,6 +15,7 @@ from dynamo.db.tables import Block, BlockReplica, File, Request, Site, Transfer
 from dynamo.inventory.states import ENDED, SiteStatus
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.copies.request import CopyRequest, at_its_sites
 from dynamo.services.copies.status import Explanation
@@ -33,7 +34,11 @@ def complete(ctx: Context, wish: CopyRequest) -> Explanation | None:
     """Send for what parts at the sites of a request lack; say why not, where it cannot be had."""
     parts, key = batches(_parts(ctx, wish), PARTS_AT_ONCE), wish.request_id
     lost = sum(_complete(ctx, key, batch).nowhere for batch in parts)
-    return Explanation("no-source", f"{lost} files can be read nowhere else now") if lost else None
+    return (
+        Explanation(Reason.NO_SOURCE, f"{lost} files can be read nowhere else now")
+        if lost
+        else None
+    )
 
 
 @retried

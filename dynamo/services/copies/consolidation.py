@@ -20,9 +20,10 @@ from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import ReplicaState, RequestState
 from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.copies.request import CopyRequest, blocks_of, other_requests, wanted
-from dynamo.services.copies.status import WAITING, Explanation
+from dynamo.services.copies.status import Explanation
 from dynamo.services.deletions import guard
 from dynamo.services.deletions.guard import Refusals
 from dynamo.settings import Dealer
@@ -31,10 +32,13 @@ BLOCKS_AT_ONCE = 20
 """Blocks cleaned up behind in one transaction."""
 
 _STAYS = {
-    "switched_off": ("switched-off", "an operator has stopped the deletion of the old copies"),
-    "last_copy": ("last-copy", "the old copies stay while {site} is not ready or to be emptied"),
-    "in_use": (WAITING, "the old copies are still read from"),
-    "too_much": (WAITING, "the old copies follow when less is leaving their sites"),
+    "switched_off": (Reason.SWITCHED_OFF, "an operator has stopped the deletion of the old copies"),
+    "last_copy": (
+        Reason.LAST_COPY,
+        "the old copies stay while {site} is not ready or to be emptied",
+    ),
+    "in_use": (Reason.WAITING, "the old copies are still read from"),
+    "too_much": (Reason.WAITING, "the old copies follow when less is leaving their sites"),
 }
 """By refusal of the guard; first what a person or a site must change."""
 

@@ -20,12 +20,15 @@ from dynamo.db.transfers.streams import UNSENT
 from dynamo.inventory.request_bodies import SystemCopyBody
 from dynamo.inventory.states import ENDED, ReplicaState, RequestState
 from dynamo.operations.lifecycle import OPEN, State
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.copies.consolidation import leftovers
 from dynamo.services.copies.request import CopyRequest, at_its_sites, filling, of_request, wanted
-from dynamo.services.copies.status import WAITING, Explanation
+from dynamo.services.copies.status import Explanation
 
-_STILL_FILLED = Explanation(WAITING, "what is still being filled is copied when it is closed")
+_STILL_FILLED = Explanation(
+    Reason.WAITING, "what is still being filled is copied when it is closed"
+)
 
 
 @retried
@@ -52,7 +55,7 @@ def judge(
             leaving = work.value(_leaving(wish))
         if not (more or n_blocks or leaving):
             gone = "nothing is left of what was asked for"
-            requests.end(work, wish.request_id, RequestState.FAILED, "not-found", gone)
+            requests.end(work, wish.request_id, RequestState.FAILED, Reason.NOT_FOUND, gone)
             return
         if not (more or waiting or scattered or leaving):
             requests.end(work, wish.request_id, RequestState.DONE)
@@ -192,7 +195,7 @@ def _going(wish: CopyRequest) -> Any:
     return select(Transfer.id).where(filling(wish), under_way).limit(1)
 
 
-_RESTS = Transfer.reason.is_not(None) & (Transfer.reason == "site-failing")
+_RESTS = Transfer.reason.is_not(None) & (Transfer.reason == Reason.SITE_FAILING)
 
 
 def _held(work: Work, wish: CopyRequest) -> Explanation | None:
@@ -200,7 +203,7 @@ def _held(work: Work, wish: CopyRequest) -> Explanation | None:
     said = select(Transfer.reason, Transfer.error).where(filling(wish)).limit(1)
     waits = work.row(said.where(Transfer.state == State.QUEUED, _RESTS))
     if waits is not None:
-        return Explanation("site-failing", f"waiting: {waits.error}"[:1000])
+        return Explanation(Reason.SITE_FAILING, f"waiting: {waits.error}"[:1000])
     held = work.row(said.where(Transfer.state.in_((State.HELD, State.FAILED))))
     return None if held is None else Explanation(held.reason, held.error)
 
@@ -212,7 +215,9 @@ def _left(work: Work, wish: CopyRequest) -> Explanation | None:
     idle = switches.stopped_sites(work)
     names = set(work.scalars(here.distinct()))
     if names and (switches.stopped(work, switches.DELETIONS) or names.issubset(idle)):
-        return Explanation("switched-off", "an operator has stopped the deletion of the old copies")
+        return Explanation(
+            Reason.SWITCHED_OFF, "an operator has stopped the deletion of the old copies"
+        )
     going = select(Deletion.id).where(mine, Deletion.reason.is_(None))
     if not names or work.scalar(going.limit(1)) is not None:
         return None

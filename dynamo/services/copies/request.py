@@ -34,6 +34,7 @@ from dynamo.inventory.states import (
     SiteStatus,
 )
 from dynamo.operations.hints import batches
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.leases import Fence
 from dynamo.settings import Dealer
@@ -150,17 +151,17 @@ def read(ctx: Context, request_id: int) -> CopyRequest | None:
         again = work.now + ctx.again
         dataset = catalogue_names.dataset(work, request.dataset)
         if dataset is None and not request.n_files:
-            _wait(work, request_id, again, "dataset-unknown", "the dataset has no file yet")
+            _wait(work, request_id, again, Reason.DATASET_UNKNOWN, "the dataset has no file yet")
             return None
         if dataset is None or dataset.status == DatasetStatus.DELETED:
             removed = "the dataset was removed"
-            requests.end(work, request_id, RequestState.FAILED, "not-found", removed)
+            requests.end(work, request_id, RequestState.FAILED, Reason.NOT_FOUND, removed)
             return None
         known = SiteDirectory.read(work, ctx.settings.dealer)
         refusing = _refusing(work, ctx.settings.dealer, [(request, dataset.id)])
         wish = made(request, dataset, known, refusing.get(request_id, frozenset()))
         if not wish.meant:
-            _wait(work, request_id, again, "site-not-ready", "no site can take the data now")
+            _wait(work, request_id, again, Reason.SITE_NOT_READY, "no site can take the data now")
             return None
         return wish
 
@@ -289,7 +290,7 @@ def _refusing(
     }
 
 
-def _wait(work: Work, request_id: int, again: datetime, reason: str, detail: str) -> None:
+def _wait(work: Work, request_id: int, again: datetime, reason: Reason, detail: str) -> None:
     requests.change(
         work,
         request_id,

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-WAITING = "waiting"
+from dynamo.reasons import Reason, ReasonWord
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why something does not go on, as `problems` and requests show it."""
 
-    reason: str
+    reason: ReasonWord
     detail: str
 
     @property
     def holds(self) -> bool:
         """Tell whether it waits for a person or a site, not just for its turn."""
-        return self.reason != WAITING
+        return self.reason != Reason.WAITING

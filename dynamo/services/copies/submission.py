@@ -16,6 +16,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.request_bodies import CopyBody
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState
 from dynamo.operations.hints import Hint
+from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Context
 from dynamo.services.copies.request import SiteDirectory
@@ -83,7 +84,7 @@ def file(ctx: Context, wanted: schemas.Copy, caller: Caller, key: Key | None = N
 
 def _check_shape(wanted: schemas.Copy, sites: Sequence[str]) -> None:
     if not names.is_dataset(wanted.dataset):
-        raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
+        raise Invalid(f"{wanted.dataset!r} is not a dataset name", Reason.NAME_INVALID)
     if not sites:
         raise Invalid("name a site", faults=[Fault("/site", "name at least one site")])
     if wanted.blocks == ():
@@ -107,11 +108,11 @@ def _may_copy(work: Work, ctx: Context, dataset: str, caller: Caller) -> bool:
         # one may ask before the first file exists
         own = authorization.namespace(ctx.settings).is_dataset_of(dataset, caller.name)
         if not own and not caller.may_produce:
-            raise NotFound(f"there is no dataset {dataset}", "dataset-unknown")
+            raise NotFound(f"there is no dataset {dataset}", Reason.DATASET_UNKNOWN)
         return own
     authorization.check_owner(work, row.owner_id, caller)
     if row.status == DatasetStatus.DELETED:
-        raise Conflict(f"{dataset} is being deleted", "being-deleted")
+        raise Conflict(f"{dataset} is being deleted", Reason.BEING_DELETED)
     return authorization.owner_name(work, row.owner_id) == caller.name
 
 
@@ -124,7 +125,9 @@ def _check_sites(work: Work, sites: Sequence[str]) -> None:
         if site not in known
     ]
     if faults:
-        raise NotFound("some sites are unknown; see GET /v1/sites", "site-unknown", faults=faults)
+        raise NotFound(
+            "some sites are unknown; see GET /v1/sites", Reason.SITE_UNKNOWN, faults=faults
+        )
 
 
 def _check_copies(known: SiteDirectory, sites: Sequence[str], copies: int) -> None:
@@ -152,7 +155,7 @@ def _check_blocks(work: Work, dataset: str, blocks: Sequence[str] | None) -> Non
         if block.dataset != dataset or block.id not in known:
             faults.append(Fault(f"/blocks/{n}", f"{blocks[n]} is not a block of {dataset}"))
     if faults:
-        raise NotFound("some blocks are unknown", "block-unknown", faults=faults)
+        raise NotFound("some blocks are unknown", Reason.BLOCK_UNKNOWN, faults=faults)
 
 
 def _supersede(work: Work, dataset: str, request_id: int) -> None:
@@ -167,7 +170,7 @@ def _supersede(work: Work, dataset: str, request_id: int) -> None:
                 work,
                 earlier,
                 RequestState.CANCELLED,
-                "already-ended",
+                Reason.ALREADY_ENDED,
                 f"superseded by request {request_id}",
             )
             # what is under way stays wanted: the newer request takes it over

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dynamo.dealer.plan import Plan, Reason, SiteState
+from dynamo.dealer.plan import Plan, ProposalOutcome, SiteState
 from dynamo.dealer.proposals import ANYWHERE
 from dynamo.services.dealer.orders import RequestIndex
 from dynamo.services.pagination import Item
@@ -24,7 +24,10 @@ def rows(plan: Plan, wanting: RequestIndex, refusals: int) -> Iterator[Row]:
     for position in range(len(plan.copies)):
         yield (position, *_copy(plan, wanting, position))
     against = np.flatnonzero(
-        ~np.isin(plan.outcomes.reason, [Reason.ACCEPTED, Reason.IN_PART, Reason.EXISTS])
+        ~np.isin(
+            plan.outcomes.reason,
+            [ProposalOutcome.ACCEPTED, ProposalOutcome.IN_PART, ProposalOutcome.EXISTS],
+        )
     )
     for number, place in enumerate(against[:refusals].tolist()):
         yield (len(plan.copies) + number, *_refusal(plan, place))
@@ -52,7 +55,7 @@ def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
         None,
         COPY if missing.any() else HAND_OVER,
         0,
-        f"{proposer}: {Reason.ACCEPTED.text if missing.any() else 'gets another owner'}",
+        f"{proposer}: {ProposalOutcome.ACCEPTED.text if missing.any() else 'gets another owner'}",
         int(snapshot.blocks.n_files[chosen].sum()),
         int(snapshot.blocks.size[chosen].sum()),
         json.dumps(facts),
@@ -63,7 +66,7 @@ def _refusal(plan: Plan, place: int) -> Row:
     outcomes, snapshot = plan.outcomes, plan.asked.snapshot
     proposer = plan.voices[int(outcomes.voice[place])]
     proposals, number = plan.proposals[proposer], int(outcomes.place[place])
-    reason, site = Reason(int(outcomes.reason[place])), int(outcomes.site[place])
+    reason, site = ProposalOutcome(int(outcomes.reason[place])), int(outcomes.site[place])
     dataset = int(proposals.dataset[number])
     blocks = proposals.blocks_of(number)
     whole = bool(proposals.whole[number])

@@ -4,43 +4,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dynamo.dealer.inventory_view import ClosedReason, InventoryView
-from dynamo.dealer.plan import Plan, Reason
+from dynamo.dealer.plan import Plan, ProposalOutcome
 from dynamo.dealer.requests import RequestVerdict
+from dynamo.reasons import Reason
 from dynamo.services.copies.request import CopyRequest, Target
-from dynamo.services.copies.status import WAITING, Explanation
+from dynamo.services.copies.status import Explanation
 from dynamo.services.dealer.question import Inventory, Requested
 from dynamo.services.replication.scheduler import Sent
 
-_FULL = ("storage-full", "no room for more at {site}")
-_BUSY = (WAITING, "much is on its way to {site}; the rest follows when it is there")
-_NOT_ALLOWED = ("permission-denied", "the dataset must not come to {site}")
-_OF_REASON: Mapping[Reason, tuple[str, str]] = {
-    Reason.NO_SOURCE: ("no-source", "nothing of it is at any site"),
-    Reason.NOT_VALID: ("invalid", "the dataset is neither valid nor in production"),
-    Reason.FILES_MISSING: ("no-source", "some files are complete at no site"),
-    Reason.NOT_ALLOWED: _NOT_ALLOWED,
-    Reason.FULL: _FULL,
-    Reason.BUSY: _BUSY,
-    Reason.VOLUME: (WAITING, "the volume of one cycle is used up; the rest follows"),
-    Reason.NO_DESTINATION: ("storage-full", "no site has room for it"),
-    Reason.IN_PART: (WAITING, "copied to {site} in parts; the rest follows"),
+_FULL = (Reason.STORAGE_FULL, "no room for more at {site}")
+_BUSY = (Reason.WAITING, "much is on its way to {site}; the rest follows when it is there")
+_NOT_ALLOWED = (Reason.PERMISSION_DENIED, "the dataset must not come to {site}")
+_OF_REASON: Mapping[ProposalOutcome, tuple[str, str]] = {
+    ProposalOutcome.NO_SOURCE: (Reason.NO_SOURCE, "nothing of it is at any site"),
+    ProposalOutcome.NOT_VALID: (Reason.INVALID, "the dataset is neither valid nor in production"),
+    ProposalOutcome.FILES_MISSING: (Reason.NO_SOURCE, "some files are complete at no site"),
+    ProposalOutcome.NOT_ALLOWED: _NOT_ALLOWED,
+    ProposalOutcome.FULL: _FULL,
+    ProposalOutcome.BUSY: _BUSY,
+    ProposalOutcome.VOLUME: (
+        Reason.WAITING,
+        "the volume of one cycle is used up; the rest follows",
+    ),
+    ProposalOutcome.NO_DESTINATION: (Reason.STORAGE_FULL, "no site has room for it"),
+    ProposalOutcome.IN_PART: (Reason.WAITING, "copied to {site} in parts; the rest follows"),
 }
 
 
 _OF_SENDING: Mapping[str, tuple[str, str]] = {
-    "storage-full": _FULL,
-    "no-source": ("no-source", "some of it can be read nowhere now"),
-    "being-deleted": ("being-deleted", "some of it is being deleted at {site}: it follows then"),
-    "switched-off": ("switched-off", "an operator has stopped all copying"),
-    WAITING: (WAITING, "another request keeps it at {site} for the group it names"),
+    Reason.STORAGE_FULL: _FULL,
+    Reason.NO_SOURCE: (Reason.NO_SOURCE, "some of it can be read nowhere now"),
+    Reason.BEING_DELETED: (
+        Reason.BEING_DELETED,
+        "some of it is being deleted at {site}: it follows then",
+    ),
+    Reason.SWITCHED_OFF: (Reason.SWITCHED_OFF, "an operator has stopped all copying"),
+    Reason.WAITING: (Reason.WAITING, "another request keeps it at {site} for the group it names"),
 }
 _OF_SHUT: Mapping[ClosedReason, tuple[str, str]] = {
     ClosedReason.BUSY: _BUSY,
     ClosedReason.FULL: _FULL,
-    ClosedReason.NOT_READY: ("site-not-ready", "{site} takes nothing now"),
-    ClosedReason.LEAVING: ("site-not-ready", "the settings want {site} emptied"),
-    ClosedReason.NO_QUOTA: ("no-quota", "there is no quota for it at {site}"),
-    ClosedReason.NOT_NAMED: ("permission-denied", "the settings keep copies away from {site}"),
+    ClosedReason.NOT_READY: (Reason.SITE_NOT_READY, "{site} takes nothing now"),
+    ClosedReason.LEAVING: (Reason.SITE_NOT_READY, "the settings want {site} emptied"),
+    ClosedReason.NO_QUOTA: (Reason.NO_QUOTA, "there is no quota for it at {site}"),
+    ClosedReason.NOT_NAMED: (Reason.PERMISSION_DENIED, "the settings keep copies away from {site}"),
 }
 
 
@@ -57,7 +64,7 @@ def excuses(
     operator has stopped all copying.
     """
     if sent is None:
-        halted = Explanation(*_OF_SENDING["switched-off"])
+        halted = Explanation(*_OF_SENDING[Reason.SWITCHED_OFF])
         return {wish.request_id: halted for wish, _ in said.of.values()}
     ordered = _Heard(plan, ground, InventoryView(plan.asked), _refused(plan), _unsent(plan, sent))
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
@@ -80,14 +87,14 @@ def _together(some: Sequence[Explanation]) -> Explanation:
     return Explanation(holding[0].reason, "; ".join(details)[:1000])
 
 
-def _refused(plan: Plan) -> dict[tuple[int, int], Reason]:
+def _refused(plan: Plan) -> dict[tuple[int, int], ProposalOutcome]:
     """Return why proposals of datasets at sites were not carried out in full."""
-    outcomes, found = plan.outcomes, dict[tuple[int, int], Reason]()
+    outcomes, found = plan.outcomes, dict[tuple[int, int], ProposalOutcome]()
     columns = (outcomes.voice.tolist(), outcomes.place.tolist(), outcomes.site.tolist())
     for voice, place, site, reason in zip(*columns, outcomes.reason.tolist(), strict=True):
-        if Reason(reason) in _OF_REASON or reason == Reason.NOT_A_TARGET:
+        if ProposalOutcome(reason) in _OF_REASON or reason == ProposalOutcome.NOT_A_TARGET:
             dataset = int(plan.proposals[plan.voices[voice]].dataset[place])
-            found[dataset, site] = Reason(reason)
+            found[dataset, site] = ProposalOutcome(reason)
     return found
 
 
@@ -104,7 +111,7 @@ class _Heard:
     plan: Plan
     ground: Inventory
     view: InventoryView
-    refused: Mapping[tuple[int, int], Reason]
+    refused: Mapping[tuple[int, int], ProposalOutcome]
     unsent: Mapping[tuple[int, int], str]
 
     def excuse(
@@ -123,7 +130,7 @@ class _Heard:
         for site in sites:
             here = (dataset, self.ground.site(site.id))
             reason, unsent = self.refused.get(here), self.unsent.get(here)
-            if reason is Reason.NOT_A_TARGET:
+            if reason is ProposalOutcome.NOT_A_TARGET:
                 return self._closed(dataset, [site])
             said = _OF_SENDING.get(unsent or "") if reason is None else _OF_REASON[reason]
             if said is not None:
@@ -132,9 +139,9 @@ class _Heard:
 
     def _rejection(self, text: str, dataset: int, sites: Sequence[Target]) -> Explanation:
         if "too large" in text:
-            return Explanation("too-large", text)
+            return Explanation(Reason.TOO_LARGE, text)
         if "Invalid" in text:
-            return Explanation("not-found", text)
+            return Explanation(Reason.NOT_FOUND, text)
         return self._closed(dataset, sites)
 
     def _closed(self, dataset: int, sites: Sequence[Target]) -> Explanation:

@@ -32,15 +32,13 @@ from dynamo.inventory.states import ENDED, ReplicaState, RequestKind, RequestSta
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services import users
 from dynamo.services.context import Context
 from dynamo.services.deletions import guard
 
 BLOCKS_AT_ONCE = 20
-LAST_COPY = "last-copy"
-WAITS = "volume-limit"
-"""Why a deletion goes on later."""
-_NOT_CONDEMNED = (LAST_COPY, WAITS)
+_NOT_CONDEMNED = (Reason.LAST_COPY, Reason.VOLUME_LIMIT)
 """What is said of a deletion until its end: it tells of what was not condemned."""
 
 
@@ -256,10 +254,10 @@ def _count(work: Work, request_id: int, n_files: int) -> None:
 def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None:
     if refused.last_copy:
         detail = f"{len(refused.last_copy)} blocks have no other complete copy at a ready site"
-        requests.change(work, request_id, reason=LAST_COPY, detail=detail)
+        requests.change(work, request_id, reason=Reason.LAST_COPY, detail=detail)
     elif refused.too_much:
         detail = "as much as may is leaving these sites; the rest follows when others are gone"
-        requests.change(work, request_id, reason=WAITS, detail=detail)
+        requests.change(work, request_id, reason=Reason.VOLUME_LIMIT, detail=detail)
 
 
 # --- how far it is --------------------------------------------------------------------------------
@@ -290,7 +288,7 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
     )
     left = dict(work.rows(counted))
     undone = _undone(work, request)
-    refused = request.reason == LAST_COPY
+    refused = request.reason == Reason.LAST_COPY
     if not left and (not undone or refused):
         state = RequestState.FAILED if refused else RequestState.DONE
         said = (request.reason, request.detail) if refused else (None, None)
@@ -298,7 +296,7 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
         return
     due = work.now + again if undone else None
     standing = _standing(work, request, rests=set(left) == {State.HELD})
-    if undone and request.reason == WAITS and not left:
+    if undone and request.reason == Reason.VOLUME_LIMIT and not left:
         standing["state"] = RequestState.HELD
     requests.change(work, request_id, not_before=due, **standing)
 

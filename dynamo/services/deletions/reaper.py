@@ -28,6 +28,7 @@ from dynamo.operations.failures import classify
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import after_failure
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation
 from dynamo.services.leases import Heartbeat, LeaseLost, by_turns, keeping
@@ -37,8 +38,6 @@ from dynamo.storage import temporary_names
 from dynamo.storage.protocol import Storage
 
 log = logger("deletions")
-
-SWITCHED_OFF = "switched-off"
 
 
 def run(ctx: Context, ids: Sequence[int]) -> int:
@@ -81,7 +80,7 @@ def _each(ctx: Context, heartbeat: Heartbeat, claimed: Sequence[ClaimedDeletion]
         if result is None:
             continue
         results.append(result)
-        if result.failure is not None and result.failure.reason == "queue-timeout":
+        if result.failure is not None and result.failure.reason is Reason.QUEUE_TIMEOUT:
             silent[deletion.url] = result.failure
     return results
 
@@ -98,7 +97,7 @@ def _one(ctx: Context, heartbeat: Heartbeat, deletion: ClaimedDeletion) -> _Resu
             reached(Point.DELETED)
             _discard_upload(storage, deletion, ctx.settings.injection.area)
         except DynamoError as failed:
-            tell = log.info if failed.reason == SWITCHED_OFF else log.warning
+            tell = log.info if failed.reason is Reason.SWITCHED_OFF else log.warning
             tell(
                 "deletion failed",
                 deletion=deletion.id,
@@ -116,7 +115,7 @@ def _check_switches(ctx: Context, deletion: ClaimedDeletion) -> None:
     """Raise Unavailable where an operator has stopped this: it acts from one file to the next."""
     with ctx.begin.reading() as work:
         if switches.stopped(work, switches.DELETIONS, switches.of_site(deletion.site)):
-            raise Unavailable("an operator has stopped it", SWITCHED_OFF)
+            raise Unavailable("an operator has stopped it", Reason.SWITCHED_OFF)
 
 
 def _discard_upload(storage: Storage, deletion: ClaimedDeletion, area: str) -> None:
@@ -129,14 +128,14 @@ def _discard_upload(storage: Storage, deletion: ClaimedDeletion, area: str) -> N
 def delete_probe(storage: Storage, lfn: str) -> bool:
     """Delete a probe; refuses any other name. Raises Invalid."""
     if lfn.split("/")[-2] != storage_probe.FOLDER:
-        raise Invalid(f"{lfn!r} is not the name of a probe", "name-invalid")
+        raise Invalid(f"{lfn!r} is not the name of a probe", Reason.NAME_INVALID)
     return storage.delete(lfn)
 
 
 def delete_quarantined(storage: Storage, name: str, quarantine: str) -> bool:
     """Delete a file from the quarantine; refuses any other name. Raises Invalid."""
     if not within(name, quarantine):
-        raise Invalid(f"{name!r} does not lie in {quarantine}", "name-invalid")
+        raise Invalid(f"{name!r} does not lie in {quarantine}", Reason.NAME_INVALID)
     return storage.delete(name)
 
 
@@ -168,7 +167,7 @@ def _learn(ctx: Context, results: Sequence[_Result]) -> None:
     """Count how it went, so that a site that keeps failing is left alone for a while."""
     told: dict[BreakerKey, Result] = {}
     for result in results:
-        if result.failure is not None and result.failure.reason == SWITCHED_OFF:
+        if result.failure is not None and result.failure.reason is Reason.SWITCHED_OFF:
             continue  # says nothing of the site
         place, failure = (result.claimed.site_id, Operation.DELETE), result.failure
         before = told.get(place, Result())

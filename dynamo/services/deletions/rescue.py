@@ -17,6 +17,7 @@ from dynamo.errors import Conflict, Full
 from dynamo.inventory.request_bodies import DeletionBody, RequestBody, SystemCopyBody
 from dynamo.inventory.states import DatasetStatus, Origin, ReplicaState, RequestState
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 from dynamo.services import system_requests
 from dynamo.services.context import Context
 from dynamo.services.replication import completion
@@ -28,7 +29,7 @@ _TOUCHED = or_(Deletion.state != State.QUEUED, Deletion.lease_no > 0)
 def rescue(work: Work, ctx: Context, request: RequestRow[RequestBody], dataset: Any) -> None:
     """Give back what a deletion has condemned; refused when nothing of it can be saved."""
     if request.state in (RequestState.DONE, RequestState.CANCELLED):
-        raise Conflict(f"deletion {request.id} is {request.state} already", "already-ended")
+        raise Conflict(f"deletion {request.id} is {request.state} already", Reason.ALREADY_ENDED)
     condemned = work.rows(
         select(Deletion.id, File.block_id)
         .join(File, File.id == Deletion.file_id)
@@ -39,7 +40,7 @@ def rescue(work: Work, ctx: Context, request: RequestRow[RequestBody], dataset: 
     files = _whole_files(work, request.id)
     if condemned and not replicas and not files:
         raise Conflict(
-            "the data are being deleted already; nothing can be rescued", "already-ended"
+            "the data are being deleted already; nothing can be rescued", Reason.ALREADY_ENDED
         )
     if replicas:
         _revive_replicas(work, request.id, replicas)
@@ -270,5 +271,5 @@ def _charge(work: Work, place: tuple[int, int | None], n_files: int, size: int) 
     if n_files and not accounting.charge(work, owner_id, n_files, size):
         raise Full(
             "the user quota has no room for what would be rescued; free some first",
-            "quota-exceeded",
+            Reason.QUOTA_EXCEEDED,
         )

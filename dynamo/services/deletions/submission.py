@@ -21,6 +21,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.request_bodies import DeletionBody
 from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind
 from dynamo.operations.hints import Hint, hints
+from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, site_lookup, users
 from dynamo.services.context import Context
 from dynamo.services.idempotency import Key
@@ -39,7 +40,7 @@ def file(ctx: Context, wanted: schemas.Deletion, caller: Caller, key: Key | None
             return answered
         dataset = catalogue_names.dataset(work, wanted.dataset)
         if dataset is None:
-            raise NotFound(f"there is no dataset {wanted.dataset}", "dataset-unknown")
+            raise NotFound(f"there is no dataset {wanted.dataset}", Reason.DATASET_UNKNOWN)
         authorization.check_owner(work, dataset.owner_id, caller)
         targets = _targets(work, dataset, wanted)
         if wanted.site is not None and not wanted.last_copy:
@@ -96,7 +97,7 @@ class _Targets:
 
 def _check_shape(wanted: schemas.Deletion) -> None:
     if not names.is_dataset(wanted.dataset):
-        raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
+        raise Invalid(f"{wanted.dataset!r} is not a dataset name", Reason.NAME_INVALID)
     if wanted.blocks is not None and wanted.lfns is not None:
         raise Invalid("name blocks or lfns, not both")
     if wanted.lfns is not None and wanted.site is not None:
@@ -152,7 +153,7 @@ def _named_blocks(work: Work, dataset: Any, named: Sequence[str]) -> tuple[str, 
         if block.dataset != dataset.name or block.id not in known
     ]
     if faults:
-        raise NotFound("some blocks are unknown", "block-unknown", faults=faults)
+        raise NotFound("some blocks are unknown", Reason.BLOCK_UNKNOWN, faults=faults)
     return tuple(block.id for block in parsed)
 
 
@@ -163,7 +164,7 @@ def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> tuple[int, ..
         if not names.is_lfn(lfn)
     ]
     if bad:
-        raise Invalid("some names are not allowed", "name-invalid", faults=bad)
+        raise Invalid("some names are not allowed", Reason.NAME_INVALID, faults=bad)
     known = catalogue_names.known_files(work, lfns)
     missing = [
         Fault(f"/lfns/{n}", f"is not a file of {dataset.name}", lfn)
@@ -171,7 +172,7 @@ def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> tuple[int, ..
         if lfn not in known or known[lfn].dataset_id != dataset.id
     ]
     if missing:
-        raise NotFound("some files are unknown", "file-unknown", faults=missing)
+        raise NotFound("some files are unknown", Reason.FILE_UNKNOWN, faults=missing)
     return tuple(sorted({row.id for row in known.values()}))
 
 
@@ -191,7 +192,7 @@ def _check_last(work: Work, targets: _Targets, leaving: Collection[str]) -> None
             f"{len(last)} blocks have no other complete copy at a ready site "
             f"({', '.join(last[:3])}); "
             "say last_copy: true to remove them all the same",
-            "last-copy",
+            Reason.LAST_COPY,
         )
 
 

@@ -37,6 +37,7 @@ from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
 from dynamo.policy.image import View
 from dynamo.policy.partitions import Partitions
+from dynamo.reasons import Reason
 from dynamo.services import system_requests
 from dynamo.services.context import Context
 from dynamo.services.deletions import condemnation, guard
@@ -70,21 +71,23 @@ class Outcome:
     blocks: int = 0
     files: int = 0
     bytes: int = 0
-    refused: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, Reason] = field(default_factory=dict)
     """Decisions, by place in the plan, that were not or not wholly carried out."""
-    locked: dict[int, str] = field(default_factory=dict)
+    locked: dict[int, Reason] = field(default_factory=dict)
     """Block replicas that were locked after the cycle had looked."""
 
     def note(
         self, some: Sequence[Piece], there: Mapping[int, int], result: guard.Condemned
     ) -> None:
         """Take in what the guard did with some of the pieces."""
-        stay = dict.fromkeys(result.refused.last_copy, "last-copy")
-        stay |= dict.fromkeys(result.refused.in_use, "in-use")
-        stay |= dict.fromkeys(result.refused.switched_off, "switched-off")
-        stay |= dict.fromkeys(result.refused.too_much, "volume-limit")
+        stay = dict.fromkeys(result.refused.last_copy, Reason.LAST_COPY)
+        stay |= dict.fromkeys(result.refused.in_use, Reason.IN_USE)
+        stay |= dict.fromkeys(result.refused.switched_off, Reason.SWITCHED_OFF)
+        stay |= dict.fromkeys(result.refused.too_much, Reason.VOLUME_LIMIT)
         gone = {
-            piece.replica_id: "being-deleted" for piece in some if piece.replica_id not in there
+            piece.replica_id: Reason.BEING_DELETED
+            for piece in some
+            if piece.replica_id not in there
         }
         kept = {**stay, **gone, **self.locked}
         self.files += result.n_files
@@ -181,7 +184,7 @@ def _condemn(
         grace = timedelta(hours=ctx.settings.deletion.grace_hours)
         most, leaving = ctx.settings.deletion.site_bytes, ctx.settings.dealer.leaving
         locked = locks.locked_since(work, datasets, seen)
-        done = Outcome(locked=dict.fromkeys(locked, "locked"))
+        done = Outcome(locked=dict.fromkeys(locked, Reason.LOCKED))
         for (line, last), some in _alike(batch, blocks, lenient).items():
             ids = [one for one in (piece.replica_id for piece in some) if one in there]
             ids = [one for one in ids if one not in locked]
@@ -248,7 +251,7 @@ def _count(work: Work, request_id: int, done: Outcome) -> None:
 def _stop(ctx: Context, held: HeldCycle, position: int) -> None:
     with ctx.begin() as work:
         fence(work, held)
-        decisions.refuse_from(work, held.id, position, DELETE, "switched-off")
+        decisions.refuse_from(work, held.id, position, DELETE, Reason.SWITCHED_OFF)
 
 
 # --- hand-overs ----------------------------------------------------------------------------------
@@ -307,7 +310,7 @@ def _hand_over(
     with ctx.begin() as work:
         fence(work, held)
         if switches.stopped(work, DETOX):
-            decisions.refuse(work, held.id, dict.fromkeys(positions.values(), "switched-off"))
+            decisions.refuse(work, held.id, dict.fromkeys(positions.values(), Reason.SWITCHED_OFF))
             return 0
         partition_id = work.scalar(select(Partition.id).where(Partition.name == destination))
         n, staying = ownership.hand_over(

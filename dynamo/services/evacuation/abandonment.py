@@ -13,7 +13,6 @@ from sqlalchemy import select, update
 
 from dynamo.clock import rfc3339
 from dynamo.db import requests
-from dynamo.db.consistency.incidents import LOST
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation, unreadable, watch_time
 from dynamo.db.evacuation.unreadable import Patience, Unread
@@ -24,8 +23,8 @@ from dynamo.db.views import sites
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
-from dynamo.operations.failures import REFUSED_THERE
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import REFUSED_THERE, Reason
 from dynamo.services.consistency import repair
 from dynamo.services.context import Context
 from dynamo.services.evacuation import declare_lost
@@ -111,7 +110,7 @@ def _fail_arrivals(ctx: Context, name: str) -> bool:
             .order_by(Transfer.id)
         )
         why = f"{name} does not come back: inject it again at another site"
-        failed = {"state": State.FAILED, "not_before": None, "reason": LOST, "error": why}
+        failed = {"state": State.FAILED, "not_before": None, "reason": Reason.LOST, "error": why}
         here = Transfer.id.in_(ids)
         work.changed(update(Transfer).where(here).values(updated=work.now, **failed))
         for row in rows:

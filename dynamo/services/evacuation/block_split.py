@@ -12,7 +12,6 @@ from sqlalchemy.orm import aliased
 
 from dynamo.db.catalogue import accounting, block_filling, replicas
 from dynamo.db.catalogue.replicas import Destination
-from dynamo.db.consistency.incidents import LOST
 from dynamo.db.deletions import condemnation, purge
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
@@ -22,6 +21,7 @@ from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 from dynamo.services.accounts.charging import limit
 from dynamo.services.context import Context
 
@@ -126,7 +126,7 @@ def _once(work: Work, rows: Sequence[Any], site_id: int) -> list[Any]:
         found.setdefault(row.id, row)
     kept = {row.transfer_id for row in found.values()}
     others = Transfer.id.in_({row.transfer_id for row in rows} - kept)
-    work.changed(delete(Transfer).where(others, Transfer.reason == LOST))
+    work.changed(delete(Transfer).where(others, Transfer.reason == Reason.LOST))
     return list(found.values())
 
 

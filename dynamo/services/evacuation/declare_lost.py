@@ -22,6 +22,7 @@ from dynamo.db.transfers import transfers
 from dynamo.errors import Conflict
 from dynamo.inventory.callers import Caller
 from dynamo.operations.breakers import Operation
+from dynamo.reasons import Reason
 from dynamo.services import site_lookup
 from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
@@ -164,7 +165,7 @@ class _Inspection:
         try:
             return self.storage.adler32(one.lfn) == one.adler32
         except StorageError as error:
-            return None if error.reason == "queue-timeout" else False
+            return None if error.reason is Reason.QUEUE_TIMEOUT else False
 
 
 @retried
@@ -173,7 +174,7 @@ def _unread(ctx: Context, name: str) -> tuple[Any, Sequence[Unread], bool]:
         site = site_lookup.site(work, name)
         dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
         if site.id not in dying:
-            raise Conflict(f"{name} is not being emptied: nothing there is given up", "in-use")
+            raise Conflict(f"{name} is not being emptied: nothing there is given up", Reason.IN_USE)
         return site, *unread(work, ctx, site, dying, MOST)
 
 

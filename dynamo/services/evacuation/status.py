@@ -18,6 +18,7 @@ from dynamo.db.evacuation.progress import SiteContent
 from dynamo.db.sites import switches
 from dynamo.db.tables import Incident
 from dynamo.inventory.states import SiteKind
+from dynamo.reasons import Reason
 from dynamo.services import site_lookup
 from dynamo.services.context import Context
 from dynamo.services.evacuation import abandonment, declare_lost
@@ -187,7 +188,7 @@ def _file(row: Any, to: str | None, lost: Mapping[str, str | None]) -> Item:
         "dataset": row.dataset,
         "to": to,
         "state": row.state,
-        "reason": "lost" if row.lfn in lost else row.reason,
+        "reason": Reason.LOST if row.lfn in lost else row.reason,
         "detail": lost.get(row.lfn) or row.error,
         "next_try": rfc3339(row.not_before) if row.not_before else None,
     }

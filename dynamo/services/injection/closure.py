@@ -32,6 +32,7 @@ from dynamo.inventory.states import (
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Context
 from dynamo.services.idempotency import Key
@@ -43,17 +44,17 @@ _ARRIVALS = (TransferKind.PULL, TransferKind.UPLOAD)
 def file(ctx: Context, wanted: schemas.Closure, caller: Caller, key: Key | None = None) -> int:
     """File a closure: from its commit on the dataset takes no more files."""
     if not names.is_dataset(wanted.dataset):
-        raise Invalid(f"{wanted.dataset!r} is not a dataset name", "name-invalid")
+        raise Invalid(f"{wanted.dataset!r} is not a dataset name", Reason.NAME_INVALID)
     with ctx.begin() as work:
         caller_id = users.ensure(work, caller.name, ctx.settings)
         if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
             return answered
         dataset = catalogue_names.dataset(work, wanted.dataset)
         if dataset is None:
-            raise NotFound(f"there is no dataset {wanted.dataset}", "dataset-unknown")
+            raise NotFound(f"there is no dataset {wanted.dataset}", Reason.DATASET_UNKNOWN)
         authorization.check_owner(work, dataset.owner_id, caller)
         if dataset.status == DatasetStatus.DELETED:
-            raise Conflict(f"{wanted.dataset} is being deleted", "being-deleted")
+            raise Conflict(f"{wanted.dataset} is being deleted", Reason.BEING_DELETED)
         # first of all: who injects holds the dataset and waits for the user whom a request names
         work.changed(
             update(Dataset).where(Dataset.id == dataset.id).values(is_open=False, updated=work.now)

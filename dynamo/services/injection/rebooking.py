@@ -26,6 +26,7 @@ from dynamo.inventory import schemas
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 from dynamo.services.accounts import unique_share
 from dynamo.services.accounts.charging import charge, limit
 from dynamo.services.context import Context
@@ -206,7 +207,7 @@ def _check_idle(changing: Sequence[_Waiting]) -> None:
         raise Conflict(
             "some files are being brought elsewhere, or from another source, at this moment;"
             " ask again in a minute",
-            "in-use",
+            Reason.IN_USE,
             faults=faults,
         )
 
@@ -254,7 +255,7 @@ def _check_not_leaving(work: Work, moving: Sequence[_Waiting]) -> None:
         ]
         raise Conflict(
             "some files are leaving a site; rescue them or wait until they are gone",
-            "being-deleted",
+            Reason.BEING_DELETED,
             faults=faults,
         )
 

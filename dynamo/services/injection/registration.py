@@ -20,6 +20,7 @@ from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 from dynamo.services.accounts import unique_share
 from dynamo.services.accounts.charging import charge, limit
 from dynamo.services.context import Context
@@ -68,7 +69,7 @@ def register(
     """
     dataset = batch.dataset
     if not dataset.is_open:
-        raise Conflict(f"{dataset.name} is closed; it takes no more files", "dataset-closed")
+        raise Conflict(f"{dataset.name} is closed; it takes no more files", Reason.DATASET_CLOSED)
     sized = [new for new in fresh if new.size is not None]
     unsized = [new for new in fresh if new.size is None]
     placing = {new.lfn for new in fresh}

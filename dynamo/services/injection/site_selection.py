@@ -14,6 +14,7 @@ from dynamo.db.sites import switches
 from dynamo.db.tables import Partition, Quota, Site
 from dynamo.errors import Conflict, DynamoError, Full, NotFound
 from dynamo.inventory.states import SiteKind, SiteStatus
+from dynamo.reasons import Reason
 
 _SHOWN = 5
 
@@ -47,7 +48,7 @@ def choose(
     known = {row.name: row for row in work.rows(_NAMED, wanted)}
     for name in named:
         if name not in known:
-            raise NotFound(f"there is no site {name!r}; see GET /v1/sites", "site-unknown")
+            raise NotFound(f"there is no site {name!r}; see GET /v1/sites", Reason.SITE_UNKNOWN)
     idle = set(switches.stopped_sites(work))
     refusals = {name: _refusal(known[name], idle, size) or _alarm(name, alarming) for name in named}
     for name in named:
@@ -98,17 +99,20 @@ _NAMED = _SITES.where(Site.name.in_(bindparam("by_name", expanding=True)))
 def _refusal(row: Any, idle: set[str], size: int) -> DynamoError | None:
     if row.status != SiteStatus.READY or row.kind != SiteKind.DISK:
         return Conflict(
-            f"{row.name} takes no new data now (it is {row.status}, {row.kind})", "site-not-ready"
+            f"{row.name} takes no new data now (it is {row.status}, {row.kind})",
+            Reason.SITE_NOT_READY,
         )
     if row.name in idle:
-        return Conflict(f"{row.name} was stopped by an operator", "switched-off")
+        return Conflict(f"{row.name} was stopped by an operator", Reason.SWITCHED_OFF)
     if row.quota is None:
-        return Conflict(f"{row.name} has no quota for the partition {row.partition}", "no-quota")
+        return Conflict(
+            f"{row.name} has no quota for the partition {row.partition}", Reason.NO_QUOTA
+        )
     if row.max_bytes is not None and row.projected + size > row.max_bytes:
         return Full(
             f"the partition {row.partition} of {row.name} is full: "
             f"booked {row.projected}, asked {size}, limit {row.max_bytes} bytes",
-            "storage-full",
+            Reason.STORAGE_FULL,
         )
     return None
 
@@ -116,7 +120,7 @@ def _refusal(row: Any, idle: set[str], size: int) -> DynamoError | None:
 def _alarm(name: str, alarming: frozenset[str]) -> DynamoError | None:
     if name not in alarming:
         return None
-    return Full(f"unique data fill {name}, or all sites, beyond the alarm", "storage-full")
+    return Full(f"unique data fill {name}, or all sites, beyond the alarm", Reason.STORAGE_FULL)
 
 
 def _alternatives(work: Work, partition_id: int, size: int, idle: set[str]) -> list[str]:

@@ -28,6 +28,7 @@ from dynamo.inventory.request_bodies import InjectionBody
 from dynamo.inventory.states import DatasetStatus, RequestKind, RequestState, TransferKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Context
 from dynamo.services.idempotency import Key
@@ -109,7 +110,7 @@ def _file(ctx: Context, wanted: schemas.Injection, caller: Caller, key: Key | No
             return _Submitted(answered, {}, None, Rebooked())
         if switches.stopped(work, switches.INJECTION):
             raise Conflict(
-                "injection is switched off by an operator; try again later", "switched-off"
+                "injection is switched off by an operator; try again later", Reason.SWITCHED_OFF
             )
         dataset = _dataset(work, ctx, wanted.dataset, caller, caller_id)
         validation.check_names(
@@ -148,7 +149,7 @@ def uploaded(ctx: Context, request_id: int, lfns: Sequence[str] | None, caller: 
             raise Conflict(
                 "what was booked here has expired, was cancelled or given up, or was booked anew"
                 " by another run of the job: book again",
-                "booking-expired",
+                Reason.BOOKING_EXPIRED,
             )
         if lfns is not None and (unknown := [lfn for lfn in lfns if lfn not in booked]):
             faults = [
@@ -217,7 +218,9 @@ def _dataset(work: Work, ctx: Context, name: str, caller: Caller, caller_id: int
         if row.status not in (DatasetStatus.VALID, DatasetStatus.PRODUCTION):
             raise Conflict(
                 f"{name} is {row.status}; it takes no files",
-                "being-deleted" if row.status == DatasetStatus.DELETED else "dataset-closed",
+                Reason.BEING_DELETED
+                if row.status == DatasetStatus.DELETED
+                else Reason.DATASET_CLOSED,
             )
         authorization.check_owner_named(row.owner, caller)
         return row
@@ -226,7 +229,7 @@ def _dataset(work: Work, ctx: Context, name: str, caller: Caller, caller_id: int
         shape = ctx.settings.user.dataset_pattern.replace("{user}", caller.name).replace(
             "{part}", "…"
         )
-        raise Forbidden(f"a dataset of {caller.name} is named {shape}", "not-your-namespace")
+        raise Forbidden(f"a dataset of {caller.name} is named {shape}", Reason.NOT_YOUR_NAMESPACE)
     partition = ctx.settings.user.partition if own else "Production"
     group = ctx.settings.user.group if own else "production"
     catalogue_names.add_dataset(

@@ -8,6 +8,7 @@ from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.ownership import Namespace, outside
 from dynamo.inventory.scopes import CREATE
+from dynamo.reasons import Reason
 from dynamo.services.injection.site_selection import Candidate
 from dynamo.settings import Settings
 from dynamo.storage.sources import check_source
@@ -18,7 +19,7 @@ def check_shape(wanted: schemas.Injection, settings: Settings) -> None:
     if not names.is_dataset(wanted.dataset):
         raise Invalid(
             f"{wanted.dataset!r} is not a dataset name; write /primary/processed/TIER",
-            "name-invalid",
+            Reason.NAME_INVALID,
         )
     if not wanted.site:
         raise Invalid("name a site", faults=[Fault("/site", "name at least one site")])
@@ -27,7 +28,7 @@ def check_shape(wanted: schemas.Injection, settings: Settings) -> None:
     if len(wanted.files) > settings.injection.max_files:
         raise Invalid(
             f"at most {settings.injection.max_files} files in one call; make several calls",
-            "too-large",
+            Reason.TOO_LARGE,
         )
     bad = [
         Fault(
@@ -39,7 +40,7 @@ def check_shape(wanted: schemas.Injection, settings: Settings) -> None:
         if not names.is_lfn(new.lfn)
     ]
     if bad:
-        raise Invalid("some file names are not allowed", "name-invalid", faults=bad)
+        raise Invalid("some file names are not allowed", Reason.NAME_INVALID, faults=bad)
     _check_files(wanted.files)
 
 
@@ -69,7 +70,7 @@ def check_names(
     if refused:
         faults = [Fault(f"/files/{n}/lfn", why, files[n].lfn) for n, why in refused.items()]
         raise Forbidden(
-            "some names lie outside your namespace", "not-your-namespace", faults=faults
+            "some names lie outside your namespace", Reason.NOT_YOUR_NAMESPACE, faults=faults
         )
 
 
@@ -111,7 +112,7 @@ def check_known(
             if told is not None and registered is not None and told != registered:
                 faults.append(Fault(f"/files/{n}", f"is registered with another {name}", new.lfn))
     if faults:
-        reason = "being-deleted" if leaving else "name-conflict"
+        reason = Reason.BEING_DELETED if leaving else Reason.NAME_CONFLICT
         raise Conflict("some names are taken", reason, faults=faults)
 
 
@@ -125,4 +126,4 @@ def check_sources(files: Sequence[tuple[int, schemas.InjectedFile]], site: Candi
             except Forbidden as refused:
                 faults.append(Fault(f"/files/{n}/source", refused.detail, new.lfn))
     if faults:
-        raise Forbidden("some sources may not be read", "source-not-allowed", faults=faults)
+        raise Forbidden("some sources may not be read", Reason.SOURCE_NOT_ALLOWED, faults=faults)

@@ -11,6 +11,7 @@ from dynamo.errors import Conflict, Fault
 from dynamo.inventory import schemas
 from dynamo.inventory.states import DatasetStatus
 from dynamo.operations.hints import batches
+from dynamo.reasons import Reason
 from dynamo.services.official.validation import Stated
 
 AT_ONCE = 1000
@@ -85,7 +86,7 @@ def standings(
     leaving = [one for one in found if one.row is not None and one.row.condemned_by is not None]
     if leaving:
         faults = [Fault(one.stated.pointer, "is being deleted") for one in leaving]
-        raise Conflict("some blocks are being deleted", "being-deleted", faults=faults)
+        raise Conflict("some blocks are being deleted", Reason.BEING_DELETED, faults=faults)
     _compare(
         found,
         catalogue_names.known_files(work, sorted({lfn for one in blocks for lfn in one.lfns})),
@@ -116,7 +117,7 @@ def _compare(blocks: Sequence[Registered], known: Mapping[str, Any]) -> None:
             elif (why := _contradiction(one, file, row)) is not None:
                 faults.append(Fault(f"{one.stated.pointer}/files/{n}", why, file.lfn))
     if faults:
-        raise Conflict("some names are taken", "name-conflict", faults=faults)
+        raise Conflict("some names are taken", Reason.NAME_CONFLICT, faults=faults)
     for one in blocks:
         _check_open(one)
 
@@ -126,10 +127,10 @@ def _check_open(one: Registered) -> None:
     name = one.stated.dataset.name
     if one.fresh and one.was_closed:
         detail = f"the block {one.stated.id} of {name} is closed; it takes no more files"
-        raise Conflict(detail, "block-closed", faults=[Fault(one.stated.pointer, detail)])
+        raise Conflict(detail, Reason.BLOCK_CLOSED, faults=[Fault(one.stated.pointer, detail)])
     if (one.fresh or one.is_new) and not one.takes_files:
         detail = f"{name} is closed, invalid or deprecated; it takes no more files"
-        raise Conflict(detail, "dataset-closed", faults=[Fault(one.stated.pointer, detail)])
+        raise Conflict(detail, Reason.DATASET_CLOSED, faults=[Fault(one.stated.pointer, detail)])
 
 
 def _contradiction(one: Registered, file: schemas.OfficialFile, row: Any) -> str | None:

@@ -16,6 +16,7 @@ from dynamo.inventory.snapshot_builder import Keys
 from dynamo.policy.partitions import read_partitions
 from dynamo.policy.placement_partition import NOWHERE, Imagined
 from dynamo.policy.placement_partition import destinations as policy_homes
+from dynamo.reasons import Reason
 from dynamo.settings import Settings
 
 GROUP = "production"
@@ -91,7 +92,7 @@ def directory(
         if at.site not in found.sites
     ]
     if sites:
-        raise NotFound("some sites are unknown", "site-unknown", faults=sites)
+        raise NotFound("some sites are unknown", Reason.SITE_UNKNOWN, faults=sites)
     groups = [
         Fault(pointer, f"there is no group {one.group!r}")
         for pointer, one in [*_places(wanted), *((f"/{n}", one) for n, one in enumerate(wanted))]

@@ -16,6 +16,7 @@ from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import DatasetStatus, RequestKind
 from dynamo.operations.hints import batches, hints
+from dynamo.reasons import Reason
 from dynamo.services import authorization
 from dynamo.services.context import Context
 from dynamo.services.official.comparison import AT_ONCE, Registered, standings
@@ -37,7 +38,9 @@ def register(ctx: Context, wanted: Sequence[schemas.OfficialDataset], caller: Ca
     blocks = stated(wanted, authorization.namespace(ctx.settings))
     with ctx.begin() as work:
         if switches.stopped(work, switches.INJECTION):
-            raise Conflict("an operator has stopped injection; try again later", "switched-off")
+            raise Conflict(
+                "an operator has stopped injection; try again later", Reason.SWITCHED_OFF
+            )
         known = directory(work, ctx.settings, wanted)
         rows, new = _datasets(work, wanted, known, caller)
         found = standings(work, blocks, rows, new)
@@ -69,9 +72,11 @@ def _datasets(
     for row in rows.values():
         authorization.check_owner(work, row.owner_id, caller)
         if row.owner_id is not None:
-            raise Conflict(f"{row.name} belongs to a user; injections go there", "name-conflict")
+            raise Conflict(
+                f"{row.name} belongs to a user; injections go there", Reason.NAME_CONFLICT
+            )
         if row.status == DatasetStatus.DELETED:
-            raise Conflict(f"{row.name} is being deleted", "being-deleted")
+            raise Conflict(f"{row.name} is being deleted", Reason.BEING_DELETED)
     new = [one for one in wanted if one.name not in rows]
     work.insert(Dataset, [_dataset_row(work, one, known) for one in new])
     names = [one.name for one in new]

@@ -11,6 +11,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.states import ReplicaState
+from dynamo.reasons import Reason
 from dynamo.services.official.comparison import Registered
 from dynamo.services.official.lookup import NameLookup, Whose, destinations
 
@@ -111,7 +112,7 @@ def _listed(one: Registered, lfns: Sequence[str], files: Sizes, pointer: str) ->
     strange = [lfn for lfn in lfns if keys.get(lfn) not in files]
     if strange:
         faults = [Fault(f"{pointer}/files", "is no file of this block", lfn) for lfn in strange]
-        raise NotFound("some files are not of the block", "file-unknown", faults=faults)
+        raise NotFound("some files are not of the block", Reason.FILE_UNKNOWN, faults=faults)
     return {keys[lfn]: files[keys[lfn]] for lfn in lfns}
 
 
@@ -137,7 +138,7 @@ def _check_staying(wanted: Sequence[Destination], there: Mapping[tuple[int, int]
         if at.key in there and there[at.key].state == ReplicaState.CONDEMNED
     ]
     if faults:
-        raise Conflict("some replicas are being deleted", "being-deleted", faults=faults)
+        raise Conflict("some replicas are being deleted", Reason.BEING_DELETED, faults=faults)
 
 
 def _whose(at: Destination) -> Whose:
@@ -175,7 +176,9 @@ def _fill(
         files = {key: size for key, size in at.files.items() if key not in held[replica]}
         if coming[replica] & files.keys():
             faults = [Fault(at.pointer, "some files are just being brought there")]
-            raise Conflict("files are on their way; repeat the call later", "in-use", faults=faults)
+            raise Conflict(
+                "files are on their way; repeat the call later", Reason.IN_USE, faults=faults
+            )
         if files:
             placed.append(Placed(at, is_new=False, files=files))
     replicas.arrive(work, {there[one.at.key].id: list(one.files.items()) for one in placed})

@@ -7,6 +7,7 @@ from dynamo.errors import DynamoError, Fault, Forbidden, Invalid
 from dynamo.inventory import names, schemas
 from dynamo.inventory.names import BlockName
 from dynamo.inventory.ownership import Namespace
+from dynamo.reasons import Reason
 
 MOST_FILES = 50_000
 """In one call; with three fields each they are about as many values as a body may have."""
@@ -39,7 +40,7 @@ def stated(wanted: Sequence[schemas.OfficialDataset], reserved: Namespace) -> li
     """Return the blocks of a call, if it can be meant as it stands. Raises Invalid, Forbidden."""
     faults = list(_datasets(wanted))
     if faults:
-        raise Invalid("some datasets are not described well", "name-invalid", faults=faults)
+        raise Invalid("some datasets are not described well", Reason.NAME_INVALID, faults=faults)
     blocks = [
         Stated(dataset, block, _block_id(dataset, block), f"/{n}/blocks/{m}")
         for n, dataset in enumerate(wanted)
@@ -47,13 +48,13 @@ def stated(wanted: Sequence[schemas.OfficialDataset], reserved: Namespace) -> li
     ]
     if len(blocks) > MOST_BLOCKS or sum(len(one.block.files) for one in blocks) > MOST_FILES:
         detail = f"at most {MOST_FILES} files and {MOST_BLOCKS} blocks in one call; make several"
-        raise Invalid(detail, "too-large")
+        raise Invalid(detail, Reason.TOO_LARGE)
     _refuse(Invalid("some blocks are not described well", faults=list(_blocks(blocks))))
     _refuse(Invalid("some files are not described well", faults=list(_files(blocks))))
     _refuse(
         Forbidden(
             "some names are reserved for users' data",
-            "not-your-namespace",
+            Reason.NOT_YOUR_NAMESPACE,
             faults=[
                 Fault(pointer, why, file.lfn)
                 for pointer, file in _all_files(blocks)
@@ -84,7 +85,7 @@ def _block_id(dataset: schemas.OfficialDataset, block: schemas.OfficialBlock) ->
     full = block.name if "#" in block.name else f"{dataset.name}#{block.name}"
     found = BlockName.parse(full)
     if found.dataset != dataset.name:
-        raise Invalid(f"{block.name!r} is not a block of {dataset.name}", "name-invalid")
+        raise Invalid(f"{block.name!r} is not a block of {dataset.name}", Reason.NAME_INVALID)
     return found.id
 
 

@@ -22,6 +22,7 @@ from dynamo.inventory.names import BlockName
 from dynamo.inventory.snapshot import Lock
 from dynamo.policy.image import Image
 from dynamo.policy.locking import locked
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
 
@@ -108,7 +109,7 @@ def _item_of(text: str) -> tuple[str, str | None]:
     glob = Glob.parse(text)
     if not names.is_dataset(text) if glob.exact else glob.text[0] not in "/*?":
         fault = Fault("/item", "is no dataset, no glob of datasets and no block")
-        raise Invalid(f"{text!r} can never lock anything", "name-invalid", faults=[fault])
+        raise Invalid(f"{text!r} can never lock anything", Reason.NAME_INVALID, faults=[fault])
     return glob.text, None
 
 
@@ -123,7 +124,7 @@ def _check_known(known: dict[str, int], wanted: Sequence[str], what: str) -> Non
     unknown = [text for text in wanted if Glob(text).exact and text not in known]
     if unknown:
         faults = [Fault(f"/{what}s", f"there is no {what} {text!r}") for text in unknown]
-        reason = "site-unknown" if what == "site" else "not-found"
+        reason = Reason.SITE_UNKNOWN if what == "site" else Reason.NOT_FOUND
         raise NotFound(f"there is no {what} {unknown[0]!r}", reason, faults=faults)
 
 

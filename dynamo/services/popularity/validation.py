@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import TypeVar
 
 from dynamo.errors import Fault, Invalid, NotFound
+from dynamo.reasons import Reason
 
 Item = TypeVar("Item")
 
@@ -30,6 +31,9 @@ def check_each(
         raise Invalid(f"some items have an impossible {field}", faults=faults)
 
 
+_UNKNOWN = {"dataset": Reason.DATASET_UNKNOWN, "site": Reason.SITE_UNKNOWN}
+
+
 def check_known(named: Sequence[str], known: Collection[str], what: str) -> None:
     """Refuse names of nothing; `what` is `dataset` or `site`. Raises NotFound."""
     faults = [
@@ -38,4 +42,4 @@ def check_known(named: Sequence[str], known: Collection[str], what: str) -> None
         if name not in known
     ]
     if faults:
-        raise NotFound(f"some {what}s are unknown", f"{what}-unknown", faults=faults)
+        raise NotFound(f"some {what}s are unknown", _UNKNOWN[what], faults=faults)

@@ -20,10 +20,7 @@ from dynamo.db.tables import BlockReplica, Group
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.hints import batches
-
-FULL = "storage-full"
-KEPT = "waiting"
-"""Why something was not handed over: no room, or until a request ends that names its owner."""
+from dynamo.reasons import Reason
 
 Bounds = Callable[[QuotaKey], BookingLimits]
 """Says what a partition may take at a site beside its quota."""
@@ -40,7 +37,7 @@ class NewOwner:
 
 def hand_over(
     work: Work, new_owner: NewOwner, replica_ids: Sequence[int], cause: str, most: Bounds
-) -> tuple[int, dict[int, str]]:
+) -> tuple[int, dict[int, Reason]]:
     """Give valid replicas to a group; the history keeps to whom, and the cause.
 
     Return how many there were, and why others stay: a request that is open names their owner, or
@@ -76,7 +73,7 @@ def hand_over(
     ids = [row.id for row in given]
     work.changed(update(BlockReplica).where(BlockReplica.id.in_(ids)).values(values))
     full = {row.id for row in rows} - set(ids)
-    return len(ids), dict.fromkeys(kept, KEPT) | dict.fromkeys(full, FULL)
+    return len(ids), dict.fromkeys(kept, Reason.WAITING) | dict.fromkeys(full, Reason.STORAGE_FULL)
 
 
 def _account(work: Work, rows: Sequence[Any], new_owner: NewOwner, most: Bounds) -> Iterator[Any]:

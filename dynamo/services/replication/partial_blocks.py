@@ -15,6 +15,7 @@ from dynamo.db.transfers import source_selection, transfers
 from dynamo.db.transfers.streams import UNSENT
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.lifecycle import State
+from dynamo.reasons import Reason
 
 PART = (BlockReplica.state == ReplicaState.VALID, BlockReplica.complete.is_(False))
 ENDED_COPIES = (Transfer.kind == TransferKind.COPY) & Transfer.state.in_(
@@ -70,7 +71,7 @@ def _fill_up(work: Work, order: PartialBlockOrder, part: Any, filled: CompletedB
     filled.nowhere += len(files) - len(going)
 
 
-_UNREAD = {"state": State.HELD, "reason": "no-source"}
+_UNREAD = {"state": State.HELD, "reason": Reason.NO_SOURCE}
 
 
 def _send(

@@ -32,6 +32,7 @@ from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.leases import Fence, nobody
 from dynamo.services.replication import ownership, partial_blocks
@@ -82,7 +83,7 @@ class Sent:
     blocks: int = 0
     files: int = 0
     bytes: int = 0
-    refused: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, Reason] = field(default_factory=dict)
     """By place in the plan: why something of it was not sent, or not handed over."""
     requests: set[int] = field(default_factory=set)
     """Those for which something was sent."""
@@ -110,11 +111,11 @@ def change(ctx: Context, changes: Iterable[OwnerChange], sent: Sent, fence: Fenc
 @retried
 def _change(
     ctx: Context, wanted: OwnerChange, replica_ids: Sequence[int], fence: Fence
-) -> str | None:
+) -> Reason | None:
     with ctx.begin() as work:
         fence(work)
         if switches.stopped(work, DEALER):
-            return "switched-off"
+            return Reason.SWITCHED_OFF
 
         def most(place: QuotaKey) -> BookingLimits:
             return _most(work, ctx.settings.dealer, place)
@@ -149,12 +150,12 @@ class _Scheduled:
     blocks: int = 0
     files: int = 0
     bytes: int = 0
-    refused: str | None = None
+    refused: Reason | None = None
 
     @property
     def full(self) -> bool:
         """Tell whether the site has no room for all of it."""
-        return self.refused == ownership.FULL
+        return self.refused is Reason.STORAGE_FULL
 
 
 @retried
@@ -162,7 +163,7 @@ def _send(ctx: Context, order: CopyOrder, block_ids: Sequence[int], fence: Fence
     with ctx.begin() as work:
         fence(work)
         if switches.stopped(work, DEALER):
-            return _Scheduled(refused="switched-off")
+            return _Scheduled(refused=Reason.SWITCHED_OFF)
         blocks = replica_rows.lock_blocks(work, block_ids)
         lacking, refused = _lacking(work, order, blocks)
         chosen = source_selection.best(work, lacking, to=order.destination.site_id)
@@ -171,14 +172,14 @@ def _send(ctx: Context, order: CopyOrder, block_ids: Sequence[int], fence: Fence
         )
         going = sorted({*chosen, *pieced})
         if len(going) < len(lacking):
-            refused = "no-source"
+            refused = Reason.NO_SOURCE
         if not going:
             return _Scheduled(refused=refused)
         destination = order.destination
         place = (destination.site_id, destination.partition_id)
         size = sum(blocks[block].bytes for block in going)
         if not accounting.book_within(work, place, size, _most(work, ctx.settings.dealer, place)):
-            return _Scheduled(refused=ownership.FULL)
+            return _Scheduled(refused=Reason.STORAGE_FULL)
         replica_rows.place_all(work, destination, going)
         if order.growing:
             _grow(work, destination)
@@ -197,7 +198,7 @@ def _send(ctx: Context, order: CopyOrder, block_ids: Sequence[int], fence: Fence
 
 def _lacking(
     work: Work, order: CopyOrder, blocks: Mapping[int, Any]
-) -> tuple[list[int], str | None]:
+) -> tuple[list[int], Reason | None]:
     """Return the blocks that are still to be sent, and why others are not."""
     here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == order.destination.site_id)
     there = dict(work.rows(select(BlockReplica.block_id, BlockReplica.state).where(*here)))
@@ -205,7 +206,7 @@ def _lacking(
     lacking = [key for key, row in blocks.items() if key not in there and row.condemned_by is None]
     if order.among is not None:
         lacking = _still_shared(work, order.among, lacking)
-    return lacking, "being-deleted" if leaving else None
+    return lacking, Reason.BEING_DELETED if leaving else None
 
 
 def _still_shared(work: Work, among: Among, block_ids: Collection[int]) -> list[int]:

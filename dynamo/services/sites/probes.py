@@ -8,6 +8,7 @@ from dynamo.db.engine.unit_of_work import retried
 from dynamo.db.sites import sites
 from dynamo.db.tables import Site
 from dynamo.errors import NotFound
+from dynamo.reasons import Reason
 from dynamo.services import site_lookup
 from dynamo.services.context import Context
 from dynamo.services.deletions import reaper
@@ -58,7 +59,7 @@ def _storage(ctx: Context, site_id: int) -> Storage:
     with ctx.begin.reading() as work:
         row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
     if row is None:
-        raise NotFound(f"there is no site with the key {site_id}", "site-unknown")
+        raise NotFound(f"there is no site with the key {site_id}", Reason.SITE_UNKNOWN)
     return ctx.storages.at(row.url, row.rules)
 
 

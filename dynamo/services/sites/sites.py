@@ -16,6 +16,7 @@ from dynamo.inventory.callers import Caller
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import SiteKind, SiteStatus
 from dynamo.operations.hints import Hint
+from dynamo.reasons import Reason
 from dynamo.services import site_lookup
 from dynamo.services.accounts.unique_share import Share
 from dynamo.services.context import Context
@@ -76,12 +77,12 @@ def set_quota(
     with ctx.begin() as work:
         site = site_rows.locked(work, name) if names.is_site(name) else None
         if site is None:
-            raise NotFound(f"there is no site {name!r}", "site-unknown")
+            raise NotFound(f"there is no site {name!r}", Reason.SITE_UNKNOWN)
         key = site_rows.partition_id(work, partition) if names.is_site(partition) else None
         if key is None:
             raise NotFound(f"there is no partition {partition!r}")
         site_rows.set_quota(work, site.id, key, body.limit)
-        site_rows.wake_site(work, site.id, ["storage-full", "no-quota"])
+        site_rows.wake_site(work, site.id, [Reason.STORAGE_FULL, Reason.NO_QUOTA])
         why = f"quota of {partition}: {'unlimited' if body.limit is None else body.limit}"
         record(work, [Event("quota-changed", caller.name, site=name, why=why)])
         return _quota(ctx, work, name, partition)
@@ -97,7 +98,7 @@ def _quota(ctx: Context, work: Work, name: str, partition: str) -> Item:
     for item in _shown(ctx, work, name)["quotas"]:
         if item["partition"] == partition:
             return {"site": name, **item}
-    raise NotFound(f"the partition {partition!r} has no quota at {name}", "no-quota")
+    raise NotFound(f"the partition {partition!r} has no quota at {name}", Reason.NO_QUOTA)
 
 
 def _shown(ctx: Context, work: Work, name: str) -> Item:
@@ -135,7 +136,7 @@ def _item(row: Any) -> Item:
 def _values(name: str, body: schemas.SiteBody) -> dict[str, Any]:
     """Return the fields that the body names. Raises Invalid."""
     if not names.is_site(name):
-        raise Invalid(f"{name!r} is not a site name", "name-invalid")
+        raise Invalid(f"{name!r} is not a site name", Reason.NAME_INVALID)
     if body.name is not None and body.name != name:
         raise Invalid("a site keeps its name", faults=[Fault("/name", f"is not {name}")])
     fields = ("kind", "status", "url", "rules", "scratch", "sources")

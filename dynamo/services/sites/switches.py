@@ -8,6 +8,7 @@ from dynamo.db.sites import sites, switches
 from dynamo.errors import NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item
 
@@ -37,7 +38,7 @@ def update(ctx: Context, name: str, body: schemas.SwitchBody, caller: Caller) ->
         values = {"stopped": body.stopped, "who": caller.name, "why": body.why}
         sites.set_switch(work, name, values)
         if not body.stopped:
-            sites.wake_site(work, site_id, ["switched-off", "site-not-ready"])
+            sites.wake_site(work, site_id, [Reason.SWITCHED_OFF, Reason.SITE_NOT_READY])
         what = "switch-stopped" if body.stopped else "switch-released"
         why = f"{name}: {body.why}" if body.why else name
         site = name.removeprefix(switches.of_site("")) if site_id is not None else None

@@ -23,6 +23,7 @@ from dynamo.logs import logger
 from dynamo.operations.breakers import TRIAL_FILES
 from dynamo.operations.failures import classify
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.leases import Heartbeat, LeaseLost, keeping, new_holder
 from dynamo.services.transfers import finisher, late_booking, throttler
@@ -236,17 +237,17 @@ class _Carrier:
         """
         found = source.stat()
         if found is None:
-            raise StorageError("source-missing", f"there is nothing at {transfer.source_url}")
+            raise StorageError(Reason.SOURCE_MISSING, f"there is nothing at {transfer.source_url}")
         if transfer.size is not None and transfer.size != found.size:
             raise StorageError(
-                "checksum-mismatch",
+                Reason.CHECKSUM_MISMATCH,
                 f"the source has {found.size} bytes, {transfer.size} were announced",
             )
         known = None if transfer.size is None else transfer.adler32  # then the copy compares it
         checksum = known or source.adler32()
         if transfer.adler32 not in (None, checksum):
             raise StorageError(
-                "checksum-mismatch",
+                Reason.CHECKSUM_MISMATCH,
                 f"the source has adler32 {checksum}, {transfer.adler32} was announced",
             )
         return late_booking.fix(self.ctx, transfer, found.size, checksum)
@@ -261,7 +262,7 @@ class _Carrier:
                 self.ctx.storages.limits,
             )
         if transfer.source is None:
-            raise StorageError("no-source", "no complete copy can be read now")
+            raise StorageError(Reason.NO_SOURCE, "no complete copy can be read now")
         return SiteFile(
             self.ctx.storages.at(transfer.source.url, transfer.source.rules), transfer.lfn
         )
@@ -305,7 +306,7 @@ class _Carrier:
 
 def _skipped(left: deque[ClaimedTransfer], last: Outcome) -> Sequence[Outcome]:
     """Fail the others too once their destination is silent: other sites need not wait for it."""
-    if not isinstance(last, Failed) or last.reason != "queue-timeout":
+    if not isinstance(last, Failed) or last.reason is not Reason.QUEUE_TIMEOUT:
         return ()
     return [Failed(left.popleft(), last.reason, last.text) for _ in range(len(left))]
 

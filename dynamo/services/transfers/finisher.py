@@ -29,9 +29,9 @@ from dynamo.db.work.claims import Holder
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.request_bodies import CopyBody
 from dynamo.inventory.states import ENDED, RequestKind, TransferKind
-from dynamo.operations.failures import NOTHING_UPLOADED, Blame, kind_of
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State, Verdict, after_failure
+from dynamo.reasons import NOTHING_UPLOADED, Blame, Reason
 from dynamo.services.context import Context
 
 _ALL_ENDED = {
@@ -60,7 +60,7 @@ class Failed:
     """A file that did not arrive this time."""
 
     claimed: ClaimedTransfer
-    reason: str
+    reason: Reason
     text: str
     bad_source: bool = False
     """The bytes at the source are the wrong ones."""
@@ -95,7 +95,7 @@ def record(ctx: Context, holder: Holder, results: Sequence[Outcome]) -> int:
         return len(arrived)
 
 
-def bar(work: Work, ctx: Context, transfer_id: int, reason: str) -> None:
+def bar(work: Work, ctx: Context, transfer_id: int, reason: Reason) -> None:
     """Hold a due transfer whose destination takes nothing now.
 
     It goes on by itself when the site is back.
@@ -172,11 +172,11 @@ def _record_failure(work: Work, ctx: Context, failed: Failed) -> None:
         return
     expired = claimed.expires is not None and claimed.expires <= work.now
     if expired and failed.reason in NOTHING_UPLOADED:
-        order = Order(claimed.request_id, "booking-expired", SYSTEM)
+        order = Order(claimed.request_id, Reason.BOOKING_EXPIRED, SYSTEM)
         requests.change(
             work,
             claimed.request_id,
-            reason="booking-expired",
+            reason=Reason.BOOKING_EXPIRED,
             detail=f"{claimed.lfn} was not uploaded in time",
         )
         condemnation.drop(work, [claimed.file_id], order)
@@ -184,7 +184,7 @@ def _record_failure(work: Work, ctx: Context, failed: Failed) -> None:
         return
     reason = failed.reason
     if claimed.kind == TransferKind.COPY and not _has_source(work, failed):
-        reason = "no-source"
+        reason = Reason.NO_SOURCE
     verdict = after_failure(reason, claimed.attempts, work.now, ctx.patience, ctx.dice)
     if verdict.state == State.HELD and _given_up(work, ctx, claimed):
         verdict = Verdict(State.FAILED, None)
@@ -209,9 +209,9 @@ def _has_source(work: Work, failed: Failed) -> bool:
     """Tell whether a copy has something to read; a source that fails is changed for another."""
     claimed = failed.claimed
     if claimed.source is not None:
-        if failed.bad_source or failed.reason == "source-missing":
+        if failed.bad_source or failed.reason is Reason.SOURCE_MISSING:
             _report_source(work, failed)
-        elif kind_of(failed.reason).blame is not Blame.SOURCE:
+        elif failed.reason.blame is not Blame.SOURCE:
             return True
     assert claimed.block_id is not None  # noqa: S101 - only files of closed blocks are copied
     return source_selection.change(work, claimed.id, claimed.block_id, claimed.lfn, claimed.site_id)
@@ -245,7 +245,7 @@ def _report_source(work: Work, failed: Failed) -> None:
     """Note for the consistency check that a copy is bad; it is not read again."""
     claimed = failed.claimed
     assert claimed.source is not None  # noqa: S101 - asked by the caller
-    kind = "missing" if failed.reason == "source-missing" else "corrupt"
+    kind = "missing" if failed.reason is Reason.SOURCE_MISSING else "corrupt"
     site = claimed.source.name
     if incidents.report(work, Report(claimed.lfn, site, kind, failed.text)):
         event = Event(f"source-{kind}", SYSTEM, lfn=claimed.lfn, site=site, why=failed.text)

@@ -19,6 +19,7 @@ from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State
 from dynamo.points import Point, reached
+from dynamo.reasons import Reason
 from dynamo.services.accounts.charging import limit
 from dynamo.services.context import Context
 from dynamo.services.leases import LeaseLost
@@ -57,7 +58,7 @@ def _note(ctx: Context, claimed: ClaimedTransfer, size: int, adler32: str) -> No
         read = update(File).where(*same).values(size=size, adler32=adler32)
         if work.changed(read) != 1:
             raise StorageError(
-                "checksum-mismatch",
+                Reason.CHECKSUM_MISMATCH,
                 f"the source has {size} bytes, adler32 {adler32}; the job has told of others since",
             )
 
@@ -94,9 +95,9 @@ def _book(ctx: Context, claimed: ClaimedTransfer, size: int) -> block_filling.Bl
         place = update(File).where(File.id == claimed.file_id, File.block_id.is_(None))
         work.changed(place.values(block_id=share.block_id, added=work.now))
         if not accounting.book(work, (claimed.site_id, dataset.partition_id), size):
-            raise Full("the partition at this site has no room", "storage-full")
+            raise Full("the partition at this site has no room", Reason.STORAGE_FULL)
         if not accounting.charge(work, dataset.owner_id, 0, size):
-            raise Full("the user quota would be exceeded", "quota-exceeded")
+            raise Full("the user quota would be exceeded", Reason.QUOTA_EXCEEDED)
         tallies = Tallies()
         tallies[claimed.request_id].bytes_added = size
         requests.count(work, tallies)

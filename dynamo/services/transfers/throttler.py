@@ -20,7 +20,7 @@ from dynamo.db.transfers.links import Moved
 from dynamo.db.transfers.streams import Admission, LinkKey, StreamLimits
 from dynamo.db.work.claims import Holder
 from dynamo.operations.breakers import Operation, Position, Rules
-from dynamo.operations.failures import Blame, kind_of
+from dynamo.reasons import Blame, Reason
 from dynamo.services.context import Context
 
 CALLED = 2
@@ -43,14 +43,13 @@ class Experience:
         for place in self.way.places:
             self._add(place, Result(done=1))
 
-    def failed(self, reason: str, text: str) -> None:
+    def failed(self, reason: Reason, text: str) -> None:
         """Note a failure, where it says something about one of the ends."""
-        blame = kind_of(reason).blame
         operation = {Blame.SOURCE: Operation.READ, Blame.DESTINATION: Operation.WRITE}.get(
-            blame or Blame.SOURCE
+            reason.blame or Blame.SOURCE
         )
         for place in self.way.places:
-            if blame is not None and place[1] is operation:
+            if reason.blame is not None and place[1] is operation:
                 self._add(place, Result(failed=1, reason=reason, detail=text))
 
     def _add(self, place: BreakerKey, one: Result) -> None:

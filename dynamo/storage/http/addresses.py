@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dynamo.errors import Forbidden
+from dynamo.reasons import Reason
 
 _LABEL = r"[a-z0-9_-]{1,63}"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\]", re.ASCII)
@@ -44,18 +45,20 @@ def allow(url: str, allowed: Sequence[str], ports: Mapping[str, int] = PORTS) ->
     )
     if parts.scheme not in ports or _HOST.fullmatch(host) is None:
         raise Forbidden(
-            "the source has a host that cannot be read, or names a user", "source-not-allowed"
+            "the source has a host that cannot be read, or names a user", Reason.SOURCE_NOT_ALLOWED
         )
     try:
         port = parts.port or ports[parts.scheme]
     except ValueError as error:
-        raise Forbidden("the source has no valid port", "source-not-allowed") from error
+        raise Forbidden("the source has no valid port", Reason.SOURCE_NOT_ALLOWED) from error
     shown = f"{parts.scheme}://{host}"
     names = {f"{shown}:{port}"}
     if port == ports[parts.scheme] or port >= _FREE:
         names.add(shown)
     if not any(fnmatch.fnmatchcase(name, glob.lower()) for name in names for glob in allowed):
-        raise Forbidden(f"{shown}:{port} is not among the site's sources", "source-not-allowed")
+        raise Forbidden(
+            f"{shown}:{port} is not among the site's sources", Reason.SOURCE_NOT_ALLOWED
+        )
     named = bool(names & {glob.lower() for glob in allowed})
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     address = Address(parts.scheme, host.strip("[]"), port, target.replace(" ", "%20"), named)
@@ -71,7 +74,7 @@ def resolve(address: Address) -> str:
     entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     numbers = [str(entry[4][0]) for entry in entries]
     if not address.named and not all(_is_public(number) for number in numbers):
-        raise Forbidden(f"{address.host} is an inner address", "source-not-allowed")
+        raise Forbidden(f"{address.host} is an inner address", Reason.SOURCE_NOT_ALLOWED)
     return numbers[0]
 
 
@@ -83,9 +86,9 @@ def _check_literal(address: Address) -> None:
     with contextlib.suppress(OSError, ValueError):
         number = host if ":" in host else socket.inet_ntoa(socket.inet_aton(host))
         if not _is_public(number):
-            raise Forbidden(f"{address.host} is an inner address", "source-not-allowed")
+            raise Forbidden(f"{address.host} is an inner address", Reason.SOURCE_NOT_ALLOWED)
     if host.rpartition(".")[2] in {"localhost", "local", "internal"}:
-        raise Forbidden(f"{address.host} is an inner address", "source-not-allowed")
+        raise Forbidden(f"{address.host} is an inner address", Reason.SOURCE_NOT_ALLOWED)
 
 
 _TRANSLATED = tuple(

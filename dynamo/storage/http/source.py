@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dynamo.errors import Forbidden
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.errno_reasons import storage_error
 from dynamo.storage.http.addresses import Address, allow, resolve, shown
@@ -23,10 +24,10 @@ TIMEOUT = 60.0
 MAX_REDIRECTS = 5
 _SIZE = re.compile(r"[0-9]{1,18}", re.ASCII)
 _REASONS = {
-    401: "permission-denied",
-    403: "permission-denied",
-    404: "source-missing",
-    410: "source-missing",
+    401: Reason.PERMISSION_DENIED,
+    403: Reason.PERMISSION_DENIED,
+    404: Reason.SOURCE_MISSING,
+    410: Reason.SOURCE_MISSING,
 }
 
 
@@ -70,11 +71,11 @@ class _Body:
         try:
             count = self._answer.readinto(buffer)
         except http.client.HTTPException as error:
-            raise StorageError("source-error", "the server broke off") from error
+            raise StorageError(Reason.SOURCE_ERROR, "the server broke off") from error
         self._missing -= count
         if not count and self._missing > 0:
             raise StorageError(
-                "source-error", f"the server broke off, {self._missing} bytes are missing"
+                Reason.SOURCE_ERROR, f"the server broke off, {self._missing} bytes are missing"
             )
         return count
 
@@ -96,7 +97,8 @@ def _answer(
             with _network():
                 address = _next(urllib.parse.urljoin(base, place), address, allowed)
         raise StorageError(
-            "source-error", f"the server of the source redirects more than {MAX_REDIRECTS} times"
+            Reason.SOURCE_ERROR,
+            f"the server of the source redirects more than {MAX_REDIRECTS} times",
         )
 
 
@@ -104,7 +106,7 @@ def _next(url: str, last: Address, allowed: Sequence[str]) -> Address:
     """Return the address of a redirect; never from an encrypted to an open one."""
     parts = urllib.parse.urlsplit(url)
     if last.scheme in {"https", "davs"} and parts.scheme == "http":
-        raise Forbidden("the source redirects from https to http", "source-not-allowed")
+        raise Forbidden("the source redirects from https to http", Reason.SOURCE_NOT_ALLOWED)
     for scheme in {last.scheme, parts.scheme} if parts.scheme == "https" else {parts.scheme}:
         with contextlib.suppress(Forbidden):
             return allow(parts._replace(scheme=scheme).geturl(), allowed)
@@ -129,12 +131,14 @@ def _network() -> Iterator[None]:
         yield
     except http.client.HTTPException as error:
         raise StorageError(
-            "source-error", f"the server of the source does not speak HTTP: {error}"
+            Reason.SOURCE_ERROR, f"the server of the source does not speak HTTP: {error}"
         ) from error
     except OSError as error:
-        raise storage_error(error, "source-error", "the server of the source") from error
+        raise storage_error(error, Reason.SOURCE_ERROR, "the server of the source") from error
     except ValueError as error:
-        raise StorageError("source-error", f"the source has an odd address: {error}") from error
+        raise StorageError(
+            Reason.SOURCE_ERROR, f"the source has an odd address: {error}"
+        ) from error
 
 
 def _connection(address: Address) -> http.client.HTTPConnection:
@@ -149,7 +153,7 @@ def _connection(address: Address) -> http.client.HTTPConnection:
 
 def _check_status(answer: http.client.HTTPResponse, address: Address) -> None:
     if answer.status != 200:
-        reason = _REASONS.get(answer.status, "source-error")
+        reason = _REASONS.get(answer.status, Reason.SOURCE_ERROR)
         raise StorageError(reason, f"{address.host} answers {answer.status} {answer.reason}")
 
 
@@ -157,7 +161,7 @@ def _length(answer: http.client.HTTPResponse) -> int:
     text = answer.getheader("Content-Length") or ""
     if not _SIZE.fullmatch(text):
         raise StorageError(
-            "source-error", "the server of the source does not tell the size of the file"
+            Reason.SOURCE_ERROR, "the server of the source does not tell the size of the file"
         )
     return int(text)
 

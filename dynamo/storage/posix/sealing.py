@@ -17,6 +17,7 @@ import io
 import os
 import signal
 
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import pour
 from dynamo.storage.posix.tree import Path, Tree
 from dynamo.storage.protocol import StorageError
@@ -72,7 +73,7 @@ def give_back(tree: Tree, own: Path, upload: Path) -> None:
 def _take(tree: Tree, upload: Path, own: Path) -> None:
     known = tree.look(upload)
     if known is None:
-        raise StorageError("not-uploaded", f"nothing lies at {'/'.join(upload)}")
+        raise StorageError(Reason.NOT_UPLOADED, f"nothing lies at {'/'.join(upload)}")
     if os.geteuid() in {0, known.st_uid}:
         tree.move(upload, own)
         return
@@ -87,7 +88,7 @@ def _seal(number: int) -> None:
     os.fchmod(number, 0o644)
     _refuse_writers(number)
     if os.fstat(number).st_nlink != 1:
-        raise StorageError("not-uploaded", "the upload has another name too; write it anew")
+        raise StorageError(Reason.NOT_UPLOADED, "the upload has another name too; write it anew")
 
 
 def _refuse_writers(number: int) -> None:
@@ -98,5 +99,5 @@ def _refuse_writers(number: int) -> None:
     except OSError as error:
         if error.errno in _UNKNOWING:
             return
-        raise StorageError("not-uploaded", "somebody still writes to the upload") from error
+        raise StorageError(Reason.NOT_UPLOADED, "somebody still writes to the upload") from error
     fcntl.fcntl(number, fcntl.F_SETLEASE, fcntl.F_UNLCK)

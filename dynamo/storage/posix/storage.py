@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Self
 
 from dynamo.errors import Invalid
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.errno_reasons import told
 from dynamo.storage.lfn2pfn import Addresses
@@ -42,7 +43,7 @@ class PosixStorage:
     def stat(self, lfn: str) -> Stat | None:
         """Return size and modification time; None if the file is absent and the root exists."""
         path = self._path(lfn)
-        with told(lfn, "destination-error"):
+        with told(lfn, Reason.DESTINATION_ERROR):
             known = self.tree.look(path)
         return known and Stat(known.st_size, moment(known.st_mtime))
 
@@ -60,7 +61,7 @@ class PosixStorage:
     def read(self, lfn: str) -> Iterator[io.FileIO]:
         """Open a file for reading, unbuffered."""
         path = self._path(lfn)
-        with told(lfn, "source-error"):
+        with told(lfn, Reason.SOURCE_ERROR):
             stream = io.FileIO(self.tree.open_file(path))
         with stream:
             yield stream
@@ -68,53 +69,53 @@ class PosixStorage:
     def prepare(self, temporary: str) -> None:
         """Make the folder of an upload: any job may create files in it, and none lists them."""
         check_temporary(temporary, self.area)
-        with told(temporary, "destination-error"):
+        with told(temporary, Reason.DESTINATION_ERROR):
             sealing.drop_box(self.tree, self._parts(temporary)[:-1])
 
     @contextlib.contextmanager
     def write(self, temporary: str) -> Iterator[Sink]:
         """Create a new file under a temporary name, unbuffered."""
         check_temporary(temporary, self.area)
-        with told(temporary, "destination-error"):
+        with told(temporary, Reason.DESTINATION_ERROR):
             stream = Sink(self.tree.create(self._parts(temporary)))
         with stream:
             yield stream
-            with told(temporary, "destination-error"):
+            with told(temporary, Reason.DESTINATION_ERROR):
                 stream.close()
 
     def adopt(self, upload: str, temporary: str) -> None:
         """Move an upload into Dynamo's own folder, where no job can write to it."""
         for name in (upload, temporary):
             check_temporary(name, self.area)
-        with told(upload, "source-error"):
+        with told(upload, Reason.SOURCE_ERROR):
             sealing.adopt(self._hasty, self._parts(upload), self._parts(temporary))
 
     def give_back(self, temporary: str, upload: str) -> None:
         """Move an adopted upload back to its job."""
         for name in (upload, temporary):
             check_temporary(name, self.area)
-        with told(upload, "destination-error"):
+        with told(upload, Reason.DESTINATION_ERROR):
             sealing.give_back(self._hasty, self._parts(temporary), self._parts(upload))
 
     def rename(self, temporary: str, lfn: str) -> None:
         """Rename a temporary file to its final name."""
         check_temporary(temporary, self.area)
         check_final(lfn, self.area)
-        with told(lfn, "destination-error"):
+        with told(lfn, Reason.DESTINATION_ERROR):
             self.tree.move(self._parts(temporary), self._parts(lfn))
 
     def persist(self, lfn: str) -> None:
         """Sync an existing file to the disk."""
         path = self._path(lfn)
         if self.tree.durable:
-            with told(lfn, "destination-error"):
+            with told(lfn, Reason.DESTINATION_ERROR):
                 self.tree.persist(path)
 
     def delete(self, lfn: str) -> bool:
         """Delete a file and folders that become empty."""
         check_final(lfn, self.area)
         path = self._parts(lfn)
-        with told(lfn, "destination-error"):
+        with told(lfn, Reason.DESTINATION_ERROR):
             existed = self.tree.remove(path)
             self.tree.prune(path[:-1])
         return existed
@@ -122,14 +123,14 @@ class PosixStorage:
     def discard(self, temporary: str) -> None:
         """Delete a temporary file if it exists."""
         check_temporary(temporary, self.area)
-        with told(temporary, "destination-error"):
+        with told(temporary, Reason.DESTINATION_ERROR):
             self.tree.remove(self._parts(temporary))
 
     def move(self, lfn: str, other: str) -> None:
         """Rename a file and delete folders that become empty."""
         for name in (lfn, other):
             check_final(name, self.area)
-        with told(lfn, "destination-error"):
+        with told(lfn, Reason.DESTINATION_ERROR):
             self.tree.move_new(self._parts(lfn), self._parts(other))
             self.tree.prune(self._parts(lfn)[:-1])
 
@@ -143,20 +144,20 @@ class PosixStorage:
 
     def free(self) -> int | None:
         """Return the bytes that Dynamo may still write."""
-        with told(self.addresses.url, "destination-error"):
+        with told(self.addresses.url, Reason.DESTINATION_ERROR):
             return self.tree.free()
 
     def open_to_others(self, lfn: str) -> bool:
         """Check the modes of the folders above a file."""
         path = self._path(lfn)
-        with told(lfn, "destination-error"):
+        with told(lfn, Reason.DESTINATION_ERROR):
             return access.open_to_others(self.tree, path)
 
     @contextlib.contextmanager
     def batched(self) -> Iterator[Self]:
         """Sync the file system once at the end, instead of each file and folder."""
         yield replace(self, tree=self._hasty)
-        with told(self.addresses.url, "destination-error"):
+        with told(self.addresses.url, Reason.DESTINATION_ERROR):
             self.tree.sync()
 
     @property
@@ -175,7 +176,7 @@ class PosixStorage:
         path, root = file_path(self.addresses.pfn(name)), self.tree.root.rstrip("/") + "/"
         if not path.startswith(root) or not _is_plain(path):
             raise StorageError(
-                "destination-error", f"the rules of the site put {name} outside of {root}"
+                Reason.DESTINATION_ERROR, f"the rules of the site put {name} outside of {root}"
             )
         return path[len(root) :].split("/")
 

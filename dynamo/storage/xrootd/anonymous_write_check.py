@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 
+from dynamo.reasons import Reason
 from dynamo.storage.protocol import StorageError
 from dynamo.storage.xrootd.errors import failure
 from dynamo.storage.xrootd.server import Server, seconds
@@ -40,14 +41,14 @@ def can_write(server: Server, path: str) -> bool:
             command, env=env, capture_output=True, text=True, timeout=3 * answer + 30, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise StorageError("queue-timeout", f"{path}: a stranger got no answer") from error
+        raise StorageError(Reason.QUEUE_TIMEOUT, f"{path}: a stranger got no answer") from error
     if process.returncode == _YES:
         server.remove(path)
         return True
     if process.returncode == _NO:
         return False
     message = process.stdout.strip()[:500] or "it could not be tried without credentials"
-    raise StorageError("destination-error", f"{path}: {message}")
+    raise StorageError(Reason.DESTINATION_ERROR, f"{path}: {message}")
 
 
 def _try(url: str, answer: int) -> int:
@@ -57,9 +58,9 @@ def _try(url: str, answer: int) -> int:
     if status.ok:
         file.close(timeout=answer)
         return _YES
-    error = failure(status, "it", "destination-error")
+    error = failure(status, "it", Reason.DESTINATION_ERROR)
     sys.stdout.write(error.detail)
-    return _NO if error.reason == "permission-denied" else _UNCLEAR
+    return _NO if error.reason == Reason.PERMISSION_DENIED else _UNCLEAR
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from dynamo.reasons import Reason
 from dynamo.storage.protocol import StorageError
 
 NOT_FOUND = 3011
@@ -12,24 +13,24 @@ _RESPONSE = 400
 """Status code of an error that the server answered; its number is in `errno`."""
 
 _ANSWERED = {
-    3009: "storage-full",  # kXR_NoSpace
-    3010: "permission-denied",  # kXR_NotAuthorized
-    3014: "service-busy",  # kXR_noserver
-    3020: "service-busy",  # kXR_inProgress
-    3021: "storage-full",  # kXR_overQuota
-    3024: "service-busy",  # kXR_Overloaded
-    3025: "permission-denied",  # kXR_fsReadOnly
-    3028: "permission-denied",  # kXR_TLSRequired
-    3030: "permission-denied",  # kXR_AuthFailed
-    3034: "queue-timeout",  # kXR_ReqTimedOut
-    3035: "queue-timeout",  # kXR_TimerExpired
+    3009: Reason.STORAGE_FULL,  # kXR_NoSpace
+    3010: Reason.PERMISSION_DENIED,  # kXR_NotAuthorized
+    3014: Reason.SERVICE_BUSY,  # kXR_noserver
+    3020: Reason.SERVICE_BUSY,  # kXR_inProgress
+    3021: Reason.STORAGE_FULL,  # kXR_overQuota
+    3024: Reason.SERVICE_BUSY,  # kXR_Overloaded
+    3025: Reason.PERMISSION_DENIED,  # kXR_fsReadOnly
+    3028: Reason.PERMISSION_DENIED,  # kXR_TLSRequired
+    3030: Reason.PERMISSION_DENIED,  # kXR_AuthFailed
+    3034: Reason.QUEUE_TIMEOUT,  # kXR_ReqTimedOut
+    3035: Reason.QUEUE_TIMEOUT,  # kXR_TimerExpired
 }
 _MET = {
-    103: "queue-timeout",  # errSocketTimeout
-    203: "permission-denied",  # errLoginFailed
-    204: "permission-denied",  # errAuthFailed
-    206: "queue-timeout",  # errOperationExpired
-    304: "source-missing",  # errNotFound
+    103: Reason.QUEUE_TIMEOUT,  # errSocketTimeout
+    203: Reason.PERMISSION_DENIED,  # errLoginFailed
+    204: Reason.PERMISSION_DENIED,  # errAuthFailed
+    206: Reason.QUEUE_TIMEOUT,  # errOperationExpired
+    304: Reason.SOURCE_MISSING,  # errNotFound
 }
 _SURE = {101, 110, 203, 204}
 """Failures before the request: unknown host, no encryption, no login."""
@@ -46,14 +47,14 @@ def number(status: Any) -> int | None:
     return int(status.errno) if status.code == _RESPONSE else None
 
 
-def failure(status: Any, name: str, otherwise: str) -> StorageError:
+def failure(status: Any, name: str, otherwise: Reason) -> StorageError:
     """Return a StorageError; `otherwise` is the reason for errors that the tables lack."""
     answered = number(status)
     reason = _MET.get(status.code) if answered is None else _ANSWERED.get(answered)
-    reading = otherwise == "source-error"
+    reading = otherwise is Reason.SOURCE_ERROR
     if reading and answered == NOT_FOUND:
-        reason = "source-missing"
-    elif reading and reason == "queue-timeout":
+        reason = Reason.SOURCE_MISSING
+    elif reading and reason is Reason.QUEUE_TIMEOUT:
         reason = otherwise  # the source is silent, not the destination
     message = _PREFIX.sub(
         "", "".join(c if c.isprintable() else " " for c in status.message)
@@ -67,13 +68,13 @@ def is_unknown(status: Any) -> bool:
     """Return whether a failed call may have had its effect, because no answer came."""
     answered = number(status)
     if answered is not None:
-        return _ANSWERED.get(answered) == "queue-timeout"
+        return _ANSWERED.get(answered) is Reason.QUEUE_TIMEOUT
     return 100 <= status.code < 300 and status.code not in _SURE
 
 
-def silent(name: str, seconds: float, otherwise: str) -> StorageError:
+def silent(name: str, seconds: float, otherwise: Reason) -> StorageError:
     """Return the error of a call without an answer in time."""
     text = f"{name}: no answer in {seconds:.0f} s"
-    if otherwise == "source-error":
+    if otherwise is Reason.SOURCE_ERROR:
         return StorageError(otherwise, text)
-    return StorageError("queue-timeout", text, unknown=True)
+    return StorageError(Reason.QUEUE_TIMEOUT, text, unknown=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dynamo.reasons import Reason
 from dynamo.storage.protocol import Stat, StorageError, moment
 from dynamo.storage.timeouts import Timeouts
 from dynamo.storage.xrootd.errors import EXISTS, NOT_FOUND, failure, number
@@ -27,7 +28,12 @@ _ADLER32 = re.compile(r"adler32 ([0-9a-fA-F]{1,8})", re.ASCII)
 _CHECKSUMS_AT_ONCE = 2
 """Parallel checksums: beyond its own limit a server makes callers wait longer than needed."""
 
-_SAME_FOR_READING = {"source-missing", "permission-denied", "service-busy", "queue-timeout"}
+_SAME_FOR_READING = {
+    Reason.SOURCE_MISSING,
+    Reason.PERMISSION_DENIED,
+    Reason.SERVICE_BUSY,
+    Reason.QUEUE_TIMEOUT,
+}
 """Reasons without a checksum that do not mean the server computes none."""
 
 
@@ -92,16 +98,16 @@ class Server:
         if not status.ok:
             if number(status) == NOT_FOUND:
                 return None
-            raise failure(status, path, "destination-error")
+            raise failure(status, path, Reason.DESTINATION_ERROR)
         if info.flags & (_IS_FOLDER | _IS_OTHER):
-            raise StorageError("destination-error", f"{path} is not a file")
+            raise StorageError(Reason.DESTINATION_ERROR, f"{path} is not a file")
         return Stat(int(info.size), moment(int(info.modtime)))
 
     def is_folder(self, path: str) -> bool:
         """Return whether a folder of that name exists."""
         status, info = self._calls.stat(path, timeout=self._answer)
         if not status.ok and number(status) != NOT_FOUND:
-            raise failure(status, path, "destination-error")
+            raise failure(status, path, Reason.DESTINATION_ERROR)
         return bool(status.ok and info.flags & _IS_FOLDER)
 
     def adler32(self, path: str) -> str | None:
@@ -115,7 +121,7 @@ class Server:
                 _CHECKSUM, f"{path}?cks.type=adler32", timeout=deadline
             )
         if not status.ok:
-            refused = failure(status, path, "destination-error")
+            refused = failure(status, path, Reason.DESTINATION_ERROR)
             if refused.unknown or refused.reason in _SAME_FOR_READING:
                 raise refused
             return None
@@ -134,13 +140,13 @@ class Server:
             self.make_folder(posixpath.dirname(to))
             status, _ = self._calls.mv(path, to, timeout=self._answer)
         if not status.ok:
-            raise failure(status, to, "destination-error")
+            raise failure(status, to, Reason.DESTINATION_ERROR)
 
     def remove(self, path: str) -> bool:
         """Delete a file; return False if it was absent."""
         status, _ = self._calls.rm(path, timeout=self._answer)
         if not status.ok and number(status) != NOT_FOUND:
-            raise failure(status, path, "destination-error")
+            raise failure(status, path, Reason.DESTINATION_ERROR)
         return bool(status.ok)
 
     def remove_folder(self, path: str) -> bool:
@@ -151,16 +157,16 @@ class Server:
         """Make a folder and its parents."""
         status, _ = self._calls.mkdir(path, _MAKE_PATH, 0o755, timeout=self._answer)
         if not status.ok and number(status) != EXISTS:
-            raise failure(status, path, "destination-error")
+            raise failure(status, path, Reason.DESTINATION_ERROR)
 
     def entries(self, path: str) -> list[Found]:
         """Return the entries of a folder. Raises StorageError unless the list is complete."""
         deadline = seconds(self.limits.silence)
         status, listed = self._calls.dirlist(path, _WITH_STAT, timeout=deadline)
         if not status.ok:
-            raise failure(status, path, "destination-error")
+            raise failure(status, path, Reason.DESTINATION_ERROR)
         if status.code == _PARTIAL:
-            raise StorageError("destination-error", f"{path}: some servers did not answer")
+            raise StorageError(Reason.DESTINATION_ERROR, f"{path}: some servers did not answer")
         return [
             found
             for entry in (listed or ())
@@ -171,7 +177,7 @@ class Server:
         """Return the bytes that can be written; None if the server cannot tell."""
         status, answer = self._calls.query(_SPACE, path, timeout=self._answer)
         if not status.ok:
-            refused = failure(status, path, "destination-error")
+            refused = failure(status, path, Reason.DESTINATION_ERROR)
             if refused.unknown:
                 raise refused
             return None
@@ -180,13 +186,13 @@ class Server:
 
     def _found(self, path: str, name: str, info: Any) -> Found | None:
         if "/" in name or name in {"", ".", ".."}:
-            raise StorageError("destination-error", f"{path} lists an impossible name")
+            raise StorageError(Reason.DESTINATION_ERROR, f"{path} lists an impossible name")
         if info is None:  # deleted since the folder was read, or omitted
             status, info = self._calls.stat(f"{path}/{name}", timeout=self._answer)
             if number(status) == NOT_FOUND:
                 return None
             if not status.ok:
-                raise failure(status, f"{path}/{name}", "destination-error")
+                raise failure(status, f"{path}/{name}", Reason.DESTINATION_ERROR)
         modified = moment(int(info.modtime))
         is_file = not info.flags & (_IS_FOLDER | _IS_OTHER)
         stat = Stat(int(info.size), modified) if is_file else None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dynamo.errors import Forbidden
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import adler32_of
 from dynamo.storage.errno_reasons import at_source, told
 from dynamo.storage.http import addresses as http_addresses
@@ -29,7 +30,7 @@ def allowed_file(url: str, allowed: Sequence[str], limits: Timeouts) -> "XRootDF
     if "#" in url or not _PATH.fullmatch(address.target) or {".", ".."} & parts:
         # text after a ? controls the client library: its credentials, and more
         raise Forbidden(
-            "a root: source is root://host//path without ?, # or ..", "source-not-allowed"
+            "a root: source is root://host//path without ?, # or ..", Reason.SOURCE_NOT_ALLOWED
         )
     host = f"[{address.host}]" if ":" in address.host else address.host
     server_url = f"{address.scheme}://{host}:{address.port}"
@@ -72,5 +73,5 @@ class XRootDFile:
 
     def _judge(self) -> None:
         """Refuse a host with an inner address."""
-        with told(self.host.host, "source-error"):
+        with told(self.host.host, Reason.SOURCE_ERROR):
             http_addresses.resolve(self.host)

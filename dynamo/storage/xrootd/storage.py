@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Self
 
 from dynamo.errors import Invalid
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import CHUNK, adler32_of
 from dynamo.storage.lfn2pfn import Addresses
 from dynamo.storage.protocol import Copied, Entry, Folder, Stat, StorageError
@@ -192,7 +193,7 @@ class XRootDStorage:
         if self.server.stat(self._path(other)) is None:
             self.server.move(self._path(lfn), self._path(other))
         elif self.server.stat(self._path(lfn)) is not None:
-            raise StorageError("destination-error", f"{other} is there already")
+            raise StorageError(Reason.DESTINATION_ERROR, f"{other} is there already")
 
     def listing(self, area: str) -> Iterator[Folder]:
         """Yield the folders of an area; names that are not LFNs are included as they are."""
@@ -225,11 +226,11 @@ class XRootDStorage:
             place = Place.of(pfn)
         except Invalid as error:
             raise StorageError(
-                "destination-error", f"the rules of the site give {name} no usable address"
+                Reason.DESTINATION_ERROR, f"the rules of the site give {name} no usable address"
             ) from error
         if place.address != self.server.address or not place.path.startswith(f"{self.prefix}/"):
             raise StorageError(
-                "destination-error",
+                Reason.DESTINATION_ERROR,
                 f"the rules of the site put {name} outside of {self.addresses.url}",
             )
         return place.path
@@ -244,16 +245,17 @@ class XRootDStorage:
         if self.prefix and now - self._root.seen > _ROOT_SECONDS:
             if not self.server.is_folder(self.prefix):
                 raise StorageError(
-                    "destination-error", f"{self.prefix} is not there: the folder of the whole site"
+                    Reason.DESTINATION_ERROR,
+                    f"{self.prefix} is not there: the folder of the whole site",
                 )
             self._root.seen = now
 
 
 def _not_uploaded(error: StorageError) -> StorageError:
-    if error.reason == "source-missing":
-        return StorageError("not-uploaded", f"nothing lies there yet: {error.detail}")
+    if error.reason is Reason.SOURCE_MISSING:
+        return StorageError(Reason.NOT_UPLOADED, f"nothing lies there yet: {error.detail}")
     if isinstance(error, LockedError):
-        return StorageError("not-uploaded", f"somebody still writes to it: {error.detail}")
+        return StorageError(Reason.NOT_UPLOADED, f"somebody still writes to it: {error.detail}")
     return error
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from dynamo.reasons import Reason
 from dynamo.storage.checksum import CHUNK
 from dynamo.storage.protocol import StorageError
 from dynamo.storage.timeouts import Timeouts
@@ -30,10 +31,10 @@ Answer = Future[tuple[Any, Any]]
 @contextlib.contextmanager
 def reading(server: Server, path: str) -> Iterator["Reader"]:
     """Open a file for reading."""
-    with _opened(server, path, _READ, "source-error") as pieces:
+    with _opened(server, path, _READ, Reason.SOURCE_ERROR) as pieces:
         status, info = pieces.file.stat(timeout=seconds(server.limits.answer))
         if not status.ok:
-            raise failure(status, path, "source-error")
+            raise failure(status, path, Reason.SOURCE_ERROR)
         yield Reader(pieces, int(info.size))
         pieces.leave_at_once()
 
@@ -41,17 +42,17 @@ def reading(server: Server, path: str) -> Iterator["Reader"]:
 @contextlib.contextmanager
 def writing(server: Server, path: str) -> Iterator["Writer"]:
     """Create a file and its folders; an existing file is an error."""
-    with _opened(server, path, _NEW | _MAKE_PATH | _WRITE, "destination-error") as pieces:
+    with _opened(server, path, _NEW | _MAKE_PATH | _WRITE, Reason.DESTINATION_ERROR) as pieces:
         writer = Writer(pieces)
         yield writer
         writer.finish()
         status, _ = pieces.file.close(timeout=seconds(server.limits.silence))
         if not status.ok:
-            raise failure(status, path, "destination-error")
+            raise failure(status, path, Reason.DESTINATION_ERROR)
 
 
 @contextlib.contextmanager
-def _opened(server: Server, path: str, flags: int, otherwise: str) -> Iterator["_Pieces"]:
+def _opened(server: Server, path: str, flags: int, otherwise: Reason) -> Iterator["_Pieces"]:
     pieces = _Pieces(_open(server, path, flags, otherwise), path, server.limits, otherwise)
     try:
         yield pieces
@@ -60,7 +61,7 @@ def _opened(server: Server, path: str, flags: int, otherwise: str) -> Iterator["
             pieces.leave()
 
 
-def _open(server: Server, path: str, flags: int, otherwise: str) -> Any:
+def _open(server: Server, path: str, flags: int, otherwise: Reason) -> Any:
     end = time.monotonic() + _LOCKED_SECONDS
     while True:
         file = server.library.File()
@@ -81,7 +82,7 @@ class _Pieces:
     file: Any
     path: str
     limits: Timeouts
-    otherwise: str
+    otherwise: Reason
     under_way: deque[Answer] = field(default_factory=deque)
 
     def begin(self, call: Callable[..., Any], *arguments: Any) -> None:
@@ -162,7 +163,9 @@ class Reader:
             return b""
         piece = bytes(self._pieces.end() or b"")
         if len(piece) != min(CHUNK, self._size - self._got):
-            raise StorageError("source-error", f"{self._pieces.path}: the file has become shorter")
+            raise StorageError(
+                Reason.SOURCE_ERROR, f"{self._pieces.path}: the file has become shorter"
+            )
         self._got += len(piece)
         return piece
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from dynamo.reasons import Reason
 from dynamo.storage.protocol import StorageError
 from dynamo.storage.xrootd.errors import failure
 from dynamo.storage.xrootd.server import Server, seconds
@@ -31,8 +32,8 @@ def fetch(
     watch.check()
     if status.ok:
         return True
-    error = failure(status, path, "transfer-error")
-    if error.unknown or error.reason == "storage-full":
+    error = failure(status, path, Reason.TRANSFER_ERROR)
+    if error.unknown or error.reason == Reason.STORAGE_FULL:
         raise error
     server.remove(path)  # streaming starts anew, and reports the fault if it fails too
     return False
@@ -71,7 +72,7 @@ class _Watch:
     def _check_progress(self) -> None:
         if time.monotonic() - self._moved > self._silence:
             raise StorageError(
-                "queue-timeout", "the servers have copied nothing for long", unknown=True
+                Reason.QUEUE_TIMEOUT, "the servers have copied nothing for long", unknown=True
             )
 
     def check(self) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from dynamo.db.engine.unit_of_work import Clock, UnitOfWork, Work
 from dynamo.operations.hints import Hint
+from dynamo.reasons import Reason
 from dynamo.storage.protocol import Storage, StorageError
 from dynamo.storage.registry import Storages
 
@@ -163,7 +164,7 @@ def die(_where: str) -> bool:
 def refuse(where: str) -> bool:
     """Let a storage refuse; after a call that had its effect, let the answer get lost."""
     if where.startswith("before"):
-        raise StorageError("destination-error", f"refused {where}")
+        raise StorageError(Reason.DESTINATION_ERROR, f"refused {where}")
     if where.startswith("after"):
-        raise StorageError("queue-timeout", f"no answer {where}", unknown=True)
+        raise StorageError(Reason.QUEUE_TIMEOUT, f"no answer {where}", unknown=True)
     return False

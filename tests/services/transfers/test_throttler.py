@@ -23,6 +23,7 @@ from dynamo.db.transfers.streams import LinkKey
 from dynamo.db.work.claims import Holder
 from dynamo.inventory import schemas
 from dynamo.operations.breakers import Operation
+from dynamo.reasons import Reason
 from dynamo.services.copies import submission as copies_submission
 from dynamo.services.maintenance import sweeper
 from dynamo.services.sites import switches
@@ -315,7 +316,7 @@ def test_the_nearest_healthy_source_is_read(world: World) -> None:
         place = (b, Operation.READ)
         throttler.breakers.count(
             work,
-            {place: Result(failed=9, reason="source-error", detail="?")},
+            {place: Result(failed=9, reason=Reason.SOURCE_ERROR, detail="?")},
             throttler.rules(world.ctx),
             world.ctx.dice,
         )
@@ -337,7 +338,7 @@ def test_what_waits_for_an_ill_source_is_read_from_one_that_is_well(
         work.changed(mine.values(state="held", reason="source-error"))
         if how == "breaker":
             place = (site_id(world, first), Operation.READ)
-            failed = Result(failed=9, reason="source-error", detail="?")
+            failed = Result(failed=9, reason=Reason.SOURCE_ERROR, detail="?")
             throttler.breakers.count(
                 work, {place: failed}, throttler.rules(world.ctx), world.ctx.dice
             )
