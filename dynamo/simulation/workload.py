@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db.catalogue import accounting
+from dynamo.db.catalogue import accounting, good_copies
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site
 from dynamo.errors import DynamoError
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
-from dynamo.inventory.states import DatasetStatus, ReplicaState, RequestKind, Role
+from dynamo.inventory.states import DatasetStatus, RequestKind, Role
 from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.copies import submission as copies_submission
@@ -211,7 +211,7 @@ class Workload:
             demands.report(self.ctx, waiting[start : start + AT_ONCE], BATCH)
 
     def _readable(self) -> dict[str, list[str]]:
-        """Return at which ready disk sites a dataset is complete."""
+        """Return at which ready disk sites there are good copies of all blocks of a dataset."""
         there = (
             select(Dataset.name, Site.name.label("site"), Dataset.id, BlockReplica.block_id)
             .join(BlockReplica, BlockReplica.dataset_id == Dataset.id)
@@ -219,8 +219,7 @@ class Workload:
             .where(
                 Site.kind == "disk",
                 Site.status == "ready",
-                BlockReplica.complete.is_(True),
-                BlockReplica.state == ReplicaState.VALID,
+                good_copies.of_block(),
                 Dataset.owner_id.is_(None),
             )
         )

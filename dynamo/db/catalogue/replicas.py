@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, DatasetReplica, ReplicaFile, Site
-from dynamo.inventory.states import ReplicaState, SiteStatus
+from dynamo.inventory.states import ReplicaState
 
 _REPLICA = select(BlockReplica.id, BlockReplica.state).where(
     BlockReplica.block_id == bindparam("of_block"), BlockReplica.site_id == bindparam("at_site")
@@ -160,25 +160,6 @@ def pin(work: Work, changes: Mapping[int, int]) -> None:
                 .where(BlockReplica.id == replica)
                 .values(in_use=BlockReplica.in_use + changes[replica])
             )
-
-
-def other_copies(
-    work: Work, block_ids: Collection[int], site_ids: Collection[int]
-) -> dict[int, int]:
-    """Count, for each locked block, valid complete replicas at ready sites other than these."""
-    counted = (
-        select(BlockReplica.block_id, func.count())
-        .join(Site, Site.id == BlockReplica.site_id)
-        .where(
-            BlockReplica.block_id.in_(block_ids),
-            BlockReplica.site_id.not_in(site_ids),
-            BlockReplica.state == ReplicaState.VALID,
-            BlockReplica.complete.is_(True),
-            Site.status == SiteStatus.READY,
-        )
-        .group_by(BlockReplica.block_id)
-    )
-    return {row[0]: row[1] for row in work.rows(counted)}
 
 
 def forget_dataset_replicas(

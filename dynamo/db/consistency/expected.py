@@ -8,6 +8,7 @@ from sqlalchemy import exists, or_, select
 
 from dynamo.consistency.comparison import Catalogue
 from dynamo.consistency.name_hashes import Keys, of_bytes, of_digests
+from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.engine import column_reader
 from dynamo.db.engine.column_reader import ColumnQuery
@@ -18,7 +19,6 @@ from dynamo.db.tables import (
     Dataset,
     Deletion,
     File,
-    ReplicaFile,
     Transfer,
     User,
 )
@@ -93,22 +93,17 @@ def is_known(work: Work, site_id: int, lfn: str) -> bool:
     return work.scalar(select(File.id).where(named, or_(placed, coming, leaving))) is not None
 
 
-_LISTED = exists().where(ReplicaFile.replica_id == BlockReplica.id, ReplicaFile.file_id == File.id)
-HOLDS = or_(BlockReplica.complete.is_(True), _LISTED)
-"""A block replica, joined with a file of its block, holds it."""
-
-
 def held(work: Work, site_id: int, lfns: Collection[str]) -> Sequence[Any]:
     """Return those files that are at a site for certain, with all that must be known of them."""
     here = (Transfer.file_id == File.id, Transfer.site_id == site_id, Transfer.state.in_(OPEN))
     leaving = (Deletion.file_id == File.id, Deletion.site_id == site_id)
-    sure = (HOLDS, ~exists().where(*leaving), ~exists().where(*here))
+    sure = (good_copies.holds(), ~exists().where(*leaving), ~exists().where(*here))
     return work.rows(_meant(site_id, lfns).where(*sure))
 
 
 def expected_at(work: Work, site_id: int, lfn: str) -> Any:
     """Return a file that should be at a site and may have got lost there, or None."""
-    return work.row(_meant(site_id, [lfn]).where(~HOLDS))
+    return work.row(_meant(site_id, [lfn]).where(~good_copies.holds()))
 
 
 def _meant(site_id: int, lfns: Collection[str]) -> Any:

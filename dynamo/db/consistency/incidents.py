@@ -6,12 +6,11 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue.names import lfn_hash
-from dynamo.db.consistency.expected import HOLDS
 from dynamo.db.engine.pagination import PageRows, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Dataset, File, Incident, User
-from dynamo.inventory.states import ReplicaState
 
 LOST = "lost"
 _SETTLED_AT_ONCE = 1000
@@ -94,7 +93,6 @@ def list_page(work: Work, wheres: Collection[Any], span: Span) -> PageRows:
 
 def _is_over(work: Work, lfn: str) -> bool:
     named = select(File.id).where(File.lfn_hash == lfn_hash(lfn))
-    lies = named.join(BlockReplica, BlockReplica.block_id == File.block_id).where(
-        BlockReplica.state == ReplicaState.VALID, HOLDS
-    )
+    lies = named.join(BlockReplica, BlockReplica.block_id == File.block_id)
+    lies = lies.where(good_copies.of_file())
     return work.scalar(named) is None or work.scalar(lies) is not None

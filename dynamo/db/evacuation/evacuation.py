@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
@@ -46,23 +47,19 @@ def _elsewhere(*more: Any) -> Any:
     )
 
 
-def _stays(dying: Collection[int]) -> Any:
-    return and_(_HOME.status == SiteStatus.READY, _HOME.id.not_in(dying))
-
-
 def safe(dying: Collection[int]) -> Any:
-    """Tell whether the block is complete at another site, one that stays."""
-    return _elsewhere(_OTHER.complete.is_(True), _stays(dying))
+    """Tell whether another copy of the block is safe to count."""
+    return _elsewhere(good_copies.of_block(_OTHER), good_copies.stays_at(_HOME, dying))
 
 
 def is_elsewhere(dying: Collection[int]) -> Any:
-    """Tell whether the block is complete at another site that is not emptied, ready or not."""
-    return _elsewhere(_OTHER.complete.is_(True), _HOME.id.not_in(dying))
+    """Tell whether a site that is not being emptied, ready or not, has a good copy of the block."""
+    return _elsewhere(good_copies.of_block(_OTHER), _HOME.id.not_in(dying))
 
 
 def moving(dying: Collection[int]) -> Any:
     """Tell whether anything of it is on its way to another site, one that stays."""
-    return _elsewhere(_stays(dying), _coming(_OTHER.id))
+    return _elsewhere(good_copies.stays_at(_HOME, dying), _coming(_OTHER.id))
 
 
 def _coming(replica_id: Any) -> Any:
@@ -193,7 +190,7 @@ def held_here(work: Work, site_id: int) -> Sequence[Any]:
 
 
 def complete_elsewhere(work: Work, site_id: int, dying: Collection[int]) -> dict[int, list[Any]]:
-    """Return, by block at a site, the other sites at which it is complete and stays."""
+    """Return, by block at a site, the other sites with a good copy that stays."""
     here = aliased(BlockReplica)
     rows = work.rows(
         select(here.block_id, Site.name, Site.kind, Site.status)
@@ -201,8 +198,7 @@ def complete_elsewhere(work: Work, site_id: int, dying: Collection[int]) -> dict
         .join(Site, Site.id == _OTHER.site_id)
         .where(
             here.site_id == site_id,
-            _OTHER.complete.is_(True),
-            _OTHER.state == ReplicaState.VALID,
+            good_copies.of_block(_OTHER),
             Site.status.in_((SiteStatus.READY, SiteStatus.WAITROOM)),
             Site.id.not_in(dying),
         )

@@ -3,6 +3,7 @@
 from sqlalchemy import and_, exists, literal, or_, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import (
     Block,
@@ -17,11 +18,7 @@ from dynamo.db.tables import (
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.lifecycle import OPEN, State
 
-_WHOLE = exists().where(
-    BlockReplica.block_id == File.block_id,
-    BlockReplica.complete.is_(True),
-    BlockReplica.state == ReplicaState.VALID,
-)
+_WHOLE = exists().where(BlockReplica.block_id == File.block_id, good_copies.of_block())
 _LISTED = exists().where(
     ReplicaFile.file_id == File.id,
     BlockReplica.id == ReplicaFile.replica_id,

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import case, exists, func, literal, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import Block, BlockReplica, Dataset, Partition, Quota, Site, User
 from dynamo.inventory.states import ReplicaState
@@ -57,8 +58,7 @@ def _unique_at_sites(limits: InvariantLimits) -> Any:
     elsewhere = exists().where(
         other.block_id == BlockReplica.block_id,
         other.id != BlockReplica.id,
-        other.state == ReplicaState.VALID,
-        other.complete.is_(True),
+        good_copies.of_block(other),
     )
     return (
         select(

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.invariants.sums import SUMS
 from dynamo.db.tables import (
@@ -18,7 +19,6 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
-from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import State
 from dynamo.reasons import Reason
 
@@ -41,7 +41,7 @@ def change(work: Work, site_id: int, values: Mapping[str, Any]) -> None:
 def sample(work: Work, site_id: int, n: int) -> list[str]:
     """Return a file each of some whole blocks at a site, spread over all that have come there."""
     here = BlockReplica.site_id == site_id
-    whole = (here, BlockReplica.complete.is_(True), BlockReplica.state == ReplicaState.VALID)
+    whole = (here, good_copies.of_block())
     first, last = work.only(
         select(func.min(BlockReplica.id), func.max(BlockReplica.id)).where(here)
     )

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.catalogue.replicas import pin
 from dynamo.db.engine.unit_of_work import Work
@@ -147,8 +148,7 @@ def stranded(work: Work, most: int) -> Sequence[Any]:
         other.block_id == BlockReplica.block_id,
         or_(other.site_id.in_(well), given_up),
         other.site_id != Transfer.site_id,
-        other.state == ReplicaState.VALID,
-        other.complete.is_(True),
+        good_copies.of_block(other),
     )
     wanted = (
         select(BlockReplica.block_id, Transfer.source_id, Transfer.site_id)
@@ -218,8 +218,7 @@ def lies_elsewhere(work: Work, here: Any) -> Any:
 
 def _lies(work: Work, other: Any, destination: Any, *more: Any) -> Any:
     """Tell whether a site that can be read has a file, in a whole block or in a part of one."""
-    listed = exists().where(ReplicaFile.replica_id == other.id, ReplicaFile.file_id == File.id)
-    holds = or_(other.complete.is_(True), listed.correlate(other, File))
+    holds = good_copies.holds(other)
     here = (other.block_id == File.block_id, holds, *_usable(work, other, destination))
     return exists().where(*here, *more).correlate_except(other, destination)
 
@@ -229,8 +228,7 @@ def _usable(work: Work, replica: Any, destination: Any) -> tuple[Any, ...]:
     return (
         replica.state == ReplicaState.VALID,
         destination.id == replica.site_id,
-        destination.status != SiteStatus.UNKNOWN,
-        destination.name.not_in(stopped_sites(work)),
+        good_copies.readable_at(destination, stopped_sites(work)),
     )
 
 

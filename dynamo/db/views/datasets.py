@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.engine.pagination import Listing, Selection, fits
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site, User
@@ -58,7 +59,7 @@ def at_sites(work: Work, dataset_ids: Collection[int]) -> Sequence[Any]:
             BlockReplica.dataset_id,
             Site.name.label("site"),
             func.sum(case((valid, 1), else_=0)).label("blocks"),
-            func.sum(case((valid & BlockReplica.complete.is_(True), 1), else_=0)).label("complete"),
+            func.sum(case((good_copies.of_block(), 1), else_=0)).label("complete"),
             func.sum(case((valid, BlockReplica.n_files), else_=0)).label("n_files"),
             func.sum(case((valid, BlockReplica.bytes), else_=0)).label("bytes"),
             func.sum(case((valid, 0), else_=BlockReplica.n_files)).label("condemned"),

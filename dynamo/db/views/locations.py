@@ -5,22 +5,19 @@ from typing import Any
 
 from sqlalchemy import and_, select
 
+from dynamo.db.catalogue import good_copies
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site
-from dynamo.inventory.states import ReplicaState, SiteKind, SiteStatus
+from dynamo.inventory.states import SiteKind, SiteStatus
 
 
 def of(work: Work, names: Collection[str]) -> Sequence[Any]:
-    """Return the blocks of datasets, once for each complete disk replica at a ready site.
+    """Return the blocks of datasets, once for each good copy on a disk of a ready site.
 
-    One query for all: a block without such a replica, and a dataset without a block, stand in one
+    One query for all: a block without such a copy, and a dataset without a block, stand in one
     row with nothing for what they lack.
     """
-    readable = and_(
-        BlockReplica.block_id == Block.id,
-        BlockReplica.state == ReplicaState.VALID,
-        BlockReplica.complete.is_(True),
-    )
+    lies = and_(BlockReplica.block_id == Block.id, good_copies.of_block())
     usable = and_(
         Site.id == BlockReplica.site_id,
         Site.kind == SiteKind.DISK,
@@ -37,7 +34,7 @@ def of(work: Work, names: Collection[str]) -> Sequence[Any]:
         )
         .select_from(Dataset)
         .outerjoin(Block, Block.dataset_id == Dataset.id)
-        .outerjoin(BlockReplica, readable)
+        .outerjoin(BlockReplica, lies)
         .outerjoin(Site, usable)
         .where(Dataset.name.in_(names))
     )

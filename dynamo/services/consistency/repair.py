@@ -7,9 +7,9 @@ it. All functions expect the file's block locked by the caller.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, literal, select, update
+from sqlalchemy import delete, insert, literal, select, update
 
-from dynamo.db.catalogue import accounting, replicas
+from dynamo.db.catalogue import accounting, good_copies, replicas
 from dynamo.db.consistency import expected, incidents
 from dynamo.db.consistency.incidents import LOST, Report
 from dynamo.db.engine.unit_of_work import Work
@@ -48,11 +48,8 @@ class Bad:
 def has_other_copy(work: Work, file: Any) -> bool:
     """Tell whether another replica holds the file, readable now or not, or is on its way out."""
     here = (BlockReplica.block_id == file.block_id, BlockReplica.id != file.replica_id)
-    listed = exists().where(
-        ReplicaFile.replica_id == BlockReplica.id, ReplicaFile.file_id == file.id
-    )
-    holds = BlockReplica.complete.is_(True) | listed
-    return work.scalar(select(BlockReplica.id).where(*here, holds).limit(1)) is not None
+    holder = select(BlockReplica.id).where(*here, good_copies.holds(file=file))
+    return work.scalar(holder.limit(1)) is not None
 
 
 def mend(work: Work, ctx: Context, bad: Bad) -> None:

@@ -5,8 +5,10 @@ from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import and_, false, or_, select
+from sqlalchemy.orm import aliased
 
 from dynamo.db import requests
+from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import dispatch
 from dynamo.db.deletions.scheduling import Order
@@ -69,11 +71,11 @@ def _scattered(ctx: Context, wish: CopyRequest) -> list[int]:
 
 
 def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
-    """Select valid replicas elsewhere of blocks that are complete at the site.
+    """Select valid replicas elsewhere of blocks of which the site has a good copy.
 
     Unless another request has brought them there, or wants them where they lay before.
     """
-    destination = BlockReplica.__table__.alias("home")
+    destination = aliased(BlockReplica)
     others = select(Request.id).where(
         Request.id == BlockReplica.request_id,
         Request.id != wish.request_id,
@@ -82,12 +84,11 @@ def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
     return (
         select(BlockReplica.id, BlockReplica.block_id)
         .join(Block, Block.id == BlockReplica.block_id)
-        .join(destination, destination.c.block_id == BlockReplica.block_id)
+        .join(destination, destination.block_id == BlockReplica.block_id)
         .where(
             *wanted(wish),
-            destination.c.site_id == wish.sites[0].id,
-            destination.c.complete.is_(True),
-            destination.c.state == ReplicaState.VALID,
+            destination.site_id == wish.sites[0].id,
+            good_copies.of_block(destination),
             BlockReplica.site_id != wish.sites[0].id,
             BlockReplica.state == ReplicaState.VALID,
             ~others.where(requests.not_consolidating()).exists(),

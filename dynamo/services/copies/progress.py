@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Select, and_, case, func, select
 
 from dynamo.db import requests
+from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import switches
@@ -121,7 +122,7 @@ def _count(work: Work, wish: CopyRequest) -> tuple[int, int]:
 
 def _here(wish: CopyRequest) -> Any:
     """Select by block what of it is at the sites that are meant, and whole in the right hands."""
-    whole = case((and_(BlockReplica.complete.is_(True), *_owned(wish)), 1), else_=0)
+    whole = case((and_(good_copies.of_block(), *_owned(wish)), 1), else_=0)
     return (
         select(
             func.sum(whole).label("complete"),

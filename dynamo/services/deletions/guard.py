@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue import good_copies
 from dynamo.db.deletions import condemnation
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work
@@ -165,6 +165,6 @@ def _last(work: Work, replicas: Collection[Any], emptied: Collection[str]) -> li
     kept: list[int] = []
     for sites in {frozenset(sites) for sites in leaving.values()}:
         blocks = [block for block, where in leaving.items() if where == sites]
-        others = replica_rows.other_copies(work, blocks, sites | dying)
-        kept += [r.id for r in replicas if r.block_id in blocks and not others.get(r.block_id)]
+        others = good_copies.others(work, blocks, sites, dying)
+        kept += [r.id for r in replicas if r.block_id in blocks and r.block_id not in others]
     return kept

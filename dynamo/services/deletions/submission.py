@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select, update
 
 from dynamo.db import requests
-from dynamo.db.catalogue import block_filling
+from dynamo.db.catalogue import block_filling, good_copies
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.engine.unit_of_work import Work, retried
@@ -185,8 +185,8 @@ def _check_last(work: Work, targets: _Targets, leaving: Collection[str]) -> None
     )
     dying = evacuation.dying_ids(work, leaving)
     blocks = [row.block_id for row in replicas]
-    others = replica_rows.other_copies(work, blocks, {targets.site_id, *dying})
-    last = [row.uuid for row in replicas if not others.get(row.block_id)]
+    others = good_copies.others(work, blocks, {targets.site_id}, dying)
+    last = [row.uuid for row in replicas if row.block_id not in others]
     if last:
         raise Conflict(
             f"{len(last)} blocks have no other complete copy at a ready site "
