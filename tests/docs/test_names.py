@@ -7,12 +7,14 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.main import get_command
 
 from dynamo.cli.main import app
-from dynamo.running import settings_reference
+from dynamo.reasons import Again, Mover, Reason
+from dynamo.running import reasons_reference, settings_reference
 from dynamo.settings import Section, Settings
 from dynamo.tasks import POOLS, TASKS
 from tests.docs.pages import HOUSE, code_blocks, inline_code, told
@@ -109,11 +111,34 @@ def test_each_setting_that_a_page_names_is_there(page: Path) -> None:
     assert missing == []
 
 
-def test_the_page_of_settings_is_the_one_of_their_declarations() -> None:
-    page = HOUSE / "docs/operating/settings.md"
-    assert page.read_text() == settings_reference.page(), (
-        "run: python -m dynamo.running.settings_reference > docs/operating/settings.md"
+@pytest.mark.parametrize("source", [settings_reference, reasons_reference])
+def test_a_page_that_is_made_is_the_one_of_its_source(source: ModuleType) -> None:
+    name = source.__name__.removesuffix("_reference")
+    page = HOUSE / f"docs/operating/{name.split('.')[-1]}.md"
+    assert page.read_text() == source.page(), (
+        f"run: python -m {source.__name__} > {page.relative_to(HOUSE)}"
     )
+
+
+def test_the_page_of_transfers_says_what_is_done_about_reasons_as_they_are() -> None:
+    page = (HOUSE / "docs/operating/transfers.md").read_text()
+    table = page[page.index("### Reasons") : page.index("### When Dynamo retries")]
+    named = set(re.findall(r"`([a-z-]+)`", _column(table, 0)))
+    held, decided = re.findall(r"^\| (`.*?) \| (?:held at once|only by)", page, re.MULTILINE)
+
+    assert named <= set(Reason)
+    assert set(re.findall(r"`([a-z-]+)`", held)) == {
+        reason for reason in Reason if reason.again is Again.DAILY
+    }
+    assert set(re.findall(r"`([a-z-]+)`", decided)) == {
+        reason for reason in Reason if reason.again is Again.BY_HAND
+    }
+    assert {reason for reason in Reason if reason.mover is Mover.OPERATOR} <= named
+
+
+def _column(table: str, number: int) -> str:
+    rows = (line for line in table.splitlines() if line.startswith("|"))
+    return "\n".join(row.strip("|").split("|")[number] for row in rows)
 
 
 def test_each_pool_queue_and_task_stands_in_the_page_of_the_system() -> None:
