@@ -9,7 +9,8 @@ from dynamo.dealer.block_distribution import lacking, share_out, shares
 from dynamo.dealer.inventory_view import MIXED, InventoryView
 from dynamo.dealer.lookup import Lookup
 from dynamo.dealer.proposals import Item, ProposalBuilder, Proposals
-from dynamo.dealer.request_parts import Part, Parts, Refused
+from dynamo.dealer.refusals import Refusal, RefusalKind, Refused
+from dynamo.dealer.request_parts import Part, Parts
 from dynamo.dealer.requests import Action, ActionState, Request, RequestState, RequestVerdict
 from dynamo.dealer.site_draw import draw_site
 from dynamo.inventory.labels import Labels
@@ -41,7 +42,7 @@ class _Decided:
     """To be copied for another request too, which was first."""
     waiting: list[tuple[Part, int]] = field(default_factory=list)
     """On its way already."""
-    short: str | None = None
+    short: Refusal | None = None
     """What of it has no room at any of the sites."""
 
     def __bool__(self) -> bool:
@@ -81,7 +82,7 @@ class RequestEvaluator:
         try:
             decided = self._decide(wish)
         except Refused as refused:
-            return RequestVerdict(wish.key, RequestState.REJECTED, str(refused))
+            return RequestVerdict(wish.key, RequestState.REJECTED, refused.refusal)
         if not decided:
             state = RequestState.REJECTED if decided.short else RequestState.COMPLETED
             return RequestVerdict(wish.key, state, decided.short)
@@ -150,7 +151,7 @@ class RequestEvaluator:
             return self._scene.group
         place = self._scene.snapshot.groups.labels.find(wish.group)
         if place < 0:
-            raise Refused(f"Invalid group name {wish.group}")
+            raise Refused(Refusal(RefusalKind.UNKNOWN_GROUP, wish.group))
         return place
 
     def _meant(self, named: Sequence[str]) -> list[int]:
@@ -161,7 +162,7 @@ class RequestEvaluator:
     def _targets(self, meant: Sequence[int]) -> list[int]:
         targets = [place for place in meant if self._scene.targets[place]]
         if not targets:
-            raise Refused("Target sites not available for transfers")
+            raise Refused(Refusal(RefusalKind.NO_TARGET))
         return targets
 
     def _at_each(self, part: Part, sites: list[int], decided: _Decided) -> None:
@@ -175,7 +176,8 @@ class RequestEvaluator:
                 decided.open.append((part, site))
             else:
                 place = self._scene.snapshot.sites.labels[site]
-                raise Refused(f"Cannot copy {self._parts.name(part)} to {place}")
+                name = self._parts.name(part)
+                raise Refused(Refusal(RefusalKind.NOT_POSSIBLE, name, place))
 
     def _some(self, part: Part, sites: list[int], copies: int, decided: _Decided) -> None:
         """Want so many copies in all: those that exist count, others go where space is."""
@@ -199,7 +201,8 @@ class RequestEvaluator:
         for number in range(missing):
             site = draw_site(self._scene, self._parts.size(part), free, self._rng)
             if site < 0:
-                decided.short = f"Destination {number} for {self._parts.name(part)} not available"
+                name = self._parts.name(part)
+                decided.short = Refusal(RefusalKind.NO_DESTINATION, name, number=number)
                 if not decided.in_part:
                     raise Refused(decided.short)
                 return
@@ -256,8 +259,8 @@ class RequestEvaluator:
         given = share_out(parts, sizes, there, each, room)
         n_short = sum(lacking(sizes, there, given, each).values())
         if n_short:
-            decided.short = (
-                f"Destination for {n_short} blocks of {self._parts.name(part)} not available"
+            decided.short = Refusal(
+                RefusalKind.NO_DESTINATION_FOR_BLOCKS, self._parts.name(part), number=n_short
             )
         for site, blocks in sorted(given.items()):
             decided.open.append((Part(part.dataset, tuple(sorted(blocks)), whole=False), site))

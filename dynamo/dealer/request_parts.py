@@ -5,11 +5,8 @@ from dataclasses import dataclass
 
 from dynamo.dealer.inventory_view import MIXED, InventoryView
 from dynamo.dealer.lookup import Lookup
+from dynamo.dealer.refusals import Refusal, RefusalKind, Refused
 from dynamo.dealer.requests import Action, ActionState, Block, RequestedItem
-
-
-class Refused(Exception):
-    """The whole request cannot be met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Parts:
         named = {item: self.catalogue.find(item) for item in items}
         unknown = [str(item) for item, place in named.items() if place is None]
         if unknown:
-            raise Refused(f"Invalid item names: [{','.join(unknown)}]")
+            raise Refused(Refusal(RefusalKind.UNKNOWN_ITEMS, ",".join(unknown)))
         whole: set[int] = set()
         blocks: dict[int, list[int]] = {}
         for place in filter(None, (named[item] for item in sorted(named, key=str))):
@@ -70,9 +67,8 @@ class Parts:
     def check_size(self, part: Part, limit: float) -> None:
         """Refuse what is too large; a limit of 0 allows anything. Raises Refused."""
         if 0 < limit < self.size(part):
-            what = f"Dataset {self.name(part)} is"
-            what = what if part.whole else f"Request size for {self.name(part)}"
-            raise Refused(f"{what} too large (>{limit / 1e12:g} TB)")
+            large = RefusalKind.DATASET_TOO_LARGE if part.whole else RefusalKind.BLOCKS_TOO_LARGE
+            raise Refused(Refusal(large, self.name(part), limit=limit))
 
     def size(self, part: Part) -> int:
         """Return its bytes."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dynamo.dealer.refusals import Refusal
+
 Block = str | int
 """A block by its name behind the `#`, or by its key."""
 
@@ -91,5 +93,5 @@ class RequestVerdict:
 
     key: int
     state: RequestState
-    reason: str | None = None
+    refusal: Refusal | None = None
     actions: tuple[Action, ...] = field(default=())

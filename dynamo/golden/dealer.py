@@ -310,7 +310,7 @@ def _status(verdict: RequestVerdict) -> Answer:
     state = verdict.state if own or not verdict.actions else RequestState.COMPLETED
     return {
         "status": state.value,
-        "reason": verdict.reason,
+        "reason": None if verdict.refusal is None else verdict.refusal.text,
         "actions": actions or None,
     }
 

@@ -37,7 +37,7 @@ def told(plan):
     """Return state, reason and actions of the first wish."""
     verdict = plan.verdicts[0]
     actions = [f"{one.item} > {one.site}: {one.state.value}" for one in verdict.actions]
-    return verdict.state.value, verdict.reason, actions
+    return verdict.state.value, verdict.refusal and verdict.refusal.text, actions
 
 
 def test_each_site_gets_a_copy_and_what_is_there_or_comes_is_left_alone():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dynamo.dealer.inventory_view import ClosedReason, InventoryView
 from dynamo.dealer.plan import Plan, ProposalOutcome
+from dynamo.dealer.refusals import Refusal, RefusalKind
 from dynamo.dealer.requests import RequestVerdict
 from dynamo.reasons import Reason
 from dynamo.services.copies.request import CopyRequest, Target
@@ -15,7 +16,7 @@ from dynamo.services.replication.scheduler import Sent
 _FULL = (Reason.STORAGE_FULL, "no room for more at {site}")
 _BUSY = (Reason.WAITING, "much is on its way to {site}; the rest follows when it is there")
 _NOT_ALLOWED = (Reason.PERMISSION_DENIED, "the dataset must not come to {site}")
-_OF_REASON: Mapping[ProposalOutcome, tuple[str, str]] = {
+_OF_OUTCOME: Mapping[ProposalOutcome, tuple[Reason, str]] = {
     ProposalOutcome.NO_SOURCE: (Reason.NO_SOURCE, "nothing of it is at any site"),
     ProposalOutcome.NOT_VALID: (Reason.INVALID, "the dataset is neither valid nor in production"),
     ProposalOutcome.FILES_MISSING: (Reason.NO_SOURCE, "some files are complete at no site"),
@@ -31,7 +32,7 @@ _OF_REASON: Mapping[ProposalOutcome, tuple[str, str]] = {
 }
 
 
-_OF_SENDING: Mapping[str, tuple[str, str]] = {
+_OF_SENDING: Mapping[Reason, tuple[Reason, str]] = {
     Reason.STORAGE_FULL: _FULL,
     Reason.NO_SOURCE: (Reason.NO_SOURCE, "some of it can be read nowhere now"),
     Reason.BEING_DELETED: (
@@ -41,7 +42,14 @@ _OF_SENDING: Mapping[str, tuple[str, str]] = {
     Reason.SWITCHED_OFF: (Reason.SWITCHED_OFF, "an operator has stopped all copying"),
     Reason.WAITING: (Reason.WAITING, "another request keeps it at {site} for the group it names"),
 }
-_OF_SHUT: Mapping[ClosedReason, tuple[str, str]] = {
+_OF_REFUSAL: Mapping[RefusalKind, Reason] = {
+    RefusalKind.UNKNOWN_ITEMS: Reason.NOT_FOUND,
+    RefusalKind.UNKNOWN_GROUP: Reason.NOT_FOUND,
+    RefusalKind.DATASET_TOO_LARGE: Reason.TOO_LARGE,
+    RefusalKind.BLOCKS_TOO_LARGE: Reason.TOO_LARGE,
+}
+"""Refusals of requests whatever their sites are; for all others the sites say why."""
+_OF_SHUT: Mapping[ClosedReason, tuple[Reason, str]] = {
     ClosedReason.BUSY: _BUSY,
     ClosedReason.FULL: _FULL,
     ClosedReason.NOT_READY: (Reason.SITE_NOT_READY, "{site} takes nothing now"),
@@ -92,13 +100,13 @@ def _refused(plan: Plan) -> dict[tuple[int, int], ProposalOutcome]:
     outcomes, found = plan.outcomes, dict[tuple[int, int], ProposalOutcome]()
     columns = (outcomes.voice.tolist(), outcomes.place.tolist(), outcomes.site.tolist())
     for voice, place, site, reason in zip(*columns, outcomes.reason.tolist(), strict=True):
-        if ProposalOutcome(reason) in _OF_REASON or reason == ProposalOutcome.NOT_A_TARGET:
+        if ProposalOutcome(reason) in _OF_OUTCOME or reason == ProposalOutcome.NOT_A_TARGET:
             dataset = int(plan.proposals[plan.voices[voice]].dataset[place])
             found[dataset, site] = ProposalOutcome(reason)
     return found
 
 
-def _unsent(plan: Plan, sent: Sent) -> dict[tuple[int, int], str]:
+def _unsent(plan: Plan, sent: Sent) -> dict[tuple[int, int], Reason]:
     """Return why copies of datasets to sites were not sent in full, although the plan had them."""
     datasets, sites = plan.copies.dataset, plan.copies.site
     return {(int(datasets[at]), int(sites[at])): why for at, why in sent.refused.items()}
@@ -112,7 +120,7 @@ class _Heard:
     ground: Inventory
     view: InventoryView
     refused: Mapping[tuple[int, int], ProposalOutcome]
-    unsent: Mapping[tuple[int, int], str]
+    unsent: Mapping[tuple[int, int], Reason]
 
     def excuse(
         self,
@@ -125,35 +133,35 @@ class _Heard:
         dataset = self.ground.dataset(wish.dataset.id)
         if not self.plan.targets.any():  # then nobody was asked
             return self._closed(dataset, sites)
-        if verdict is not None and verdict.reason is not None:
-            return self._rejection(verdict.reason, dataset, open_to)
+        if verdict is not None and verdict.refusal is not None:
+            return self._rejection(verdict.refusal, dataset, open_to)
         for site in sites:
             here = (dataset, self.ground.site(site.id))
-            reason, unsent = self.refused.get(here), self.unsent.get(here)
-            if reason is ProposalOutcome.NOT_A_TARGET:
+            outcome, unsent = self.refused.get(here), self.unsent.get(here)
+            if outcome is ProposalOutcome.NOT_A_TARGET:
                 return self._closed(dataset, [site])
-            said = _OF_SENDING.get(unsent or "") if reason is None else _OF_REASON[reason]
-            if said is not None:
-                return _excuse(said, site.name)
+            if outcome is not None:
+                return _excuse(_OF_OUTCOME[outcome], site.name)
+            if unsent is not None and unsent in _OF_SENDING:
+                return _excuse(_OF_SENDING[unsent], site.name)
         return None
 
-    def _rejection(self, text: str, dataset: int, sites: Sequence[Target]) -> Explanation:
-        if "too large" in text:
-            return Explanation(Reason.TOO_LARGE, text)
-        if "Invalid" in text:
-            return Explanation(Reason.NOT_FOUND, text)
-        return self._closed(dataset, sites)
+    def _rejection(self, refusal: Refusal, dataset: int, sites: Sequence[Target]) -> Explanation:
+        reason = _OF_REFUSAL.get(refusal.kind)
+        if reason is None:
+            return self._closed(dataset, sites)
+        return Explanation(reason, refusal.text)
 
     def _closed(self, dataset: int, sites: Sequence[Target]) -> Explanation:
         """Say why sites take nothing; the reason is the one that may pass soonest."""
-        against: dict[tuple[str, str], list[str]] = {}
+        against: dict[tuple[Reason, str], list[str]] = {}
         for site in sites:
             against.setdefault(self._against(dataset, site), []).append(site.name)
         known = [said for said in (*_OF_SHUT.values(), _NOT_ALLOWED) if said in against]
         texts = [_excuse(said, ", ".join(against[said])).detail for said in known]
         return Explanation(known[0][0], "; ".join(texts)[:1000])
 
-    def _against(self, dataset: int, site: Target) -> tuple[str, str]:
+    def _against(self, dataset: int, site: Target) -> tuple[Reason, str]:
         place, vetoed = self.ground.site(site.id), self.view.closed_to(dataset)
         if vetoed is not None and vetoed[place]:
             return _NOT_ALLOWED
@@ -161,6 +169,6 @@ class _Heard:
         return _OF_SHUT.get(ClosedReason(int(self.view.shut[place])), _FULL)
 
 
-def _excuse(said: tuple[str, str], site: str) -> Explanation:
+def _excuse(said: tuple[Reason, str], site: str) -> Explanation:
     reason, text = said
     return Explanation(reason, text.format(site=site))

@@ -571,6 +571,20 @@ def test_a_copy_to_some_of_several_sites_names_what_each_lacks(world: World):
     assert told(world, request) == ("held", "storage-full", why)
 
 
+def test_what_a_dataset_is_called_does_not_change_why_it_is_not_copied(world: World):
+    called = "/Higgs/alice-Invalid/USER"
+    world.many("T2_A", 5, dataset=called)
+    world.close(called)
+    world.work()
+    for site in ("T2_B", "T2_C"):
+        world.site_quota(site, 10)
+    wanted = schemas.Copy(dataset=called, site=["T2_B", "T2_C"], copies=1, consolidate=False)
+    request = copies_submission.file(world.ctx, wanted, ALICE)
+    world.work()
+
+    assert told(world, request)[:2] == ("held", "storage-full")
+
+
 def test_a_copy_to_several_sites_names_what_each_lacks(world: World):
     world.many("T2_A", 5)
     world.close()
