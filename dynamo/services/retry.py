@@ -6,9 +6,10 @@ With a request go those of others that it waits for: its owner sees them as its 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from dynamo.db import requests
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.requests import RequestRow, Tallies
@@ -127,8 +128,7 @@ def _queue(
     found = {key for which in whose for key in work.scalars(fitting.where(*which))}
     ids = _locked(work, table, sorted(found), waiting)
     _count(work, table, ids)
-    values = {
-        "state": State.QUEUED,
+    values: dict[str, Any] = {
         "not_before": work.now,
         "attempts": 0,
         "lost": 0,
@@ -138,8 +138,7 @@ def _queue(
         "hinted": UNSENT,
     }
     for start in range(0, len(ids), 5000):
-        some = table.id.in_(ids[start : start + 5000])
-        work.changed(update(table).where(some).values(values))
+        transitions.move(work, table, ids[start : start + 5000], State.QUEUED, **values)
     return ids
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import case, select, update
 
 from dynamo.db.catalogue.names import lfn_hash
-from dynamo.db.engine import bulk_insert
+from dynamo.db.engine import bulk_insert, transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Block,
@@ -193,7 +193,7 @@ def add_replicas(work: Work, new: Sequence[NewReplica]) -> None:
     """Write down where blocks lie."""
     shared = {
         "request_id": None,
-        "state": ReplicaState.VALID,
+        "state": transitions.start(BlockReplica, ReplicaState.VALID),
         "in_use": 0,
         "created": work.now,
         "updated": work.now,

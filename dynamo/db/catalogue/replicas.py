@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select, update
 
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, DatasetReplica, ReplicaFile, Site
 from dynamo.inventory.states import ReplicaState
@@ -63,7 +64,7 @@ def place_all(work: Work, destination: Destination, block_ids: Sequence[int]) ->
         "partition_id": destination.partition_id,
         "request_id": destination.request_id,
         "custodial": False,
-        "state": ReplicaState.VALID,
+        "state": transitions.start(BlockReplica, ReplicaState.VALID),
         "n_files": 0,
         "bytes": 0,
         "complete": False,

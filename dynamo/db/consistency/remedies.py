@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.engine import transitions
 from dynamo.db.engine.pagination import PageRows, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
@@ -71,7 +72,7 @@ def _fresh(work: Work, site_id: int, scan_id: int, key: str, finding: Any) -> di
         "lfn": finding.lfn,
         "size": finding.size,
         "modified": finding.modified,
-        "state": State.QUEUED,
+        "state": transitions.start(Remedy, State.QUEUED),
         "attempts": 0,
         "lost": 0,
         "not_before": work.now,
@@ -139,21 +140,23 @@ def aside(work: Work, claimed: ClaimedRemedy, name: str) -> ClaimedRemedy:
 
 def go_on(work: Work, remedy_id: int, act: Act, due: datetime) -> None:
     """Say what is done next about a file that lies in quarantine."""
-    values = {
-        "kind": act,
-        "state": State.QUEUED,
-        "not_before": due,
-        "hinted": work.now,
-        "open_key": None,
-        "attempts": 0,
-        "lost": 0,
-        "lease_owner": None,
-        "lease_until": None,
-        "reason": None,
-        "error": None,
-        "updated": work.now,
-    }
-    work.changed(update(Remedy).where(Remedy.id == remedy_id).values(values))
+    transitions.move(
+        work,
+        Remedy,
+        [remedy_id],
+        State.QUEUED,
+        kind=act,
+        not_before=due,
+        hinted=work.now,
+        open_key=None,
+        attempts=0,
+        lost=0,
+        lease_owner=None,
+        lease_until=None,
+        reason=None,
+        error=None,
+        updated=work.now,
+    )
 
 
 def end(work: Work, ids: Collection[int]) -> None:

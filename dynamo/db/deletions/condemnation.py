@@ -18,6 +18,7 @@ from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import scheduling
 from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine import transitions
 from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
@@ -40,14 +41,12 @@ def condemn_replicas(work: Work, replica_ids: Collection[int], order: Order) -> 
     Whether the block may lose them was decided by the caller, under the same locks.
     """
     replicas = _condemnable(work, replica_ids)
+    if not replicas:
+        return 0
     ids = [replica.id for replica in replicas]
-    valid = (
-        BlockReplica.id.in_(ids),
-        BlockReplica.state == ReplicaState.VALID,
-        BlockReplica.in_use == 0,
-    )
-    values = {"state": ReplicaState.CONDEMNED, "updated": work.now}
-    if ids and work.changed(update(BlockReplica).where(*valid).values(values)) != len(ids):
+    idle = (BlockReplica.id.in_(ids), BlockReplica.in_use == 0)
+    condemned = ReplicaState.CONDEMNED
+    if transitions.move_where(work, BlockReplica, idle, condemned, updated=work.now) != len(ids):
         raise Again("a replica changed meanwhile")
     quiet = max(cancel_transfers(work, Transfer.replica_id.in_(ids)), order.quiet or work.now)
     n = scheduling.placed(work, BlockReplica.id.in_(ids), order, quiet, whole=True)
@@ -153,14 +152,16 @@ def cancel_transfers(work: Work, which: Any) -> datetime:
     if copies:
         work.changed(delete(Transfer).where(Transfer.id.in_(copies)))
     if arrivals:
-        ended = {
-            "state": State.CANCELLED,
-            "not_before": None,
-            "lease_owner": None,
-            "lease_until": None,
-            "updated": work.now,
-        }
-        work.changed(update(Transfer).where(Transfer.id.in_(arrivals)).values(ended))
+        transitions.move(
+            work,
+            Transfer,
+            arrivals,
+            State.CANCELLED,
+            not_before=None,
+            lease_owner=None,
+            lease_until=None,
+            updated=work.now,
+        )
         tallies = Tallies()
         for row in open_ones:
             if row.kind != TransferKind.COPY:
@@ -176,8 +177,15 @@ def revive_transfers(work: Work, which: Any) -> None:
     """Queue cancelled arrivals again; for their requests they have not failed any more."""
     cancelled = (which, Transfer.state == State.CANCELLED)
     rows = work.rows(select(Transfer.id, Transfer.request_id).where(*cancelled))
-    queued = {"state": State.QUEUED, "not_before": work.now, "hinted": work.now}
-    work.changed(update(Transfer).where(Transfer.id.in_([row.id for row in rows])).values(queued))
+    transitions.move(
+        work,
+        Transfer,
+        [row.id for row in rows],
+        State.QUEUED,
+        from_=(State.CANCELLED,),
+        not_before=work.now,
+        hinted=work.now,
+    )
     tallies = Tallies()
     for row in rows:
         tallies[row.request_id].failed -= 1

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import case, func, insert, literal, select
 
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     BlockReplica,
@@ -120,4 +121,5 @@ _DELETION_COLUMNS = (
 
 def _fresh(work: Work) -> tuple[Any, ...]:
     now = literal(work.now, Utc())
-    return (literal(State.QUEUED.value), literal(0), literal(0), now, literal(0), now, now)
+    state = transitions.start(Deletion, State.QUEUED)
+    return (literal(state.value), literal(0), literal(0), now, literal(0), now, now)

@@ -2,14 +2,15 @@
 
 from sqlalchemy import and_, exists, literal, or_, select
 
+from dynamo.db.engine.transitions import LIFECYCLES
 from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import Deletion, Remedy, Request, Transfer
 from dynamo.inventory.states import ENDED, RequestState
-from dynamo.operations.lifecycle import MOVES, OPEN, State
+from dynamo.operations.lifecycle import OPEN, TRANSFERS, State
 from dynamo.reasons import Reason
 
 _OPERATIONS = ((Transfer, "transfer"), (Deletion, "deletion"), (Remedy, "remedy"))
-_ENDED = tuple(state for state in MOVES if state not in OPEN)
+_ENDED = tuple(state for state in TRANSFERS.states if state not in OPEN)
 
 
 def old_leases(limits: InvariantLimits) -> Statements:
@@ -39,7 +40,9 @@ def never_tried(_limits: InvariantLimits) -> Statements:
 def unknown_states(_limits: InvariantLimits) -> Statements:
     """Find rows in a state that nothing leads out of, as it is none."""
     operations = tuple(
-        select(table.id, literal(what).label("what"), table.state).where(table.state.not_in(MOVES))
+        select(table.id, literal(what).label("what"), table.state).where(
+            table.state.not_in(LIFECYCLES[table].states)
+        )
         for table, what in _OPERATIONS
     )
     requests = select(Request.id, literal("request").label("what"), Request.state)

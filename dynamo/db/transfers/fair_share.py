@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, func, select, update
 
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import breakers
 from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
@@ -215,11 +216,15 @@ def wake(work: Work, places: Mapping[breakers.BreakerKey, datetime]) -> int:
         )
         found = work.scalars(select(Transfer.id).where(_at(place), waiting | tried))
         if found:
-            values = {"not_before": work.now, "hinted": UNSENT, "reason": None, "error": None}
-            resting = Transfer.state.in_((State.QUEUED, State.HELD))
-            changed += work.changed(
-                update(Transfer)
-                .where(Transfer.id.in_(found), resting)
-                .values(state=State.QUEUED, **values)
+            changed += transitions.move(
+                work,
+                Transfer,
+                found,
+                State.QUEUED,
+                from_=(State.QUEUED, State.HELD),
+                not_before=work.now,
+                hinted=UNSENT,
+                reason=None,
+                error=None,
             )
     return changed

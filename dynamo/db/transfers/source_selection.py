@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.catalogue.replicas import pin
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import breakers, downtimes
 from dynamo.db.sites.switches import stopped_sites
@@ -280,9 +281,17 @@ def feed(work: Work, some: Collection[Any]) -> None:
         for row in some
         if row.id in still and change(work, row.id, row.block_id, row.lfn, row.site_id)
     ]
-    goes_on = {"state": State.QUEUED, "not_before": work.now, "attempts": 0, "hinted": UNSENT}
-    said = {"reason": None, "error": None, "updated": work.now}
-    work.changed(update(Transfer).where(Transfer.id.in_(fed)).values(**goes_on, **said))
+    goes_on = {"not_before": work.now, "attempts": 0, "hinted": UNSENT, "updated": work.now}
+    transitions.move(
+        work,
+        Transfer,
+        fed,
+        State.QUEUED,
+        from_=(State.HELD,),
+        reason=None,
+        error=None,
+        **goes_on,
+    )
 
 
 _UNFED = (

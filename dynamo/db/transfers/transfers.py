@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, or_, select
 from sqlalchemy.orm import aliased
 
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import BlockReplica, Dataset, File, Incident, Quota, Site, Transfer, User
@@ -267,39 +268,35 @@ def wake_at(work: Work, site_ids: Collection[int]) -> int:
 def _queue(work: Work, ids: Sequence[int]) -> int:
     if not ids:
         return 0
-    queued = {
-        "state": State.QUEUED,
-        "not_before": work.now,
-        "hinted": work.now,
-        "updated": work.now,
-    }
-    changed = work.changed(
-        update(Transfer).where(Transfer.id.in_(ids), Transfer.state == State.HELD).values(queued)
-    )
+    now = {"not_before": work.now, "hinted": work.now, "updated": work.now}
+    changed = transitions.move(work, Transfer, ids, State.QUEUED, from_=(State.HELD,), **now)
     work.hint(*described(work, ids, 100))
     return changed
 
 
 def without_source(work: Work, file_id: int, replica_id: int, again: timedelta) -> int:
     """Let waiting copies of a file wait for another source than a replica; return how many."""
-    waiting = (
-        Transfer.file_id == file_id,
-        Transfer.source_id == replica_id,
-        Transfer.state.in_((State.QUEUED, State.HELD)),
+    reading = (Transfer.file_id == file_id, Transfer.source_id == replica_id)
+    values = {"reason": Reason.NO_SOURCE, "not_before": work.now + again, "source_id": None}
+    return transitions.move_where(
+        work, Transfer, reading, State.HELD, from_=(State.QUEUED, State.HELD), **values
     )
-    values = {"state": State.HELD, "reason": Reason.NO_SOURCE, "not_before": work.now + again}
-    return work.changed(update(Transfer).where(*waiting).values(source_id=None, **values))
 
 
 def try_again(work: Work, file_id: int) -> None:
     """Let waiting copies of a file be tried now, as if they never had been."""
-    waiting = (
-        Transfer.file_id == file_id,
-        Transfer.kind == TransferKind.COPY,
-        Transfer.state.in_((State.QUEUED, State.HELD)),
+    copies = (Transfer.file_id == file_id, Transfer.kind == TransferKind.COPY)
+    values = {"not_before": work.now, "attempts": 0, "hinted": work.now}
+    transitions.move_where(
+        work,
+        Transfer,
+        copies,
+        State.QUEUED,
+        from_=(State.QUEUED, State.HELD),
+        reason=None,
+        error=None,
+        **values,
     )
-    values = {"state": State.QUEUED, "not_before": work.now, "attempts": 0, "hinted": work.now}
-    work.changed(update(Transfer).where(*waiting).values(reason=None, error=None, **values))
 
 
 def partition_of(work: Work, replica_ids: Collection[int]) -> dict[int, tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Deletion, Remedy, Transfer
 from dynamo.operations.lifecycle import State, Verdict
@@ -39,19 +40,17 @@ def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) ->
     )
     found = _together(work.rows(work.skip_locked(due.order_by(table.id))))
     free = {row.id: row.lease_no + 1 for row in found}
-    if free:
-        work.changed(
-            update(table)
-            .where(table.id.in_(free))
-            .values(
-                state=State.ACTIVE,
-                attempts=table.attempts + 1,
-                lease_no=table.lease_no + 1,
-                lease_owner=holder.name,
-                lease_until=work.now + timedelta(seconds=holder.seconds),
-                updated=work.now,
-            )
-        )
+    transitions.move(
+        work,
+        table,
+        free,
+        State.ACTIVE,
+        attempts=table.attempts + 1,
+        lease_no=table.lease_no + 1,
+        lease_owner=holder.name,
+        lease_until=work.now + timedelta(seconds=holder.seconds),
+        updated=work.now,
+    )
     return free
 
 
@@ -84,48 +83,48 @@ def put_back(
     work: Work, table: Claimable, operation: int, verdict: Verdict, reason: Reason, error: str
 ) -> None:
     """Record a failure: tried again later, held or given up as the verdict says."""
-    work.changed(
-        update(table)
-        .where(table.id == operation)
-        .values(
-            state=verdict.state,
-            not_before=verdict.not_before,
-            hinted=_long_ago(work.now),  # nobody was told: the next sweep after that moment does
-            lease_owner=None,
-            lease_until=None,
-            lost=0,
-            reason=reason,
-            error=error[:1000],
-            updated=work.now,
-        )
+    transitions.move(
+        work,
+        table,
+        [operation],
+        verdict.state,
+        from_=(State.ACTIVE,),
+        not_before=verdict.not_before,
+        hinted=_long_ago(work.now),  # nobody was told: the next sweep after that moment does
+        lease_owner=None,
+        lease_until=None,
+        lost=0,
+        reason=reason,
+        error=error[:1000],
+        updated=work.now,
     )
 
 
 def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> list[int]:
     """Free what silent workers held; what cost too many of them is held for a day, and returned."""
-    silent: tuple[Any, ...] = (table.state == State.ACTIVE, table.lease_until < work.now)
+    silent = (table.state == State.ACTIVE, table.lease_until < work.now)
     # found without a lock: an UPDATE that searches for them waits for all that are at work
-    found = work.rows(select(table.id, table.lost).where(*silent))
+    found = work.scalars(select(table.id).where(*silent))
     if not found:
         return []
     # who fell silent in the middle of a transaction still holds his rows: the others go on
-    mine = select(table.id).where(table.id.in_([row.id for row in found]), *silent)
-    free_ones = work.scalars(work.skip_locked(mine.order_by(table.id)))
-    silent = (table.id.in_(free_ones), *silent)
-    poisonous = (*silent, table.lost + 1 >= lost_limit)
-    common = {
+    mine = select(table.id, table.lost).where(table.id.in_(found), *silent)
+    free = work.rows(work.skip_locked(mine.order_by(table.id)))
+    poisonous = [row.id for row in free if row.lost + 1 >= lost_limit]
+    others = [row.id for row in free if row.lost + 1 < lost_limit]
+    common: dict[str, Any] = {
+        "from_": (State.ACTIVE,),
         "lost": table.lost + 1,
         "lease_owner": None,
         "lease_until": None,
         "reason": Reason.WORKER_LOST,
         "updated": work.now,
     }
-    held = {"state": State.HELD, "not_before": work.now + daily, "error": "workers died over it"}
-    work.changed(update(table).where(*poisonous).values(**held, **common))
-    free = {"state": State.QUEUED, "not_before": work.now, "hinted": _long_ago(work.now)}
-    work.changed(update(table).where(*silent).values(**free, **common))
-    freed = set(free_ones)
-    return [row.id for row in found if row.id in freed and row.lost + 1 >= lost_limit]
+    held = common | {"not_before": work.now + daily, "error": "workers died over it"}
+    transitions.move(work, table, poisonous, State.HELD, **held)
+    again = common | {"not_before": work.now, "hinted": _long_ago(work.now)}
+    transitions.move(work, table, others, State.QUEUED, **again)
+    return poisonous
 
 
 def wake(work: Work, table: Claimable) -> int:
@@ -133,12 +132,8 @@ def wake(work: Work, table: Claimable) -> int:
     due = (table.state == State.HELD, table.not_before <= work.now)
     # as in `reclaim`: an UPDATE that searches would wait for all that are at work
     ids = work.scalars(work.skip_locked(select(table.id).where(*due).order_by(table.id)))
-    if not ids:
-        return 0
-    return work.changed(
-        update(table)
-        .where(table.id.in_(ids))
-        .values(state=State.QUEUED, hinted=_long_ago(work.now))
+    return transitions.move(
+        work, table, ids, State.QUEUED, from_=(State.HELD,), hinted=_long_ago(work.now)
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, literal, select, update
 from dynamo.db.catalogue import accounting, good_copies, replicas
 from dynamo.db.consistency import expected, incidents
 from dynamo.db.consistency.incidents import LOST, Report
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
@@ -105,7 +106,7 @@ def _fetch(work: Work, ctx: Context, bad: Bad, source: int | None) -> None:
         bad,
         request_id,
         TransferKind.COPY,
-        state=state,
+        state,
         not_before=due,
         source_id=source,
         reason=None if source is not None else Reason.NO_SOURCE,
@@ -126,7 +127,7 @@ def _declare_lost(work: Work, bad: Bad) -> None:
         bad,
         request_id,
         TransferKind.PULL,
-        state=State.FAILED,
+        State.FAILED,
         not_before=None,
         reason=Reason.LOST,
         error=why[:1000],
@@ -141,10 +142,13 @@ def tell_lost(work: Work, lfn: str, why: str, **about: Any) -> None:
         record(work, [Event("lost", SYSTEM, lfn=lfn, n_files=1, **about)])
 
 
-def _transfer(work: Work, bad: Bad, request_id: int, kind: TransferKind, **values: Any) -> int:
+def _transfer(
+    work: Work, bad: Bad, request_id: int, kind: TransferKind, state: State, **values: Any
+) -> int:
     return work.add(
         Transfer,
         kind=kind,
+        state=transitions.start(Transfer, state),
         request_id=request_id,
         file_id=bad.file.id,
         site_id=bad.site_id,

@@ -10,6 +10,7 @@ from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import condemnation
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.requests import RequestRow
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
@@ -112,11 +113,7 @@ def _whole_replicas(work: Work, request_id: int) -> Sequence[Any]:
 def _revive_replicas(work: Work, request_id: int, replicas: Sequence[Any]) -> None:
     ids = [replica.id for replica in replicas]
     work.changed(delete(Deletion).where(Deletion.replica_id.in_(ids)))
-    work.changed(
-        update(BlockReplica)
-        .where(BlockReplica.id.in_(ids))
-        .values(state=ReplicaState.VALID, updated=work.now)
-    )
+    transitions.move(work, BlockReplica, ids, ReplicaState.VALID, updated=work.now)
     for replica in replicas:
         # the files that had not arrived are booked again
         accounting.shift(

@@ -9,10 +9,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from dynamo.clock import rfc3339
 from dynamo.db import requests
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation, unreadable, watch_time
 from dynamo.db.evacuation.unreadable import Patience, Unread
@@ -110,9 +111,8 @@ def _fail_arrivals(ctx: Context, name: str) -> bool:
             .order_by(Transfer.id)
         )
         why = f"{name} does not come back: inject it again at another site"
-        failed = {"state": State.FAILED, "not_before": None, "reason": Reason.LOST, "error": why}
-        here = Transfer.id.in_(ids)
-        work.changed(update(Transfer).where(here).values(updated=work.now, **failed))
+        failed = {"not_before": None, "reason": Reason.LOST, "error": why, "updated": work.now}
+        transitions.move(work, Transfer, ids, State.FAILED, from_=(State.HELD,), **failed)
         for row in rows:
             repair.tell_lost(work, row.lfn, why, dataset=row.name, site=name, bytes=row.size)
         tallies = Tallies()

@@ -16,6 +16,7 @@ from dynamo.db.catalogue import accounting, block_filling
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.deletions import condemnation, purge
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Tallies
@@ -36,6 +37,7 @@ from dynamo.services.injection.site_selection import Candidate, candidate_at, ch
 
 GIVEN_UP = frozenset({State.FAILED, State.CANCELLED})
 """Files in these states count as failed in the request that was to bring them."""
+_NOT_IN_HAND = GIVEN_UP | {State.QUEUED, State.HELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,9 @@ def _queue(make: Transfers, one: _Waiting, replicas: dict[int, int]) -> str | No
         values["upload"] = make.upload() if one.new.source is None else None
     if one.row.id in replicas:
         values["replica_id"] = replicas[one.row.id]
-    work.changed(update(Transfer).where(Transfer.id == one.row.transfer_id).values(values))
+    transitions.move(
+        work, Transfer, [one.row.transfer_id], State.QUEUED, from_=_NOT_IN_HAND, **values
+    )
     address: str | None = values.get("upload")
     return address
 

@@ -10,7 +10,7 @@ from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue.replicas import Destination
-from dynamo.db.engine import bulk_insert
+from dynamo.db.engine import bulk_insert, transitions
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
 from dynamo.db.requests import NewRequest
@@ -147,19 +147,19 @@ class Transfers:
                     "replica_id": replica_id,
                     "lease_no": 0,
                     "created": self.work.now,
+                    "state": transitions.start(Transfer, State.QUEUED),
                     **self.fresh(pull=rows is pulled),
                 }
                 bulk_insert.insert(self.work, Transfer, shared, ("file_id", column), rows)
 
     def fresh(self, *, pull: bool) -> dict[str, Any]:
-        """Return the values of a transfer that nobody has tried yet."""
+        """Return the values of a queued transfer that nobody has tried yet."""
         now = self.work.now
         expires = now + timedelta(hours=self.settings.injection.booking_hours)
         return {
             "kind": TransferKind.PULL if pull else TransferKind.UPLOAD,
             "confirmed": pull,
             "expires": None if pull else expires,
-            "state": State.QUEUED,
             "attempts": 0,
             "lost": 0,
             # a booking is looked at when it expires, or as soon as the job confirms it

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Again, Work, retried
 from dynamo.db.requests import NewRequest, RequestRow
 from dynamo.db.sites import switches
@@ -161,15 +162,9 @@ def uploaded(ctx: Context, request_id: int, lfns: Sequence[str] | None, caller: 
         validation.check_scopes(confirmed, caller, "/lfns/{}")
         ids = [booked[lfn] for lfn in confirmed]
         _lock(work, request_id, ids)
-        waiting = (Transfer.id.in_(ids), Transfer.state.in_((State.QUEUED, State.HELD)))
-        values = {
-            "confirmed": True,
-            "state": State.QUEUED,
-            "not_before": work.now,
-            "hinted": work.now,
-            "updated": work.now,
-        }
-        work.changed(update(Transfer).where(*waiting).values(values))
+        now = {"not_before": work.now, "hinted": work.now, "updated": work.now}
+        waiting = (State.QUEUED, State.HELD)
+        transitions.move(work, Transfer, ids, State.QUEUED, from_=waiting, confirmed=True, **now)
         looked_at = (Transfer.id.in_(ids), Transfer.state == State.ACTIVE)
         # no moment tells who looks there now to look again: he may have come before the bytes
         again = {"confirmed": True, "not_before": None}

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import exists, select
 
 from dynamo.db.catalogue import replicas
-from dynamo.db.engine import bulk_insert
+from dynamo.db.engine import bulk_insert, transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Transfer
 from dynamo.db.transfers import source_selection, transfers
@@ -64,14 +64,14 @@ def _fill_up(work: Work, order: PartialBlockOrder, part: Any, filled: CompletedB
     going = {**readable, **dict.fromkeys(waiting)}
     transfers.forget_ended(work, part.site_id, going)
     replicas.pin(work, Counter(readable.values()))
-    _send(work, order, part, readable, {"state": State.QUEUED})
+    _send(work, order, part, readable, {"state": transitions.start(Transfer, State.QUEUED)})
     _send(work, order, part, dict.fromkeys(waiting), _UNREAD)
     filled.sent += len(going)
     filled.bytes += sum(file.size for file in files if file.id in going)
     filled.nowhere += len(files) - len(going)
 
 
-_UNREAD = {"state": State.HELD, "reason": Reason.NO_SOURCE}
+_UNREAD = {"state": transitions.start(Transfer, State.HELD), "reason": Reason.NO_SOURCE}
 
 
 def _send(

@@ -16,6 +16,7 @@ from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
 from dynamo.db.catalogue.replicas import Destination
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import switches
 from dynamo.db.tables import (
@@ -264,7 +265,7 @@ def _write(work: Work, destination: Destination, chosen: Mapping[int, int]) -> N
             arriving.c.id,
             source.c.id,
             literal(True),  # noqa: FBT003 - a column's value
-            literal(State.QUEUED.value),
+            literal(transitions.start(Transfer, State.QUEUED).value),
             literal(0),
             literal(0),
             now,

@@ -17,6 +17,7 @@ from dynamo.db.consistency import incidents
 from dynamo.db.consistency.incidents import Report
 from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event
 from dynamo.db.history import record as write_history
@@ -100,19 +101,17 @@ def bar(work: Work, ctx: Context, transfer_id: int, reason: Reason) -> None:
 
     It goes on by itself when the site is back.
     """
-    due = (
-        Transfer.id == transfer_id,
-        Transfer.state == State.QUEUED,
-        Transfer.not_before <= work.now,
+    transitions.move_where(
+        work,
+        Transfer,
+        (Transfer.id == transfer_id, Transfer.not_before <= work.now),
+        State.HELD,
+        from_=(State.QUEUED,),
+        not_before=work.now + ctx.patience.daily,
+        reason=reason,
+        error="the destination takes nothing now",
+        updated=work.now,
     )
-    values = {
-        "state": State.HELD,
-        "not_before": work.now + ctx.patience.daily,
-        "reason": reason,
-        "error": "the destination takes nothing now",
-        "updated": work.now,
-    }
-    work.changed(update(Transfer).where(*due).values(values))
 
 
 def _record_arrivals(work: Work, arrived: Sequence[Arrived]) -> Sequence[Any]:
@@ -159,9 +158,7 @@ def _end_transfers(work: Work, arrived: Sequence[Arrived]) -> None:
     # a copy's row has said all it had to say; an injection's stays, as its request shows its files
     if copies:
         work.changed(delete(Transfer).where(Transfer.id.in_(copies)))
-    if others:
-        ended = update(Transfer).where(Transfer.id.in_(others))
-        work.changed(ended.values(state=State.DONE, updated=work.now, **_ALL_ENDED))
+    transitions.move(work, Transfer, others, State.DONE, updated=work.now, **_ALL_ENDED)
 
 
 def _record_failure(work: Work, ctx: Context, failed: Failed) -> None:
