@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, upda
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from dynamo.db.catalogue import replicas
+from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Group, Request, Transfer
 from dynamo.inventory.request_bodies import CopyBody, InjectionBody, RequestBody, body_type
@@ -120,7 +121,7 @@ def add(work: Work, filed: NewRequest) -> int:
     return work.add(
         Request,
         kind=filed.body.kind,
-        state=filed.state,
+        state=transitions.start(Request, filed.state),
         origin=filed.origin,
         owner_id=filed.owner_id,
         dataset=filed.dataset,
@@ -174,11 +175,19 @@ def not_consolidating() -> ColumnElement[bool]:
 
 
 def change(work: Work, request_id: int, body: RequestBody | None = None, **values: Any) -> bool:
-    """Change a request that has not ended, also what it asks where that is named."""
+    """Change all but the state of a request that has not ended.
+
+    Also what it asks, where that is named.
+    """
     if body is not None:
         values["body"] = _encoded(body)
     statement = update(Request).where(Request.id == request_id, Request.state.not_in(ENDED))
     return work.changed(statement.values(updated=work.now, **values)) == 1
+
+
+def move(work: Work, request_id: int, state: RequestState, **values: Any) -> bool:
+    """Bring a request that has not ended into a state, and change what else is said of it."""
+    return transitions.move(work, Request, [request_id], state, updated=work.now, **values) == 1
 
 
 def end(
@@ -197,7 +206,7 @@ def end(
         if reason is not None or state == RequestState.DONE
         else {}
     )
-    return change(work, request_id, state=state, not_before=None, **said)
+    return move(work, request_id, state, not_before=None, **said)
 
 
 @dataclass(slots=True)
@@ -274,11 +283,14 @@ def settle_injections(work: Work, request_ids: Collection[int]) -> None:
         if left <= 0:
             end(work, row.id, RequestState.FAILED if row.n_failed else RequestState.DONE)
         else:
-            change(work, row.id, **_standing(work, row, left, held.get(row.id, 0)))
+            state, why = _standing(work, row, left, held.get(row.id, 0))
+            move(work, row.id, state, **why)
 
 
-def _standing(work: Work, row: RequestRow[InjectionBody], left: int, held: int) -> dict[str, Any]:
-    """Return how an injection stands: it rests when all that is left of it is held.
+def _standing(
+    work: Work, row: RequestRow[InjectionBody], left: int, held: int
+) -> tuple[RequestState, dict[str, str | None]]:
+    """Return how an injection stands, and why: it rests when all that is left of it is held.
 
     Also what earlier ones are to bring.
     """
@@ -286,9 +298,9 @@ def _standing(work: Work, row: RequestRow[InjectionBody], left: int, held: int) 
     resting = _held_files(work, pending) if pending and held + len(pending) >= left else ()
     if held + len(resting) >= left:
         why = work.row(_HELD, {"of_request": row.id}) or resting[0]
-        return {"state": RequestState.HELD, "reason": why.reason, "detail": why.error}
-    cause_is_gone = {"reason": None, "detail": None} if row.state == RequestState.HELD else {}
-    return {"state": RequestState.RUNNING, **cause_is_gone}
+        return RequestState.HELD, {"reason": why.reason, "detail": why.error}
+    cause_is_gone = row.state == RequestState.HELD
+    return RequestState.RUNNING, {"reason": None, "detail": None} if cause_is_gone else {}
 
 
 _HELD = (

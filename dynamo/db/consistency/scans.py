@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, func, or_, select, update
 
+from dynamo.db.engine import transitions
 from dynamo.db.engine.pagination import PageRows, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
@@ -39,7 +40,7 @@ def file(work: Work, site_id: int, who: str, *, dry_run: bool) -> int:
         Scan,
         site_id=site_id,
         dry_run=dry_run,
-        state=RequestState.QUEUED,
+        state=transitions.start(Scan, RequestState.QUEUED),
         running_key=None if dry_run else str(site_id),
         who=who,
         trace=trace(),
@@ -57,15 +58,13 @@ def open_one(work: Work, site_id: int) -> int | None:
 
 def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> HeldScan | None:
     """Take a scan that waits; None = somebody else did."""
-    free = (Scan.id == scan_id, Scan.state == RequestState.QUEUED)
-    values = {
-        "state": RequestState.RUNNING,
+    mine: dict[str, Any] = {
         "started": work.now,
         "lease_owner": owner,
         "lease_no": Scan.lease_no + 1,
         "lease_until": work.now + hold,
     }
-    if not work.changed(update(Scan).where(*free).values(values)):
+    if not transitions.move(work, Scan, [scan_id], RequestState.RUNNING, **mine):
         return None
     columns = (Scan.site_id, Scan.dry_run, Scan.lease_no, Site.name, Site.url, Site.rules)
     row = work.only(select(*columns).join(Site, Site.id == Scan.site_id).where(Scan.id == scan_id))
@@ -82,16 +81,14 @@ def keep(work: Work, held: HeldScan) -> bool:
 
 def end(work: Work, held: HeldScan, state: RequestState, **values: Any) -> bool:
     """End a scan for good; False = it was not ours any more."""
-    ended = {"state": state, "running_key": None, "lease_until": None, "ended": work.now}
-    return work.changed(update(Scan).where(*_mine(held)).values(**ended, **values)) == 1
+    return transitions.move_where(work, Scan, _mine(held), state, **_ended(work), **values) == 1
 
 
 def give_up(work: Work) -> int:
     """End scans whose workers fell silent; the next one sees the same."""
-    lost = (Scan.state == RequestState.RUNNING, Scan.lease_until < work.now)
-    ended = {"state": RequestState.FAILED, "running_key": None, "ended": work.now}
-    said = {"reason": Reason.WORKER_LOST, "error": "its worker fell silent", "lease_until": None}
-    return work.changed(update(Scan).where(*lost).values(**ended, **said))
+    silent = (Scan.lease_until < work.now,)
+    said = {"reason": Reason.WORKER_LOST, "error": "its worker fell silent", **_ended(work)}
+    return transitions.move_where(work, Scan, silent, RequestState.FAILED, **said)
 
 
 def waiting(work: Work, patience: timedelta) -> list[int]:
@@ -162,6 +159,10 @@ def list_page(work: Work, site: str | None, span: Span) -> PageRows:
     if len(rows) <= span.limit:
         return PageRows(rows, None)
     return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
+
+
+def _ended(work: Work) -> dict[str, Any]:
+    return {"running_key": None, "lease_until": None, "ended": work.now}
 
 
 def _mine(held: HeldScan) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from dynamo.db.engine import transitions
 from dynamo.db.engine.pagination import PageRows, Selection, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision, Partition, Policy
@@ -64,7 +65,7 @@ def file(work: Work, filed: NewCycle) -> int:
         policy_id=filed.policy_id,
         text=filed.text,
         dry_run=filed.dry_run,
-        state=RequestState.QUEUED,
+        state=transitions.start(Cycle, RequestState.QUEUED),
         running_key=key,
         seed=number,
         who=filed.who,
@@ -88,15 +89,13 @@ def claim(
     if kind is None:
         return None
     hold = holds[kind]
-    values = {
-        "state": RequestState.RUNNING,
+    mine: dict[str, Any] = {
         "started": work.now,
         "lease_owner": owner,
         "lease_no": Cycle.lease_no + 1,
         "lease_until": work.now + hold,
     }
-    free = (Cycle.id == cycle_id, Cycle.state == RequestState.QUEUED)
-    if not work.changed(update(Cycle).where(*free).values(values)):
+    if not transitions.move(work, Cycle, [cycle_id], RequestState.RUNNING, **mine):
         return None
     lease_no = work.value(select(Cycle.lease_no).where(Cycle.id == cycle_id))
     return HeldCycle(cycle_id, kind, owner, lease_no, hold)
@@ -110,9 +109,7 @@ def keep(work: Work, held: HeldCycle, **values: Any) -> bool:
 
 def end(work: Work, held: HeldCycle, state: RequestState, **values: Any) -> bool:
     """End a cycle for good; False = it was not ours any more."""
-    return (
-        work.changed(update(Cycle).where(*_mine(held)).values(**_ended(work, state), **values)) == 1
-    )
+    return transitions.move_where(work, Cycle, _mine(held), state, **_ended(work), **values) == 1
 
 
 def silent(work: Work) -> Sequence[Any]:
@@ -124,12 +121,9 @@ def silent(work: Work) -> Sequence[Any]:
 
 def give_up(work: Work, cycle_id: int) -> None:
     """End a cycle whose worker fell silent; what it has condemned goes on."""
-    said = {
-        "reason": Reason.WORKER_LOST,
-        "error": "its worker fell silent; what it condemned goes on",
-    }
-    ended = _ended(work, RequestState.FAILED)
-    work.changed(update(Cycle).where(Cycle.id == cycle_id).values(**ended, **said))
+    text = "its worker fell silent; what it condemned goes on"
+    said = {"reason": Reason.WORKER_LOST, "error": text, **_ended(work)}
+    transitions.move(work, Cycle, [cycle_id], RequestState.FAILED, **said)
 
 
 def waiting(work: Work, patience: timedelta) -> list[int]:
@@ -198,5 +192,5 @@ def _mine(held: HeldCycle) -> tuple[Any, ...]:
     )
 
 
-def _ended(work: Work, state: RequestState) -> dict[str, Any]:
-    return {"state": state, "running_key": None, "lease_until": None, "ended": work.now}
+def _ended(work: Work) -> dict[str, Any]:
+    return {"running_key": None, "lease_until": None, "ended": work.now}

@@ -70,10 +70,10 @@ def judge(
         still_filled = _STILL_FILLED if more else None
         why = _why(work, wish, excuse if waiting else still_filled, stays if scattered else None)
         state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
-        requests.change(
+        requests.move(
             work,
             wish.request_id,
-            state=state,
+            state,
             reason=None if why is None else why.reason,
             detail=None if why is None else why.detail,
             not_before=work.now + ctx.again,

@@ -291,13 +291,8 @@ def _refusing(
 
 
 def _wait(work: Work, request_id: int, again: datetime, reason: Reason, detail: str) -> None:
-    requests.change(
-        work,
-        request_id,
-        state=RequestState.HELD,
-        reason=reason,
-        detail=detail,
-        not_before=again,
+    requests.move(
+        work, request_id, RequestState.HELD, reason=reason, detail=detail, not_before=again
     )
 
 

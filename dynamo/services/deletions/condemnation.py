@@ -247,8 +247,7 @@ def _condemn_files(ctx: Context, request: _Open, file_ids: Collection[int]) -> N
 
 
 def _count(work: Work, request_id: int, n_files: int) -> None:
-    values = {"n_files": Request.n_files + n_files, "state": RequestState.RUNNING}
-    work.changed(update(Request).where(Request.id == request_id).values(values))
+    requests.move(work, request_id, RequestState.RUNNING, n_files=Request.n_files + n_files)
 
 
 def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None:
@@ -295,20 +294,23 @@ def judge(work: Work, request_id: int, again: timedelta) -> None:
         requests.end(work, request_id, state, *said)
         return
     due = work.now + again if undone else None
-    standing = _standing(work, request, rests=set(left) == {State.HELD})
-    if undone and request.reason == Reason.VOLUME_LIMIT and not left:
-        standing["state"] = RequestState.HELD
-    requests.change(work, request_id, not_before=due, **standing)
+    rests = set(left) == {State.HELD}
+    waits = bool(undone) and request.reason == Reason.VOLUME_LIMIT and not left
+    state = RequestState.HELD if rests or waits else RequestState.RUNNING
+    requests.move(work, request_id, state, not_before=due, **_why(work, request, rests=rests))
 
 
-def _standing(work: Work, request: RequestRow[RequestBody], *, rests: bool) -> dict[str, Any]:
-    """Return how a deletion stands: it rests, and says why, when all that is left of it is held."""
-    state = RequestState.HELD if rests else RequestState.RUNNING
+def _why(work: Work, request: RequestRow[RequestBody], *, rests: bool) -> dict[str, str | None]:
+    """Return why a deletion rests, as all that is left of it is held.
+
+    What was not condemned is told until its end.
+    """
     if request.reason in _NOT_CONDEMNED:
-        return {"state": state}
+        return {}
     why = work.row(_HELD, {"of_request": request.id}) if rests else None
-    said = (None, None) if why is None else (why.reason, why.error)
-    return {"state": state, "reason": said[0], "detail": said[1]}
+    if why is None:
+        return {"reason": None, "detail": None}
+    return {"reason": why.reason, "detail": why.error}
 
 
 _HELD = (

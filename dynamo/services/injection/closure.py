@@ -176,14 +176,7 @@ def _wait(
     reason: str | None = None,
     detail: str | None = None,
 ) -> None:
-    requests.change(
-        work,
-        request_id,
-        state=state,
-        reason=reason,
-        detail=detail,
-        not_before=again,
-    )
+    requests.move(work, request_id, state, reason=reason, detail=detail, not_before=again)
 
 
 def _of_dataset(dataset_id: int) -> tuple[Any, ...]:
