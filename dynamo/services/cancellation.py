@@ -29,7 +29,7 @@ from dynamo.services.deletions import rescue
 def cancel(ctx: Context, kind: RequestKind, request_id: int, caller: Caller) -> None:
     """Cancel a request; 409 once it has ended."""
     with ctx.begin() as work:
-        request = requests.get(work, request_id, RequestBody)
+        request = requests.locked(work, request_id, RequestBody)
         if request is None or request.kind != kind:
             raise NotFound(f"there is no {kind} {request_id}")
         dataset = catalogue_names.dataset(work, request.dataset)

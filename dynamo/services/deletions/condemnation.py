@@ -1,6 +1,7 @@
 """Condemning: what deletion requests name is marked to leave, block by block, under the guard."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -50,7 +51,8 @@ def run(ctx: Context, request_ids: Sequence[int]) -> None:
     for request_id in request_ids:
         request = _open(ctx, request_id)
         if request is not None:
-            _condemn(ctx, request)
+            with suppress(_Cancelled):
+                _condemn(ctx, request)
         _judge(ctx, request_id)
 
 
@@ -61,6 +63,10 @@ class _Open:
     dataset: Any
     body: DeletionBody
     site_id: int | None
+
+
+class _Cancelled(Exception):
+    """The request has ended meanwhile: what it would condemn now, nobody could rescue."""
 
 
 def _condemn(ctx: Context, request: _Open) -> None:
@@ -247,7 +253,10 @@ def _condemn_files(ctx: Context, request: _Open, file_ids: Collection[int]) -> N
 
 
 def _count(work: Work, request_id: int, n_files: int) -> None:
-    requests.move(work, request_id, RequestState.RUNNING, n_files=Request.n_files + n_files)
+    """Count files that this unit of work has condemned. Raises _Cancelled, which takes it back."""
+    more = {"n_files": Request.n_files + n_files}
+    if not requests.move(work, request_id, RequestState.RUNNING, **more):
+        raise _Cancelled
 
 
 def _note_refusals(work: Work, request_id: int, refused: guard.Refusals) -> None:

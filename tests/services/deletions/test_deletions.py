@@ -1,16 +1,21 @@
 """How data leave: condemned under the guard, rescuable for a while, then gone."""
 
+from threading import Thread
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from dynamo import points
+from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, Request, Site, Switch
 from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.errors import Conflict, Forbidden
 from dynamo.inventory.states import RequestKind
+from dynamo.points import Point
 from dynamo.services import cancellation
+from dynamo.services.deletions import condemnation
 from dynamo.services.maintenance import invariants, sweeper
 from tests.conftest import Clock
 from tests.services.world import ALICE, BOB, DATASET, World, lfn
@@ -316,6 +321,53 @@ def test_what_comes_to_a_site_after_its_data_were_given_up_there_stays(
 
     assert world.on_disk("T2_A") == {lfn("later.root"): b"later"}
     assert world.request("deletion", request)["state"] == "done"
+
+
+def test_a_deletion_that_is_cancelled_while_it_is_carried_out_condemns_nothing_more(
+    placed: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    def cancel(point: Point) -> None:
+        if point is Point.CONDEMNED and placed.request("deletion", request)["state"] == "running":
+            cancellation.cancel(placed.ctx, RequestKind.DELETION, request, ALICE)
+
+    monkeypatch.setattr(condemnation, "BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(points, "_watch", cancel)
+    request = placed.delete()
+    placed.work()
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert placed.request("deletion", request)["state"] == "cancelled"
+    assert placed.count(Deletion) == 0
+    assert len(placed.on_disk("T2_A")) == 7
+
+
+@pytest.mark.parametrize("engine", ["mariadb"], indirect=True)
+def test_what_is_being_condemned_when_a_deletion_is_cancelled_is_rescued_too(
+    placed: World, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    """The unit of work that condemns has not ended: nobody else sees yet what it has done."""
+    cancelling: list[Thread] = []
+    count = condemnation._count
+
+    def cancel_meanwhile(work: Work, request_id: int, n_files: int) -> None:
+        if not cancelling:
+            call = (placed.ctx, RequestKind.DELETION, request_id, ALICE)
+            cancelling.append(Thread(target=cancellation.cancel, args=call))
+            cancelling[0].start()
+            cancelling[0].join(0.5)
+        count(work, request_id, n_files)
+
+    monkeypatch.setattr(condemnation, "_count", cancel_meanwhile)
+    request = placed.delete()
+    placed.work()
+    cancelling[0].join()
+    clock.forward(hours=25)
+    placed.sweep()
+
+    assert placed.request("deletion", request)["state"] == "cancelled"
+    assert placed.count(Deletion) == 0
+    assert len(placed.on_disk("T2_A")) == 7
 
 
 def test_only_the_owner_deletes(placed: World):
