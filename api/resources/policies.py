@@ -8,6 +8,15 @@ from api.auth import caller
 from api.context import context
 from dynamo.inventory import schemas
 from dynamo.services.policies import policies
+from dynamo.services.policies.versions import VersionedTexts
+
+
+def text_of(texts: VersionedTexts, partition: str) -> Response:
+    """Answer with the text in force, an earlier version, or a page of all versions."""
+    queries.known("version", "versions", "limit", "cursor")
+    if "versions" in request.args:
+        return responses.page(texts.versions(context(), partition, queries.place()))
+    return responses.ok(texts.get(context(), partition, queries.number("version")))
 
 
 class Policy(Resource):  # type: ignore[misc]
@@ -16,10 +25,7 @@ class Policy(Resource):  # type: ignore[misc]
     @openapi.pages("version", "versions")
     def get(self, partition: str) -> Response:
         """Show the policy in force, an earlier version, or how it came about."""
-        queries.known("version", "versions", "limit", "cursor")
-        if "versions" in request.args:
-            return responses.page(policies.versions(context(), partition, queries.place()))
-        return responses.ok(policies.get(context(), partition, queries.number("version")))
+        return text_of(policies.TEXTS, partition)
 
     @openapi.body(schemas.PolicyBody)
     def put(self, partition: str) -> Response:

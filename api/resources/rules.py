@@ -6,6 +6,7 @@ from flask_restx import Resource
 from api import decoding, openapi, queries, responses
 from api.auth import caller
 from api.context import context
+from api.resources.policies import text_of
 from dynamo.inventory import schemas
 from dynamo.services.policies import placement_rules
 
@@ -16,10 +17,7 @@ class Rules(Resource):  # type: ignore[misc]
     @openapi.pages("version", "versions")
     def get(self, partition: str) -> Response:
         """Show the rules in force, an earlier version, or how they came about."""
-        queries.known("version", "versions", "limit", "cursor")
-        if "versions" in request.args:
-            return responses.page(placement_rules.versions(context(), partition, queries.place()))
-        return responses.ok(placement_rules.get(context(), partition, queries.number("version")))
+        return text_of(placement_rules.TEXTS, partition)
 
     @openapi.body(schemas.PolicyBody)
     def put(self, partition: str) -> Response:

@@ -15,20 +15,10 @@ from dynamo.policy.partitions import read_partitions
 from dynamo.policy.placement_rules import RulesReading, check_rules, unmet
 from dynamo.policy.reader import Known
 from dynamo.services.context import Context
-from dynamo.services.pagination import Item, Page, PageRequest
+from dynamo.services.pagination import Item
 from dynamo.services.policies import versions as texts
 
-SHELF = texts.Shelf(PlacementRules, "set of placement rules", "rules-changed")
-
-
-def get(ctx: Context, partition: str, version: int | None = None) -> Item:
-    """Return the rules in force, or an earlier version. Raises NotFound."""
-    return texts.get(ctx, SHELF, partition, version)
-
-
-def versions(ctx: Context, partition: str, place: PageRequest) -> Page:
-    """Return a page of all versions, newest first: who, when, and what was changed."""
-    return texts.versions(ctx, SHELF, partition, place)
+TEXTS = texts.VersionedTexts(PlacementRules, "set of placement rules", "rules-changed")
 
 
 def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
@@ -36,7 +26,7 @@ def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Calle
     texts.check_path(partition, body)
     reading = read(ctx, partition, body.text)
     warnings = [one.show(partition) for one in _unmet(ctx, reading)]
-    return {**texts.update(ctx, SHELF, partition, body.text, caller), "warnings": warnings}
+    return {**texts.update(ctx, TEXTS, partition, body.text, caller), "warnings": warnings}
 
 
 def _unmet(ctx: Context, reading: RulesReading) -> list[Problem]:
@@ -53,6 +43,6 @@ def read(ctx: Context, partition: str, text: str) -> RulesReading:
         known = Known(texts.known(work, partition))
         groups = work.scalars(select(Group.name))
     reading = check_rules(text, partition, partition=partition, known=known, groups=groups)
-    texts.refuse(reading.errors, SHELF.noun, reading.source)
-    texts.check_named(reading.enforcer.partition, partition, SHELF.noun)
+    texts.refuse(reading.errors, TEXTS.noun, reading.source)
+    texts.check_named(reading.enforcer.partition, partition, TEXTS.noun)
     return reading

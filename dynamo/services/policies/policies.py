@@ -7,27 +7,17 @@ from dynamo.inventory.callers import Caller
 from dynamo.policy.lint import check_policy
 from dynamo.policy.reader import Known, Reading
 from dynamo.services.context import Context
-from dynamo.services.pagination import Item, Page, PageRequest
+from dynamo.services.pagination import Item
 from dynamo.services.policies import versions as texts
 
-SHELF = texts.Shelf(Policy, "policy", "policy-changed")
-
-
-def get(ctx: Context, partition: str, version: int | None = None) -> Item:
-    """Return the policy in force, or an earlier version. Raises NotFound."""
-    return texts.get(ctx, SHELF, partition, version)
-
-
-def versions(ctx: Context, partition: str, place: PageRequest) -> Page:
-    """Return a page of all versions, newest first: who, when, and what was changed."""
-    return texts.versions(ctx, SHELF, partition, place)
+TEXTS = texts.VersionedTexts(Policy, "policy", "policy-changed")
 
 
 def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
     """Put a text in force once it is found right; else the one in force stays. Raises Invalid."""
     texts.check_path(partition, body)
     reading = read(ctx, partition, body.text)
-    shown = texts.update(ctx, SHELF, partition, body.text, caller)
+    shown = texts.update(ctx, TEXTS, partition, body.text, caller)
     return {**shown, "warnings": [one.show(partition) for one in reading.warnings]}
 
 

@@ -21,7 +21,7 @@ MOST_VERSIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class VersionedTexts:
     """Texts of one kind."""
 
     table: Table
@@ -30,39 +30,37 @@ class Shelf:
     event: str
     """What the history calls a change."""
 
+    def get(self, ctx: Context, partition: str, version: int | None = None) -> Item:
+        """Return the text in force, or an earlier version. Raises NotFound."""
+        with ctx.begin.reading() as work:
+            return _shown(work, self, partition, version)
 
-def get(ctx: Context, shelf: Shelf, partition: str, version: int | None = None) -> Item:
-    """Return the text in force, or an earlier version. Raises NotFound."""
-    with ctx.begin.reading() as work:
-        return _shown(work, shelf, partition, version)
-
-
-def versions(ctx: Context, shelf: Shelf, partition: str, place: PageRequest) -> Page:
-    """Return a page of all versions, newest first: who, when, and what was changed."""
-    with ctx.begin.reading() as work:
-        known(work, partition)
-        after = place.span((int,)).after
-        number = None if after is None else int(after[0])
-        limit = min(place.limit, MOST_VERSIONS)
-        rows = policy_versions.before(work, partition, number, limit + 1, shelf.table)
-        items = [_version(row, older) for row, older in _with_older(rows)[:limit]]
-        return Page(items, write((rows[limit - 1].version,) if len(rows) > limit else None))
+    def versions(self, ctx: Context, partition: str, place: PageRequest) -> Page:
+        """Return a page of all versions, newest first: who, when, and what was changed."""
+        with ctx.begin.reading() as work:
+            known(work, partition)
+            after = place.span((int,)).after
+            number = None if after is None else int(after[0])
+            limit = min(place.limit, MOST_VERSIONS)
+            rows = policy_versions.before(work, partition, number, limit + 1, self.table)
+            items = [_version(row, older) for row, older in _with_older(rows)[:limit]]
+            return Page(items, write((rows[limit - 1].version,) if len(rows) > limit else None))
 
 
 @retried
-def update(ctx: Context, shelf: Shelf, partition: str, text: str, caller: Caller) -> Item:
+def update(ctx: Context, kind: VersionedTexts, partition: str, text: str, caller: Caller) -> Item:
     """Put a text in force that was found right."""
     with ctx.begin() as work:
         key = policy_versions.locked(work, partition)
         if key is None:
             raise _unknown(partition)
-        before = policy_versions.in_force(work, partition, shelf.table)
+        before = policy_versions.in_force(work, partition, kind.table)
         if before is None or before.text != text:
-            version = policy_versions.add(work, key, text, caller.name, shelf.table)
+            version = policy_versions.add(work, key, text, caller.name, kind.table)
             changes = _summary(difference(before, text, version))
             why = f"{partition}: version {version}, {changes}"
-            record(work, [Event(shelf.event, caller.name, why=why)])
-        return _shown(work, shelf, partition, None)
+            record(work, [Event(kind.event, caller.name, why=why)])
+        return _shown(work, kind, partition, None)
 
 
 def check_path(partition: str, body: schemas.PolicyBody) -> None:
@@ -103,15 +101,15 @@ def _unknown(partition: str) -> NotFound:
     return NotFound(f"there is no partition {partition!r}")
 
 
-def _shown(work: Work, shelf: Shelf, partition: str, version: int | None) -> Item:
+def _shown(work: Work, kind: VersionedTexts, partition: str, version: int | None) -> Item:
     known(work, partition)
     row = (
-        policy_versions.in_force(work, partition, shelf.table)
+        policy_versions.in_force(work, partition, kind.table)
         if version is None
-        else policy_versions.version(work, partition, version, shelf.table)
+        else policy_versions.version(work, partition, version, kind.table)
     )
     if row is None:
-        which = shelf.noun if version is None else f"version {version} of the {shelf.noun}"
+        which = kind.noun if version is None else f"version {version} of the {kind.noun}"
         raise NotFound(f"the partition {partition} has no {which}")
     return {"partition": partition, **_signed(row), "text": row.text}
 

@@ -304,7 +304,7 @@ def test_placement_rules_with_an_error_are_refused_and_the_old_ones_stay(world: 
     for wrong in (good.replace("User", "Analysis"), good.replace("{}", "[]"), "{", '{"rules": 1}'):
         with pytest.raises(Invalid):
             placement_rules.update(world.ctx, "User", schemas.PolicyBody(text=wrong), OPERATOR)
-    assert placement_rules.get(world.ctx, "User")["text"] == good
+    assert placement_rules.TEXTS.get(world.ctx, "User")["text"] == good
 
 
 @pytest.mark.parametrize("named", [THREE, "/Higgs/*-v3/*"])
