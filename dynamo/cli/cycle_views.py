@@ -1,6 +1,9 @@
 """What `dynamo detox` and `dynamo dealer` have in common: cycles run, listed and shown."""
 
 from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import typer
 
 from dynamo.cli import console
 from dynamo.cli.session import Session
@@ -8,6 +11,7 @@ from dynamo.cli.wait import Tell, carry_out
 from dynamo.client.client import Json
 from dynamo.reasons import words
 
+OfPartition = Annotated[str | None, typer.Option(help="Only this partition.")]
 BAR = 20
 MOST = 50
 """Decisions that are shown; all of them with --json."""

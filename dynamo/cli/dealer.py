@@ -28,10 +28,7 @@ def run(
 
 @app.command("list")
 @reading
-def list_(
-    session: Session,
-    partition: Annotated[str | None, typer.Option(help="Only this partition.")] = None,
-) -> None:
+def list_(session: Session, partition: cycle_views.OfPartition = None) -> None:
     """List the last cycles, newest first."""
     coming = {
         "copies>": lambda did: did.get("copies", 0),

@@ -44,10 +44,7 @@ def run(
 
 @app.command("list")
 @reading
-def list_(
-    session: Session,
-    partition: Annotated[str | None, typer.Option(help="Only this partition.")] = None,
-) -> None:
+def list_(session: Session, partition: cycle_views.OfPartition = None) -> None:
     """List the last cycles, newest first."""
     going = {"to delete>": lambda did: console.size(did.get("delete", {}).get("bytes", 0))}
     cycle_views.listed(session, "detox", partition, going)
