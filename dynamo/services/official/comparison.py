@@ -19,7 +19,7 @@ AT_ONCE = 1000
 
 
 @dataclass(slots=True)
-class Registered:
+class BlockStanding:
     """A block as it is stated and as it is registered."""
 
     stated: Stated
@@ -71,7 +71,7 @@ class Registered:
 
 def standings(
     work: Work, blocks: Sequence[Stated], rows: Mapping[str, Any], new: Collection[str]
-) -> list[Registered]:
+) -> list[BlockStanding]:
     """Compare the blocks of a call with what is registered; lock those that are."""
     registered = [one for one in blocks if one.dataset.name not in new]
     keys = bulk_registration.block_keys(
@@ -96,16 +96,16 @@ def standings(
 
 def _standing(
     one: Stated, dataset: Any, keys: Mapping[tuple[int, str], int], locked: Mapping[int, Any]
-) -> Registered:
+) -> BlockStanding:
     key = keys.get((dataset.id, one.id))
     return (
-        Registered(one, dataset, None)
+        BlockStanding(one, dataset, None)
         if key is None
-        else Registered(one, dataset, locked[key], key)
+        else BlockStanding(one, dataset, locked[key], key)
     )
 
 
-def _compare(blocks: Sequence[Registered], known: Mapping[str, Any]) -> None:
+def _compare(blocks: Sequence[BlockStanding], known: Mapping[str, Any]) -> None:
     """Tell new files from known ones, which must be what they are said to be. Raises Conflict."""
     faults: list[Fault] = []
     for one in blocks:
@@ -122,7 +122,7 @@ def _compare(blocks: Sequence[Registered], known: Mapping[str, Any]) -> None:
         _check_open(one)
 
 
-def _check_open(one: Registered) -> None:
+def _check_open(one: BlockStanding) -> None:
     """Refuse new files and blocks where no more are taken. Raises Conflict."""
     name = one.stated.dataset.name
     if one.fresh and one.was_closed:
@@ -133,7 +133,7 @@ def _check_open(one: Registered) -> None:
         raise Conflict(detail, Reason.DATASET_CLOSED, faults=[Fault(one.stated.pointer, detail)])
 
 
-def _contradiction(one: Registered, file: schemas.OfficialFile, row: Any) -> str | None:
+def _contradiction(one: BlockStanding, file: schemas.OfficialFile, row: Any) -> str | None:
     if row.condemned_by is not None or row.block_condemned_by is not None:
         return "is being deleted; rescue it or wait until it is gone"
     for name, told, registered in (

@@ -19,7 +19,7 @@ from dynamo.operations.hints import batches, hints
 from dynamo.reasons import Reason
 from dynamo.services import authorization
 from dynamo.services.context import Context
-from dynamo.services.official.comparison import AT_ONCE, Registered, standings
+from dynamo.services.official.comparison import AT_ONCE, BlockStanding, standings
 from dynamo.services.official.lookup import GROUP, NameLookup, directory
 from dynamo.services.official.replicas import Placing, place
 from dynamo.services.official.validation import stated
@@ -100,7 +100,7 @@ def _dataset_row(work: Work, one: schemas.OfficialDataset, known: NameLookup) ->
     }
 
 
-def _register_files(work: Work, blocks: Sequence[Registered]) -> None:
+def _register_files(work: Work, blocks: Sequence[BlockStanding]) -> None:
     """Write down new blocks, and the new files of all."""
     new = [one for one in blocks if one.is_new]
     rows = [
@@ -154,7 +154,7 @@ def _close(
     work: Work,
     wanted: Sequence[schemas.OfficialDataset],
     rows: Mapping[str, Any],
-    blocks: Sequence[Registered],
+    blocks: Sequence[BlockStanding],
 ) -> int:
     """Close what the call closes; return how many blocks that were open before."""
     closing = {one.key for one in blocks if one.closed and not one.is_new and not one.was_closed}
@@ -170,7 +170,7 @@ def _close(
     return len(closing)
 
 
-def _count(work: Work, blocks: Sequence[Registered], placing_: Placing) -> None:
+def _count(work: Work, blocks: Sequence[BlockStanding], placing_: Placing) -> None:
     """Keep the sums of datasets and quotas in step."""
     n_files: Counter[int] = Counter()
     size: Counter[int] = Counter()

@@ -12,7 +12,7 @@ from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.states import ReplicaState
 from dynamo.reasons import Reason
-from dynamo.services.official.comparison import Registered
+from dynamo.services.official.comparison import BlockStanding
 from dynamo.services.official.lookup import NameLookup, Whose, destinations
 
 
@@ -34,7 +34,7 @@ class Placed:
 class Destination:
     """A block at a site, as stated, and the files of it that lie there."""
 
-    block: Registered
+    block: BlockStanding
     replica: schemas.OfficialReplica
     pointer: str
     site_id: int
@@ -55,7 +55,7 @@ class Placing:
     changes: Mapping[QuotaKey, tuple[int, int]]
 
 
-def place(work: Work, blocks: Sequence[Registered], known: NameLookup) -> Placing:
+def place(work: Work, blocks: Sequence[BlockStanding], known: NameLookup) -> Placing:
     """Write down where blocks lie; return what was new, and where."""
     wanted = list(_wanted(work, blocks, known))
     _check_placed(wanted, blocks)
@@ -83,7 +83,9 @@ def place(work: Work, blocks: Sequence[Registered], known: NameLookup) -> Placin
     return Placing([*new, *more], accounting.summed(changes))
 
 
-def _wanted(work: Work, blocks: Sequence[Registered], known: NameLookup) -> Iterator[Destination]:
+def _wanted(
+    work: Work, blocks: Sequence[BlockStanding], known: NameLookup
+) -> Iterator[Destination]:
     """Go through all places that the call names, with the files that lie there."""
     whole = [one.key for one in blocks if not one.is_new and one.stated.block.replicas]
     registered = bulk_registration.files_of(work, whole)
@@ -96,17 +98,17 @@ def _wanted(work: Work, blocks: Sequence[Registered], known: NameLookup) -> Iter
             yield Destination(one, replica, pointer, known.sites[replica.site], group_id, held)
 
 
-def _fresh(one: Registered) -> Sizes:
+def _fresh(one: BlockStanding) -> Sizes:
     return {one.fresh_keys[file.lfn]: file.size for file in one.fresh}
 
 
-def _group_at(one: Registered, site: str, known: NameLookup) -> int | None:
+def _group_at(one: BlockStanding, site: str, known: NameLookup) -> int | None:
     """Return who owns a dataset's replicas at a site: as the call says, else as the dataset."""
     said = [at.group for at in one.stated.dataset.replicas if at.site == site]
     return known.group(next(iter(said), None)) or one.dataset.group_id
 
 
-def _listed(one: Registered, lfns: Sequence[str], files: Sizes, pointer: str) -> Sizes:
+def _listed(one: BlockStanding, lfns: Sequence[str], files: Sizes, pointer: str) -> Sizes:
     """Return those files of a block that are named. Raises NotFound."""
     keys = {lfn: row.id for lfn, row in one.known.items()} | one.fresh_keys
     strange = [lfn for lfn in lfns if keys.get(lfn) not in files]
@@ -116,7 +118,7 @@ def _listed(one: Registered, lfns: Sequence[str], files: Sizes, pointer: str) ->
     return {keys[lfn]: files[keys[lfn]] for lfn in lfns}
 
 
-def _check_placed(wanted: Sequence[Destination], blocks: Sequence[Registered]) -> None:
+def _check_placed(wanted: Sequence[Destination], blocks: Sequence[BlockStanding]) -> None:
     """Refuse new files that lie nowhere: they would be lost from the first moment on."""
     lying: dict[int, set[int]] = {}
     for at in wanted:
