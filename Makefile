@@ -45,12 +45,13 @@ bench: servers ## Measure the speed of what matters, each beside its baseline
 	@deploy/install.sh test
 	@$(BIN)/python -m tests.bench
 
-lint: ## Check style, types and who imports whom
+lint: ## Check style, types, who imports whom, the shape of the code and what pages name
 	@deploy/install.sh test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
 	@$(BIN)/lint-imports
+	@$(BIN)/pytest tests/house tests/docs
 
 servers: ## Install the MariaDB, Redis and XRootD that tests start for themselves
 	@deploy/install.sh servers

@@ -83,6 +83,18 @@ def test_each_command_that_a_page_shows_is_there_with_its_options(page: Path) ->
     assert [words for words in calls(page) if _unknown(words)] == []
 
 
+# --- targets of make ------------------------------------------------------------------------------
+
+
+@each_page
+def test_each_target_of_make_that_a_page_shows_is_there(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (HOUSE / "Makefile").read_text(), re.MULTILINE))
+    shown = {
+        match[1] for line in lines(page) if (match := re.match(r"(?:\$ )?make ([a-z]+)", line))
+    }
+    assert sorted(shown - targets) == []
+
+
 # --- settings and tasks ---------------------------------------------------------------------------
 
 SECTIONS = {
