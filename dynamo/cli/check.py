@@ -1,4 +1,4 @@
-"""`dynamo check`: whether all invariants of the inventory hold."""
+"""`dynamo check`: checks all invariants of the inventory."""
 
 import typer
 
@@ -8,17 +8,17 @@ from dynamo.cli.session import Session, acting
 
 @acting
 def check(session: Session) -> None:
-    """Verify all invariants; prints nothing when all is well, else one line each and ends with 1.
+    """Check all invariants. Prints nothing if all hold, else one line per violation, and exits 1.
 
-    Looks at the inventory of the data directory itself, whether or not a system runs.
+    Reads the inventory of the data directory itself, whether or not a system runs.
     """
-    # the one command that needs the inventory itself: half a second that the others save
+    # only this command needs the inventory: importing it takes half a second
     from dynamo.cli.local_inventory import local_context  # noqa: PLC0415
     from dynamo.services.maintenance import invariants  # noqa: PLC0415
 
     with local_context(session.data) as ctx:
-        found = invariants.check(ctx)
-    for violation in found:
+        violations = invariants.check(ctx)
+    for violation in violations:
         typer.echo(console.plain(violation), err=violation.is_warning)
-    if not all(violation.is_warning for violation in found):
+    if not all(violation.is_warning for violation in violations):
         raise typer.Exit(1)

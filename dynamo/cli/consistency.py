@@ -1,4 +1,4 @@
-"""`dynamo site scan`, `site check`, `quarantine`, `incident`: is all where it should be."""
+"""`dynamo site scan`, `site check`, `quarantine`, `incident`: consistency with the catalogue."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -14,7 +14,7 @@ from dynamo.reasons import words
 KINDS = ("dark", "missing", "wrong", "corrupt")
 
 quarantine = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Files that nobody knew of, set aside."
+    no_args_is_help=True, add_completion=False, help="Dark files, moved to quarantine."
 )
 incident = typer.Typer(no_args_is_help=True, add_completion=False, help="Bad and lost files.")
 
@@ -26,10 +26,12 @@ def scan(
     session: Session,
     name: Annotated[str, typer.Argument(help="Name of the site, such as T2_US_MIT.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, and do nothing.")] = False,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for its end.")] = 600,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compare only; record and repair nothing.")
+    ] = False,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for the end.")] = 600,
 ) -> None:
-    """Compare what lies at a site with what should: dark, missing and bad files."""
+    """Compare a site with the catalogue: dark, missing and bad files."""
     carry_out(session, "/v1/scans", {"site": name, "dry_run": dry_run}, patience, _tell)
 
 
@@ -58,55 +60,55 @@ def check(
     session: Session,
     name: Annotated[str, typer.Argument(help="Name of the site, such as T2_US_MIT.")],
 ) -> None:
-    """Try a site with a small file: write, sum, rename, delete, clock, and who else may write.
+    """Probe a site with a small file: write, checksum, rename, delete, clock, write permissions.
 
-    Tried from this machine, with the data directory's settings, whether or not a system runs. Ends
-    with 1 where a step failed.
+    The probe runs on this machine with the settings of the data directory, whether or not a system
+    runs. Exits 1 if a step fails.
     """
-    # needs the inventory and the storages: half a second that other commands save
+    # only this command needs inventory and storages: importing them takes half a second
     from dynamo.cli.local_inventory import local_context  # noqa: PLC0415
     from dynamo.services.sites import probes as site_probes  # noqa: PLC0415
 
     with local_context(session.data) as ctx:
-        found = site_probes.check(ctx, name)
+        result = site_probes.check(ctx, name)
     if session.json:
-        console.show_json(found)
+        console.show_json(result)
     else:
-        console.facts((("site", found["site"]), ("usable", found["usable"])))
+        console.facts((("site", result["site"]), ("usable", result["usable"])))
         console.table(
             ("step", "outcome", "seconds>", "why", "detail"),
             (
                 (
-                    one["step"],
-                    one["outcome"],
-                    f"{one['seconds']:.3f}",
-                    words(one["reason"]) or None,
-                    one["detail"],
+                    step["step"],
+                    step["outcome"],
+                    f"{step['seconds']:.3f}",
+                    words(step["reason"]) or None,
+                    step["detail"],
                 )
-                for one in found["steps"]
+                for step in result["steps"]
             ),
         )
-    if any(one["outcome"] == "failed" for one in found["steps"]):
+    if any(step["outcome"] == "failed" for step in result["steps"]):
         raise typer.Exit(1)
 
 
 @quarantine.command("list")
 @reading
 def list_quarantine(session: Session, site: Site = None) -> None:
-    """List the files that lie in quarantine, and those that are looked after now."""
+    """List files in quarantine, and remedies in progress."""
     _show(
         session,
         "/v1/quarantine",
         {"site": site},
         ("number", "site", "found", "action", "state", "due", "file"),
-        lambda one: (
-            one["id"],
-            one["site"],
-            one["found"],
-            one["action"],
-            one["state"],
-            console.moment(one["due"]),
-            one["lfn"],
+        lambda remedy: (
+            remedy["id"],
+            remedy["site"],
+            remedy["found"],
+            remedy["action"],
+            remedy["state"],
+            console.moment(remedy["due"]),
+            remedy["lfn"],
         ),
     )
 
@@ -115,11 +117,11 @@ def list_quarantine(session: Session, site: Site = None) -> None:
 @acting
 def release(
     session: Session,
-    number: Annotated[int, typer.Argument(help="As `dynamo quarantine list` shows it.")],
+    number: Annotated[int, typer.Argument(help="Number from `dynamo quarantine list`.")],
 ) -> None:
-    """Bring a file out of quarantine, to where it lay; register it before the next two scans."""
-    was = session.service("operator").call("DELETE", f"/v1/quarantine/{number}")
-    console.say(f"{was['lfn']} goes back to its place at {was['site']}")
+    """Move a file out of quarantine to its old name; register it before the next two scans."""
+    remedy = session.service("operator").call("DELETE", f"/v1/quarantine/{number}")
+    console.say(f"{remedy['lfn']} returns to its old name at {remedy['site']}")
 
 
 @incident.command("list")
@@ -131,29 +133,29 @@ def list_incidents(
     dataset: Annotated[str | None, typer.Option(help="Only files of this dataset.")] = None,
     kind: Annotated[str | None, typer.Option(help="lost, missing or corrupt.")] = None,
     *,
-    ended: Annotated[bool, typer.Option("--ended", help="Those that are over as well.")] = False,
+    ended: Annotated[bool, typer.Option("--ended", help="Ended incidents as well.")] = False,
 ) -> None:
-    """List files that are bad or lost, newest first."""
+    """List bad and lost files, newest first."""
     query = {"site": site, "owner": owner, "dataset": dataset, "kind": kind}
     _show(
         session,
         "/v1/incidents",
         query | {"ended": "true" if ended else None},
         ("kind", "site", "owner", "when", "file", "detail"),
-        lambda one: (
-            one["kind"],
-            one["site"],
-            one["owner"],
-            console.moment(one["at"]),
-            one["lfn"],
-            one["detail"],
+        lambda item: (
+            item["kind"],
+            item["site"],
+            item["owner"],
+            console.moment(item["at"]),
+            item["lfn"],
+            item["detail"],
         ),
     )
 
 
 @incident.callback()
 def _noun() -> None:
-    """Keep `list` a verb of its own."""
+    """Make `list` a subcommand, though it is the only one."""
 
 
 def _show(
@@ -168,4 +170,4 @@ def _show(
         console.show_json(service.get(path, {**query, "limit": 1000}))
         return
     given = {name: value for name, value in query.items() if value is not None}
-    console.table(columns, (row(one) for one in service.items(path, **given)))
+    console.table(columns, (row(item) for item in service.items(path, **given)))

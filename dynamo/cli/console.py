@@ -1,4 +1,4 @@
-"""What people and machines see: tables and JSON on stdout, messages and progress on stderr."""
+"""Output of commands: tables and JSON on stdout, messages and progress on stderr."""
 
 import json
 import sys
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH = 4000
-"""Columns where no terminal sets a limit: a name is never cut for a program."""
+"""Width without a terminal, so that names are never cut for programs."""
 
 
 def say(text: str) -> None:
-    """Tell something that is not data."""
+    """Print a message to stderr."""
     typer.echo(plain(text), err=True)
 
 
@@ -33,13 +33,13 @@ def refusal(problem: Problem) -> str:
 
 
 def show_json(value: object) -> None:
-    """Print what the API answered."""
+    """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; columns that end in `>` are numbers."""
-    from rich import box  # noqa: PLC0415 - half of a command's start-up time, and not all print tables
+    from rich import box  # noqa: PLC0415 - half of a command's start-up time, and only for tables
     from rich.table import Table  # noqa: PLC0415
 
     printed = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -52,7 +52,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
-    """Print what is known of one thing, a line each."""
+    """Print names and values, one line each."""
     from rich.table import Table  # noqa: PLC0415
 
     printed = Table.grid(padding=(0, 2))
@@ -62,29 +62,29 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def heading(text: str) -> None:
-    """Print what the next table is about."""
+    """Print the title of the next table."""
     typer.echo(f"\n{plain(text)}")
 
 
 def plain(text: object) -> str:
-    """Return a text that cannot drive a terminal: error texts come from storages."""
+    """Return a text without control characters: error texts come from storages."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(text))
 
 
 def size(value: int | None) -> str:
-    """Write bytes."""
+    """Return bytes in human form."""
     return format_bytes(value)
 
 
 def share(part: float | None, whole: float | None) -> str:
-    """Write a part of a whole in per cent."""
+    """Return a fraction in per cent."""
     if part is None or not whole:
         return "-"
     return f"{100 * part / whole:.0f} %"
 
 
 def moment(text: str | None, now: datetime | None = None) -> str:
-    """Write a moment as a distance from now: `in 40 s`, `3 h ago`."""
+    """Return a time relative to now: `in 40 s`, `3 h ago`."""
     if text is None:
         return "-"
     seconds = (parse_moment(text) - (now or datetime.now(UTC))).total_seconds()
@@ -100,8 +100,8 @@ def _distance(seconds: float) -> str:
 
 
 @contextmanager
-def progress(what: str, total: int, *, in_bytes: bool) -> Iterator[Callable[[int], None]]:
-    """Show how far something is, on a terminal only; the function is told each step."""
+def progress(title: str, total: int, *, in_bytes: bool) -> Iterator[Callable[[int], None]]:
+    """Show progress on a terminal; the yielded function takes each step."""
     from rich import progress as bars  # noqa: PLC0415
 
     count: list[bars.ProgressColumn] = (
@@ -118,7 +118,7 @@ def progress(what: str, total: int, *, in_bytes: bool) -> Iterator[Callable[[int
     with bars.Progress(
         *columns, console=_console(stderr=True), disable=not sys.stderr.isatty()
     ) as shown:
-        bar = shown.add_task(what, total=total)
+        bar = shown.add_task(title, total=total)
         yield lambda n: shown.advance(bar, n)
 
 

@@ -1,4 +1,4 @@
-"""What `dynamo detox` and `dynamo dealer` have in common: cycles run, listed and shown."""
+"""Views of cycles, for `dynamo detox` and `dynamo dealer`."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -14,11 +14,11 @@ from dynamo.reasons import words
 OfPartition = Annotated[str | None, typer.Option(help="Only this partition.")]
 BAR = 20
 MOST = 50
-"""Decisions that are shown; all of them with --json."""
+"""Limit of decisions to show; --json shows all."""
 
 
 def run(session: Session, body: Json, patience: float, tell: Tell) -> None:
-    """File a cycle, wait for its end and tell of it."""
+    """File a cycle, wait for its end and print it."""
     carry_out(session, "/v1/cycles", body, patience, tell)
 
 
@@ -28,22 +28,22 @@ def listed(
     partition: str | None,
     did: Mapping[str, Callable[[Json], object]],
 ) -> None:
-    """Print the last cycles of a kind, with what each did: title -> value from the summary."""
+    """Print the last cycles of a kind; `did` maps titles to values from the summary."""
     page = session.service().get("/v1/cycles", {"kind": kind, "partition": partition})
     if session.json:
         console.show_json(page)
         return
     rows = (
         (
-            one["id"],
-            one["partition"],
-            one["state"],
-            one["dry_run"],
-            console.moment(one["created"]),
-            *(value(one["summary"]) for value in did.values()),
-            words(one["reason"]),
+            cycle["id"],
+            cycle["partition"],
+            cycle["state"],
+            cycle["dry_run"],
+            console.moment(cycle["created"]),
+            *(value(cycle["summary"]) for value in did.values()),
+            words(cycle["reason"]),
         )
-        for one in page["items"]
+        for cycle in page["items"]
     )
     console.table(("cycle>", "partition", "state", "dry run", "when", *did, "why"), rows)
 
@@ -51,15 +51,15 @@ def listed(
 def shown(session: Session, cycle: int, tell: Tell) -> None:
     """Print one cycle."""
     service = session.service()
-    found = service.get(f"/v1/cycles/{cycle}")
+    answer = service.get(f"/v1/cycles/{cycle}")
     if session.json:
-        console.show_json(found)
+        console.show_json(answer)
     else:
-        tell(service, found)
+        tell(service, answer)
 
 
 def tell_state(cycle: Json) -> bool:
-    """Print how a cycle stands; return whether it has decided."""
+    """Print the state of a cycle; return whether it has decided."""
     dry = ", a dry run: nothing is done" if cycle["dry_run"] else ""
     console.say(f"cycle {cycle['id']} of {cycle['partition']} is {cycle['state']}{dry}")
     if cycle["reason"]:
@@ -68,6 +68,6 @@ def tell_state(cycle: Json) -> bool:
 
 
 def bar(used: int, quota: int | None) -> str:
-    """Draw how full a site is; one without limit is never full."""
+    """Draw the occupancy of a site; an unlimited quota is never full."""
     filled = 0 if quota is None else BAR if not quota else min(BAR, round(BAR * used / quota))
     return "█" * filled + "░" * (BAR - filled)

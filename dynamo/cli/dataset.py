@@ -29,9 +29,9 @@ Name = Annotated[str, typer.Argument(help="For example /Higgs/alice-v1/USER.")]
 def list_(
     session: Session,
     name: Annotated[str | None, typer.Option(help="Glob, such as '/Higgs/*'.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
+    owner: Annotated[str | None, typer.Option(help="Only datasets of this user.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only datasets with this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Limit of lines.")] = 100,
 ) -> None:
     """List datasets."""
     query = {"name": name, "owner": owner, "status": status, "limit": limit}
@@ -41,24 +41,24 @@ def list_(
         return
     rows = (
         (
-            one["name"],
-            one["owner"],
-            one["status"],
-            _open(one),
-            one["files"],
-            console.size(one["bytes"]),
+            dataset["name"],
+            dataset["owner"],
+            dataset["status"],
+            _open(dataset),
+            dataset["files"],
+            console.size(dataset["bytes"]),
         )
-        for one in page["items"]
+        for dataset in page["items"]
     )
     console.table(("dataset", "owner", "status", "", "files>", "bytes>"), rows)
     if page["next"]:
-        console.say("there is more; narrow it down or raise --limit")
+        console.say("there are more; filter further or raise --limit")
 
 
 @app.command()
 @reading
 def show(session: Session, name: Name) -> None:
-    """Show where a dataset is, and what is not there yet: why, and when it is tried next."""
+    """Show where a dataset is, which files are missing and why, and when they are tried next."""
     service = session.service()
     dataset = service.dataset(name)
     if session.json:
@@ -84,9 +84,11 @@ def close(
     session: Session,
     name: Name,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Until all is in place.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until all files are in place.")
+    ] = False,
 ) -> None:
-    """Say that production is finished: the dataset takes no more files."""
+    """Close a dataset: production is finished, and it takes no more files."""
     service = session.service()
     request_views.accepted(service, service.close(name), wait=wait)
 
@@ -97,26 +99,29 @@ def delete(  # noqa: PLR0913 - as many as the API's fields
     session: Session,
     name: Name,
     *,
-    site: Annotated[str | None, typer.Option(help="Only what lies there.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only its replicas at this site.")] = None,
     block: Annotated[list[str] | None, typer.Option(help="Only these blocks.")] = None,
     lfn: Annotated[list[str] | None, typer.Option(help="Only these files.")] = None,
     last_copy: Annotated[bool, typer.Option("--last-copy", help="Even the last copy.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Until it is gone.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the files to delete.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the files are deleted.")] = False,
 ) -> None:
     """Delete a dataset, some of its blocks or files, or its replicas at a site."""
     service = session.service()
     count = len(lfn) if lfn else _files(service, name, block, site)
     console.say(
-        f"{count} files of {name} go {f'from {site}' if site else 'everywhere, with their names'}"
+        f"deletes {count} files of {name} "
+        f"{f'at {site}' if site else 'at all sites, with their names'}"
     )
     if dry_run:
         return
     if not yes:
         confirm(count, "delete them", "nothing was deleted")
-    what: Json = {"site": site, "blocks": block, "lfns": lfn, "last_copy": last_copy or None}
-    given = {field: value for field, value in what.items() if value}
+    options: Json = {"site": site, "blocks": block, "lfns": lfn, "last_copy": last_copy or None}
+    given = {field: value for field, value in options.items() if value}
     request_views.accepted(service, service.delete(name, **given), wait=wait)
 
 
@@ -128,14 +133,18 @@ def import_(
     *,
     group: Annotated[
         list[str] | None,
-        typer.Option(metavar="OLD=NEW", help="Who owns here what that group owned there."),
+        typer.Option(metavar="OLD=NEW", help="New group for the replicas of an old group."),
     ] = None,
-    leave_open: Annotated[bool, typer.Option("--open", help="Blocks take more files.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would come.")] = False,
+    leave_open: Annotated[
+        bool, typer.Option("--open", help="Leave blocks open for more files.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count the files to import.")
+    ] = False,
 ) -> None:
-    """Take over what the first Dynamo knows: sites, datasets, blocks, files, and where they lie.
+    """Import an injection JSON of the first Dynamo: sites, datasets, blocks, files, replicas.
 
-    Sites that are known already stay as they are. Doing it again changes nothing.
+    Registered sites stay unchanged. Importing again changes nothing.
     """
     try:
         document = import_legacy.read(file.read_bytes())
@@ -143,11 +152,13 @@ def import_(
         raise Problem.final(Reason.INVALID, f"{file} is no injection JSON: {error}") from error
     owners = import_legacy.owners(document, dict(map(_renamed, group or ())))
     for old, new in owners.items():
-        console.say(f"what {old} owned will be owned by {new}")
+        console.say(f"replicas of {old} get the owner {new}")
     for name in import_legacy.left_out(document):
         console.say(f"left out: {name} was deleted")
     calls = list(import_legacy.calls(document, owners, leave_open=leave_open))
-    n_files = sum(len(block["files"]) for call in calls for one in call for block in one["blocks"])
+    n_files = sum(
+        len(block["files"]) for call in calls for item in call for block in item["blocks"]
+    )
     console.say(f"{n_files} files in {len(calls)} calls")
     if not dry_run:
         service = session.service("operator")
@@ -156,7 +167,7 @@ def import_(
 
 
 def _add_sites(service: Dynamo, document: import_legacy.Document) -> None:
-    known = {one["name"] for one in service.items("/v1/sites")}
+    known = {site["name"] for site in service.items("/v1/sites")}
     for name, body in import_legacy.sites(document):
         if name not in known:
             service.put(f"/v1/sites/{quote(name, safe='')}", body)
@@ -169,8 +180,8 @@ def _register(service: Dynamo, calls: list[list[Json]]) -> None:
         for call in calls:
             new.update(service.post("/v1/datasets", call))
             advance(1)
-    told = ", ".join(f"{new[what]} {what}" for what in ("datasets", "blocks", "files", "replicas"))
-    console.say(f"new: {told}")
+    sums = ", ".join(f"{new[noun]} {noun}" for noun in ("datasets", "blocks", "files", "replicas"))
+    console.say(f"new: {sums}")
 
 
 def _renamed(text: str) -> tuple[str, str]:
@@ -181,30 +192,30 @@ def _renamed(text: str) -> tuple[str, str]:
 
 
 def _files(service: Dynamo, name: str, blocks: list[str] | None, site: str | None) -> int:
-    """Count the files that a deletion is about."""
+    """Return the number of files that a deletion concerns."""
     if not blocks and not site:
         return int(service.dataset(name)["files"])
-    found = [
-        one
-        for one in service.items("/v1/blocks", dataset=name)
-        if not blocks or one["name"] in blocks
+    chosen = [
+        item
+        for item in service.items("/v1/blocks", dataset=name)
+        if not blocks or item["name"] in blocks
     ]
     if site is None:
-        return sum(one["files"] for one in found)
-    return sum(r["files"] for one in found for r in one["replicas"] if r["site"] == site)
+        return sum(item["files"] for item in chosen)
+    return sum(r["files"] for item in chosen for r in item["replicas"] if r["site"] == site)
 
 
-def confirm(count: int, what: str, otherwise: str) -> None:
-    """Have somebody type how many files something is done to; else it is not done."""
-    if not somebody_is_there():
-        raise typer.BadParameter("nobody is there to be asked; say --yes")
-    if typer.prompt(f"type the number of files to {what}", err=True).strip() != str(count):
+def confirm(count: int, action: str, otherwise: str) -> None:
+    """Ask for the number of files as confirmation; exit 1 for another answer."""
+    if not is_interactive():
+        raise typer.BadParameter("no terminal for a confirmation; use --yes")
+    if typer.prompt(f"type the number of files to {action}", err=True).strip() != str(count):
         console.say(otherwise)
         raise typer.Exit(1)
 
 
-def somebody_is_there() -> bool:
-    """Tell whether a question would be read."""
+def is_interactive() -> bool:
+    """Return whether a person can answer a question."""
     return sys.stdin.isatty()
 
 
@@ -242,7 +253,7 @@ def _blocks(service: Dynamo, name: str) -> None:
             _open(block),
             block["files"],
             console.size(block["bytes"]),
-            ", ".join(_replica(one, block) for one in block["replicas"]),
+            ", ".join(_replica(replica, block) for replica in block["replicas"]),
         )
         for block in page["items"]
     )
@@ -272,14 +283,14 @@ def _work(pending: list[Json]) -> None:
         ("request", "state", "done>", "files>", "failed>", "changed"),
         (
             (
-                f"{one['kind']} {one['id']}",
-                one["state"],
-                one["progress"]["files"]["done"],
-                one["progress"]["files"]["total"],
-                one["progress"]["files"]["failed"],
-                console.moment(one["updated"]),
+                f"{request['kind']} {request['id']}",
+                request["state"],
+                request["progress"]["files"]["done"],
+                request["progress"]["files"]["total"],
+                request["progress"]["files"]["failed"],
+                console.moment(request["updated"]),
             )
-            for one in pending
+            for request in pending
         ),
     )
-    request_views.problems(problem for one in pending for problem in one["problems"])
+    request_views.problems(problem for request in pending for problem in request["problems"])

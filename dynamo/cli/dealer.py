@@ -1,4 +1,4 @@
-"""`dynamo dealer`: cycles that copy where data are wanted: run now, tried dry, looked at."""
+"""`dynamo dealer`: cycles of the Dealer, which copies data."""
 
 from typing import Annotated
 
@@ -18,10 +18,10 @@ def run(
     session: Session,
     partition: Annotated[str, typer.Argument(help="Name of the partition, such as Analysis.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and do nothing.")] = False,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for its end.")] = 600,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide only; copy nothing.")] = False,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for the end.")] = 600,
 ) -> None:
-    """Run a cycle now and show what it decides."""
+    """Run a cycle now and show its decisions."""
     body: Json = {"kind": "dealer", "partition": partition, "dry_run": dry_run}
     cycle_views.run(session, body, patience, tell)
 
@@ -39,8 +39,10 @@ def list_(session: Session, partition: cycle_views.OfPartition = None) -> None:
 
 @app.command()
 @reading
-def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number.")]) -> None:
-    """Show a cycle: sites before and after, what goes where for whom, what does not and why."""
+def show(
+    session: Session, cycle: Annotated[int, typer.Argument(help="Number of the cycle.")]
+) -> None:
+    """Show a cycle: sites before and after, copies, and refused proposals with reasons."""
     cycle_views.shown(session, cycle, tell)
 
 
@@ -60,15 +62,15 @@ def tell(service: Dynamo, cycle: Json) -> None:
         console.say(f"{count} copies were not carried out in full: {words(reason)}")
 
 
-def _site(one: Json) -> tuple[object, ...]:
-    quota = one["quota"]
+def _site(site: Json) -> tuple[object, ...]:
+    quota = site["quota"]
     return (
-        one["site"],
-        cycle_views.bar(one["projected"], quota),
-        console.share(one["projected"], quota),
-        cycle_views.bar(one["after"], quota),
-        console.share(one["after"], quota),
-        console.size(one["sent"]),
+        site["site"],
+        cycle_views.bar(site["projected"], quota),
+        console.share(site["projected"], quota),
+        cycle_views.bar(site["after"], quota),
+        console.share(site["after"], quota),
+        console.size(site["sent"]),
     )
 
 
@@ -79,28 +81,28 @@ def _tell_proposers(proposers: Json) -> None:
         for reason, count in counts.items()
     ]
     if rows:
-        console.heading("what became of the proposals")
-        console.table(("proposer", "became", "how many>"), rows)
+        console.heading("results of the proposals")
+        console.table(("proposer", "result", "number>"), rows)
 
 
 def _tell_copies(service: Dynamo, cycle: Json) -> None:
     page = service.get(cycle["links"]["decisions"], {"limit": cycle_views.MOST})
     if not page["items"]:
-        console.say("nothing is to be copied")
+        console.say("no copies")
         return
-    console.heading("what goes where, and what does not")
+    console.heading("copies and refused proposals")
     rows = (
         (
-            one["action"],
-            one["site"] or "anywhere",
-            one["dataset"],
-            console.size(one["bytes"]),
-            one["text"],
-            words(one["refused"]) or None,
+            decision["action"],
+            decision["site"] or "anywhere",
+            decision["dataset"],
+            console.size(decision["bytes"]),
+            decision["text"],
+            words(decision["refused"]) or None,
         )
-        for one in page["items"]
+        for decision in page["items"]
     )
-    console.table(("what", "site", "dataset", "size>", "why", "but"), rows)
+    console.table(("action", "site", "dataset", "size>", "why", "refused"), rows)
     if len(page["items"]) == cycle_views.MOST:
         everything = cycle["links"]["decisions"]
         console.say(f"… these are the first {cycle_views.MOST}; all of them at {everything}")

@@ -1,4 +1,4 @@
-"""`dynamo detox`: cycles that free what is too full: run now, tried dry, looked at."""
+"""`dynamo detox`: cycles of Detox, which deletes data of full sites."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Cycles of De
 
 Policy = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, help="Instead of the one in force; dry only."),
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Policy to use instead of the one in force; dry runs only.",
+    ),
 ]
 
 
@@ -24,15 +28,19 @@ def run(
     session: Session,
     partition: Annotated[str, typer.Argument(help="Name of the partition, such as User.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide only; delete nothing.")
+    ] = False,
     policy: Policy = None,
     compare: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A second policy; dry only."),
+        typer.Option(
+            exists=True, dir_okay=False, help="Second policy to compare with; dry runs only."
+        ),
     ] = None,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for its end.")] = 600,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for the end.")] = 600,
 ) -> None:
-    """Run a cycle now and show what it decides."""
+    """Run a cycle now and show its decisions."""
     body: Json = {"kind": "detox", "partition": partition, "dry_run": dry_run}
     body |= {
         name: file.read_text("utf-8")
@@ -52,8 +60,10 @@ def list_(session: Session, partition: cycle_views.OfPartition = None) -> None:
 
 @app.command()
 @reading
-def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number.")]) -> None:
-    """Show a cycle: sites before and after, and what goes by which line."""
+def show(
+    session: Session, cycle: Annotated[int, typer.Argument(help="Number of the cycle.")]
+) -> None:
+    """Show a cycle: sites before and after, and deletions with the lines that decided them."""
     cycle_views.shown(session, cycle, tell)
 
 
@@ -61,20 +71,22 @@ def show(session: Session, cycle: Annotated[int, typer.Argument(help="Its number
 def replay(
     file: Annotated[Path, typer.Argument(help="Snapshot of a cycle.", exists=True, dir_okay=False)],
     policy: Policy = None,
-    partition: Annotated[str | None, typer.Option(help="If not that of the cycle.")] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="Another partition than that of the cycle.")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Decide again what a cycle has decided, from its snapshot: nothing but the file is needed."""
-    # numpy and the engine cost half a second, and the other verbs leave them to the service
+    """Decide again from the snapshot of a cycle; only the file is needed."""
+    # importing numpy and the engine takes half a second; other verbs need neither
     from dynamo.services.detox.replay import replay as again  # noqa: PLC0415
 
-    found = again(file, None if policy is None else policy.read_text("utf-8"), partition)
+    replayed = again(file, None if policy is None else policy.read_text("utf-8"), partition)
     if as_json:
-        console.show_json(found)
+        console.show_json(replayed)
         return
-    console.say(f"a cycle of {found['partition']}, replayed")
-    _tell_plan(found["summary"], found["decisions"])
+    console.say(f"a cycle of {replayed['partition']}, replayed")
+    _tell_plan(replayed["summary"], replayed["decisions"])
 
 
 def tell(service: Dynamo, cycle: Json) -> None:
@@ -98,52 +110,52 @@ def _tell_plan(summary: Json, decisions: list[Json]) -> None:
     _tell_decisions(decisions)
 
 
-def _site(one: Json) -> tuple[object, ...]:
-    quota = one["quota"]
+def _site(site: Json) -> tuple[object, ...]:
+    quota = site["quota"]
     return (
-        one["site"],
-        cycle_views.bar(one["used_before"], quota),
-        console.share(one["used_before"], quota),
-        cycle_views.bar(one["used_after"], quota),
-        console.share(one["used_after"], quota),
-        console.size(one["protected"]),
+        site["site"],
+        cycle_views.bar(site["used_before"], quota),
+        console.share(site["used_before"], quota),
+        cycle_views.bar(site["used_after"], quota),
+        console.share(site["used_after"], quota),
+        console.size(site["protected"]),
     )
 
 
 def _tell_decisions(decisions: list[Json]) -> None:
     going = [
-        one
-        for one in decisions[: cycle_views.MOST]
-        if one["action"] in ("delete", "held-back", "hand-over")
+        decision
+        for decision in decisions[: cycle_views.MOST]
+        if decision["action"] in ("delete", "held-back", "hand-over")
     ]
     if not going:
-        console.say("nothing goes")
+        console.say("no deletions")
         return
-    console.heading("what goes")
+    console.heading("deletions")
     rows = (
         (
-            one["action"],
-            one["site"],
-            one["block"] or one["dataset"],
-            console.size(one["bytes"]),
-            one["line"] or None,
-            one["text"] or None,
-            words(one["refused"]) or None,
+            decision["action"],
+            decision["site"],
+            decision["block"] or decision["dataset"],
+            console.size(decision["bytes"]),
+            decision["line"] or None,
+            decision["text"] or None,
+            words(decision["refused"]) or None,
         )
-        for one in going
+        for decision in going
     )
-    console.table(("what", "site", "dataset", "size>", "line>", "its text", "but"), rows)
+    console.table(("action", "site", "dataset", "size>", "line>", "text", "refused"), rows)
     if len(going) == cycle_views.MOST:
         console.say(f"… these are the first {cycle_views.MOST}; all of them with --json")
 
 
-def _tell_comparison(found: Json | None) -> None:
+def _tell_comparison(comparison: Json | None) -> None:
     for name, title in (("only_first", "only the first"), ("only_second", "only the second")):
-        if found is not None:
-            size = console.size(found[name]["bytes"])
+        if comparison is not None:
+            size = console.size(comparison[name]["bytes"])
             console.heading(f"what {title} policy would delete: {size}")
             rows = (
-                (one["site"], one["dataset"], one["blocks"], console.size(one["bytes"]))
-                for one in found[name]["items"][: cycle_views.MOST]
+                (item["site"], item["dataset"], item["blocks"], console.size(item["bytes"]))
+                for item in comparison[name]["items"][: cycle_views.MOST]
             )
             console.table(("site", "dataset", "blocks>", "size>"), rows)

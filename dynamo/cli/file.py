@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Single files
 
 @app.callback()
 def _noun() -> None:
-    """Keep `where` a verb of its own."""
+    """Make `where` a subcommand, though it is the only one."""
 
 
 @app.command()
@@ -22,7 +22,7 @@ def _noun() -> None:
 def where(
     session: Session, lfn: Annotated[str, typer.Argument(help="Logical name of the file.")]
 ) -> None:
-    """Show where a file is and, where it is not there yet, why and when it is tried next."""
+    """Show where a file is; if it is missing, why, and when it is tried next."""
     service = session.service()
     page = service.get("/v1/files", {"lfn": lfn})
     if not page["items"]:

@@ -1,4 +1,4 @@
-"""The injection JSON of the first Dynamo, turned into calls of this one."""
+"""Converts the injection JSON of the first Dynamo into calls of this one."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from dynamo.client.client import Json
 
 MOST_BYTES = 8_000_000
 MOST_COMMAS = 100_000
-"""Of one call: about half of what the API takes."""
+"""Limits of one call: about half of those of the API."""
 
 STATUSES = {
     "valid": "valid",
@@ -21,7 +21,7 @@ STATUSES = {
     "invalid": "invalid",
     "deprecated": "deprecated",
 }
-"""What the first Dynamo called a dataset; one that was deleted there is left out."""
+"""Statuses of the first Dynamo; deleted datasets are left out."""
 
 KINDS = {"disk": "disk", "buffer": "disk", "unknown": "disk", "mss": "tape"}
 
@@ -62,14 +62,14 @@ class Site(msgspec.Struct):
 
 
 class Group(msgspec.Struct):
-    """Owners, and at which level they own."""
+    """A group, and the level of its ownership."""
 
     name: str
     olevel: str = "Block"
 
 
 class BlockReplica(msgspec.Struct):
-    """A block at a site; it is whole unless files are named."""
+    """A block at a site, complete unless files are listed."""
 
     block: str
     group: str | None = None
@@ -97,7 +97,7 @@ class Document(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class _Block:
-    """A block as it is put together from all parts of a document."""
+    """A block, collected from all parts of a document."""
 
     files: list[Json] = field(default_factory=list)
     replicas: dict[str, Json] = field(default_factory=dict)
@@ -114,22 +114,26 @@ class _Dataset:
 
 
 def read(text: bytes) -> Document:
-    """Read a document. Raises msgspec.ValidationError, msgspec.DecodeError."""
+    """Return a document. Raises msgspec.ValidationError, msgspec.DecodeError."""
     return msgspec.json.decode(text, type=Document)
 
 
 def sites(document: Document) -> Iterator[tuple[str, Json]]:
-    """Yield the sites of a document, as `PUT /v1/sites/<name>` takes them."""
+    """Yield the sites of a document, as bodies of `PUT /v1/sites/<name>`."""
     for site in document.site:
         kind = KINDS.get(site.storage_type.lower(), "disk")
         yield site.name, {"kind": kind, "status": site.status.lower(), "url": site.backend}
 
 
 def owners(document: Document, known: Mapping[str, str]) -> dict[str, str]:
-    """Return who owns here what a group owned there: as told, else by the level of the group."""
+    """Return the new owner of each group: as given, else by the level of the group."""
     levels = {group.name: group.olevel.lower() for group in document.group}
     named = {replica.group for replica in document.datasetreplica}
-    named |= {one.group for replica in document.datasetreplica for one in replica.blockreplicas}
+    named |= {
+        block_replica.group
+        for replica in document.datasetreplica
+        for block_replica in replica.blockreplicas
+    }
     own = {"analysis": "analysis", "production": "production"} | dict(known)
     by_level = {"dataset": "analysis"}
     return {
@@ -139,51 +143,51 @@ def owners(document: Document, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def left_out(document: Document) -> list[str]:
-    """Return the datasets that are not taken: they were deleted."""
-    return [one.name for one in document.dataset if one.status.lower() not in STATUSES]
+    """Return the datasets that are left out because they were deleted."""
+    return [dataset.name for dataset in document.dataset if dataset.status.lower() not in STATUSES]
 
 
 def calls(document: Document, groups: Mapping[str, str], *, leave_open: bool) -> Iterator[Any]:
-    """Yield the bodies of `POST /v1/datasets`, each as large as is good, blocks never cut."""
+    """Yield bodies of `POST /v1/datasets` within the limits; blocks are never split."""
     body: list[Json] = []
     size = commas = 0
     for head, block in _pieces(_put_together(document, groups), leave_open=leave_open):
-        told = json.dumps(block or head)
-        if body and (size + len(told) > MOST_BYTES or commas + told.count(",") > MOST_COMMAS):
+        text = json.dumps(block or head)
+        if body and (size + len(text) > MOST_BYTES or commas + text.count(",") > MOST_COMMAS):
             yield body
             body, size, commas = [], 0, 0
         if not body or body[-1]["name"] != head["name"]:
             body.append({**head, "blocks": []})
         if block is not None:
             body[-1]["blocks"].append(block)
-        size, commas = size + len(told), commas + told.count(",")
+        size, commas = size + len(text), commas + text.count(",")
     if body:
         yield body
 
 
 def _put_together(document: Document, groups: Mapping[str, str]) -> Sequence[_Dataset]:
-    """Bring together what the parts of a document say of each dataset."""
-    found: dict[str, _Dataset] = {}
-    gone = set(left_out(document))
-    for one in document.dataset:
-        if one.name not in gone:
-            head = {"name": one.name, "status": STATUSES[one.status.lower()]}
-            dataset = found.setdefault(one.name, _Dataset({**head, "type": one.data_type}))
-            for block in one.blocks:
+    """Return the content of all parts of a document, by dataset."""
+    datasets: dict[str, _Dataset] = {}
+    deleted = set(left_out(document))
+    for entry in document.dataset:
+        if entry.name not in deleted:
+            head = {"name": entry.name, "status": STATUSES[entry.status.lower()]}
+            dataset = datasets.setdefault(entry.name, _Dataset({**head, "type": entry.data_type}))
+            for block in entry.blocks:
                 _add_files(dataset.block(block.name), block.files)
     for replica in document.datasetreplica:
-        if replica.dataset not in gone:
-            dataset = found.setdefault(replica.dataset, _Dataset({"name": replica.dataset}))
+        if replica.dataset not in deleted:
+            dataset = datasets.setdefault(replica.dataset, _Dataset({"name": replica.dataset}))
             _add_replica(dataset, replica, groups)
-    return list(found.values())
+    return list(datasets.values())
 
 
 def _add_files(block: _Block, files: Sequence[File]) -> None:
     for file in files:
-        told: Json = {"lfn": file.name, "size": file.size}
+        entry: Json = {"lfn": file.name, "size": file.size}
         if file.adler32 is not None:
-            told["adler32"] = file.adler32.lower().zfill(8)
-        block.files.append(told)
+            entry["adler32"] = file.adler32.lower().zfill(8)
+        block.files.append(entry)
         if file.site is not None:
             at = block.replicas.setdefault(file.site, {"site": file.site, "files": []})
             at["files"].append(file.name)
@@ -194,26 +198,28 @@ def _add_replica(dataset: _Dataset, replica: DatasetReplica, groups: Mapping[str
     if replica.group is not None:
         at["group"] = groups[replica.group]
     dataset.at[replica.site] = at
-    for one in replica.blockreplicas:
-        block = dataset.block(one.block)
-        told = block.replicas.setdefault(replica.site, {"site": replica.site, "files": []})
-        if one.group is not None:
-            told["group"] = groups[one.group]
-        if one.files is None:
-            told.pop("files", None)
-        elif "files" in told:
-            told["files"] = list(dict.fromkeys([*told["files"], *one.files]))
+    for block_replica in replica.blockreplicas:
+        block = dataset.block(block_replica.block)
+        entry = block.replicas.setdefault(replica.site, {"site": replica.site, "files": []})
+        if block_replica.group is not None:
+            entry["group"] = groups[block_replica.group]
+        if block_replica.files is None:
+            entry.pop("files", None)
+        elif "files" in entry:
+            entry["files"] = list(dict.fromkeys([*entry["files"], *block_replica.files]))
 
 
 def _pieces(
     datasets: Sequence[_Dataset], *, leave_open: bool
 ) -> Iterator[tuple[Json, Json | None]]:
-    """Yield blocks, each with the head of its dataset; a dataset without any yields none."""
+    """Yield blocks with the head of their dataset; a dataset without blocks yields None once."""
     for dataset in datasets:
         head = {**dataset.head, "replicas": list(dataset.at.values())}
         if not dataset.blocks:
             yield head, None
         for name, block in dataset.blocks.items():
-            told: Json = {"name": name, "files": block.files}
-            told["replicas"] = [one for one in block.replicas.values() if one.get("files") != []]
-            yield head, told if leave_open else {**told, "open": False}
+            entry: Json = {"name": name, "files": block.files}
+            entry["replicas"] = [
+                replica for replica in block.replicas.values() if replica.get("files") != []
+            ]
+            yield head, entry if leave_open else {**entry, "open": False}

@@ -1,4 +1,4 @@
-"""`dynamo inject`: hand the output of a job over."""
+"""`dynamo inject`: injects the output of a job."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ from dynamo.client.client import Dynamo, Json, Output, Problem, Sites
 
 
 class Way(StrEnum):
-    """How files get there."""
+    """How files reach the site."""
 
     EITHER = "either"
     PULL = "pull"
@@ -26,28 +26,32 @@ def inject(  # noqa: PLR0913 - one for each field of the call
     dataset: Annotated[str, typer.Argument(help="For example /Higgs/alice-v1/USER.")],
     files: Annotated[
         list[Path],
-        typer.Argument(exists=True, dir_okay=False, readable=True, help="What a job made."),
+        typer.Argument(exists=True, dir_okay=False, readable=True, help="Output files of a job."),
     ],
     site: Annotated[
-        list[str], typer.Option(help="Where it ran; several: the first that has room.")
+        list[str], typer.Option(help="Site of the job; repeated: the first site with space.")
     ],
     *,
     lfn_prefix: Annotated[
         str | None,
-        typer.Option(help="Folder of the names; default: yours, below the dataset's name."),
+        typer.Option(help="Folder of the LFNs; default: your namespace, below the dataset's name."),
     ] = None,
     pull: Annotated[bool, typer.Option("--pull", help="Dynamo fetches the files.")] = False,
-    push: Annotated[bool, typer.Option("--push", help="Upload them to where Dynamo says.")] = False,
+    push: Annotated[
+        bool, typer.Option("--push", help="Upload the files to the addresses that Dynamo gives.")
+    ] = False,
     patience: Annotated[
         float,
-        typer.Option(min=0, help="Seconds in which a call is repeated while it is not taken."),
+        typer.Option(min=0, help="Seconds to repeat a failing call."),
     ] = PATIENCE,
-    wait: Annotated[bool, typer.Option("--wait", help="Until they are in place.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the files are in place.")
+    ] = False,
 ) -> None:
-    """Hand files over to Dynamo; they lie at the site where the job ran.
+    """Inject files at the site where the job ran.
 
-    Without --pull or --push they are pulled, and pushed where Dynamo may not read them. Repeating
-    the same line is harmless.
+    Without --pull or --push Dynamo pulls the files, or they are pushed if it may not read them.
+    Repeating the same command is harmless.
     """
     if pull and push:
         raise typer.BadParameter("--pull or --push, not both")
@@ -55,10 +59,10 @@ def inject(  # noqa: PLR0913 - one for each field of the call
     service = session.service(patience=patience)
     where: Sites = site[0] if len(site) == 1 else site
     outputs = _described(files, client.folder_of(service, dataset, lfn_prefix))
-    handed = _Handed(service, dataset, where, way)
+    injected = _Injected(service, dataset, where, way)
     for bulk in client.bulks(outputs):
-        handed.over(bulk, wait=wait)
-    handed.tell(as_json=session.json)
+        injected.add(bulk, wait=wait)
+    injected.tell(as_json=session.json)
 
 
 def _described(files: list[Path], folder: str) -> list[Output]:
@@ -74,8 +78,8 @@ def _described(files: list[Path], folder: str) -> list[Output]:
         ]
 
 
-class _Handed:
-    """What has been handed over so far, and what was refused."""
+class _Injected:
+    """The requests and problems of the calls so far."""
 
     def __init__(self, service: Dynamo, dataset: str, site: Sites, way: Way) -> None:
         self._service = service
@@ -86,10 +90,12 @@ class _Handed:
         self._problems: list[Problem] = []
         self._codes: list[int] = []
 
-    def over(self, outputs: list[Output], *, wait: bool) -> None:
-        """Hand one call's worth of files over."""
+    def add(self, outputs: list[Output], *, wait: bool) -> None:
+        """Inject the files of one call."""
         try:
-            with console.progress("files", sum(one.size for one in outputs), in_bytes=True) as step:
+            with console.progress(
+                "files", sum(output.size for output in outputs), in_bytes=True
+            ) as step:
                 request = self._hand(outputs, step)
             console.say(f"{request['kind']} {request['id']} is {request['state']}")
             self._requests.append(request)
@@ -101,7 +107,7 @@ class _Handed:
             self._problems.append(problem)
 
     def tell(self, *, as_json: bool) -> None:
-        """Say how it went and end with its exit code."""
+        """Print problems and exit with the common exit code."""
         if as_json:
             problems = [problem.describe() for problem in self._problems]
             console.show_json({"requests": self._requests, "problems": problems})

@@ -1,4 +1,4 @@
-"""The inventory of a data directory, for commands that work without the service."""
+"""The inventory of a data directory, for commands without the service."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from dynamo.settings import Settings, load
 
 @contextmanager
 def local_context(data: Path) -> Iterator[Context]:
-    """Open the inventory. Raises Problem where there is none, or where it is another one's."""
+    """Open the inventory. Raises Problem if it is absent or not that of the running system."""
     settings = load(data)
     _same_as_running(settings, data)
     engine = connect(settings.database_url)
@@ -27,11 +27,13 @@ def local_context(data: Path) -> Iterator[Context]:
 
 
 def _same_as_running(settings: Settings, data: Path) -> None:
-    """Refuse to look into the wrong database: SQLite would make an empty one and find all well."""
+    """Refuse another database: SQLite would create an empty one and find no problem."""
     url = make_url(settings.database_url)
     running = run_file.read(data)
     if running is not None and running.database != url.render_as_string(hide_password=True):
         detail = f"the system runs on {running.database}; name it in DYNAMO_DATABASE_URL"
         raise Problem.final(Reason.INVALID, detail)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise Problem.final(Reason.NOT_FOUND, f"{data} holds no inventory; `dynamo up` makes one")
+        raise Problem.final(
+            Reason.NOT_FOUND, f"{data} contains no inventory; `dynamo up` creates one"
+        )

@@ -1,4 +1,4 @@
-"""`dynamo lock`: data that stay until a moment, whatever policies say."""
+"""`dynamo lock`: locks, which protect data from policies until a given time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -16,10 +16,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on dat
 @reading
 def list_(
     session: Session,
-    dataset: Annotated[str | None, typer.Option(help="Only those that concern it.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only those that this user has set.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only locks on this dataset.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only locks of this user.")] = None,
 ) -> None:
-    """List the locks that hold."""
+    """List active locks."""
     service = session.service()
     query = {"dataset": dataset, "owner": owner}
     if session.json:
@@ -28,15 +28,15 @@ def list_(
     given = {name: value for name, value in query.items() if value is not None}
     rows = (
         (
-            one["id"],
-            one["item"],
-            ", ".join(one["sites"]) or "all",
-            ", ".join(one["groups"]) or "all",
-            one["owner"],
-            console.moment(one["expires"]),
-            one["why"],
+            lock["id"],
+            lock["item"],
+            ", ".join(lock["sites"]) or "all",
+            ", ".join(lock["groups"]) or "all",
+            lock["owner"],
+            console.moment(lock["expires"]),
+            lock["why"],
         )
-        for one in service.items("/v1/locks", **given)
+        for lock in service.items("/v1/locks", **given)
     )
     console.table(("lock>", "item", "sites", "groups", "by", "ends", "why"), rows)
 
@@ -47,15 +47,15 @@ def set_(  # noqa: PLR0913 - as many as the API's fields
     session: Session,
     item: Annotated[str, typer.Argument(help="A dataset, a glob of datasets, or a block.")],
     *,
-    days: Annotated[float | None, typer.Option(min=0, help="How long it holds.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="Days until its end.")] = None,
     until: Annotated[
-        str | None, typer.Option(help="Until when, such as 2026-12-31T00:00:00Z.")
+        str | None, typer.Option(help="Time of its end, such as 2026-12-31T00:00:00Z.")
     ] = None,
-    site: Annotated[list[str] | None, typer.Option(help="Only there; names or globs.")] = None,
-    group: Annotated[list[str] | None, typer.Option(help="Only what they own.")] = None,
-    why: Annotated[str | None, typer.Option(help="For those who wonder.")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Only at this site; name or glob.")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="Only replicas of this group.")] = None,
+    why: Annotated[str | None, typer.Option(help="Reason to show.")] = None,
 ) -> None:
-    """Lock data; the same lock again gets the new end and reason."""
+    """Lock data; setting the same lock again changes its end and reason."""
     body = {
         "item": item,
         "expires": rfc3339(_end(days, until)),
@@ -72,19 +72,19 @@ def set_(  # noqa: PLR0913 - as many as the API's fields
 def delete(
     session: Session, lock: Annotated[int, typer.Argument(help="Number of the lock.")]
 ) -> None:
-    """Take a lock away before its end."""
-    was = session.service("operator").call("DELETE", f"/v1/locks/{lock}")
-    console.say(f"lock {was['id']} on {was['item']} is gone")
+    """Remove a lock before its end."""
+    removed = session.service("operator").call("DELETE", f"/v1/locks/{lock}")
+    console.say(f"lock {removed['id']} on {removed['item']} is removed")
 
 
 def _end(days: float | None, until: str | None) -> datetime:
     if (days is None) == (until is None):
-        raise typer.BadParameter("say when it ends: --days or --until")
+        raise typer.BadParameter("give its end: --days or --until")
     try:
         if days is not None:
             return datetime.now(UTC) + timedelta(days=days)
         return parse_moment(until or "")
     except OverflowError as error:
-        raise typer.BadParameter(f"no calendar goes on for {days:g} days") from error
+        raise typer.BadParameter(f"{days:g} days are beyond the calendar") from error
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

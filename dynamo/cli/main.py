@@ -1,4 +1,4 @@
-"""The command `dynamo`: which nouns there are, and how an error becomes an exit code."""
+"""The command `dynamo`: its nouns, and exit codes of errors."""
 
 import os
 from importlib import import_module
@@ -41,15 +41,15 @@ NOUNS = {
     "token": "dynamo.cli.token:token",
     "check": "dynamo.cli.check:check",
 }
-"""Each noun and where its commands are: a module is read only when it is called."""
+"""Module of each noun; a module is imported only when its noun is used."""
 
 HELP = """
-Keeps data at many sites where they are wanted.
+Manages data at many sites.
 
-A running system is found by --data DIR or DYNAMO_DATA, one elsewhere by DYNAMO_URL. Calls carry the
-bearer token of the environment, else one made with the key of the data directory.
+--data DIR or DYNAMO_DATA names a local system, DYNAMO_URL a remote one. Calls use the bearer token
+of the environment, else a token signed with the key of the data directory.
 
-Data come on stdout, messages on stderr. Exit codes:
+Data go to stdout, messages to stderr. Exit codes:
 
 - 0 done
 - 1 failed
@@ -61,7 +61,7 @@ Data come on stdout, messages on stderr. Exit codes:
 
 
 class Nouns(TyperGroup):
-    """The nouns; reads the module of the one that is called, and no other."""
+    """The nouns; imports the module of the used noun only."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's own signature
         """Return all nouns."""
@@ -72,16 +72,16 @@ class Nouns(TyperGroup):
         return _load(cmd_name) if cmd_name in NOUNS else None
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command and tell what went wrong in words and with an exit code."""
+        """Run a command; print its error and exit with the error's code."""
         try:
             return super().invoke(ctx)
         except Problem as problem:
             _tell(problem)
             raise typer.Exit(problem.exit_code) from None
         except DynamoError as error:
-            found = Problem(0, error.reason, error.detail, retryable=error.retryable)
-            _tell(found)
-            raise typer.Exit(found.exit_code) from None
+            failure = Problem(0, error.reason, error.detail, retryable=error.retryable)
+            _tell(failure)
+            raise typer.Exit(failure.exit_code) from None
 
 
 app = typer.Typer(cls=Nouns, no_args_is_help=True, help=HELP, rich_markup_mode="markdown")
@@ -100,7 +100,7 @@ def _choose(
 ) -> None:
     context.obj = Chosen(data, as_user)
     if data is not None:
-        # for those that read the environment: the settings, and the programs that `up` starts
+        # the settings and the programs that `up` starts read the environment
         before = os.environ.get(DATA)
         os.environ[DATA] = str(data)
         context.call_on_close(lambda: _restore(before))
@@ -114,12 +114,12 @@ def _restore(before: str | None) -> None:
 
 def _load(noun: str) -> TyperCommand | TyperGroup:
     module, _, name = NOUNS[noun].partition(":")
-    found: typer.Typer | Callable[..., None] = getattr(import_module(module), name)
-    if not isinstance(found, typer.Typer):
+    target: typer.Typer | Callable[..., None] = getattr(import_module(module), name)
+    if not isinstance(target, typer.Typer):
         alone = typer.Typer(add_completion=False)
-        alone.command(noun)(found)
-        found = alone
-    command = get_command(found)
+        alone.command(noun)(target)
+        target = alone
+    command = get_command(target)
     command.name = noun
     return command  # type: ignore[return-value]
 
@@ -131,9 +131,9 @@ def _tell(problem: Problem) -> None:
     if len(problem.errors) > 20:
         say(f"  … and {len(problem.errors) - 20} more")
     if problem.alternatives:
-        say(f"sites that could take it: {', '.join(problem.alternatives)}")
+        say(f"possible sites: {', '.join(problem.alternatives)}")
     if problem.trace and problem.status >= 500:
-        say(f"the service's log knows this call as {problem.trace}")
+        say(f"the service logs this call under the id {problem.trace}")
 
 
 def main() -> None:

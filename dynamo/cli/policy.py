@@ -1,4 +1,4 @@
-"""`dynamo policy`: what may be deleted and when: checked, shown, compared, put in force."""
+"""`dynamo policy`: policies and placement rules: check, show, compare, put in force."""
 
 import difflib
 from pathlib import Path
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from dynamo.policy.diagnostics import Problem
 
-app = typer.Typer(help="Policies: what may be deleted, and when.", no_args_is_help=True)
+app = typer.Typer(help="Policies: which data may be deleted, and when.", no_args_is_help=True)
 
 Partition = Annotated[str, typer.Argument(help="Name of the partition, such as User.")]
-Rules = Annotated[bool, typer.Option("--rules", help="The placement rules instead of the policy.")]
+Rules = Annotated[
+    bool, typer.Option("--rules", help="Use the placement rules instead of the policy.")
+]
 File = Annotated[
     Path, typer.Argument(help="file with the text", exists=True, dir_okay=False, readable=True)
 ]
@@ -27,12 +29,10 @@ File = Annotated[
 @app.command()
 def check(
     file: File,
-    partition: Annotated[
-        str | None, typer.Option(help="partition, for files that name none")
-    ] = None,
+    partition: Annotated[str | None, typer.Option(help="partition, if the file names none")] = None,
 ) -> None:
     """Print all errors and warnings of a policy or of placement rules (JSON); exit 1 if errors."""
-    # the language costs a third of a second, and the other verbs leave it to the service
+    # importing the language takes a third of a second; other verbs do not need it
     from dynamo.policy.lint import check_policy  # noqa: PLC0415
     from dynamo.policy.placement_rules import check_rules  # noqa: PLC0415
 
@@ -40,8 +40,8 @@ def check(
     if text.lstrip().startswith("{"):
         rules = check_rules(text, str(file), partition=partition)
         _report(rules.problems, rules.source)
-        count, whose = len(rules.enforcer.rules), rules.enforcer.partition
-        typer.echo(f"{file}: {count} placement rules for {whose}")
+        count, owner = len(rules.enforcer.rules), rules.enforcer.partition
+        typer.echo(f"{file}: {count} placement rules for {owner}")
         return
     reading = check_policy(text, str(file), partition=partition)
     _report(reading.problems, reading.source)
@@ -67,8 +67,13 @@ def list_(session: Session, partition: Partition, *, rules: Rules = False) -> No
         console.show_json(page)
         return
     rows = (
-        (one["version"], one["who"], console.moment(one["at"]), _changes(one["difference"]))
-        for one in page["items"]
+        (
+            version["version"],
+            version["who"],
+            console.moment(version["at"]),
+            _changes(version["difference"]),
+        )
+        for version in page["items"]
     )
     console.table(("version>", "by", "since", "changed"), rows)
 
@@ -78,7 +83,7 @@ def list_(session: Session, partition: Partition, *, rules: Rules = False) -> No
 def show(
     session: Session,
     partition: Partition,
-    version: Annotated[int | None, typer.Option(min=1, help="An earlier one.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="An earlier version.")] = None,
     *,
     rules: Rules = False,
 ) -> None:
@@ -94,7 +99,7 @@ def show(
 @app.command("set")
 @acting
 def set_(session: Session, partition: Partition, file: File, *, rules: Rules = False) -> None:
-    """Put a policy in force; one with an error is refused, and the old one stays."""
+    """Put a policy in force; a policy with errors is refused, and the old one stays."""
     body = {"text": file.read_text("utf-8")}
     policy = session.service("operator").put(_path(partition, rules), body)
     for warning in policy["warnings"]:
@@ -105,18 +110,18 @@ def set_(session: Session, partition: Partition, file: File, *, rules: Rules = F
 @app.command()
 @acting
 def diff(session: Session, partition: Partition, file: File, *, rules: Rules = False) -> None:
-    """Show what a file would change in the policy in force; exit 1 if anything."""
+    """Show what a file would change in the policy in force; exit 1 for changes."""
     policy = session.service().get(_path(partition, rules))
     names = (f"version {policy['version']}", str(file))
     new = file.read_text("utf-8").splitlines()
-    found = list(difflib.unified_diff(policy["text"].splitlines(), new, *names, lineterm=""))
-    for line in found:
+    changes = list(difflib.unified_diff(policy["text"].splitlines(), new, *names, lineterm=""))
+    for line in changes:
         typer.echo(line)
-    if found:
+    if changes:
         raise typer.Exit(1)
 
 
-def _path(partition: str, rules: bool) -> str:  # noqa: FBT001 - which of the two texts is meant
+def _path(partition: str, rules: bool) -> str:  # noqa: FBT001 - selects one of two texts
     return f"/v1/{'rules' if rules else 'policies'}/{quote(partition, safe='')}"
 
 

@@ -1,4 +1,4 @@
-"""`dynamo quota`: what users may have and what they use."""
+"""`dynamo quota`: quotas and usage of users."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -16,9 +16,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Users' quota
 @reading
 def show(
     session: Session,
-    user: Annotated[str | None, typer.Argument(help="All users if none is named.")] = None,
+    user: Annotated[str | None, typer.Argument(help="User name; default: all users.")] = None,
 ) -> None:
-    """Show quotas: unique bytes, however many copies there are."""
+    """Show quotas of unique bytes, which count once however many copies exist."""
     service = session.service()
     if session.json:
         console.show_json(service.get("/v1/quotas", {"user": user, "limit": 1000}))
@@ -27,13 +27,13 @@ def show(
         ("user", "quota>", "used>", "full>", "files>"),
         (
             (
-                one["user"],
-                console.size(one["limit"]),
-                console.size(one["used"]),
-                console.share(one["used"], one["limit"]),
-                one["files"],
+                quota["user"],
+                console.size(quota["limit"]),
+                console.size(quota["used"]),
+                console.share(quota["used"], quota["limit"]),
+                quota["files"],
             )
-            for one in service.items("/v1/quotas", user=user)
+            for quota in service.items("/v1/quotas", user=user)
         ),
     )
 
@@ -42,13 +42,13 @@ def show(
 @acting
 def set_(
     session: Session,
-    user: Annotated[str, typer.Argument(help="Whose.")],
+    user: Annotated[str, typer.Argument(help="User name.")],
     size: Annotated[str, typer.Argument(help="For example 2TB, or unlimited.")],
 ) -> None:
-    """Set how many unique bytes a user may have."""
+    """Set the quota of unique bytes of a user."""
     try:
         limit = None if size == "unlimited" else parse_bytes(size)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     session.service("operator").put(f"/v1/quotas/{quote(user, safe='')}", {"limit": limit})
-    console.say(f"{user} may have {console.size(limit)}")
+    console.say(f"the quota of {user} is {console.size(limit)}")

@@ -1,4 +1,4 @@
-"""`python -m dynamo.cli.replay CASE.json…`: what our engines answer to golden cases."""
+"""`python -m dynamo.cli.replay CASE.json…`: answers of the engines to golden cases."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`dynamo request`: anything that was asked for, by its kind and number."""
+"""`dynamo request`: requests of all kinds, by kind and number."""
 
 from typing import Annotated
 
@@ -9,18 +9,16 @@ from dynamo.cli.session import Session, acting, reading
 from dynamo.client.client import COLLECTIONS
 from dynamo.inventory.states import RequestKind, RequestState
 
-app = typer.Typer(
-    no_args_is_help=True, help="What was asked for: injections, copies, closures, deletions."
-)
+app = typer.Typer(no_args_is_help=True, help="Requests: injections, copies, closures, deletions.")
 
-Kind = Annotated[RequestKind, typer.Argument(help="What was asked for.")]
+Kind = Annotated[RequestKind, typer.Argument(help="Kind of the request.")]
 Number = Annotated[int, typer.Argument(metavar="ID", help="Number of the request.")]
 
 
 @app.command()
 @reading
 def show(session: Session, kind: Kind, number: Number) -> None:
-    """Show a request: how far it is, what is missing and why."""
+    """Show a request: its progress, and missing files with reasons."""
     request_views.tell(session, session.service().request(kind.value, number))
 
 
@@ -29,10 +27,10 @@ def show(session: Session, kind: Kind, number: Number) -> None:
 def list_(
     session: Session,
     kind: Kind,
-    state: Annotated[RequestState | None, typer.Option(help="Only those in this state.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only those about this dataset.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100,
+    state: Annotated[RequestState | None, typer.Option(help="Only requests in this state.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only requests for this dataset.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only requests of this user.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Limit of lines.")] = 100,
 ) -> None:
     """List requests."""
     query = {"state": state and state.value, "dataset": dataset, "owner": owner, "limit": limit}
@@ -50,7 +48,7 @@ def wait(session: Session, kind: Kind, number: Number) -> None:
 @app.command()
 @acting
 def cancel(session: Session, kind: Kind, number: Number) -> None:
-    """Cancel what has not happened yet; a deletion gives back what is not yet gone."""
+    """Cancel a request; a cancelled deletion rescues files not yet deleted."""
     request = session.service_for_any_owner().cancel(kind.value, number)
     console.say(f"{kind.value} {number} is {request['state']}")
 
@@ -58,6 +56,6 @@ def cancel(session: Session, kind: Kind, number: Number) -> None:
 @app.command()
 @acting
 def release(session: Session, number: Number) -> None:
-    """Try again at once what of a request is held or has failed."""
+    """Retry the held and failed operations of a request now."""
     service = session.service_for_any_owner()
     request_views.released(service.post("/v1/releases", {"request": number}))

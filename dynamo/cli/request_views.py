@@ -1,4 +1,4 @@
-"""How requests are shown, waited for and cancelled, of whatever kind."""
+"""Views of requests of all kinds: show, wait, cancel."""
 
 from collections.abc import Callable, Iterable
 
@@ -36,7 +36,7 @@ def tell(session: Session, request: Json) -> None:
 
 
 def _copied(request: Json) -> Iterable[tuple[str, object]]:
-    """Say of a copy where it goes, and when it will be done as far as one knows."""
+    """Yield the chosen and refusing sites of a copy request, and its expected end."""
     if request.get("chosen"):
         yield "chosen", ", ".join(request["chosen"])
     if request.get("refused"):
@@ -51,23 +51,27 @@ def _why(request: Json) -> Iterable[tuple[str, object]]:
 
 
 def released(answer: Json) -> None:
-    """Say what is tried again."""
-    console.say(
-        f"{answer['transfers']} transfers and {answer['deletions']} deletions are tried again"
-    )
+    """Print the numbers of retried operations."""
+    console.say(f"{answer['transfers']} transfers and {answer['deletions']} deletions are retried")
 
 
-def problems(found: Iterable[Json]) -> None:
-    """Print what is not there yet: why, and when it is tried next."""
-    listed = list(found)
+def problems(items: Iterable[Json]) -> None:
+    """Print missing files: why, and when they are tried next."""
+    listed = list(items)
     if not listed:
         return
-    console.heading("not there yet")
+    console.heading("missing files")
     console.table(
-        ("what", "site", "why", "tried>", "again"),
+        ("file", "site", "why", "attempts>", "next try"),
         (
-            (one.get("lfn"), one.get("site"), words(one["reason"]), one.get("attempts"), again(one))
-            for one in listed[:MOST_PROBLEMS]
+            (
+                problem.get("lfn"),
+                problem.get("site"),
+                words(problem["reason"]),
+                problem.get("attempts"),
+                again(problem),
+            )
+            for problem in listed[:MOST_PROBLEMS]
         ),
     )
     if len(listed) > MOST_PROBLEMS:
@@ -75,9 +79,9 @@ def problems(found: Iterable[Json]) -> None:
 
 
 def again(problem: Json) -> str:
-    """Say when something is tried next."""
+    """Return when an operation is tried next."""
     if problem.get("next_try") is None:
-        return "not by itself"
+        return "not automatically"
     return console.moment(problem["next_try"])
 
 
@@ -90,45 +94,47 @@ def listed(session: Session, requests: Json) -> None:
         ("id>", "state", "owner", "dataset", "done>", "files>", "failed>", "changed"),
         (
             (
-                one["id"],
-                one["state"],
-                one["owner"],
-                one["dataset"],
-                one["progress"]["files"]["done"],
-                one["progress"]["files"]["total"],
-                one["progress"]["files"]["failed"],
-                console.moment(one["updated"]),
+                request["id"],
+                request["state"],
+                request["owner"],
+                request["dataset"],
+                request["progress"]["files"]["done"],
+                request["progress"]["files"]["total"],
+                request["progress"]["files"]["failed"],
+                console.moment(request["updated"]),
             )
-            for one in requests["items"]
+            for request in requests["items"]
         ),
     )
     if requests["next"]:
-        console.say("there is more; narrow it down or raise --limit")
+        console.say("there are more; filter further or raise --limit")
 
 
 def accepted(service: Dynamo, request: Json, *, wait: bool) -> None:
-    """Say which request a call made, and wait for it if so wanted; ends with its exit code."""
+    """Print the new request, and wait for it if wanted; exits with its code."""
     console.say(f"{request['kind']} {request['id']} is {request['state']}")
     if wait:
         ended(service, [request])
 
 
 def ended(service: Dynamo, requests: Iterable[Json]) -> None:
-    """Wait for requests and end with the exit code that tells how they went."""
+    """Wait for requests and exit with the code of their results."""
     code = together([outcome(settled(service, request)) for request in requests])
     if code:
         raise typer.Exit(code)
 
 
 def settled(service: Dynamo, request: Json) -> Json:
-    """Wait for a request with a bar until it has ended or is held, and say what is missing."""
+    """Wait for a request with a progress bar until it has ended or is held; print missing files."""
     name = f"{request['kind']} {request['id']}"
     with console.progress(name, request["progress"]["files"]["total"], in_bytes=False) as step:
         request = service.wait(request, states=SETTLED, seen=_stepping(step))
     files = request["progress"]["files"]
     console.say(f"{name} is {request['state']}: {files['done']} of {files['total']} files")
-    for one in request["problems"][:MOST_PROBLEMS]:
-        console.say(f"  {one.get('lfn')}: {words(one['reason'])}; tried again: {again(one)}")
+    for problem in request["problems"][:MOST_PROBLEMS]:
+        console.say(
+            f"  {problem.get('lfn')}: {words(problem['reason'])}; tried again: {again(problem)}"
+        )
     return request
 
 

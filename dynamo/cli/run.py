@@ -1,4 +1,4 @@
-"""`dynamo run`: one part of a system in the foreground, as systemd and containers start it."""
+"""`dynamo run`: runs one part of a system in the foreground, for systemd and containers."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ from dynamo.running.system import password
 from dynamo.settings import Settings, load
 from dynamo.tasks import POOLS
 
-Address = Annotated[str, typer.Option("--address", help="Where api and flower listen.")]
+Address = Annotated[str, typer.Option("--address", help="Listening address of api and flower.")]
 Port = Annotated[
     int | None, typer.Option("--port", min=1, max=65535, help="Default: api 8080, flower 5555.")
 ]
@@ -29,7 +29,7 @@ Part = Annotated[str, typer.Argument(help=f"prepare, api, beat, flower, {', '.jo
 
 
 def run(part: Part, address: Address = LOOPBACK, port: Port = None) -> None:
-    """Run one part of a system; `prepare` brings the inventory up to date, and ends."""
+    """Run one part of a system; `prepare` upgrades the inventory and ends."""
     settings = load()
     layout = Layout(settings.data.absolute())
     layout.make()
@@ -38,14 +38,14 @@ def run(part: Part, address: Address = LOOPBACK, port: Port = None) -> None:
         return
     make = parts(settings, layout, address, port).get(part)
     if make is None:
-        raise typer.BadParameter(f"{part!r} is no part of a system", param_hint="PART")
+        raise typer.BadParameter(f"{part!r} is not a part of a system", param_hint="PART")
     become(make(), {**os.environ, "DYNAMO_DATA": str(layout.data)})
 
 
 def parts(
     settings: Settings, layout: Layout, address: str, port: int | None
 ) -> Mapping[str, Callable[[], Program]]:
-    """Return how each part is made, by name."""
+    """Return the makers of all parts, by name."""
     pools = {
         pool.name: pool
         for pool in programs.pools(POOLS, settings.pool.model_dump(), platform.node())
@@ -59,19 +59,19 @@ def parts(
 
 
 def become(program: Program, env: Mapping[str, str]) -> None:
-    """Go on as this program, so that signals and the log are its own."""
+    """Replace this process by the program, which then receives its signals."""
     os.execvpe(program.command[0], program.command, {**env, **program.env})  # noqa: S606 - no shell
 
 
 def prepare(settings: Settings, database_url: str) -> None:
-    """Bring the inventory up to date and make the key that tokens are signed with."""
+    """Upgrade the inventory and create the signing key of tokens."""
     tokens.ensure_key(settings.data)
     engine = connect(database_url)
     try:
         _fill(engine)
     except OperationalError as error:
         shown = make_url(database_url).render_as_string(hide_password=True)
-        raise Unavailable(f"the database {shown} is away: {error.orig}") from error
+        raise Unavailable(f"the database {shown} is unavailable: {error.orig}") from error
     finally:
         engine.dispose()
 

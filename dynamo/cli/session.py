@@ -1,4 +1,4 @@
-"""What a command works on: the data directory or address that was named, and as whom it calls."""
+"""The target of a command: data directory or address, and the calling user."""
 
 import functools
 import getpass
@@ -19,7 +19,7 @@ from dynamo.reasons import Reason
 DATA = "DYNAMO_DATA"
 URL = "DYNAMO_URL"
 PATIENCE = 15.0
-"""Seconds in which a call is repeated: somebody sits and waits."""
+"""Seconds to repeat a failing call, as a person waits."""
 
 Data = Annotated[
     Path | None,
@@ -36,7 +36,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What was said before the verb."""
+    """The options before the noun."""
 
     data: Path | None = None
     as_user: str | None = None
@@ -44,35 +44,35 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Where a command goes, as whom, and how it answers."""
+    """The system that a command calls, its user, and the output format."""
 
     chosen: Path | None
-    """The data directory that the command line names."""
+    """The data directory from the command line."""
     as_user: str | None
     json: bool = False
 
     @property
     def data(self) -> Path:
-        """Return the data directory: named, or in the environment, or the one that is usual."""
+        """Return the data directory: named, else from the environment, else the default."""
         return self.chosen or Path(os.environ.get(DATA) or "dynamo-data")
 
     def service(self, role: str = "user", patience: float = PATIENCE) -> Dynamo:
-        """Return the service, called with a token that has the role where we can make one."""
+        """Return the service, called with a token of this role if the key is readable."""
         address = self._address()
         return Dynamo(address, self._token(role), patience=patience)
 
     def service_for_any_owner(self) -> Dynamo:
-        """Return the service, called as an operator unless the command line names the user."""
+        """Return the service, called as an operator unless --as names a user."""
         return self.service("operator" if self.as_user is None else "user")
 
     def make_token(self, user: str, roles: list[str], hours: float | None = None) -> str:
-        """Sign a token with the key of the data directory."""
-        # these four cost a third of a second, and most commands find a token or need none of them
+        """Return a token signed with the key of the data directory."""
+        # these imports take a third of a second, and most commands find a token
         from dynamo import tokens  # noqa: PLC0415
         from dynamo.settings import load  # noqa: PLC0415
 
         if not os.access(tokens.key_path(self.data), os.R_OK):
-            detail = f"{self.data} holds no key that you may read; `dynamo up` makes one"
+            detail = f"{self.data} contains no key that you may read; `dynamo up` creates one"
             raise Problem.final(Reason.PERMISSION_DENIED, detail)
         settings = load(self.data)
         if hours is not None:
@@ -95,13 +95,13 @@ class Session:
         if self.as_user is not None:
             return self.make_token(self.as_user, sorted({"user", role}))
         if os.environ.get("BEARER_TOKEN") or os.environ.get("BEARER_TOKEN_FILE"):
-            return None  # the client finds it, and finds it again when it is renewed
+            return None  # the client reads it, and reads it again when it is renewed
         if self._own_key():
             return self.make_token(_login(), sorted({"user", role}))
         return None
 
     def _own_key(self) -> bool:
-        """Tell whether the key of the system that is called lies at hand."""
+        """Return whether the key of the called system is readable."""
         named = self.chosen is not None or bool(os.environ.get(DATA)) or not os.environ.get(URL)
         if not named or not self.data.is_dir():
             return False
@@ -114,14 +114,14 @@ def _login() -> str:
     name = getpass.getuser()
     if not is_user(name):
         detail = (
-            f"your login name {name!r} cannot be a user of Dynamo; say who calls with --as USER"
+            f"your login name {name!r} cannot be a user of Dynamo; name the caller with --as USER"
         )
         raise Problem.final(Reason.PERMISSION_DENIED, detail)
     return name
 
 
 def acting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes a `Session` the options `--data` and `--as`."""
+    """Add the options `--data` and `--as` to a command that takes a `Session`."""
 
     @functools.wraps(command)
     def run(
@@ -133,7 +133,7 @@ def acting(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def reading(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that takes a `Session` the options `--data`, `--as` and `--json`."""
+    """Add the options `--data`, `--as` and `--json` to a command that takes a `Session`."""
 
     @functools.wraps(command)
     def run(
@@ -160,7 +160,7 @@ def _session(
 def _declared(
     run: Callable[..., None], command: Callable[..., None], added: dict[str, Any]
 ) -> Callable[..., None]:
-    """Tell typer, which reads signatures, what the command takes."""
+    """Set the signature, from which typer reads the parameters of the command."""
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     kind = inspect.Parameter.KEYWORD_ONLY
     more = [
@@ -168,8 +168,8 @@ def _declared(
         for name, hint in added.items()
     ]
     context = inspect.Parameter("context", kind, annotation=typer.Context)
-    parameters = [*(one.replace(kind=kind) for one in own), *more, context]
+    parameters = [*(parameter.replace(kind=kind) for parameter in own), *more, context]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del run.__wrapped__  # type: ignore[attr-defined]
     return run

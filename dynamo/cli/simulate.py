@@ -1,4 +1,4 @@
-"""`dynamo simulate`: weeks of a collaboration's life in minutes, to try a change first."""
+"""`dynamo simulate`: simulates weeks of a collaboration in minutes, to try changes."""
 
 import os
 import sys
@@ -23,11 +23,13 @@ from dynamo.simulation.simulation import simulate as live
 from dynamo.units import scale
 
 MOST = 30
-"""Rows of a table; all of them with --json."""
+"""Limit of rows of a table; --json shows all."""
 WIDTH, HEIGHT = 90, 12
 Policies = Annotated[
     list[str],
-    typer.Option("--policy", metavar="PARTITION=FILE", help="Instead of the policy in force."),
+    typer.Option(
+        "--policy", metavar="PARTITION=FILE", help="Policy to use instead of the one in force."
+    ),
 ]
 Against = Annotated[
     list[str],
@@ -41,25 +43,27 @@ Config = Annotated[
 ]
 Other = Annotated[
     Path | None,
-    typer.Option(exists=True, file_okay=False, help="The same of a second run to compare with."),
+    typer.Option(exists=True, file_okay=False, help="Settings of a second run to compare with."),
 ]
 From = Annotated[
     Path | None,
-    typer.Option("--from", exists=True, file_okay=False, help="Begin with this system's data."),
+    typer.Option(
+        "--from", exists=True, file_okay=False, help="Data directory of a system to start from."
+    ),
 ]
-Campaigns = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="Data that are planned to come.")
-]
+Campaigns = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Planned data.")]
 
 
 def simulate(  # noqa: PLR0913, PLR0917 - typer reads its options here
-    days: Annotated[int, typer.Option(min=1, help="How long.")] = 14,
-    sites: Annotated[int, typer.Option(min=3, help="Sites, tape included.")] = 12,
-    tape: Annotated[int, typer.Option(min=0, help="Sites that are tape.")] = 2,
-    datasets: Annotated[int, typer.Option(min=1, help="Official datasets at first.")] = 400,
-    fill: Annotated[float, typer.Option(help="Share of the disks that is used at first.")] = 0.80,
-    failures: Annotated[float, typer.Option(min=0, help="Outages a day and site.")] = 0.02,
-    seed: Annotated[int, typer.Option(help="Another seed is another life.")] = 1,
+    days: Annotated[int, typer.Option(min=1, help="Simulated days.")] = 14,
+    sites: Annotated[int, typer.Option(min=3, help="Number of sites, tape included.")] = 12,
+    tape: Annotated[int, typer.Option(min=0, help="Number of tape sites.")] = 2,
+    datasets: Annotated[
+        int, typer.Option(min=1, help="Number of official datasets at the start.")
+    ] = 400,
+    fill: Annotated[float, typer.Option(help="Fraction of disk space used at the start.")] = 0.80,
+    failures: Annotated[float, typer.Option(min=0, help="Outages per day and site.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Seed of the random events.")] = 1,
     policy: Policies = [],  # noqa: B006 - typer reads it
     against: Against = [],  # noqa: B006
     settings: Config = None,
@@ -69,10 +73,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - typer reads its options here
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Live through weeks on a virtual clock with the real engines and services, without bytes.
+    """Simulate weeks on a virtual clock with the real engines and services, without bytes.
 
-    Jobs read and write, data come, sites fail; Dealer and Detox run as they would. A second policy
-    or configuration is lived with the same luck, and both are compared. Nothing real is touched.
+    Jobs read and write, data arrive, sites fail; Dealer and Detox run as usual. A second policy or
+    configuration runs with the same random events, for comparison. No real data are touched.
     """
     scenario = Scenario(
         days=days,
@@ -87,15 +91,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - typer reads its options here
     campaigns = [] if campaign is None else read(campaign)
     outcomes = []
     silence()
-    for one in runs:
-        with console.progress(f"simulating {one.name}", days, in_bytes=False) as step:
+    for run in runs:
+        with console.progress(f"simulating {run.name}", days, in_bytes=False) as step:
             begin = None if source is None else _inventory(source)
-            outcomes.append(live(scenario, one, step, source=begin, campaigns=campaigns))
+            outcomes.append(live(scenario, run, step, source=begin, campaigns=campaigns))
     if as_json:
-        console.show_json({"runs": [asdict(one) for one in outcomes]})
+        console.show_json({"runs": [asdict(outcome) for outcome in outcomes]})
     else:
         tell(outcomes)
-    if any(day.broken for one in outcomes for day in one.days):
+    if any(day.broken for outcome in outcomes for day in outcome.days):
         raise typer.Exit(1)
 
 
@@ -112,13 +116,13 @@ def _settings(folder: Path | None) -> Settings:
 
 
 def _texts(named: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for one in named:
-        partition, mark, file = one.partition("=")
+    texts = {}
+    for option in named:
+        partition, mark, file = option.partition("=")
         if not mark or not Path(file).is_file():
-            raise Invalid(f"{one!r}: write PARTITION=FILE with a file that exists")
-        found[partition] = Path(file).read_text("utf-8")
-    return found
+            raise Invalid(f"{option!r}: write PARTITION=FILE with a file that exists")
+        texts[partition] = Path(file).read_text("utf-8")
+    return texts
 
 
 def _inventory(folder: Path) -> Any:
@@ -127,14 +131,14 @@ def _inventory(folder: Path) -> Any:
     return UnitOfWork(connect(load(folder).database_url))
 
 
-# --- told ----------------------------------------------------------------------------------------
+# --- output --------------------------------------------------------------------------------------
 
 
 def tell(outcomes: Sequence[Outcome]) -> None:
-    """Print what the days were like, and draw them."""
-    for one in outcomes:
-        console.heading(f"{one.name}: day by day")
-        step = max(1, len(one.days) // MOST)
+    """Print tables and plots of the days."""
+    for outcome in outcomes:
+        console.heading(f"{outcome.name}: day by day")
+        step = max(1, len(outcome.days) // MOST)
         console.table(
             (
                 "day>",
@@ -148,55 +152,55 @@ def tell(outcomes: Sequence[Outcome]) -> None:
                 "held>",
                 "sites away>",
             ),
-            map(_day, one.days[::step]),
+            map(_day, outcome.days[::step]),
         )
     console.heading("summary")
-    console.table(("", *(f"{one.name}>" for one in outcomes)), _summary(outcomes))
+    console.table(("", *(f"{outcome.name}>" for outcome in outcomes)), _summary(outcomes))
     _draw_all(outcomes)
-    for one in outcomes:
-        _tell_needs(one)
-        _tell_changes(one)
+    for outcome in outcomes:
+        _tell_needs(outcome)
+        _tell_changes(outcome)
 
 
-def _day(one: Day) -> tuple[object, ...]:
-    away = sum(n for status, n in one.sites.items() if status != "ready")
+def _day(day: Day) -> tuple[object, ...]:
+    unavailable = sum(n for status, n in day.sites.items() if status != "ready")
     return (
-        one.day,
-        console.share(one.occupancy, 1),
-        console.share(one.emptiest, 1),
-        console.share(one.fullest, 1),
-        console.share(one.found, one.accesses),
-        console.size(one.moved),
-        console.size(one.deleted),
-        console.size(one.waiting),
-        sum(one.held.values()),
-        away,
+        day.day,
+        console.share(day.occupancy, 1),
+        console.share(day.emptiest, 1),
+        console.share(day.fullest, 1),
+        console.share(day.found, day.accesses),
+        console.size(day.moved),
+        console.size(day.deleted),
+        console.size(day.waiting),
+        sum(day.held.values()),
+        unavailable,
     )
 
 
 def _summary(outcomes: Sequence[Outcome]) -> Iterator[tuple[object, ...]]:
     rows: dict[str, Callable[[Outcome], object]] = {
-        "occupancy at the end": lambda one: console.share(one.days[-1].occupancy, 1),
-        "accesses that found data on disk": lambda one: console.share(
-            sum(day.found for day in one.days), sum(day.accesses for day in one.days)
+        "occupancy at the end": lambda outcome: console.share(outcome.days[-1].occupancy, 1),
+        "accesses that found data on disk": lambda outcome: console.share(
+            sum(day.found for day in outcome.days), sum(day.accesses for day in outcome.days)
         ),
-        "moved a day": lambda one: console.size(_mean(day.moved for day in one.days)),
-        "deleted a day": lambda one: console.size(_mean(day.deleted for day in one.days)),
-        "left disk by policy": lambda one: len(one.left),
-        "held at the end": lambda one: _reasons(one.days[-1].held),
-        "files lost": lambda one: one.days[-1].lost,
-        "output that no site took": lambda one: _reasons(one.refused),
-        "waiting without a reason": lambda one: max(day.unexplained for day in one.days),
-        "invariants broken": lambda one: sum(len(day.broken) for day in one.days),
-        "operator actions needed": lambda one: one.operator_actions,
+        "moved a day": lambda outcome: console.size(_mean(day.moved for day in outcome.days)),
+        "deleted a day": lambda outcome: console.size(_mean(day.deleted for day in outcome.days)),
+        "left disk by policy": lambda outcome: len(outcome.left),
+        "held at the end": lambda outcome: _reasons(outcome.days[-1].held),
+        "files lost": lambda outcome: outcome.days[-1].lost,
+        "output that no site took": lambda outcome: _reasons(outcome.refused),
+        "waiting without a reason": lambda outcome: max(day.unexplained for day in outcome.days),
+        "invariants broken": lambda outcome: sum(len(day.broken) for day in outcome.days),
+        "operator actions needed": lambda outcome: outcome.operator_actions,
     }
     for title, figure in rows.items():
         yield (title, *map(figure, outcomes))
 
 
 def _mean(values: Iterator[int]) -> int:
-    found = list(values)
-    return round(sum(found) / len(found))
+    listed = list(values)
+    return round(sum(listed) / len(listed))
 
 
 def _reasons(counted: Any) -> str:
@@ -218,7 +222,7 @@ def _draw_all(outcomes: Sequence[Outcome]) -> None:
         console.heading(f"{title}, per cent")
         _draw(outcomes, share, 0.01, (0, 100))
     for title, size in _SIZES.items():
-        step, unit = scale(max(size(day) for one in outcomes for day in one.days))
+        step, unit = scale(max(size(day) for outcome in outcomes for day in outcome.days))
         console.heading(f"{title}, {unit} a day")
         _draw(outcomes, size, step)
 
@@ -236,34 +240,48 @@ def _draw(
     plotext.plotsize(WIDTH, HEIGHT)
     if between is not None:
         plotext.ylim(*between)
-    for one in outcomes:
-        days, figures = [day.day for day in one.days], [figure(day) / step for day in one.days]
-        plotext.plot(days, figures, label=one.name)
+    for outcome in outcomes:
+        days, figures = (
+            [day.day for day in outcome.days],
+            [figure(day) / step for day in outcome.days],
+        )
+        plotext.plot(days, figures, label=outcome.name)
     drawn = plotext.build()
     typer.echo(drawn if sys.stdout.isatty() else plotext.uncolorize(drawn))
 
 
-def _tell_needs(one: Outcome) -> None:
+def _tell_needs(outcome: Outcome) -> None:
     first: dict[tuple[str, str, str], tuple[int, int]] = {}
-    for day in one.days:
+    for day in outcome.days:
         for need in day.needs:
             first.setdefault(need.matter, (day.day, need.n))
     if first:
-        console.heading(f"{one.name}: what a person is needed for")
-        rows = ((day, n, what, where, words(why)) for (what, where, why), (day, n) in first.items())
-        console.table(("since day>", "how many>", "of what", "where", "why"), rows)
-
-
-def _tell_changes(one: Outcome) -> None:
-    if one.left:
-        console.heading(f"{one.name}: what leaves disks, the first {min(MOST, len(one.left))}")
+        console.heading(f"{outcome.name}: matters for a person")
         rows = (
-            (left.day, left.site, left.dataset, console.size(left.bytes), left.why)
-            for left in one.left[:MOST]
+            (day, n, subject, place, words(reason))
+            for (subject, place, reason), (day, n) in first.items()
+        )
+        console.table(("since day>", "number>", "of", "where", "why"), rows)
+
+
+def _tell_changes(outcome: Outcome) -> None:
+    if outcome.left:
+        console.heading(
+            f"{outcome.name}: data that leave disks, the first {min(MOST, len(outcome.left))}"
+        )
+        rows = (
+            (
+                departure.day,
+                departure.site,
+                departure.dataset,
+                console.size(departure.bytes),
+                departure.why,
+            )
+            for departure in outcome.left[:MOST]
         )
         console.table(("day>", "site", "dataset", "size>", "why"), rows)
-    if one.unfit:
-        console.heading(f"{one.name}: what of the campaigns does not fit, or not yet")
+    if outcome.unfit:
+        console.heading(f"{outcome.name}: campaign data without space so far")
         unfit = (
             (
                 copy.dataset,
@@ -272,9 +290,9 @@ def _tell_changes(one: Outcome) -> None:
                 copy.state,
                 _reasons(copy.reasons),
             )
-            for copy in one.unfit[:MOST]
+            for copy in outcome.unfit[:MOST]
         )
         console.table(("dataset", "wanted on day>", "there>", "state", "why"), unfit)
-    for day in one.days:
+    for day in outcome.days:
         for broken in day.broken:
-            console.say(f"{one.name}, day {day.day}: {broken}")
+            console.say(f"{outcome.name}, day {day.day}: {broken}")

@@ -1,4 +1,4 @@
-"""`dynamo site`: the storage endpoints."""
+"""`dynamo site`: sites and their storage."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ from dynamo.client.client import Json
 from dynamo.inventory.states import SiteKind, SiteStatus
 from dynamo.units import parse_bytes
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Storage endpoints.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sites.")
 
 Name = Annotated[str, typer.Argument(help="Name of the site, such as T2_US_MIT.")]
 Quotas = Annotated[
@@ -24,14 +24,14 @@ Quotas = Annotated[
 ]
 Scratch = Annotated[
     list[Path] | None,
-    typer.Option("--scratch", help="Folder in which jobs' file: sources may lie."),
+    typer.Option("--scratch", help="Folder of jobs' file: sources."),
 ]
 
 
 @app.command("list")
 @reading
 def list_(session: Session) -> None:
-    """List the sites with what their users' data fill."""
+    """List the sites with quota and usage of each partition."""
     service = session.service()
     if session.json:
         console.show_json(service.get("/v1/sites", {"limit": 1000}))
@@ -57,8 +57,8 @@ def show(session: Session, name: Name) -> None:
     console.facts([*known, *site_views.facts(site), *lists])
     console.heading("quotas")
     console.table(
-        ("partition", "quota>", "used>", "full>", "when all has arrived>", "unique>"),
-        (_quota(one) for one in site.get("quotas", ())),
+        ("partition", "quota>", "used>", "full>", "after transfers>", "unique>"),
+        (_quota(quota) for quota in site.get("quotas", ())),
     )
 
 
@@ -67,12 +67,12 @@ def show(session: Session, name: Name) -> None:
 def add(
     session: Session,
     name: Name,
-    url: Annotated[str, typer.Option(help="Where its storage is: a folder or a URL.")],
-    kind: Annotated[SiteKind, typer.Option(help="What it is made of.")] = SiteKind.DISK,
+    url: Annotated[str, typer.Option(help="Storage of the site: a folder or a URL.")],
+    kind: Annotated[SiteKind, typer.Option(help="Medium of the storage.")] = SiteKind.DISK,
     quota: Quotas = None,
     scratch: Scratch = None,
 ) -> None:
-    """Add a site, ready at once; or change it."""
+    """Add a site, ready at once, or change it."""
     limits = dict(map(_limit, quota or ()))
     service = session.service("operator")
     body: Json = {"kind": kind.value, "status": SiteStatus.READY.value, "url": _url(url)}
@@ -84,7 +84,7 @@ def add(
         service.put(f"{_path(name)}/quotas/{quote(partition, safe='')}", {"limit": limit})
     console.say(f"{name} is ready")
     if not limits:
-        console.say("it has no quota yet, so nothing goes there: add --quota User=10TB")
+        console.say("it has no quota yet, so it takes no data: add --quota User=10TB")
 
 
 @app.command("set")
@@ -92,7 +92,7 @@ def add(
 def set_(
     session: Session,
     name: Name,
-    status: Annotated[SiteStatus | None, typer.Option(help="Whether it can be used.")] = None,
+    status: Annotated[SiteStatus | None, typer.Option(help="New status.")] = None,
     quota: Quotas = None,
     scratch: Scratch = None,
 ) -> None:
@@ -104,7 +104,7 @@ def set_(
     if scratch:
         body["scratch"] = _folders(scratch)
     if not body and not limits:
-        raise typer.BadParameter("say what to change: --status, --quota or --scratch")
+        raise typer.BadParameter("give a change: --status, --quota or --scratch")
     service = session.service("operator")
     if body:
         service.put(_path(name), body)
@@ -123,13 +123,14 @@ def limit(
     session: Session,
     name: Name,
     streams: Annotated[
-        int | None, typer.Option(min=1, help="Streams into it, and out of it, at once.")
+        int | None,
+        typer.Option(min=1, help="Limit of parallel streams into the site, and out of it."),
     ] = None,
     link_streams: Annotated[
-        int | None, typer.Option(min=1, help="Streams between it and one other site at once.")
+        int | None, typer.Option(min=1, help="Limit of parallel streams on each link of the site.")
     ] = None,
 ) -> None:
-    """Limit how many bring files at once; what is not named is as the settings say."""
+    """Limit the parallel streams of a site; an absent option restores the setting's value."""
     body: Json = {"max_streams": streams, "max_link_streams": link_streams}
     session.service("operator").put(_path(name), body)
     console.say(f"{name} is changed")
@@ -138,7 +139,7 @@ def limit(
 @app.command()
 @reading
 def evacuation(session: Session, name: Name) -> None:
-    """Show how far the emptying of a site is, what is stuck and why, and the expected end."""
+    """Show the evacuation of a site: data left, stuck data with reasons, expected end."""
     site_views.evacuation(session, session.service().get(f"{_path(name)}/evacuation"))
 
 
@@ -147,15 +148,13 @@ def evacuation(session: Session, name: Name) -> None:
 def losses(
     session: Session,
     name: Name,
-    declare: Annotated[  # noqa: FBT002 - what it shows is what it gives up
+    declare: Annotated[  # noqa: FBT002 - declares what it shows
         bool,
-        typer.Option(
-            "--declare", help="Give up what could not be read there and lies nowhere else."
-        ),
+        typer.Option("--declare", help="Declare unreadable files without another copy lost."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - as of `dataset delete`
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - as in `dataset delete`
 ) -> None:
-    """Show what would be lost with a site, by owner, and from where the rest can be had again."""
+    """Show by owner the data that only this site has, and sources of the rest."""
     if declare:
         _declare(session, name, yes=yes)
     site_views.losses(session, session.service().get(f"{_path(name)}/losses"))
@@ -170,21 +169,23 @@ def _declare(session: Session, name: str, *, yes: bool) -> None:
     if count and not yes:
         dataset.confirm(count, "declare them lost", "nothing was declared lost")
     while more:
-        told = service.post(f"{_path(name)}/losses", {})
-        lost, kept, unsure = lost + told["lost"], kept + told["kept"], told["unsure"]
-        more = told["more"] and told["lost"] + told["kept"] > 0
-    console.say(f"{lost} files are declared lost to their owners")
+        answer = service.post(f"{_path(name)}/losses", {})
+        lost, kept, unsure = lost + answer["lost"], kept + answer["kept"], answer["unsure"]
+        more = answer["more"] and answer["lost"] + answer["kept"] > 0
+    console.say(f"{lost} files are declared lost")
     if kept:
-        console.say(f"{kept} can be read again: they are tried now")
+        console.say(f"{kept} are readable again and are tried now")
     if unsure:
-        console.say(f"of {unsure} nobody can tell now, as the storage does not answer: try again")
+        console.say(f"{unsure} files are undecided, because the storage does not answer: try again")
 
 
 def _preview(name: str, unread: Json) -> int:
-    """Say what would be given up."""
+    """Print the files to be declared lost; return their number."""
     count, shown = int(unread["files"]), unread["lfns"][:_NAMED]
     size = console.size(unread["bytes"])
-    console.say(f"{count} files ({size}) could not be read at {name} for long and lie nowhere else")
+    console.say(
+        f"{count} files ({size}) have been unreadable at {name} for long and have no other copy"
+    )
     for lfn in shown:
         console.say(f"  {lfn}")
     if count > len(shown):
@@ -195,7 +196,7 @@ def _preview(name: str, unread: Json) -> int:
 @app.command()
 @acting
 def release(session: Session, name: Name) -> None:
-    """Try again at once what is held at a site, and close its breakers."""
+    """Retry the held operations of a site now, and close its breakers."""
     service = session.service("operator")
     request_views.released(service.post("/v1/releases", {"site": name}))
 
@@ -205,32 +206,34 @@ def _path(name: str) -> str:
 
 
 def _url(text: str) -> str:
-    """Take a folder for what it is."""
+    """Return the URL of a folder; other texts unchanged."""
     return text if "://" in text else f"file://{quote(str(Path(text).resolve()))}"
 
 
 def _make_root(url: str) -> None:
-    """Make the folder of a new site, where it is on this machine."""
+    """Create the folder of a new site, if it is on this machine."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         folder = Path(unquote(parts.path))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            console.say(f"the folder {folder} cannot be made here: {error.strerror}")
+            console.say(f"the folder {folder} cannot be created here: {error.strerror}")
 
 
 def _folders(scratch: list[Path]) -> list[str]:
-    """Name each folder as it is given and as it really is: jobs may write either."""
+    """Return each folder as given and with links resolved: jobs may use either."""
     return list(
-        dict.fromkeys(str(path) for one in scratch for path in (one.absolute(), one.resolve()))
+        dict.fromkeys(
+            str(path) for given in scratch for path in (given.absolute(), given.resolve())
+        )
     )
 
 
 def _limit(text: str) -> tuple[str, int | None]:
     partition, mark, wanted = text.partition("=")
     if not mark or not partition:
-        raise typer.BadParameter(f"{text!r} is no quota; write for example User=10TB")
+        raise typer.BadParameter(f"{text!r} is not a quota; write for example User=10TB")
     try:
         return partition, None if wanted == "unlimited" else parse_bytes(wanted)
     except ValueError as error:
@@ -242,16 +245,16 @@ def _rows(site: Json) -> Iterable[tuple[object, ...]]:
     quotas = site.get("quotas", ())
     if not quotas:
         yield (*head, "-", "-", "-", "-")
-    for one in quotas:
-        yield (*head, *_quota(one)[:4])
+    for quota in quotas:
+        yield (*head, *_quota(quota)[:4])
 
 
-def _quota(one: Json) -> tuple[object, ...]:
+def _quota(quota: Json) -> tuple[object, ...]:
     return (
-        one["partition"],
-        console.size(one["limit"]),
-        console.size(one["used"]),
-        console.share(one["used"], one["limit"]),
-        console.size(one["projected"]),
-        console.size(one["unique"]),
+        quota["partition"],
+        console.size(quota["limit"]),
+        console.size(quota["used"]),
+        console.share(quota["used"], quota["limit"]),
+        console.size(quota["projected"]),
+        console.size(quota["unique"]),
     )

@@ -1,4 +1,4 @@
-"""How the condition of a site is shown: what rests there, its evacuation, what hangs on it."""
+"""Views of sites: condition, evacuation, losses."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ from dynamo.reasons import words
 
 
 def facts(site: Json) -> Iterator[tuple[str, object]]:
-    """Yield what is to be known of a site beside its address."""
-    # who made it ready is not kept: an operator, or what had put it aside and is over
+    """Yield the facts about a site besides its address."""
+    # who set a site ready is not recorded
     by = "" if site.get("status") == "ready" else f", set by {site.get('set_by', 'operator')}"
     yield "since", f"{console.moment(site.get('since'))}{by}"
     streams = site.get("streams")
@@ -22,94 +22,94 @@ def facts(site: Json) -> Iterator[tuple[str, object]]:
         yield "free", f"{console.size(probe['free'])} at {console.moment(probe['at'])}"
     for text in warnings(site):
         yield "now", text
-    for one in site.get("downtimes", ()):
-        why = one["why"] or "no reason given"
-        yield "downtime", f"{one['begins']} to {one['ends']}: {why}"
+    for downtime in site.get("downtimes", ()):
+        why = downtime["why"] or "no reason given"
+        yield "downtime", f"{downtime['begins']} to {downtime['ends']}: {why}"
 
 
 def warnings(site: Json) -> Iterator[str]:
-    """Yield what is wrong at a site now."""
-    for one in site.get("breakers", ()):
-        yield one["detail"]
+    """Yield the present problems of a site."""
+    for breaker in site.get("breakers", ()):
+        yield breaker["detail"]
     probe = site.get("probe")
     if probe and not probe["usable"]:
         yield f"{probe['in_a_row']} probes failed, {console.moment(probe['at'])}: {probe['detail']}"
 
 
-def evacuation(session: Session, told: Json) -> None:
-    """Print how far an evacuation is."""
+def evacuation(session: Session, status: Json) -> None:
+    """Print the progress of an evacuation."""
     if session.json:
-        console.show_json(told)
+        console.show_json(status)
         return
-    left, stuck = told["left"], told["stuck"]
+    left, stuck = status["left"], status["stuck"]
     console.facts(
         (
-            ("site", told["site"]),
-            ("status", f"{told['status']}, since {console.moment(told['since'])}"),
+            ("site", status["site"]),
+            ("status", f"{status['status']}, since {console.moment(status['since'])}"),
             ("left", f"{left['files']} files, {console.size(left['bytes'])}"),
             ("stuck", f"{stuck['files']} files, {console.size(stuck['bytes'])}"),
-            *_stopped(told["stopped"]),
-            ("expected end", console.moment(told["expected_end"])),
-            *_given_up(told.get("given_up")),
+            *_stopped(status["stopped"]),
+            ("expected end", console.moment(status["expected_end"])),
+            *_given_up(status.get("given_up")),
         )
     )
-    if not told["evacuated"]:
-        console.say(f"{told['site']} is not being emptied: set its status to morgue for that")
+    if not status["evacuated"]:
+        console.say(f"{status['site']} is not being evacuated: set its status to morgue to start")
     console.table(
-        ("what", "blocks>", "files>", "bytes>", "meaning"),
+        ("fate", "blocks>", "files>", "bytes>", "meaning"),
         (
             (fate, sums["blocks"], sums["files"], console.size(sums["bytes"]), sums["meaning"])
-            for fate, sums in told["by_fate"].items()
+            for fate, sums in status["by_fate"].items()
         ),
     )
-    if told["problems"]:
+    if status["problems"]:
         console.heading("cannot leave now")
         console.table(
             ("file or dataset", "to", "state", "why", "again"),
             (
                 (
-                    one["lfn"] or one["dataset"],
-                    one["to"] or "",
-                    one["state"],
-                    f"{words(one['reason'])}: {one['detail']}",
-                    console.moment(one["next_try"]),
+                    problem["lfn"] or problem["dataset"],
+                    problem["to"] or "",
+                    problem["state"],
+                    f"{words(problem['reason'])}: {problem['detail']}",
+                    console.moment(problem["next_try"]),
                 )
-                for one in told["problems"]
+                for problem in status["problems"]
             ),
         )
 
 
-def _given_up(told: Json | None) -> Iterator[tuple[str, str]]:
-    """Say when what cannot be read there and lies nowhere else is declared lost."""
-    if told is not None:
-        on = f"from {console.moment(told['at'])} on, " if told["at"] else ""
-        yield "unreadable files", f"given up {on}{told['detail']}"
+def _given_up(plan: Json | None) -> Iterator[tuple[str, str]]:
+    """Yield when unreadable files without another copy are declared lost."""
+    if plan is not None:
+        on = f"from {console.moment(plan['at'])} on, " if plan["at"] else ""
+        yield "unreadable files", f"given up {on}{plan['detail']}"
 
 
 def _stopped(switches: list[str]) -> Iterator[tuple[str, str]]:
-    """Say what an operator has stopped of all that empties a site."""
+    """Yield the switches that stop parts of the evacuation."""
     if switches:
         yield "stopped", f"an operator has stopped {', '.join(switches)}: see dynamo switch list"
 
 
-def losses(session: Session, told: Json) -> None:
-    """Print what would be lost with a site."""
+def losses(session: Session, report: Json) -> None:
+    """Print the data that would be lost with a site."""
     if session.json:
-        console.show_json(told)
+        console.show_json(report)
         return
     console.table(
-        ("owner", "can be had again>", "from", "only here>", "lost files>"),
+        ("owner", "other copies>", "at", "only here>", "lost files>"),
         (
             (
-                one["owner"],
-                console.size(one["recoverable"]["bytes"]),
-                ", ".join(place["site"] for place in one["from"]),
-                console.size(one["only_here"]["bytes"]),
-                len(one["lost_files"]),
+                owner["owner"],
+                console.size(owner["recoverable"]["bytes"]),
+                ", ".join(place["site"] for place in owner["from"]),
+                console.size(owner["only_here"]["bytes"]),
+                len(owner["lost_files"]),
             )
-            for one in told["owners"]
+            for owner in report["owners"]
         ),
     )
-    for one in told["owners"]:
-        for name in (*one["blocks_only_here"], *one["lost_files"]):
-            console.say(f"only at {told['site']}, of {one['owner']}: {name}")
+    for owner in report["owners"]:
+        for name in (*owner["blocks_only_here"], *owner["lost_files"]):
+            console.say(f"only at {report['site']}, of {owner['owner']}: {name}")

@@ -1,4 +1,4 @@
-"""`dynamo switch`: what operators have stopped."""
+"""`dynamo switch`: stop switches."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -14,14 +14,20 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Stop switche
 @app.command("list")
 @reading
 def list_(session: Session) -> None:
-    """List the switches that were ever set."""
+    """List all switches that were ever set."""
     service = session.service()
     if session.json:
         console.show_json(service.get("/v1/switches"))
         return
     rows = (
-        (one["name"], one["stopped"], one["who"], console.moment(one["at"]), one["why"])
-        for one in service.items("/v1/switches")
+        (
+            switch["name"],
+            switch["stopped"],
+            switch["who"],
+            console.moment(switch["at"]),
+            switch["why"],
+        )
+        for switch in service.items("/v1/switches")
     )
     console.table(("switch", "stopped", "by", "since", "why"), rows)
 
@@ -32,10 +38,10 @@ def set_(
     session: Session,
     name: Annotated[str, typer.Argument(help="deletions, injection, site:NAME, …")],
     *,
-    stopped: Annotated[bool, typer.Option("--stop/--go", help="Stop it, or let it go on.")],
-    why: Annotated[str | None, typer.Option(help="For the audit.")] = None,
+    stopped: Annotated[bool, typer.Option("--stop/--go", help="Stop or start the activity.")],
+    why: Annotated[str | None, typer.Option(help="Reason for the history.")] = None,
 ) -> None:
-    """Stop something, or let it go on."""
+    """Stop or start an activity."""
     body = {"stopped": stopped, "why": why}
     session.service("operator").put(f"/v1/switches/{quote(name, safe='')}", body)
     console.say(f"{name} is stopped" if stopped else f"{name} goes on")

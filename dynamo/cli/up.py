@@ -1,4 +1,4 @@
-"""`dynamo up`: the whole system in one terminal, from nothing."""
+"""`dynamo up`: runs a whole system in one terminal."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from dynamo.tasks import POOLS
 
 Data = Annotated[
     Path,
-    typer.Option("--data", envvar="DYNAMO_DATA", help="Directory of all that the system keeps."),
+    typer.Option("--data", envvar="DYNAMO_DATA", help="Directory of all files of the system."),
 ]
 Port = Annotated[
     int, typer.Option("--port", min=0, max=65535, help="Port of the API; 0 = a free one.")
@@ -28,9 +28,9 @@ Port = Annotated[
 
 
 def up(data: Data = Path("dynamo-data"), port: Port = 8080) -> None:
-    """Start the whole system and keep it running until Ctrl-C or SIGTERM.
+    """Start the whole system and run it until Ctrl-C or SIGTERM.
 
-    Prints `ready http://127.0.0.1:PORT` once requests are served. With DYNAMO_DATABASE_URL or
+    Prints `ready http://127.0.0.1:PORT` once the API answers. With DYNAMO_DATABASE_URL or
     DYNAMO_BROKER_URL it uses that database or broker instead of its own.
     """
     settings = load(data.absolute())
@@ -41,7 +41,7 @@ def up(data: Data = Path("dynamo-data"), port: Port = 8080) -> None:
 
 
 def run(settings: Settings, layout: Layout, at: Addresses, signals: Signals) -> None:
-    """Bring the system up, keep it, and take it down whatever happens."""
+    """Start the system, keep it running, and stop it in any case."""
     env = programs.environment(os.environ, layout.data, at.database_url, at.broker_url)
     supervisor = Supervisor(layout.logs, env, say)
     system = System(layout, at, supervisor, say)
@@ -61,22 +61,22 @@ def run(settings: Settings, layout: Layout, at: Addresses, signals: Signals) -> 
 
 
 def say(line: str) -> None:
-    """Tell the terminal; that nobody reads any more is no reason to end."""
+    """Print a line; a closed terminal must not end the system."""
     try:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except OSError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open for what is still to be said
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open for later lines
 
 
 def _addresses(settings: Settings, layout: Layout, port: int, flower_port: int) -> Addresses:
-    """Say where everything is: what the settings name, else what this system starts for itself."""
+    """Return all addresses: from the settings, else of the parts that this system starts."""
     broker_url = settings.broker.url or broker.url(layout.socket())
     return Addresses(settings.database_url, broker_url, port, flower_port)
 
 
 def _announce(layout: Layout, at: Addresses) -> None:
-    for what, where in {
+    for title, address in {
         "data": layout.data,
         "inventory": at.database,
         "broker": at.broker,
@@ -84,4 +84,4 @@ def _announce(layout: Layout, at: Addresses) -> None:
         "flower": f"{at.flower} (user dynamo, password in {layout.flower_password})",
         "logs": layout.logs,
     }.items():
-        say(f"{what:<10} {where}")
+        say(f"{title:<10} {address}")

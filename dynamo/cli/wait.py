@@ -1,4 +1,4 @@
-"""What is filed and runs for a while: its end is waited for and told of."""
+"""Files a cycle or scan, waits for its end and prints it."""
 
 import time
 from collections.abc import Callable
@@ -11,23 +11,23 @@ from dynamo.client.client import Dynamo, Json
 
 PAUSE = 0.5
 Tell = Callable[[Dynamo, Json], None]
-"""Prints what has ended, or goes on."""
+"""Prints the cycle or scan, ended or not."""
 
 
 def carry_out(session: Session, path: str, body: Json, patience: float, tell: Tell) -> None:
-    """File something, wait for its end and tell of it; exits with 1 if it failed, 4 if it runs."""
+    """File a cycle or scan, wait for its end and print it; exit 1 if it failed, 4 if it runs."""
     service = session.service("operator")
-    found = _ended(service, service.post(path, body), patience)
+    result = _ended(service, service.post(path, body), patience)
     if session.json:
-        console.show_json(found)
+        console.show_json(result)
     else:
-        tell(service, found)
-    if found["state"] != "done":
-        raise typer.Exit(4 if found["ended"] is None else 1)
+        tell(service, result)
+    if result["state"] != "done":
+        raise typer.Exit(4 if result["ended"] is None else 1)
 
 
 def _ended(service: Dynamo, filed: Json, patience: float) -> Json:
-    """Wait for the end, as long as there is patience; return what was filed as it is then."""
+    """Wait for the end or until the time is over; return the last state."""
     end = time.monotonic() + patience
     while filed["ended"] is None and time.monotonic() < end:
         time.sleep(PAUSE)

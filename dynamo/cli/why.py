@@ -1,4 +1,4 @@
-"""`dynamo why`: what the last cycles decided about a dataset at a site, and on what grounds."""
+"""`dynamo why`: the last decisions about a dataset at a site, and their grounds."""
 
 from typing import Annotated
 
@@ -15,28 +15,30 @@ def why(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
     site: Annotated[str, typer.Argument(help="Name of the site.")],
 ) -> None:
-    """Say why a dataset is, or is not, deleted at a site or copied there."""
-    found = session.service().get("/v1/decisions", {"dataset": dataset, "site": site})
+    """Explain why a dataset is, or is not, deleted at a site or copied to it."""
+    answer = session.service().get("/v1/decisions", {"dataset": dataset, "site": site})
     if session.json:
-        console.show_json(found)
+        console.show_json(answer)
         return
-    # what is proposed several times, as by many jobs that wait, becomes the same each time
-    alike = [(one, found["items"].count(one)) for one in found["items"]]
-    for n, (one, times) in enumerate(alike):
-        if (one, times) in alike[:n]:
+    # equal proposals, as of many waiting jobs, have equal decisions
+    alike = [(decision, answer["items"].count(decision)) for decision in answer["items"]]
+    for n, (decision, times) in enumerate(alike):
+        if (decision, times) in alike[:n]:
             continue
-        when = console.moment(one["at"])
-        console.say(f"{one['kind']}: cycle {one['cycle']} of {one['partition']}, {when}")
+        when = console.moment(decision["at"])
+        console.say(
+            f"{decision['kind']}: cycle {decision['cycle']} of {decision['partition']}, {when}"
+        )
         console.facts(
             (
-                ("what", one["block"] or one["dataset"]),
-                ("becomes", one["action"]),
-                *((("but", words(one["refused"])),) if one["refused"] else ()),
-                ("size", console.size(one["bytes"])),
-                ("line", one["line"] or None),
-                ("its text" if one["line"] else "why", one["text"] or None),
-                *((("how often", times),) if times > 1 else ()),
-                *((f"  {name}", _value(value)) for name, value in one["values"].items()),
+                ("item", decision["block"] or decision["dataset"]),
+                ("action", decision["action"]),
+                *((("refused", words(decision["refused"])),) if decision["refused"] else ()),
+                ("size", console.size(decision["bytes"])),
+                ("line", decision["line"] or None),
+                ("text" if decision["line"] else "why", decision["text"] or None),
+                *((("times", times),) if times > 1 else ()),
+                *((f"  {name}", _value(value)) for name, value in decision["values"].items()),
             )
         )
 

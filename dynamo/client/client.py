@@ -1,18 +1,18 @@
 # ruff: noqa: UP006, UP007, UP028, UP035, UP045, PTH100, PTH112, PTH118, PTH119, PTH120, PTH123
 # Python 3.6 reads this file, so types and paths are written as it knows them.
-"""The client of a job wrapper: hand output over, ask for copies and closures, see where files are.
+"""The client of job wrappers: inject output, request copies and closures, find files.
 
 One file, standard library only, Python 3.6 and later; a module and a script at once:
 
     python3 client.py inject /Higgs/alice-v1/USER --site T2_US_MIT out_1.root out_2.root --wait
 
-Every call may be repeated, and is: connection errors, answers that are none of the service's, and
-the statuses 408, 425, 429, 500, 502, 503 and 504 are tried again for `patience` seconds. Dying at
-any point is harmless: run the same line again.
+Every call is safe to repeat. The client repeats it for `patience` seconds after connection errors,
+answers that do not come from the service, and the statuses 408, 425, 429, 500, 502, 503 and 504.
+A job may die at any point: run the same command again.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused (permission or quota), 4 temporary (run the
-same line again later), 5 partial. With `--cms` a failure ends with the low eight bits of the exit
-code that CMS gives to its reason.
+same command again later), 5 partial. With `--cms` a failure exits with the low eight bits of CMS's
+exit code for its reason.
 """
 
 import argparse
@@ -79,11 +79,11 @@ CMS_CODES = {
     "stageout-timeout": 60317,
     "booking-expired": 60317,
 }
-"""What CMS calls a reason; whatever else goes wrong is 60307, a failed stage-out."""
+"""CMS's exit code of each reason; others are 60307, a failed stage-out."""
 
 ENDED = frozenset(["done", "failed", "cancelled"])
 SETTLED = ENDED | frozenset(["held"])
-"""States in which waiting longer shows nothing new soon."""
+"""States that do not change soon."""
 
 REFUSALS = frozenset(
     [
@@ -96,7 +96,7 @@ REFUSALS = frozenset(
         "no-quota",
     ]
 )
-"""Reasons that are refusals whoever says so, also on this side of the connection."""
+"""Reasons that are refusals, also if the client itself raises them."""
 
 COLLECTIONS = {
     "injection": "injections",
@@ -108,7 +108,7 @@ COLLECTIONS = {
 
 REPEATED = frozenset([408, 425, 429, 500, 502, 503, 504])
 OWN_WORD = frozenset([401, 413])
-"""Refusals that count whoever makes them; others must carry the service's reason."""
+"""Refusals that count without the service's reason, as from a proxy."""
 BULK = 1000
 """Files in one call: more makes the call slower, not faster."""
 CHUNK = 4 * 1024 * 1024
@@ -116,61 +116,70 @@ LOOPBACK = frozenset(["127.0.0.1", "localhost", "::1"])
 
 
 class Problem(Exception):
-    """A call that was refused, or that nobody answered (status 0)."""
+    """A refused call, or a call without an answer (status 0)."""
 
     def __init__(
-        self, status: int, reason: str, detail: str, *, retryable: bool, said: Optional[Json] = None
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        *,
+        retryable: bool,
+        answer: Optional[Json] = None,
     ) -> None:
         super().__init__(detail)
-        said = said or {}
+        answer = answer or {}
         self.status = status
         self.reason = reason
         self.retryable = retryable
         self.detail = detail
-        self.errors = _all(dict, said.get("errors"))  # type: List[Json]
-        self.alternatives = _all(str, said.get("alternatives"))  # type: List[str]
-        self.trace = said.get("trace")  # type: Optional[str]
-        """The X-Request-ID, under which the service's logs know the call."""
+        self.errors = _all(dict, answer.get("errors"))  # type: List[Json]
+        self.alternatives = _all(str, answer.get("alternatives"))  # type: List[str]
+        self.trace = answer.get("trace")  # type: Optional[str]
+        """The X-Request-ID of the call in the service's logs."""
         self.request = None  # type: Optional[Json]
-        """The request that was waited for: it has been taken, only looking at it went wrong."""
+        """The request waited for: it is filed, only reading its state failed."""
 
     @classmethod
     def final(cls, reason: str, detail: str) -> "Problem":
-        """Say that something went wrong on this side which trying again does not mend."""
+        """Return a problem of the client that a repetition does not solve."""
         return cls(0, reason, detail, retryable=False)
 
     @classmethod
     def passing(cls, reason: str, detail: str) -> "Problem":
-        """Say that something went wrong on this side which may be different next time."""
+        """Return a problem of the client that may pass."""
         return cls(0, reason, detail, retryable=True)
 
     @classmethod
     def read(cls, status: int, headers: Any, body: bytes) -> "Problem":
-        """Understand an answer that is no success, whoever gave it."""
-        said = dict(_object(body), trace=headers.get("X-Request-ID"))
+        """Return the problem of an unsuccessful answer, from the service or a proxy."""
+        answer = dict(_object(body), trace=headers.get("X-Request-ID"))
         known = "service-busy" if status in REPEATED else "bad-request"
         if status == 401:
             known = "unauthenticated"
-        detail = said.get("detail") or said.get("title") or f"the service answered {status}"
-        reason, retryable = said.get("reason") or known, said.get("retryable", status in REPEATED)
-        return cls(status, str(reason), str(detail), retryable=bool(retryable), said=said)
+        detail = answer.get("detail") or answer.get("title") or f"the service answered {status}"
+        reason, retryable = (
+            answer.get("reason") or known,
+            answer.get("retryable", status in REPEATED),
+        )
+        return cls(status, str(reason), str(detail), retryable=bool(retryable), answer=answer)
 
     @property
     def exit_code(self) -> int:
-        """Return what a command ends with."""
+        """Return the exit code of a command."""
         if self.request is not None and self.reason == "unauthenticated":
-            return TEMPORARY  # whoever runs the line again may have a new token
+            return TEMPORARY  # a repetition may have a new token
         if self.status in (401, 403, 507) or self.reason in REFUSALS:
             return REFUSED
         return TEMPORARY if self.retryable else FAILED
 
     @property
     def cms_code(self) -> int:
-        """Return the exit code that CMS gives to the reason."""
+        """Return CMS's exit code for the reason."""
         return CMS_CODES.get(self.reason, 60307)
 
     def describe(self) -> Json:
-        """Return all of it as JSON."""
+        """Return the problem as JSON values."""
         return {
             "status": self.status,
             "reason": self.reason,
@@ -185,68 +194,71 @@ class Problem(Exception):
         }
 
 
-# --- what answers must look like -----------------------------------------------------------------
+# --- checks of answers ---------------------------------------------------------------------------
 
 
-def _all(kind: Any, found: Any) -> List[Any]:
-    return [one for one in found if isinstance(one, kind)] if isinstance(found, list) else []
+def _all(kind: Any, listed: Any) -> List[Any]:
+    return [item for item in listed if isinstance(item, kind)] if isinstance(listed, list) else []
 
 
 def _object(body: bytes) -> Json:
-    """Read a JSON object; what is none is read as an empty one."""
+    """Return a JSON object; an empty one for anything else."""
     try:
-        said = json.loads(body.decode("utf-8", "replace"))
+        answer = json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
-def _is_object(said: Any) -> bool:
-    return isinstance(said, dict)
+def _is_object(answer: Any) -> bool:
+    return isinstance(answer, dict)
 
 
-def _is_list(said: Any) -> bool:
-    return isinstance(said, list) and all(isinstance(one, dict) for one in said)
+def _is_list(answer: Any) -> bool:
+    return isinstance(answer, list) and all(isinstance(item, dict) for item in answer)
 
 
-def _is_request(said: Any) -> bool:
+def _is_request(answer: Any) -> bool:
     try:
-        files = said["progress"]["files"]
-        numbers, texts = (said["id"], files["done"], files["total"]), (said["kind"], said["state"])
-        listed = _is_list(said["problems"])
+        files = answer["progress"]["files"]
+        numbers, texts = (
+            (answer["id"], files["done"], files["total"]),
+            (answer["kind"], answer["state"]),
+        )
+        listed = _is_list(answer["problems"])
     except (KeyError, TypeError):
         return False
     return (
         listed
-        and all(isinstance(one, int) for one in numbers)
-        and all(isinstance(one, str) for one in texts)
+        and all(isinstance(each, int) for each in numbers)
+        and all(isinstance(each, str) for each in texts)
     )
 
 
-def _is_me(said: Any) -> bool:
-    return isinstance(said, dict) and isinstance(said.get("namespace"), str)
+def _is_me(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("namespace"), str)
 
 
-def _is_page(said: Any) -> bool:
-    return isinstance(said, dict) and _is_list(said.get("items"))
+def _is_page(answer: Any) -> bool:
+    return isinstance(answer, dict) and _is_list(answer.get("items"))
 
 
-def _is_file(said: Json) -> bool:
-    replicas = said.get("replicas")
+def _is_file(answer: Json) -> bool:
+    replicas = answer.get("replicas")
     return _is_list(replicas) and all(
-        {"site", "state", "pfn"} <= set(one) for one in replicas or ()
+        {"site", "state", "pfn"} <= set(replica) for replica in replicas or ()
     )
 
 
 def _books(lfns: Iterable[str]) -> Fits:
-    """Look whether an answer books all of these names."""
+    """Return a check that an answer books all of these names."""
     wanted = frozenset(lfns)
 
-    def fits(said: Any) -> bool:
-        if not _is_request(said) or not _is_list(said.get("files")):
+    def fits(answer: Any) -> bool:
+        if not _is_request(answer) or not _is_list(answer.get("files")):
             return False
-        urls = {one.get("lfn"): one.get("upload_url") for one in said["files"]}
-        texts = all(one is None or isinstance(one, str) for one in urls.values())
+        urls = {file.get("lfn"): file.get("upload_url") for file in answer["files"]}
+        texts = all(url is None or isinstance(url, str) for url in urls.values())
         return texts and wanted <= set(urls)
 
     return fits
@@ -256,14 +268,14 @@ def _books(lfns: Iterable[str]) -> Fits:
 
 
 SHARED = "/tmp"  # noqa: S108 - by the standard
-"""Where tokens are looked for at last."""
+"""The last folder to search for tokens."""
 
 
 def find_token() -> Optional[str]:
-    """Look for a bearer token where the WLCG bearer-token discovery says.
+    """Return a bearer token by the WLCG bearer-token discovery; None without one.
 
-    A file that others can read, or that belongs to somebody else, is refused: it is no secret. An
-    empty one says nothing, and the next place is looked at.
+    A file that other users own or can read is refused, as it is not secret. An empty file is
+    skipped.
     """
     if os.environ.get("BEARER_TOKEN", "").strip():
         return os.environ["BEARER_TOKEN"].strip()
@@ -284,7 +296,7 @@ def _token_files() -> Iterator[str]:
 
 
 def _read_token(path: str) -> str:
-    # in a folder that all share, anybody may plant a link to another secret of ours
+    # in a shared folder, others may plant a link to another secret of the user
     shared = os.O_NOFOLLOW if os.path.dirname(path) == SHARED else 0
     try:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | shared)
@@ -292,15 +304,19 @@ def _read_token(path: str) -> str:
         detail = f"the token file {path} cannot be read: {error.strerror}"
         raise Problem.final("unauthenticated", detail) from error
     with os.fdopen(number) as file:
-        # asked of the open file, so that it cannot be swapped in between
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            wanted = "must be a file of your own that nobody else can read (chmod 600)"
-            raise Problem.final("unauthenticated", f"the token file {path} {wanted}")
+        # the open file, so that it cannot be exchanged in between
+        status = os.fstat(file.fileno())
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_uid != os.geteuid()
+            or status.st_mode & 0o077
+        ):
+            rule = "must be a file of your own that nobody else can read (chmod 600)"
+            raise Problem.final("unauthenticated", f"the token file {path} {rule}")
         try:
             return file.read(1024 * 1024).strip()
         except (OSError, ValueError) as error:
-            detail = f"the token file {path} holds no text that could be a token"
+            detail = f"the token file {path} contains no token"
             raise Problem.final("unauthenticated", detail) from error
 
 
@@ -308,7 +324,7 @@ def _read_token(path: str) -> str:
 
 
 class Output(NamedTuple):
-    """A file that a job made, and the name that it shall have."""
+    """A file that a job wrote, and its future name."""
 
     path: str
     lfn: str
@@ -334,17 +350,17 @@ def _read(file: IO[bytes], progress: Progress) -> Iterator[bytes]:
 
 
 def padded(adler32: str) -> str:
-    """Write an Adler-32 as the service does: eight lower-case hex digits. Raises Problem."""
+    """Return an Adler-32 as eight lower-case hex digits. Raises Problem."""
     digits = adler32.strip().lower()
     if not re.match(r"[0-9a-f]{1,8}\Z", digits):
-        raise Problem.final("name-invalid", f"{adler32!r} is no Adler-32 in hex digits")
+        raise Problem.final("name-invalid", f"{adler32!r} is not an Adler-32 in hex digits")
     return digits.zfill(8)
 
 
 def describe(path: str, lfn: str, progress: Progress = _ignore) -> Output:
     """Read a file and return its size and Adler-32, eight lower-case hex digits.
 
-    Raises Problem: source-missing where there is no such file, source-error where it can't be read.
+    Raises Problem: source-missing for an absent file, source-error for an unreadable one.
     """
     size, value = 0, 1
     try:
@@ -365,10 +381,10 @@ def source_url(path: str) -> str:
 
 
 def upload(output: Output, url: str, command: Optional[str] = None) -> None:
-    """Write a file to where the booking said, and check what was read on the way.
+    """Write a file to its upload address, and check the bytes on the way.
 
-    `file:` is written by Python; everything else by `command`, which may name {source} and {target}
-    (default: gfal-copy, else xrdcp).
+    Python writes to `file:` addresses. `command` writes to others; it may contain {source} and
+    {target} (default: gfal-copy, else xrdcp).
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "file" and command is None:
@@ -380,14 +396,14 @@ def upload(output: Output, url: str, command: Optional[str] = None) -> None:
 def _upload_locally(output: Output, target: str) -> None:
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
-        # the service made it: whoever makes it here writes to the own disk instead of the storage
-        why = "the storage is not mounted on this machine, or was away when this was booked"
-        detail = f"{output.lfn}: there is no {folder}; {why}"
+        # the service makes the folder: made here, it would be on the local disk instead
+        cause = "the storage is not mounted here, or was unavailable at the booking"
+        detail = f"{output.lfn}: {folder} does not exist; {cause}"
         raise Problem.passing("destination-error", detail)
     size, value = 0, 1
     try:
         with open(output.path, "rb") as source, open(target, "wb") as file:
-            os.fchmod(file.fileno(), 0o644)  # the service reads it under an identity of its own
+            os.fchmod(file.fileno(), 0o644)  # the service reads it under another identity
             for chunk in _read(source, _ignore):
                 size, value = size + len(chunk), zlib.adler32(chunk, value)
                 file.write(chunk)
@@ -406,7 +422,7 @@ def _copier() -> str:
         if shutil.which(program):
             return line
     raise Problem.final(
-        "destination-error", "neither gfal-copy nor xrdcp is here; name a --copy-command"
+        "destination-error", "neither gfal-copy nor xrdcp is installed; give a --copy-command"
     )
 
 
@@ -419,7 +435,7 @@ def _upload_by_command(output: Output, url: str, command: str) -> None:
         detail = f"the copy command {command!r} must name {{source}} and {{target}} only"
         raise Problem.final("destination-error", detail) from error
     try:
-        ran = subprocess.run(  # noqa: S603 - the words are the user's own
+        process = subprocess.run(  # noqa: S603 - the user's own command
             words,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -435,10 +451,10 @@ def _upload_by_command(output: Output, url: str, command: str) -> None:
         raise Problem.final(
             "destination-error", f"{words[0]} cannot be run: {error.strerror}"
         ) from error
-    if ran.returncode != 0:
-        last = ran.stdout.decode("utf-8", "replace").strip()[-300:]
+    if process.returncode != 0:
+        last = process.stdout.decode("utf-8", "replace").strip()[-300:]
         raise Problem.passing(
-            "destination-error", f"{words[0]} ended with {ran.returncode}: {last}"
+            "destination-error", f"{words[0]} ended with {process.returncode}: {last}"
         )
 
 
@@ -446,14 +462,14 @@ def _upload_by_command(output: Output, url: str, command: str) -> None:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it would carry the token to whoever is named there."""
+    """Follows no redirect: it would send the token to another server."""
 
     def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
         return None
 
 
 class Dynamo:
-    """A Dynamo service as one caller sees it."""
+    """A Dynamo service, called by one user."""
 
     def __init__(
         self,
@@ -463,14 +479,14 @@ class Dynamo:
         patience: float = 900.0,
         pause: float = 1.0,
     ) -> None:
-        """Remember where it is.
+        """Take the address of the service.
 
-        `timeout` is the longest silence of one call, `patience` how long a call is repeated,
-        `pause` the first pause between two tries (doubled each time, at most a minute). Without a
-        token, one is looked for at each call, as it may be renewed.
+        `timeout` is the longest silence of a call, `patience` the time to repeat a call, and
+        `pause` the first pause between two attempts (doubled each time, at most a minute), all in
+        seconds. Without `token`, the token is searched at each call, as it may be renewed.
         """
         parts = urllib.parse.urlsplit(address)
-        _ = parts.port  # raises ValueError where it is no number
+        _ = parts.port  # raises ValueError for a bad port
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(
                 f"{address!r} is not an address; write for example https://dynamo.example.org"
@@ -488,44 +504,44 @@ class Dynamo:
 
     @property
     def token(self) -> Optional[str]:
-        """Return the token that the next call carries."""
+        """Return the token of the next call."""
         return self._token or find_token()
 
-    # what can be asked for
+    # requests
 
     def inject(
         self, dataset: str, site: Sites, files: Iterable[Json], key: Optional[str] = None
     ) -> Json:
-        """Hand files over: Dynamo pulls those with a `source`; others are booked, see `book`."""
+        """Inject files: Dynamo pulls files with a `source` and books the others, see `book`."""
         body = {"dataset": dataset, "site": site, "files": list(files)}
         return self.post("/v1/injections", body, key, _is_request)
 
     def book(
         self, dataset: str, site: Sites, outputs: Iterable[Output], key: Optional[str] = None
     ) -> Json:
-        """Reserve names and space; the answer says where to `upload` each before `confirm`."""
-        files = [_announced(one) for one in outputs]
+        """Reserve names and space; the answer has the addresses to `upload` to before `confirm`."""
+        files = [_announced(output) for output in outputs]
         body = {"dataset": dataset, "site": site, "files": files}
-        return self.post("/v1/injections", body, key, _books(one["lfn"] for one in files))
+        return self.post("/v1/injections", body, key, _books(file["lfn"] for file in files))
 
     def confirm(self, request_id: int, lfns: Optional[Iterable[str]] = None) -> Json:
-        """Say that booked files (all, or those named) have been uploaded."""
+        """Report that booked files (all, or the named ones) are uploaded."""
         body = {} if lfns is None else {"lfns": list(lfns)}  # type: Json
         return self.post(f"/v1/injections/{request_id}/uploaded", body, None, _is_request)
 
-    def copy(self, dataset: str, site: Sites, key: Optional[str] = None, **wishes: Any) -> Json:
-        """Ask that a dataset be at a site; wishes: blocks, consolidate, copies, group, spread."""
-        return self.post("/v1/copies", dict(wishes, dataset=dataset, site=site), key, _is_request)
+    def copy(self, dataset: str, site: Sites, key: Optional[str] = None, **options: Any) -> Json:
+        """Request a copy; options: blocks, consolidate, copies, group, spread."""
+        return self.post("/v1/copies", dict(options, dataset=dataset, site=site), key, _is_request)
 
     def close(self, dataset: str, key: Optional[str] = None) -> Json:
-        """Say that a dataset takes no more files."""
+        """Close a dataset: it takes no more files."""
         return self.post("/v1/closures", {"dataset": dataset}, key, _is_request)
 
-    def delete(self, dataset: str, key: Optional[str] = None, **what: Any) -> Json:
-        """Remove data: all, or what blocks, lfns and site say."""
-        return self.post("/v1/deletions", dict(what, dataset=dataset), key, _is_request)
+    def delete(self, dataset: str, key: Optional[str] = None, **options: Any) -> Json:
+        """Delete a dataset, or the part that blocks, lfns and site select."""
+        return self.post("/v1/deletions", dict(options, dataset=dataset), key, _is_request)
 
-    # what became of it
+    # states of requests
 
     def request(self, kind: str, request_id: int) -> Json:
         """Return a request; `kind` is injection, copy, closure, deletion or staging."""
@@ -536,7 +552,7 @@ class Dynamo:
         return self.items("/v1/" + COLLECTIONS[kind], **filters)
 
     def cancel(self, kind: str, request_id: int) -> Json:
-        """Cancel what has not happened yet of a request."""
+        """Cancel the open part of a request."""
         return self.call("DELETE", f"/v1/{COLLECTIONS[kind]}/{request_id}")
 
     def wait(
@@ -546,10 +562,10 @@ class Dynamo:
         states: Iterable[str] = ENDED,
         seen: Optional[Callable[[Json], None]] = None,
     ) -> Json:
-        """Look at a request until it is in one of the states, and return it.
+        """Read a request until it is in one of the states, and return it.
 
-        `seen` is shown each look. Raises Problem `stageout-timeout` when the time is over; this one
-        and all others name the request.
+        `seen` is called with each answer. Raises Problem `stageout-timeout` when the time is over;
+        all problems name the request.
         """
         try:
             return self._settled(request["kind"], request["id"], seconds, frozenset(states), seen)
@@ -574,19 +590,19 @@ class Dynamo:
             if request["state"] in states:
                 return request
             if time.monotonic() + pause > end:
-                told = f"{kind} {request_id} is still {request['state']}"
-                raise Problem.passing("stageout-timeout", f"{told} after {seconds:.0f} s")
+                state = f"{kind} {request_id} is still {request['state']}"
+                raise Problem.passing("stageout-timeout", f"{state} after {seconds:.0f} s")
             time.sleep(pause)
             pause = min(pause * 1.3, 15.0)
 
     # reading
 
     def me(self) -> Json:
-        """Return who calls: `user`, and `namespace`, below which that user's files are named."""
+        """Return the caller: `user`, and `namespace`, the folder of that user's files."""
         return self.get("/v1/me", fits=_is_me)
 
     def dataset(self, name: str) -> Json:
-        """Return a dataset, by its name with the first slash."""
+        """Return a dataset by its name with the first slash."""
         return self.get("/v1/datasets/" + urllib.parse.quote(name.lstrip("/")))
 
     def items(self, collection: str, **filters: Any) -> Iterator[Json]:
@@ -601,22 +617,22 @@ class Dynamo:
                 return
             query["cursor"] = page["next"]
 
-    # the calls themselves
+    # calls
 
     def get(self, path: str, query: Optional[Json] = None, fits: Fits = _is_object) -> Json:
-        """Read."""
+        """Return the answer of a GET."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
-        asked = path + ("?" + urllib.parse.urlencode(given) if given else "")
-        return self.call("GET", asked, fits=fits)
+        address = path + ("?" + urllib.parse.urlencode(given) if given else "")
+        return self.call("GET", address, fits=fits)
 
     def put(self, path: str, body: Json) -> Json:
-        """Set; doing it twice is doing it once."""
+        """Set a value; repeating it changes nothing."""
         return self.call("PUT", path, body)
 
     def post(
         self, path: str, body: Any, key: Optional[str] = None, fits: Fits = _is_object
     ) -> Json:
-        """Ask for something once, however often the call has to be repeated."""
+        """File something once, however often the call is repeated."""
         return self.call("POST", path, body, {"Idempotency-Key": key or uuid.uuid4().hex}, fits)
 
     def call(
@@ -627,40 +643,40 @@ class Dynamo:
         headers: Optional[Dict[str, str]] = None,
         fits: Fits = _is_object,
     ) -> Json:
-        """Make a call, again and again while that can help, and return the JSON of the answer.
+        """Make a call, repeat it while that can help, and return the JSON of the answer.
 
-        A success that does not fit is none of the service's, and counts as no answer.
+        An answer that does not fit is not the service's, and counts as no answer.
         """
         end, pause, renewed = time.monotonic() + self._patience, self._pause, False
         while True:
             token = self.token
             try:
-                said = self._once(method, path, body, dict(headers or {}, **_bearer(token)))
-                if fits(said):
-                    return said  # type: ignore[no-any-return]
-                strange = ValueError("what came back is none of its answers")
+                answer = self._once(method, path, body, dict(headers or {}, **_bearer(token)))
+                if fits(answer):
+                    return answer  # type: ignore[no-any-return]
+                strange = ValueError("an unexpected answer")
                 raise _Failed.unanswered(self.address, strange)
-            except _Failed as failed:
-                if failed.problem.status == 401 and not renewed and self.token != token:
-                    renewed = True  # the token file was renewed between reading and asking
+            except _Failed as failure:
+                if failure.problem.status == 401 and not renewed and self.token != token:
+                    renewed = True  # the token file was renewed meanwhile
                     continue
-                wait = max(pause * random.uniform(0.5, 1.0), failed.after)
-                if not failed.again or time.monotonic() + wait > end:
-                    raise failed.problem from None
+                wait = max(pause * random.uniform(0.5, 1.0), failure.after)
+                if not failure.again or time.monotonic() + wait > end:
+                    raise failure.problem from None
             time.sleep(wait)
             pause = min(pause * 2, 60.0)
 
     def _once(self, method: str, path: str, body: Any, headers: Dict[str, str]) -> Any:
         data = None if body is None else json.dumps(body).encode("utf-8")
-        asked = urllib.request.Request(  # noqa: S310 - only http(s), see __init__
+        request = urllib.request.Request(  # noqa: S310 - only http(s), see __init__
             self.address + path, data=data, headers=headers, method=method
         )
-        asked.add_header("Accept", "application/json")
-        asked.add_header("User-Agent", "dynamo-client/1")
+        request.add_header("Accept", "application/json")
+        request.add_header("User-Agent", "dynamo-client/1")
         if data is not None:
-            asked.add_header("Content-Type", "application/json")
+            request.add_header("Content-Type", "application/json")
         try:
-            with self._opener.open(asked, timeout=self._timeout) as answer:
+            with self._opener.open(request, timeout=self._timeout) as answer:
                 return json.loads(answer.read().decode("utf-8"))
         except urllib.error.HTTPError as error:
             raise _Failed.answered(self.address, error) from None
@@ -669,7 +685,7 @@ class Dynamo:
 
 
 class _Failed(Exception):
-    """One try that did not succeed: why, whether another helps, after how many seconds."""
+    """A failed attempt: its problem, whether to repeat it, and after how many seconds."""
 
     def __init__(self, problem: Problem, *, again: bool, after: float = 0.0) -> None:
         super().__init__(problem.detail)
@@ -679,9 +695,9 @@ class _Failed(Exception):
 
     @classmethod
     def answered(cls, address: str, error: urllib.error.HTTPError) -> "_Failed":
-        """Take what the service, or a proxy in front of it, said.
+        """Return the failure for an answer of the service, or of a proxy.
 
-        Only the service refuses for good: a proxy's page may be another one next time.
+        Only the service refuses finally: a proxy may answer differently next time.
         """
         with error:
             try:
@@ -690,7 +706,7 @@ class _Failed(Exception):
                 body = b""
         refused = 400 <= error.code < 500 and error.code not in REPEATED | OWN_WORD
         if refused and not isinstance(_object(body).get("reason"), str):
-            strange = ValueError(f"{error.code} by somebody in between")
+            strange = ValueError(f"{error.code} from a proxy")
             return cls.unanswered(address, strange)
         problem = Problem.read(error.code, error.headers, body)
         after = _seconds(error.headers.get("Retry-After"))
@@ -698,7 +714,7 @@ class _Failed(Exception):
 
     @classmethod
     def unanswered(cls, address: str, error: Exception) -> "_Failed":
-        """Take a connection that failed, broke off or answered in no JSON."""
+        """Return the failure for a connection that broke off, or an answer without JSON."""
         cause = getattr(error, "reason", error)
         final = isinstance(cause, ssl.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(cause)
         detail = f"{address} does not answer: {cause or type(cause).__name__}"
@@ -709,27 +725,25 @@ def _bearer(token: Optional[str]) -> Dict[str, str]:
     if token is None:
         return {}
     if not re.match(r"[\x21-\x7e]+\Z", token):
-        # http.client would say the same, but with the token in its message
-        raise Problem.final(
-            "unauthenticated", "the bearer token holds characters that no token has"
-        )
+        # http.client would raise too, but with the token in its message
+        raise Problem.final("unauthenticated", "the bearer token contains invalid characters")
     return {"Authorization": "Bearer " + token}
 
 
 def _seconds(text: Optional[str]) -> float:
-    """Read `Retry-After`; a date is left to our own pauses."""
+    """Return the seconds of `Retry-After`; 0 for a date."""
     try:
         return max(0.0, float(text or 0))
     except ValueError:
         return 0.0
 
 
-# --- handing output over -------------------------------------------------------------------------
+# --- injection -----------------------------------------------------------------------------------
 
 
 def pull(service: Dynamo, dataset: str, site: Sites, outputs: Iterable[Output]) -> Json:
-    """Let Dynamo fetch the files from where they are: one call."""
-    files = [dict(_announced(one), source=source_url(one.path)) for one in outputs]
+    """Let Dynamo pull the files from their place, by one call."""
+    files = [dict(_announced(output), source=source_url(output.path)) for output in outputs]
     return service.inject(dataset, site, files)
 
 
@@ -743,8 +757,8 @@ def push(
 ) -> Json:
     """Book, upload and confirm: two calls and a copy in between.
 
-    Where a site is full or closed the alternatives that the service names are taken. A booking that
-    ended while the files were copied is made once more.
+    If a site is full or closed, the alternatives that the service names are tried. A booking that
+    expires during the copy is made once more.
     """
     outputs = list(outputs)
     try:
@@ -756,7 +770,7 @@ def push(
     try:
         return _pushed(service, dataset, site, outputs, command, _ignore)
     except Problem as problem:
-        # the names of the booking that ended are free only when all of it is gone
+        # the names of an expired booking are free only after its deletion
         raise (expired if problem.reason == "being-deleted" else problem) from None
 
 
@@ -769,11 +783,11 @@ def _pushed(
     progress: Progress,
 ) -> Json:
     request = _anywhere(lambda where: service.book(dataset, where, outputs), site)
-    booked = {one["lfn"]: one for one in request["files"]}
+    booked = {file["lfn"]: file for file in request["files"]}
     for output in outputs:
-        # no address: the file was confirmed before, by this job's first life
+        # no address: an earlier run of this job confirmed the file
         if booked[output.lfn].get("upload_url"):
-            _patiently(lambda one=output: upload(one, booked[one.lfn]["upload_url"], command))  # type: ignore[misc]
+            _patiently(lambda out=output: upload(out, booked[out.lfn]["upload_url"], command))  # type: ignore[misc]
         progress(output.size)
     return service.confirm(request["id"])
 
@@ -786,7 +800,7 @@ def hand_over(
     command: Optional[str] = None,
     progress: Progress = _ignore,
 ) -> Json:
-    """Pull, and push where Dynamo may not read the files there or the site has no room."""
+    """Pull the files; push them if Dynamo may not read them or the site has no space."""
     outputs = list(outputs)
     try:
         request = pull(service, dataset, site, outputs)
@@ -794,7 +808,7 @@ def hand_over(
         if problem.reason != "source-not-allowed" and not problem.alternatives:
             raise
         return push(service, dataset, site, outputs, command, progress)
-    progress(sum(one.size for one in outputs))
+    progress(sum(output.size for output in outputs))
     return request
 
 
@@ -804,55 +818,55 @@ def _anywhere(ask: Callable[[Sites], Json], site: Sites) -> Json:
         try:
             return ask(site)
         except Problem as problem:
-            left = [one for one in problem.alternatives if one not in tried]
-            if not left:
+            untried = [other for other in problem.alternatives if other not in tried]
+            if not untried:
                 raise
-            site = left[0]
+            site = untried[0]
             tried.append(site)
 
 
 def _patiently(copy: Callable[[], None], tries: int = 3, pause: float = 5.0) -> None:
-    for left in reversed(range(tries)):
+    for remaining in reversed(range(tries)):
         try:
             return copy()
         except Problem as problem:
-            if not problem.retryable or not left:
+            if not problem.retryable or not remaining:
                 raise
         time.sleep(pause * random.uniform(0.5, 1.0))
     return None
 
 
 def folder_of(service: Dynamo, dataset: str, prefix: Optional[str] = None) -> str:
-    """Return where a dataset's files are named: below `prefix`, or in the caller's namespace."""
+    """Return the folder of a dataset's files: `prefix`, or one in the caller's namespace."""
     if prefix is not None:
         return prefix
     return "/".join([service.me()["namespace"], *dataset.strip("/").split("/")[:2]])
 
 
 def lfn_of(path: str, folder: str) -> str:
-    """Return the name of a file below a folder of names."""
+    """Return the name of a file in a folder of names."""
     return folder.rstrip("/") + "/" + os.path.basename(path)
 
 
 def bulks(outputs: List[Output]) -> Iterator[List[Output]]:
-    """Cut files into calls of at most `BULK`."""
+    """Split files into calls of at most `BULK` files."""
     for start in range(0, len(outputs), BULK):
         yield outputs[start : start + BULK]
 
 
 def outcome(request: Json) -> int:
-    """Return the exit code that tells how a request ended, or that it is held."""
+    """Return the exit code of a request that ended or is held."""
     if request["state"] in ("failed", "cancelled"):
         return PARTIAL if request["progress"]["files"]["done"] else FAILED
     return TEMPORARY if request["state"] == "held" else OK
 
 
 def together(codes: Iterable[int]) -> int:
-    """Return one exit code for several: some succeeded and some did not is partial."""
-    found = set(codes)
-    if len(found) > 1:
-        return PARTIAL if found & {OK, PARTIAL} else min(found)
-    return found.pop() if found else OK
+    """Return one exit code for several; mixed results are partial."""
+    distinct = set(codes)
+    if len(distinct) > 1:
+        return PARTIAL if distinct & {OK, PARTIAL} else min(distinct)
+    return distinct.pop() if distinct else OK
 
 
 # --- the script ----------------------------------------------------------------------------------
@@ -863,29 +877,31 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--address", default=os.environ.get("DYNAMO_URL"), help="of the service (DYNAMO_URL)"
+        "--address", default=os.environ.get("DYNAMO_URL"), help="URL of the service (DYNAMO_URL)"
     )
     parser.add_argument(
-        "--json", action="store_true", help="tell the outcome as one JSON object on stdout"
+        "--json", action="store_true", help="print the result as one JSON object on stdout"
     )
-    parser.add_argument("--cms", action="store_true", help="fail with CMS's exit code, modulo 256")
     parser.add_argument(
-        "--patience", type=float, default=900.0, help="seconds in which a call is repeated"
+        "--cms", action="store_true", help="exit with CMS's code of the failure, modulo 256"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=900.0, help="seconds to repeat a failing call"
     )
     commands = parser.add_subparsers(dest="command", metavar="inject | wait | where")
     commands.required = True
 
-    inject = commands.add_parser("inject", help="hand output files over")
+    inject = commands.add_parser("inject", help="inject output files")
     inject.add_argument("dataset")
     inject.add_argument("files", nargs="+", metavar="FILE")
     inject.add_argument(
         "--site",
         required=True,
         action="append",
-        help="where the job ran; more in order of preference",
+        help="site of the job; repeat it for more sites in order of preference",
     )
     inject.add_argument(
-        "--lfn-prefix", help="folder of the names; default: yours, below the dataset's name"
+        "--lfn-prefix", help="folder of the LFNs; default: your namespace, below the dataset's name"
     )
     way = inject.add_mutually_exclusive_group()
     way.add_argument(
@@ -896,10 +912,10 @@ def _parser() -> argparse.ArgumentParser:
         dest="way",
         action="store_const",
         const="push",
-        help="upload them to where Dynamo says",
+        help="upload the files to the addresses that Dynamo gives",
     )
     inject.add_argument(
-        "--copy-command", help="for uploads, for example 'gfal-copy {source} {target}'"
+        "--copy-command", help="command for uploads, for example 'gfal-copy {source} {target}'"
     )
     inject.add_argument(
         "--wait", type=float, default=None, nargs="?", const=86400.0, metavar="SECONDS"
@@ -916,9 +932,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inject(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
-    found = [describe(path, "") for path in given.files]
+    described = [describe(path, "") for path in given.files]
     folder = folder_of(service, given.dataset, given.lfn_prefix)
-    outputs = [one._replace(lfn=lfn_of(one.path, folder)) for one in found]
+    outputs = [output._replace(lfn=lfn_of(output.path, folder)) for output in described]
     site = given.site[0] if len(given.site) == 1 else given.site
     codes, requests, problems = [], [], []  # type: List[int], List[Json], List[Json]
     for bulk in bulks(outputs):
@@ -939,7 +955,7 @@ def _inject(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
 
 
 def _awaited(service: Dynamo, request: Json, seconds: float) -> Tuple[int, Json, List[Json]]:
-    """Wait; return the exit code, the request as it was seen last, and what went wrong."""
+    """Wait; return the exit code, the last state of the request, and problems."""
     looks = [request]
     try:
         service.wait(request, seconds, SETTLED, lambda look: looks.__setitem__(0, look))
@@ -965,25 +981,25 @@ def _wait(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
 
 
 def _where(service: Dynamo, given: argparse.Namespace) -> Tuple[int, Json]:
-    found = list(service.items("/v1/files", lfn=given.lfn))
-    if not found:
+    files = list(service.items("/v1/files", lfn=given.lfn))
+    if not files:
         raise Problem.final("file-unknown", f"no file is called {given.lfn}")
-    if not all(_is_file(one) for one in found):
-        raise Problem.passing("service-busy", "what came back is none of the service's answers")
-    return OK, {"files": found}
+    if not all(_is_file(file) for file in files):
+        raise Problem.passing("service-busy", "an unexpected answer instead of the service's")
+    return OK, {"files": files}
 
 
 _COMMANDS = {"inject": _inject, "wait": _wait, "where": _where}
 
 
-def _tell(said: Json) -> None:
-    for request in said.get("requests", ()):
+def _tell(result: Json) -> None:
+    for request in result.get("requests", ()):
         done, total = request["progress"]["files"]["done"], request["progress"]["files"]["total"]
         sys.stdout.write("{kind} {id} {state}: {0} of {1} files\n".format(done, total, **request))
-    for file in said.get("files", ()):
+    for file in result.get("files", ()):
         for replica in file["replicas"]:
             sys.stdout.write("{site} {state} {pfn}\n".format(**replica))
-    for problem in said.get("problems", ()):
+    for problem in result.get("problems", ()):
         sys.stderr.write("{reason}: {detail}\n".format(**problem))
         for error in problem["errors"][:20]:
             sys.stderr.write(
@@ -991,24 +1007,24 @@ def _tell(said: Json) -> None:
             )
 
 
-def _cms_code(said: Json) -> int:
-    """Return the code of the first thing that went wrong, refused or held."""
-    for problem in said.get("problems", ()):
+def _cms_code(result: Json) -> int:
+    """Return the code of the first problem."""
+    for problem in result.get("problems", ()):
         return int(problem["cms_code"])
-    for request in said.get("requests", ()):
+    for request in result.get("requests", ()):
         for problem in request.get("problems", ()):
             return CMS_CODES.get(str(problem.get("reason")), 60307)
     return 60307
 
 
 def _misused(detail: str) -> Tuple[int, Json]:
-    told = Problem.final("bad-request", detail).describe()
-    return USAGE, {"problems": [dict(told, exit_code=USAGE)]}
+    problem = Problem.final("bad-request", detail).describe()
+    return USAGE, {"problems": [dict(problem, exit_code=USAGE)]}
 
 
 def _run(given: argparse.Namespace) -> Tuple[int, Json]:
     if not given.address:
-        return _misused("say where the service is: --address or DYNAMO_URL")
+        return _misused("give the service's URL: --address or DYNAMO_URL")
     try:
         return _COMMANDS[given.command](Dynamo(given.address, patience=given.patience), given)
     except Problem as problem:
@@ -1020,13 +1036,13 @@ def _run(given: argparse.Namespace) -> Tuple[int, Json]:
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the script and return its exit code."""
     given = _parser().parse_args(arguments)
-    code, said = _run(given)
-    said.update(exit_code=code, cms_code=_cms_code(said) if code else 0)
+    code, result = _run(given)
+    result.update(exit_code=code, cms_code=_cms_code(result) if code else 0)
     if given.json:
-        sys.stdout.write(json.dumps(said, indent=1, sort_keys=True) + "\n")
+        sys.stdout.write(json.dumps(result, indent=1, sort_keys=True) + "\n")
     else:
-        _tell(said)
-    return said["cms_code"] % 256 if code and given.cms else code
+        _tell(result)
+    return result["cms_code"] % 256 if code and given.cms else code
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The virtual clock: what happens when, one thing after the other."""
+"""The virtual clock: a queue of events in order of time."""
 
 import heapq
 from collections.abc import Callable
@@ -9,20 +9,20 @@ Act = Callable[[], object]
 
 
 class Agenda:
-    """What is still to happen; the clock jumps from one thing to the next."""
+    """Future events; the clock jumps from one event to the next."""
 
     def __init__(self, begin: datetime) -> None:
-        """Begin at a moment with nothing to do."""
+        """Start at a time without events."""
         self.now = begin
         self._order = count()
         self._coming: list[tuple[datetime, int, Act]] = []
 
     def at(self, moment: datetime, act: Act) -> None:
-        """Do something at a moment, behind what was put there before; at once if it has passed."""
+        """Add an event, after earlier ones of the same time; past times mean now."""
         heapq.heappush(self._coming, (max(moment, self.now), next(self._order), act))
 
     def every(self, period: timedelta, act: Act) -> None:
-        """Do something now and again and again."""
+        """Repeat an event, now and after each period."""
 
         def again() -> None:
             act()
@@ -31,7 +31,7 @@ class Agenda:
         self.at(self.now, again)
 
     def until(self, end: datetime) -> None:
-        """Let time pass."""
+        """Run events up to a time."""
         while self._coming and self._coming[0][0] <= end:
             self.now, _, act = heapq.heappop(self._coming)
             act()

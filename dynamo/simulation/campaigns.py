@@ -1,4 +1,4 @@
-"""Campaigns: data that are planned to come, and where they are wanted."""
+"""Campaigns: planned data, and the sites that need them."""
 
 import tomllib
 from collections.abc import Sequence
@@ -16,41 +16,41 @@ from dynamo.simulation.workload import PRODUCER, Workload
 from dynamo.units import parse_bytes
 
 BLOCK = 10**12
-"""Bytes of a block of a campaign at most."""
+"""Limit of bytes in a block of a campaign."""
 RETRY = timedelta(hours=6)
-"""How long production waits where no disk has room."""
+"""Pause of production while no disk has space."""
 
 
 class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Datasets that are made one after the other, each copied to some of the named sites."""
+    """Datasets produced one after the other, each copied to `copies` of the sites."""
 
     name: str
-    """Of the datasets: `{n}` stands for a number, such as `/Higgs/Run3-{n}/AOD`."""
+    """Name of the datasets with `{n}` for a number, such as `/Higgs/Run3-{n}/AOD`."""
     datasets: int
     bytes: str
-    """Size of each, such as `5TB`."""
+    """Size of a dataset, such as `5TB`."""
     sites: tuple[str, ...]
-    """Names or globs of where the copies are wanted."""
+    """Names or globs of target sites."""
     first_day: int = 1
     per_day: float = 10.0
     copies: int = 1
 
 
 def read(path: Path) -> list[Campaign]:
-    """Read the tables `[[campaign]]` of a TOML file. Raises Invalid with what is wrong."""
+    """Return the tables `[[campaign]]` of a TOML file. Raises Invalid with the errors."""
     try:
-        told = tomllib.loads(path.read_text("utf-8"))
-        found = msgspec.convert(told, dict[str, list[Campaign]])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as wrong:
-        raise Invalid(f"{path.name}: {wrong}") from wrong
-    if set(found) - {"campaign"} or not found:
+        document = tomllib.loads(path.read_text("utf-8"))
+        tables = msgspec.convert(document, dict[str, list[Campaign]])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise Invalid(f"{path.name}: {error}") from error
+    if set(tables) - {"campaign"} or not tables:
         raise Invalid(f"{path.name}: write tables [[campaign]] and nothing else")
-    for one in found["campaign"]:
-        if "{n}" not in one.name or one.datasets < 1 or one.per_day <= 0:
+    for campaign in tables["campaign"]:
+        if "{n}" not in campaign.name or campaign.datasets < 1 or campaign.per_day <= 0:
             detail = "its name needs {n}, and datasets and per_day are above 0"
-            raise Invalid(f"{path.name}: campaign {one.name!r}: {detail}")
-        parse_bytes(one.bytes)
-    return found["campaign"]
+            raise Invalid(f"{path.name}: campaign {campaign.name!r}: {detail}")
+        parse_bytes(campaign.bytes)
+    return tables["campaign"]
 
 
 @dataclass(slots=True)
@@ -59,30 +59,30 @@ class Planned:
 
     names: list[str] = field(default_factory=list)
     waiting: dict[str, tuple[datetime, int]] = field(default_factory=dict)
-    """Those that no disk has had room for yet: since when, and how large they are."""
+    """Datasets that no disk has space for yet: time of production, and bytes."""
 
 
 def plan(life: Workload, campaigns: Sequence[Campaign]) -> Planned:
-    """Put campaigns into the agenda; return what there is of them as days go by."""
+    """Schedule campaigns; return their datasets, updated as days pass."""
     planned = Planned()
-    for one in campaigns:
-        for number in range(one.datasets):
-            name = one.name.replace("{n}", str(number))
-            days = one.first_day - 1 + number / one.per_day
+    for campaign in campaigns:
+        for number in range(campaign.datasets):
+            name = campaign.name.replace("{n}", str(number))
+            days = campaign.first_day - 1 + number / campaign.per_day
             moment = life.agenda.now + timedelta(days=days)
-            life.agenda.at(moment, partial(_make, life, one, name, planned))
+            life.agenda.at(moment, partial(_make, life, campaign, name, planned))
             planned.names.append(name)
     return planned
 
 
-def _make(life: Workload, one: Campaign, name: str, planned: Planned) -> None:
-    """Let a dataset be written at a disk that has room, today or later, and be copied."""
-    size = parse_bytes(one.bytes)
+def _make(life: Workload, campaign: Campaign, name: str, planned: Planned) -> None:
+    """Write a dataset to a disk with space, now or later, and request its copies."""
+    size = parse_bytes(campaign.bytes)
     parts = max(1, -(-size // BLOCK))
     if not life.write(name, tuple(size // parts for _ in range(parts))):
         planned.waiting.setdefault(name, (life.agenda.now, size))
-        life.agenda.at(life.agenda.now + RETRY, partial(_make, life, one, name, planned))
+        life.agenda.at(life.agenda.now + RETRY, partial(_make, life, campaign, name, planned))
         return
     planned.waiting.pop(name, None)
-    wanted = schemas.Copy(dataset=name, site=one.sites, copies=one.copies)
+    wanted = schemas.Copy(dataset=name, site=campaign.sites, copies=campaign.copies)
     copies_submission.file(life.ctx, wanted, PRODUCER)

@@ -1,4 +1,4 @@
-"""What goes no further without a person, looked for at the end of each simulated day."""
+"""Finds matters that need a person, at the end of each simulated day."""
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,18 +36,18 @@ from dynamo.operations.lifecycle import OPEN, State
 from dynamo.reasons import Mover, Reason
 
 PATIENCE = timedelta(days=3)
-"""How long something may stand still, with all that it needs up, until an operator looks at it."""
+"""Time without progress, while all parts work, after which an operator looks at an item."""
 PERSONAL = frozenset(
     reason
     for reason in Reason
     if not reason.retryable and reason.mover not in {Mover.OWNER, Mover.SYSTEM}
 )
-"""Reasons that do not pass by themselves: what is held for them waits for a person at once.
+"""Permanent reasons: operations held for them need a person at once.
 
-What waits for files that are lost is their owner's, who injects them again or drops them.
+Requests for lost files are the owner's matter, who injects the files again or deletes them.
 """
 ABSENT = frozenset(reason for reason in Reason if reason.mover is Mover.SITE)
-"""Reasons that pass when a site comes back or is given up."""
+"""Reasons that end when a site comes back or is given up."""
 NOT_EMPTIED = "not-emptied"
 UNREADABLE = "not-emptied-silent"
 NOT_BACK = "not-back"
@@ -55,61 +55,66 @@ NOT_BACK = "not-back"
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """One thing that somebody would have to look at."""
+    """A matter for a person."""
 
     what: str
     """`transfer`, `deletion`, `remedy`, `request`, `site`, `file`, `cycle` or `switch`."""
     where: str
-    """The site; the kind of the requests; the partition of the cycle; the name of the switch."""
+    """Site, kind of requests, partition of the cycle, or name of the switch."""
     reason: str
     n: int
-    """How many of them it is."""
+    """Number of operations."""
 
     @property
     def matter(self) -> tuple[str, str, str]:
-        """Return what makes it the same on another day."""
+        """Return the key that identifies the matter on other days."""
         return self.what, self.where, self.reason
 
 
 @dataclass(slots=True)
 class RequestStanding:
-    """Since when things are as they are now, as far as evenings tell."""
+    """Tracks since when items have been unchanged, from evening to evening."""
 
     _since: dict[str, dict[Hashable, tuple[object, datetime]]] = field(default_factory=dict)
 
-    def still(self, room: str, now: datetime, marks: Mapping[Any, object]) -> dict[Any, timedelta]:
-        """Return how long each thing of a room has had its mark; those not named are forgotten."""
-        known = self._since.get(room, {})
-        found: dict[Hashable, tuple[object, datetime]] = {}
+    def still(
+        self, category: str, now: datetime, marks: Mapping[Any, object]
+    ) -> dict[Any, timedelta]:
+        """Return how long each item of a category has kept its mark.
+
+        Items that are not given are forgotten.
+        """
+        known = self._since.get(category, {})
+        since_by_key: dict[Hashable, tuple[object, datetime]] = {}
         for key, mark in marks.items():
             before = known.get(key)
-            found[key] = before if before is not None and before[0] == mark else (mark, now)
-        self._since[room] = found
-        return {key: now - since for key, (_, since) in found.items()}
+            since_by_key[key] = before if before is not None and before[0] == mark else (mark, now)
+        self._since[category] = since_by_key
+        return {key: now - since for key, (_, since) in since_by_key.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One evening."""
+    """The state of the simulation in an evening."""
 
     work: Work
     standing: RequestStanding
     silent: Collection[str]
-    """Endpoints that do not answer, as was wanted of them: only a simulation knows."""
+    """Endpoints that the simulation has switched off."""
     given_up: timedelta
-    """How long a site that is away is waited for."""
+    """Waiting time for a failed site."""
     lost: timedelta = timedelta()
-    """How long what only a dying site has is waited for then; no time = until a person says so."""
+    """Further waiting time for files that only a dying site has; 0 = a person decides."""
 
     @property
     def edge(self) -> datetime:
-        """Return since when something must have been the same to be of interest."""
+        """Return the time before which an item must have last changed to need a person."""
         return self.work.now - PATIENCE
 
 
 def find(look: Look) -> list[Intervention]:
-    """Return all that a person is needed for, each site and reason once."""
-    found = (
+    """Return all matters for a person, each site and reason once."""
+    matters = (
         *_transfers(look),
         *_removals(look),
         *_requests(look),
@@ -118,11 +123,11 @@ def find(look: Look) -> list[Intervention]:
         *_cycles(look),
         *_switches(look),
     )
-    return sorted(found, key=lambda need: need.matter)
+    return sorted(matters, key=lambda need: need.matter)
 
 
 def _settled(site: Any, look: Look) -> Any:
-    """Tell whether nobody waits for a site to come back, and has not for a while."""
+    """Return the condition that a site is neither down nor recently changed."""
     since = func.coalesce(site.since, site.created)
     waited = and_(site.status == SiteStatus.MORGUE, site.url.in_(look.silent))
     edge = case((waited, look.edge - look.lost), else_=look.edge)
@@ -130,9 +135,9 @@ def _settled(site: Any, look: Look) -> Any:
 
 
 def _transfers(look: Look) -> Iterator[Intervention]:
-    """Find what is held for a person, or for long between two sites that are not away.
+    """Find transfers held for a person, or held for long between two working sites.
 
-    A copy without a source waits for any site that may have it, until that is given up.
+    A copy without a source waits for any site that may have it, until that site is given up.
     """
     home = aliased(Site)
     edge, work = look.edge, look.work
@@ -158,15 +163,15 @@ def _transfers(look: Look) -> Iterator[Intervention]:
 def _removals(look: Look) -> Iterator[Intervention]:
     """Find the same of deletions and remedies.
 
-    A storage that is gone for good keeps what is condemned there: that hinders nobody.
+    Condemned data at a lost storage need nobody.
     """
     tables: tuple[tuple[Any, str], ...] = ((Deletion, "deletion"), (Remedy, "remedy"))
-    for table, what in tables:
+    for table, subject in tables:
         answers = Site.url.not_in(look.silent)
         late = and_(table.created < look.edge, _settled(Site, look), answers)
         yield from _held(
             look.work,
-            what,
+            subject,
             select(Site.name, table.reason, func.count())
             .select_from(table)
             .join(Site, Site.id == table.site_id)
@@ -175,21 +180,21 @@ def _removals(look: Look) -> Iterator[Intervention]:
         )
 
 
-def _held(work: Work, what: str, wanted: Any) -> Iterator[Intervention]:
-    for where, reason, n in work.rows(wanted):
-        yield Intervention(what, where, reason or Reason.WAITING, int(n))
+def _held(work: Work, subject: str, wanted: Any) -> Iterator[Intervention]:
+    for place, reason, n in work.rows(wanted):
+        yield Intervention(subject, place, reason or Reason.WAITING, int(n))
 
 
 def _requests(look: Look) -> Iterator[Intervention]:
-    """Find requests that are held for a person, or of which nothing has come for long.
+    """Find requests held for a person, or without progress for long.
 
-    Copies of data that are still being written go on with them, and deletions at a storage that is
-    gone hinder nobody. What waited for a site has its three days when that is over.
+    Copies of growing datasets are left out, and so are deletions at a lost storage. A request that
+    waited for a site gets three more days after the site is back.
     """
     work = look.work
-    mine = (Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
-    says = select(func.min(Transfer.reason)).where(*mine).scalar_subquery()
-    reason = func.coalesce(Request.reason, says, Reason.WAITING).label("reason")
+    own_transfers = (Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
+    transfer_reason = select(func.min(Transfer.reason)).where(*own_transfers).scalar_subquery()
+    reason = func.coalesce(Request.reason, transfer_reason, Reason.WAITING).label("reason")
     columns = (Request.id, Request.kind, Request.state, Request.n_done, Request.bytes_done, reason)
     growing = and_(Request.kind == RequestKind.COPY, func.coalesce(Dataset.is_open, False))
     rows = work.rows(
@@ -201,19 +206,19 @@ def _requests(look: Look) -> Iterator[Intervention]:
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
     waits = {row.id: row.reason in ABSENT for row in rows}
-    alike = look.standing.still("request that waits", work.now, waits)
+    same_reason = look.standing.still("request that waits", work.now, waits)
     longest = PATIENCE + look.given_up + look.lost
     counted: dict[tuple[str, str], int] = {}
     for row in rows:
         personal = row.state == RequestState.HELD and row.reason in PERSONAL
-        late = not waits[row.id] and min(still[row.id], alike[row.id]) >= PATIENCE
+        late = not waits[row.id] and min(still[row.id], same_reason[row.id]) >= PATIENCE
         if personal or late or still[row.id] >= longest:
             counted[row.kind, row.reason] = counted.get((row.kind, row.reason), 0) + 1
     return (Intervention("request", kind, reason, n) for (kind, reason), n in counted.items())
 
 
 def _of_lost_files() -> Any:
-    """Tell whether a request waits for files that are lost."""
+    """Return the condition that a request waits for lost files."""
     lost = exists().where(
         Incident.dataset == Request.dataset, Incident.kind == LOST, Incident.ended.is_(None)
     )
@@ -230,16 +235,16 @@ def _of_unborn_data() -> Any:
 
 
 def _unheard(look: Look) -> Any:
-    """Return the requests of which something is to be deleted at a storage that is gone."""
+    """Return the requests with deletions at a lost storage."""
     joined = select(Deletion.request_id).join(Site, Site.id == Deletion.site_id)
     return joined.where(Deletion.state.in_(OPEN), Site.url.in_(look.silent))
 
 
 def _sites(look: Look) -> Iterator[Intervention]:
-    """Find sites that are being emptied and do not become emptier, and such as do not come back.
+    """Find sites in evacuation that do not become emptier, and sites that do not come back.
 
-    What is condemned at a site is safe elsewhere, so only the rest counts: at a storage that is
-    gone those are files that nobody else has, which are declared lost after a while.
+    Condemned data are safe elsewhere, so only the rest counts. At a lost storage the rest are files
+    without another copy, which are declared lost after a while.
     """
     work = look.work
     valid = (BlockReplica.site_id == Site.id, BlockReplica.state == ReplicaState.VALID)
@@ -256,7 +261,7 @@ def _sites(look: Look) -> Iterator[Intervention]:
 
 
 def _of_site(site: Any, silent: Collection[str]) -> str | None:
-    """Return what should not stay as it is at a site that is not ready."""
+    """Return the matter at a site that is not ready; None without one."""
     if site.status == SiteStatus.MORGUE:
         reason = UNREADABLE if site.url in silent else NOT_EMPTIED
         return reason if site.bytes else None
@@ -265,7 +270,7 @@ def _of_site(site: Any, silent: Collection[str]) -> str | None:
 
 
 def _losses(look: Look) -> Iterator[Intervention]:
-    """Find files that are lost although the storage that had them answers."""
+    """Find lost files whose storage answers."""
     rows = look.work.rows(
         select(Site.name, func.count(Incident.id.distinct()))
         .select_from(Incident)
@@ -274,11 +279,11 @@ def _losses(look: Look) -> Iterator[Intervention]:
         .where(Incident.kind == LOST, Incident.ended.is_(None), Site.url.not_in(look.silent))
         .group_by(Site.name)
     )
-    return (Intervention("file", where, Reason.LOST, int(n)) for where, n in rows)
+    return (Intervention("file", place, Reason.LOST, int(n)) for place, n in rows)
 
 
 def _cycles(look: Look) -> Iterator[Intervention]:
-    """Find partitions of which the last cycle failed; a worker that was lost is no matter."""
+    """Find partitions whose last cycle failed; lost workers do not count."""
     carried_out = (Cycle.dry_run.is_(False), Cycle.ended.is_not(None))
     newest = select(func.max(Cycle.id)).where(*carried_out)
     failed = (Cycle.state == RequestState.FAILED, Cycle.reason != Reason.WORKER_LOST)
@@ -287,10 +292,13 @@ def _cycles(look: Look) -> Iterator[Intervention]:
         .join(Partition, Partition.id == Cycle.partition_id)
         .where(Cycle.id.in_(newest.group_by(Cycle.kind, Cycle.partition_id)), *failed)
     )
-    return (Intervention("cycle", f"{kind} of {where}", reason, 1) for kind, where, reason in rows)
+    return (
+        Intervention("cycle", f"{kind} of {partition}", reason, 1)
+        for kind, partition, reason in rows
+    )
 
 
 def _switches(look: Look) -> Iterator[Intervention]:
-    """Find what has been stopped: a drift does that to deletions, and only people start again."""
+    """Find stopped activities: a drift stops deletions, and only people start them again."""
     stopped = look.work.scalars(select(Switch.name).where(Switch.stopped.is_(True)))
     return (Intervention("switch", name, Reason.SWITCHED_OFF, 1) for name in stopped)

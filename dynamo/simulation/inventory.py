@@ -1,4 +1,4 @@
-"""A simulation that begins with a real inventory: its rows are copied, its files imagined."""
+"""Starts a simulation from a real inventory: copies its rows and simulates its files."""
 
 from datetime import datetime, timedelta
 
@@ -14,13 +14,13 @@ from dynamo.simulation.storage import Network
 from dynamo.storage.protocol import Copied
 
 RECENT = timedelta(days=30)
-"""Accesses that say what is read."""
+"""Period of the accesses that measure popularity."""
 UNREAD = 0.01
-"""Accesses in that time of a dataset that nobody has read."""
+"""Assumed accesses in that period of a dataset without accesses."""
 
 
 def moment(source: UnitOfWork) -> datetime:
-    """Return the moment of the inventory."""
+    """Return the time of the inventory."""
     with source.reading() as work:
         return work.now
 
@@ -28,9 +28,9 @@ def moment(source: UnitOfWork) -> datetime:
 def take(
     source: UnitOfWork, ctx: Context, network: Network, random: np.random.Generator
 ) -> tuple[Interest, list[str]]:
-    """Copy the inventory, imagine the files of all replicas; return what is read how often."""
-    with source.snapshot() as theirs, ctx.begin() as ours:
-        clone.copy(theirs, ours)
+    """Copy the inventory and simulate the files of all replicas; return interest and names."""
+    with source.snapshot() as original, ctx.begin() as copied:
+        clone.copy(original, copied)
     _imagine(ctx, network)
     since = moment(source) - RECENT
     read = func.coalesce(func.sum(Access.accesses), 0)
@@ -49,14 +49,14 @@ def take(
 
 
 def _imagine(ctx: Context, network: Network) -> None:
-    """Let each storage hold what the catalogue says."""
-    here = (
+    """Give each simulated storage the files of the catalogue."""
+    at_sites = (
         select(Site.url, File.lfn, File.size, File.adler32)
         .join(BlockReplica, BlockReplica.site_id == Site.id)
         .join(File, File.block_id == BlockReplica.block_id)
     )
-    whole = here.where(BlockReplica.complete.is_(True))
-    listed = here.join(
+    whole = at_sites.where(BlockReplica.complete.is_(True))
+    listed = at_sites.join(
         ReplicaFile,
         (ReplicaFile.replica_id == BlockReplica.id) & (ReplicaFile.file_id == File.id),
     )

@@ -1,4 +1,4 @@
-"""What an operator wants to know of each simulated day."""
+"""Measures of each simulated day for operators."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,41 +39,41 @@ class Day:
 
     day: int
     occupancy: float
-    """Bytes there ÷ quota, over all disk sites."""
+    """Used bytes ÷ quota, over all disk sites."""
     fullest: float
-    """The same of the fullest partition at any ready site: what watermarks are about."""
+    """The same of the fullest partition at any ready site, to which watermarks refer."""
     emptiest: float
     """The same of the emptiest ready site."""
     relieved: float | None
-    """The same of the emptiest partition in which Detox made room today, had its largest item
-    stayed: never under the lower watermark. None where it did nothing."""
+    """The same of the emptiest partition in which Detox deleted today, with its largest item
+    counted as kept: never under the lower watermark. None without deletions."""
     accesses: int
     found: int
-    """Accesses whose data were complete on the disk of a ready site."""
+    """Accesses with complete data on the disk of a ready site."""
     moved: int
     deleted: int
-    """Bytes in this day."""
+    """Bytes of this day."""
     waiting: int
-    """Bytes on their way, or waiting for something that is said."""
+    """Bytes in open transfers."""
     held: Mapping[str, int]
-    """Transfers that are held, by reason."""
+    """Held transfers, by reason."""
     sites: Mapping[str, int]
     """Sites by status."""
     dying: int
-    """Bytes at sites in the morgue that are not condemned yet."""
+    """Bytes at sites in the morgue, without condemned ones."""
     lost: int
-    """Files that are declared lost and not had again."""
+    """Lost files that were not injected again."""
     unexplained: int
-    """Transfers and requests that are held or wait and do not say for what, or until when."""
+    """Transfers and requests that wait or are held without a reason or a next try."""
     needs: Sequence[Intervention]
-    """What goes no further without a person."""
+    """Matters that need a person."""
     broken: Sequence[str]
     """Invariants that do not hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What happened in a day besides what the inventory remembers."""
+    """Counters of a day that the inventory does not have."""
 
     accesses: int
     found: int
@@ -83,10 +83,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Evening:
-    """What a look at a day's end is compared with."""
+    """The input of the measures besides the inventory."""
 
     began: datetime
-    """When the day did."""
+    """Start of the day."""
     standing: RequestStanding
     silent: Collection[str]
     """Endpoints that do not answer."""
@@ -104,11 +104,11 @@ class Left:
 
 
 def measure(ctx: Context, day: int, traffic: Traffic, evening: Evening) -> Day:
-    """Look at the end of a day."""
-    violations = [one for one in invariants.check(ctx) if not one.is_warning]
+    """Return the measures at the end of a day."""
+    violations = [found for found in invariants.check(ctx) if not found.is_warning]
     with ctx.begin.snapshot() as work:
         shares = _shares(work)
-        used, quota = sum(one[0] for one in shares), sum(one[1] for one in shares)
+        used, quota = sum(used for used, _ in shares), sum(quota for _, quota in shares)
         return Day(
             day,
             used / quota if quota else 0.0,
@@ -126,7 +126,7 @@ def measure(ctx: Context, day: int, traffic: Traffic, evening: Evening) -> Day:
             int(work.scalar(select(func.count()).where(*_LOST)) or 0),
             _unexplained(work),
             interventions.find(_look(ctx, work, evening)),
-            [f"{one.name}: {one.subject} {one.sentence}" for one in violations],
+            [f"{found.name}: {found.subject} {found.sentence}" for found in violations],
         )
 
 
@@ -144,7 +144,7 @@ _LIMITED = (*_READY, Quota.max_bytes > 0)
 
 
 def _shares(work: Work) -> list[tuple[int, int]]:
-    """Return used bytes and quota of each ready disk site that has one."""
+    """Return used bytes and quota of each ready disk site with a quota."""
     sums = select(func.sum(Quota.used).label("used"), func.sum(Quota.max_bytes).label("quota"))
     at_sites = sums.join(Site, Site.id == Quota.site_id).where(*_LIMITED).group_by(Site.id)
     return [(int(row.used), int(row.quota)) for row in work.rows(at_sites)]
@@ -156,10 +156,10 @@ def _fullest(work: Work) -> float:
 
 
 def _relieved(work: Work, since: datetime) -> float | None:
-    """Return how full the emptiest partition is in which Detox has made room since a moment.
+    """Return the occupancy of the emptiest partition in which Detox deleted since a time.
 
-    Its largest item counts as if it was still there: with the last one it goes below the lower
-    watermark. What is condemned is gone.
+    Its largest item counts as kept, as the last deletion goes below the lower watermark. Condemned
+    data count as deleted.
     """
     items = (
         select(Site.id.label("site_id"), Cycle.partition_id, func.sum(Decision.bytes).label("item"))
@@ -170,11 +170,14 @@ def _relieved(work: Work, since: datetime) -> float | None:
         .group_by(Site.id, Cycle.partition_id, Cycle.id, Decision.dataset)
         .subquery()
     )
-    here = (BlockReplica.site_id == Quota.site_id, BlockReplica.partition_id == Quota.partition_id)
-    lies = select(func.coalesce(func.sum(BlockReplica.bytes), 0))
-    lies = lies.where(*here, BlockReplica.state == ReplicaState.VALID)
+    same_quota = (
+        BlockReplica.site_id == Quota.site_id,
+        BlockReplica.partition_id == Quota.partition_id,
+    )
+    used_bytes = select(func.coalesce(func.sum(BlockReplica.bytes), 0))
+    used_bytes = used_bytes.where(*same_quota, BlockReplica.state == ReplicaState.VALID)
     rows = work.rows(
-        select(func.max(items.c.item), lies.scalar_subquery(), Quota.max_bytes)
+        select(func.max(items.c.item), used_bytes.scalar_subquery(), Quota.max_bytes)
         .select_from(items)
         .join(Quota, Quota.site_id == items.c.site_id)
         .where(Quota.partition_id == items.c.partition_id, Quota.max_bytes > 0)
@@ -205,9 +208,9 @@ def _counted(work: Work, wanted: Any) -> dict[str, int]:
 
 
 def _unexplained(work: Work) -> int:
-    """Count what is held and does not say for what, or waits and is never looked at again.
+    """Return the number of transfers and requests that wait or are held without explanation.
 
-    And copies that run since yesterday without anything on its way or a reason.
+    And of copy requests that run since yesterday without an open transfer or a reason.
     """
     silent = (Transfer.state == State.HELD, Transfer.reason.is_(None))
     forgotten = (Transfer.state == State.QUEUED, Transfer.not_before.is_(None))
@@ -230,13 +233,13 @@ def _unexplained(work: Work) -> int:
         select(func.count(Transfer.id)).where(*forgotten),
         select(func.count(Request.id)).where(*asleep),
     )
-    return sum(int(work.scalar(one) or 0) for one in counted)
+    return sum(int(work.scalar(statement) or 0) for statement in counted)
 
 
 def left(work: Work, since: datetime, day: int) -> list[Left]:
-    """Return what policies have removed from disks since a moment, a dataset and site each.
+    """Return the data that policies deleted from disks since a time, by dataset and site.
 
-    User data that were gathered elsewhere left no disk for want of room.
+    Consolidated user data are left out.
     """
     rows = work.rows(
         select(
@@ -254,11 +257,11 @@ def left(work: Work, since: datetime, day: int) -> list[Left]:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A copy of a campaign that has not come to its end, and why."""
+    """A copy of a campaign that is not done, and the reasons."""
 
     dataset: str
     since: int
-    """The day on which it was asked for."""
+    """The day of its request."""
     bytes: int
     done: int
     state: str
@@ -266,7 +269,7 @@ class Unfit:
 
 
 def unfit(work: Work, datasets: Sequence[str], begun: datetime) -> list[Unfit]:
-    """Return the copies of some datasets that are not done; days are counted from a moment."""
+    """Return the copies of these datasets that are not done; days count from `begun`."""
     columns = (
         Request.id,
         Request.dataset,
@@ -286,14 +289,16 @@ def unfit(work: Work, datasets: Sequence[str], begun: datetime) -> list[Unfit]:
         )
         .order_by(Request.id)
     )
-    found = []
+    copies = []
     for row in rows:
-        mine = (Transfer.request_id == row.id, Transfer.reason.is_not(None))
-        waits = select(Transfer.reason, func.count()).where(*mine).group_by(Transfer.reason)
+        own_transfers = (Transfer.request_id == row.id, Transfer.reason.is_not(None))
+        waits = (
+            select(Transfer.reason, func.count()).where(*own_transfers).group_by(Transfer.reason)
+        )
         reasons = _counted(work, waits)
         if row.reason is not None:
             reasons.setdefault(row.reason, 1)
         day = 1 + (row.created - begun).days
         size, done = int(row.bytes), int(row.bytes_done)
-        found.append(Unfit(row.dataset, day, size, done, row.state, reasons))
-    return found
+        copies.append(Unfit(row.dataset, day, size, done, row.state, reasons))
+    return copies

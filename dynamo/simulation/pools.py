@@ -1,4 +1,4 @@
-"""The worker pools of a simulation: hints become work at their moment, copies take their time."""
+"""The worker pools of a simulation: they run hints at their time, and copies take time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,22 +15,22 @@ from dynamo.simulation.storage import Network
 from dynamo.task_runner import TaskRunner
 
 STRIDE = timedelta(hours=1)
-"""Files that arrive on one way within this time are recorded together."""
+"""Files that arrive on a link within this time are recorded together."""
 
 
 @dataclass(slots=True)
 class Pools:
-    """All workers: as many as there is work, while links carry no more than they can."""
+    """All workers: any number of them, but links have a limited rate."""
 
     agenda: Agenda
     network: Network
     runner: TaskRunner = field(init=False)
     _under_way: set[int] = field(default_factory=set)
     _busy: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    """(endpoint, `in` or `out`) → until when."""
+    """(endpoint, `in` or `out`) → time until which it is busy."""
 
     def publish(self, hints: Sequence[Hint]) -> None:
-        """Take messages, as the broker does."""
+        """Take messages, like the broker."""
         for hint in hints:
             self.agenda.at(self.agenda.now, partial(self._take, hint))
 
@@ -41,7 +41,7 @@ class Pools:
             self.runner.run(hint.task, hint.ids)
 
     def _send(self, ids: Sequence[int]) -> None:
-        """Bring files when the links between their sites have carried them."""
+        """Run copies at the time when their links have carried them."""
         parts: dict[tuple[str, str], list[int]] = {}
         begun: dict[tuple[str, str], datetime] = {}
         waiting = [key for key in ids if key not in self._under_way]
@@ -50,15 +50,15 @@ class Pools:
         if sourceless := [key for key in waiting if key not in known]:
             self._bring(self.agenda.now, sourceless)
         for row in rows:
-            way = (row.source, row.site)
-            there = self._carried(way, row.size)
-            begun.setdefault(way, there)
-            parts.setdefault(way, []).append(row.id)
-            if there - begun[way] > STRIDE:
-                self._bring(there, parts.pop(way))
-                del begun[way]
-        for way, members in parts.items():
-            self._bring(max(self._busy[way[0], "out"], self._busy[way[1], "in"]), members)
+            link = (row.source, row.site)
+            arrival = self._carried(link, row.size)
+            begun.setdefault(link, arrival)
+            parts.setdefault(link, []).append(row.id)
+            if arrival - begun[link] > STRIDE:
+                self._bring(arrival, parts.pop(link))
+                del begun[link]
+        for link, members in parts.items():
+            self._bring(max(self._busy[link[0], "out"], self._busy[link[1], "in"]), members)
 
     def _rows(self, ids: Sequence[int]) -> Sequence[Any]:
         source = Site.__table__.alias("source")
@@ -79,10 +79,10 @@ class Pools:
         with self.runner.ctx.begin.reading() as work:
             return work.rows(wanted) if ids else ()
 
-    def _carried(self, way: tuple[str, str], size: int) -> datetime:
-        """Return when a file has passed: both ends share their links among all that pass there."""
-        takes = timedelta(seconds=size / self.network.rate(*way))
-        ends = [(way[0], "out"), (way[1], "in")]
+    def _carried(self, link: tuple[str, str], size: int) -> datetime:
+        """Return the arrival of a file; both ends share their rate among all files."""
+        takes = timedelta(seconds=size / self.network.rate(*link))
+        ends = [(link[0], "out"), (link[1], "in")]
         for end in ends:
             self._busy[end] = max(self._busy.get(end, self.agenda.now), self.agenda.now) + takes
         return max(self._busy[end] for end in ends)

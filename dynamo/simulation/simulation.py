@@ -1,4 +1,4 @@
-"""A simulation from its beginning to its end: built or copied, lived day by day, looked at."""
+"""Runs a simulation: builds or copies an inventory, runs day by day, and measures."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,41 +39,41 @@ from dynamo.task_runner import TaskRunner
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 OPERATOR = Caller("operator", frozenset({Role.OPERATOR}))
 SHARES = {"Analysis": 0.85, "User": 0.10, "Production": 0.05}
-"""How the quotas of a simulated disk are divided."""
+"""Fractions of a simulated disk per partition."""
 TAPE = "Tape"
-"""The partition that tape counts against; without a limit."""
+"""The partition of tape, unlimited."""
 RATE = 2e9
-"""Bytes a second into a site, and out of it, of an inventory that is copied."""
+"""Bytes per second into a site, and out of it, for a copied inventory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is tried: settings and policies."""
+    """The settings and policies to try."""
 
     name: str
     settings: Settings
     policies: Mapping[str, str] = field(default_factory=dict)
-    """Partition → text, instead of what is in force."""
+    """Partition → text, instead of the policy in force."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a configuration has led to."""
+    """The results of a configuration."""
 
     name: str
     days: Sequence[Day]
     left: Sequence[Left]
-    """What policies have removed from disks."""
+    """Data that policies deleted from disks."""
     unfit: Sequence[Unfit]
-    """Copies of the campaigns that have not come to their end."""
+    """Copies of the campaigns that are not done."""
     refused: Mapping[str, int]
-    """Output of jobs that no site took, and data that found no room, by reason."""
+    """Refused output of jobs, and data without space, by reason."""
     operator_actions: int
-    """How many things a person had to look at: sites, each with a reason, and the like."""
+    """Number of distinct matters that needed a person."""
 
 
 Progress = Callable[[int], None]
-"""Is told how many days have passed since it was last told."""
+"""Called with the number of days since the last call."""
 
 
 def simulate(
@@ -84,9 +84,9 @@ def simulate(
     source: UnitOfWork | None = None,
     campaigns: Sequence[Campaign] = (),
 ) -> Outcome:
-    """Live through the days of a scenario, beginning with a drawn inventory or a copied one.
+    """Run the days of a scenario, from a drawn or a copied inventory.
 
-    Raises Invalid for a policy that is wrong; nothing outside of a temporary folder is changed.
+    Raises Invalid for a wrong policy. Nothing outside of a temporary folder changes.
     """
     with _world(scenario, configuration, source) as (life, pools):
         for partition, text in configuration.policies.items():
@@ -102,8 +102,8 @@ def _world(
     random, dice = np.random.default_rng(scenario.seed), Random(scenario.seed)
     rates: dict[str, float] = {}
 
-    def rate(one: str, other: str) -> float:
-        return min(rates.get(one, RATE), rates.get(other, RATE))
+    def rate(source: str, destination: str) -> float:
+        return min(rates.get(source, RATE), rates.get(destination, RATE))
 
     network = Network(rate, dice, scenario.faults)
     agenda = Agenda(BEGIN)
@@ -130,7 +130,7 @@ def _world(
 
 
 def _seed(ctx: Context) -> None:
-    """Add what a fresh system has, and a partition for tape."""
+    """Add the content of a fresh system, and a partition for tape."""
     with ctx.begin() as work:
         schema.seed(work)
         work.add(Partition, name=TAPE, definition="site.storage_type == MSS")
@@ -143,24 +143,24 @@ def _drawn(
     random: np.random.Generator,
     rates: dict[str, float],
 ) -> tuple[Interest, list[str]]:
-    """Draw sites and data, and give the sites disks on which the data take their share."""
+    """Register drawn sites and data; the sites get disks on which the data take their fraction."""
     places = simulation_scenario.sites(scenario, random)
     data = simulation_scenario.datasets(scenario, places, random)
-    disks = {one.name: one.weight for one in places if one.kind == "disk"}
-    used = sum(one.bytes * sum(site in disks for site in one.sites) for one in data)
+    disks = {site.name: site.weight for site in places if site.kind == "disk"}
+    used = sum(item.bytes * sum(site in disks for site in item.sites) for item in data)
     whole = used / scenario.fill / SHARES["Analysis"] / sum(disks.values())
-    for one in places:
-        rates[one.url] = one.rate
-        network.at(one.url)
-        body = schemas.SiteBody(kind=one.kind, url=one.url)  # type: ignore[arg-type]
-        sites.update(ctx, one.name, body, OPERATOR)
-        shares: Mapping[str, float | None] = SHARES if one.kind == "disk" else {TAPE: None}
+    for entry in places:
+        rates[entry.url] = entry.rate
+        network.at(entry.url)
+        body = schemas.SiteBody(kind=entry.kind, url=entry.url)  # type: ignore[arg-type]
+        sites.update(ctx, entry.name, body, OPERATOR)
+        shares: Mapping[str, float | None] = SHARES if entry.kind == "disk" else {TAPE: None}
         for partition, share in shares.items():
-            limit = None if share is None else int(whole * one.weight * share)
+            limit = None if share is None else int(whole * entry.weight * share)
             quota = schemas.QuotaBody(limit=limit)
-            sites.set_quota(ctx, one.name, partition, quota, OPERATOR)
+            sites.set_quota(ctx, entry.name, partition, quota, OPERATOR)
     place(ctx, network, data)
-    return Interest.drawn(len(data), random), [one.name for one in data]
+    return Interest.drawn(len(data), random), [item.name for item in data]
 
 
 def _live(life: Workload, pools: Pools, progress: Progress, name: str, planned: Planned) -> Outcome:

@@ -1,4 +1,4 @@
-"""Storages without bytes: what lies at a site is a name, a size and a checksum."""
+"""Simulated storages without bytes: a file is a name, a size and a checksum."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,7 +25,7 @@ from dynamo.storage.registry import Storages
 from dynamo.units import adler32_text
 
 MARK = " "
-"""Stands in an address between the endpoint and the name; neither can have it."""
+"""Separates endpoint and name in an address; neither can contain it."""
 
 
 @dataclass(slots=True)
@@ -39,19 +39,19 @@ class Place:
 
 @dataclass(slots=True)
 class Network:
-    """All storages, and what lies between them."""
+    """All storages, and the links between them."""
 
     rate: Callable[[str, str], float]
-    """Bytes a second from one endpoint to another."""
+    """Bytes per second from one endpoint to another."""
     random: Random
     faults: float = 0.0
-    """Share of the files that do not arrive at the first attempt."""
+    """Fraction of files whose first transfer fails."""
     places: dict[str, Place] = field(default_factory=dict)
     seconds: float = 0.0
-    """What all files together have taken."""
+    """Total seconds of all transfers."""
     moved: int = 0
     deleted: int = 0
-    """Bytes since it was last asked."""
+    """Bytes since the last reset."""
 
     def at(self, url: str) -> Place:
         """Return the storage at an endpoint."""
@@ -64,39 +64,39 @@ class Network:
 
 @dataclass(slots=True)
 class ImaginedStorage:
-    """One site's files; see `Storage` for what each call promises."""
+    """The files of one site; see `Storage` for the promise of each call."""
 
     place: Place
     network: Network
     area: str
 
     def pfn(self, lfn: str) -> str:
-        """Return an address that `fetch` understands."""
+        """Return an address for `fetch`."""
         return f"{self.place.url}{MARK}{lfn}"
 
     def stat(self, lfn: str) -> Stat | None:
-        """Return the size; nobody knows when it was written."""
-        found = self._files.get(lfn)
-        return None if found is None else Stat(found.size, None)
+        """Return the size, without a modification time."""
+        known = self._files.get(lfn)
+        return None if known is None else Stat(known.size, None)
 
     def adler32(self, lfn: str) -> str:
-        """Return what is remembered."""
+        """Return the recorded checksum."""
         return self._known(lfn).adler32
 
     def arrived(self, temporary: str, written: Copied) -> Copied | None:  # noqa: ARG002 - the protocol
-        """Return what lies there."""
+        """Return the recorded size and checksum."""
         return self._files.get(temporary)
 
     def read(self, lfn: str) -> AbstractContextManager[Readable]:
-        """Refuse: there are no bytes."""
-        raise StorageError(Reason.SOURCE_ERROR, f"{lfn} is only imagined")
+        """Raise StorageError: the file has no bytes."""
+        raise StorageError(Reason.SOURCE_ERROR, f"{lfn} is only simulated")
 
     def prepare(self, temporary: str) -> None:
-        """There are no folders."""
+        """Do nothing: folders do not exist."""
 
     @contextmanager
     def write(self, temporary: str) -> Iterator[Writable]:
-        """Forget the bytes and remember their sum."""
+        """Record size and checksum of the bytes, and drop them."""
         files = self._files
         sink = _Sink()
         yield sink
@@ -119,30 +119,30 @@ class ImaginedStorage:
         self._rename(temporary, lfn)
 
     def persist(self, lfn: str) -> None:
-        """Memory is all there is."""
+        """Do nothing: files are in memory."""
 
     def delete(self, lfn: str) -> bool:
-        """Forget."""
-        gone = self._files.pop(lfn, None)
-        self.network.deleted += 0 if gone is None else gone.size
-        return gone is not None
+        """Delete the record."""
+        removed = self._files.pop(lfn, None)
+        self.network.deleted += 0 if removed is None else removed.size
+        return removed is not None
 
     def discard(self, temporary: str) -> None:
-        """Forget."""
+        """Delete the record."""
         temporary_names.check_temporary(temporary, self.area)
         self._files.pop(temporary, None)
 
     def move(self, lfn: str, other: str) -> None:
-        """Rename, and replace nothing."""
+        """Rename, without replacing."""
         if lfn in self._files and other not in self._files:
             self._rename(lfn, other)
 
     def listing(self, area: str) -> Iterator[Folder]:
-        """Walk below an area."""
+        """Yield the folders of an area."""
         folders: dict[str, list[Entry]] = {area: []}
-        for lfn, found in self._files.items():
+        for lfn, copied in self._files.items():
             if lfn.startswith(f"{area}/"):
-                entry = Entry(lfn, found.size, datetime.min.replace(tzinfo=UTC))
+                entry = Entry(lfn, copied.size, datetime.min.replace(tzinfo=UTC))
                 folders.setdefault(lfn.rpartition("/")[0], []).append(entry)
         for path, entries in sorted(folders.items()):
             yield Folder(path, entries, complete=True)
@@ -150,34 +150,34 @@ class ImaginedStorage:
     def clean(
         self, area: str, before: datetime, needed: Callable[[Collection[str]], Collection[str]]
     ) -> int:
-        """Nothing is ever forgotten here."""
+        """Do nothing: no temporary file is left behind."""
         del area, before, needed
         return 0
 
     def free(self) -> int | None:
-        """Say that it cannot tell."""
+        """Return None: unknown."""
         return None
 
     def batched(self) -> AbstractContextManager[Storage]:
-        """Memory is all there is."""
+        """Return the storage itself: files are in memory."""
         return nullcontext(self)
 
     def fetch(
         self, source: str, temporary: str, size: int | None, alive: Callable[[], None]
     ) -> bool:
-        """Bring a file from another storage, in no time for us and in its time on the stopwatch."""
+        """Copy a record from another storage at once, and count its transfer time."""
         del size
         alive()
         files = self._files
         url, _, lfn = source.partition(MARK)
         with at_source():
-            found = ImaginedStorage(self.network.at(url), self.network, self.area)._known(lfn)  # noqa: SLF001
+            known = ImaginedStorage(self.network.at(url), self.network, self.area)._known(lfn)  # noqa: SLF001
         if self.network.random.random() < self.network.faults:
             self.network.seconds += 1
             raise StorageError(Reason.SOURCE_ERROR, "the connection was lost")
-        self.network.seconds += found.size / self.network.rate(url, self.place.url)
-        self.network.moved += found.size
-        files[temporary] = found
+        self.network.seconds += known.size / self.network.rate(url, self.place.url)
+        self.network.moved += known.size
+        files[temporary] = known
         return True
 
     @property
@@ -191,10 +191,10 @@ class ImaginedStorage:
         raise StorageError(Reason.QUEUE_TIMEOUT, f"{self.place.url} does not answer")
 
     def _known(self, lfn: str) -> Copied:
-        found = self._files.get(lfn)
-        if found is None:
+        record = self._files.get(lfn)
+        if record is None:
             raise StorageError(Reason.SOURCE_MISSING, f"there is no {lfn} at {self.place.url}")
-        return found
+        return record
 
     def _rename(self, name: str, other: str) -> None:
         self._known(name)
@@ -213,7 +213,7 @@ class _Sink:
 
 
 class Imagination(Storages):
-    """Imagines the storage at every endpoint, whatever its scheme."""
+    """Simulates the storage of every endpoint, whatever its scheme."""
 
     def __init__(self, area: str, network: Network) -> None:
         """Take the incoming area and the network of all storages."""
@@ -226,6 +226,6 @@ class Imagination(Storages):
         return self
 
     def at(self, url: str, rules: Mapping[str, object]) -> Storage:
-        """Return the imagined storage of a site."""
+        """Return the simulated storage of a site."""
         del rules
         return ImaginedStorage(self._network.at(url), self._network, self.area)

@@ -1,4 +1,4 @@
-"""A collaboration's days: jobs read and write, production adds data, sites fail and come back."""
+"""Daily activity: jobs read and write, production adds data, sites fail and come back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,15 +38,15 @@ OUTPUT = 5 * 10**9
 """Bytes of a job's output file."""
 SUM = "00000001"
 GROUP = "analysis"
-"""Who owns official data on disk."""
+"""The group that owns official data on disk."""
 AT_ONCE = 200
-"""Datasets, and reports, in one call."""
+"""Datasets, or reports, per call."""
 DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
 class Workload:
-    """What happens by itself, day after day; the same seed makes the same things happen."""
+    """The activity of each day; the same seed gives the same events."""
 
     ctx: Context
     agenda: Agenda
@@ -54,17 +54,17 @@ class Workload:
     scenario: Scenario
     interest: Interest
     names: list[str]
-    """Official datasets, as `interest` counts them."""
+    """Official datasets, in the order of `interest`."""
     random: np.random.Generator
     dice: Random
     n_read: int = 0
     n_found: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    """Output that no site took, and data for which no disk had room, by reason."""
+    """Refused output, and data without space, by reason."""
     _made: int = 0
 
     def day(self) -> None:
-        """Spread what happens today over the day."""
+        """Schedule the events of a day."""
         self._during_the_day(self.produce, int(self._poisson(self._growth)))
         self._during_the_day(self.hand_over, int(self._poisson(self.scenario.jobs)))
         outages = self._poisson(self.scenario.failures * len(self.network.places))
@@ -82,51 +82,53 @@ class Workload:
     def _growth(self) -> float:
         return self.scenario.growth * self.scenario.datasets
 
-    # --- data come -------------------------------------------------------------------------------
+    # --- production ------------------------------------------------------------------------------
 
     def produce(self) -> None:
-        """Let a new dataset be written at a disk site, and ask for its copy on tape."""
+        """Write a new dataset at a disk site, and request its copy on tape."""
         self._made += 1
         name = f"/Primary{self._made % 50}/New{self._made:05d}-v1/AOD"
         if not self.write(name, simulation_scenario.blocks(self.random)):
             self.refused[Reason.STORAGE_FULL] = self.refused.get(Reason.STORAGE_FULL, 0) + 1
             return
         if tapes := self._ready("tape"):
-            there = str(self.random.choice(tapes))
-            copies_submission.file(self.ctx, schemas.Copy(dataset=name, site=there), PRODUCER)
+            tape = str(self.random.choice(tapes))
+            copies_submission.file(self.ctx, schemas.Copy(dataset=name, site=tape), PRODUCER)
 
     def write(self, name: str, sizes: tuple[int, ...]) -> bool:
-        """Write official data at a disk that has room for them; False = none has."""
+        """Write official data to a disk with space; return False if none has space."""
         room = self._room(name, sum(sizes))
         if not room:
             return False
         share = np.array(list(room.values()))
-        here = str(self.random.choice(list(room), p=share / share.sum()))
-        place(self.ctx, self.network, [SimulatedDataset(name, sizes, (here,))])
+        disk = str(self.random.choice(list(room), p=share / share.sum()))
+        place(self.ctx, self.network, [SimulatedDataset(name, sizes, (disk,))])
         self.names.append(name)
         self.interest.add(1)
         return True
 
     def _room(self, name: str, size: int) -> dict[str, float]:
-        """Return the disks that have room for a dataset, and how much, as production looks it up.
+        """Return the disks with space for a dataset, and their space in bytes.
 
-        Nothing refuses data that are registered where they lie: a quota would be passed by them.
+        Registration of official data does not check quotas, so production checks them.
         """
         disks = self.disks()
         with self.ctx.begin.reading() as work:
             known = directory(work, self.ctx.settings, ())
             group_id = known.group(GROUP)
-            there = {site: (name, known.sites[site], group_id) for site in disks}
-            lies = destinations(work, known, dict.fromkeys(there.values(), DatasetStatus.VALID))
-            left = {
-                site: self._left(work, (whose[1], lies[whose])) for site, whose in there.items()
+            planned = {site: (name, known.sites[site], group_id) for site in disks}
+            partition_of = destinations(
+                work, known, dict.fromkeys(planned.values(), DatasetStatus.VALID)
+            )
+            space = {
+                site: self._left(work, (key[1], partition_of[key])) for site, key in planned.items()
             }
-        if np.inf in left.values():  # no limit: there it goes
-            return {site: 1.0 for site, room in left.items() if room == np.inf}
-        return {site: room for site, room in left.items() if room >= max(size, 1)}
+        if np.inf in space.values():  # an unlimited disk takes it
+            return {site: 1.0 for site, room in space.items() if room == np.inf}
+        return {site: room for site, room in space.items() if room >= max(size, 1)}
 
     def _left(self, work: Work, at: accounting.QuotaKey) -> float:
-        """Return the bytes up to where the Dealer would stop as well."""
+        """Return the bytes up to the Dealer's limit."""
         known, quota = accounting.limit(work, at)
         room = accounting.room(work, at)
         if quota is None or room is None:
@@ -134,7 +136,7 @@ class Workload:
         return room - quota * max(0.0, 1 - self.ctx.settings.dealer.occupancy)
 
     def hand_over(self) -> None:
-        """Let a user's job write its output and confirm it; two days later it is gathered."""
+        """Inject and confirm the output of a user's job; two days later it is consolidated."""
         disks = self.disks()
         if not disks:
             return
@@ -154,8 +156,8 @@ class Workload:
         wanted = schemas.Injection(dataset=dataset, site=tuple(order[:3]), files=tuple(files))
         try:
             request_id = injection_submission.file(self.ctx, wanted, user)
-        except DynamoError as failed:
-            self.refused[failed.reason] = self.refused.get(failed.reason, 0) + 1
+        except DynamoError as error:
+            self.refused[error.reason] = self.refused.get(error.reason, 0) + 1
             return
         self._upload(request_id)
         injection_submission.uploaded(self.ctx, request_id, None, user)
@@ -173,27 +175,27 @@ class Workload:
             self.network.at(url).files[name] = Copied(OUTPUT, SUM)
 
     def _gather(self, dataset: str, home: str, user: Caller) -> None:
-        """Close a dataset and have it brought to one site, unless that was asked for already."""
+        """Close a dataset and request its copy at one site, unless it is closed."""
         with self.ctx.begin.reading() as work:
             row = work.row(select(Dataset.is_open).where(Dataset.name == dataset))
         if row is not None and row.is_open:
             closure.file(self.ctx, schemas.Closure(dataset=dataset), user)
             copies_submission.file(self.ctx, schemas.Copy(dataset=dataset, site=home), user)
 
-    # --- data are read ---------------------------------------------------------------------------
+    # --- access ----------------------------------------------------------------------------------
 
     def read(self) -> None:
-        """Draw today's accesses, report them, and the jobs that found no data on any disk."""
+        """Report drawn accesses of a day, and jobs that wait for data without a disk copy."""
         drawn = self.interest.day(self.scenario.accesses * len(self.names))
         readable = self._readable()
         reports, waiting = [], []
-        for place_ in np.flatnonzero(drawn):
-            name, n = self.names[place_], int(drawn[place_])
-            at = readable.get(name, ())
+        for index in np.flatnonzero(drawn):
+            name, n = self.names[index], int(drawn[index])
+            at_sites = readable.get(name, ())
             self.n_read += n
-            if at:
+            if at_sites:
                 self.n_found += n
-                site = at[int(self.random.integers(len(at)))]
+                site = at_sites[int(self.random.integers(len(at_sites)))]
                 reports.append(
                     schemas.AccessReport(
                         dataset=name,
@@ -211,8 +213,8 @@ class Workload:
             demands.report(self.ctx, waiting[start : start + AT_ONCE], BATCH)
 
     def _readable(self) -> dict[str, list[str]]:
-        """Return at which ready disk sites there are good copies of all blocks of a dataset."""
-        there = (
+        """Return the ready disk sites at which each dataset is complete."""
+        complete_blocks = (
             select(Dataset.name, Site.name.label("site"), Dataset.id, BlockReplica.block_id)
             .join(BlockReplica, BlockReplica.dataset_id == Dataset.id)
             .join(Site, Site.id == BlockReplica.site_id)
@@ -224,38 +226,38 @@ class Workload:
             )
         )
         n_blocks: dict[str, int] = {}
-        found: dict[tuple[str, str], int] = {}
+        counts: dict[tuple[str, str], int] = {}
         with self.ctx.begin.snapshot() as work:
             for name in work.scalars(
                 select(Dataset.name).join(Block, Block.dataset_id == Dataset.id)
             ):
                 n_blocks[name] = n_blocks.get(name, 0) + 1
-            for row in work.rows(there):
-                found[row.name, row.site] = found.get((row.name, row.site), 0) + 1
-        at: dict[str, list[str]] = {}
-        for (name, site), n in sorted(found.items()):
+            for row in work.rows(complete_blocks):
+                counts[row.name, row.site] = counts.get((row.name, row.site), 0) + 1
+        at_sites: dict[str, list[str]] = {}
+        for (name, site), n in sorted(counts.items()):
             if n == n_blocks.get(name):
-                at.setdefault(name, []).append(site)
-        return at
+                at_sites.setdefault(name, []).append(site)
+        return at_sites
 
-    # --- sites fail ------------------------------------------------------------------------------
+    # --- outages ---------------------------------------------------------------------------------
 
     def fail(self) -> None:
-        """Let a site fall silent: mostly for hours, sometimes for days, now and then for good."""
-        up = sorted(url for url, one in self.network.places.items() if not one.down)
+        """Stop a site: mostly for hours, sometimes for days, rarely for ever."""
+        up = sorted(url for url, place in self.network.places.items() if not place.down)
         if len(up) <= max(2, len(self.network.places) // 2):
             return
-        found = self.network.at(str(self.random.choice(up)))
-        found.down = True
-        lasts = float(self.random.choice([0.2, 2.0, 1000.0], p=[0.7, 0.28, 0.02]))
+        failed = self.network.at(str(self.random.choice(up)))
+        failed.down = True
+        mean_days = float(self.random.choice([0.2, 2.0, 1000.0], p=[0.7, 0.28, 0.02]))
 
         def back() -> None:
-            found.down = False
+            failed.down = False
 
-        self.agenda.at(self.agenda.now + DAY * float(self.random.exponential(lasts)), back)
+        self.agenda.at(self.agenda.now + DAY * float(self.random.exponential(mean_days)), back)
 
     def disks(self) -> list[str]:
-        """Return the disk sites that are ready."""
+        """Return the ready disk sites."""
         return self._ready("disk")
 
     def _ready(self, kind: str) -> list[str]:
@@ -265,31 +267,31 @@ class Workload:
 
 
 def place(ctx: Context, network: Network, data: Sequence[SimulatedDataset]) -> None:
-    """Enter official data where they lie already: into the storages and into the inventory."""
+    """Put official data into the storages and register them."""
     with ctx.begin.reading() as work:
         urls = {row.name: row.url for row in work.rows(select(Site.name, Site.url))}
     for start in range(0, len(data), AT_ONCE):
-        some = data[start : start + AT_ONCE]
-        for one in some:
-            for number, size in enumerate(one.sizes):
-                for site in one.sites:
-                    network.at(urls[site]).files[_lfn(one, number)] = Copied(size, SUM)
-        registration.register(ctx, [_stated(one) for one in some], PRODUCER)
+        batch = data[start : start + AT_ONCE]
+        for dataset in batch:
+            for number, size in enumerate(dataset.sizes):
+                for site in dataset.sites:
+                    network.at(urls[site]).files[_lfn(dataset, number)] = Copied(size, SUM)
+        registration.register(ctx, [_stated(dataset) for dataset in batch], PRODUCER)
 
 
-def _stated(one: SimulatedDataset) -> schemas.OfficialDataset:
-    at = tuple(schemas.OfficialReplica(site=site) for site in one.sites)
+def _stated(dataset: SimulatedDataset) -> schemas.OfficialDataset:
+    replicas = tuple(schemas.OfficialReplica(site=site) for site in dataset.sites)
     blocks = tuple(
         schemas.OfficialBlock(
             name=f"block{number:03d}",
-            files=(schemas.OfficialFile(lfn=_lfn(one, number), size=size, adler32=SUM),),
-            replicas=at,
+            files=(schemas.OfficialFile(lfn=_lfn(dataset, number), size=size, adler32=SUM),),
+            replicas=replicas,
             open=False,
         )
-        for number, size in enumerate(one.sizes)
+        for number, size in enumerate(dataset.sizes)
     )
-    return schemas.OfficialDataset(name=one.name, group=GROUP, blocks=blocks, open=False)
+    return schemas.OfficialDataset(name=dataset.name, group=GROUP, blocks=blocks, open=False)
 
 
-def _lfn(one: SimulatedDataset, number: int) -> str:
-    return f"/store{one.name}/{number:03d}.root"
+def _lfn(dataset: SimulatedDataset, number: int) -> str:
+    return f"/store{dataset.name}/{number:03d}.root"

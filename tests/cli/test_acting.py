@@ -44,11 +44,11 @@ def test_a_deletion_asks_for_the_number_of_files(
 
     dry = house.run("dataset", "delete", DATASET, "--dry-run")
     unasked = house.run("dataset", "delete", DATASET)
-    monkeypatch.setattr("dynamo.cli.dataset.somebody_is_there", lambda: True)
+    monkeypatch.setattr("dynamo.cli.dataset.is_interactive", lambda: True)
     wrong = house.run("dataset", "delete", DATASET, typed="3\n")
 
     assert dry.exit_code == 0
-    assert f"2 files of {DATASET} go everywhere" in dry.stderr
+    assert f"2 files of {DATASET} at all sites" in dry.stderr
     assert (unasked.exit_code, wrong.exit_code) == (2, 1)
     assert house.run("request", "list", "deletion", "--json").stdout.count('"id"') == 0
     assert house.run("dataset", "delete", DATASET, typed="2\n").exit_code == 0

@@ -87,7 +87,7 @@ def test_an_inventory_is_taken_over_and_taking_it_again_changes_nothing(
     assert first.exit_code == 0, first.stderr
     assert "new: 1 datasets, 2 blocks, 4 files, 4 replicas" in first.stderr
     assert "left out: /gone/long/AGO was deleted" in first.stderr
-    assert "what AnalysisOps owned will be owned by analysis" in first.stderr
+    assert "replicas of AnalysisOps get the owner analysis" in first.stderr
     again = house.run("dataset", "import", str(path))
     assert "new: 0 datasets, 0 blocks, 0 files, 0 replicas" in again.stderr
 
@@ -109,7 +109,7 @@ def test_a_dry_run_registers_nothing(house: House, path: Path) -> None:
 
 def test_groups_are_renamed_as_told(house: House, path: Path) -> None:
     told = house.run("dataset", "import", str(path), "--group", "DataOps=analysis", "--dry-run")
-    assert "what DataOps owned will be owned by analysis" in told.stderr
+    assert "replicas of DataOps get the owner analysis" in told.stderr
     assert house.run("dataset", "import", str(path), "--group", "DataOps").exit_code == 2
 
 

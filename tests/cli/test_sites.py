@@ -23,7 +23,7 @@ def test_a_site_that_rests_says_so_and_is_released(house: House) -> None:
 
     mend_site(house.world, "T2_A")
     ran = house.run("site", "release", "T2_A")
-    assert "6 transfers and 0 deletions are tried again" in ran.stderr
+    assert "6 transfers and 0 deletions are retried" in ran.stderr
     house.world.work()
     assert house.world.request("injection", request)["state"] == "done"
     assert "breaker" not in house.run("site", "show", "T2_A").stdout
@@ -40,7 +40,7 @@ def test_an_evacuation_names_what_is_left_and_what_is_stuck(house: House) -> Non
     house.world.close()
     house.world.work()
     house.world.path("T2_A", lfn("T2_A_2.root")).unlink()
-    assert "is not being emptied" in house.run("site", "evacuation", "T2_A").stderr
+    assert "is not being evacuated" in house.run("site", "evacuation", "T2_A").stderr
     assert house.run("site", "set", "T2_A", "--status", "morgue").exit_code == 0
     request = house.world.copy("T2_B", consolidate=False)
     house.world.work()
@@ -67,7 +67,10 @@ def test_an_operator_gives_up_what_could_not_be_read_at_a_dying_site(house: Hous
     assert house.run("site", "set", "T2_A", "--status", "morgue").exit_code == 0
     house.world.copy("T2_B", consolidate=False)
     house.world.work()
-    assert "0 files (0 B) could not" in house.run("site", "losses", "T2_A", "--declare").stderr
+    assert (
+        "0 files (0 B) have been unreadable"
+        in house.run("site", "losses", "T2_A", "--declare").stderr
+    )
     with house.world.ctx.begin() as work:
         work.changed(update(Incident).values(at=work.now - timedelta(days=1)))
     shown = house.run("site", "evacuation", "T2_A").stdout
@@ -77,7 +80,7 @@ def test_an_operator_gives_up_what_could_not_be_read_at_a_dying_site(house: Hous
     assert asked.exit_code != 0
     assert "1 files" in asked.stderr
     assert lfn("T2_A_2.root") in asked.stderr
-    assert "say --yes" in asked.stderr
+    assert "use --yes" in asked.stderr
     ran = house.run("site", "losses", "T2_A", "--declare", "--yes")
 
     assert "1 files are declared lost" in ran.stderr, ran.stderr

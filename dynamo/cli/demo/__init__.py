@@ -1,1 +1,1 @@
-"""The demonstration: the main job from one call to one site, with a worker killed in between."""
+"""The demonstration: inject files, gather them at one site, and survive killed workers."""

@@ -1,4 +1,4 @@
-"""`dynamo demo`: the main job, visibly, on real parts."""
+"""`dynamo demo`: shows the main job on real parts."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from dynamo.cli.session import Session
 
 
 class Stack(StrEnum):
-    """What the system keeps its rows and queues in."""
+    """Database and broker of the system."""
 
     EMBEDDED = "embedded"
     MYSQL = "mysql"
@@ -28,20 +28,20 @@ class Stack(StrEnum):
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--data", help="Work in this new or empty folder, and keep it."),
+    typer.Option("--data", help="New or empty folder to work in and keep."),
 ]
 On = Annotated[Stack, typer.Option(help="SQLite and the bundled broker, or MariaDB and Redis.")]
-Jobs = Annotated[int, typer.Option("--jobs", min=6, max=300, help="Job wrappers.")]
-Files = Annotated[int, typer.Option("--files", min=1, max=100, help="Files of each.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=6, max=300, help="Number of jobs.")]
+Files = Annotated[int, typer.Option("--files", min=1, max=100, help="Number of files per job.")]
 
 
 def demo(
     data: Folder = None, stack: On = Stack.EMBEDDED, n_jobs: Jobs = 30, n_files: Files = 10
 ) -> None:
-    """Show the main job on real parts, and verify the result on disk without Dynamo's help.
+    """Show the main job on real parts, and verify the result on disk without Dynamo.
 
-    Jobs at three sites hand real files over, workers are killed in the middle, the dataset is
-    closed and gathered at one site, and what is left elsewhere is cleaned up.
+    Jobs at three sites inject real files, workers are killed meanwhile, the dataset is closed and
+    gathered at one site, and the other replicas are deleted.
     """
     report = Report()
     folder = _folder(data)
@@ -49,13 +49,13 @@ def demo(
     try:
         _play(folder, stack, (n_jobs, n_files), report)
     except BaseException:
-        console.say(f"it broke off; all of it is kept in {folder}")
+        console.say(f"the demonstration failed; its files are kept in {folder}")
         raise
     report.print()
     if report.faults:
-        console.say(f"not as it should be; all of it is kept in {folder}")
+        console.say(f"the result is wrong; its files are kept in {folder}")
         raise typer.Exit(1)
-    console.say("each file is at its place, once, and whole; no process is left")
+    console.say("each file is complete, at its place and nowhere else; no process is left")
     if data is None:
         shutil.rmtree(folder)
 
@@ -70,7 +70,7 @@ def _folder(data: Path | None) -> Path:
 
 
 def _forget_settings() -> None:
-    """Leave systems alone that the environment names: a demonstration has a database of its own."""
+    """Ignore systems in the environment: the demonstration uses its own database."""
     for name in [name for name in os.environ if name.startswith("DYNAMO_")]:
         del os.environ[name]
 
@@ -92,7 +92,7 @@ def _play(folder: Path, stack: Stack, size: tuple[int, int], report: Report) -> 
         scenario.perform(stage, report)
         with report.act("the system stops"):
             report.blame(*up.stop())
-    with report.act("every folder is looked at, every checksum computed"):
+    with report.act("every folder is listed, every checksum computed"):
         _look(sites, made, report)
 
 
@@ -102,8 +102,8 @@ def _make(scratch: Path, n_jobs: int, n_files: int) -> list[Job]:
 
 
 def _look(sites: Mapping[str, Path], made: list[Job], report: Report) -> None:
-    files = [one for job in made for one in job.files]
+    files = [file for job in made for file in job.files]
     report.blame(*disk_check.faults(sites.values(), sites[SITES[0]], files))
     report.blame(*disk_check.untouched(files))
     report.note("files", str(len(files)))
-    report.note("bytes", console.size(sum(one.size for one in files)))
+    report.note("bytes", console.size(sum(file.size for file in files)))

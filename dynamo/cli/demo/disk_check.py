@@ -1,4 +1,4 @@
-"""What lies on the disks, seen without any help of Dynamo."""
+"""Checks the files on the disks without Dynamo."""
 
 import os
 import stat
@@ -10,41 +10,46 @@ from dynamo.cli.demo.job_output import Made
 
 
 def faults(folders: Iterable[Path], target: Path, made: Iterable[Made]) -> list[str]:
-    """Compare the sites' folders with what should be: each file once, below `target`, and whole."""
-    expected = {str(target) + one.lfn: one for one in made}
-    found = {path for folder in folders for path in _everything(folder)}
-    wrong = [f"missing: {path}" for path in sorted(expected.keys() - found)]
-    wrong += [f"nobody wants it: {path}" for path in sorted(found - expected.keys())]
-    return wrong + [
+    """Return errors in the sites' folders: each file must be once, below `target`, and complete."""
+    expected = {str(target) + output.lfn: output for output in made}
+    present = {path for folder in folders for path in _everything(folder)}
+    errors = [f"missing: {path}" for path in sorted(expected.keys() - present)]
+    errors += [f"unexpected: {path}" for path in sorted(present - expected.keys())]
+    return errors + [
         fault
-        for path in sorted(expected.keys() & found)
+        for path in sorted(expected.keys() & present)
         if (fault := _fault(path, expected[path].size, expected[path].adler32))
     ]
 
 
 def untouched(made: Iterable[Made]) -> list[str]:
-    """Look whether the jobs' own files are as the jobs left them."""
-    return [fault for one in made if (fault := _fault(str(one.path), one.size, one.adler32))]
+    """Return errors in the jobs' own files, which must be unchanged."""
+    return [
+        fault for output in made if (fault := _fault(str(output.path), output.size, output.adler32))
+    ]
 
 
 def _everything(folder: Path) -> set[str]:
-    """Return all that is no folder: files, links, sockets, whatever."""
+    """Return all paths but folders: files, links, sockets."""
     return {
-        os.path.join(where, name)  # noqa: PTH118 - plain texts, as they are on the disk
-        for where, folders, files in os.walk(folder)
-        for name in (*files, *(one for one in folders if Path(where, one).is_symlink()))
+        os.path.join(parent, name)  # noqa: PTH118 - plain texts, as they are on the disk
+        for parent, folders, files in os.walk(folder)
+        for name in (
+            *files,
+            *(directory for directory in folders if Path(parent, directory).is_symlink()),
+        )
     }
 
 
 def _fault(path: str, size: int, adler32: int) -> str | None:
     try:
-        seen = os.lstat(path)
+        status = os.lstat(path)
     except FileNotFoundError:
         return f"missing: {path}"
-    if not stat.S_ISREG(seen.st_mode):
-        return f"no plain file: {path}"
-    if seen.st_size != size:
-        return f"{seen.st_size} bytes in place of {size}: {path}"
+    if not stat.S_ISREG(status.st_mode):
+        return f"not a plain file: {path}"
+    if status.st_size != size:
+        return f"{status.st_size} bytes in place of {size}: {path}"
     value = 1
     with Path(path).open("rb") as file:
         while chunk := file.read(1 << 20):

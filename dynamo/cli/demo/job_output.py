@@ -1,4 +1,4 @@
-"""The output of imaginary jobs: real files of mixed size, the same for the same seed."""
+"""Output of simulated jobs: real files of mixed size, the same for the same seed."""
 
 import random
 import zlib
@@ -12,7 +12,7 @@ DATASET = "/Higgs/alice-demo/USER"
 PREFIX = "/store/user/dynamo/alice/Higgs/demo"
 
 _SIZES = (
-    # of twenty files so many, from, to: mostly small, some that take long enough to be interrupted
+    # number per twenty files, from, to: mostly small, some large enough to be interrupted
     (14, 10**3, 10**5),
     (5, 10**5, 2 * 10**6),
     (1, 2 * 10**6, 6 * 10**6),
@@ -23,7 +23,7 @@ _LARGE_SIZES = (20 * 10**6, 50 * 10**6)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file as the job knows it: nothing here comes from Dynamo."""
+    """A file as the job knows it, without data from Dynamo."""
 
     path: Path
     lfn: str
@@ -33,7 +33,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job: where it ran, how it hands over, what it made."""
+    """A job: its site, way of injection and files."""
 
     number: int
     site: str
@@ -42,10 +42,10 @@ class Job:
 
 
 def jobs(scratch: Path, n_jobs: int, n_files: int, made: Callable[[int], None]) -> list[Job]:
-    """Make the output of all jobs, each in its own folder of its site's scratch area."""
+    """Create the output of all jobs, each in its own folder of its site's scratch area."""
     draw = random.Random(20261122)
     sizes = list(_sizes(draw, n_jobs * n_files))
-    found = []
+    created = []
     for number in range(n_jobs):
         site = SITES[number % len(SITES)]
         folder = scratch / site / f"job{number}"
@@ -56,9 +56,9 @@ def jobs(scratch: Path, n_jobs: int, n_files: int, made: Callable[[int], None]) 
                 _make(draw, folder / f"out_{number}_{n}.root", sizes[number * n_files + n])
             )
             made(1)
-        # both ways at each site
-        found.append(Job(number, site, number // len(SITES) % 2 == 1, tuple(files)))
-    return found
+        # pull and push at each site
+        created.append(Job(number, site, number // len(SITES) % 2 == 1, tuple(files)))
+    return created
 
 
 def _sizes(draw: random.Random, count: int) -> Iterator[int]:
@@ -67,7 +67,7 @@ def _sizes(draw: random.Random, count: int) -> Iterator[int]:
         if n in large:
             yield draw.randint(*_LARGE_SIZES)
         else:
-            _, low, high = draw.choices(_SIZES, weights=[one[0] for one in _SIZES])[0]
+            _, low, high = draw.choices(_SIZES, weights=[weight for weight, _, _ in _SIZES])[0]
             yield draw.randint(low, high)
 
 

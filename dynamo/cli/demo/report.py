@@ -1,4 +1,4 @@
-"""What happened in a demonstration, for the screen."""
+"""The report of a demonstration, for the screen."""
 
 import time
 from collections.abc import Iterator
@@ -10,31 +10,31 @@ from dynamo.cli import console
 
 @dataclass
 class Report:
-    """What was done and counted, and what was not as it should be."""
+    """Results and errors of a demonstration."""
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     kills: int = 0
     begun: float = field(default_factory=time.monotonic)
 
-    def note(self, what: str, result: str) -> None:
-        """Keep a line for the table."""
-        self.rows.append((what, result))
+    def note(self, title: str, result: str) -> None:
+        """Add a line to the table."""
+        self.rows.append((title, result))
 
     def blame(self, *faults: str) -> None:
-        """Keep what is wrong."""
+        """Add errors."""
         self.faults.extend(faults)
 
     @contextmanager
-    def act(self, what: str) -> Iterator[None]:
-        """Say what happens now, and keep how long it took."""
-        console.say(f"[{time.monotonic() - self.begun:5.1f} s] {what}")
+    def act(self, title: str) -> Iterator[None]:
+        """Announce an act, and record its duration."""
+        console.say(f"[{time.monotonic() - self.begun:5.1f} s] {title}")
         begun = time.monotonic()
         yield
-        self.note(what, f"{time.monotonic() - begun:.1f} s")
+        self.note(title, f"{time.monotonic() - begun:.1f} s")
 
     def print(self) -> None:
-        """Print the table, and on stderr what is wrong."""
+        """Print the table, and the errors on stderr."""
         self.note("all together", f"{time.monotonic() - self.begun:.1f} s")
         console.table(("what", "result>"), self.rows)
         for fault in self.faults[:20]:

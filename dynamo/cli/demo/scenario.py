@@ -1,4 +1,4 @@
-"""The acts of the demonstration: sites, jobs, a killed worker, closure, consolidation."""
+"""The acts of the demonstration: sites, jobs, killed workers, closure, consolidation."""
 
 import json
 import os
@@ -21,17 +21,17 @@ from dynamo.client import client
 from dynamo.client.client import Dynamo, Json
 
 WRAPPERS = 6
-"""Job wrappers at the same time."""
+"""Parallel job wrappers."""
 
 TARGET = SITES[0]
 PATIENCE = 150.0
 INTERRUPTED = 1_000_000
-"""Bytes that a worker has written of a file when it is killed."""
+"""Bytes of a file that a worker has written when it is killed."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What the acts play on."""
+    """The system, sites and jobs of the acts."""
 
     system: Demonstrated
     session: Session
@@ -42,21 +42,21 @@ class Stage:
 
     @property
     def files(self) -> int:
-        """Count the files."""
+        """Return the number of files."""
         return sum(len(job.files) for job in self.jobs)
 
     def service(self, user: str, *roles: str) -> Dynamo:
-        """Return the service as a user sees it."""
+        """Return the service, called as this user."""
         token = self.session.make_token(user, [*roles, "user"])
         return Dynamo(self.system.running.address, token, patience=60)
 
 
 def perform(stage: Stage, report: Report) -> None:
-    """Play all acts."""
+    """Run all acts."""
     with report.act("three sites are added"):
         _sites(stage)
     service = stage.service(USER)
-    with report.act("the jobs hand their files over"), killing(stage, "transfer", report):
+    with report.act("the jobs inject their files"), killing(stage, "transfer", report):
         _hand_over(stage, report)
     with report.act("the dataset is closed"):
         _done(service.wait(service.close(DATASET), PATIENCE), report)
@@ -66,7 +66,7 @@ def perform(stage: Stage, report: Report) -> None:
         _done(_shown(service, request), report)
         _alone(service, report)
     if not report.kills:
-        report.blame("no worker could be caught in the middle of a file")
+        report.blame("no worker was killed while it wrote a file")
     with report.act("the inventory is checked"):
         _check(stage, report)
 
@@ -80,7 +80,7 @@ def _sites(stage: Stage) -> None:
 
 
 def _hand_over(stage: Stage, report: Report) -> None:
-    """Run the job wrappers, each a process that knows nothing but the client's file."""
+    """Run the job wrappers, each a process that only has the client's file."""
     token = stage.session.make_token(USER, ["user"])
     address = stage.system.running.address
     with ThreadPoolExecutor(WRAPPERS) as pool:
@@ -95,8 +95,8 @@ def _hand_over(stage: Stage, report: Report) -> None:
 def _wrapper(job: Job, address: str, token: str) -> list[str]:
     words = ["--address", address, "--json", "inject", DATASET, "--site", job.site]
     words += ["--lfn-prefix", PREFIX, "--push" if job.push else "--pull", "--wait", str(PATIENCE)]
-    ran = subprocess.run(  # noqa: S603 - our own client
-        [sys.executable, "-I", client.__file__, *words, *(str(one.path) for one in job.files)],
+    ran = subprocess.run(  # noqa: S603 - Dynamo's client
+        [sys.executable, "-I", client.__file__, *words, *(str(file.path) for file in job.files)],
         env={**os.environ, "BEARER_TOKEN": token},
         check=False,
         stdin=subprocess.DEVNULL,
@@ -110,7 +110,7 @@ def _wrapper(job: Job, address: str, token: str) -> list[str]:
 
 @contextmanager
 def killing(stage: Stage, pool: str, report: Report) -> Iterator[None]:
-    """Kill a pool once, in the middle of writing a file, while the block runs."""
+    """Kill a pool once, while it writes a file and the block runs."""
     over = threading.Event()
     killed: list[int] = []
     watcher = threading.Thread(target=_watch, args=(stage, pool, over, killed), daemon=True)
@@ -148,41 +148,45 @@ def _shown(service: Dynamo, request: Json) -> Json:
 
 def _done(request: Json, report: Report) -> None:
     if request["state"] != "done":
-        why = json.dumps(request["problems"])
-        report.blame(f"{request['kind']} {request['id']} is {request['state']}: {why}")
+        reasons = json.dumps(request["problems"])
+        report.blame(f"{request['kind']} {request['id']} is {request['state']}: {reasons}")
 
 
 def _blocks(stage: Stage, service: Dynamo, report: Report) -> None:
-    """See whether the blocks that were made are as they must be."""
+    """Check the created blocks."""
     blocks = list(service.items("/v1/blocks", dataset=DATASET))
     most = int(HASTE["DYNAMO_BLOCK_MAX_FILES"])
-    report.blame(*(f"too full: {one['name']}" for one in blocks if one["files"] > most))
-    report.blame(*(f"still open: {one['name']}" for one in blocks if one["open"]))
-    report.blame(*(f"scattered: {one['name']}" for one in blocks if len(one["replicas"]) != 1))
-    files = sum(one["files"] for one in blocks)
+    report.blame(*(f"too full: {block['name']}" for block in blocks if block["files"] > most))
+    report.blame(*(f"still open: {block['name']}" for block in blocks if block["open"]))
+    report.blame(
+        *(f"scattered: {block['name']}" for block in blocks if len(block["replicas"]) != 1)
+    )
+    files = sum(block["files"] for block in blocks)
     if files != stage.files:
         report.blame(f"the blocks hold {files} of {stage.files} files")
     report.note(f"blocks, none over {most} files", str(len(blocks)))
 
 
 def _alone(service: Dynamo, report: Report) -> None:
-    """Wait until the catalogue knows the data at the target only, and all of them there."""
+    """Wait until the catalogue has the data at the target only; check that they are complete."""
     end = time.monotonic() + PATIENCE
     while True:
         replicas = list(service.items("/v1/replicas", dataset=DATASET))
-        elsewhere = [one for one in replicas if one["site"] != TARGET]
+        elsewhere = [replica for replica in replicas if replica["site"] != TARGET]
         if not elsewhere:
             break
         if time.monotonic() > end:
             report.blame(f"{len(elsewhere)} block replicas are still elsewhere")
             return
         time.sleep(0.2)
-    report.blame(*(f"incomplete: {one['block']}" for one in replicas if not one["complete"]))
+    report.blame(
+        *(f"incomplete: {replica['block']}" for replica in replicas if not replica["complete"])
+    )
 
 
 def _check(stage: Stage, report: Report) -> None:
     words = [sys.executable, "-m", "dynamo.cli.main", "check", "--data", str(stage.system.data)]
-    ran = subprocess.run(  # noqa: S603 - our own command
+    ran = subprocess.run(  # noqa: S603 - Dynamo's command
         words,
         env={**os.environ, **stage.environment},
         check=False,

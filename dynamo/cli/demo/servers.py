@@ -1,4 +1,4 @@
-"""A MariaDB and a Redis of the demonstration's own: private, on loopback, gone at the end."""
+"""A private MariaDB and Redis for the demonstration, on loopback, removed at the end."""
 
 import os
 import secrets
@@ -30,22 +30,22 @@ _PATIENCE = 60.0
 
 @contextmanager
 def mysql_stack(folder: Path) -> Iterator[Mapping[str, str]]:
-    """Run both servers in `folder`; gives the environment that makes a system use them."""
+    """Run both servers in `folder`; yield the environment of a system that uses them."""
     with mariadb(folder / "mariadb") as database, redis_server(folder / "redis") as broker:
         yield {"DYNAMO_DATABASE_URL": database, "DYNAMO_BROKER_URL": broker}
 
 
 @contextmanager
 def mariadb(folder: Path) -> Iterator[str]:
-    """Run a MariaDB and give the URL of an empty database. Raises Unavailable."""
+    """Run a MariaDB and yield the URL of an empty database. Raises Unavailable."""
     folder.mkdir(parents=True, mode=0o700)
     port, data, log = _free_port(), folder / "data", folder / "log"
     as_root = ("--user=root",) if os.geteuid() == 0 else ()
     install = _program("mariadb-install-db", "mariadb-server")
-    # of its own: who clears it at its start clears it of what others have there
+    # a private folder: some servers clear the temporary folder at their start
     temporary = f"--tmpdir={folder}"
     command = [install, "--no-defaults", *as_root, f"--datadir={data}", temporary, "--skip-test-db"]
-    made = subprocess.run(  # noqa: S603 - a program of the system, our own words
+    made = subprocess.run(  # noqa: S603 - a program of the system with fixed arguments
         [*command, *_SMALL],
         check=False,
         stdin=subprocess.DEVNULL,
@@ -75,7 +75,7 @@ def mariadb(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """Run a Redis and give its URL. Raises Unavailable."""
+    """Run a Redis and yield its URL. Raises Unavailable."""
     folder.mkdir(parents=True, mode=0o700)
     port, password, settings = _free_port(), secrets.token_hex(16), folder / "redis.conf"
     settings.write_text(
@@ -111,11 +111,11 @@ def _answers(ready: Callable[[], object]) -> bool:
 
 
 def _program(name: str, package: str) -> str:
-    found = shutil.which(name, path=_PLACES)
-    if found is None:
+    path = shutil.which(name, path=_PLACES)
+    if path is None:
         how = f"apt-get install -y --no-install-recommends {package}"
         raise Unavailable(f"{name} is not installed; on Debian: {how}")
-    return found
+    return path
 
 
 def _free_port() -> int:

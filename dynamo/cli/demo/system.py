@@ -1,4 +1,4 @@
-"""A system of the demonstration's own: `dynamo up` as a child process, and its processes."""
+"""A private system for the demonstration: `dynamo up` as a child process."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ START_SECONDS = 90.0
 STOP_SECONDS = 45.0
 
 HASTE = {
-    # small blocks, and a short memory for lost workers: the same rules, seen within minutes
+    # small blocks and short leases: the usual rules take effect within minutes
     "DYNAMO_BLOCK_MAX_FILES": "25",
     "DYNAMO_LEASE_SECONDS": "6",
     "DYNAMO_LEASE_HEARTBEAT": "2",
@@ -30,7 +30,7 @@ HASTE = {
 
 
 class Demonstrated:
-    """The system while it runs."""
+    """The running system."""
 
     def __init__(self, data: Path, process: "subprocess.Popen[bytes]") -> None:
         self.data = data
@@ -38,27 +38,29 @@ class Demonstrated:
 
     @property
     def running(self) -> Running:
-        """Return what it says of itself."""
-        found = run_file.read(self.data)
-        if found is None:
-            raise Unavailable(f"the system on {self.data} is gone; see {self.data / 'logs'}")
-        return found
+        """Return the record of the running system. Raises Unavailable."""
+        record = run_file.read(self.data)
+        if record is None:
+            raise Unavailable(f"the system on {self.data} does not run; see {self.data / 'logs'}")
+        return record
 
     def kill(self, pool: str) -> int:
-        """End a worker pool as a power cut would, and return its process id."""
+        """Kill a worker pool as a power cut would; return its process id."""
         pid = self.running.pids[pool]
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def stop(self) -> list[str]:
-        """Stop it as Ctrl-C does; return what is wrong: an exit code, or processes that stayed."""
+        """Stop the system as Ctrl-C does; return errors: an exit code, or processes left."""
         self._process.send_signal(signal.SIGINT)
         try:
             code = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             return [f"dynamo up did not end within {STOP_SECONDS:.0f} s"]
-        wrong = [f"dynamo up ended with exit code {code}"] if code else []
-        return wrong + [f"process {pid} was left behind: {words}" for pid, words in left(self.data)]
+        errors = [f"dynamo up ended with exit code {code}"] if code else []
+        return errors + [
+            f"process {pid} was left behind: {words}" for pid, words in left(self.data)
+        ]
 
 
 @contextmanager
@@ -79,27 +81,27 @@ def started(data: Path, environment: Mapping[str, str]) -> Iterator[Demonstrated
 
 
 def left(data: Path) -> list[tuple[int, str]]:
-    """Return the processes that were started for a data directory and still run."""
+    """Return the running processes that were started for a data directory."""
     mark = f"DYNAMO_DATA={data}".encode()
-    found = []
+    processes = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            ours = mark in (folder / "environ").read_bytes().split(b"\0")
+            started_here = mark in (folder / "environ").read_bytes().split(b"\0")
             words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:  # it ended, or is somebody else's
+        except OSError:  # it ended, or belongs to another user
             continue
-        if ours and int(folder.name) != os.getpid():
-            found.append((int(folder.name), words.strip()))
-    return found
+        if started_here and int(folder.name) != os.getpid():
+            processes.append((int(folder.name), words.strip()))
+    return processes
 
 
 def writes_below(pid: int, folder: Path, least: int) -> bool:
-    """Tell whether a process is in the middle of writing a file of some size below a folder."""
+    """Return whether a process is writing a file of at least this size below a folder."""
     for handle in Path(f"/proc/{pid}/fd").glob("*"):
         try:
             path = handle.readlink()
             if path.is_relative_to(folder) and path.stat().st_size >= least:
                 return True
-        except OSError:  # it was closed in between
+        except OSError:  # closed meanwhile
             continue
     return False

@@ -67,13 +67,13 @@ def folder_linked(sites: list[Path], lfn: str) -> None:
 @pytest.mark.parametrize(
     ("happened", "said"),
     [
-        (twice, "nobody wants it"),
+        (twice, "unexpected"),
         (gone, "missing"),
         (cut, "5 bytes in place of 6"),
         (altered, "other content"),
-        (linked, "no plain file"),
-        (left, "nobody wants it"),
-        (folder_linked, "nobody wants it"),
+        (linked, "not a plain file"),
+        (left, "unexpected"),
+        (folder_linked, "unexpected"),
     ],
 )
 def test_whatever_differs_is_named(
