@@ -299,7 +299,7 @@ def _decision(row: Any) -> Item:
         "block": block,
         "action": row.action,
         "line": row.line,
-        "text": row.text,
+        "text": row.text if row.proposer is None else f"{row.proposer}: {row.text}",
         "values": row.facts,
         "files": row.n_files,
         "bytes": row.bytes,

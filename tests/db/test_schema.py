@@ -18,7 +18,7 @@ from dynamo.db import requests, schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.policies.popularity import PRODUCED
-from dynamo.db.tables import Base, Group, Partition, Policy, Site, ToldStatus
+from dynamo.db.tables import Base, Decision, Group, Partition, Policy, Site, ToldStatus
 from dynamo.inventory.request_bodies import (
     ClosureBody,
     CopyBody,
@@ -217,6 +217,42 @@ def test_requests_of_an_older_system_tell_where_they_come_from(empty: Engine) ->
         rows = [requests.of(row) for row in work.rows(select(*requests.COLUMNS))]
     assert {(row.kind, row.origin): row.body for row in rows} == BODIES
     assert {(row.state, row.n_files, row.bytes) for row in rows} == {("running", 3, 9)}
+
+
+def test_decisions_of_an_older_system_tell_who_wanted_the_copy(empty: Engine) -> None:
+    at = "'2026-11-01 00:00:00'"
+    texts = {
+        "detox": ["Protect dataset.name == /A/B/C: D"],
+        "dealer": ["undertaker: no site that lacks it has room for it", "requests: copied"],
+    }
+    with empty.connect() as connection:
+        command.upgrade(schema.alembic(connection), "0011")
+        connection.exec_driver_sql(
+            "INSERT INTO partitions (id, name, definition) VALUES (1, 'P', 'always')"
+        )
+        for cycle_id, (kind, said) in enumerate(texts.items(), 1):
+            connection.exec_driver_sql(
+                "INSERT INTO cycles (id, kind, partition_id, dry_run, state, seed, who, trace,"
+                " created, lease_no, summary) VALUES"
+                f" ({cycle_id}, '{kind}', 1, 0, 'done', 1, 'beat', '', {at}, 1, '{{}}')"
+            )
+            for position, sentence in enumerate(said):
+                connection.exec_driver_sql(
+                    "INSERT INTO decisions (cycle_id, position, site, dataset, action, line, text,"
+                    f" n_files, bytes, facts) VALUES ({cycle_id}, {position}, 'T2_A', '/A/B/C',"
+                    f" 'refuse', 0, '{sentence}', 1, 1, '{{}}')"
+                )
+        connection.commit()
+
+    schema.upgrade(empty)
+
+    with UnitOfWork(empty).reading() as work:
+        told = work.rows(select(Decision.proposer, Decision.text).order_by(Decision.id))
+    assert told == [
+        (None, "Protect dataset.name == /A/B/C: D"),
+        ("undertaker", "no site that lacks it has room for it"),
+        ("requests", "copied"),
+    ]
 
 
 def test_names_that_differ_in_case_are_two_names(empty: Engine) -> None:

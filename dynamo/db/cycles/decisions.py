@@ -13,7 +13,7 @@ from dynamo.reasons import Reason
 
 COLUMNS = (
     *("position", "site", "dataset", "block", "action", "line", "text"),
-    *("n_files", "bytes", "facts"),
+    *("n_files", "bytes", "facts", "proposer"),
 )
 _SHOWN: Selection = select(*Decision.__table__.columns)
 _CHUNK = 1000

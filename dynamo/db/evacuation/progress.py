@@ -27,7 +27,8 @@ from dynamo.inventory.states import ReplicaState, RequestState
 from dynamo.operations.lifecycle import State
 
 REFUSED = "refused"
-_SAYS = "undertaker: "
+_UNDERTAKER = "undertaker"
+"""The proposer that copies what lies at dying sites."""
 _RESTS = (State.HELD, State.FAILED)
 
 
@@ -103,7 +104,7 @@ def decisions(
     columns = (Decision.dataset, Decision.text, Decision.facts, Decision.refused)
     said = select(*columns).where(*_against(looked), Decision.dataset.in_(datasets))
     return {
-        row.dataset: (row.refused or row.facts["reason"], row.text.removeprefix(_SAYS))
+        row.dataset: (row.refused or row.facts["reason"], row.text)
         for row in work.rows(said.order_by(Decision.id))
     }
 
@@ -153,7 +154,7 @@ def _needed(looked: SiteContent) -> tuple[ColumnElement[bool], ...]:
 
 def _against(looked: SiteContent) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for decisions by which nothing is copied."""
-    mine = (Decision.cycle_id.in_(looked.cycles), Decision.text.startswith(_SAYS))
+    mine = (Decision.cycle_id.in_(looked.cycles), Decision.proposer == _UNDERTAKER)
     return *mine, or_(Decision.action == "refuse", Decision.refused.is_not(None))
 
 

@@ -180,8 +180,10 @@ class Decision(Base):
     action: Mapped[Word]
     line: Mapped[Count]
     """Number of the policy's line; 0 = the default decision."""
+    proposer: Mapped[Name | None]
+    """The Dealer's proposer that wanted it; None in cycles of Detox."""
     text: Mapped[Sentence]
-    """That line, as far as it fits."""
+    """That line, as far as it fits; of the Dealer why it is copied, or why not."""
     n_files: Mapped[Count]
     bytes: Mapped[Bytes]
     facts: Mapped[Json]

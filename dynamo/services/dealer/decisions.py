@@ -55,10 +55,11 @@ def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
         None,
         COPY if missing.any() else HAND_OVER,
         0,
-        f"{proposer}: {ProposalOutcome.ACCEPTED.text if missing.any() else 'gets another owner'}",
+        ProposalOutcome.ACCEPTED.text if missing.any() else "gets another owner",
         int(snapshot.blocks.n_files[chosen].sum()),
         int(snapshot.blocks.size[chosen].sum()),
         json.dumps(facts),
+        proposer,
     )
 
 
@@ -78,10 +79,11 @@ def _refusal(plan: Plan, place: int) -> Row:
         None,
         REFUSE,
         0,
-        f"{proposer}: {reason.text}",
+        reason.text,
         int(snapshot.blocks.n_files[blocks].sum()),
         int(size),
         json.dumps(facts),
+        proposer,
     )
 
 

@@ -174,6 +174,7 @@ def rows(
         some.n_files.tolist(),
         some.size.tolist(),
         some.facts,
+        [None] * len(first),
         strict=True,
     )
 

@@ -17,6 +17,7 @@ from dynamo.db.evacuation import progress as evacuation_progress
 from dynamo.db.evacuation.progress import SiteContent
 from dynamo.db.sites import switches
 from dynamo.db.tables import Incident
+from dynamo.dealer.plan import ProposalOutcome
 from dynamo.inventory.states import SiteKind
 from dynamo.reasons import Reason
 from dynamo.services import site_lookup
@@ -39,7 +40,7 @@ _SENTENCES = {
     "leaving": "condemned: they are deleted when their grace is over",
     "arriving": "still filled, or some files never came: bring them, or drop them by a deletion",
 }
-_REMEDIES = {"not-valid": ": make it valid again, or delete it"}
+_REMEDIES = {ProposalOutcome.NOT_VALID.word: ": make it valid again, or delete it"}
 """What can be done about a refusal that time does not heal."""
 
 
@@ -167,7 +168,8 @@ def _refused(work: Work, looked: SiteContent) -> list[Item]:
 
 
 def _shut(partition: str) -> tuple[str, str]:
-    return "not-a-target", f"no site with a quota for the partition {partition} takes copies now"
+    word = ProposalOutcome.NOT_A_TARGET.word
+    return word, f"no site with a quota for the partition {partition} takes copies now"
 
 
 def _files(work: Work, looked: SiteContent) -> list[Item]:
