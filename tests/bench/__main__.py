@@ -13,6 +13,7 @@ from tests.bench import (
     detox,
     memory,
     path,
+    planner,
     reading,
     registration,
     silent,
@@ -31,6 +32,7 @@ BENCHES: dict[str, Bench] = {
     "bookkeeping": bookkeeping.run,
     "detox": detox.run,
     "dealer": dealer.run,
+    "planner": planner.run,
     "xrootd": xrootd.run,
     "silent": silent.run,
 }

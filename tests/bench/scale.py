@@ -18,6 +18,8 @@ class Scale:
     pages: int
     million: int
     """Files over which memory shall not grow."""
+    waiting: int
+    """Copy requests that wait."""
 
 
 FULL = Scale(
@@ -28,6 +30,7 @@ FULL = Scale(
     dataset_files=100_000,
     pages=100,
     million=1_000_000,
+    waiting=10_000,
 )
 QUICK = Scale(
     runs=1,
@@ -37,4 +40,5 @@ QUICK = Scale(
     dataset_files=1_000,
     pages=40,  # the kernel counts processor time in hundredths of a second
     million=4_000,
+    waiting=100,
 )

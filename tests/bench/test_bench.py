@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-NAMES = ["registration", "copying", "reading", "bookkeeping", "xrootd"]
+NAMES = ["registration", "copying", "reading", "bookkeeping", "planner", "xrootd"]
 if os.environ.get("NIGHTLY") == "1":  # these start whole systems, or build large inventories
     NAMES += ["path", "detox", "dealer", "silent", "memory"]
 
