@@ -28,8 +28,8 @@ def combined(
 ) -> Copies:
     """Combine accepted proposals: the most important one wins, others add blocks to it."""
     accepted = np.array(placed.accepted, np.intp)
-    urgency = np.array(priorities)[ordered.voice[accepted]] if len(accepted) else np.zeros(0)
-    accepted = accepted[np.lexsort((accepted, ordered.voice[accepted], urgency))]
+    urgency = np.array(priorities)[ordered.proposer[accepted]] if len(accepted) else np.zeros(0)
+    accepted = accepted[np.lexsort((accepted, ordered.proposer[accepted], urgency))]
     dataset, site = ordered.proposals.dataset[accepted], placed.site[accepted]
     cells, first_turn, cell = np.unique(
         site.astype(np.int64) * view.n_datasets + dataset, return_index=True, return_inverse=True
@@ -49,7 +49,7 @@ def combined(
         site=site[first_turn],
         group=ordered.proposals.group[winner],
         growing=ordered.proposals.whole[winner] & ~partial,
-        voice=ordered.voice[winner],
+        proposer=ordered.proposer[winner],
         first=first,
         block=block.astype(np.int32),
         owner=ordered.proposals.group[accepted[turn]],

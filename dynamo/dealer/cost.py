@@ -15,7 +15,7 @@ class OrderedProposals:
 
     proposals: Proposals
     """With all groups filled in."""
-    voice: Codes
+    proposer: Codes
     """Who proposed it."""
     place: Codes
     """Place in the proposer's own list."""
@@ -25,7 +25,7 @@ class OrderedProposals:
     once: tuple[bool, ...]
     stock: ExistingCopies
     screened: Words
-    """What can be said against it before anything is placed."""
+    """What speaks against it before anything is placed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,27 +21,27 @@ from dynamo.inventory.snapshot import Codes
 from dynamo.policy.image import Places
 
 
-def decide(asked: Question, voices: Mapping[str, WeightedProposer]) -> Plan:
+def decide(asked: Question, proposers: Mapping[str, WeightedProposer]) -> Plan:
     """Decide what is copied.
 
     Raises Invalid where the snapshot lacks a partition or group, or a condition or priority is
     wrong.
     """
     view = InventoryView(asked)
-    taking_part = participants(voices)
+    taking_part = participants(proposers)
     chances = np.random.default_rng(asked.cycle).spawn(len(taking_part) + 2)
     proposals = proposed(view, taking_part, chances[2:])
     merged = merge(view, proposals, taking_part, chances[0])
     placed = Placer(view, merged, chances[1]).run()
-    priorities = tuple(voice.priority for voice in taking_part.values())
+    priorities = tuple(weighted.priority for weighted in taking_part.values())
     copies = combined(view, merged, placed, priorities)
     verdicts = [verdict for one in proposals.values() for verdict in one.verdicts]
     return Plan(
         asked=asked,
         targets=view.targets,
-        voices=tuple(taking_part),
+        proposers=tuple(taking_part),
         proposals=proposals,
-        outcomes=Outcomes(merged.voice, merged.place, placed.site, placed.reason),
+        outcomes=Outcomes(merged.proposer, merged.place, placed.site, placed.reason),
         copies=copies,
         verdicts=settled(view, verdicts, copies),
         sites=_sites(view, placed),
@@ -49,34 +49,36 @@ def decide(asked: Question, voices: Mapping[str, WeightedProposer]) -> Plan:
 
 
 def proposed(
-    view: InventoryView, voices: Mapping[str, WeightedProposer], chances: list[np.random.Generator]
+    view: InventoryView,
+    proposers: Mapping[str, WeightedProposer],
+    chances: list[np.random.Generator],
 ) -> dict[str, Proposals]:
     """Ask everybody; where no site takes copies, nobody is asked."""
     if not view.targets.any():
         return {}
-    pairs = zip(voices.items(), chances, strict=True)
-    return {name: voice.proposer.propose(view, rng) for (name, voice), rng in pairs}
+    pairs = zip(proposers.items(), chances, strict=True)
+    return {name: weighted.proposer.propose(view, rng) for (name, weighted), rng in pairs}
 
 
 def merge(
     view: InventoryView,
     proposals: Mapping[str, Proposals],
-    voices: Mapping[str, WeightedProposer],
+    proposers: Mapping[str, WeightedProposer],
     rng: np.random.Generator,
 ) -> OrderedProposals:
     """Put all proposals into the order of their turns."""
     lists = list(proposals.values())
     counts = [len(one) for one in lists]
-    voice = drawn(counts, [voices[name].priority for name in proposals], rng)
-    place = _counted(voice, len(lists))
+    proposer = drawn(counts, [proposers[name].priority for name in proposals], rng)
+    place = _counted(proposer, len(lists))
     begins = np.cumsum([0, *counts])[:-1].astype(np.intp)
-    everything = joined(lists).take(begins[voice] + place)
+    everything = joined(lists).take(begins[proposer] + place)
     group = np.where(everything.group == DEFAULT_GROUP, view.group, everything.group)
     everything = replace(everything, group=group.astype(np.int32))
     stock = ExistingCopies.of(view, everything)
     return OrderedProposals(
         proposals=everything,
-        voice=voice,
+        proposer=proposer,
         place=place.astype(np.int32),
         ranked=tuple(one.ranked for one in lists),
         divisible=tuple(one.divisible for one in lists),
@@ -86,11 +88,11 @@ def merge(
     )
 
 
-def _counted(voice: Codes, n_voices: int) -> Places:
-    """Return how many turns the same voice had before each turn."""
-    place = np.zeros(len(voice), np.intp)
-    for one in range(n_voices):
-        own = np.flatnonzero(voice == one)
+def _counted(proposer: Codes, n_proposers: int) -> Places:
+    """Return how many turns the same proposer had before each turn."""
+    place = np.zeros(len(proposer), np.intp)
+    for one in range(n_proposers):
+        own = np.flatnonzero(proposer == one)
         place[own] = np.arange(len(own))
     return place
 

@@ -1,4 +1,4 @@
-"""Goes through proposals in the order they are heard and finds each a place, never over a limit."""
+"""Goes through proposals in the order of their turns and finds each a place within the limits."""
 
 from dataclasses import dataclass, field
 
@@ -35,7 +35,7 @@ class Placer:
         self, view: InventoryView, ordered: OrderedProposals, rng: np.random.Generator
     ) -> None:
         """Start with all room that the limits leave."""
-        self._scene, self._heard, self._rng = view, ordered, rng
+        self._view, self._ordered, self._rng = view, ordered, rng
         filling, limits = view.filling, view.asked.limits
         self._needs = Costs(view, ordered)
         self._space, self._slack = filling.space(limits), filling.slack(limits)
@@ -54,9 +54,9 @@ class Placer:
     def run(self) -> Placements:
         """Place everything, in order."""
         least = self._least().tolist()
-        voices, named = self._heard.voice.tolist(), self._heard.proposals.site.tolist()
-        for place in np.flatnonzero(self._heard.screened == ProposalOutcome.ACCEPTED).tolist():
-            if voices[place] in self._stopped:
+        proposers, named = self._ordered.proposer.tolist(), self._ordered.proposals.site.tolist()
+        for place in np.flatnonzero(self._ordered.screened == ProposalOutcome.ACCEPTED).tolist():
+            if proposers[place] in self._stopped:
                 reason = ProposalOutcome.VOLUME
             elif named[place] != ANYWHERE:
                 reason = self._at_named(place, named[place])
@@ -69,16 +69,16 @@ class Placer:
 
     def _least(self) -> Amounts:
         """Return the fewest bytes that each proposal could cost, wherever it goes."""
-        stock = self._heard.stock
+        stock = self._ordered.stock
         largest = np.zeros(len(stock.wanted), np.int64)
         np.maximum.at(largest, stock.proposal, stock.size)
         least = stock.bytes - largest
-        least[self._heard.proposals.exempt] = 0
+        least[self._ordered.proposals.exempt] = 0
         return least
 
     def _too_large(self, place: int, sent: int) -> bool:
         """Tell whether it may be divided because no cycle could ever send it."""
-        return self._heard.divisible[int(self._heard.voice[place])] and sent > self._volume
+        return self._ordered.divisible[int(self._ordered.proposer[place])] and sent > self._volume
 
     def _at_named(self, place: int, site: int) -> ProposalOutcome:
         need = self._needs.at(place, site)
@@ -87,7 +87,7 @@ class Placer:
         if self._overfull(site, need):
             return ProposalOutcome.FULL
         if need.slack > int(self._slack[site]):
-            divisible = self._heard.divisible[int(self._heard.voice[place])]
+            divisible = self._ordered.divisible[int(self._ordered.proposer[place])]
             if divisible and need.slack > int(self._burst[site]):
                 return self._portion(place, site)
             return ProposalOutcome.BUSY
@@ -99,7 +99,7 @@ class Placer:
         return need.sent > 0 and need.sent >= space if self._brim else need.space > space
 
     def _within_volume(self, place: int, site: int, need: Cost) -> ProposalOutcome:
-        if need.sent <= self._remaining or self._heard.proposals.exempt[place]:
+        if need.sent <= self._remaining or self._ordered.proposals.exempt[place]:
             return self._accept(place, site, need)
         if self._too_large(place, need.sent):
             return self._portion(place, site)
@@ -107,17 +107,19 @@ class Placer:
 
     def _over_volume(self, place: int, sent: int) -> ProposalOutcome:
         """Refuse; the rest of a ranked list does not overtake it, unless no cycle could send it."""
-        voice = int(self._heard.voice[place])
-        if self._heard.ranked[voice] and sent <= self._volume:
-            self._stopped.add(voice)
+        proposer = int(self._ordered.proposer[place])
+        if self._ordered.ranked[proposer] and sent <= self._volume:
+            self._stopped.add(proposer)
         return ProposalOutcome.VOLUME
 
     def _anywhere(self, place: int) -> ProposalOutcome:
-        if self._heard.once[int(self._heard.voice[place])] and self._needs.sent_anywhere(place):
+        if self._ordered.once[int(self._ordered.proposer[place])] and self._needs.sent_anywhere(
+            place
+        ):
             return ProposalOutcome.EXISTS
         fits = np.minimum(self._space, self._slack) >= self._needs.size(place)
-        fits &= self._scene.targets
-        closed = self._scene.closed_to(int(self._heard.proposals.dataset[place]))
+        fits &= self._view.targets
+        closed = self._view.closed_to(int(self._ordered.proposals.dataset[place]))
         lacking = self._lacking(place, fits)
         if closed is not None:
             fits &= ~closed
@@ -126,7 +128,7 @@ class Placer:
         if len(sites):
             site = self._pick(place, sites)
             return self._within_volume(place, site, self._needs.at(place, site))
-        if not (lacking & self._scene.targets).any():
+        if not (lacking & self._view.targets).any():
             return ProposalOutcome.EXISTS
         return self._divided(place, lacking)
 
@@ -136,7 +138,7 @@ class Placer:
         for site in self._needs.sites(place):
             if self._needs.covered(place, site):
                 lacking[site] = fits[site] = False
-            elif self._scene.targets[site]:
+            elif self._view.targets[site]:
                 need = self._needs.at(place, site)
                 fits[site] = need.space <= self._space[site] and need.slack <= self._slack[site]
         return lacking
@@ -152,11 +154,11 @@ class Placer:
 
     def _divided(self, place: int, lacking: Flags) -> ProposalOutcome:
         """Send a part of what is too large to be on its way to any site at once."""
-        voice = int(self._heard.voice[place])
-        if not self._heard.divisible[voice]:
+        proposer = int(self._ordered.proposer[place])
+        if not self._ordered.divisible[proposer]:
             return ProposalOutcome.NO_DESTINATION
         size = self._needs.size(place)
-        able = lacking & self._scene.targets & (self._space >= size)
+        able = lacking & self._view.targets & (self._space >= size)
         able &= (size > self._burst) & (self._slack > 0)
         sites = np.flatnonzero(able)
         return (
@@ -167,12 +169,12 @@ class Placer:
 
     def _portion(self, place: int, site: int) -> ProposalOutcome:
         """Send as many blocks as the site and the cycle can take."""
-        exempt = bool(self._heard.proposals.exempt[place])
+        exempt = bool(self._ordered.proposals.exempt[place])
         need = self._needs.at(place, site)
         slack = int(self._slack[site]) - need.arriving
         budget = slack if exempt else min(slack, self._remaining)
         blocks = self._needs.missing(place, site)
-        sizes = self._scene.snapshot.blocks.size[blocks]
+        sizes = self._view.snapshot.blocks.size[blocks]
         sent = np.cumsum(sizes) <= budget
         if not sent.any():
             return ProposalOutcome.BUSY if budget == slack else ProposalOutcome.VOLUME
@@ -194,5 +196,5 @@ class Placer:
         self._placed.reowned[site] += need.reowned
         self._placed.site[place] = site
         self._placed.accepted.append(place)
-        if not self._heard.proposals.exempt[place]:
+        if not self._ordered.proposals.exempt[place]:
             self._remaining -= need.sent

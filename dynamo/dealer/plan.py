@@ -65,10 +65,10 @@ _TEXTS: Mapping[ProposalOutcome, str] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """Columns of what became of each proposal, in the order in which they were heard."""
+    """Columns of what became of each proposal, in the order of their turns."""
 
-    voice: Codes
-    """Place in the plan's `voices`."""
+    proposer: Codes
+    """Place in the plan's `proposers`."""
     place: Codes
     """Place in that proposer's list."""
     site: Codes
@@ -85,7 +85,7 @@ class Copies:
     group: Codes
     growing: Flags
     """New blocks shall follow; false changes nothing for a replica that grows already."""
-    voice: Codes
+    proposer: Codes
     """The proposer with the highest priority that wanted it."""
     first: Amounts
     """Where the blocks begin; one entry more than copies."""
@@ -147,13 +147,13 @@ class Plan:
     asked: Question
     targets: Flags
     """The sites that took copies when the cycle began."""
-    voices: tuple[str, ...]
-    """Names of the proposers that were heard."""
+    proposers: tuple[str, ...]
+    """Names of the proposers that took part."""
     proposals: Mapping[str, Proposals]
     outcomes: Outcomes
     copies: Copies
     verdicts: tuple[RequestVerdict, ...]
-    """What was said about the wishes, with the actions that are now under way."""
+    """What was decided about the requests, with the actions that are now under way."""
     sites: tuple[SiteState, ...]
 
     @property
@@ -164,10 +164,10 @@ class Plan:
     @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Return for each proposer how many proposals came to which end."""
-        found: dict[str, dict[str, int]] = {name: {} for name in self.voices}
-        pairs = zip(self.outcomes.voice.tolist(), self.outcomes.reason.tolist(), strict=True)
-        for (voice, reason), count in sorted(Counter(pairs).items()):
-            found[self.voices[voice]][ProposalOutcome(reason).word] = count
+        found: dict[str, dict[str, int]] = {name: {} for name in self.proposers}
+        pairs = zip(self.outcomes.proposer.tolist(), self.outcomes.reason.tolist(), strict=True)
+        for (proposer, reason), count in sorted(Counter(pairs).items()):
+            found[self.proposers[proposer]][ProposalOutcome(reason).word] = count
         return found
 
     def each_copy(self) -> Iterator[Copy]:
@@ -181,7 +181,7 @@ class Plan:
                 site=snapshot.sites.labels[int(copies.site[place])],
                 group=snapshot.groups.labels[int(copies.group[place])],
                 growing=bool(copies.growing[place]),
-                proposer=self.voices[int(copies.voice[place])],
+                proposer=self.proposers[int(copies.proposer[place])],
                 blocks=blocks,
                 new=blocks[copies.row[pieces] < 0],
                 size=int(snapshot.blocks.size[blocks].sum()),

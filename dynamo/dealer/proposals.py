@@ -37,7 +37,7 @@ class Proposals:
     once: bool = False
     """One copy anywhere is enough, however often it is proposed in a cycle."""
     verdicts: tuple[RequestVerdict, ...] = ()
-    """What was said about the wishes that these proposals come from."""
+    """What was decided about the requests that these proposals come from."""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -120,7 +120,7 @@ class ProposalBuilder:
             self.items.append(item)
 
     def proposals(self) -> Proposals:
-        """Return them as columns; what else is to be said about them is added by `replace`."""
+        """Return them as columns; what else is known of them is added by `replace`."""
         listed = [item.blocks or () for item in self.items]
         return Proposals(
             dataset=_codes(item.dataset for item in self.items),

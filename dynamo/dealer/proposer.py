@@ -41,16 +41,16 @@ class WeightedProposer:
     priority: float = 1.0
 
 
-def participants(voices: Mapping[str, WeightedProposer]) -> dict[str, WeightedProposer]:
+def participants(proposers: Mapping[str, WeightedProposer]) -> dict[str, WeightedProposer]:
     """Return the proposers that take part, by name: those of priority 0 alone, if there are any.
 
     Raises Invalid for a priority below 0 or one that is no number.
     """
-    wrong = [name for name, voice in voices.items() if not 0 <= voice.priority < math.inf]
+    wrong = [name for name, proposer in proposers.items() if not 0 <= proposer.priority < math.inf]
     if wrong:
         raise Invalid(f"a priority is a number from 0: {', '.join(sorted(wrong))}")
-    absolute = {name for name, voice in voices.items() if voice.priority == 0}
-    return {name: voices[name] for name in sorted(absolute or voices)}
+    absolute = {name for name, proposer in proposers.items() if proposer.priority == 0}
+    return {name: proposers[name] for name in sorted(absolute or proposers)}
 
 
 def installed() -> dict[str, type[Proposer]]:

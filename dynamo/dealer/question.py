@@ -63,7 +63,7 @@ class Question:
     """Sites that an operator wants emptied, whatever their status: they take no copies."""
     limits: Limits = Limits()
     vetoes: tuple[Veto, ...] = ()
-    wishes: tuple[Request, ...] = ()
+    requests: tuple[Request, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     protections: Protections | None = None
     """What the latest Detox cycle protected; None = there was none."""

@@ -64,32 +64,32 @@ class RequestEvaluator:
 
     def __init__(self, view: InventoryView, rules: RequestRules, rng: np.random.Generator) -> None:
         """Start with nothing proposed."""
-        self._scene, self._rules, self._rng = view, rules, rng
+        self._view, self._rules, self._rng = view, rules, rng
         self._catalogue = Lookup(view)
         self._parts = Parts(view, self._catalogue)
         self._open: dict[tuple[int, int], _OpenRequest] = {}
         """By dataset and site."""
         self._opened: dict[int, set[int]] = {}
         """The sites of them, by dataset."""
-        self._wishes = 0
+        self._requests = 0
         self._turn = 0
 
-    def judge(self, wish: Request) -> RequestVerdict:
+    def judge(self, request: Request) -> RequestVerdict:
         """Judge one request."""
-        self._wishes, self._turn = self._wishes + 1, 0
-        if wish.activated:
-            return RequestVerdict(wish.key, RequestState.ACTIVATED, None, self._go_on(wish))
+        self._requests, self._turn = self._requests + 1, 0
+        if request.activated:
+            return RequestVerdict(request.key, RequestState.ACTIVATED, None, self._go_on(request))
         try:
-            decided = self._decide(wish)
+            decided = self._decide(request)
         except Refused as refused:
-            return RequestVerdict(wish.key, RequestState.REJECTED, refused.refusal)
+            return RequestVerdict(request.key, RequestState.REJECTED, refused.refusal)
         if not decided:
             state = RequestState.REJECTED if decided.short else RequestState.COMPLETED
-            return RequestVerdict(wish.key, state, decided.short)
+            return RequestVerdict(request.key, state, decided.short)
         for part, site in [*decided.open, *decided.shared]:
             self._propose(part, site, decided.group)
         return RequestVerdict(
-            wish.key, RequestState.ACTIVATED, decided.short, self._actions(decided)
+            request.key, RequestState.ACTIVATED, decided.short, self._actions(decided)
         )
 
     def proposals(self) -> Proposals:
@@ -99,22 +99,22 @@ class RequestEvaluator:
         """
         found = ProposalBuilder()
         for (dataset, site), one in sorted(self._open.items(), key=lambda entry: entry[1].turn):
-            whole = one.whole or len(one.blocks) == int(self._scene.n_blocks[dataset])
+            whole = one.whole or len(one.blocks) == int(self._view.n_blocks[dataset])
             blocks = None if whole else tuple(sorted(one.blocks))
             found.add(Item(dataset, blocks, site, one.group))
         return found.proposals()
 
-    def _go_on(self, wish: Request) -> tuple[Action, ...]:
+    def _go_on(self, request: Request) -> tuple[Action, ...]:
         """Look again at the actions that are not under way yet."""
-        group = self._scene.snapshot.groups.labels.find(wish.group) if wish.group else -1
-        group = group if group >= 0 else self._scene.group
+        group = self._view.snapshot.groups.labels.find(request.group) if request.group else -1
+        group = group if group >= 0 else self._view.group
         return tuple(
             self._again(action, group) if action.state is ActionState.NEW else action
-            for action in wish.actions
+            for action in request.actions
         )
 
     def _again(self, action: Action, group: int) -> Action:
-        site = self._scene.snapshot.sites.labels.find(action.site)
+        site = self._view.snapshot.sites.labels.find(action.site)
         found = self._catalogue.find(action.item)
         if site < 0 or found is None:
             return Action(action.item, action.site, ActionState.FAILED)
@@ -129,38 +129,38 @@ class RequestEvaluator:
         self._propose(part, site, group)
         return action
 
-    def _decide(self, wish: Request) -> _Decided:
-        decided = _Decided(self._group(wish), wish.in_part)
-        parts = self._parts.of(wish.items)
-        meant = self._meant(wish.sites)
+    def _decide(self, request: Request) -> _Decided:
+        decided = _Decided(self._group(request), request.in_part)
+        parts = self._parts.of(request.items)
+        meant = self._meant(request.sites)
         sites = self._targets(meant)
         for part in parts:
             self._parts.check_size(part, self._rules.max_size)
         for part in parts:
             whole = self._parts.enlarged(part, self._rules.block_request_max)
-            if wish.spread:
-                self._spread(part, meant, max(wish.copies, 1), decided)
-            elif wish.copies == 0:
+            if request.spread:
+                self._spread(part, meant, max(request.copies, 1), decided)
+            elif request.copies == 0:
                 self._at_each(whole, sites, decided)
             else:
-                self._some(whole, sites, wish.copies, decided)
+                self._some(whole, sites, request.copies, decided)
         return decided
 
-    def _group(self, wish: Request) -> int:
-        if wish.group is None:
-            return self._scene.group
-        place = self._scene.snapshot.groups.labels.find(wish.group)
+    def _group(self, request: Request) -> int:
+        if request.group is None:
+            return self._view.group
+        place = self._view.snapshot.groups.labels.find(request.group)
         if place < 0:
-            raise Refused(Refusal(RefusalKind.UNKNOWN_GROUP, wish.group))
+            raise Refused(Refusal(RefusalKind.UNKNOWN_GROUP, request.group))
         return place
 
     def _meant(self, named: Sequence[str]) -> list[int]:
         """Return the sites that are meant, in the order in which they are named."""
-        labels = self._scene.snapshot.sites.labels
+        labels = self._view.snapshot.sites.labels
         return list(dict.fromkeys(place for text in named for place in _meant(text, labels)))
 
     def _targets(self, meant: Sequence[int]) -> list[int]:
-        targets = [place for place in meant if self._scene.targets[place]]
+        targets = [place for place in meant if self._view.targets[place]]
         if not targets:
             raise Refused(Refusal(RefusalKind.NO_TARGET))
         return targets
@@ -175,13 +175,13 @@ class RequestEvaluator:
             elif self._parts.possible(part, site):
                 decided.open.append((part, site))
             else:
-                place = self._scene.snapshot.sites.labels[site]
+                place = self._view.snapshot.sites.labels[site]
                 name = self._parts.name(part)
                 raise Refused(Refusal(RefusalKind.NOT_POSSIBLE, name, place))
 
     def _some(self, part: Part, sites: list[int], copies: int, decided: _Decided) -> None:
         """Want so many copies in all: those that exist count, others go where space is."""
-        missing, free = copies, np.zeros(self._scene.n_sites, np.bool_)
+        missing, free = copies, np.zeros(self._view.n_sites, np.bool_)
         free[sites] = True
         some = self._parts.sites_of(part.dataset) | self._opened.get(part.dataset, set())
         occupied = [site for site in sites if site in some]
@@ -195,11 +195,11 @@ class RequestEvaluator:
         self._draw(part, free, missing, decided)
 
     def _draw(self, part: Part, free: Flags, missing: int, decided: _Decided) -> None:
-        closed = self._scene.closed_to(part.dataset)
+        closed = self._view.closed_to(part.dataset)
         if closed is not None:
             free &= ~closed
         for number in range(missing):
-            site = draw_site(self._scene, self._parts.size(part), free, self._rng)
+            site = draw_site(self._view, self._parts.size(part), free, self._rng)
             if site < 0:
                 name = self._parts.name(part)
                 decided.short = Refusal(RefusalKind.NO_DESTINATION, name, number=number)
@@ -227,7 +227,7 @@ class RequestEvaluator:
         there = self._parts.at(part, site)
         if not there.all_there or there.owner == MIXED:
             return False
-        owner = self._scene.snapshot.groups.labels[there.owner]
+        owner = self._view.snapshot.groups.labels[there.owner]
         if owner not in self._rules.overwritten_groups:
             return False
         decided.open.append((part, site))
@@ -235,9 +235,9 @@ class RequestEvaluator:
 
     def _spread(self, part: Part, sites: list[int], copies: int, decided: _Decided) -> None:
         """Share the blocks out over the sites; what lies at one that takes no more counts."""
-        among = np.zeros(self._scene.n_sites, np.bool_)
+        among = np.zeros(self._view.n_sites, np.bool_)
         among[sites] = True
-        among &= self._scene.staying
+        among &= self._view.staying
         wanted = set(part.blocks)
         sizes = {
             block: size
@@ -254,8 +254,8 @@ class RequestEvaluator:
             coming = [site for site in places if not self._parts.at(one, site).complete]
             decided.waiting.extend((one, site) for site in coming)
         each = min(copies, int(among.sum()))
-        room = self._scene.filling.space(self._scene.asked.limits)
-        parts = shares(self._scene, among & self._scene.takers(part.dataset))
+        room = self._view.filling.space(self._view.asked.limits)
+        parts = shares(self._view, among & self._view.takers(part.dataset))
         given = share_out(parts, sizes, there, each, room)
         n_short = sum(lacking(sizes, there, given, each).values())
         if n_short:
@@ -268,7 +268,7 @@ class RequestEvaluator:
     def _propose(self, part: Part, site: int, group: int) -> None:
         key = (part.dataset, site)
         if key not in self._open:
-            self._open[key] = _OpenRequest(group, (self._turn, self._wishes))
+            self._open[key] = _OpenRequest(group, (self._turn, self._requests))
             self._opened.setdefault(part.dataset, set()).add(site)
             self._turn += 1
         self._open[key].blocks.update(part.blocks)

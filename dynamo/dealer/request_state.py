@@ -1,4 +1,4 @@
-"""Which actions of wishes are under way after the cycle."""
+"""Which actions of requests are under way after the cycle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

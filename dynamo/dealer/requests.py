@@ -1,4 +1,4 @@
-"""What people asked for: copy requests with their single actions, and what is said about them."""
+"""Copy requests with their single actions, and what is decided about them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,7 +77,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """The standing wish that a user's scattered data be gathered at one site."""
+    """The standing request that a user's scattered data be gathered at one site."""
 
     key: int
     dataset: str
@@ -89,7 +89,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class RequestVerdict:
-    """What is said about one wish."""
+    """What is decided about one request."""
 
     key: int
     state: RequestState

@@ -1,4 +1,4 @@
-"""What can be said about proposals before any is placed."""
+"""What speaks against proposals before any is placed."""
 
 import numpy as np
 

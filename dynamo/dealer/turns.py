@@ -1,4 +1,4 @@
-"""The order in which proposals of several proposers are heard."""
+"""The order in which proposals of several proposers have their turns."""
 
 from collections.abc import Sequence
 

@@ -106,7 +106,7 @@ PLUGINS: Mapping[str, tuple[str, Callable[[Json], WeightedProposer]]] = {
 """By the module of the first Dynamo: the name it shows, and how its configuration is read."""
 
 
-def _voices(plugins: Json) -> dict[str, WeightedProposer]:
+def _proposers(plugins: Json) -> dict[str, WeightedProposer]:
     found = {}
     for spec in plugins.values():
         module = spec["module"].partition(":")[0]
@@ -126,7 +126,7 @@ def dealer(case: Json) -> Answer:
     except Invalid as wrong:
         return _error("inventory", wrong)
     try:
-        voices = _voices(case["dealer"]["config"]["plugins"])
+        proposers = _proposers(case["dealer"]["config"]["plugins"])
         last = _last_cycle(loaded, case)
     except Invalid as wrong:
         return _error("policy", wrong)
@@ -134,8 +134,8 @@ def dealer(case: Json) -> Answer:
         asked = _question(loaded, case, last)
         drawing = case["dealer"].get("distribution")
         if drawing:
-            return {"status": "ok"} | _distribution(asked, voices, drawing)
-        answer = _decided(decide(asked, voices), case)
+            return {"status": "ok"} | _distribution(asked, proposers, drawing)
+        answer = _decided(decide(asked, proposers), case)
     except Invalid as wrong:
         return _error("run", wrong)
     shown = {} if last is None else {"detox_decisions": _decisions(last)}
@@ -145,7 +145,7 @@ def dealer(case: Json) -> Answer:
 def planned(loaded: Case, case: Json) -> Plan:
     """Return the plan for a case. Raises Invalid."""
     asked = _question(loaded, case, _last_cycle(loaded, case))
-    return decide(asked, _voices(case["dealer"]["config"]["plugins"]))
+    return decide(asked, _proposers(case["dealer"]["config"]["plugins"]))
 
 
 def _error(stage: str, wrong: Exception) -> Answer:
@@ -168,14 +168,15 @@ def _question(loaded: Case, case: Json, last: Deleted | None) -> Question:
             pending=float(config["max_site_pending_fraction"]),
             volume=float(config["max_total_cycle_volume"]) * _TB,
         ),
-        wishes=tuple(
-            _wish(number, one) for number, one in enumerate(case["dealer"].get("requests", ()), 1)
+        requests=tuple(
+            _request(number, one)
+            for number, one in enumerate(case["dealer"].get("requests", ()), 1)
         ),
         protections=None if last is None else protections(last),
     )
 
 
-def _wish(number: int, one: Json) -> Request:
+def _request(number: int, one: Json) -> Request:
     return Request(
         key=number,
         items=tuple(RequestedItem.named(item) for item in one["items"]),
@@ -294,13 +295,14 @@ def _copies(plan: Plan) -> list[Answer]:
 def _statuses(plan: Plan) -> Answer:
     said = {verdict.key: verdict for verdict in plan.verdicts}
     return {
-        str(wish.key): _status(said.get(wish.key) or _unheard(wish)) for wish in plan.asked.wishes
+        str(request.key): _status(said.get(request.key) or _unheard(request))
+        for request in plan.asked.requests
     }
 
 
-def _unheard(wish: Request) -> RequestVerdict:
-    state = RequestState.ACTIVATED if wish.activated else RequestState.NEW
-    return RequestVerdict(wish.key, state, None, wish.actions)
+def _unheard(request: Request) -> RequestVerdict:
+    state = RequestState.ACTIVATED if request.activated else RequestState.NEW
+    return RequestVerdict(request.key, state, None, request.actions)
 
 
 def _status(verdict: RequestVerdict) -> Answer:
@@ -323,27 +325,27 @@ class _Draws:
     """One cycle drawn over and over."""
 
     view: InventoryView
-    voices: dict[str, WeightedProposer]
+    proposers: dict[str, WeightedProposer]
     proposals: dict[str, Proposals]
 
     def plugin(self, rng: np.random.Generator) -> str | None:
         """Return who speaks first."""
-        first = merge(self.view, self.proposals, self.voices, rng).voice[:1].tolist()
+        first = merge(self.view, self.proposals, self.proposers, rng).proposer[:1].tolist()
         return list(self.proposals)[first[0]] if first else None
 
     def destination(self, rng: np.random.Generator) -> str | None:
         """Return where the first copy goes; who proposes may have chosen that already."""
-        again = proposed(self.view, self.voices, [rng] * len(self.voices))
-        merged = merge(self.view, again, self.voices, rng)
+        again = proposed(self.view, self.proposers, [rng] * len(self.proposers))
+        merged = merge(self.view, again, self.proposers, rng)
         placed = Placer(self.view, merged, rng).run()
         if not placed.accepted:
             return None
         return self.view.snapshot.sites.labels[int(placed.site[placed.accepted[0]])]
 
 
-def _distribution(asked: Question, voices: dict[str, WeightedProposer], drawing: Json) -> Answer:
+def _distribution(asked: Question, proposers: dict[str, WeightedProposer], drawing: Json) -> Answer:
     view, count = InventoryView(asked), int(drawing["draws"])
-    taking_part = participants(voices)
+    taking_part = participants(proposers)
     chances = np.random.default_rng(asked.cycle).spawn(len(taking_part))
     draws = _Draws(view, taking_part, proposed(view, taking_part, chances))
     draw = draws.plugin if drawing["what"] == "plugin" else draws.destination

@@ -75,14 +75,14 @@ class _Desk:
             plan = dealer_cycle.decided(self.ctx.settings, seen)
             deciding.append(1000 * (time.perf_counter() - started))
             cpu.append(time.process_time() - busy)
-            self.more |= {"proposals": len(plan.outcomes.voice), "copies": len(plan.copies)}
+            self.more |= {"proposals": len(plan.outcomes.proposer), "copies": len(plan.copies)}
             self.more["requests"] = len(seen.said.blocks)
             del seen, plan
             meter = self._meter()
             self.kept.append(_milliseconds(lambda: dealer_cycle.run(self.ctx, held)))  # noqa: B023
             whole_cpu.append(meter.used()["all"])
         beside = {"baseline_is": "reading the snapshot", **self.more}
-        yield Figure("dealer", "looking, wishes included", "ms", looking, self.loading, beside)
+        yield Figure("dealer", "looking, requests included", "ms", looking, self.loading, beside)
         named = {**beside, "deciding_cpu_s": min(cpu)}
         yield Figure("dealer", "deciding", "ms", deciding, self.loading, named)
         named = {**beside, "cpu_ratio": self._beside_reading(median(whole_cpu))}

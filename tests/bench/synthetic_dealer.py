@@ -1,4 +1,4 @@
-"""What a synthetic inventory is asked of the Dealer, in rows: wishes, jobs that wait, rules."""
+"""What a synthetic inventory is asked of the Dealer, in rows: requests, jobs that wait, rules."""
 
 import json
 import time

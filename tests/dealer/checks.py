@@ -106,15 +106,15 @@ class Ledger:
 
     def _accepted(self):
         outcomes = self.plan.outcomes
-        for voice, place, site, reason in zip(
-            outcomes.voice.tolist(),
+        for proposer, place, site, reason in zip(
+            outcomes.proposer.tolist(),
             outcomes.place.tolist(),
             outcomes.site.tolist(),
             outcomes.reason.tolist(),
             strict=True,
         ):
             if ProposalOutcome(reason).accepted:
-                yield self.plan.proposals[self.plan.voices[voice]], place, site
+                yield self.plan.proposals[self.plan.proposers[proposer]], place, site
 
     def _blocks(self, proposals, place):
         if not proposals.whole[place]:
@@ -135,7 +135,7 @@ class Ledger:
 
     def _sums(self):
         total = sum(sum(counts.values()) for counts in self.plan.counts.values())
-        if total != len(self.plan.outcomes.voice):
+        if total != len(self.plan.outcomes.proposer):
             yield "the counts do not add up"
         if total != sum(len(one) for one in self.plan.proposals.values()):
             yield "a proposal has no outcome"

@@ -27,7 +27,7 @@ def production_input(n_blocks=300, quota=1000, **given):
     return question(f"{head}\n{row}", quota=quota, limits=LIMITS, n_blocks=n_blocks, **given)
 
 
-def wish(copies=1, sites=("T2_*",)):
+def request(copies=1, sites=("T2_*",)):
     return Request(1, (RequestedItem("/A/B/C"),), sites, copies=copies, spread=True)
 
 
@@ -40,7 +40,7 @@ def spread(asked):
 def test_300_blocks_come_to_lie_on_29_living_sites_within_a_tenth_of_their_weights():
     quota = {"T1_SRC": 0} | {name: 1000 + 70 * (place % 5) for place, name in enumerate(NAMES)}
     asked = production_input(
-        quota=quota, status={"T2_13": "morgue"}, wishes=(wish(),), n_blocks=900
+        quota=quota, status={"T2_13": "morgue"}, requests=(request(),), n_blocks=900
     )
 
     plan, blocks = spread(asked)
@@ -55,7 +55,7 @@ def test_300_blocks_come_to_lie_on_29_living_sites_within_a_tenth_of_their_weigh
 
 
 def test_300_equal_blocks_on_30_equal_sites_are_10_each():
-    _, blocks = spread(production_input(wishes=(wish(),)))
+    _, blocks = spread(production_input(requests=(request(),)))
 
     assert set(blocks.values()) == {10}
     assert len(blocks) == 30
@@ -64,13 +64,15 @@ def test_300_equal_blocks_on_30_equal_sites_are_10_each():
 def test_a_weight_says_how_much_of_the_free_space_counts():
     weights = np.array([1.0] + [2.0 if place < 10 else 1.0 for place in range(30)])
 
-    _, blocks = spread(replace(production_input(wishes=(wish(),), n_blocks=400), weights=weights))
+    _, blocks = spread(
+        replace(production_input(requests=(request(),), n_blocks=400), weights=weights)
+    )
 
     assert Counter(blocks.values()) == {20: 10, 10: 20}
 
 
 def test_each_block_is_at_as_many_different_sites_as_copies_are_wanted():
-    plan, _ = spread(production_input(wishes=(wish(copies=3),), n_blocks=100))
+    plan, _ = spread(production_input(requests=(request(copies=3),), n_blocks=100))
 
     sites = [(copy.site, block) for copy in plan.each_copy() for block in copy.blocks.tolist()]
     assert Counter(block for _, block in sites) == dict.fromkeys(range(100), 3)
@@ -82,7 +84,7 @@ def test_what_lies_there_already_counts_and_what_lay_at_a_dead_site_is_shared_ou
         dataset  T1_SRC  T2_A  T2_B  T2_C  T2_Dead
         /A/B/C   AAAAAA  A     -     -     AAAAAA
     """
-    asked = question(picture, limits=LOOSE, quota=1000, n_blocks=6, wishes=(wish(),))
+    asked = question(picture, limits=LOOSE, quota=1000, n_blocks=6, requests=(request(),))
 
     _, blocks = spread(asked)
 
@@ -110,10 +112,10 @@ def test_what_lies_at_a_site_that_takes_no_more_is_not_shared_out_again():
         /A/B/C   AAAA    AA    -
     """
     full = {"T1_SRC": 1000, "T2_A": 2, "T2_B": 1000}
-    asked = question(picture, limits=LIMITS, quota=full, n_blocks=4, wishes=(wish(),))
+    asked = question(picture, limits=LIMITS, quota=full, n_blocks=4, requests=(request(),))
 
-    for voices in (ENFORCER, {"requests": WeightedProposer(Requests(max_size=0))}):
-        plan = decide(asked, voices)
+    for proposers in (ENFORCER, {"requests": WeightedProposer(Requests(max_size=0))}):
+        plan = decide(asked, proposers)
 
         assert [(copy.site, copy.size) for copy in plan.each_copy()] == [("T2_B", 2 * TB)]
 
@@ -124,10 +126,10 @@ def test_nothing_is_shared_out_to_a_site_that_the_dataset_must_not_go_to():
         /A/B/C   AAAA    -     -     -
     """
     veto = Veto(("/A/*/*",), ("T2_A",))
-    asked = question(picture, limits=LIMITS, quota=1000, n_blocks=4, wishes=(wish(),))
+    asked = question(picture, limits=LIMITS, quota=1000, n_blocks=4, requests=(request(),))
 
-    for voices in (ENFORCER, {"requests": WeightedProposer(Requests(max_size=0))}):
-        plan = decide(replace(asked, vetoes=(veto,)), voices)
+    for proposers in (ENFORCER, {"requests": WeightedProposer(Requests(max_size=0))}):
+        plan = decide(replace(asked, vetoes=(veto,)), proposers)
 
         assert {copy.site: len(copy.blocks) for copy in plan.each_copy()} == {"T2_B": 2, "T2_C": 2}
 

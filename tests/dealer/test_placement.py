@@ -321,12 +321,12 @@ def test_a_cycle_draws_by_its_number_alone():
 
 
 def test_of_overlapping_copies_the_more_important_one_wins_and_the_others_add_blocks():
-    voices = {
+    proposers = {
         "early": WeightedProposer(Says("/A/B/C#b1 > T2_B"), 1),
         "late": WeightedProposer(Says("/A/B/C > T2_B", group="B"), 2),
     }
     for cycle in range(10):
-        plan = decide(question(TWO, cycle=cycle), voices)
+        plan = decide(question(TWO, cycle=cycle), proposers)
 
         assert copies(plan) == ["/A/B/C#b1,b2 > T2_B"]
         assert plan.copies.owner.tolist() == [1, 2]

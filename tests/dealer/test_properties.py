@@ -49,14 +49,14 @@ def test_what_was_accepted_is_in_a_copy_and_what_was_refused_is_not_there_for_no
 
     cells = set(zip(plan.copies.dataset.tolist(), plan.copies.site.tolist(), strict=True))
     reached = set()
-    for voice, place, site, reason in zip(
-        outcomes.voice.tolist(),
+    for proposer, place, site, reason in zip(
+        outcomes.proposer.tolist(),
         outcomes.place.tolist(),
         outcomes.site.tolist(),
         outcomes.reason.tolist(),
         strict=True,
     ):
-        proposals = plan.proposals[plan.voices[voice]]
+        proposals = plan.proposals[plan.proposers[proposer]]
         if ProposalOutcome(reason).accepted:
             reached.add((int(proposals.dataset[place]), site))
         elif proposals.site[place] < 0:

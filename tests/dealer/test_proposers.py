@@ -308,14 +308,15 @@ def test_a_subscription_gathers_the_blocks_that_are_not_there_yet():
         dataset  T2_A  T2_B  T2_C
         /A/B/C   AA    -     AAA
     """
-    wish = Subscription(1, "/A/B/C", "T2_A", group="B")
-    asked = question(picture, subscriptions=(wish, replace(wish, dataset="/A/B/X")))
+    request = Subscription(1, "/A/B/C", "T2_A", group="B")
+    asked = question(picture, subscriptions=(request, replace(request, dataset="/A/B/X")))
 
     assert proposed(asked, Subscriptions()) == ["/A/B/C#b3 > T2_A"]
-    named = replace(asked, subscriptions=(replace(wish, blocks=("b1", "b2")),))
+    named = replace(asked, subscriptions=(replace(request, blocks=("b1", "b2")),))
     assert proposed(named, Subscriptions()) == []
     assert (
-        proposed(replace(asked, subscriptions=(replace(wish, site="T9_X"),)), Subscriptions()) == []
+        proposed(replace(asked, subscriptions=(replace(request, site="T9_X"),)), Subscriptions())
+        == []
     )
 
 

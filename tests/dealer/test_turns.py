@@ -1,4 +1,4 @@
-"""The order in which proposers are heard."""
+"""The order in which proposers have their turns."""
 
 from collections import Counter
 
@@ -24,8 +24,8 @@ PICTURE = """
     st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1.0, 2.0, 3.0])), max_size=5),
     st.integers(0, 1000),
 )
-def test_everybody_has_as_many_turns_as_proposals(voices, seed):
-    counts, priorities = [count for count, _ in voices], [one for _, one in voices]
+def test_everybody_has_as_many_turns_as_proposals(proposers, seed):
+    counts, priorities = [count for count, _ in proposers], [one for _, one in proposers]
 
     turns = drawn(counts, priorities, np.random.default_rng(seed))
 
@@ -47,15 +47,15 @@ def test_half_the_priority_number_is_heard_twice_as_often():
 
 
 def test_priority_zero_silences_all_others():
-    voices = {
+    proposers = {
         "mild": WeightedProposer(Says("/A/B/C > T2_B"), 1),
         "firm": WeightedProposer(Says("/A/B/D > T2_B"), 0),
         "also": WeightedProposer(Says("/A/B/C#b1 > T2_B"), 0),
     }
 
-    plan = decide(question(PICTURE), voices)
+    plan = decide(question(PICTURE), proposers)
 
-    assert plan.voices == ("also", "firm")
+    assert plan.proposers == ("also", "firm")
     assert copies(plan) == ["/A/B/C#b1 > T2_B", "/A/B/D > T2_B"]
 
 

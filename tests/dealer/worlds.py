@@ -84,20 +84,20 @@ def site(rng, name):
 
 
 def request(rng):
-    """A wish for datasets or blocks, new or activated."""
+    """A request for datasets or blocks, new or activated."""
     item = rng.choice([*DATASETS, f"{rng.choice(DATASETS)}#b{rng.randint(0, 3)}"])
-    wish = {
+    request = {
         "items": sorted({item, *rng.sample(DATASETS, rng.choice([0, 0, 1]))}),
         "sites": rng.sample([*SITES, "T2_*", "T9_X"], rng.randint(1, 3)),
         "n": rng.randint(0, 2),
         "group": rng.choice(["analysis", "analysis", "production", "nobody"]),
     }
     if rng.random() < 0.3:
-        wish["status"] = "activated"
-        wish["actions"] = [
-            {"item": item, "site": rng.choice(SITES), "status": "new"} for item in wish["items"]
+        request["status"] = "activated"
+        request["actions"] = [
+            {"item": item, "site": rng.choice(SITES), "status": "new"} for item in request["items"]
         ]
-    return wish
+    return request
 
 
 def plugins(rng):

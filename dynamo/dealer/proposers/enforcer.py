@@ -30,17 +30,17 @@ class Enforcer:
         rules = self.rules or view.asked.enforcer
         found = ProposalBuilder()
         for rule in rules.rules if rules is not None else ():
-            ground = _Rule.of(view, rules.partition, rule)  # type: ignore[union-attr]
+            applied = _AppliedRule.of(view, rules.partition, rule)  # type: ignore[union-attr]
             gather = _shared_out if rule.spread else _copied
-            gather(view, ground, rng, found)
+            gather(view, applied, rng, found)
         order = rng.permutation(len(found.items))
         shuffled = ProposalBuilder([found.items[place] for place in order.tolist()])
         return replace(shuffled.proposals(), ranked=False, divisible=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rule:
-    """What a rule is about."""
+class _AppliedRule:
+    """What a rule means in this inventory."""
 
     rule: PlacementRule
     group: int
@@ -53,7 +53,7 @@ class _Rule:
     """Those of them that belong to the rule's group alone."""
 
     @classmethod
-    def of(cls, view: InventoryView, partition: str, rule: PlacementRule) -> "_Rule":
+    def of(cls, view: InventoryView, partition: str, rule: PlacementRule) -> "_AppliedRule":
         partitions, now = view.asked.partitions, view.asked.moment
         held = _held(view, partition)
         standing = partitions.standing(view.snapshot, partition, held)
@@ -88,25 +88,25 @@ def _any(view: InventoryView, conditions: tuple[Condition, ...]) -> Flags:
 
 
 def _copied(
-    view: InventoryView, ground: _Rule, rng: np.random.Generator, found: ProposalBuilder
+    view: InventoryView, applied: _AppliedRule, rng: np.random.Generator, found: ProposalBuilder
 ) -> None:
     """Propose whole datasets."""
     replicas = view.snapshot.replicas
-    wanted = min(ground.rule.num_copies, int(ground.destinations.sum()))
-    dataset = replicas.dataset[ground.candidates]
-    copies = np.bincount(dataset[ground.there], minlength=view.n_datasets)
-    lacking = ground.datasets[copies[ground.datasets] < wanted]
+    wanted = min(applied.rule.num_copies, int(applied.destinations.sum()))
+    dataset = replicas.dataset[applied.candidates]
+    copies = np.bincount(dataset[applied.there], minlength=view.n_datasets)
+    lacking = applied.datasets[copies[applied.datasets] < wanted]
     foreign: dict[int, list[int]] = {}
-    for replica in ground.candidates[~ground.there].tolist():
+    for replica in applied.candidates[~applied.there].tolist():
         foreign.setdefault(int(replicas.dataset[replica]), []).append(int(replicas.site[replica]))
-    taken = _sites_of(view, ground.candidates[ground.there], lacking)
+    taken = _sites_of(view, applied.candidates[applied.there], lacking)
     for one in lacking.tolist():
         missing = wanted - int(copies[one])
         flipped = rng.permutation(foreign.get(one, [])).astype(np.int64).tolist()[:missing]
         away = {*taken.get(one, ()), *flipped}
-        sites = flipped + _drawn(view, ground, one, away, missing - len(flipped), rng)
+        sites = flipped + _drawn(view, applied, one, away, missing - len(flipped), rng)
         for site in sites:
-            found.add(Item(one, None, site, ground.group))
+            found.add(Item(one, None, site, applied.group))
 
 
 def _sites_of(view: InventoryView, replicas: Codes, datasets: Codes) -> dict[int, list[int]]:
@@ -122,7 +122,7 @@ def _sites_of(view: InventoryView, replicas: Codes, datasets: Codes) -> dict[int
 
 def _drawn(
     view: InventoryView,
-    ground: _Rule,
+    applied: _AppliedRule,
     dataset: int,
     away: set[int],
     count: int,
@@ -131,7 +131,7 @@ def _drawn(
     """Draw sites without a copy: those that take it now first, of them those with a part."""
     if not count:
         return []
-    free = [site for site in np.flatnonzero(ground.destinations).tolist() if site not in away]
+    free = [site for site in np.flatnonzero(applied.destinations).tolist() if site not in away]
     begun = {
         int(view.snapshot.replicas.site[replica])
         for replica in view.replicas_of(dataset)
@@ -152,20 +152,20 @@ def _drawn(
 
 def _shared_out(
     view: InventoryView,
-    ground: _Rule,
+    applied: _AppliedRule,
     rng: np.random.Generator,  # noqa: ARG001 - leaves nothing to chance
     found: ProposalBuilder,
 ) -> None:
     """Propose blocks, each at as many of the destinations as the rule wants copies."""
-    sites = ground.destinations & view.staying
-    copies = min(ground.rule.num_copies, int(sites.sum()))
+    sites = applied.destinations & view.staying
+    copies = min(applied.rule.num_copies, int(sites.sum()))
     catalogue = Lookup(view)
     room = view.filling.space(view.asked.limits).copy()
-    for dataset in ground.datasets.tolist():
+    for dataset in applied.datasets.tolist():
         parts = shares(view, sites & view.takers(dataset))
         given = share_out(
             parts, catalogue.sizes(dataset), catalogue.places(dataset, sites), copies, room
         )
         for site, blocks in sorted(given.items()):
             room[site] -= catalogue.size(blocks)
-            found.add(Item(dataset, tuple(sorted(blocks)), site, ground.group))
+            found.add(Item(dataset, tuple(sorted(blocks)), site, applied.group))

@@ -25,7 +25,7 @@ class Requests:
         judge = RequestEvaluator(
             view, RequestRules(self.max_size, self.block_request_max, self.overwritten_groups), rng
         )
-        wishes = sorted(view.asked.wishes, key=lambda wish: not wish.activated)
-        verdicts = {wish.key: judge.judge(wish) for wish in wishes}
-        in_order = tuple(verdicts[wish.key] for wish in view.asked.wishes)
+        requests = sorted(view.asked.requests, key=lambda request: not request.activated)
+        verdicts = {request.key: judge.judge(request) for request in requests}
+        in_order = tuple(verdicts[request.key] for request in view.asked.requests)
         return replace(judge.proposals(), ranked=False, divisible=True, verdicts=in_order)

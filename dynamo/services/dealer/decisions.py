@@ -38,7 +38,7 @@ def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
     pieces = slice(int(copies.first[position]), int(copies.first[position + 1]))
     blocks, missing = copies.block[pieces], copies.row[pieces] < 0
     dataset, site = int(copies.dataset[position]), int(copies.site[position])
-    proposer = plan.voices[int(copies.voice[position])]
+    proposer = plan.proposers[int(copies.proposer[position])]
     keys = int(snapshot.datasets.ids[dataset]), int(snapshot.sites.ids[site])
     facts = {
         "proposer": proposer,
@@ -65,7 +65,7 @@ def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
 
 def _refusal(plan: Plan, place: int) -> Row:
     outcomes, snapshot = plan.outcomes, plan.asked.snapshot
-    proposer = plan.voices[int(outcomes.voice[place])]
+    proposer = plan.proposers[int(outcomes.proposer[place])]
     proposals, number = plan.proposals[proposer], int(outcomes.place[place])
     reason, site = ProposalOutcome(int(outcomes.reason[place])), int(outcomes.site[place])
     dataset = int(proposals.dataset[number])

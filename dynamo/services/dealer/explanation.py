@@ -98,10 +98,10 @@ def _together(some: Sequence[Explanation]) -> Explanation:
 def _refused(plan: Plan) -> dict[tuple[int, int], ProposalOutcome]:
     """Return why proposals of datasets at sites were not carried out in full."""
     outcomes, found = plan.outcomes, dict[tuple[int, int], ProposalOutcome]()
-    columns = (outcomes.voice.tolist(), outcomes.place.tolist(), outcomes.site.tolist())
-    for voice, place, site, reason in zip(*columns, outcomes.reason.tolist(), strict=True):
+    columns = (outcomes.proposer.tolist(), outcomes.place.tolist(), outcomes.site.tolist())
+    for proposer, place, site, reason in zip(*columns, outcomes.reason.tolist(), strict=True):
         if ProposalOutcome(reason) in _OF_OUTCOME or reason == ProposalOutcome.NOT_A_TARGET:
-            dataset = int(plan.proposals[plan.voices[voice]].dataset[place])
+            dataset = int(plan.proposals[plan.proposers[proposer]].dataset[place])
             found[dataset, site] = ProposalOutcome(reason)
     return found
 

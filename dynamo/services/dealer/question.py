@@ -259,7 +259,7 @@ def question(
         leaving=frozenset(wanted.leaving),
         limits=limits(wanted),
         vetoes=tuple(Veto(one.datasets, one.sites) for one in wanted.vetoes),
-        wishes=tuple(said.wishes),
+        requests=tuple(said.wishes),
         subscriptions=tuple(said.subscriptions),
         filled=ground.filled(aim.partition),
         free=ground.free,
