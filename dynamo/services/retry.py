@@ -24,7 +24,8 @@ from dynamo.inventory.states import ENDED, RequestKind, TransferKind
 from dynamo.operations.lifecycle import State
 from dynamo.services import site_lookup, users
 from dynamo.services.context import Context
-from dynamo.services.copies import request as copy_requests
+from dynamo.services.copies import conditions as copy_conditions
+from dynamo.services.copies import queries as copy_queries
 from dynamo.services.pagination import Item
 from dynamo.services.transfers import throttler
 
@@ -87,8 +88,8 @@ def _carried(work: Work, ctx: Context, request: RequestRow[RequestBody]) -> list
         return [(Transfer.file_id.in_(request.body.pending), arrives)]
     if request.kind == RequestKind.CLOSURE:
         return [(Transfer.file_id.in_(_files_of(request.dataset)), arrives)]
-    wish = copy_requests.read_many(work, ctx.settings.dealer, [request.id]).get(request.id)
-    return [] if wish is None else [(copy_requests.filling(wish),)]
+    wish = copy_queries.read_many(work, ctx.settings.dealer, [request.id]).get(request.id)
+    return [] if wish is None else [(copy_conditions.filling(wish),)]
 
 
 def _files_of(dataset: str) -> Any:

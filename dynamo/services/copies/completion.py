@@ -17,7 +17,8 @@ from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.reasons import Reason
 from dynamo.services.context import Context
-from dynamo.services.copies.request import CopyRequest, at_its_sites
+from dynamo.services.copies.conditions import at_its_sites
+from dynamo.services.copies.request import CopyRequest
 from dynamo.services.copies.status import Explanation
 from dynamo.services.replication import completion
 from dynamo.services.replication.completion import PARTS_AT_ONCE

@@ -24,7 +24,9 @@ from dynamo.operations.hints import batches
 from dynamo.points import Point, reached
 from dynamo.reasons import Reason
 from dynamo.services.context import Context
-from dynamo.services.copies.request import CopyRequest, blocks_of, other_requests, wanted
+from dynamo.services.copies.conditions import blocks_of, wanted
+from dynamo.services.copies.queries import other_requests
+from dynamo.services.copies.request import CopyRequest
 from dynamo.services.copies.status import Explanation
 from dynamo.services.deletions import guard
 from dynamo.services.deletions.guard import Refusals

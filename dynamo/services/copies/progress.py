@@ -23,8 +23,9 @@ from dynamo.inventory.states import ENDED, ReplicaState, RequestState
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.reasons import Reason
 from dynamo.services.context import Context
+from dynamo.services.copies.conditions import at_its_sites, filling, of_request, wanted
 from dynamo.services.copies.consolidation import leftovers
-from dynamo.services.copies.request import CopyRequest, at_its_sites, filling, of_request, wanted
+from dynamo.services.copies.request import CopyRequest
 from dynamo.services.copies.status import Explanation
 
 _STILL_FILLED = Explanation(

@@ -24,7 +24,7 @@ from dynamo.policy.placement_partition import Imagined
 from dynamo.policy.placement_rules import RulesReading, of_partition, unmet
 from dynamo.services import system_requests
 from dynamo.services.context import Context
-from dynamo.services.copies import request as copy_requests
+from dynamo.services.copies import queries as copy_queries
 from dynamo.services.dealer import decisions as dealer_decisions
 from dynamo.services.dealer import orders, site_choice
 from dynamo.services.dealer import question as dealer_question
@@ -126,7 +126,7 @@ def _said(work: Work, ground: Inventory, partition: str, settings: Settings) -> 
     """Return what people want that would come to lie in the partition."""
     known = set(ground.snapshot.datasets.ids.tolist())
     everybody = [
-        wish for wish in copy_requests.read_all(work, settings.dealer) if wish.dataset.id in known
+        wish for wish in copy_queries.read_all(work, settings.dealer) if wish.dataset.id in known
     ]
     destinations = dealer_question.home_of(ground, everybody)
     mine = [

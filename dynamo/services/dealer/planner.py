@@ -14,7 +14,7 @@ from dynamo.services.context import Context
 from dynamo.services.copies import completion as copy_completion
 from dynamo.services.copies import consolidation
 from dynamo.services.copies import progress as copy_progress
-from dynamo.services.copies import request as copy_requests
+from dynamo.services.copies import queries as copy_queries
 from dynamo.services.copies.request import CopyRequest
 from dynamo.services.dealer import explanation, orders, site_choice
 from dynamo.services.dealer import question as dealer_question
@@ -45,7 +45,7 @@ def plan(ctx: Context, request_ids: Sequence[int]) -> None:
     It compares what is wanted with what is there, so it may run at any time and as often as
     anybody likes.
     """
-    found = {key: wish for key in request_ids if (wish := copy_requests.read(ctx, key)) is not None}
+    found = {key: wish for key in request_ids if (wish := copy_queries.read(ctx, key)) is not None}
     for request_id in set(request_ids) - found.keys():
         copy_progress.follow(ctx, request_id)
     for look in _looks(ctx, list(found.values())) if found else ():

@@ -18,9 +18,9 @@ from dynamo.inventory.request_bodies import CopyBody
 from dynamo.inventory.states import ENDED
 from dynamo.operations.hints import batches
 from dynamo.services.context import Context
-from dynamo.services.copies import request as copy_requests
-from dynamo.services.copies import withdrawal
-from dynamo.services.copies.request import Choice, CopyRequest, Target
+from dynamo.services.copies import chosen_sites, withdrawal
+from dynamo.services.copies.chosen_sites import Choice
+from dynamo.services.copies.request import CopyRequest, Target
 from dynamo.services.dealer.question import Inventory, Requested
 from dynamo.services.leases import Fence
 
@@ -48,7 +48,7 @@ def choose(
             chosen[wish.request_id] = Choice(wish, frozenset(names), left)
             found[wish.request_id] = _decided(wish, names, instead)
     for some in batches(list(chosen), AT_ONCE):
-        lost = copy_requests.choose(ctx, {key: chosen[key] for key in some}, fence)
+        lost = chosen_sites.choose(ctx, {key: chosen[key] for key in some}, fence)
         found |= dict.fromkeys(lost)
     return found
 

@@ -7,7 +7,8 @@ from sqlalchemy import and_, or_
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Transfer
-from dynamo.services.copies.request import CopyRequest, at_its_sites
+from dynamo.services.copies.conditions import at_its_sites
+from dynamo.services.copies.request import CopyRequest
 from dynamo.services.requests.problems import troubled
 
 _AT_ONCE = 50

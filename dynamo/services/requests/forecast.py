@@ -13,7 +13,8 @@ from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Pair
 from dynamo.inventory.states import ENDED
 from dynamo.operations.lifecycle import State
-from dynamo.services.copies.request import CopyRequest, filling
+from dynamo.services.copies.conditions import filling
+from dynamo.services.copies.request import CopyRequest
 
 _LONGEST = timedelta(days=3650)
 

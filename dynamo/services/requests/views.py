@@ -25,7 +25,7 @@ from dynamo.inventory.states import ENDED, Origin, RequestKind, RequestState
 from dynamo.operations.failures import proves_nothing_uploaded
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
-from dynamo.services.copies import request as copy_requests
+from dynamo.services.copies import queries as copy_queries
 from dynamo.services.copies.request import CopyRequest
 from dynamo.services.requests import blockers, forecast
 from dynamo.services.requests.problems import MOST, troubled
@@ -240,7 +240,7 @@ def _wishes(
 ) -> Mapping[int, CopyRequest]:
     """Return what those of the requests want that are copies."""
     ids = [request.id for request in requests] if kind == RequestKind.COPY else ()
-    return copy_requests.read_many(work, ctx.settings.dealer, ids)
+    return copy_queries.read_many(work, ctx.settings.dealer, ids)
 
 
 def _problems(

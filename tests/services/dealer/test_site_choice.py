@@ -11,8 +11,9 @@ from dynamo.db.cycles import cycles
 from dynamo.db.cycles.cycles import HeldCycle, NewCycle
 from dynamo.db.tables import Partition, Transfer
 from dynamo.inventory.request_bodies import CopyBody
-from dynamo.services.copies import request as copy_requests
-from dynamo.services.copies.request import Choice
+from dynamo.services.copies import chosen_sites
+from dynamo.services.copies import queries as copy_queries
+from dynamo.services.copies.chosen_sites import Choice
 from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.services.dealer.orders import RequestIndex
 from dynamo.services.leases import CycleLost
@@ -50,7 +51,7 @@ def cycle(world: World) -> HeldCycle:
 
 
 def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None:
-    wish = copy_requests.read(world.ctx, request_id)
+    wish = copy_queries.read(world.ctx, request_id)
     assert wish is not None
     together = Barrier(2)
     lost: dict[str, set[int]] = {}
@@ -58,7 +59,7 @@ def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None
     def choose(site: str) -> None:
         together.wait()
         choice = {request_id: Choice(wish, frozenset({site}))}
-        lost[site] = copy_requests.choose(world.ctx, choice, scheduler.nobody)
+        lost[site] = chosen_sites.choose(world.ctx, choice, scheduler.nobody)
 
     threads = [Thread(target=choose, args=(site,)) for site in ("T2_B", "T2_C")]
     for thread in threads:
@@ -91,11 +92,9 @@ def test_a_cycle_sends_nothing_for_a_request_that_another_plan_was_faster_with(
     plan = dealer_cycle.decided(world.ctx.settings, seen)
     place = int(plan.copies.site[0])
     [other] = {"T2_B", "T2_C"} - {seen.ground.snapshot.sites.labels[place]}
-    wish = copy_requests.read(world.ctx, request_id)
+    wish = copy_queries.read(world.ctx, request_id)
     assert wish is not None
-    copy_requests.choose(
-        world.ctx, {request_id: Choice(wish, frozenset({other}))}, scheduler.nobody
-    )
+    chosen_sites.choose(world.ctx, {request_id: Choice(wish, frozenset({other}))}, scheduler.nobody)
 
     sent = dealer_cycle.carry_out(world.ctx, held, seen, plan, RequestIndex.of(seen.said))
 
