@@ -293,14 +293,14 @@ def _copies(plan: Plan) -> list[Answer]:
 
 
 def _statuses(plan: Plan) -> Answer:
-    said = {verdict.key: verdict for verdict in plan.verdicts}
+    verdicts = {verdict.key: verdict for verdict in plan.verdicts}
     return {
-        str(request.key): _status(said.get(request.key) or _unheard(request))
+        str(request.key): _status(verdicts.get(request.key) or _undecided(request))
         for request in plan.asked.requests
     }
 
 
-def _unheard(request: Request) -> RequestVerdict:
+def _undecided(request: Request) -> RequestVerdict:
     state = RequestState.ACTIVATED if request.activated else RequestState.NEW
     return RequestVerdict(request.key, state, None, request.actions)
 

@@ -88,8 +88,8 @@ def _carried(work: Work, ctx: Context, request: RequestRow[RequestBody]) -> list
         return [(Transfer.file_id.in_(request.body.pending), arrives)]
     if request.kind == RequestKind.CLOSURE:
         return [(Transfer.file_id.in_(_files_of(request.dataset)), arrives)]
-    wish = copy_queries.read_many(work, ctx.settings.dealer, [request.id]).get(request.id)
-    return [] if wish is None else [(copy_conditions.filling(wish),)]
+    copy_request = copy_queries.read_many(work, ctx.settings.dealer, [request.id]).get(request.id)
+    return [] if copy_request is None else [(copy_conditions.filling(copy_request),)]
 
 
 def _files_of(dataset: str) -> Any:

@@ -76,7 +76,7 @@ class _Desk:
             deciding.append(1000 * (time.perf_counter() - started))
             cpu.append(time.process_time() - busy)
             self.more |= {"proposals": len(plan.outcomes.proposer), "copies": len(plan.copies)}
-            self.more["requests"] = len(seen.said.blocks)
+            self.more["requests"] = len(seen.requested.blocks)
             del seen, plan
             meter = self._meter()
             self.kept.append(_milliseconds(lambda: dealer_cycle.run(self.ctx, held)))  # noqa: B023

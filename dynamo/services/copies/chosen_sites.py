@@ -12,7 +12,7 @@ from dynamo.inventory.states import (
     ENDED,
 )
 from dynamo.services.context import Context
-from dynamo.services.copies.request import CopyRequest, SiteDirectory, made
+from dynamo.services.copies.request import CopyRequest, SiteDirectory, resolved
 from dynamo.services.leases import Fence
 
 
@@ -20,7 +20,7 @@ from dynamo.services.leases import Fence
 class Choice:
     """Other sites that a request's copies shall be at, beside those that it had."""
 
-    wish: CopyRequest
+    request: CopyRequest
     names: frozenset[str]
     instead: frozenset[str] = frozenset()
     """Of those that it had, the ones that did not take it."""
@@ -28,7 +28,7 @@ class Choice:
     @property
     def after(self) -> set[str]:
         """Return all sites that it has then."""
-        return ({site.name for site in self.wish.sites} - self.instead) | self.names
+        return ({site.name for site in self.request.sites} - self.instead) | self.names
 
 
 @retried
@@ -41,20 +41,20 @@ def choose(ctx: Context, chosen: Mapping[int, Choice], fence: Fence) -> set[int]
     with ctx.begin() as work:
         fence(work)
         known = SiteDirectory.read(work, ctx.settings.dealer)
-        for request in requests.all_locked(work, chosen, CopyBody):
-            if request.state in ENDED:
+        for row in requests.all_locked(work, chosen, CopyBody):
+            if row.state in ENDED:
                 continue
-            choice = chosen[request.id]
-            now = made(request, choice.wish.dataset, known)
-            here, before = ({site.name for site in one.sites} for one in (now, choice.wish))
+            choice = chosen[row.id]
+            now = resolved(row, choice.request.dataset, known)
+            here, before = ({site.name for site in one.sites} for one in (now, choice.request))
             if here == before:
-                refused = choice.instead.union(request.body.refused or ()) - choice.names
+                refused = choice.instead.union(row.body.refused or ()) - choice.names
                 body = structs.replace(
-                    request.body,
+                    row.body,
                     chosen=tuple(sorted(choice.after)),
                     refused=tuple(sorted(refused)) or None,
                 )
-                requests.change(work, request.id, body)
+                requests.change(work, row.id, body)
             if here in (before, choice.after):
-                lost.remove(request.id)
+                lost.remove(row.id)
     return lost

@@ -31,9 +31,9 @@ from dynamo.services.replication.partial_blocks import (
 )
 
 
-def complete(ctx: Context, wish: CopyRequest) -> Explanation | None:
+def complete(ctx: Context, request: CopyRequest) -> Explanation | None:
     """Send for what parts at the sites of a request lack; say why not, where it cannot be had."""
-    parts, key = batches(_parts(ctx, wish), PARTS_AT_ONCE), wish.request_id
+    parts, key = batches(_parts(ctx, request), PARTS_AT_ONCE), request.id
     lost = sum(_complete(ctx, key, batch).nowhere for batch in parts)
     return (
         Explanation(Reason.NO_SOURCE, f"{lost} files can be read nowhere else now")
@@ -43,15 +43,15 @@ def complete(ctx: Context, wish: CopyRequest) -> Explanation | None:
 
 
 @retried
-def _parts(ctx: Context, wish: CopyRequest) -> Sequence[int]:
+def _parts(ctx: Context, request: CopyRequest) -> Sequence[int]:
     with ctx.begin.reading() as work:
-        again = _not_tried_by(work, ctx, wish.request_id)
+        again = _not_tried_by(work, ctx, request.id)
         return work.scalars(
             select(BlockReplica.id)
             .join(Block, Block.id == BlockReplica.block_id)
             .join(Site, Site.id == BlockReplica.site_id)
             .where(
-                *at_its_sites(wish),
+                *at_its_sites(request),
                 *PART,
                 Site.status == SiteStatus.READY,
                 exists().where(File.block_id == BlockReplica.block_id, *lacks(again)),

@@ -47,32 +47,32 @@ _STAYS = {
 """By refusal of the guard; first what a person or a site must change."""
 
 
-def clean_up(ctx: Context, wish: CopyRequest) -> Explanation | None:
+def clean_up(ctx: Context, request: CopyRequest) -> Explanation | None:
     """Remove the scattered replicas of blocks that are complete at their new place.
 
     Say why some of them stay, where they do.
     """
     refused = set[str]()
-    for batch in batches(_scattered(ctx, wish), BLOCKS_AT_ONCE):
-        stays = _remove_scattered(ctx, wish, batch)
+    for batch in batches(_scattered(ctx, request), BLOCKS_AT_ONCE):
+        stays = _remove_scattered(ctx, request, batch)
         refused |= {field.name for field in fields(stays) if getattr(stays, field.name)}
         reached(Point.GATHERED)
-    return next((_stays(name, wish) for name in _STAYS if name in refused), None)
+    return next((_stays(name, request) for name in _STAYS if name in refused), None)
 
 
-def _stays(refusal: str, wish: CopyRequest) -> Explanation:
+def _stays(refusal: str, request: CopyRequest) -> Explanation:
     reason, text = _STAYS[refusal]
-    return Explanation(reason, text.format(site=wish.sites[0].name))
+    return Explanation(reason, text.format(site=request.sites[0].name))
 
 
 @retried
-def _scattered(ctx: Context, wish: CopyRequest) -> list[int]:
+def _scattered(ctx: Context, request: CopyRequest) -> list[int]:
     with ctx.begin.reading() as work:
-        found = work.rows(leftovers(work, wish, ctx.settings.dealer))
+        found = work.rows(leftovers(work, request, ctx.settings.dealer))
         return sorted({row.block_id for row in found})
 
 
-def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
+def leftovers(work: Work, request: CopyRequest, settings: Dealer) -> Any:
     """Select valid replicas elsewhere of blocks of which the site has a good copy.
 
     Unless another request has brought them there, or wants them where they lay before.
@@ -80,7 +80,7 @@ def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
     destination = aliased(BlockReplica)
     others = select(Request.id).where(
         Request.id == BlockReplica.request_id,
-        Request.id != wish.request_id,
+        Request.id != request.id,
         Request.state != RequestState.CANCELLED,
     )
     return (
@@ -88,13 +88,15 @@ def leftovers(work: Work, wish: CopyRequest, settings: Dealer) -> Any:
         .join(Block, Block.id == BlockReplica.block_id)
         .join(destination, destination.block_id == BlockReplica.block_id)
         .where(
-            *wanted(wish),
-            destination.site_id == wish.sites[0].id,
+            *wanted(request),
+            destination.site_id == request.sites[0].id,
             good_copies.of_block(destination),
-            BlockReplica.site_id != wish.sites[0].id,
+            BlockReplica.site_id != request.sites[0].id,
             BlockReplica.state == ReplicaState.VALID,
             ~others.where(requests.not_consolidating()).exists(),
-            ~or_(false(), *(_wanted_by(other) for other in other_requests(work, settings, wish))),
+            ~or_(
+                false(), *(_wanted_by(other) for other in other_requests(work, settings, request))
+            ),
         )
     )
 
@@ -106,13 +108,13 @@ def _wanted_by(other: CopyRequest) -> Any:
 
 
 @retried
-def _remove_scattered(ctx: Context, wish: CopyRequest, block_ids: Collection[int]) -> Refusals:
+def _remove_scattered(ctx: Context, request: CopyRequest, block_ids: Collection[int]) -> Refusals:
     with ctx.begin() as work:
         replica_rows.lock_blocks(work, block_ids)
-        found = leftovers(work, wish, ctx.settings.dealer)
+        found = leftovers(work, request, ctx.settings.dealer)
         replicas = work.rows(found.where(BlockReplica.block_id.in_(block_ids)))
         most, leaving = ctx.settings.deletion.site_bytes, ctx.settings.dealer.leaving
-        order = Order(wish.request_id, "consolidation", SYSTEM, most=most, leaving=leaving)
+        order = Order(request.id, "consolidation", SYSTEM, most=most, leaving=leaving)
         condemned = guard.condemn(work, [row.id for row in replicas], order)
-        dispatch.announce(work, wish.request_id, ctx.settings.work.batch)
+        dispatch.announce(work, request.id, ctx.settings.work.batch)
         return condemned.refused

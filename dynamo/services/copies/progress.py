@@ -35,7 +35,7 @@ _STILL_FILLED = Explanation(
 
 @retried
 def judge(
-    ctx: Context, wish: CopyRequest, excuse: Explanation | None, stays: Explanation | None
+    ctx: Context, request: CopyRequest, explanation: Explanation | None, stays: Explanation | None
 ) -> None:
     """Say how far the request is.
 
@@ -43,37 +43,39 @@ def judge(
     copies are not deleted behind it.
     """
     with ctx.begin() as work:
-        dataset = catalogue_names.dataset(work, wish.dataset.name)
+        dataset = catalogue_names.dataset(work, request.dataset.name)
         if dataset is None:
             return  # removed this moment: the next look at the request says so
         # asked before blocks are counted: one that closes between would be missed by both; blocks
         # named one by one are all there will be, a dataset may still grow while it is open
-        growing = wish.blocks is None and dataset.is_open
-        more = growing or bool(work.scalar(_unfinished(wish)))
-        n_blocks, waiting = _count(work, wish)
+        growing = request.blocks is None and dataset.is_open
+        more = growing or bool(work.scalar(_unfinished(request)))
+        n_blocks, waiting = _count(work, request)
         scattered = leaving = 0
-        if wish.consolidate:
-            scattered = len(work.rows(leftovers(work, wish, ctx.settings.dealer)))
-            leaving = work.value(_leaving(wish))
+        if request.consolidate:
+            scattered = len(work.rows(leftovers(work, request, ctx.settings.dealer)))
+            leaving = work.value(_leaving(request))
         if not (more or n_blocks or leaving):
             gone = "nothing is left of what was asked for"
-            requests.end(work, wish.request_id, RequestState.FAILED, Reason.NOT_FOUND, gone)
+            requests.end(work, request.id, RequestState.FAILED, Reason.NOT_FOUND, gone)
             return
         if not (more or waiting or scattered or leaving):
-            requests.end(work, wish.request_id, RequestState.DONE)
+            requests.end(work, request.id, RequestState.DONE)
             return
-        if excuse is None and not (more or scattered or leaving):
-            given_up = _given_up(work, wish)
+        if explanation is None and not (more or scattered or leaving):
+            given_up = _given_up(work, request)
             if given_up is not None:
-                said = (given_up.reason, given_up.error)
-                requests.end(work, wish.request_id, RequestState.FAILED, *said)
+                reason_and_text = (given_up.reason, given_up.error)
+                requests.end(work, request.id, RequestState.FAILED, *reason_and_text)
                 return
         still_filled = _STILL_FILLED if more else None
-        why = _why(work, wish, excuse if waiting else still_filled, stays if scattered else None)
+        why = _why(
+            work, request, explanation if waiting else still_filled, stays if scattered else None
+        )
         state = RequestState.HELD if why is not None and why.holds else RequestState.RUNNING
         requests.move(
             work,
-            wish.request_id,
+            request.id,
             state,
             reason=None if why is None else why.reason,
             detail=None if why is None else why.detail,
@@ -96,23 +98,23 @@ def follow(ctx: Context, request_id: int) -> None:
             requests.end(work, request_id, state)
 
 
-def _count(work: Work, wish: CopyRequest) -> tuple[int, int]:
+def _count(work: Work, request: CopyRequest) -> tuple[int, int]:
     """Bring the progress in line with what is there.
 
     Return how many blocks there are to copy, and how many copies of them lack.
     """
     sums = (func.count(), func.sum(Block.n_files), func.sum(Block.bytes))
     n_blocks, n_files, size = (
-        int(one or 0) for one in work.only(select(*sums).where(*wanted(wish)))
+        int(one or 0) for one in work.only(select(*sums).where(*wanted(request)))
     )
-    here = _here(wish).subquery()
-    n = wish.n_copies
+    here = _here(request).subquery()
+    n = request.n_copies
     complete = case((here.c.complete > n, n), else_=here.c.complete)
     done = (func.sum(complete), func.sum(here.c.n_files), func.sum(here.c.bytes))
     n_complete, files_done, bytes_done = (int(one or 0) for one in work.only(select(*done)))
     requests.change(
         work,
-        wish.request_id,
+        request.id,
         n_files=n_files * n,
         bytes=size * n,
         n_done=min(files_done, n_files * n),
@@ -121,9 +123,9 @@ def _count(work: Work, wish: CopyRequest) -> tuple[int, int]:
     return n_blocks, n_blocks * n - n_complete
 
 
-def _here(wish: CopyRequest) -> Any:
+def _here(request: CopyRequest) -> Any:
     """Select by block what of it is at the sites that are meant, and whole in the right hands."""
-    whole = case((and_(good_copies.of_block(), *_owned(wish)), 1), else_=0)
+    whole = case((and_(good_copies.of_block(), *_owned(request)), 1), else_=0)
     return (
         select(
             func.sum(whole).label("complete"),
@@ -131,41 +133,41 @@ def _here(wish: CopyRequest) -> Any:
             func.sum(BlockReplica.bytes).label("bytes"),
         )
         .join(Block, Block.id == BlockReplica.block_id)
-        .where(*at_its_sites(wish), BlockReplica.state == ReplicaState.VALID)
+        .where(*at_its_sites(request), BlockReplica.state == ReplicaState.VALID)
         .group_by(BlockReplica.block_id)
     )
 
 
-def _owned(wish: CopyRequest) -> tuple[Any, ...]:
+def _owned(request: CopyRequest) -> tuple[Any, ...]:
     """Return the condition for replicas of the group that a request names.
 
     Blocks that are shared out belong to whom they belonged where they lay already.
     """
-    if wish.group is None or wish.group_id is None or wish.spread:
+    if request.group is None or request.group_id is None or request.spread:
         return ()
-    return (BlockReplica.group_id == wish.group_id,)
+    return (BlockReplica.group_id == request.group_id,)
 
 
-def _leaving(wish: CopyRequest) -> Select[int]:
+def _leaving(request: CopyRequest) -> Select[int]:
     """Count files that are still being deleted behind the request."""
-    return select(func.count()).select_from(Deletion).where(Deletion.request_id == wish.request_id)
+    return select(func.count()).select_from(Deletion).where(Deletion.request_id == request.id)
 
 
-def _unfinished(wish: CopyRequest) -> Any:
+def _unfinished(request: CopyRequest) -> Any:
     """Tell whether blocks that are wanted are still open, or files have no block yet."""
-    open_block = select(Block.id).where(*of_request(wish), Block.closed.is_(False))
-    if wish.blocks is not None:
+    open_block = select(Block.id).where(*of_request(request), Block.closed.is_(False))
+    if request.blocks is not None:
         return select(open_block.exists())
     loose = select(File.id).where(
-        File.dataset_id == wish.dataset.id, File.block_id.is_(None), File.condemned_by.is_(None)
+        File.dataset_id == request.dataset.id, File.block_id.is_(None), File.condemned_by.is_(None)
     )
     return select(open_block.exists() | loose.exists())
 
 
-def _given_up(work: Work, wish: CopyRequest) -> Any:
+def _given_up(work: Work, request: CopyRequest) -> Any:
     """Return a copy that was given up, if nobody tries any that are wanted any more; else None."""
-    here = Transfer.site_id.in_([site.id for site in wish.sites])
-    failed = (Transfer.request_id == wish.request_id, Transfer.state == State.FAILED, here)
+    here = Transfer.site_id.in_([site.id for site in request.sites])
+    failed = (Transfer.request_id == request.id, Transfer.state == State.FAILED, here)
     found = work.row(select(Transfer.reason, Transfer.error).where(*failed).limit(1))
     if found is None:
         return None
@@ -173,46 +175,46 @@ def _given_up(work: Work, wish: CopyRequest) -> Any:
         select(Transfer.id)
         .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
         .join(Block, Block.id == BlockReplica.block_id)
-        .where(*at_its_sites(wish), Transfer.state.in_(OPEN))
+        .where(*at_its_sites(request), Transfer.state.in_(OPEN))
     )
     return found if work.scalar(tried.limit(1)) is None else None
 
 
 def _why(
-    work: Work, wish: CopyRequest, excuse: Explanation | None, stays: Explanation | None
+    work: Work, request: CopyRequest, explanation: Explanation | None, stays: Explanation | None
 ) -> Explanation | None:
-    """Return what is said of a request: first what a person or a site must change."""
-    if excuse is not None and excuse.holds:
-        return excuse
-    if work.scalar(_going(wish)) is not None:
-        return excuse
-    said = (_held(work, wish), _left(work, wish), stays, excuse)
-    return min((one for one in said if one), key=lambda one: not one.holds, default=None)
+    """Return what is told of a request: first what a person or a site must change."""
+    if explanation is not None and explanation.holds:
+        return explanation
+    if work.scalar(_going(request)) is not None:
+        return explanation
+    found = (_held(work, request), _left(work, request), stays, explanation)
+    return min((one for one in found if one), key=lambda one: not one.holds, default=None)
 
 
-def _going(wish: CopyRequest) -> Any:
+def _going(request: CopyRequest) -> Any:
     """Select copies that are on their way."""
     others = (Transfer.state == State.QUEUED) & (Transfer.hinted > UNSENT) & ~_RESTS
     under_way = others | (Transfer.state == State.ACTIVE)
-    return select(Transfer.id).where(filling(wish), under_way).limit(1)
+    return select(Transfer.id).where(filling(request), under_way).limit(1)
 
 
 _RESTS = Transfer.reason.is_not(None) & (Transfer.reason == Reason.SITE_FAILING)
 
 
-def _held(work: Work, wish: CopyRequest) -> Explanation | None:
+def _held(work: Work, request: CopyRequest) -> Explanation | None:
     """Say why copies do not come."""
-    said = select(Transfer.reason, Transfer.error).where(filling(wish)).limit(1)
-    waits = work.row(said.where(Transfer.state == State.QUEUED, _RESTS))
+    told = select(Transfer.reason, Transfer.error).where(filling(request)).limit(1)
+    waits = work.row(told.where(Transfer.state == State.QUEUED, _RESTS))
     if waits is not None:
         return Explanation(Reason.SITE_FAILING, f"waiting: {waits.error}"[:1000])
-    held = work.row(said.where(Transfer.state.in_((State.HELD, State.FAILED))))
+    held = work.row(told.where(Transfer.state.in_((State.HELD, State.FAILED))))
     return None if held is None else Explanation(held.reason, held.error)
 
 
-def _left(work: Work, wish: CopyRequest) -> Explanation | None:
+def _left(work: Work, request: CopyRequest) -> Explanation | None:
     """Say why what is leaving behind the request does not go, where none of it does."""
-    mine = Deletion.request_id == wish.request_id
+    mine = Deletion.request_id == request.id
     here = select(Site.name).join(Deletion, Deletion.site_id == Site.id).where(mine)
     idle = switches.stopped_sites(work)
     names = set(work.scalars(here.distinct()))

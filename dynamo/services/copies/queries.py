@@ -27,7 +27,7 @@ from dynamo.inventory.states import (
 from dynamo.operations.hints import batches
 from dynamo.reasons import Reason
 from dynamo.services.context import Context
-from dynamo.services.copies.request import CopyRequest, SiteDirectory, made
+from dynamo.services.copies.request import CopyRequest, SiteDirectory, resolved
 from dynamo.settings import Dealer
 
 _AT_ONCE = 500
@@ -38,12 +38,12 @@ _AT_ONCE = 500
 def read(ctx: Context, request_id: int) -> CopyRequest | None:
     """Return what an open request wants now; None where there is nothing to do yet."""
     with ctx.begin() as work:
-        request = requests.locked(work, request_id, CopyBody)
-        if request is None or request.state in ENDED:
+        row = requests.locked(work, request_id, CopyBody)
+        if row is None or row.state in ENDED:
             return None
         again = work.now + ctx.again
-        dataset = catalogue_names.dataset(work, request.dataset)
-        if dataset is None and not request.n_files:
+        dataset = catalogue_names.dataset(work, row.dataset)
+        if dataset is None and not row.n_files:
             _wait(work, request_id, again, Reason.DATASET_UNKNOWN, "the dataset has no file yet")
             return None
         if dataset is None or dataset.status == DatasetStatus.DELETED:
@@ -51,12 +51,12 @@ def read(ctx: Context, request_id: int) -> CopyRequest | None:
             requests.end(work, request_id, RequestState.FAILED, Reason.NOT_FOUND, removed)
             return None
         known = SiteDirectory.read(work, ctx.settings.dealer)
-        refusing = _refusing(work, ctx.settings.dealer, [(request, dataset.id)])
-        wish = made(request, dataset, known, refusing.get(request_id, frozenset()))
-        if not wish.meant:
+        refusing = _refusing(work, ctx.settings.dealer, [(row, dataset.id)])
+        request = resolved(row, dataset, known, refusing.get(request_id, frozenset()))
+        if not request.meant:
             _wait(work, request_id, again, Reason.SITE_NOT_READY, "no site can take the data now")
             return None
-        return wish
+        return request
 
 
 def read_all(work: Work, settings: Dealer) -> list[CopyRequest]:
@@ -69,12 +69,12 @@ def read_many(work: Work, settings: Dealer, request_ids: Collection[int]) -> dic
     if not request_ids:
         return {}
     found = _standing(work, settings, Request.id.in_(request_ids))
-    return {wish.request_id: wish for wish in found}
+    return {request.id: request for request in found}
 
 
-def other_requests(work: Work, settings: Dealer, wish: CopyRequest) -> list[CopyRequest]:
+def other_requests(work: Work, settings: Dealer, request: CopyRequest) -> list[CopyRequest]:
     """Return the other requests for copies of the dataset that stay, those that are done too."""
-    others = (Request.dataset == wish.dataset.name, Request.id != wish.request_id)
+    others = (Request.dataset == request.dataset.name, Request.id != request.id)
     stays = (Request.state != RequestState.CANCELLED, requests.not_consolidating())
     return _read(work, settings, *others, *stays)
 
@@ -101,13 +101,15 @@ def _read(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
     copies = [(row, dataset) for row, dataset in wanting if requests.asks(row, CopyBody)]
     refusing = _refusing(work, settings, [(row, dataset.id) for row, dataset in copies])
     nowhere = frozenset[int]()
-    found = [made(row, dataset, known, refusing.get(row.id, nowhere)) for row, dataset in copies]
-    return [wish for wish in found if wish.meant]
+    found = [
+        resolved(row, dataset, known, refusing.get(row.id, nowhere)) for row, dataset in copies
+    ]
+    return [request for request in found if request.meant]
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """As much of a dataset as a wish needs."""
+    """As much of a dataset as a request needs."""
 
     id: int
     name: str
@@ -128,9 +130,9 @@ def _refusing(
     site refuses is waited for as long as a site that is away.
     """
     some = [
-        (request.id, dataset_id, request.body.block_ids)
-        for request, dataset_id in wanting
-        if request.body.by_choice
+        (row.id, dataset_id, row.body.block_ids)
+        for row, dataset_id in wanting
+        if row.body.by_choice
     ]
     latest = work.now - timedelta(hours=settings.patience_hours)
     refused: dict[int, list[Any]] = {}

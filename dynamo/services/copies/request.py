@@ -37,7 +37,7 @@ class Target:
 class CopyRequest:
     """What a copy request wants, in keys."""
 
-    request_id: int
+    id: int
     who: int
     dataset: Any
     sites: tuple[Target, ...]
@@ -120,7 +120,7 @@ def _target(row: Any, latest: datetime) -> Target:
     return Target(row.id, row.name, ready, away or row.status == SiteStatus.MORGUE)
 
 
-def made(
+def resolved(
     request: RequestRow[CopyBody],
     dataset: Any,
     known: SiteDirectory,
@@ -141,7 +141,7 @@ def made(
         if len(sites) < min(copies, len(meant)) and all(one.given_up for one in others):
             others, refused = tuple(rest), ()  # a site that refused is better than none
     return CopyRequest(
-        request_id=request.id,
+        id=request.id,
         who=request.owner_id,
         dataset=dataset,
         sites=sites,

@@ -1,4 +1,4 @@
-"""Copy requests: the standing wish that data be at a site."""
+"""Copy requests: the standing request that data be at a site."""
 
 from collections.abc import Sequence
 
@@ -161,7 +161,7 @@ def _check_blocks(work: Work, dataset: str, blocks: Sequence[str] | None) -> Non
 def _supersede(work: Work, dataset: str, request_id: int) -> None:
     """End earlier consolidations of a dataset.
 
-    Two wishes to gather it at two sites would undo each other.
+    Two consolidations at two sites would undo each other.
     """
     for earlier in requests.concerning(work, [dataset], [RequestKind.COPY])[RequestKind.COPY]:
         row = requests.get(work, earlier, CopyBody)

@@ -17,7 +17,7 @@ from dynamo.inventory.request_bodies import RequestBody
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
-from dynamo.services.copies.request import SiteDirectory, made
+from dynamo.services.copies.request import SiteDirectory, resolved
 
 
 def withdraw(
@@ -78,12 +78,12 @@ def _bequeath(
     for new_owner in copies:
         if new_owner.id == request.id:
             continue
-        wish = made(new_owner, dataset, known)
-        sites = {site.id for site in wish.sites}
+        wanted = resolved(new_owner, dataset, known)
+        sites = {site.id for site in wanted.sites}
         ids = [
             row.id
             for row in rows
-            if row.site_id in sites and (wish.blocks is None or row.uuid in wish.blocks)
+            if row.site_id in sites and (wanted.blocks is None or row.uuid in wanted.blocks)
         ]
         new = {"request_id": new_owner.id}
         mine = (BlockReplica.id.in_(ids), BlockReplica.request_id == request.id)

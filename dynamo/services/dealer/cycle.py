@@ -29,7 +29,7 @@ from dynamo.services.dealer import decisions as dealer_decisions
 from dynamo.services.dealer import orders, site_choice
 from dynamo.services.dealer import question as dealer_question
 from dynamo.services.dealer.orders import NOBODYS, RequestIndex
-from dynamo.services.dealer.proposers import voices
+from dynamo.services.dealer.proposers import weighted_proposers
 from dynamo.services.dealer.question import Aim, Inventory, Requested
 from dynamo.services.leases import fence
 from dynamo.services.pagination import Item
@@ -44,9 +44,9 @@ ROWS_AT_ONCE = 10_000
 class CycleInput:
     """What a cycle is asked, and what it has looked at."""
 
-    ground: Inventory
+    inventory: Inventory
     question: Question
-    said: Requested
+    requested: Requested
     rules: RulesReading | None
     dry_run: bool
 
@@ -55,7 +55,7 @@ def run(ctx: Context, held: HeldCycle) -> Item:
     """Decide, keep what was decided, carry it out unless it is a dry run; return the summary."""
     seen = load(ctx, held)
     plan = decided(ctx.settings, seen)
-    wanting = RequestIndex.of(seen.said)
+    wanting = RequestIndex.of(seen.requested)
     _keep(ctx, held, plan, wanting)
     found = {"warnings": _warnings(seen), **dealer_decisions.summary(plan)}
     if not seen.dry_run:
@@ -66,8 +66,8 @@ def run(ctx: Context, held: HeldCycle) -> Item:
 
 def decided(settings: Settings, seen: CycleInput) -> Plan:
     """Ask all proposers that are installed. Raises Invalid for settings that they do not have."""
-    groups = list(seen.ground.snapshot.groups.labels)[1:]
-    return decide(seen.question, voices(settings.dealer, groups))
+    groups = list(seen.inventory.snapshot.groups.labels)[1:]
+    return decide(seen.question, weighted_proposers(settings.dealer, groups))
 
 
 def load(ctx: Context, held: HeldCycle) -> CycleInput:
@@ -75,85 +75,87 @@ def load(ctx: Context, held: HeldCycle) -> CycleInput:
     settings = ctx.settings
     with ctx.begin.snapshot() as work:
         cycle = cycles.get(work, held.id)
-        ground = dealer_question.everything(work, settings.detox.protected_sites)
-        said = _said(work, ground, cycle.partition, settings)
-        last = protections.latest(work, cycle.partition_id, ground.snapshot)
+        inventory = dealer_question.everything(work, settings.detox.protected_sites)
+        requested = _requested(work, inventory, cycle.partition, settings)
+        last = protections.latest(work, cycle.partition_id, inventory.snapshot)
         dying = evacuation.dying_ids(work, settings.dealer.leaving)
-        endangered = _endangered(work, ground, cycle.partition, dying)
-        stalled = _stalled(work, ground, dying)
-    ground = _at_home(ground, cycle.partition, settings)
-    rules = of_partition(ground.snapshot, cycle.partition)
+        endangered = _endangered(work, inventory, cycle.partition, dying)
+        stalled = _stalled(work, inventory, dying)
+    inventory = _at_home(inventory, cycle.partition, settings)
+    rules = of_partition(inventory.snapshot, cycle.partition)
     question = dealer_question.question(
         settings,
-        ground,
+        inventory,
         Aim(cycle.partition, cycle.seed),
-        said,
+        requested,
         protections=last,
         endangered=endangered,
         stalled=stalled,
         enforcer=None if rules is None else rules.enforcer,
     )
-    return CycleInput(ground, question, said, rules, cycle.dry_run)
+    return CycleInput(inventory, question, requested, rules, cycle.dry_run)
 
 
 def _warnings(seen: CycleInput) -> list[str]:
     """Say which placement rules nothing here can meet, in each cycle as long as it is so."""
     if seen.rules is None:
         return []
-    ground = seen.ground
-    found = unmet(seen.rules, ground.snapshot, ground.partitions, ground.moment)
+    inventory = seen.inventory
+    found = unmet(seen.rules, inventory.snapshot, inventory.partitions, inventory.moment)
     return [one.brief(seen.rules.source) for one in found]
 
 
-def _endangered(work: Work, ground: Inventory, partition: str, dying: Collection[int]) -> Flags:
+def _endangered(work: Work, inventory: Inventory, partition: str, dying: Collection[int]) -> Flags:
     """Tell which block replicas of the partition are lost with sites that are being emptied.
 
     They are those that count against it, wherever they lie: a policy that does not look at such
     sites, or dismisses what is there, keeps nothing from being saved.
     """
-    keys = [ground.keys[leaf.name] for leaf in ground.partitions.leaves(partition)]
+    keys = [inventory.keys[leaf.name] for leaf in inventory.partitions.leaves(partition)]
     ids = evacuation.endangered(work, dying, keys) if dying else []
-    return np.isin(ground.snapshot.block_replicas.ids, ids)
+    return np.isin(inventory.snapshot.block_replicas.ids, ids)
 
 
-def _stalled(work: Work, ground: Inventory, dying: Collection[int]) -> Flags:
+def _stalled(work: Work, inventory: Inventory, dying: Collection[int]) -> Flags:
     """Tell which parts at sites that stay save nothing of what dying sites have."""
     ids = evacuation.stalled_ids(work, dying) if dying else []
-    return np.isin(ground.snapshot.block_replicas.ids, ids)
+    return np.isin(inventory.snapshot.block_replicas.ids, ids)
 
 
-def _said(work: Work, ground: Inventory, partition: str, settings: Settings) -> Requested:
+def _requested(work: Work, inventory: Inventory, partition: str, settings: Settings) -> Requested:
     """Return what people want that would come to lie in the partition."""
-    known = set(ground.snapshot.datasets.ids.tolist())
+    known = set(inventory.snapshot.datasets.ids.tolist())
     everybody = [
-        wish for wish in copy_queries.read_all(work, settings.dealer) if wish.dataset.id in known
+        request
+        for request in copy_queries.read_all(work, settings.dealer)
+        if request.dataset.id in known
     ]
-    destinations = dealer_question.home_of(ground, everybody)
+    destinations = dealer_question.home_of(inventory, everybody)
     mine = [
-        wish
-        for wish, destination in zip(everybody, destinations, strict=True)
+        request
+        for request, destination in zip(everybody, destinations, strict=True)
         if destination == partition
     ]
-    said = dealer_question.voiced(work, ground, mine, settings)
-    said.subscriptions += _growing(ground, partition, settings)
-    return said
+    requested = dealer_question.requested_of(work, inventory, mine, settings)
+    requested.subscriptions += _growing(inventory, partition, settings)
+    return requested
 
 
-def _growing(ground: Inventory, partition: str, settings: Settings) -> list[Subscription]:
-    """Return the standing wish of growing replicas for the blocks that they do not have yet."""
-    snapshot = ground.snapshot
+def _growing(inventory: Inventory, partition: str, settings: Settings) -> list[Subscription]:
+    """Return the standing request of growing replicas for the blocks that they do not have yet."""
+    snapshot = inventory.snapshot
     replicas, rows = snapshot.replicas, snapshot.block_replicas
     closed = np.bincount(
-        snapshot.blocks.dataset[~ground.open_blocks], minlength=len(snapshot.datasets.ids)
+        snapshot.blocks.dataset[~inventory.open_blocks], minlength=len(snapshot.datasets.ids)
     )
     here = np.bincount(
-        rows.replica[~ground.open_blocks[rows.block]], minlength=len(replicas.dataset)
+        rows.replica[~inventory.open_blocks[rows.block]], minlength=len(replicas.dataset)
     )
     ready = snapshot.sites.status[replicas.site] == READY
     behind = np.flatnonzero(replicas.growing & ready & (here < closed[replicas.dataset]))
     usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
     group = np.where(replicas.group[behind] == NOBODY, usual, replicas.group[behind])
-    found = ground.destinations(
+    found = inventory.destinations(
         Imagined(replicas.dataset[behind], replicas.site[behind], group.astype(np.int32))
     )
     names = [one.name for one in snapshot.partitions]
@@ -171,24 +173,24 @@ def _growing(ground: Inventory, partition: str, settings: Settings) -> list[Subs
     ]
 
 
-def _at_home(ground: Inventory, partition: str, settings: Settings) -> Inventory:
+def _at_home(inventory: Inventory, partition: str, settings: Settings) -> Inventory:
     """Let popularity make copies only of datasets whose copies would lie in the partition."""
-    snapshot = ground.snapshot
+    snapshot = inventory.snapshot
     signs = {name: np.asarray(snapshot.attributes[name], np.float64) for name in SIGNS}
-    quota = ground.partitions.quota(snapshot, partition)
+    quota = inventory.partitions.quota(snapshot, partition)
     sites = np.flatnonzero(~np.isnan(quota) & (snapshot.sites.kind == DISK))
     wanted = np.flatnonzero(sum(signs.values()) > 0).astype(np.int32)
     if not len(sites) or not len(wanted):
-        return ground
+        return inventory
     usual = snapshot.groups.labels.find(settings.dealer.groups.get(partition, settings.user.group))
     same = np.full(len(wanted), 1, np.int32)
-    found = ground.destinations(Imagined(wanted, same * sites[0], same * usual))
-    leaves = {leaf.name for leaf in ground.partitions.leaves(partition)}
+    found = inventory.destinations(Imagined(wanted, same * sites[0], same * usual))
+    leaves = {leaf.name for leaf in inventory.partitions.leaves(partition)}
     inside = [place for place, one in enumerate(snapshot.partitions) if one.name in leaves]
     ours = np.zeros(len(snapshot.datasets.ids), np.bool_)
     ours[wanted[np.isin(found, inside)]] = True
     at_home = {name: np.where(ours, sign, 0.0) for name, sign in signs.items()}
-    return replace(ground, snapshot=snapshot.with_attributes(**at_home))
+    return replace(inventory, snapshot=snapshot.with_attributes(**at_home))
 
 
 # --- kept ----------------------------------------------------------------------------------------
@@ -224,14 +226,14 @@ def carry_out(
     def mine(work: Work) -> None:
         fence(work, held)
 
-    now = site_choice.choose(ctx, plan, seen.ground, seen.said, mine)
-    lost = [key for key, wish in now.items() if wish is None]
-    enlisted = orders.enlist(plan, seen.ground, wanting.without(lost))
+    now = site_choice.choose(ctx, plan, seen.inventory, seen.requested, mine)
+    lost = [key for key, request in now.items() if request is None]
+    enlisted = orders.enlist(plan, seen.inventory, wanting.without(lost))
     if any(one.destination.request_id == NOBODYS for one in enlisted.copy_orders):
         enlisted = enlisted.under(_request(ctx, held))
     sent = scheduler.schedule(ctx, enlisted.copy_orders, mine)
     scheduler.change(ctx, enlisted.changes, sent, mine)
-    _end(ctx, held, seen.said, sent)
+    _end(ctx, held, seen.requested, sent)
     return sent
 
 
@@ -245,10 +247,10 @@ def _request(ctx: Context, held: HeldCycle) -> int:
 
 
 @retried
-def _end(ctx: Context, held: HeldCycle, said: Requested, sent: Sent) -> None:
+def _end(ctx: Context, held: HeldCycle, requested: Requested, sent: Sent) -> None:
     """Note what was not sent; let requests see how far they are."""
     with ctx.begin() as work:
         fence(work, held)
         decisions.refuse(work, held.id, sent.refused)
-        concerned = sorted({wish.request_id for wish, _ in said.of.values()} & sent.requests)
+        concerned = sorted({request.id for request, _ in requested.of.values()} & sent.requests)
         work.hint(*hints("plan", concerned, 50, "plan {n} copies that a cycle went on with"))

@@ -46,7 +46,7 @@ def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
         "blocks": len(blocks),
         "sent": int(missing.sum()),
         "moves": int(copies.moves[pieces].sum()),
-        "requests": sorted({wish.request_id for wish, _ in wanting.wishes.get(keys, ())}),
+        "requests": sorted({request.id for request, _ in wanting.requests.get(keys, ())}),
     }
     chosen = blocks[missing] if missing.any() else blocks
     return (

@@ -1,4 +1,4 @@
-"""Why a request is not met yet: what the Dealer said about it, in words for its owner."""
+"""Why a request is not met yet: what the Dealer decided about it, in words for its owner."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,10 +59,10 @@ _OF_SHUT: Mapping[ClosedReason, tuple[Reason, str]] = {
 }
 
 
-def excuses(
+def explain(
     plan: Plan,
-    ground: Inventory,
-    said: Requested,
+    inventory: Inventory,
+    requested: Requested,
     now: Mapping[int, CopyRequest | None],
     sent: Sent | None,
 ) -> dict[int, Explanation]:
@@ -73,18 +73,20 @@ def excuses(
     """
     if sent is None:
         halted = Explanation(*_OF_SENDING[Reason.SWITCHED_OFF])
-        return {wish.request_id: halted for wish, _ in said.of.values()}
-    ordered = _Heard(plan, ground, InventoryView(plan.asked), _refused(plan), _unsent(plan, sent))
+        return {request.id: halted for request, _ in requested.of.values()}
+    ordered = _Explainer(
+        plan, inventory, InventoryView(plan.asked), _refused(plan), _unsent(plan, sent)
+    )
     verdicts = {verdict.key: verdict for verdict in plan.verdicts}
     found: dict[int, list[Explanation]] = {}
-    for key, (wish, sites) in said.of.items():
-        after = now.get(wish.request_id) or wish
-        if sites == wish.others and not wish.lacking and after.sites == wish.sites:
-            continue  # what its sites refuse is said by the files that they do not take
-        open_to = after.others if sites == wish.others and after.others else sites
-        excuse = ordered.excuse(verdicts.get(key), wish, sites, open_to)
-        if excuse is not None:
-            found.setdefault(wish.request_id, []).append(excuse)
+    for key, (request, sites) in requested.of.items():
+        after = now.get(request.id) or request
+        if sites == request.others and not request.lacking and after.sites == request.sites:
+            continue  # what its sites refuse is told by the files that they do not take
+        open_to = after.others if sites == request.others and after.others else sites
+        explanation = ordered.explanation(verdicts.get(key), request, sites, open_to)
+        if explanation is not None:
+            found.setdefault(request.id, []).append(explanation)
     return {request_id: _together(some) for request_id, some in found.items()}
 
 
@@ -113,37 +115,37 @@ def _unsent(plan: Plan, sent: Sent) -> dict[tuple[int, int], Reason]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """All that was said about datasets at sites, by their places."""
+class _Explainer:
+    """All that was decided about datasets at sites, by their places."""
 
     plan: Plan
-    ground: Inventory
+    inventory: Inventory
     view: InventoryView
     refused: Mapping[tuple[int, int], ProposalOutcome]
     unsent: Mapping[tuple[int, int], Reason]
 
-    def excuse(
+    def explanation(
         self,
         verdict: RequestVerdict | None,
-        wish: CopyRequest,
+        request: CopyRequest,
         sites: Sequence[Target],
         open_to: Sequence[Target],
     ) -> Explanation | None:
         """Say why sites do not get what is wanted; `open_to` are those that were not chosen."""
-        dataset = self.ground.dataset(wish.dataset.id)
+        dataset = self.inventory.dataset(request.dataset.id)
         if not self.plan.targets.any():  # then nobody was asked
             return self._closed(dataset, sites)
         if verdict is not None and verdict.refusal is not None:
             return self._rejection(verdict.refusal, dataset, open_to)
         for site in sites:
-            here = (dataset, self.ground.site(site.id))
+            here = (dataset, self.inventory.site(site.id))
             outcome, unsent = self.refused.get(here), self.unsent.get(here)
             if outcome is ProposalOutcome.NOT_A_TARGET:
                 return self._closed(dataset, [site])
             if outcome is not None:
-                return _excuse(_OF_OUTCOME[outcome], site.name)
+                return _explanation(_OF_OUTCOME[outcome], site.name)
             if unsent is not None and unsent in _OF_SENDING:
-                return _excuse(_OF_SENDING[unsent], site.name)
+                return _explanation(_OF_SENDING[unsent], site.name)
         return None
 
     def _rejection(self, refusal: Refusal, dataset: int, sites: Sequence[Target]) -> Explanation:
@@ -157,18 +159,18 @@ class _Heard:
         against: dict[tuple[Reason, str], list[str]] = {}
         for site in sites:
             against.setdefault(self._against(dataset, site), []).append(site.name)
-        known = [said for said in (*_OF_SHUT.values(), _NOT_ALLOWED) if said in against]
-        texts = [_excuse(said, ", ".join(against[said])).detail for said in known]
+        known = [words for words in (*_OF_SHUT.values(), _NOT_ALLOWED) if words in against]
+        texts = [_explanation(words, ", ".join(against[words])).detail for words in known]
         return Explanation(known[0][0], "; ".join(texts)[:1000])
 
     def _against(self, dataset: int, site: Target) -> tuple[Reason, str]:
-        place, vetoed = self.ground.site(site.id), self.view.closed_to(dataset)
+        place, vetoed = self.inventory.site(site.id), self.view.closed_to(dataset)
         if vetoed is not None and vetoed[place]:
             return _NOT_ALLOWED
         # what takes copies and was not chosen is too small for this one
         return _OF_SHUT.get(ClosedReason(int(self.view.shut[place])), _FULL)
 
 
-def _excuse(said: tuple[Reason, str], site: str) -> Explanation:
-    reason, text = said
+def _explanation(words: tuple[Reason, str], site: str) -> Explanation:
+    reason, text = words
     return Explanation(reason, text.format(site=site))

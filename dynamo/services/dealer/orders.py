@@ -1,4 +1,4 @@
-"""From a plan of the Dealer to errands: which blocks go where, on which account, for whom."""
+"""From a plan of the Dealer to copy orders: which blocks go where, on which account, for whom."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,27 +18,27 @@ from dynamo.services.replication.scheduler import Among, CopyOrder, OwnerChange
 class RequestIndex:
     """Which request wants which blocks where."""
 
-    wishes: Mapping[tuple[int, int], Sequence[tuple[CopyRequest, frozenset[int] | None]]]
+    requests: Mapping[tuple[int, int], Sequence[tuple[CopyRequest, frozenset[int] | None]]]
     """By keys of dataset and site: the requests, and the blocks that they name (None = all)."""
     overtaken: frozenset[int] = frozenset()
     """Requests for which another plan has chosen meanwhile: nothing is carried out for them."""
 
     @classmethod
-    def of(cls, said: Requested) -> "RequestIndex":
+    def of(cls, requested: Requested) -> "RequestIndex":
         """Look through all that was asked."""
-        listed = {one.key: one.blocks for one in said.subscriptions}
+        listed = {one.key: one.blocks for one in requested.subscriptions}
         listed |= {
             one.key: None
             if one.items[0].block is None
             else tuple(item.block for item in one.items if item.block is not None)
-            for one in said.wishes
+            for one in requested.requests
         }
         found: dict[tuple[int, int], list[tuple[CopyRequest, frozenset[int] | None]]] = {}
-        for key, (wish, sites) in said.of.items():
+        for key, (request, sites) in requested.of.items():
             named = listed[key]
             blocks = None if named is None else frozenset(int(block) for block in named)
             for site in sites:
-                found.setdefault((wish.dataset.id, site.id), []).append((wish, blocks))
+                found.setdefault((request.dataset.id, site.id), []).append((request, blocks))
         return cls(found)
 
     def without(self, request_ids: Collection[int]) -> "RequestIndex":
@@ -48,16 +48,16 @@ class RequestIndex:
     def of_block(self, dataset_id: int, site_id: int, block_id: int) -> CopyRequest | None:
         """Return the oldest request that wants a block at a site, one that is carried out first."""
         wanting = (
-            wish
-            for wish, blocks in self.wishes.get((dataset_id, site_id), ())
+            request
+            for request, blocks in self.requests.get((dataset_id, site_id), ())
             if blocks is None or block_id in blocks
         )
         # the oldest comes first, and of equals `min` takes the first
         return min(wanting, key=self.is_overtaken, default=None)
 
-    def is_overtaken(self, wish: CopyRequest | None) -> bool:
+    def is_overtaken(self, request: CopyRequest | None) -> bool:
         """Tell whether something goes for a request for which nothing is carried out."""
-        return wish is not None and wish.request_id in self.overtaken
+        return request is not None and request.id in self.overtaken
 
 
 NOBODYS = 0
@@ -96,36 +96,36 @@ class _Account:
 
     group_id: int | None
     partition_id: int
-    wish: CopyRequest | None
+    request: CopyRequest | None
 
 
-def enlist(plan: Plan, ground: Inventory, wanting: RequestIndex) -> Orders:
-    """Turn a plan into errands, each for the oldest request that wants it, or for nobody."""
+def enlist(plan: Plan, inventory: Inventory, wanting: RequestIndex) -> Orders:
+    """Turn a plan into copy orders, each for the oldest request that wants it, or for none."""
     found = Orders()
-    destinations = _homes(plan, ground)
+    destinations = _homes(plan, inventory)
     for position in range(len(plan.copies)):
-        one = _Copy(plan, ground, position)
+        one = _Copy(plan, inventory, position)
         for account, blocks in one.missing(destinations, wanting).items():
-            if not wanting.is_overtaken(account.wish):
+            if not wanting.is_overtaken(account.request):
                 found.copy_orders.append(one.order(account, blocks))
         for account, replicas in one.changing(destinations, wanting).items():
-            if not wanting.is_overtaken(account.wish):
+            if not wanting.is_overtaken(account.request):
                 found.changes.append(
                     OwnerChange(position, account.group_id, account.partition_id, tuple(replicas))
                 )
     return found
 
 
-def _homes(plan: Plan, ground: Inventory) -> list[int]:
+def _homes(plan: Plan, inventory: Inventory) -> list[int]:
     """Return the key of the partition that each block of the plan comes to lie in."""
     copies = plan.copies
     counts = np.diff(copies.first)
     some = Imagined(np.repeat(copies.dataset, counts), np.repeat(copies.site, counts), copies.owner)
-    names = [one.name for one in ground.snapshot.partitions]
-    usual = ground.keys[ground.partitions.leaves(plan.asked.partition)[0].name]
+    names = [one.name for one in inventory.snapshot.partitions]
+    usual = inventory.keys[inventory.partitions.leaves(plan.asked.partition)[0].name]
     return [
-        usual if place == NOWHERE else ground.keys[names[place]]
-        for place in ground.destinations(some).tolist()
+        usual if place == NOWHERE else inventory.keys[names[place]]
+        for place in inventory.destinations(some).tolist()
     ]
 
 
@@ -134,16 +134,16 @@ class _Copy:
     """One copy of a plan, in keys."""
 
     plan: Plan
-    ground: Inventory
+    inventory: Inventory
     position: int
 
     @property
     def dataset_id(self) -> int:
-        return int(self.ground.snapshot.datasets.ids[self.plan.copies.dataset[self.position]])
+        return int(self.inventory.snapshot.datasets.ids[self.plan.copies.dataset[self.position]])
 
     @property
     def site_id(self) -> int:
-        return int(self.ground.snapshot.sites.ids[self.plan.copies.site[self.position]])
+        return int(self.inventory.snapshot.sites.ids[self.plan.copies.site[self.position]])
 
     @property
     def pieces(self) -> range:
@@ -165,18 +165,18 @@ class _Copy:
         self, destinations: Sequence[int], wanting: RequestIndex
     ) -> dict[_Account, list[int]]:
         """Return the block replicas that change hands; a request that names no group takes none."""
-        rows, found = self.ground.snapshot.block_replicas, dict[_Account, list[int]]()
+        rows, found = self.inventory.snapshot.block_replicas, dict[_Account, list[int]]()
         for at in self.pieces:
             row = int(self.plan.copies.row[at])
             if row >= 0 and int(rows.group[row]) != int(self.plan.copies.owner[at]):
                 account = self._account(at, destinations, wanting)
-                if account.wish is None or account.wish.group is not None:
+                if account.request is None or account.request.group is not None:
                     found.setdefault(account, []).append(int(rows.ids[row]))
         return found
 
     def order(self, account: _Account, blocks: Sequence[int]) -> CopyOrder:
         """Say what is to be sent on one account."""
-        wish = account.wish
+        request = account.request
         return CopyOrder(
             position=self.position,
             destination=Destination(
@@ -184,25 +184,25 @@ class _Copy:
                 self.site_id,
                 account.partition_id,
                 account.group_id,
-                NOBODYS if wish is None else wish.request_id,
+                NOBODYS if request is None else request.id,
             ),
-            growing=wish is None and bool(self.plan.copies.growing[self.position]),
+            growing=request is None and bool(self.plan.copies.growing[self.position]),
             blocks=tuple(sorted(blocks)),
-            among=_among(wish),
+            among=_among(request),
         )
 
     def _account(self, at: int, destinations: Sequence[int], wanting: RequestIndex) -> _Account:
         owner = int(self.plan.copies.owner[at])
-        group_id = None if owner == NOBODY else int(self.ground.snapshot.groups.ids[owner])
-        wish = wanting.of_block(self.dataset_id, self.site_id, self._block(at))
-        return _Account(group_id, destinations[at], wish)
+        group_id = None if owner == NOBODY else int(self.inventory.snapshot.groups.ids[owner])
+        request = wanting.of_block(self.dataset_id, self.site_id, self._block(at))
+        return _Account(group_id, destinations[at], request)
 
     def _block(self, at: int) -> int:
-        return int(self.ground.snapshot.blocks.ids[self.plan.copies.block[at]])
+        return int(self.inventory.snapshot.blocks.ids[self.plan.copies.block[at]])
 
 
-def _among(wish: CopyRequest | None) -> Among | None:
-    if wish is None or not wish.spread:
+def _among(request: CopyRequest | None) -> Among | None:
+    if request is None or not request.spread:
         return None
     # what a site that is away holds in part may never come: it counts as little as in the plan
-    return Among(tuple(site.id for site in wish.sites if site.ready), wish.n_copies)
+    return Among(tuple(site.id for site in request.sites if site.ready), request.n_copies)

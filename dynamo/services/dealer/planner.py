@@ -1,6 +1,6 @@
 """Planning: copy requests are put before the Dealer at once, without waiting for its next cycle.
 
-Only the datasets that are asked for are read, and only those who speak for people are heard.
+Only the datasets that are asked for are read, and only proposers that serve requests take part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from dynamo.services.copies.request import CopyRequest
 from dynamo.services.dealer import explanation, orders, site_choice
 from dynamo.services.dealer import question as dealer_question
 from dynamo.services.dealer.orders import RequestIndex
-from dynamo.services.dealer.proposers import PROMPT, voices
+from dynamo.services.dealer.proposers import PROMPT, weighted_proposers
 from dynamo.services.dealer.question import Aim, Inventory, Requested
 from dynamo.services.leases import nobody
 from dynamo.services.replication import scheduler
@@ -30,10 +30,10 @@ from dynamo.services.replication.scheduler import DEALER, Sent
 class _Pass:
     """Requests of one partition, and all that must be known of their datasets."""
 
-    ground: Inventory
+    inventory: Inventory
     aim: Aim
-    wishes: Sequence[CopyRequest]
-    said: Requested
+    copy_requests: Sequence[CopyRequest]
+    requested: Requested
     stopped: bool
 
 
@@ -45,7 +45,9 @@ def plan(ctx: Context, request_ids: Sequence[int]) -> None:
     It compares what is wanted with what is there, so it may run at any time and as often as
     anybody likes.
     """
-    found = {key: wish for key in request_ids if (wish := copy_queries.read(ctx, key)) is not None}
+    found = {
+        key: request for key in request_ids if (request := copy_queries.read(ctx, key)) is not None
+    }
     for request_id in set(request_ids) - found.keys():
         copy_progress.follow(ctx, request_id)
     for look in _looks(ctx, list(found.values())) if found else ():
@@ -56,18 +58,20 @@ def plan(ctx: Context, request_ids: Sequence[int]) -> None:
 def _looks(ctx: Context, some: Sequence[CopyRequest]) -> list[_Pass]:
     with ctx.begin.snapshot() as work:
         stopped = bool(switches.stopped(work, DEALER))
-        ground = dealer_question.narrow(work, {wish.dataset.id for wish in some})
-        known = set(ground.snapshot.datasets.ids.tolist())
-        there = [wish for wish in some if wish.dataset.id in known]
+        inventory = dealer_question.narrow(work, {request.dataset.id for request in some})
+        known = set(inventory.snapshot.datasets.ids.tolist())
+        there = [request for request in some if request.dataset.id in known]
         destinations: dict[str, list[CopyRequest]] = {}
-        for wish, destination in zip(there, dealer_question.home_of(ground, there), strict=True):
-            destinations.setdefault(destination, []).append(wish)
+        for request, destination in zip(
+            there, dealer_question.home_of(inventory, there), strict=True
+        ):
+            destinations.setdefault(destination, []).append(request)
         return [
             _Pass(
-                ground,
-                Aim(destination, min(wish.request_id for wish in wanted)),
+                inventory,
+                Aim(destination, min(request.id for request in wanted)),
                 wanted,
-                dealer_question.voiced(work, ground, wanted, ctx.settings),
+                dealer_question.requested_of(work, inventory, wanted, ctx.settings),
                 stopped,
             )
             for destination, wanted in sorted(destinations.items())
@@ -76,34 +80,36 @@ def _looks(ctx: Context, some: Sequence[CopyRequest]) -> list[_Pass]:
 
 def _pass(ctx: Context, look: _Pass) -> None:
     """Put requests before the Dealer, carry out what it says, and tell their owners."""
-    ground, settings = look.ground, ctx.settings
-    groups = list(ground.snapshot.groups.labels)[1:]
-    question = dealer_question.question(settings, ground, look.aim, look.said)
-    decided = decide(question, voices(settings.dealer, groups, PROMPT))
-    now: dict[int, CopyRequest | None] = {wish.request_id: wish for wish in look.wishes}
+    inventory, settings = look.inventory, ctx.settings
+    groups = list(inventory.snapshot.groups.labels)[1:]
+    question = dealer_question.question(settings, inventory, look.aim, look.requested)
+    decided = decide(question, weighted_proposers(settings.dealer, groups, PROMPT))
+    now: dict[int, CopyRequest | None] = {request.id: request for request in look.copy_requests}
     sent = None
     if not look.stopped:
-        now |= site_choice.choose(ctx, decided, ground, look.said, nobody)
+        now |= site_choice.choose(ctx, decided, inventory, look.requested, nobody)
         sent = _carry_out(ctx, look, decided, now)
-    why = explanation.excuses(decided, ground, look.said, now, sent)
-    for request_id, wish in now.items():
-        if wish is None:
+    why = explanation.explain(decided, inventory, look.requested, now, sent)
+    for request_id, request in now.items():
+        if request is None:
             continue
-        excuse = why.get(request_id)
+        waits_for = why.get(request_id)
         if not look.stopped:
-            site_choice.call_off(ctx, wish)
-            lacking = copy_completion.complete(ctx, wish)
-            excuse = excuse or lacking
-        stays = consolidation.clean_up(ctx, wish) if wish.consolidate else None
-        copy_progress.judge(ctx, wish, excuse, stays)
+            site_choice.call_off(ctx, request)
+            lacking = copy_completion.complete(ctx, request)
+            waits_for = waits_for or lacking
+        stays = consolidation.clean_up(ctx, request) if request.consolidate else None
+        copy_progress.judge(ctx, request, waits_for, stays)
 
 
 def _carry_out(
     ctx: Context, look: _Pass, decided: Plan, now: Mapping[int, CopyRequest | None]
 ) -> Sent:
-    wanting = RequestIndex.of(look.said).without([key for key, wish in now.items() if wish is None])
+    wanting = RequestIndex.of(look.requested).without(
+        [key for key, request in now.items() if request is None]
+    )
     # what has no request is left to the next cycle
-    enlisted = orders.enlist(decided, look.ground, wanting).asked()
+    enlisted = orders.enlist(decided, look.inventory, wanting).asked()
     sent = scheduler.schedule(ctx, enlisted.copy_orders)
     scheduler.change(ctx, enlisted.changes, sent)
     return sent

@@ -10,12 +10,12 @@ from dynamo.errors import Invalid
 from dynamo.settings import Dealer
 
 PROMPT = frozenset({"requests", "subscriptions"})
-"""Who is heard at once when somebody asks, without waiting for the next cycle."""
+"""The proposers that serve requests at once, without waiting for the next cycle."""
 LAST = 3.0
-"""The priority of a proposer of which nothing is said."""
+"""The priority of a proposer of which nothing is requested."""
 
 
-def voices(
+def weighted_proposers(
     wanted: Dealer, groups: Collection[str], only: Collection[str] | None = None
 ) -> dict[str, WeightedProposer]:
     """Return them all, or some by name. Raises Invalid for settings that a proposer does not have.

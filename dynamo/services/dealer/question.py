@@ -1,4 +1,4 @@
-"""What the Dealer is asked: the inventory or a part of it, the wishes of people, the limits."""
+"""What the Dealer is asked: the inventory or a part of it, the requests of callers, the limits."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from dynamo.db.snapshots.loader import EVERYTHING, Extent
 from dynamo.db.tables import Block
 from dynamo.db.transfers import source_selection
 from dynamo.dealer.question import Limits, Occupancy, Question, Veto
-from dynamo.dealer.requests import Request as Asked
+from dynamo.dealer.requests import Request as DealerRequest
 from dynamo.dealer.requests import RequestedItem, Subscription
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import NOBODY, Amounts, Codes, Flags, Numbers, Snapshot
@@ -83,15 +83,15 @@ class Inventory:
 
 def everything(work: Work, protected_sites: Collection[str]) -> Inventory:
     """Read the whole inventory; the unit of work must see one moment."""
-    return _ground(work, snapshot_loader.load(work, protected_sites), EVERYTHING)
+    return _inventory(work, snapshot_loader.load(work, protected_sites), EVERYTHING)
 
 
 def narrow(work: Work, dataset_ids: Collection[int]) -> Inventory:
     """Read some datasets, and how full all sites are."""
-    return _ground(work, snapshot_loader.narrow(work, dataset_ids), Extent(dataset_ids))
+    return _inventory(work, snapshot_loader.narrow(work, dataset_ids), Extent(dataset_ids))
 
 
-def _ground(work: Work, found: Snapshot, extent: Extent) -> Inventory:
+def _inventory(work: Work, found: Snapshot, extent: Extent) -> Inventory:
     physical, projected = occupancy.accounts(work, found)
     open_blocks = occupancy.open_blocks(work, found, extent)
     return Inventory(
@@ -122,28 +122,28 @@ def _in_parts(work: Work, found: Snapshot, open_blocks: Flags) -> Flags:
     return np.isin(found.blocks.ids, known)
 
 
-# --- wishes --------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Requested:
-    """Wishes as the engine hears them, and whose each is."""
+    """Requests as the engine takes them, and whose each is."""
 
-    wishes: list[Asked] = field(default_factory=list)
+    requests: list[DealerRequest] = field(default_factory=list)
     subscriptions: list[Subscription] = field(default_factory=list)
     of: dict[int, tuple[CopyRequest, tuple[Target, ...]]] = field(default_factory=dict)
     """By the key in the engine: the request, and the sites that are meant here."""
     blocks: dict[int, Sequence[int] | None] = field(default_factory=dict)
     """By request: the blocks that it names, by key; None = all."""
 
-    def add(self, wish: CopyRequest, blocks: Sequence[int] | None, owner: str) -> None:
-        """Say what a request wants: one wish for each named site, so that one need not wait."""
-        self.blocks[wish.request_id] = blocks
-        for sites, copies in _groups(wish):
+    def add(self, request: CopyRequest, blocks: Sequence[int] | None, owner: str) -> None:
+        """Add a request: one of the engine per named site, so that no site waits for another."""
+        self.blocks[request.id] = blocks
+        for sites, copies in _groups(request):
             key = len(self.of) + 1
-            self.of[key] = (wish, sites)
-            name = wish.dataset.name
-            if wish.consolidate:
+            self.of[key] = (request, sites)
+            name = request.dataset.name
+            if request.consolidate:
                 listed = None if blocks is None else tuple(blocks)
                 self.subscriptions.append(Subscription(key, name, sites[0].name, owner, listed))
                 continue
@@ -152,83 +152,87 @@ class Requested:
                 if blocks is None
                 else tuple(RequestedItem(name, block) for block in blocks)
             )
-            self.wishes.append(
-                Asked(
+            self.requests.append(
+                DealerRequest(
                     key=key,
                     items=items,
                     sites=tuple(site.name for site in sites),
                     copies=copies,
                     group=owner,
-                    spread=wish.spread,
+                    spread=request.spread,
                     in_part=True,
                 )
             )
 
 
-def _groups(wish: CopyRequest) -> list[tuple[tuple[Target, ...], int]]:
+def _groups(request: CopyRequest) -> list[tuple[tuple[Target, ...], int]]:
     """Return sites that belong together, and how many copies are wanted among them; 0 = each."""
-    if wish.spread:
-        return [(wish.sites, wish.n_copies)]
-    each = [((site,), 0) for site in wish.sites]
-    return [*each, (wish.others, wish.missing)] if wish.missing else list(each)
+    if request.spread:
+        return [(request.sites, request.n_copies)]
+    each = [((site,), 0) for site in request.sites]
+    return [*each, (request.others, request.missing)] if request.missing else list(each)
 
 
-def voiced(
-    work: Work, ground: Inventory, wishes: Sequence[CopyRequest], settings: Settings
+def requested_of(
+    work: Work, inventory: Inventory, copy_requests: Sequence[CopyRequest], settings: Settings
 ) -> Requested:
-    """Turn requests into what the engine hears; blocks that do not exist yet are left out."""
+    """Turn requests into those of the engine; blocks that do not exist yet are left out."""
     found = Requested()
-    labels = ground.snapshot.groups.labels
-    keys = ground.snapshot.groups.ids.tolist()
+    labels = inventory.snapshot.groups.labels
+    keys = inventory.snapshot.groups.ids.tolist()
     names = {key: labels[place] for place, key in enumerate(keys) if place != NOBODY}
-    blocks_of = _named_blocks(work, ground, [wish for wish in wishes if wish.blocks is not None])
-    begun = np.zeros(len(ground.snapshot.datasets.ids), np.bool_)
-    begun[ground.snapshot.blocks.dataset[~ground.open_blocks]] = True
-    for wish in wishes:
-        blocks = None if wish.blocks is None else blocks_of[wish.request_id]
-        if (blocks is None or blocks) and begun[ground.dataset(wish.dataset.id)]:
-            found.add(wish, blocks, names.get(wish.group_id or 0, settings.user.group))
+    blocks_of = _named_blocks(
+        work, inventory, [request for request in copy_requests if request.blocks is not None]
+    )
+    begun = np.zeros(len(inventory.snapshot.datasets.ids), np.bool_)
+    begun[inventory.snapshot.blocks.dataset[~inventory.open_blocks]] = True
+    for request in copy_requests:
+        blocks = None if request.blocks is None else blocks_of[request.id]
+        if (blocks is None or blocks) and begun[inventory.dataset(request.dataset.id)]:
+            found.add(request, blocks, names.get(request.group_id or 0, settings.user.group))
     return found
 
 
 def _named_blocks(
-    work: Work, ground: Inventory, wishes: Sequence[CopyRequest]
+    work: Work, inventory: Inventory, copy_requests: Sequence[CopyRequest]
 ) -> dict[int, list[int]]:
     """Return by request the keys of the blocks that it names, of those that are closed."""
     known: dict[tuple[int, str], int] = {}
-    for start in range(0, len(wishes), _AT_ONCE):
-        some = wishes[start : start + _AT_ONCE]
-        named = {uuid for wish in some for uuid in wish.blocks or ()}
-        of = Block.dataset_id.in_({wish.dataset.id for wish in some})
+    for start in range(0, len(copy_requests), _AT_ONCE):
+        some = copy_requests[start : start + _AT_ONCE]
+        named = {uuid for request in some for uuid in request.blocks or ()}
+        of = Block.dataset_id.in_({request.dataset.id for request in some})
         rows = work.rows(
             select(Block.dataset_id, Block.uuid, Block.id).where(of, Block.uuid.in_(named))
         )
         known |= {(dataset_id, uuid): key for dataset_id, uuid, key in rows}
     keys = np.fromiter(known.values(), np.int64, len(known))
-    closed = set(keys[np.isin(keys, ground.snapshot.blocks.ids[~ground.open_blocks])].tolist())
+    closed = set(
+        keys[np.isin(keys, inventory.snapshot.blocks.ids[~inventory.open_blocks])].tolist()
+    )
     return {
-        wish.request_id: sorted(
-            {known.get((wish.dataset.id, uuid), 0) for uuid in wish.blocks or ()} & closed
+        request.id: sorted(
+            {known.get((request.dataset.id, uuid), 0) for uuid in request.blocks or ()} & closed
         )
-        for wish in wishes
+        for request in copy_requests
     }
 
 
-def home_of(ground: Inventory, wishes: Sequence[CopyRequest]) -> list[str]:
+def home_of(inventory: Inventory, copy_requests: Sequence[CopyRequest]) -> list[str]:
     """Return for each request the partition that its copies come to lie in."""
-    group = Keys.of(ground.snapshot.groups.ids)
-    found = ground.destinations(
+    group = Keys.of(inventory.snapshot.groups.ids)
+    found = inventory.destinations(
         Imagined(
-            ground.datasets([wish.dataset.id for wish in wishes]),
-            ground.sites([wish.meant[0].id for wish in wishes]),
-            group([wish.group_id or 0 for wish in wishes]),
+            inventory.datasets([request.dataset.id for request in copy_requests]),
+            inventory.sites([request.meant[0].id for request in copy_requests]),
+            group([request.group_id or 0 for request in copy_requests]),
         )
     )
-    named = {key: name for name, key in ground.keys.items()}
-    definitions = ground.snapshot.partitions
+    named = {key: name for name, key in inventory.keys.items()}
+    definitions = inventory.snapshot.partitions
     return [
-        named[wish.dataset.partition_id] if place == NOWHERE else definitions[place].name
-        for wish, place in zip(wishes, found.tolist(), strict=True)
+        named[request.dataset.partition_id] if place == NOWHERE else definitions[place].name
+        for request, place in zip(copy_requests, found.tolist(), strict=True)
     ]
 
 
@@ -244,28 +248,28 @@ class Aim:
 
 
 def question(
-    settings: Settings, ground: Inventory, aim: Aim, said: Requested, **more: Any
+    settings: Settings, inventory: Inventory, aim: Aim, requested: Requested, **more: Any
 ) -> Question:
     """Ask the Dealer about a partition, within the limits of the settings."""
-    wanted, labels = settings.dealer, ground.snapshot.sites.labels
+    wanted, labels = settings.dealer, inventory.snapshot.sites.labels
     return Question(
-        snapshot=ground.snapshot,
-        partitions=ground.partitions,
+        snapshot=inventory.snapshot,
+        partitions=inventory.partitions,
         partition=aim.partition,
         group=wanted.groups.get(aim.partition, settings.user.group),
-        moment=ground.moment,
+        moment=inventory.moment,
         cycle=aim.seed,
         target_sites=wanted.target_sites,
         leaving=frozenset(wanted.leaving),
         limits=limits(wanted),
         vetoes=tuple(Veto(one.datasets, one.sites) for one in wanted.vetoes),
-        requests=tuple(said.wishes),
-        subscriptions=tuple(said.subscriptions),
-        filled=ground.filled(aim.partition),
-        free=ground.free,
+        requests=tuple(requested.requests),
+        subscriptions=tuple(requested.subscriptions),
+        filled=inventory.filled(aim.partition),
+        free=inventory.free,
         weights=_weights(wanted, labels),
-        open_blocks=ground.open_blocks,
-        recoverable=ground.in_parts,
+        open_blocks=inventory.open_blocks,
+        recoverable=inventory.in_parts,
         **more,
     )
 

@@ -29,58 +29,62 @@ AT_ONCE = 100
 
 
 def choose(
-    ctx: Context, plan: Plan, ground: Inventory, said: Requested, fence: Fence
+    ctx: Context, plan: Plan, inventory: Inventory, requested: Requested, fence: Fence
 ) -> dict[int, CopyRequest | None]:
     """Keep what was chosen; return by request what it wants now.
 
     None = another plan was faster: what this one has for the request is not to be carried out.
     """
     verdicts: Mapping[int, RequestVerdict] = {verdict.key: verdict for verdict in plan.verdicts}
-    found: dict[int, CopyRequest | None] = {wish.request_id: wish for wish, _ in said.of.values()}
+    found: dict[int, CopyRequest | None] = {
+        request.id: request for request, _ in requested.of.values()
+    }
     chosen: dict[int, Choice] = {}
-    for key, (wish, sites) in said.of.items():
-        if not wish.missing or sites != wish.others:
+    for key, (request, sites) in requested.of.items():
+        if not request.missing or sites != request.others:
             continue
-        names = _chosen(plan, ground, said, verdicts.get(key), wish)
+        names = _chosen(plan, inventory, requested, verdicts.get(key), request)
         if names:
-            instead = wish.refusing[: max(len(names) - wish.lacking, 0)]
+            instead = request.refusing[: max(len(names) - request.lacking, 0)]
             left = frozenset(site.name for site in instead)
-            chosen[wish.request_id] = Choice(wish, frozenset(names), left)
-            found[wish.request_id] = _decided(wish, names, instead)
+            chosen[request.id] = Choice(request, frozenset(names), left)
+            found[request.id] = _decided(request, names, instead)
     for some in batches(list(chosen), AT_ONCE):
         lost = chosen_sites.choose(ctx, {key: chosen[key] for key in some}, fence)
         found |= dict.fromkeys(lost)
     return found
 
 
-def _decided(wish: CopyRequest, names: Collection[str], instead: Collection[Target]) -> CopyRequest:
+def _decided(
+    request: CopyRequest, names: Collection[str], instead: Collection[Target]
+) -> CopyRequest:
     """Move sites from those that may be chosen to those that are, instead of some that were."""
-    new = tuple(site for site in wish.others if site.name in names)
-    rest = tuple(site for site in wish.others if site not in new)
-    kept = tuple(site for site in wish.sites if site not in instead)
-    still = tuple(site for site in wish.refusing if site not in instead)
-    left = wish.refused + tuple(instead)
-    return replace(wish, sites=kept + new, others=rest, refusing=still, refused=left)
+    new = tuple(site for site in request.others if site.name in names)
+    rest = tuple(site for site in request.others if site not in new)
+    kept = tuple(site for site in request.sites if site not in instead)
+    still = tuple(site for site in request.refusing if site not in instead)
+    left = request.refused + tuple(instead)
+    return replace(request, sites=kept + new, others=rest, refusing=still, refused=left)
 
 
 @retried
-def call_off(ctx: Context, wish: CopyRequest) -> None:
+def call_off(ctx: Context, request: CopyRequest) -> None:
     """Stop what is still on its way to sites that others were chosen for; what is whole stays."""
-    if wish.lacking or not wish.by_choice:
+    if request.lacking or not request.by_choice:
         return
-    kept = [site.id for site in wish.sites]
+    kept = [site.id for site in request.sites]
     with ctx.begin() as work:
-        request = requests.get(work, wish.request_id, CopyBody)
-        if request is not None and request.state not in ENDED:
-            withdrawal.withdraw(work, ctx, request, kept, SYSTEM)
+        row = requests.get(work, request.id, CopyBody)
+        if row is not None and row.state not in ENDED:
+            withdrawal.withdraw(work, ctx, row, kept, SYSTEM)
 
 
 def _chosen(
     plan: Plan,
-    ground: Inventory,
-    said: Requested,
+    inventory: Inventory,
+    requested: Requested,
     verdict: RequestVerdict | None,
-    wish: CopyRequest,
+    request: CopyRequest,
 ) -> list[str]:
     """Return the sites that get copies and those that have one.
 
@@ -89,25 +93,25 @@ def _chosen(
     if verdict is None:
         return []
     going = {action.site for action in verdict.actions}
-    having = _having(ground, wish, said.blocks[wish.request_id])
+    having = _having(inventory, request, requested.blocks[request.id])
     open_to = [
         site.name
-        for site in wish.others
-        if site.name not in going and (place := ground.site(site.id)) in having
+        for site in request.others
+        if site.name not in going and (place := inventory.site(site.id)) in having
         if plan.targets[place]
     ]
-    return [*sorted(going), *open_to[: wish.missing - len(going)]]
+    return [*sorted(going), *open_to[: request.missing - len(going)]]
 
 
 def _having(
-    ground: Inventory, wish: CopyRequest, blocks_named: Sequence[int] | None
+    inventory: Inventory, request: CopyRequest, blocks_named: Sequence[int] | None
 ) -> frozenset[int]:
     """Return the places of the sites that have all that is wanted, or will have."""
-    blocks, replicas = ground.snapshot.blocks, ground.snapshot.replicas
-    rows, first = ground.snapshot.block_replicas, replicas.first
-    mine = [ground.dataset(wish.dataset.id) + end for end in (0, 1)]
+    blocks, replicas = inventory.snapshot.blocks, inventory.snapshot.replicas
+    rows, first = inventory.snapshot.block_replicas, replicas.first
+    mine = [inventory.dataset(request.dataset.id) + end for end in (0, 1)]
     wanted = np.arange(*np.searchsorted(blocks.dataset, mine))
-    wanted = wanted[~ground.open_blocks[wanted]]
+    wanted = wanted[~inventory.open_blocks[wanted]]
     if blocks_named is not None:
         wanted = wanted[np.isin(blocks.ids[wanted], blocks_named)]
     return frozenset(

@@ -12,7 +12,7 @@ from dynamo.services.copies.request import CopyRequest
 from dynamo.services.requests.problems import troubled
 
 _AT_ONCE = 50
-"""Wishes that one statement asks for."""
+"""Requests that one statement asks for."""
 _OTHERS = (
     troubled(Transfer, Transfer.request_id, Block.dataset_id, Block.uuid, BlockReplica.site_id)
     .join(BlockReplica, BlockReplica.id == Transfer.replica_id)
@@ -21,25 +21,26 @@ _OTHERS = (
 )
 
 
-def troubles(work: Work, wishes: Sequence[CopyRequest]) -> Iterator[tuple[int, Any]]:
+def troubles(work: Work, copy_requests: Sequence[CopyRequest]) -> Iterator[tuple[int, Any]]:
     """Yield, by request, the transfers of others that fill what it wants and did not go well."""
-    for start in range(0, len(wishes), _AT_ONCE):
-        some = wishes[start : start + _AT_ONCE]
+    for start in range(0, len(copy_requests), _AT_ONCE):
+        some = copy_requests[start : start + _AT_ONCE]
         for row in _of_any(work, some):
-            yield from ((wish.request_id, row) for wish in some if _awaits(wish, row))
+            yield from ((request.id, row) for request in some if _awaits(request, row))
 
 
-def _of_any(work: Work, wishes: Sequence[CopyRequest]) -> Sequence[Any]:
-    datasets = {wish.dataset.id for wish in wishes}  # said once more, as an index is found by it
-    wanted = or_(*(and_(*at_its_sites(wish)) for wish in wishes))
+def _of_any(work: Work, copy_requests: Sequence[CopyRequest]) -> Sequence[Any]:
+    # datasets are named once more, as an index is found by them
+    datasets = {request.dataset.id for request in copy_requests}
+    wanted = or_(*(and_(*at_its_sites(request)) for request in copy_requests))
     return work.rows(_OTHERS.where(Block.dataset_id.in_(datasets), wanted))
 
 
-def _awaits(wish: CopyRequest, row: Any) -> bool:
+def _awaits(request: CopyRequest, row: Any) -> bool:
     """Tell whether a transfer that another request sent for fills what this one wants."""
     return (
-        row.request_id != wish.request_id
-        and row.dataset_id == wish.dataset.id
-        and row.site_id in {site.id for site in wish.sites}
-        and (wish.blocks is None or row.uuid in wish.blocks)
+        row.request_id != request.id
+        and row.dataset_id == request.dataset.id
+        and row.site_id in {site.id for site in request.sites}
+        and (request.blocks is None or row.uuid in request.blocks)
     )

@@ -19,15 +19,17 @@ from dynamo.services.copies.request import CopyRequest
 _LONGEST = timedelta(days=3650)
 
 
-def expected_end(work: Work, request: RequestRow[Any], wish: CopyRequest | None) -> datetime | None:
+def expected_end(
+    work: Work, request: RequestRow[Any], wanted: CopyRequest | None
+) -> datetime | None:
     """Return when a copy request will be done; None = done, or nobody knows.
 
     What is not on its way yet will go as what is, and others may have sent for it. What the Dealer
-    copies by itself is nobody's wish.
+    copies by itself is nobody's wanted.
     """
     if request.state in ENDED:
         return None
-    mine = Transfer.request_id == request.id if wish is None else filling(wish)
+    mine = Transfer.request_id == request.id if wanted is None else filling(wanted)
     waits = _waits(work, mine)
     lasts = lasting(work, waits)
     if lasts is None:

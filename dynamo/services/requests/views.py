@@ -107,7 +107,7 @@ def get(ctx: Context, kind: RequestKind, request_id: int) -> dict[str, object]:
         if row is None:
             raise NotFound(f"there is no {kind} {request_id}")
         request = request_rows.of(row)
-        wanted = _wishes(work, ctx, kind, [request])
+        wanted = _copy_requests(work, ctx, kind, [request])
         problems = _problems(work, kind, [request], wanted)
         shown = _object(request, row.owner, problems.get(request_id, []))
         if request_rows.asks(request, InjectionBody):
@@ -137,7 +137,7 @@ def list_page(
             wanted = wanted.where(Request.id < cursor)
         found = work.rows(wanted.order_by(Request.id.desc()).limit(limit + 1))
         shown = [request_rows.of(row) for row in found[:limit]]
-        problems = _problems(work, kind, shown, _wishes(work, ctx, kind, shown))
+        problems = _problems(work, kind, shown, _copy_requests(work, ctx, kind, shown))
         items = [
             _object(request, row.owner, problems.get(request.id, []))
             for request, row in zip(shown, found, strict=False)
@@ -235,7 +235,7 @@ _OF_SYSTEM: Mapping[tuple[RequestKind, Origin], Mapping[str, object]] = {
 }
 
 
-def _wishes(
+def _copy_requests(
     work: Work, ctx: Context, kind: RequestKind, requests: Sequence[RequestRow[RequestBody]]
 ) -> Mapping[int, CopyRequest]:
     """Return what those of the requests want that are copies."""

@@ -275,9 +275,9 @@ def test_what_came_since_the_probe_is_taken_off_what_was_left(world: World):
             work.add(
                 Probe, site_id=keys[name], at=work.now, usable=True, streak=1, free=free, used=0
             )
-        ground = dealer_question.everything(work, ())
+        inventory = dealer_question.everything(work, ())
 
-    assert ground.free.tolist() == [2 * size, 3 * size, 3 * size]
+    assert inventory.free.tolist() == [2 * size, 3 * size, 3 * size]
 
 
 def test_a_cycle_is_replayed_with_its_seed(world: World):

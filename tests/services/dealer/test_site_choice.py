@@ -51,14 +51,14 @@ def cycle(world: World) -> HeldCycle:
 
 
 def test_of_two_plans_at_once_one_chooses(world: World, request_id: int) -> None:
-    wish = copy_queries.read(world.ctx, request_id)
-    assert wish is not None
+    copy_request = copy_queries.read(world.ctx, request_id)
+    assert copy_request is not None
     together = Barrier(2)
     lost: dict[str, set[int]] = {}
 
     def choose(site: str) -> None:
         together.wait()
-        choice = {request_id: Choice(wish, frozenset({site}))}
+        choice = {request_id: Choice(copy_request, frozenset({site}))}
         lost[site] = chosen_sites.choose(world.ctx, choice, scheduler.nobody)
 
     threads = [Thread(target=choose, args=(site,)) for site in ("T2_B", "T2_C")]
@@ -79,7 +79,7 @@ def test_a_cycle_that_has_lost_its_lease_chooses_nothing(world: World, request_i
         cycles.give_up(work, held.id)
 
     with pytest.raises(CycleLost):
-        dealer_cycle.carry_out(world.ctx, held, seen, plan, RequestIndex.of(seen.said))
+        dealer_cycle.carry_out(world.ctx, held, seen, plan, RequestIndex.of(seen.requested))
 
     assert chosen(world, request_id) is None
 
@@ -91,12 +91,14 @@ def test_a_cycle_sends_nothing_for_a_request_that_another_plan_was_faster_with(
     seen = dealer_cycle.load(world.ctx, held)
     plan = dealer_cycle.decided(world.ctx.settings, seen)
     place = int(plan.copies.site[0])
-    [other] = {"T2_B", "T2_C"} - {seen.ground.snapshot.sites.labels[place]}
-    wish = copy_queries.read(world.ctx, request_id)
-    assert wish is not None
-    chosen_sites.choose(world.ctx, {request_id: Choice(wish, frozenset({other}))}, scheduler.nobody)
+    [other] = {"T2_B", "T2_C"} - {seen.inventory.snapshot.sites.labels[place]}
+    copy_request = copy_queries.read(world.ctx, request_id)
+    assert copy_request is not None
+    chosen_sites.choose(
+        world.ctx, {request_id: Choice(copy_request, frozenset({other}))}, scheduler.nobody
+    )
 
-    sent = dealer_cycle.carry_out(world.ctx, held, seen, plan, RequestIndex.of(seen.said))
+    sent = dealer_cycle.carry_out(world.ctx, held, seen, plan, RequestIndex.of(seen.requested))
 
     assert len(plan.copies) == 1
     assert sent.blocks == 0
