@@ -1,7 +1,10 @@
 """Admission: whether a caller may register files under these names, from these sources."""
 
+from typing import Any
+
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.engine.unit_of_work import Work
-from dynamo.errors import Forbidden
+from dynamo.errors import Forbidden, NotFound
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.ownership import Namespace
 from dynamo.reasons import Reason
@@ -14,6 +17,15 @@ def namespace(settings: Settings) -> Namespace:
     return Namespace(
         settings.user.namespace, settings.injection.area, settings.user.dataset_pattern
     )
+
+
+def dataset_of(work: Work, name: str, caller: Caller) -> Any:
+    """Return the row of a dataset that the caller may act on. Raises NotFound, Forbidden."""
+    row = catalogue_names.dataset(work, name)
+    if row is None:
+        raise NotFound(f"there is no dataset {name}", Reason.DATASET_UNKNOWN)
+    check_owner_named(row.owner, caller)
+    return row
 
 
 def check_owner(work: Work, owner_id: int | None, caller: Caller) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import select, update
 
@@ -25,7 +27,39 @@ class Key:
         return cls(key, hashlib.blake2b(call.encode() + b"\n" + body, digest_size=16).digest())
 
 
-def find(work: Work, caller: str, key: Key) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A request that a call files, or has filed before under the same key."""
+
+    request_id: int
+
+
+F = TypeVar("F", bound=Filed)
+
+
+@retried
+def file_once(
+    begin: UnitOfWork,
+    caller: str,
+    key: Key | None,
+    file: Callable[[Work], F],
+    before: Callable[[int], F],
+) -> F:
+    """File a request in one unit of work and return what `file` returns.
+
+    A repeated key files nothing: `before` makes the answer from the first request's id. Raises
+    Invalid for a key that was used with another body.
+    """
+    with begin() as work:
+        if key is not None and (request_id := _find(work, caller, key)) is not None:
+            return before(request_id)
+        filed = file(work)
+        if key is not None:
+            _claim(work, caller, key, filed.request_id)
+        return filed
+
+
+def _find(work: Work, caller: str, key: Key) -> int | None:
     """Return the request of the first call with this key. Raises Invalid for another body."""
     row = work.row(
         select(Answer.body_hash, Answer.request_id).where(
@@ -42,7 +76,7 @@ def find(work: Work, caller: str, key: Key) -> int | None:
     return int(row.request_id)
 
 
-def claim(work: Work, caller: str, key: Key, request_id: int) -> None:
+def _claim(work: Work, caller: str, key: Key, request_id: int) -> None:
     """Note that this request answers the key; who loses the race runs again and finds it."""
     work.add(
         Answer,
@@ -66,7 +100,7 @@ def keep(begin: UnitOfWork, caller: str, key: Key, answer: bytes) -> None:
 def kept(begin: UnitOfWork, caller: str, key: Key) -> bytes | None:
     """Return the first answer to this key, if there is one. Raises Invalid for another body."""
     with begin.reading() as work:
-        if find(work, caller, key) is None:
+        if _find(work, caller, key) is None:
             return None
         row = work.scalar(
             select(Answer.answer).where(Answer.caller == caller, Answer.key == key.key)

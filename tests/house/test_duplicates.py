@@ -16,9 +16,6 @@ EXCUSED = {
     frozenset(
         {"dynamo/db/snapshots/loader.py", "dynamo/golden/cases.py"}
     ): "the parts of a snapshot by name, from rows and from a case",
-    frozenset(
-        {"dynamo/services/deletions/submission.py", "dynamo/services/injection/closure.py"}
-    ): "being mended",
     frozenset({"dynamo/services/consistency/scans.py", "dynamo/services/cycles.py"}): SHOWN,
     frozenset(
         {"dynamo/db/views/sites.py", "dynamo/services/injection/site_selection.py"}

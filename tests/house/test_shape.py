@@ -44,8 +44,6 @@ FUNCTIONS: Reasons = {
     "dynamo/db/deletions/condemnation.py:cancel_transfers": BEING_SPLIT,
     "dynamo/db/deletions/deletions.py:load": BEING_SPLIT,
     "dynamo/golden/cases.py:snapshot_of": BEING_SPLIT,
-    "dynamo/services/copies/submission.py:file": BEING_SPLIT,
-    "dynamo/services/deletions/submission.py:file": BEING_SPLIT,
     "dynamo/services/injection/registration.py:register": BEING_SPLIT,
 }
 FOLDERS: Reasons = {

@@ -1,12 +1,13 @@
 """Copy requests: the standing request that data be at a site."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
-from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.requests import NewRequest
 from dynamo.db.tables import Block, Group, Request, Site
@@ -20,12 +21,11 @@ from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Context
 from dynamo.services.copies.request import SiteDirectory
-from dynamo.services.idempotency import Key
+from dynamo.services.idempotency import Filed, Key
 
 _WILD = frozenset("*?[")
 
 
-@retried
 def file(ctx: Context, wanted: schemas.Copy, caller: Caller, key: Key | None = None) -> int:
     """File a copy request.
 
@@ -33,53 +33,54 @@ def file(ctx: Context, wanted: schemas.Copy, caller: Caller, key: Key | None = N
     """
     sites = [wanted.site] if isinstance(wanted.site, str) else list(dict.fromkeys(wanted.site))
     _check_shape(wanted, sites)
-    with ctx.begin() as work:
-        caller_id = users.ensure(work, caller.name, ctx.settings)
-        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
-            return answered
-        own = _may_copy(work, ctx, wanted.dataset, caller)
-        _check_sites(work, sites)
-        _check_copies(SiteDirectory.read(work, ctx.settings.dealer), sites, wanted.copies or 1)
-        _check_blocks(work, wanted.dataset, wanted.blocks)
-        if wanted.group is not None and not work.scalar(
-            select(Group.id).where(Group.name == wanted.group)
-        ):
-            raise NotFound(f"there is no group {wanted.group!r}")
-        consolidate = wanted.consolidate
-        if consolidate is None:
-            alone = len(sites) == 1 and not _is_glob(sites[0])
-            whole = wanted.blocks is None and not wanted.spread
-            consolidate = own and alone and whole and wanted.copies in (None, 1)
-        body = CopyBody(
-            sites=tuple(sites),
-            copies=wanted.copies,
-            blocks=wanted.blocks,
-            group=wanted.group,
-            consolidate=consolidate,
-            spread=wanted.spread,
-        )
-        filed = NewRequest(caller_id, wanted.dataset, body, not_before=work.now)
-        request_id = requests.add(work, filed)
-        if consolidate:
-            _supersede(work, wanted.dataset, request_id)
-        if key is not None:
-            idempotency.claim(work, caller.name, key, request_id)
-        event = Event(
-            "copy-requested",
-            caller.name,
-            wanted.dataset,
-            site=", ".join(sites)[:64],
-            request_id=request_id,
-        )
-        record(work, [event])
-        work.hint(
-            Hint(
-                "plan",
-                (request_id,),
-                f"plan copy of {wanted.dataset} to {', '.join(sites)}, request {request_id}",
-            )
-        )
-        return request_id
+    write = partial(_file, ctx, wanted, sites, caller)
+    return idempotency.file_once(ctx.begin, caller.name, key, write, Filed).request_id
+
+
+def _file(
+    ctx: Context, wanted: schemas.Copy, sites: Sequence[str], caller: Caller, work: Work
+) -> Filed:
+    caller_id = users.ensure(work, caller.name, ctx.settings)
+    own = _may_copy(work, ctx, wanted.dataset, caller)
+    _check_sites(work, sites)
+    _check_copies(SiteDirectory.read(work, ctx.settings.dealer), sites, wanted.copies or 1)
+    _check_blocks(work, wanted.dataset, wanted.blocks)
+    _check_group(work, wanted.group)
+    body = CopyBody(
+        sites=tuple(sites),
+        copies=wanted.copies,
+        blocks=wanted.blocks,
+        group=wanted.group,
+        consolidate=_consolidates(wanted, sites, own=own),
+        spread=wanted.spread,
+    )
+    filed = NewRequest(caller_id, wanted.dataset, body, not_before=work.now)
+    request_id = requests.add(work, filed)
+    if body.consolidate:
+        _supersede(work, wanted.dataset, request_id)
+    named = ", ".join(sites)
+    event = Event(
+        "copy-requested", caller.name, wanted.dataset, site=named[:64], request_id=request_id
+    )
+    record(work, [event])
+    text = f"plan copy of {wanted.dataset} to {named}, request {request_id}"
+    work.hint(Hint("plan", (request_id,), text))
+    return Filed(request_id)
+
+
+def _consolidates(wanted: schemas.Copy, sites: Sequence[str], *, own: bool) -> bool:
+    """Tell whether scattered blocks go: asked for, or all data of the caller's own at one site."""
+    if wanted.consolidate is not None:
+        return wanted.consolidate
+    alone = len(sites) == 1 and not _is_glob(sites[0])
+    whole = wanted.blocks is None and not wanted.spread
+    return own and alone and whole and wanted.copies in (None, 1)
+
+
+def _check_group(work: Work, group: str | None) -> None:
+    known = select(Group.id).where(Group.name == group)
+    if group is not None and not work.scalar(known):
+        raise NotFound(f"there is no group {group!r}")
 
 
 def _check_shape(wanted: schemas.Copy, sites: Sequence[str]) -> None:

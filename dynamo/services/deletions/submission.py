@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select, update
@@ -10,7 +11,7 @@ from dynamo.db import requests
 from dynamo.db.catalogue import block_filling, good_copies
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue import replicas as replica_rows
-from dynamo.db.engine.unit_of_work import Work, retried
+from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation import evacuation
 from dynamo.db.history import Event, record
 from dynamo.db.requests import NewRequest
@@ -24,67 +25,59 @@ from dynamo.operations.hints import Hint, hints
 from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, site_lookup, users
 from dynamo.services.context import Context
-from dynamo.services.idempotency import Key
+from dynamo.services.idempotency import Filed, Key
 
 
-@retried
 def file(ctx: Context, wanted: schemas.Deletion, caller: Caller, key: Key | None = None) -> int:
     """File a deletion.
 
     What it may not remove is refused now, and checked again under locks when it is done.
     """
     _check_shape(wanted)
-    with ctx.begin() as work:
-        caller_id = users.ensure(work, caller.name, ctx.settings)
-        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
-            return answered
-        dataset = catalogue_names.dataset(work, wanted.dataset)
-        if dataset is None:
-            raise NotFound(f"there is no dataset {wanted.dataset}", Reason.DATASET_UNKNOWN)
-        authorization.check_owner(work, dataset.owner_id, caller)
-        targets = _targets(work, dataset, wanted)
-        if wanted.site is not None and not wanted.last_copy:
-            _check_last(work, targets, ctx.settings.dealer.leaving)
-        body = DeletionBody(
-            site=wanted.site,
-            blocks=wanted.blocks,
-            lay=_set_apart(work, targets),
-            files=targets.files,
-            last_copy=wanted.last_copy,
-            whole=wanted.site is None and wanted.blocks is None and wanted.lfns is None,
-            was_open=bool(dataset.is_open),
-        )
-        if body.whole:
-            # first of all: whoever injects holds the dataset and waits for the request's user
-            ended = {"status": DatasetStatus.DELETED, "is_open": False, "updated": work.now}
-            work.changed(update(Dataset).where(Dataset.id == dataset.id).values(ended))
-            copies = requests.concerning(work, [dataset.name], [RequestKind.COPY])[RequestKind.COPY]
-            text = f"end {{n}} copies of {dataset.name}, as it is removed"
-            work.hint(*hints("plan", copies, 50, text))
-        request_id = requests.add(
-            work,
-            NewRequest(caller_id, wanted.dataset, body, not_before=work.now),
-        )
-        if key is not None:
-            idempotency.claim(work, caller.name, key, request_id)
-        record(
-            work,
-            [
-                Event(
-                    "deletion-requested",
-                    caller.name,
-                    wanted.dataset,
-                    site=wanted.site,
-                    request_id=request_id,
-                )
-            ],
-        )
-        work.hint(
-            Hint(
-                "condemn", (request_id,), f"condemn data of {wanted.dataset}, request {request_id}"
-            )
-        )
-        return request_id
+    write = partial(_file, ctx, wanted, caller)
+    return idempotency.file_once(ctx.begin, caller.name, key, write, Filed).request_id
+
+
+def _file(ctx: Context, wanted: schemas.Deletion, caller: Caller, work: Work) -> Filed:
+    caller_id = users.ensure(work, caller.name, ctx.settings)
+    dataset = authorization.dataset_of(work, wanted.dataset, caller)
+    targets = _targets(work, dataset, wanted)
+    if wanted.site is not None and not wanted.last_copy:
+        _check_last(work, targets, ctx.settings.dealer.leaving)
+    body = DeletionBody(
+        site=wanted.site,
+        blocks=wanted.blocks,
+        lay=_set_apart(work, targets),
+        files=targets.files,
+        last_copy=wanted.last_copy,
+        whole=wanted.site is None and wanted.blocks is None and wanted.lfns is None,
+        was_open=bool(dataset.is_open),
+    )
+    if body.whole:
+        _end_dataset(work, dataset)
+    filed = NewRequest(caller_id, wanted.dataset, body, not_before=work.now)
+    request_id = requests.add(work, filed)
+    event = Event(
+        "deletion-requested",
+        caller.name,
+        wanted.dataset,
+        site=wanted.site,
+        request_id=request_id,
+    )
+    record(work, [event])
+    text = f"condemn data of {wanted.dataset}, request {request_id}"
+    work.hint(Hint("condemn", (request_id,), text))
+    return Filed(request_id)
+
+
+def _end_dataset(work: Work, dataset: Any) -> None:
+    """Close a dataset that is removed as a whole, and have its copies end."""
+    # first of all: whoever injects holds the dataset and waits for the request's user
+    ended = {"status": DatasetStatus.DELETED, "is_open": False, "updated": work.now}
+    work.changed(update(Dataset).where(Dataset.id == dataset.id).values(ended))
+    copies = requests.concerning(work, [dataset.name], [RequestKind.COPY])[RequestKind.COPY]
+    text = f"end {{n}} copies of {dataset.name}, as it is removed"
+    work.hint(*hints("plan", copies, 50, text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Open blocks are closed and what is under way is awaited.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -17,7 +18,7 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.requests import NewRequest
 from dynamo.db.tables import Block, BlockReplica, Dataset, File, Request, Transfer
-from dynamo.errors import Conflict, Invalid, NotFound
+from dynamo.errors import Conflict, Invalid
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import SYSTEM, Caller
 from dynamo.inventory.request_bodies import ClosureBody
@@ -35,47 +36,41 @@ from dynamo.points import Point, reached
 from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Context
-from dynamo.services.idempotency import Key
+from dynamo.services.idempotency import Filed, Key
 
 _ARRIVALS = (TransferKind.PULL, TransferKind.UPLOAD)
 
 
-@retried
 def file(ctx: Context, wanted: schemas.Closure, caller: Caller, key: Key | None = None) -> int:
     """File a closure: from its commit on the dataset takes no more files."""
     if not names.is_dataset(wanted.dataset):
         raise Invalid(f"{wanted.dataset!r} is not a dataset name", Reason.NAME_INVALID)
-    with ctx.begin() as work:
-        caller_id = users.ensure(work, caller.name, ctx.settings)
-        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
-            return answered
-        dataset = catalogue_names.dataset(work, wanted.dataset)
-        if dataset is None:
-            raise NotFound(f"there is no dataset {wanted.dataset}", Reason.DATASET_UNKNOWN)
-        authorization.check_owner(work, dataset.owner_id, caller)
-        if dataset.status == DatasetStatus.DELETED:
-            raise Conflict(f"{wanted.dataset} is being deleted", Reason.BEING_DELETED)
-        # first of all: who injects holds the dataset and waits for the user whom a request names
-        work.changed(
-            update(Dataset).where(Dataset.id == dataset.id).values(is_open=False, updated=work.now)
-        )
-        row = work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset.id))
-        filed = NewRequest(
-            caller_id,
-            wanted.dataset,
-            ClosureBody(),
-            n_files=row.n_files,
-            bytes=row.bytes,
-            not_before=work.now,
-        )
-        request_id = requests.add(work, filed)
-        if key is not None:
-            idempotency.claim(work, caller.name, key, request_id)
-        record(
-            work, [Event("closure-requested", caller.name, wanted.dataset, request_id=request_id)]
-        )
-        work.hint(Hint("close", (request_id,), f"close {wanted.dataset}, request {request_id}"))
-        return request_id
+    write = partial(_file, ctx, wanted, caller)
+    return idempotency.file_once(ctx.begin, caller.name, key, write, Filed).request_id
+
+
+def _file(ctx: Context, wanted: schemas.Closure, caller: Caller, work: Work) -> Filed:
+    caller_id = users.ensure(work, caller.name, ctx.settings)
+    dataset = authorization.dataset_of(work, wanted.dataset, caller)
+    if dataset.status == DatasetStatus.DELETED:
+        raise Conflict(f"{wanted.dataset} is being deleted", Reason.BEING_DELETED)
+    # first of all: who injects holds the dataset and waits for the user whom a request names
+    work.changed(
+        update(Dataset).where(Dataset.id == dataset.id).values(is_open=False, updated=work.now)
+    )
+    row = work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset.id))
+    filed = NewRequest(
+        caller_id,
+        wanted.dataset,
+        ClosureBody(),
+        n_files=row.n_files,
+        bytes=row.bytes,
+        not_before=work.now,
+    )
+    request_id = requests.add(work, filed)
+    record(work, [Event("closure-requested", caller.name, wanted.dataset, request_id=request_id)])
+    work.hint(Hint("close", (request_id,), f"close {wanted.dataset}, request {request_id}"))
+    return Filed(request_id)
 
 
 def close(ctx: Context, request_ids: Sequence[int]) -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select, update
@@ -32,7 +33,7 @@ from dynamo.operations.lifecycle import State
 from dynamo.reasons import Reason
 from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Context
-from dynamo.services.idempotency import Key
+from dynamo.services.idempotency import Filed, Key
 from dynamo.services.injection import rebooking, validation
 from dynamo.services.injection.rebooking import GIVEN_UP, Rebooked
 from dynamo.services.injection.registration import Batch, Registered, register
@@ -73,13 +74,12 @@ def hand_over(
 
 
 @dataclass(frozen=True, slots=True)
-class _Submitted:
+class _Submitted(Filed):
     """What a call has written: the request, as it is shown without its files, and the files."""
 
-    request_id: int
-    told: dict[str, object]
-    registered: Registered | None
-    rebooked: Rebooked
+    told: dict[str, object] = field(default_factory=dict)
+    registered: Registered | None = None
+    rebooked: Rebooked = field(default_factory=Rebooked)
 
     @property
     def uploads(self) -> list[tuple[Candidate, str]]:
@@ -95,7 +95,8 @@ def _prepared(
 ) -> _Submitted:
     validation.check_shape(wanted, ctx.settings)
     validation.check_scopes([new.lfn for new in wanted.files], caller, "/files/{}/lfn")
-    filed = _file(ctx, wanted, caller, key)
+    write = partial(_file, ctx, wanted, caller)
+    filed = idempotency.file_once(ctx.begin, caller.name, key, write, _Submitted)
     for site, name in filed.uploads:
         # a storage that is away now does not undo the booking: booking again makes its folder
         with suppress(DynamoError):
@@ -103,37 +104,31 @@ def _prepared(
     return filed
 
 
-@retried
-def _file(ctx: Context, wanted: schemas.Injection, caller: Caller, key: Key | None) -> _Submitted:
-    with ctx.begin() as work:
-        caller_id = users.ensure(work, caller.name, ctx.settings)
-        if key is not None and (answered := idempotency.find(work, caller.name, key)) is not None:
-            return _Submitted(answered, {}, None, Rebooked())
-        if switches.stopped(work, switches.INJECTION):
-            raise Conflict(
-                "injection is switched off by an operator; try again later", Reason.SWITCHED_OFF
-            )
-        dataset = _dataset(work, ctx, wanted.dataset, caller, caller_id)
-        validation.check_names(
-            wanted.files,
-            authorization.namespace(ctx.settings),
-            dataset.owner,
+def _file(ctx: Context, wanted: schemas.Injection, caller: Caller, work: Work) -> _Submitted:
+    caller_id = users.ensure(work, caller.name, ctx.settings)
+    if switches.stopped(work, switches.INJECTION):
+        raise Conflict(
+            "injection is switched off by an operator; try again later", Reason.SWITCHED_OFF
         )
-        known = catalogue_names.known_files(work, [new.lfn for new in wanted.files])
-        validation.check_known(wanted.files, known, dataset.id)
-        fresh = [new for new in wanted.files if new.lfn not in known]
-        batch = Batch(dataset, caller, wanted)
-        filed = _request(work, batch, caller_id, known, ctx.again)
-        rebooked = rebooking.rebook(work, ctx, batch, known)
-        registered = register(work, ctx, batch, fresh, filed) if fresh else None
-        request_id = registered.request_id if registered else requests.add(work, filed)
-        rebooking.sign(work, rebooked, request_id)
-        if key is not None:
-            idempotency.claim(work, caller.name, key, request_id)
-        text = f"inject {len(fresh)} files, request {request_id}"
-        work.hint(Hint("inject", (request_id, *sorted(rebooked.requests)), text))
-        told = request_views.as_filed(filed, request_id, caller.name, work.now)
-        return _Submitted(request_id, told, registered, rebooked)
+    dataset = _dataset(work, ctx, wanted.dataset, caller, caller_id)
+    validation.check_names(
+        wanted.files,
+        authorization.namespace(ctx.settings),
+        dataset.owner,
+    )
+    known = catalogue_names.known_files(work, [new.lfn for new in wanted.files])
+    validation.check_known(wanted.files, known, dataset.id)
+    fresh = [new for new in wanted.files if new.lfn not in known]
+    batch = Batch(dataset, caller, wanted)
+    filed = _request(work, batch, caller_id, known, ctx.again)
+    rebooked = rebooking.rebook(work, ctx, batch, known)
+    registered = register(work, ctx, batch, fresh, filed) if fresh else None
+    request_id = registered.request_id if registered else requests.add(work, filed)
+    rebooking.sign(work, rebooked, request_id)
+    text = f"inject {len(fresh)} files, request {request_id}"
+    work.hint(Hint("inject", (request_id, *sorted(rebooked.requests)), text))
+    told = request_views.as_filed(filed, request_id, caller.name, work.now)
+    return _Submitted(request_id, told, registered, rebooked)
 
 
 @retried
