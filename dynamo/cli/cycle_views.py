@@ -11,6 +11,7 @@ from dynamo.cli.wait import Tell, carry_out
 from dynamo.client.client import Json
 from dynamo.reasons import words
 
+Number = Annotated[int, typer.Argument(help="Number of the cycle.")]
 OfPartition = Annotated[str | None, typer.Option(help="Only this partition.")]
 BAR = 20
 MOST = 50

@@ -39,9 +39,7 @@ def list_(session: Session, partition: cycle_views.OfPartition = None) -> None:
 
 @app.command()
 @reading
-def show(
-    session: Session, cycle: Annotated[int, typer.Argument(help="Number of the cycle.")]
-) -> None:
+def show(session: Session, cycle: cycle_views.Number) -> None:
     """Show a cycle: sites before and after, copies, and refused proposals with reasons."""
     cycle_views.shown(session, cycle, tell)
 
