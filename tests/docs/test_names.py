@@ -261,3 +261,20 @@ def test_the_newest_version_of_the_changelog_is_the_one_of_the_project() -> None
 
     assert unreleased == "Unreleased"
     assert newest.split()[0] == project["version"]
+
+
+# --- outputs --------------------------------------------------------------------------------------
+
+
+@each_page
+def test_each_heading_of_a_shown_table_is_one_that_the_command_prints(page: Path) -> None:
+    source = "\n".join(path.read_text() for path in (HOUSE / "dynamo/cli").rglob("*.py"))
+    shown = "\n".join(code_blocks(page, "console"))
+    headings = re.findall(r"^ *(\w.*)\n *─+$", shown, re.MULTILINE)
+    missing = [
+        word
+        for heading in headings
+        for word in re.split(r" {2,}", heading.strip())
+        if f'"{word}"' not in source and f'"{word}>"' not in source
+    ]
+    assert missing == []
