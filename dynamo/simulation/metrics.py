@@ -24,10 +24,9 @@ from dynamo.db.tables import (
     Site,
     Transfer,
 )
-from dynamo.inventory.states import ReplicaState, RequestKind, RequestState, SiteStatus
+from dynamo.inventory.states import Origin, ReplicaState, RequestKind, RequestState, SiteStatus
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
-from dynamo.services.cycles import DETOX
 from dynamo.services.maintenance import invariants
 from dynamo.simulation import interventions
 from dynamo.simulation.interventions import Intervention, Look, RequestStanding
@@ -248,7 +247,9 @@ def left(work: Work, since: datetime, day: int) -> list[Left]:
             func.sum(History.bytes).label("bytes"),
             func.max(History.why).label("why"),
         )
-        .where(History.what == "condemned", History.why.startswith(DETOX), History.at >= since)
+        .join(Request, Request.id == History.request_id)
+        .where(History.what == "condemned", History.at >= since)
+        .where(Request.kind == RequestKind.DELETION, Request.origin == Origin.CYCLE)
         .group_by(History.dataset, History.site)
         .order_by(History.dataset, History.site)
     )
