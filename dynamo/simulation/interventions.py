@@ -37,11 +37,8 @@ from dynamo.reasons import Mover, Reason
 
 PATIENCE = timedelta(days=3)
 """Time without progress, while all parts work, after which an operator looks at an item."""
-PERSONAL = frozenset(
-    reason
-    for reason in Reason
-    if not reason.retryable and reason.mover not in {Mover.OWNER, Mover.SYSTEM}
-)
+_OTHERS = {Mover.OWNER, Mover.SYSTEM}
+PERSONAL = frozenset(one for one in Reason if not one.retryable and one.mover not in _OTHERS)
 """Permanent reasons: operations held for them need a person at once.
 
 Requests for lost files are the owner's matter, who injects the files again or deletes them.
@@ -227,10 +224,7 @@ def _of_lost_files() -> Any:
 
 
 def _of_unborn_data() -> Any:
-    """Tell whether a request waits for data of which there is no file yet.
-
-    Everybody may ask for such data: they are nobody's until then.
-    """
+    """Tell whether a request waits for data without a file yet, as anybody may ask for."""
     return func.coalesce(Request.reason, Reason.WAITING) == Reason.DATASET_UNKNOWN
 
 

@@ -236,17 +236,10 @@ def _unexplained(work: Work) -> int:
 
 
 def left(work: Work, since: datetime, day: int) -> list[Left]:
-    """Return the data that policies deleted from disks since a time, by dataset and site.
-
-    Consolidated user data are left out.
-    """
+    """Return what policies, not consolidations, deleted since a time, by dataset and site."""
+    sums = (func.sum(History.bytes).label("bytes"), func.max(History.why).label("why"))
     rows = work.rows(
-        select(
-            History.dataset,
-            History.site,
-            func.sum(History.bytes).label("bytes"),
-            func.max(History.why).label("why"),
-        )
+        select(History.dataset, History.site, *sums)
         .join(Request, Request.id == History.request_id)
         .where(History.what == "condemned", History.at >= since)
         .where(Request.kind == RequestKind.DELETION, Request.origin == Origin.CYCLE)
