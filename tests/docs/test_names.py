@@ -278,3 +278,8 @@ def test_each_heading_of_a_shown_table_is_one_that_the_command_prints(page: Path
         if f'"{word}"' not in source and f'"{word}>"' not in source
     ]
     assert missing == []
+
+
+def test_the_readme_quotes_the_last_line_of_the_demo() -> None:
+    [quoted] = re.findall(r"`(each file is [^`]*)`", (HOUSE / "README.md").read_text())
+    assert f'"{quoted}"' in (HOUSE / "dynamo/cli/demo/command.py").read_text()
