@@ -1,7 +1,7 @@
 """The configuration of Celery: broker, queues, routes and beat, made from `dynamo.tasks`.
 
 Only entry points import it.
-Rows of the inventory are the truth and messages are hints: each may be lost, doubled or late.
+The rows of the inventory are the truth. Messages are hints: they may be lost, doubled or late.
 """
 
 from datetime import timedelta
@@ -60,8 +60,7 @@ task_publish_retry_policy = {
     "interval_max": 0.1,
 }
 timezone = "UTC"
-# no time limit: a copy may take hours. It is bounded by its lease and by the storage's own time-
-# outs
+# no time limit: a copy may take hours; its lease and the storage's time-outs limit it
 
 # --- beat -----------------------------------------------------------------------------------------
 
@@ -69,10 +68,10 @@ _DAY = 86400
 
 
 def _entry(task: str, seconds: float) -> dict[str, object]:
-    """Send a task's message once in a period.
+    """Return the schedule of a task's message.
 
-    A message expires by the clocks of two machines, so it is given a day: that a worker's clock is
-    wrong must not make it drop all that beats, and what piles up while nobody works has an end.
+    A message expires by the clocks of two machines, so it lives a day longer: a wrong clock must
+    not make a worker drop all beats, yet messages do not pile up without end.
     """
     options = {"expires": seconds + _DAY}
     return {"task": task, "schedule": timedelta(seconds=seconds), "options": options}

@@ -1,4 +1,4 @@
-"""What can go wrong, told apart by what the caller can do about it."""
+"""Errors, distinguished by what the caller can do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from dynamo.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One item of a refused call: where it stood and what is wrong with it."""
+    """An error in one item of a refused call, with its position."""
 
     pointer: str
     detail: str
     lfn: str | None = None
     line: int | None = None
     column: int | None = None
-    """Where in a text, both counted from 1; column 0 means the line as a whole."""
+    """Line and column of a text, counted from 1; column 0 means the whole line."""
 
 
 class DynamoError(Exception):
-    """A call that was refused, and why."""
+    """A refused call, with its reason."""
 
     default = Reason.INTERNAL
-    """What it is where it says no more; its status is answered whatever the reason is."""
+    """The reason unless another is given; its HTTP status applies to all reasons."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class DynamoError(Exception):
         faults: Sequence[Fault] = (),
         alternatives: Sequence[str] | None = None,
     ) -> None:
-        """Keep the sentence for people, the reason for machines and the single faults."""
+        """Keep the sentence for people, the reason for programs, and single faults."""
         super().__init__(detail)
         self.detail = detail
         self.reason = reason or self.default
@@ -41,7 +41,7 @@ class DynamoError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Tell whether the same call may succeed later."""
+        """Return whether the same call may succeed later."""
         return self.reason.retryable
 
 
@@ -52,30 +52,30 @@ class Invalid(DynamoError):
 
 
 class Forbidden(DynamoError):
-    """Not yours: final, never means busy."""
+    """The caller has no permission: final, never means busy."""
 
     default = Reason.PERMISSION_DENIED
 
 
 class NotFound(DynamoError):
-    """Nothing of that name."""
+    """The named object does not exist."""
 
     default = Reason.NOT_FOUND
 
 
 class Conflict(DynamoError):
-    """Contradicts what is registered: look there first."""
+    """Conflict with registered data: read them first."""
 
     default = Reason.NAME_CONFLICT
 
 
 class Full(DynamoError):
-    """A quota or a storage has no room: free some or go elsewhere."""
+    """A quota or a storage has no space: free some or choose another site."""
 
     default = Reason.QUOTA_EXCEEDED
 
 
 class Unavailable(DynamoError):
-    """A part is away or busy: repeat the same call later."""
+    """A part is unavailable or busy: repeat the call later."""
 
     default = Reason.SERVICE_BUSY

@@ -1,4 +1,4 @@
-"""Which use case each task of the pools is, and the context that it works with."""
+"""Maps each task of the pools to its use case and context."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ ON_IDS: Mapping[str, Callable[[Context, Sequence[int]], object]] = {
     "scan": scanner.scan,
     "remedy": remedies.remedy,
 }
-"""Tasks on the rows whose ids come with the message."""
+"""Tasks on the rows whose ids are in the message."""
 
 ONCE: Mapping[str, Callable[[Context], object]] = {
     "close-idle": closure.close_idle,
@@ -55,20 +55,20 @@ ONCE: Mapping[str, Callable[[Context], object]] = {
     "check": invariants.run_check,
     "purge": sweeper.purge,
 }
-"""Periodic tasks: each runs once in its period, however many messages ask for it."""
+"""Periodic tasks: each runs once in its period, however many messages arrive."""
 
 TAKING: Mapping[str, Callable[[Context], object]] = {
     "sweep": _sweep,
     "detox": cycles.due,
     "dealer": cycles.deal,
 }
-"""Periodic tasks that see to this themselves.
+"""Periodic tasks that check their period themselves.
 
 A worker that died between the beat and the cycles would cost the cycles of a whole period.
 """
 
 QUICK = frozenset({"probe"})
-"""Tasks that find out whether a storage answers, and wait less long for it than others."""
+"""Tasks that test whether a storage answers, with a short deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,16 @@ class TaskRunner:
 
     ctx: Context
     quick: Context
-    """The same with storages that are not waited for long."""
+    """The context with short deadlines for storages."""
 
     @classmethod
     def of(cls, ctx: Context) -> Self:
-        """Make what runs tasks in this context."""
+        """Return the runner of tasks in this context."""
         storages = ctx.storages.answering_within(ctx.settings.site.probe_seconds)
         return cls(ctx, replace(ctx, storages=storages))
 
     def run(self, task: str, ids: Sequence[int] = ()) -> None:
-        """Run a task; a periodic one takes no ids. Raises LookupError for a task unknown."""
+        """Run a task; a periodic task takes no ids. Raises LookupError for an unknown task."""
         check_known(task)
         if task in ON_IDS:
             ON_IDS[task](self.quick if task in QUICK else self.ctx, ids)

@@ -15,7 +15,7 @@ POOLS: Mapping[str, tuple[str, ...]] = {
     "policy": ("policy",),
     "consistency": ("consistency",),
 }
-"""Pool → its queues; a close has a queue of its own, so that it never waits behind a large copy."""
+"""Pool → its queues; closes have their own queue, so that they never wait behind a large copy."""
 
 QUEUES = tuple(queue for queues in POOLS.values() for queue in queues)
 
@@ -36,7 +36,7 @@ class Task:
     queue: str
     sentence: str
     beat: Beat | None = None
-    """Where there is none, messages alone ask for the task, with the ids of its rows."""
+    """None = only hints start the task, with the ids of its rows."""
 
 
 _ALL = (

@@ -14,33 +14,33 @@ from dynamo import points
 from dynamo.logs import configure, logger, tracing
 
 FOLLOWS = ("callbacks", "errbacks", "chain", "chord")
-"""Where a message of Celery's says what is to be sent after its task."""
+"""Fields of Celery's messages for follow-up tasks."""
 
 
 class HintRequest(Request):
-    """A message for a task, refused where it is no hint: nothing follows these.
+    """A message for a task; anything but a hint is refused, as hints have no follow-ups.
 
-    Celery would stumble over a bad one in the thread of the task only, where nobody answers for the
-    message: it would hold its place among those under way for good.
+    Celery would fail on a bad message only in the thread of the task, where nothing acknowledges
+    it. It would occupy a place of the pool for ever.
     """
 
     def __init__(self, message: Message, **more: Any) -> None:
-        """Take the message in."""
+        """Check the message."""
         super().__init__(message, **more)
-        _, _, embedded = self._payload  # type: ignore[attr-defined] # the stubs do not know it
-        told = {**self.request_dict, **(embedded or {})}
-        if any(map(told.get, FOLLOWS)) or not isinstance(self.name, str):
-            raise TypeError("a message that is no hint")
+        _, _, embedded = self._payload  # type: ignore[attr-defined] # missing in the stubs
+        fields = {**self.request_dict, **(embedded or {})}
+        if any(map(fields.get, FOLLOWS)) or not isinstance(self.name, str):
+            raise TypeError("the message is not a hint")
 
 
 class TracedTask(Task[Any, Any]):
-    """A task that works under the id of the HTTP call that caused it."""
+    """A task that runs under the id of the HTTP call that caused it."""
 
     abstract = True
     Request = "workers.app:HintRequest"
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        """Run under the id that came with the message, or the task's own."""
+        """Run under the id in the message, or the task's own id."""
         headers = self.request.headers or {}
         with tracing(str(headers.get("request_id") or self.request.id or "")):
             return super().__call__(*args, **kwargs)
@@ -59,6 +59,8 @@ app: Celery[Task[Any, Any]] = Celery(
 app.config_from_object(celeryconfig)
 
 if folder := os.environ.get("CRASH_TEST_FOLDER"):
-    # a fault test looks whether others finish what this pool leaves; no setting leads here
-    logger("workers").warning("this pool dies where the files of a folder say", folder=folder)
+    # for fault tests only; no setting leads here
+    logger("workers").warning(
+        "this pool dies at the points that files in a folder name", folder=folder
+    )
     points.watch(points.death(Path(folder)))

@@ -12,7 +12,7 @@ from workers.app import app
 
 @functools.cache
 def task_runner() -> TaskRunner:
-    """Return what runs the tasks of this process."""
+    """Return the runner of this process's tasks."""
     settings = load()
     engine = connect(settings.database_url, settings.database.pool)
     begin = UnitOfWork(engine, publisher(app))

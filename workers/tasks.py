@@ -24,5 +24,5 @@ for _task in TASKS.values():
 
 @worker_ready.connect
 def _sweep_at_once(**_: object) -> None:
-    """Look for what the time without workers has left, instead of at the first beat."""
+    """Sweep when a pool starts, instead of at the first beat."""
     app.send_task("sweep", argsrepr="sweep as a pool starts", ignore_result=True)

@@ -1,1 +1,1 @@
-"""One module for each noun of the API."""
+"""The resources of the API: one module per noun."""

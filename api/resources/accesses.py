@@ -1,4 +1,4 @@
-"""Accesses: how often data are read."""
+"""Accesses: counts of reads per dataset, site and day."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -14,7 +14,7 @@ class Accesses(Resource):  # type: ignore[misc]
 
     @openapi.bodies(schemas.AccessReport)
     def post(self) -> Response:
-        """Report counts; those of the same dataset, site and day are replaced."""
+        """Report counts; a count of the same dataset, site and day is replaced."""
         queries.known()
         items = decoding.body(request, schemas.Accesses)
         return responses.ok({"reported": accesses.report(context(), items)})

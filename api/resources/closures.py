@@ -1,4 +1,4 @@
-"""Closures: production of a dataset is finished."""
+"""Closures: requests to finish the production of a dataset."""
 
 from api import openapi
 from api.resources.requests import Collection, One
@@ -9,7 +9,7 @@ from dynamo.services.injection import closure
 
 @openapi.filing(schemas.Closure)
 class Closures(Collection):
-    """Finish a dataset: it takes no more files."""
+    """Closures of datasets, which then take no more files."""
 
     kind = RequestKind.CLOSURE
     plural = "closures"
@@ -18,7 +18,7 @@ class Closures(Collection):
 
 
 class ClosureOne(One):
-    """One of them."""
+    """One closure."""
 
     kind = RequestKind.CLOSURE
 

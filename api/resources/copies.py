@@ -1,4 +1,4 @@
-"""Copies: the wish that data be at a site."""
+"""Copies: requests that data be at a site."""
 
 from api import openapi
 from api.resources.requests import Collection, One
@@ -9,7 +9,7 @@ from dynamo.services.copies import submission as copies_submission
 
 @openapi.filing(schemas.Copy)
 class Copies(Collection):
-    """Wish that data be at a site, or at some of several."""
+    """Requests that data be at a site, or at `copies` of several sites."""
 
     kind = RequestKind.COPY
     plural = "copies"
@@ -18,7 +18,7 @@ class Copies(Collection):
 
 
 class CopyOne(One):
-    """One of them."""
+    """One copy request."""
 
     kind = RequestKind.COPY
 

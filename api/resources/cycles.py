@@ -1,4 +1,4 @@
-"""Cycles: what was decided about whole partitions, each decision with the line that made it."""
+"""Cycles of Detox and the Dealer, and their decisions."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -14,7 +14,7 @@ KINDS = ("detox", "dealer")
 
 
 class Cycles(Resource):  # type: ignore[misc]
-    """All cycles that are remembered."""
+    """All recorded cycles."""
 
     @openapi.pages("kind", "partition")
     def get(self) -> Response:
@@ -25,7 +25,7 @@ class Cycles(Resource):  # type: ignore[misc]
 
     @openapi.body(schemas.CycleBody)
     def post(self) -> Response:
-        """Run a cycle now; a dry run keeps its plan, and may try and compare other policies."""
+        """Run a cycle now; a dry run only records its plan, and may compare other policies."""
         queries.known()
         body = decoding.body(request, schemas.CycleBody)
         filed = cycles.get(context(), cycles.file(context(), body, caller()))
@@ -36,29 +36,29 @@ class Cycle(Resource):  # type: ignore[misc]
     """One cycle."""
 
     def get(self, cycle_id: str) -> Response:
-        """Show a cycle: how far it is, sites before and after, what was not done and why."""
+        """Show a cycle: its state, sites before and after, refused decisions and reasons."""
         queries.known()
         return responses.ok(cycles.get(context(), _number(cycle_id)))
 
 
 class CycleDecisions(Resource):  # type: ignore[misc]
-    """What a cycle decided."""
+    """The decisions of a cycle."""
 
     @openapi.pages("site", "dataset")
     def get(self, cycle_id: str) -> Response:
-        """List decisions in the order of the plan, what goes first: all, of a site, a dataset."""
+        """List decisions in the order of the plan: all, or those of a site or dataset."""
         queries.known("site", "dataset", "limit", "cursor")
         site, dataset = queries.exact("site"), queries.exact("dataset")
-        found = cycles.decided(context(), _number(cycle_id), site, dataset, queries.place())
-        return responses.page(found)
+        decisions = cycles.decided(context(), _number(cycle_id), site, dataset, queries.place())
+        return responses.page(decisions)
 
 
 class Decisions(Resource):  # type: ignore[misc]
-    """What was last decided about a replica."""
+    """The last decision about a replica."""
 
     @openapi.query("dataset", "site")
     def get(self) -> Response:
-        """Say why a dataset is, or is not, deleted at a site: the newest cycle that saw it."""
+        """Explain why a dataset is, or is not, deleted at a site, by the newest cycle with it."""
         queries.known("dataset", "site")
         dataset, site = queries.exact("dataset"), queries.exact("site")
         if dataset is None or site is None:

@@ -1,4 +1,4 @@
-"""Datasets: what they hold and where; official ones are registered and changed here too."""
+"""Datasets: content and sites; registration and changes of official data."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -27,9 +27,9 @@ class Datasets(Resource):  # type: ignore[misc]
 
     @openapi.bodies(schemas.OfficialDataset)
     def post(self) -> Response:
-        """Register official data that lie at sites already; repeating it changes nothing.
+        """Register official data that are at sites already; repeating it changes nothing.
 
-        One dataset or a list of them. Answers with how much was new.
+        Takes one dataset or a list. Answers with the numbers of new items.
         """
         queries.known()
         one_or_more = schemas.OfficialDataset | schemas.OfficialDatasets
@@ -42,13 +42,13 @@ class Dataset(Resource):  # type: ignore[misc]
     """One dataset."""
 
     def get(self, name: str) -> Response:
-        """Show a dataset; its name stands here without the first slash."""
+        """Show a dataset; its name is given without the first slash."""
         queries.known()
         return responses.ok(datasets.get(context(), f"/{name}"))
 
     @openapi.body(schemas.DatasetChange)
     def patch(self, name: str) -> Response:
-        """Change status, type or owner; the rest stays as it is."""
+        """Change status, type or owner; absent fields stay unchanged."""
         queries.known()
         body = decoding.body(request, schemas.DatasetChange)
         return responses.ok(datasets.change(context(), f"/{name}", body, caller()))

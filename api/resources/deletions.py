@@ -1,4 +1,4 @@
-"""Deletions: replicas at a site, or data everywhere."""
+"""Deletions: requests to delete replicas at a site, or data everywhere."""
 
 from api import openapi
 from api.resources.requests import Collection, One
@@ -9,7 +9,7 @@ from dynamo.services.deletions import submission as deletions_submission
 
 @openapi.filing(schemas.Deletion)
 class Deletions(Collection):
-    """Remove replicas at a site, or data everywhere and their names."""
+    """Deletions of replicas at a site, or of data everywhere with their names."""
 
     kind = RequestKind.DELETION
     plural = "deletions"
@@ -18,7 +18,7 @@ class Deletions(Collection):
 
 
 class DeletionOne(One):
-    """One of them."""
+    """One deletion."""
 
     kind = RequestKind.DELETION
 

@@ -15,7 +15,7 @@ class Demands(Resource):  # type: ignore[misc]
 
     @openapi.bodies(schemas.DemandReport)
     def post(self) -> Response:
-        """Report waiting jobs; those of the same caller, dataset and moment are replaced."""
+        """Report waiting jobs; a report of the same caller, dataset and time is replaced."""
         queries.known()
         items = decoding.body(request, schemas.Demands)
         return responses.ok({"reported": demands.report(context(), items, caller())})

@@ -1,4 +1,4 @@
-"""Files: where each one is, and why it is not elsewhere yet."""
+"""Files: their sites, and reasons of missing replicas."""
 
 from flask import Response
 from flask_restx import Resource
@@ -14,7 +14,7 @@ class Files(Resource):  # type: ignore[misc]
 
     @openapi.pages("dataset", "block", "lfn")
     def get(self) -> Response:
-        """List files of a dataset or a block, or one by its name."""
+        """List the files of a dataset or a block, or a file by its name."""
         queries.known("dataset", "block", "lfn", "limit", "cursor")
         wanted = FileFilter(queries.glob("dataset"), queries.block("block"), queries.glob("lfn"))
         return responses.page(files.list_page(context(), wanted, queries.place()))

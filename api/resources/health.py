@@ -1,4 +1,4 @@
-"""Health: no token needed."""
+"""Health of the service; needs no token."""
 
 from flask import Response
 from flask_restx import Resource
@@ -14,10 +14,10 @@ class Health(Resource):  # type: ignore[misc]
 
     @openapi.ns.doc(security=[])  # type: ignore[untyped-decorator]
     def get(self) -> Response:
-        """Say how things are: 200 also when all is only slower; 503 without database."""
-        found = health.check(context(), queues())
-        answer = responses.ok(found.item(), 200 if found.database else 503)
-        if not found.database:
+        """Show the health: 200 if the service works, even slowly; 503 without the database."""
+        status = health.check(context(), queues())
+        answer = responses.ok(status.item(), 200 if status.database else 503)
+        if not status.database:
             answer.headers["Retry-After"] = RETRY_AFTER
         return answer
 

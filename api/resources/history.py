@@ -1,4 +1,4 @@
-"""The history: what happened, who wanted it and why."""
+"""The history: events with their actors and reasons."""
 
 from flask import Response
 from flask_restx import Resource
@@ -10,11 +10,11 @@ from dynamo.services.catalogue.history import HistoryFilter
 
 
 class History(Resource):  # type: ignore[misc]
-    """What happened, newest first."""
+    """Events, newest first."""
 
     @openapi.pages("dataset", "lfn", "site")
     def get(self) -> Response:
-        """List what happened to a dataset, a file or a site."""
+        """List the events of a dataset, a file or a site."""
         queries.known("dataset", "lfn", "site", "limit", "cursor")
         wanted = HistoryFilter(
             queries.exact("dataset"), queries.exact("lfn"), queries.exact("site")

@@ -1,4 +1,4 @@
-"""Injections: a job hands its output over."""
+"""Injections: requests to take a job's output."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from dynamo.services.requests import views as request_views
 
 @openapi.filing(schemas.Injection)
 class Injections(Collection):
-    """Hand files over: pulled from their source, or booked for upload."""
+    """Injections of files, pulled from their source or booked for upload."""
 
     kind = RequestKind.INJECTION
     plural = "injections"
@@ -32,17 +32,17 @@ class Injections(Collection):
 
 
 class InjectionOne(One):
-    """One of them."""
+    """One injection."""
 
     kind = RequestKind.INJECTION
 
 
 class Uploads(Resource):  # type: ignore[misc]
-    """The files of an injection that their job writes itself."""
+    """Confirmations of uploads."""
 
     @openapi.body(schemas.Uploaded)
     def post(self, request_id: str) -> Response:
-        """Say that files (`{}` = all) lie at their upload addresses."""
+        """Confirm that files (`{}` = all) are uploaded."""
         queries.known()
         key = number(RequestKind.INJECTION, request_id)
         wanted: schemas.Uploaded = decoding.body(request, schemas.Uploaded, empty=b"{}")

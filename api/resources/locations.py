@@ -1,4 +1,4 @@
-"""Locations: where jobs can read data now."""
+"""Locations: sites where jobs can read data now."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -14,7 +14,7 @@ class Locations(Resource):  # type: ignore[misc]
 
     @openapi.pages("dataset")
     def get(self) -> Response:
-        """Show where a dataset, or those that fit, can be read."""
+        """Show the sites where a dataset, or all that match, can be read."""
         queries.known("dataset", "limit", "cursor")
         name = queries.glob("dataset")
         if name is None:
@@ -23,7 +23,7 @@ class Locations(Resource):  # type: ignore[misc]
 
     @openapi.body(schemas.Places)
     def post(self) -> Response:
-        """Show where up to 1 000 datasets can be read."""
+        """Show the sites where up to 1 000 datasets can be read."""
         queries.known()
         wanted = decoding.body(request, schemas.Places | schemas.Names)
         named = wanted.datasets if isinstance(wanted, schemas.Places) else wanted

@@ -1,4 +1,4 @@
-"""Locks."""
+"""Locks on data."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -12,18 +12,18 @@ from dynamo.services.policies import locks
 
 
 class Locks(Resource):  # type: ignore[misc]
-    """The locks that hold."""
+    """Active locks."""
 
     @openapi.pages("dataset", "owner")
     def get(self) -> Response:
-        """List the locks that have not expired: all, those that concern a dataset, an owner's."""
+        """List active locks: all, those on a dataset, or those of an owner."""
         queries.known("dataset", "owner", "limit", "cursor")
         dataset, owner = queries.exact("dataset"), queries.exact("owner")
         return responses.page(locks.list_page(context(), dataset, owner, queries.place()))
 
     @openapi.body(schemas.LockBody)
     def post(self) -> Response:
-        """Set a lock; the same lock again gets the new end and reason."""
+        """Set a lock; setting the same lock again changes its end and reason."""
         queries.known()
         lock, new = locks.update(context(), decoding.body(request, schemas.LockBody), caller())
         answer = responses.ok(lock, 201 if new else 200)
@@ -40,7 +40,7 @@ class Lock(Resource):  # type: ignore[misc]
         return responses.ok(locks.get(context(), _number(lock_id)))
 
     def delete(self, lock_id: str) -> Response:
-        """Take a lock away; answers with what it was."""
+        """Remove a lock; answers with the removed lock."""
         queries.known()
         return responses.ok(locks.remove(context(), _number(lock_id), caller()))
 

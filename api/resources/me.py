@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""The caller."""
 
 from flask import Response
 from flask_restx import Resource
@@ -13,7 +13,7 @@ class Me(Resource):  # type: ignore[misc]
     """The caller."""
 
     def get(self) -> Response:
-        """Show which user the caller is, and below which folder that user's files are named."""
+        """Show the caller's user name, and the folder of that user's files."""
         queries.known()
         return responses.ok(whoami.get(context(), caller()))
 

@@ -15,7 +15,7 @@ class Partitions(Resource):  # type: ignore[misc]
 
     @openapi.pages()
     def get(self) -> Response:
-        """List partitions with their sums; there are a handful, so all are on one page."""
+        """List partitions with their sums; all are on one page."""
         queries.known("limit", "cursor")
         return responses.ok({"items": partitions.list_all(context()), "next": None})
 
@@ -24,13 +24,13 @@ class Partition(Resource):  # type: ignore[misc]
     """One partition."""
 
     def get(self, name: str) -> Response:
-        """Show a partition, over all sites together and at each."""
+        """Show a partition, in total and per site."""
         queries.known()
         return responses.ok(partitions.get(context(), name))
 
     @openapi.body(schemas.PartitionBody)
     def put(self, name: str) -> Response:
-        """Say whether a policy may delete the last complete copy of valid data."""
+        """Set whether a policy may delete the last complete copy of valid data."""
         queries.known()
         body = decoding.body(request, schemas.PartitionBody)
         return responses.ok(partitions.update(context(), name, body, caller()))

@@ -1,4 +1,4 @@
-"""Policies: what is kept and what is deleted, one text per partition."""
+"""Policies: one text per partition."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -24,12 +24,12 @@ class Policy(Resource):  # type: ignore[misc]
 
     @openapi.pages("version", "versions")
     def get(self, partition: str) -> Response:
-        """Show the policy in force, an earlier version, or how it came about."""
+        """Show the policy in force, an earlier version, or the list of versions."""
         return text_of(policies.TEXTS, partition)
 
     @openapi.body(schemas.PolicyBody)
     def put(self, partition: str) -> Response:
-        """Put a policy in force; one with an error is refused, and the old one stays."""
+        """Put a policy in force; a policy with errors is refused, and the old one stays."""
         queries.known()
         body = decoding.body(request, schemas.PolicyBody)
         return responses.ok(policies.update(context(), partition, body, caller()))

@@ -15,7 +15,7 @@ class Quotas(Resource):  # type: ignore[misc]
 
     @openapi.pages("user")
     def get(self) -> Response:
-        """List users with what they may have and what they have."""
+        """List users with quota and usage."""
         queries.known("user", "limit", "cursor")
         return responses.page(
             user_quotas.list_page(context(), queries.glob("user"), queries.place())

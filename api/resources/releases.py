@@ -1,4 +1,4 @@
-"""Releases: what was held or given up is tried again."""
+"""Releases: retries of held and failed operations."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -11,11 +11,11 @@ from dynamo.services import retry
 
 
 class Releases(Resource):  # type: ignore[misc]
-    """Operations that wait or have failed."""
+    """Held and failed operations."""
 
     @openapi.body(schemas.Release)
     def post(self) -> Response:
-        """Try again what was held or failed, of a request, a site or a dataset."""
+        """Retry the held and failed operations of a request, a site or a dataset."""
         queries.known()
         wanted = decoding.body(request, schemas.Release)
         return responses.ok(retry.release(context(), wanted, caller()))

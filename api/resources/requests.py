@@ -1,4 +1,4 @@
-"""What the four kinds of requests have in common: filed, listed, shown, cancelled."""
+"""Common parts of the four kinds of requests: file, list, show, cancel."""
 
 import re
 from typing import Any, ClassVar, TypeAlias
@@ -54,7 +54,7 @@ class Collection(Resource):  # type: ignore[misc]
         return responses.page(Page(items, write(position)))
 
     def post(self) -> Response:
-        """File a request; the same Idempotency-Key gets the same answer."""
+        """File a request; a repeated Idempotency-Key gets the first answer."""
         queries.known()
         wanted = decoding.body(request, self.body)
         key = idempotency_key(self.plural, wanted)
@@ -89,7 +89,7 @@ class One(Resource):  # type: ignore[misc]
         return responses.ok(request_views.get(context(), self.kind, number(self.kind, request_id)))
 
     def delete(self, request_id: str) -> Response:
-        """Cancel what has not happened yet."""
+        """Cancel the open part of a request."""
         queries.known()
         key = number(self.kind, request_id)
         cancellation.cancel(context(), self.kind, key, caller())
@@ -97,7 +97,7 @@ class One(Resource):  # type: ignore[misc]
 
 
 def number(kind: RequestKind, text: str) -> int:
-    """Return the number of a request. Raises NotFound for what cannot be one."""
+    """Return the number of a request. Raises NotFound for another text."""
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise NotFound(f"there is no {kind} {text[:50]!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Placement rules: how many copies there shall be where, one text per partition."""
+"""Placement rules: numbers of copies at sites, one text per partition."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -16,12 +16,12 @@ class Rules(Resource):  # type: ignore[misc]
 
     @openapi.pages("version", "versions")
     def get(self, partition: str) -> Response:
-        """Show the rules in force, an earlier version, or how they came about."""
+        """Show the rules in force, an earlier version, or the list of versions."""
         return text_of(placement_rules.TEXTS, partition)
 
     @openapi.body(schemas.PolicyBody)
     def put(self, partition: str) -> Response:
-        """Put rules in force; those with an error are refused, and the old ones stay."""
+        """Put rules in force; rules with errors are refused, and the old ones stay."""
         queries.known()
         body = decoding.body(request, schemas.PolicyBody)
         return responses.ok(placement_rules.update(context(), partition, body, caller()))

@@ -1,4 +1,4 @@
-"""Consistency: scans of sites, what lies in quarantine, and incidents."""
+"""Consistency: scans of sites, the quarantine, and incidents."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -24,7 +24,7 @@ class Scans(Resource):  # type: ignore[misc]
 
     @openapi.body(schemas.ScanBody)
     def post(self) -> Response:
-        """Compare a site with the catalogue now; a dry run changes and remembers nothing."""
+        """Compare a site with the catalogue now; a dry run records nothing."""
         queries.known()
         body = decoding.body(request, schemas.ScanBody)
         filed = scans.get(context(), scans.file(context(), body, caller()))
@@ -35,17 +35,17 @@ class Scan(Resource):  # type: ignore[misc]
     """One scan."""
 
     def get(self, scan_id: str) -> Response:
-        """Show a scan: what it found, what is done about it, and why not more."""
+        """Show a scan: its findings, its remedies, and the reason for omitted remedies."""
         queries.known()
         return responses.ok(scans.get(context(), _number(scan_id)))
 
 
 class Quarantine(Resource):  # type: ignore[misc]
-    """Files that are looked after, and those that lie in quarantine."""
+    """Remedies in progress, and files in quarantine."""
 
     @openapi.pages("site")
     def get(self) -> Response:
-        """List them, oldest first: all, or those at a site."""
+        """List remedies and files, oldest first: all, or those at a site."""
         queries.known("site", "limit", "cursor")
         return responses.page(scans.remedied(context(), queries.exact("site"), queries.place()))
 
@@ -54,17 +54,17 @@ class Quarantined(Resource):  # type: ignore[misc]
     """One file in quarantine."""
 
     def delete(self, number: str) -> Response:
-        """Bring a file out of quarantine, to where it lay."""
+        """Move a file out of quarantine to its old name."""
         queries.known()
         return responses.ok(scans.release(context(), _number(number), caller()), 202)
 
 
 class Incidents(Resource):  # type: ignore[misc]
-    """Files that are bad or lost."""
+    """Bad and lost files."""
 
     @openapi.pages("kind", "owner", "site", "dataset", "lfn", "ended")
     def get(self) -> Response:
-        """List incidents, newest first; those that are over with `ended=true`."""
+        """List incidents, newest first; `ended=true` includes ended ones."""
         queries.known("kind", *_FILTERS, "ended", "limit", "cursor")
         filters = {name: queries.exact(name) for name in _FILTERS}
         filters["kind"] = queries.one_of("kind", incidents.KINDS)

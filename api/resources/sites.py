@@ -1,4 +1,4 @@
-"""Sites and their quotas."""
+"""Sites, their quotas and evacuations."""
 
 from flask import Response, request
 from flask_restx import Resource
@@ -32,7 +32,7 @@ class Site(Resource):  # type: ignore[misc]
 
     @openapi.body(schemas.SiteBody)
     def put(self, name: str) -> Response:
-        """Register a site or change it; who runs it may change its status."""
+        """Register or change a site; a site contact may change the status only."""
         queries.known()
         body = decoding.body(request, schemas.SiteBody)
         return responses.ok(sites.update(context(), name, body, caller()))
@@ -55,26 +55,26 @@ class SiteQuota(Resource):  # type: ignore[misc]
 
 
 class Evacuation(Resource):  # type: ignore[misc]
-    """How far the emptying of a site is."""
+    """The evacuation of a site."""
 
     def get(self, name: str) -> Response:
-        """Show what is left, what is stuck and why, and the expected end."""
+        """Show data left, stuck data with reasons, and the expected end."""
         queries.known()
         return responses.ok(evacuation_status.get(context(), name))
 
 
 class Losses(Resource):  # type: ignore[misc]
-    """What would be lost with a site."""
+    """Data that would be lost with a site."""
 
     def get(self, name: str) -> Response:
-        """Show by owner what can be had again and from where, and what cannot."""
+        """Show by owner the data with other copies and their sites, and the data without."""
         queries.known()
         return responses.ok(evacuation_status.losses(context(), name))
 
     def post(self, name: str) -> Response:
-        """Declare lost what could not be read at a dying site and lies nowhere else.
+        """Declare unreadable files of a dying site without another copy lost.
 
-        A call gives up so many files at most; it is repeated while it says that there may be more.
+        A call has a limit of files; repeat it while the answer says `more`.
         """
         queries.known()
         return responses.ok(declare_lost.declare(context(), name, caller()))

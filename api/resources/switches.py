@@ -15,7 +15,7 @@ class Switches(Resource):  # type: ignore[misc]
 
     @openapi.pages()
     def get(self) -> Response:
-        """List what can be stopped and what is; all are on one page."""
+        """List all switches and their states; all are on one page."""
         queries.known("limit", "cursor")
         return responses.ok({"items": switches.list_all(context()), "next": None})
 
@@ -30,7 +30,7 @@ class Switch(Resource):  # type: ignore[misc]
 
     @openapi.body(schemas.SwitchBody)
     def put(self, name: str) -> Response:
-        """Stop or release; it holds from the answer on."""
+        """Stop or start an activity, in force from the answer on."""
         queries.known()
         body = decoding.body(request, schemas.SwitchBody)
         return responses.ok(switches.update(context(), name, body, caller()))

@@ -1,1 +1,1 @@
-"""Golden cases of the first Dynamo, answered by our engines."""
+"""Golden cases of the first Dynamo, answered by the engines."""

@@ -1,7 +1,7 @@
-"""Golden cases: inventories written as JSON, made into snapshots.
+"""Golden cases: inventories in JSON, turned into snapshots.
 
-What the first Dynamo did not know may stand in them as well: the `release` of a dataset, the
-`reliability` of a site, `null` for a quota that is missing, and blocks `in_use`.
+A case may also contain what the first Dynamo did not know: the `release` of a dataset, the
+`reliability` of a site, `null` for a missing quota, and blocks `in_use`.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, type[np.generic]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case's inventory, ready to be decided about."""
+    """The inventory of a case."""
 
     snapshot: Snapshot
     partitions: Partitions
@@ -56,28 +56,28 @@ class Case:
 
 
 def load(case: Json) -> Case:
-    """Make a snapshot of a case's inventory. Raises Invalid where it contradicts itself."""
+    """Return the inventory of a case. Raises Invalid for contradictions."""
     inventory = case["inventory"]
     snapshot = snapshot_of(inventory)
     partitions = read_partitions(snapshot.partitions)
-    if wrong := partitions.check_quotas(snapshot):
-        raise Invalid("; ".join(wrong))
+    if errors := partitions.check_quotas(snapshot):
+        raise Invalid("; ".join(errors))
     return Case(snapshot, partitions, float(case["now"]))
 
 
 def snapshot_of(inventory: Json) -> Snapshot:
-    """Arrange a case's inventory as columns."""
+    """Return the inventory of a case as a snapshot."""
     sites = _sites(inventory["sites"])
     groups = _groups(inventory["groups"])
     listed: Sequence[Json] = inventory["datasets"]
     _check(inventory)
     datasets = snapshot_builder.datasets(
         ids=range(len(listed)),
-        names=[one["name"] for one in listed],
-        status=[_place(one["status"], DATASET_STATUSES, "status") for one in listed],
-        updated=[one["last_update"] for one in listed],
+        names=[entry["name"] for entry in listed],
+        status=[_place(entry["status"], DATASET_STATUSES, "status") for entry in listed],
+        updated=[entry["last_update"] for entry in listed],
     )
-    raw = [(number, block) for number, one in enumerate(listed) for block in one["blocks"]]
+    raw = [(number, block) for number, entry in enumerate(listed) for block in entry["blocks"]]
     blocks, datasets = snapshot_builder.blocks(
         snapshot_builder.RawBlocks(
             ids=range(len(raw)),
@@ -90,7 +90,9 @@ def snapshot_of(inventory: Json) -> Snapshot:
     )
     places = {(number, block["name"]): key for key, (number, block) in enumerate(raw)}
     rows = list(_rows(listed, places))
-    wholes = [(number, replica) for number, one in enumerate(listed) for replica in one["replicas"]]
+    wholes = [
+        (number, replica) for number, entry in enumerate(listed) for replica in entry["replicas"]
+    ]
     dataset_at, block_at = (
         snapshot_builder.Keys.of(datasets.ids),
         snapshot_builder.Keys.of(blocks.ids),
@@ -118,7 +120,7 @@ def snapshot_of(inventory: Json) -> Snapshot:
         len(sites.labels),
     )
     definitions = tuple(
-        Definition(one["name"], one["definition"]) for one in inventory["partitions"]
+        Definition(entry["name"], entry["definition"]) for entry in inventory["partitions"]
     )
     return Snapshot(
         sites=sites,
@@ -130,8 +132,8 @@ def snapshot_of(inventory: Json) -> Snapshot:
         partitions=definitions,
         quotas=_quotas(definitions, inventory["sites"], sites),
         locks=tuple(
-            Lock.on(one["item"], one.get("sites"), one.get("groups"))
-            for one in inventory.get("locks", ())
+            Lock.on(entry["item"], entry.get("sites"), entry.get("groups"))
+            for entry in inventory.get("locks", ())
         ),
         protected_sites=frozenset(inventory.get("protected_sites") or ()),
         waiting_copies=frozenset(inventory.get("pending_copy_items") or ()),
@@ -140,8 +142,8 @@ def snapshot_of(inventory: Json) -> Snapshot:
 
 
 def _check(inventory: Json) -> None:
-    """Refuse what names something that is not there, or names a thing twice. Raises Invalid."""
-    sites, datasets = ([one["name"] for one in inventory[key]] for key in ("sites", "datasets"))
+    """Refuse names that do not exist, or occur twice. Raises Invalid."""
+    sites, datasets = ([entry["name"] for entry in inventory[key]] for key in ("sites", "datasets"))
     _once(sites, "")
     _once(datasets, "")
     for dataset in inventory["datasets"]:
@@ -157,44 +159,46 @@ def _check(inventory: Json) -> None:
                 _place(part, blocks, "block", within)
 
 
-def _once(names: Iterable[str], where: str) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise Invalid(f"{twice[0]} is there twice{where}")
+def _once(names: Iterable[str], place: str) -> None:
+    duplicates = [name for name, count in Counter(names).items() if count > 1]
+    if duplicates:
+        raise Invalid(f"{duplicates[0]} is there twice{place}")
 
 
-def _place(word: str, known: Sequence[str], what: str, where: str = "") -> int:
-    """Return the place of a word. Raises Invalid."""
+def _place(word: str, known: Sequence[str], noun: str, context: str = "") -> int:
+    """Return the position of a word. Raises Invalid."""
     if word not in known:
-        raise Invalid(f"there is no {what} {word}{where}{nearest(word, known)}")
+        raise Invalid(f"there is no {noun} {word}{context}{nearest(word, known)}")
     return known.index(word)
 
 
 def _sites(listed: Sequence[Json]) -> Sites:
     sites = snapshot_builder.sites(
         ids=range(1, len(listed) + 1),
-        names=[one["name"] for one in listed],
+        names=[entry["name"] for entry in listed],
         kind=[
-            _place(_KINDS.get(one["storage_type"], one["storage_type"]), SITE_KINDS, "storage type")
-            for one in listed
+            _place(
+                _KINDS.get(entry["storage_type"], entry["storage_type"]), SITE_KINDS, "storage type"
+            )
+            for entry in listed
         ],
-        status=[_place(one["status"], SITE_STATUSES, "status") for one in listed],
+        status=[_place(entry["status"], SITE_STATUSES, "status") for entry in listed],
     )
-    known = {one["name"]: one.get("reliability", 1.0) for one in listed}
+    known = {entry["name"]: entry.get("reliability", 1.0) for entry in listed}
     return replace(sites, reliability=np.array([known[name] for name in sites.labels], np.float64))
 
 
 def _groups(listed: Sequence[Json]) -> Groups:
-    named = [one for one in listed if one["name"] is not None]
+    named = [entry for entry in listed if entry["name"] is not None]
     return snapshot_builder.groups(
         ids=range(1, len(named) + 1),
-        names=[one["name"] for one in named],
-        whole=[one["olevel"] == "Dataset" for one in named],
+        names=[entry["name"] for entry in named],
+        whole=[entry["olevel"] == "Dataset" for entry in named],
     )
 
 
 def group_place(groups: Groups, name: str | None) -> int:
-    """Return a group's place; no name is nobody. Raises Invalid."""
+    """Return the row of a group; None is `NOBODY`. Raises Invalid."""
     if name is None:
         return NOBODY
     place = groups.labels.find(name)
@@ -232,14 +236,14 @@ def _rows(listed: Sequence[Json], places: Mapping[tuple[int, str], int]) -> Iter
 
 
 def _quotas(definitions: Sequence[Definition], listed: Sequence[Json], sites: Sites) -> Numbers:
-    """Read quotas in TB: no entry is no space, negative is unlimited; unions have none."""
+    """Return quotas in bytes: without an entry 0, negative is unlimited; unions have none."""
     quotas = np.full((len(definitions), len(sites.labels)), np.nan)
     for row, definition in enumerate(definitions):
-        unsaid = None if definition.text.strip().startswith("[") else 0
-        for one in listed:
-            given = one["quotas_tb"].get(definition.name, unsaid)
+        default = None if definition.text.strip().startswith("[") else 0
+        for entry in listed:
+            given = entry["quotas_tb"].get(definition.name, default)
             if given is not None:
-                quotas[row, sites.labels.find(one["name"])] = np.inf if given < 0 else given * _TB
+                quotas[row, sites.labels.find(entry["name"])] = np.inf if given < 0 else given * _TB
     return quotas
 
 

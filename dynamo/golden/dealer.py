@@ -1,4 +1,4 @@
-"""Golden cases of kind `dealer`: configurations of the first Dynamo, answered by our Dealer."""
+"""Golden cases of kind `dealer`: configurations of the first Dynamo, answered by the Dealer."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Failures: what an error text means, and what the last look at an upload address proves."""
+"""Classifies error texts, and decides what the last look at an upload address proves."""
 
 import re
 from datetime import datetime
@@ -9,9 +9,9 @@ from dynamo.reasons import NOTHING_UPLOADED, Reason
 def proves_nothing_uploaded(
     reason: str | None, not_before: datetime | None, updated: datetime
 ) -> bool:
-    """Tell whether the last look at an upload address found nothing right.
+    """Return whether the last look at an upload address proves a missing upload.
 
-    A confirmation that came after it is due at once, and not looked at yet.
+    A confirmation after that look makes the transfer due at once.
     """
     return reason in NOTHING_UPLOADED and not_before is not None and not_before > updated
 
@@ -19,7 +19,7 @@ def proves_nothing_uploaded(
 _VAGUE = frozenset(
     {Reason.DESTINATION_ERROR, Reason.SOURCE_ERROR, Reason.TRANSFER_ERROR, Reason.INTERNAL}
 )
-"""Reasons that say no more than where it failed: the text may say what."""
+"""Reasons that only say where it failed; the text may say more."""
 
 _FULL = (
     r"no space left|disk quota exceeded|insufficient (free )?space|507 insufficient"
@@ -34,17 +34,17 @@ _REFUSED = (
 )
 _SILENT = r"connection timed out|operation timed out|operation timeout|idle timeout"
 _PHRASES: tuple[tuple[str, Reason, Reason], ...] = (
-    # a source cannot be at fault for a full disk, and one that refuses us fails as a whole:
-    # `permission-denied` would blame the other end
+    # a full disk cannot be the source's fault; a source that refuses access fails as a whole,
+    # but `permission-denied` would blame the other end
     (_FULL, Reason.SOURCE_ERROR, Reason.STORAGE_FULL),
     (_SUMS, Reason.CHECKSUM_MISMATCH, Reason.CHECKSUM_MISMATCH),
     (_MISSING, Reason.SOURCE_MISSING, Reason.DESTINATION_ERROR),
     (_REFUSED, Reason.SOURCE_ERROR, Reason.PERMISSION_DENIED),
     (_SILENT, Reason.SOURCE_ERROR, Reason.QUEUE_TIMEOUT),
 )
-"""What storages and transfer services write -> what it means of a source, and of all else.
+"""Texts of storages and transfer services -> reason for a source, reason otherwise.
 
-The first that is found counts.
+The first match counts.
 """
 _MEANINGS = tuple(
     (re.compile(phrase, re.IGNORECASE), of_source, of_all_else)
@@ -53,7 +53,7 @@ _MEANINGS = tuple(
 
 
 def classify(reason: Reason, text: str) -> Reason:
-    """Return the reason that an error text stands for, where the given one is vague."""
+    """Return the reason of an error text, if the given reason is vague."""
     if reason not in _VAGUE:
         return reason
     for phrase, of_source, of_all_else in _MEANINGS:

@@ -1,4 +1,4 @@
-"""The life of what is remembered in rows: which state follows which, and when it is tried again."""
+"""Life cycles of rows: which state follows which, and when a failed operation is retried."""
 
 import random
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ S = TypeVar("S", bound=StrEnum)
 
 
 class State(StrEnum):
-    """Where an operation stands."""
+    """State of an operation."""
 
     QUEUED = "queued"
     ACTIVE = "active"
@@ -26,9 +26,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle(Generic[S]):
-    """The states of one kind of row: in which it begins, and which follows which.
+    """The states of one kind of row: initial states, and allowed moves.
 
-    A state that follows itself is entered anew, with another moment or another reason.
+    A move to the same state changes the time or the reason.
     """
 
     starts: frozenset[S]
@@ -40,12 +40,12 @@ class Lifecycle(Generic[S]):
         return tuple(self.moves)
 
     def origins(self, to: S) -> frozenset[S]:
-        """Return the states from which a row may come into another; none where it may not."""
+        """Return the states that may precede a state; empty if none may."""
         return frozenset(state for state, following in self.moves.items() if to in following)
 
 
 TRANSFERS = Lifecycle(
-    # one that is held or failed from the start tells why a file does not come
+    # held or failed from the start: the row records why a file cannot be copied
     starts=frozenset({State.QUEUED, State.HELD, State.FAILED}),
     moves={
         State.QUEUED: frozenset({State.QUEUED, State.ACTIVE, State.HELD, State.CANCELLED}),
@@ -55,7 +55,7 @@ TRANSFERS = Lifecycle(
         State.HELD: frozenset({State.QUEUED, State.HELD, State.FAILED, State.CANCELLED}),
         State.DONE: frozenset(),
         State.FAILED: frozenset({State.QUEUED}),
-        # what a deletion has called off comes again once the file is rescued
+        # a transfer that a deletion cancelled restarts when the file is rescued
         State.CANCELLED: frozenset({State.QUEUED}),
     },
 )
@@ -68,9 +68,9 @@ _UNTIL_GONE = Lifecycle(
     },
 )
 DELETIONS = _UNTIL_GONE
-"""A deletion's row goes with its file, so that it has no state of an end."""
+"""A deletion's row is deleted with its file, so that it needs no final state."""
 REMEDIES = _UNTIL_GONE
-"""A remedy is forgotten with its last step; each step but the first is queued by the one before."""
+"""A remedy's row is deleted with its last step; each step queues the next."""
 _AFTER_SUBMISSION = frozenset(
     {
         RequestState.RUNNING,
@@ -81,7 +81,7 @@ _AFTER_SUBMISSION = frozenset(
     }
 )
 REQUESTS = Lifecycle(
-    # what is known to be there, or to be lost, has ended with the call that tells it
+    # a request for data that are present, or lost, ends within its call
     starts=frozenset(
         {RequestState.QUEUED, RequestState.RUNNING, RequestState.DONE, RequestState.FAILED}
     ),
@@ -104,9 +104,9 @@ _RUN_ONCE = Lifecycle(
     },
 )
 CYCLES = _RUN_ONCE
-"""A cycle that has lost its worker has failed: the next one sees the same, and more."""
+"""A cycle that lost its worker has failed: the next cycle replaces it."""
 SCANS = _RUN_ONCE
-"""As cycles."""
+"""Scans move like cycles."""
 REPLICAS = Lifecycle(
     starts=frozenset({ReplicaState.VALID}),
     moves={
@@ -114,15 +114,15 @@ REPLICAS = Lifecycle(
         ReplicaState.CONDEMNED: frozenset({ReplicaState.VALID}),
     },
 )
-"""A condemned block replica is rescued as long as none of its files has been touched."""
+"""A condemned block replica can be rescued while none of its files is deleted."""
 
 OPEN = frozenset({State.QUEUED, State.ACTIVE, State.HELD})
-"""Operations in these states still want to happen."""
+"""Open states: the operation is not finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How an operation is tried again: exponential back-off with full jitter, then held."""
+    """Retries of an operation: exponential back-off with jitter, then held."""
 
     first: timedelta = timedelta(seconds=20)
     longest: timedelta = timedelta(hours=1)
@@ -130,9 +130,9 @@ class Patience:
     daily: timedelta = timedelta(days=1)
 
     def pause(self, attempts: int, draw: random.Random) -> timedelta:
-        """Return the pause after so many attempts.
+        """Return the pause after this many attempts.
 
-        Between half and the whole of `first` · 2^(n-1).
+        It is between half and the whole of `first` · 2^(n-1).
         """
         whole = (
             min(self.first * 2 ** max(attempts - 1, 0), self.longest)
@@ -144,7 +144,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of an operation that did not succeed."""
+    """The next state of a failed operation."""
 
     state: State
     not_before: datetime | None
@@ -153,7 +153,7 @@ class Verdict:
 def after_failure(
     reason: Reason, attempts: int, now: datetime, patience: Patience, draw: random.Random
 ) -> Verdict:
-    """Decide when a failed operation is tried again; `needs-decision` waits for a person."""
+    """Return the next state of a failed operation; `needs-decision` waits for a person."""
     if reason.again is Again.BY_HAND:
         return Verdict(State.HELD, None)
     if reason.again is Again.DAILY or attempts >= patience.attempts:

@@ -65,7 +65,7 @@ def test_the_json_is_the_request_as_the_api_tells_it(house: House) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((*INJECT, "--lfn-prefix", "/store/user/dynamo/bob"), 3, "belong to somebody else"),
+        ((*INJECT, "--lfn-prefix", "/store/user/dynamo/bob"), 3, "belong to another user"),
         (("inject", "/Higgs/bob-v1/USER", "--site", "T2_A"), 3, ""),
         (("inject", DATASET, "--site", "T9_X"), 1, "no such site"),
         ((*INJECT, "--pull", "--push"), 2, "--pull or --push"),
@@ -127,5 +127,5 @@ def test_a_source_that_vanished_is_held_with_its_reason(house: House) -> None:
     ran = house.run("file", "where", lfn("Higgs/alice-v1/out.root"))
 
     assert ran.exit_code == 0
-    assert "the source is not there" in ran.stdout
+    assert "the source does not exist" in ran.stdout
     assert "in " in ran.stdout

@@ -36,7 +36,7 @@ def test_a_dataset_says_what_is_not_there_why_and_when_it_is_tried_next(house: H
 
     ran = house.run("dataset", "show", DATASET)
 
-    [line] = [line for line in ran.stdout.splitlines() if "the source is not there" in line]
+    [line] = [line for line in ran.stdout.splitlines() if "the source does not exist" in line]
     assert lfn("T2_A_1.root") in line
     assert " in " in line
     assert "T2_A" in line
