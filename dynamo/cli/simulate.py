@@ -58,9 +58,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - typer reads its options here
     days: Annotated[int, typer.Option(min=1, help="Simulated days.")] = 14,
     sites: Annotated[int, typer.Option(min=3, help="Number of sites, tape included.")] = 12,
     tape: Annotated[int, typer.Option(min=0, help="Number of tape sites.")] = 2,
-    datasets: Annotated[
-        int, typer.Option(min=1, help="Number of official datasets at the start.")
-    ] = 400,
+    datasets: Annotated[int, typer.Option(min=1, help="Official datasets at the start.")] = 400,
     fill: Annotated[float, typer.Option(help="Fraction of disk space used at the start.")] = 0.80,
     failures: Annotated[float, typer.Option(min=0, help="Outages per day and site.")] = 0.02,
     seed: Annotated[int, typer.Option(help="Seed of the random events.")] = 1,

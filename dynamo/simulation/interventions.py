@@ -74,19 +74,14 @@ class RequestStanding:
 
     _since: dict[str, dict[Hashable, tuple[object, datetime]]] = field(default_factory=dict)
 
-    def still(
-        self, category: str, now: datetime, marks: Mapping[Any, object]
-    ) -> dict[Any, timedelta]:
-        """Return how long each item of a category has kept its mark.
-
-        Items that are not given are forgotten.
-        """
-        known = self._since.get(category, {})
+    def still(self, kind: str, now: datetime, marks: Mapping[Any, object]) -> dict[Any, timedelta]:
+        """Return how long each item of a kind has kept its mark; other items are forgotten."""
+        known = self._since.get(kind, {})
         since_by_key: dict[Hashable, tuple[object, datetime]] = {}
         for key, mark in marks.items():
             before = known.get(key)
             since_by_key[key] = before if before is not None and before[0] == mark else (mark, now)
-        self._since[category] = since_by_key
+        self._since[kind] = since_by_key
         return {key: now - since for key, (_, since) in since_by_key.items()}
 
 
@@ -158,17 +153,14 @@ def _transfers(look: Look) -> Iterator[Intervention]:
 
 
 def _removals(look: Look) -> Iterator[Intervention]:
-    """Find the same of deletions and remedies.
-
-    Condemned data at a lost storage need nobody.
-    """
+    """Find the same of deletions and remedies; condemned data at a lost storage need nobody."""
     tables: tuple[tuple[Any, str], ...] = ((Deletion, "deletion"), (Remedy, "remedy"))
-    for table, subject in tables:
+    for table, noun in tables:
         answers = Site.url.not_in(look.silent)
         late = and_(table.created < look.edge, _settled(Site, look), answers)
         yield from _held(
             look.work,
-            subject,
+            noun,
             select(Site.name, table.reason, func.count())
             .select_from(table)
             .join(Site, Site.id == table.site_id)
@@ -286,10 +278,7 @@ def _cycles(look: Look) -> Iterator[Intervention]:
         .join(Partition, Partition.id == Cycle.partition_id)
         .where(Cycle.id.in_(newest.group_by(Cycle.kind, Cycle.partition_id)), *failed)
     )
-    return (
-        Intervention("cycle", f"{kind} of {partition}", reason, 1)
-        for kind, partition, reason in rows
-    )
+    return (Intervention("cycle", f"{kind} of {name}", reason, 1) for kind, name, reason in rows)
 
 
 def _switches(look: Look) -> Iterator[Intervention]:

@@ -169,12 +169,9 @@ def _relieved(work: Work, since: datetime) -> float | None:
         .group_by(Site.id, Cycle.partition_id, Cycle.id, Decision.dataset)
         .subquery()
     )
-    same_quota = (
-        BlockReplica.site_id == Quota.site_id,
-        BlockReplica.partition_id == Quota.partition_id,
-    )
+    join = (BlockReplica.site_id == Quota.site_id, BlockReplica.partition_id == Quota.partition_id)
     used_bytes = select(func.coalesce(func.sum(BlockReplica.bytes), 0))
-    used_bytes = used_bytes.where(*same_quota, BlockReplica.state == ReplicaState.VALID)
+    used_bytes = used_bytes.where(*join, BlockReplica.state == ReplicaState.VALID)
     rows = work.rows(
         select(func.max(items.c.item), used_bytes.scalar_subquery(), Quota.max_bytes)
         .select_from(items)
@@ -285,10 +282,8 @@ def unfit(work: Work, datasets: Sequence[str], begun: datetime) -> list[Unfit]:
     )
     copies = []
     for row in rows:
-        own_transfers = (Transfer.request_id == row.id, Transfer.reason.is_not(None))
-        waits = (
-            select(Transfer.reason, func.count()).where(*own_transfers).group_by(Transfer.reason)
-        )
+        own = (Transfer.request_id == row.id, Transfer.reason.is_not(None))
+        waits = select(Transfer.reason, func.count()).where(*own).group_by(Transfer.reason)
         reasons = _counted(work, waits)
         if row.reason is not None:
             reasons.setdefault(row.reason, 1)
