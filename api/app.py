@@ -1,7 +1,6 @@
 """The Flask application: routes, tokens, problems, request ids and metrics."""
 
 import time
-from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
 from flask_restx import Api
@@ -83,7 +82,7 @@ class _Api(Api):  # type: ignore[misc]
     """Flask-RESTX without its own error handling: all errors become problem responses."""
 
     @property
-    def __schema__(self) -> dict[str, Any]:
+    def __schema__(self) -> openapi_responses.Document:
         """Return the description of the interface, with every response of each call."""
         return openapi_responses.with_answers(super().__schema__)
 

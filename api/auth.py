@@ -1,9 +1,9 @@
 """Authentication by token or certificate, and the table of who may call what."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -12,7 +12,7 @@ from flask import Flask, g, request
 from api.certificate import Certificates
 from api.context import context
 from api.problems import Unauthenticated
-from api.wlcg import ALGORITHMS, LEEWAY, Issuers
+from api.wlcg import ALGORITHMS, LEEWAY, Claims, Issuers
 from dynamo.errors import Forbidden
 from dynamo.inventory import names
 from dynamo.inventory.callers import Caller
@@ -20,6 +20,9 @@ from dynamo.inventory.scopes import CREATE, MODIFY
 from dynamo.inventory.states import Role
 from dynamo.services import authorization, users
 from dynamo.settings import Token
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MOST_BYTES = 16_384
 REMEMBERED = 1_000
@@ -116,9 +119,9 @@ class Verifier:
         # parsed once: parsing takes longer than checking a signature
         self._key: Any = serialization.load_pem_public_key(key)
         self._expected = expected
-        self._believed: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._believed: dict[str, tuple[int, Claims]] = {}
 
-    def claims(self, token: str) -> dict[str, Any]:
+    def claims(self, token: str) -> Claims:
         """Return the claims of a valid token. Raises Unauthenticated.
 
         A job makes all its calls with one token: a verified token is cached until it expires.
@@ -128,12 +131,12 @@ class Verifier:
             claims = self._proven(token)
             if len(self._believed) >= REMEMBERED:
                 self._believed.clear()
-            self._believed[token] = (int(claims["exp"]), claims)
+            self._believed[token] = (_end(claims), claims)
         return claims
 
-    def _proven(self, token: str) -> dict[str, Any]:
+    def _proven(self, token: str) -> Claims:
         try:
-            claims: dict[str, Any] = jwt.decode(
+            claims: Claims = jwt.decode(
                 token,
                 self._key,
                 algorithms=ALGORITHMS,
@@ -151,6 +154,12 @@ class Verifier:
         return claims
 
 
+def _end(claims: Claims) -> int:
+    """Return when a token ends, in seconds since 1970."""
+    end = claims["exp"]
+    return int(end) if isinstance(end, (int, float, str)) else 0
+
+
 def bearer(header: str | None) -> str:
     """Return the token of an `Authorization` header. Raises Unauthenticated."""
     if len(header or "") > MOST_BYTES:
@@ -161,7 +170,7 @@ def bearer(header: str | None) -> str:
     return token.strip()
 
 
-def caller_of(claims: Mapping[str, Any]) -> Caller:
+def caller_of(claims: Claims) -> Caller:
     """Return the caller of a token's claims. Raises Forbidden if the subject is not a user name."""
     subject = claims["sub"]
     if not isinstance(subject, str) or not names.is_user(subject):
@@ -173,7 +182,7 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
     return with_roles(Caller(subject, frozenset({Role.USER})), [*words, *named])
 
 
-def with_roles(caller: Caller, words: list[Any]) -> Caller:
+def with_roles(caller: Caller, words: Sequence[object]) -> Caller:
     """Return the caller with more roles; `site:<name>` is the role `site` with its site.
 
     Unknown roles are ignored.
@@ -215,7 +224,7 @@ class Proofs:
     issuers: Issuers
     certificates: Certificates
 
-    def caller(self, environ: Mapping[str, Any]) -> Caller:
+    def caller(self, environ: "WSGIEnvironment") -> Caller:
         """Return the caller; a token counts before a certificate. Raises Unauthenticated."""
         header = environ.get("HTTP_AUTHORIZATION")
         if header is None:

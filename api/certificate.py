@@ -5,15 +5,17 @@ proxy drops such headers of clients.
 """
 
 import hmac
-from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import TYPE_CHECKING
 
 from api.problems import Unauthenticated
 from dynamo.errors import Forbidden
 from dynamo.inventory.subjects import comma, either
 from dynamo.logs import logger
 from dynamo.settings import Proxy
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 SUBJECT = "HTTP_X_CLIENT_SUBJECT"
 SECRET = "HTTP_X_PROXY_SECRET"  # noqa: S105 - the name of a header
@@ -29,7 +31,7 @@ class Certificates:
         self._secret = proxy.secret.get_secret_value().encode()
         self._users = {either(subject): user for subject, user in proxy.users.items()}
 
-    def user(self, environ: Mapping[str, Any]) -> str | None:
+    def user(self, environ: "WSGIEnvironment") -> str | None:
         """Return the user of a call's certificate; None without a certificate.
 
         Raises Unauthenticated if the headers are not the proxy's, Forbidden for an unknown subject.
@@ -48,7 +50,7 @@ class Certificates:
             raise Forbidden("the certificate belongs to no user; an operator can assign it to one")
         return user
 
-    def _from_proxy(self, environ: Mapping[str, Any]) -> bool:
+    def _from_proxy(self, environ: "WSGIEnvironment") -> bool:
         try:
             address = ip_address(environ.get("REMOTE_ADDR") or "")
         except ValueError:

@@ -3,13 +3,16 @@
 import json
 import math
 import re
-from typing import Any, NoReturn
+from types import UnionType
+from typing import Any, NoReturn, TypeVar, overload
 
 import msgspec
 from flask import Request
 
 from api.problems import Malformed, TooLarge
 from dynamo.errors import Fault, Invalid
+
+T = TypeVar("T")
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 20
@@ -21,7 +24,11 @@ _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
 
 
-def body(request: Request, kind: Any, *, empty: bytes | None = None) -> Any:
+@overload
+def body(request: Request, kind: type[T], *, empty: bytes | None = None) -> T: ...
+@overload
+def body(request: Request, kind: UnionType, *, empty: bytes | None = None) -> Any: ...
+def body(request: Request, kind: type | UnionType, *, empty: bytes | None = None) -> object:
     """Return the body of a call as a value of this kind; `empty` replaces an absent body.
 
     Raises TooLarge, Malformed, Invalid.
@@ -36,18 +43,18 @@ def body(request: Request, kind: Any, *, empty: bytes | None = None) -> Any:
     return decode(data, kind)
 
 
-def decode(data: bytes, kind: Any) -> Any:
+def decode(data: bytes, kind: type | UnionType) -> object:
     """Check JSON, then return its value. Raises TooLarge, Malformed, Invalid."""
     check(data)
     try:
-        return _read(data, kind)
+        return _read(data, msgspec.json.Decoder(kind))
     except msgspec.ValidationError as error:
-        raise _invalid(_read(data, Any), str(error)) from None
+        raise _invalid(_read(data, msgspec.json.Decoder()), str(error)) from None
 
 
-def _read(data: bytes, kind: Any) -> Any:
+def _read(data: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder.decode(data)
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -83,7 +90,7 @@ class _Levels:
 _LEVELS = [_Levels(depth) for depth in range(MAX_DEPTH + 1)]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> _Levels:
+def _object(pairs: list[tuple[str, object]]) -> _Levels:
     if len(dict(pairs)) != len(pairs):
         raise Malformed("an object of the body has a key twice")
     depth = 0
@@ -95,9 +102,9 @@ def _object(pairs: list[tuple[str, Any]]) -> _Levels:
     return _LEVELS[depth + 1]
 
 
-def _depth(value: Any, most: int) -> int:
+def _depth(value: object, most: int) -> int:
     if type(value) is _Levels:
-        return int(value.depth)
+        return value.depth
     if type(value) is not list:
         return 0
     if most == 0:
@@ -128,7 +135,7 @@ _SCANNER = json.JSONDecoder(
 )
 
 
-def _invalid(body: Any, message: str) -> Invalid:
+def _invalid(body: object, message: str) -> Invalid:
     """Return the error with the position in the body: a JSON pointer, and the file's name."""
     detail, _, path = message.rpartition(" - at ")
     if not detail:
@@ -146,14 +153,20 @@ def _escaped(step: str) -> str:
     return step.replace("~", "~0").replace("/", "~1")
 
 
-def _lfn(value: Any, steps: list[str | int]) -> str | None:
+def _lfn(value: object, steps: list[str | int]) -> str | None:
     """Return the `lfn` of the innermost enclosing object that has one."""
     innermost: str | None = None
     for step in steps:
-        try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError):
-            return innermost
+        value = _inside(value, step)
         if isinstance(value, dict) and isinstance(value.get("lfn"), str):
             innermost = value["lfn"]
     return innermost
+
+
+def _inside(value: object, step: str | int) -> object:
+    """Return what stands there in an object or a list; None where nothing does."""
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        return value[step]
+    return None

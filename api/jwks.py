@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from dynamo.errors import Unavailable
 from dynamo.logs import logger
@@ -27,7 +28,8 @@ MOST_BYTES = 256 * 1024
 _SECONDS = 5.0
 _KINDS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256"}
 
-Keys = Mapping[tuple[str, str], Any]
+PublicKey = RSAPublicKey | EllipticCurvePublicKey
+Keys = Mapping[tuple[str, str], PublicKey]
 """Key id and algorithm -> public key; a key is valid for one algorithm only."""
 
 
@@ -42,7 +44,7 @@ class Keyset:
         self._tried: float | None = None
         self._reading = threading.Lock()
 
-    def key(self, key_id: str, algorithm: str) -> Any | None:
+    def key(self, key_id: str, algorithm: str) -> PublicKey | None:
         """Return a public key, None for an unknown one. Raises Unavailable without any keys."""
         wanted = (key_id, algorithm)
         if self._older(FRESH) or wanted not in self._keys:
@@ -112,7 +114,7 @@ def understand(text: bytes) -> Keys:
     return keys
 
 
-def _usable(item: Any) -> tuple[tuple[str, str], Any] | None:
+def _usable(item: object) -> tuple[tuple[str, str], PublicKey] | None:
     if not isinstance(item, dict) or not isinstance(item.get("kid"), str):
         return None
     algorithm = _KINDS.get((str(item.get("kty")), item.get("crv")))

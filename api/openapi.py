@@ -1,7 +1,7 @@
 """The description of the interface: Swagger page and schema, generated from the bodies."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from flask_restx import Namespace
@@ -81,7 +81,7 @@ _SCHEMAS = msgspec.json.schema_components([*BODIES, Problem], ref_template="#/de
 ]
 MODELS = {name: ns.schema_model(name, schema) for name, schema in _SCHEMAS.items()}
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Method = TypeVar("Method", bound=Callable[..., object])
 Resource = TypeVar("Resource", bound=type)
 
 PARAMETERS = {

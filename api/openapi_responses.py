@@ -8,6 +8,9 @@ import msgspec
 from api import problems
 from api.openapi import Problem
 
+Document = dict[str, Any]
+"""A description of an interface by OpenAPI, or a part of one."""
+
 FILED = {
     ("/locks", "post"): (200, 201),
     ("/cycles", "post"): (202,),
@@ -22,7 +25,7 @@ CHANGING = (400, 409, 413, 415, 507)
 _OPEN = "/health"
 
 
-def with_answers(described: dict[str, Any]) -> dict[str, Any]:
+def with_answers(described: Document) -> Document:
     """Return the description with all responses of all calls, changed in place."""
     _, schemas = msgspec.json.schema_components([Problem], ref_template="#/definitions/{name}")
     described["definitions"].update(schemas)
@@ -40,12 +43,12 @@ def with_answers(described: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
-def _calls(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _calls(described: Document) -> Iterator[tuple[str, str, Document]]:
     for path, methods in described["paths"].items():
         for method, call in methods.items():
             if method != "parameters":
                 yield path, method, call
 
 
-def _refusal(status: int) -> dict[str, Any]:
+def _refusal(status: int) -> Document:
     return {"description": problems.TITLES[status], "schema": {"$ref": "#/definitions/Problem"}}

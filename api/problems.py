@@ -1,7 +1,6 @@
 """Errors as `application/problem+json`, with statuses from `reasons.RECORDS`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from flask import Flask, Response
@@ -85,7 +84,7 @@ def problem(error: DynamoError) -> Response:
 
     Its class says what the caller can do about it: the status is that of the class's default.
     """
-    members: dict[str, Any] = (
+    members: dict[str, object] = (
         {"errors": [_item(fault) for fault in error.faults]} if error.faults else {}
     )
     if error.alternatives is not None:
@@ -127,7 +126,7 @@ def _http(error: HTTPException) -> Response:
     return answer
 
 
-def _answer(status: int, reason: Reason, detail: str, more: Mapping[str, Any]) -> Response:
+def _answer(status: int, reason: Reason, detail: str, more: Mapping[str, object]) -> Response:
     members = {
         "type": f"urn:dynamo:problem:{reason}",
         "title": TITLES.get(status, "Error"),

@@ -1,7 +1,5 @@
 """Responses: JSON that the framework does not encode again."""
 
-from typing import Any
-
 import msgspec
 from flask import Response
 
@@ -10,12 +8,12 @@ from dynamo.services.pagination import Page
 _ENCODER = msgspec.json.Encoder()
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """Return a value as JSON; times become RFC 3339."""
     return _ENCODER.encode(value)
 
 
-def ok(value: Any, status: int = 200) -> Response:
+def ok(value: object, status: int = 200) -> Response:
     """Return a response with an object."""
     return raw(encode(value), status)
 

@@ -3,12 +3,13 @@
 import re
 import time
 import uuid
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from dynamo.logs import logger, tracing
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HEADER = "X-Request-ID"
@@ -33,7 +34,9 @@ class Traced:
         name = request_id(environ.get("HTTP_X_REQUEST_ID"))
         began = time.perf_counter()
 
-        def starting(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        def starting(
+            status: str, headers: list[tuple[str, str]], error: "OptExcInfo | None" = None, /
+        ) -> Callable[[bytes], object]:
             log.info(
                 "call",
                 method=environ.get("REQUEST_METHOD"),
@@ -41,7 +44,7 @@ class Traced:
                 status=int(status[:3]),
                 seconds=round(time.perf_counter() - began, 4),
             )
-            return start(status, [*headers, (HEADER, name)], *more)
+            return start(status, [*headers, (HEADER, name)], error)
 
         with tracing(name):
             return self._app(environ, starting)

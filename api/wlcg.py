@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jwt
 
@@ -14,6 +13,9 @@ from dynamo.errors import Forbidden
 from dynamo.inventory import names, scopes
 from dynamo.inventory.scopes import Scopes
 from dynamo.settings import Issuer, Token
+
+Claims = Mapping[str, object]
+"""What a token says."""
 
 ALGORITHMS = ("ES256", "RS256")
 """Never `none`, never a shared secret."""
@@ -46,22 +48,22 @@ class Issuers:
 
     def meant(self, token: str) -> bool:
         """Return whether a token names, without proof yet, one of these issuers."""
-        return bool(self._known) and _unverified(token).get("iss") in self._known
+        return bool(self._known) and _issuer(token) in self._known
 
     def proof(self, token: str) -> Proof:
         """Return the verified content of a token.
 
         Raises Unauthenticated, Forbidden, Unavailable.
         """
-        issuer, keys = self._known[_unverified(token)["iss"]]
+        issuer, keys = self._known[_issuer(token)]
         claims = _verified(token, issuer, keys)
-        _check_profile(claims)
+        subject = _subject(claims)
         try:
             capabilities = scopes.parse(_text(claims.get("scope")))
         except ValueError as error:
             raise Unauthenticated(f"the scope {error}") from None
         roles = () if capabilities is not None else _roles(claims, issuer)
-        return Proof(self._user(claims["sub"], issuer), roles, capabilities)
+        return Proof(self._user(subject, issuer), roles, capabilities)
 
     def _user(self, subject: str, issuer: Issuer) -> str:
         """Return the user of a subject.
@@ -78,16 +80,17 @@ class Issuers:
         )
 
 
-def _unverified(token: str) -> dict[str, Any]:
-    """Return the claims of a token without verification."""
+def _issuer(token: str) -> str:
+    """Return the issuer that a token names, without verification."""
     try:
-        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        claims: Claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise Unauthenticated("the token is not one of ours") from None
-    return claims if isinstance(claims.get("iss"), str) else {}
+    issuer = claims.get("iss")
+    return issuer if isinstance(issuer, str) else ""
 
 
-def _verified(token: str, issuer: Issuer, keys: Keyset) -> dict[str, Any]:
+def _verified(token: str, issuer: Issuer, keys: Keyset) -> Claims:
     try:
         header = jwt.get_unverified_header(token)
         algorithm, key_id = header.get("alg"), header.get("kid")
@@ -96,7 +99,7 @@ def _verified(token: str, issuer: Issuer, keys: Keyset) -> dict[str, Any]:
         key = keys.key(key_id, algorithm)
         if key is None:
             raise Unauthenticated("the token is signed by a key that its issuer does not have")
-        claims: dict[str, Any] = jwt.decode(
+        claims: Claims = jwt.decode(
             token,
             key,
             algorithms=[algorithm],
@@ -112,12 +115,14 @@ def _verified(token: str, issuer: Issuer, keys: Keyset) -> dict[str, Any]:
     return claims
 
 
-def _check_profile(claims: Mapping[str, Any]) -> None:
+def _subject(claims: Claims) -> str:
+    """Return the subject of a token that follows the profile. Raises Unauthenticated."""
     version, subject = claims["wlcg.ver"], claims["sub"]
     if not isinstance(version, str) or _VERSION.fullmatch(version) is None:
         raise Unauthenticated("the token has an unknown version of the WLCG profile")
     if not isinstance(subject, str) or not subject.isascii() or not 0 < len(subject) <= 255:
         raise Unauthenticated("the subject of the token is not valid")
+    return subject
 
 
 def _text(scope: object) -> str:
@@ -126,7 +131,7 @@ def _text(scope: object) -> str:
     return scope or ""
 
 
-def _roles(claims: Mapping[str, Any], issuer: Issuer) -> tuple[str, ...]:
+def _roles(claims: Claims, issuer: Issuer) -> tuple[str, ...]:
     """Return the roles of the groups; group names match exactly, so a child is not its parent."""
     claimed = claims.get("wlcg.groups", [])
     groups = (

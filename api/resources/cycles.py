@@ -28,8 +28,9 @@ class Cycles(Resource):  # type: ignore[misc]
         """Run a cycle now; a dry run only records its plan, and may compare other policies."""
         queries.known()
         body = decoding.body(request, schemas.CycleBody)
-        filed = cycles.get(context(), cycles.file(context(), body, caller()))
-        return responses.accepted(responses.encode(filed), filed["links"]["self"])
+        cycle_id = cycles.file(context(), body, caller())
+        filed = cycles.get(context(), cycle_id)
+        return responses.accepted(responses.encode(filed), cycles.link(cycle_id))
 
 
 class Cycle(Resource):  # type: ignore[misc]

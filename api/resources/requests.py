@@ -32,7 +32,7 @@ class Collection(Resource):  # type: ignore[misc]
 
     kind: ClassVar[RequestKind]
     plural: ClassVar[str]
-    body: ClassVar[type]
+    body: ClassVar[type[msgspec.Struct]]
     file: "ClassVar[File]"
 
     @openapi.pages("state", "dataset", "owner")

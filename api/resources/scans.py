@@ -27,8 +27,9 @@ class Scans(Resource):  # type: ignore[misc]
         """Compare a site with the catalogue now; a dry run records nothing."""
         queries.known()
         body = decoding.body(request, schemas.ScanBody)
-        filed = scans.get(context(), scans.file(context(), body, caller()))
-        return responses.accepted(responses.encode(filed), filed["links"]["self"])
+        scan_id = scans.file(context(), body, caller())
+        filed = scans.get(context(), scan_id)
+        return responses.accepted(responses.encode(filed), scans.link(scan_id))
 
 
 class Scan(Resource):  # type: ignore[misc]

@@ -68,27 +68,28 @@ def check(
     # only this command needs inventory and storages: importing them takes half a second
     from dynamo.cli.local_inventory import local_context  # noqa: PLC0415
     from dynamo.services.sites import probes as site_probes  # noqa: PLC0415
+    from dynamo.storage.probe import Outcome, is_usable  # noqa: PLC0415
 
     with local_context(session.data) as ctx:
-        result = site_probes.check(ctx, name)
+        steps = site_probes.check(ctx, name)
     if session.json:
-        console.show_json(result)
+        console.show_json(site_probes.item(name, steps))
     else:
-        console.facts((("site", result["site"]), ("usable", result["usable"])))
+        console.facts((("site", name), ("usable", is_usable(steps))))
         console.table(
             ("step", "outcome", "seconds>", "why", "detail"),
             (
                 (
-                    step["step"],
-                    step["outcome"],
-                    f"{step['seconds']:.3f}",
-                    words(step["reason"]) or None,
-                    step["detail"],
+                    step.name,
+                    step.outcome.value,
+                    f"{step.seconds:.3f}",
+                    words(step.reason) or None,
+                    step.detail,
                 )
-                for step in result["steps"]
+                for step in steps
             ),
         )
-    if any(step["outcome"] == "failed" for step in result["steps"]):
+    if any(step.outcome is Outcome.FAILED for step in steps):
         raise typer.Exit(1)
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,6 +16,7 @@ from dynamo.units import format_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 PIPE_WIDTH = 4000
 """Width without a terminal, so that names are never cut for programs."""
@@ -122,7 +123,7 @@ def progress(title: str, total: int, *, in_bytes: bool) -> Iterator[Callable[[in
         yield lambda n: shown.advance(bar, n)
 
 
-def _text(cell: object) -> Any:
+def _text(cell: object) -> "Text":
     from rich.text import Text  # noqa: PLC0415
 
     if isinstance(cell, bool):

@@ -1,7 +1,9 @@
 """`dynamo detox`: cycles of Detox, which deletes data of full sites."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +13,9 @@ from dynamo.client.client import Dynamo, Json
 from dynamo.reasons import words
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Cycles of Detox.")
+
+Shown = Mapping[str, Any]
+"""What the service, or a cycle that is played again, shows of something."""
 
 Policy = Annotated[
     Path | None,
@@ -81,10 +86,10 @@ def replay(
 
     replayed = again(file, None if policy is None else policy.read_text("utf-8"), partition)
     if as_json:
-        console.show_json(replayed)
+        console.show_json(asdict(replayed))
         return
-    console.say(f"a cycle of {replayed['partition']}, replayed")
-    _tell_plan(replayed["summary"], replayed["decisions"])
+    console.say(f"a cycle of {replayed.partition}, replayed")
+    _tell_plan(replayed.summary, replayed.decisions)
 
 
 def tell(service: Dynamo, cycle: Json) -> None:
@@ -99,7 +104,7 @@ def tell(service: Dynamo, cycle: Json) -> None:
         console.say(f"{count} decisions were not carried out: {words(reason)}")
 
 
-def _tell_plan(summary: Json, decisions: list[Json]) -> None:
+def _tell_plan(summary: Shown, decisions: Sequence[Shown]) -> None:
     for warning in summary["warnings"]:
         console.say(warning)
     console.table(
@@ -108,7 +113,7 @@ def _tell_plan(summary: Json, decisions: list[Json]) -> None:
     _tell_decisions(decisions)
 
 
-def _site(site: Json) -> tuple[object, ...]:
+def _site(site: Shown) -> tuple[object, ...]:
     quota = site["quota"]
     return (
         site["site"],
@@ -120,7 +125,7 @@ def _site(site: Json) -> tuple[object, ...]:
     )
 
 
-def _tell_decisions(decisions: list[Json]) -> None:
+def _tell_decisions(decisions: Sequence[Shown]) -> None:
     going = [
         decision
         for decision in decisions[: cycle_views.MOST]

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -147,7 +146,9 @@ def left_out(document: Document) -> list[str]:
     return [dataset.name for dataset in document.dataset if dataset.status.lower() not in STATUSES]
 
 
-def calls(document: Document, groups: Mapping[str, str], *, leave_open: bool) -> Iterator[Any]:
+def calls(
+    document: Document, groups: Mapping[str, str], *, leave_open: bool
+) -> Iterator[list[Json]]:
     """Yield bodies of `POST /v1/datasets` within the limits; blocks are never split."""
     body: list[Json] = []
     size = commas = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -125,7 +125,7 @@ def acting(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(
-        *, context: typer.Context, data: Path | None, as_user: str | None, **given: Any
+        *, context: typer.Context, data: Path | None, as_user: str | None, **given: object
     ) -> None:
         command(_session(context, data, as_user, json=False), **given)
 
@@ -142,7 +142,7 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
         data: Path | None,
         as_user: str | None,
         as_json: bool,
-        **given: Any,
+        **given: object,
     ) -> None:
         command(_session(context, data, as_user, json=as_json), **given)
 
@@ -158,7 +158,7 @@ def _session(
 
 
 def _declared(
-    run: Callable[..., None], command: Callable[..., None], added: dict[str, Any]
+    run: Callable[..., None], command: Callable[..., None], added: dict[str, object]
 ) -> Callable[..., None]:
     """Set the signature, from which typer reads the parameters of the command."""
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from dynamo.simulation.scenario import Scenario
 from dynamo.simulation.simulation import Configuration, Outcome
 from dynamo.simulation.simulation import simulate as live
 from dynamo.units import scale
+
+if TYPE_CHECKING:
+    from dynamo.db.engine.unit_of_work import UnitOfWork
 
 MOST = 30
 """Limit of rows of a table; --json shows all."""
@@ -123,10 +126,10 @@ def _texts(named: Sequence[str]) -> dict[str, str]:
     return texts
 
 
-def _inventory(folder: Path) -> Any:
-    from dynamo.db.engine.unit_of_work import UnitOfWork, connect  # noqa: PLC0415
+def _inventory(folder: Path) -> "UnitOfWork":
+    from dynamo.db.engine import unit_of_work  # noqa: PLC0415
 
-    return UnitOfWork(connect(load(folder).database_url))
+    return unit_of_work.UnitOfWork(unit_of_work.connect(load(folder).database_url))
 
 
 # --- output --------------------------------------------------------------------------------------
@@ -201,7 +204,7 @@ def _mean(values: Iterator[int]) -> int:
     return round(sum(listed) / len(listed))
 
 
-def _reasons(counted: Any) -> str:
+def _reasons(counted: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {words(reason)}" for reason, n in sorted(counted.items())) or "none"
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import History
@@ -25,7 +24,7 @@ class Event:
     why: str | None = None
 
 
-def _row(work: Work, event: Event, request_trace: str) -> dict[str, Any]:
+def _row(work: Work, event: Event, request_trace: str) -> dict[str, object]:
     return {
         "at": work.now,
         "who": event.who,

@@ -4,16 +4,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Generic, TypeGuard, TypeVar
+from typing import Any, Generic, NamedTuple, TypeGuard, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, update
-from sqlalchemy.sql.elements import KeyedColumnElement
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 
 from dynamo.db.catalogue import replicas
+from dynamo.db.catalogue.replicas import ReplicaRow
 from dynamo.db.engine import transitions
+from dynamo.db.engine.typed_rows import Selection
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Group, Request, Transfer
+from dynamo.db.tables.types import Json
 from dynamo.inventory.request_bodies import CopyBody, InjectionBody, RequestBody, body_type
 from dynamo.inventory.states import ENDED, Origin, RequestKind, RequestState, TransferKind
 from dynamo.logs import trace
@@ -23,8 +25,48 @@ from dynamo.reasons import ReasonWord
 B = TypeVar("B", bound=RequestBody)
 B_co = TypeVar("B_co", bound=RequestBody, covariant=True)
 
-COLUMNS: Sequence[KeyedColumnElement[Any]] = tuple(Request.__table__.columns)
-"""What `of` needs of a row."""
+
+class _Stored(NamedTuple):
+    id: int
+    kind: str
+    state: str
+    origin: str
+    owner_id: int
+    dataset: str
+    body: Json
+    n_files: int
+    n_done: int
+    n_failed: int
+    bytes: int
+    bytes_done: int
+    reason: str | None
+    detail: str | None
+    not_before: datetime | None
+    created: datetime
+    updated: datetime
+
+
+STORED = select(
+    Request.id,
+    Request.kind,
+    Request.state,
+    Request.origin,
+    Request.owner_id,
+    Request.dataset,
+    Request.body,
+    Request.n_files,
+    Request.n_done,
+    Request.n_failed,
+    Request.bytes,
+    Request.bytes_done,
+    Request.reason,
+    Request.detail,
+    Request.not_before,
+    Request.created,
+    Request.updated,
+)
+"""What `of` needs of a row; more columns may follow."""
+WIDTH = len(_Stored._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +92,9 @@ class RequestRow(Generic[B_co]):
     updated: datetime
 
 
-def of(row: Any) -> RequestRow[RequestBody]:
-    """Read a row that has `COLUMNS`, whatever else it has."""
+def of(found: Sequence[object]) -> RequestRow[RequestBody]:
+    """Read a row that begins as `STORED` does, whatever follows."""
+    row = _Stored._make(found[:WIDTH])
     kind, origin = RequestKind(row.kind), Origin(row.origin)
     return RequestRow(
         id=row.id,
@@ -74,7 +117,7 @@ def of(row: Any) -> RequestRow[RequestBody]:
     )
 
 
-def asks(row: RequestRow[Any], body: type[B]) -> TypeGuard[RequestRow[B]]:
+def asks(row: RequestRow[RequestBody], body: type[B]) -> TypeGuard[RequestRow[B]]:
     """Tell whether a request asks something of this structure."""
     return isinstance(row.body, body)
 
@@ -138,22 +181,23 @@ def add(work: Work, filed: NewRequest) -> int:
     )
 
 
-def _encoded(body: RequestBody) -> Any:
-    return msgspec.to_builtins(body)
+def _encoded(body: RequestBody) -> Json:
+    encoded: Json = msgspec.to_builtins(body)
+    return encoded
 
 
 def get(work: Work, request_id: int, body: type[B]) -> RequestRow[B] | None:
     """Return a request that asks something of this structure, or None."""
-    return _first(work, select(*COLUMNS).where(Request.id == request_id), body)
+    return _first(work, STORED.where(Request.id == request_id), body)
 
 
 def locked(work: Work, request_id: int, body: type[B]) -> RequestRow[B] | None:
     """Lock a request and return it if it asks something of this structure, else None."""
-    mine = select(*COLUMNS).where(Request.id == request_id)
+    mine = STORED.where(Request.id == request_id)
     return _first(work, mine.with_for_update(), body)
 
 
-def _first(work: Work, statement: Select[Any], body: type[B]) -> RequestRow[B] | None:
+def _first(work: Work, statement: Selection, body: type[B]) -> RequestRow[B] | None:
     row = work.row(statement)
     if row is None:
         return None
@@ -163,7 +207,7 @@ def _first(work: Work, statement: Select[Any], body: type[B]) -> RequestRow[B] |
 
 def all_locked(work: Work, request_ids: Collection[int], body: type[B]) -> list[RequestRow[B]]:
     """Lock requests, in one order, and return those that ask something of this structure."""
-    mine = select(*COLUMNS).where(Request.id.in_(request_ids))
+    mine = STORED.where(Request.id.in_(request_ids))
     found = map(of, work.rows(mine.order_by(Request.id).with_for_update()))
     return [row for row in found if asks(row, body)]
 
@@ -174,13 +218,13 @@ def not_consolidating() -> ColumnElement[bool]:
     return or_(of_system, Request.body["consolidate"].as_boolean().is_(False))
 
 
-def change(work: Work, request_id: int, body: RequestBody | None = None, **values: Any) -> bool:
-    """Change all but the state of a request that has not ended.
+def ask_otherwise(work: Work, request_id: int, body: RequestBody, **values: object) -> bool:
+    """Change what a request that has not ended asks, and what else but its state is named."""
+    return change(work, request_id, body=_encoded(body), **values)
 
-    Also what it asks, where that is named.
-    """
-    if body is not None:
-        values["body"] = _encoded(body)
+
+def change(work: Work, request_id: int, **values: object) -> bool:
+    """Change all but the state of a request that has not ended."""
     statement = update(Request).where(Request.id == request_id, Request.state.not_in(ENDED))
     return work.changed(statement.values(updated=work.now, **values)) == 1
 
@@ -201,7 +245,7 @@ def end(
 
     The reason that it had stands unless it is done or another is given.
     """
-    said: dict[str, Any] = (
+    said: dict[str, object] = (
         {"reason": reason, "detail": detail}
         if reason is not None or state == RequestState.DONE
         else {}
@@ -260,13 +304,11 @@ def more(work: Work, request_id: int | None, n_files: int, size: int) -> None:
 def settle_injections(work: Work, request_ids: Collection[int]) -> None:
     """Bring the state of injections in line with their counts and transfers."""
     rows = work.rows(
-        select(*COLUMNS)
-        .where(
+        STORED.where(
             Request.id.in_(request_ids),
             Request.kind == RequestKind.INJECTION,
             Request.state.not_in(ENDED),
-        )
-        .order_by(Request.id)
+        ).order_by(Request.id)
     )
     open_ones = [row for row in map(of, rows) if asks(row, InjectionBody)]
     held = dict(
@@ -297,8 +339,8 @@ def _standing(
     pending = row.body.pending
     resting = _held_files(work, pending) if pending and held + len(pending) >= left else ()
     if held + len(resting) >= left:
-        why = work.row(_HELD, {"of_request": row.id}) or resting[0]
-        return RequestState.HELD, {"reason": why.reason, "detail": why.error}
+        reason, detail = work.row(_HELD, {"of_request": row.id}) or resting[0]
+        return RequestState.HELD, {"reason": reason, "detail": detail}
     cause_is_gone = row.state == RequestState.HELD
     return RequestState.RUNNING, {"reason": None, "detail": None} if cause_is_gone else {}
 
@@ -311,10 +353,10 @@ _HELD = (
 )
 
 
-def _held_files(work: Work, file_ids: Sequence[int]) -> Sequence[Any]:
+def _held_files(work: Work, file_ids: Sequence[int]) -> Sequence[tuple[str | None, str | None]]:
     """Return why those of these files rest that were to come and are held."""
     return work.rows(
-        select(Transfer.file_id, Transfer.reason, Transfer.error)
+        select(Transfer.reason, Transfer.error)
         .where(
             Transfer.file_id.in_(file_ids),
             Transfer.kind != TransferKind.COPY,
@@ -333,29 +375,32 @@ def concerning(
             Request.dataset.in_(dataset_names), Request.kind.in_(kinds), Request.state.not_in(ENDED)
         )
     )
-    return {kind: [row.id for row in rows if row.kind == kind] for kind in kinds}
+    return {kind: [key for key, of_kind in rows if of_kind == kind] for kind in kinds}
 
 
 def keeping(work: Work, replica_ids: Collection[int]) -> set[int]:
     """Return the replicas whose owner an open copy request names for them: they stay with it."""
-    owned = work.rows(
-        replicas.described()
-        .add_columns(Group.name.label("group"))
-        .join(Group, Group.id == BlockReplica.group_id)
-        .where(BlockReplica.id.in_(replica_ids))
-    )
+    owned = [
+        (ReplicaRow._make(row[:-1]), str(row[-1]))
+        for row in work.rows(
+            replicas.described()
+            .add_columns(Group.name)
+            .join(Group, Group.id == BlockReplica.group_id)
+            .where(BlockReplica.id.in_(replica_ids))
+        )
+    ]
     named: dict[tuple[str, str], list[CopyBody]] = {}
-    for request in open_copies(work, Request.dataset.in_({row.dataset for row in owned})):
+    for request in open_copies(work, Request.dataset.in_({row.dataset for row, _ in owned})):
         if request.body.group is not None:
             named.setdefault((request.dataset, request.body.group), []).append(request.body)
     return {
         row.id
-        for row in owned
-        if any(_means(body, row) for body in named.get((row.dataset, row.group), ()))
+        for row, group in owned
+        if any(_means(body, row) for body in named.get((row.dataset, group), ()))
     }
 
 
-def _means(body: CopyBody, replica: Any) -> bool:
+def _means(body: CopyBody, replica: ReplicaRow) -> bool:
     """Tell whether a copy request is about a block replica."""
     if body.blocks is not None and f"{replica.dataset}#{replica.uuid}" not in body.blocks:
         return False
@@ -367,7 +412,7 @@ _OPEN_COPIES = (Request.kind == RequestKind.COPY, Request.state.not_in(ENDED))
 
 def open_copies(work: Work, *which: ColumnElement[bool]) -> list[RequestRow[CopyBody]]:
     """Return the copies that callers want and that have not ended."""
-    rows = work.rows(select(*COLUMNS).where(*_OPEN_COPIES, *which).order_by(Request.id))
+    rows = work.rows(STORED.where(*_OPEN_COPIES, *which).order_by(Request.id))
     return [row for row in map(of, rows) if asks(row, CopyBody)]
 
 

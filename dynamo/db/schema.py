@@ -58,8 +58,8 @@ def seed(work: Work) -> None:
         [{"name": one.name, "definition": one.text} for one in fresh if one.name not in partitions],
     )
     without = (Partition.name.in_([one.name for one in fresh]), ~_governed())
-    for row in work.rows(select(Partition.id, Partition.name).where(*without)):
-        policy_versions.add(work, row.id, defaults.policy(row.name), SYSTEM)
+    for key, name in work.rows(select(Partition.id, Partition.name).where(*without)):
+        policy_versions.add(work, key, defaults.policy(name), SYSTEM)
 
 
 def _governed() -> ColumnElement[bool]:

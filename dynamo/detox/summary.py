@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ MOST = 1000
 """Limit of datasets at sites that a comparison lists per policy; its sums count all."""
 
 
-def summary(plan: Plan) -> dict[str, Any]:
+def summary(plan: Plan) -> dict[str, object]:
     """Return the summary of a plan as JSON values."""
     held = plan.deletions.held
     return {
@@ -32,7 +31,7 @@ def summary(plan: Plan) -> dict[str, Any]:
     }
 
 
-def comparison(compared: Comparison) -> dict[str, Any]:
+def comparison(compared: Comparison) -> dict[str, object]:
     """Return a comparison of two plans as JSON values."""
     return {
         "only_first": _differences(compared.only_first),
@@ -41,7 +40,7 @@ def comparison(compared: Comparison) -> dict[str, Any]:
     }
 
 
-def _site(state: SiteState) -> dict[str, Any]:
+def _site(state: SiteState) -> dict[str, object]:
     return {
         "site": state.site,
         "quota": int(state.quota) if math.isfinite(state.quota) else None,
@@ -65,7 +64,7 @@ def _sums(plan: Plan, chosen: Flags) -> Mapping[str, int]:
     }
 
 
-def _differences(differences: Sequence[Difference]) -> dict[str, Any]:
+def _differences(differences: Sequence[Difference]) -> dict[str, object]:
     by_site: dict[str, int] = {}
     for difference in differences:
         by_site[difference.site] = by_site.get(difference.site, 0) + difference.size

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
 
 from kombu.message import Message
 from kombu.transport import TRANSPORT_ALIASES, redis
@@ -41,13 +40,13 @@ Connection errors are not among them: they must reach the loop that reconnects.
 class Channel(redis.Channel):
     """A channel that reports a closed connection and survives malformed messages."""
 
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Kombu's
+    def _connparams(self, asynchronous: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002 - Kombu's
         if self.connection is None or self.connection.client is None:
             raise Lost("this connection to the broker was given up")
-        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        parameters: dict[str, object] = super()._connparams(asynchronous)  # type: ignore[misc]
         return parameters
 
-    def _brpop_read(self, **options: Any) -> Any:
+    def _brpop_read(self, **options: object) -> object:
         """Read one message of a queue; log and drop a malformed one.
 
         It has already left its queue. Otherwise it would end this pool, return to the queue, and
@@ -56,7 +55,7 @@ class Channel(redis.Channel):
         with _leaving():
             return super()._brpop_read(**options)  # type: ignore[misc]
 
-    def _receive_one(self, c: Any) -> Any:
+    def _receive_one(self, c: object) -> object:
         """Read one broadcast message; log and drop a malformed one."""
         with _leaving():
             return super()._receive_one(c)  # type: ignore[misc]
@@ -65,9 +64,9 @@ class Channel(redis.Channel):
         self,
         queue: str,
         no_ack: bool,  # noqa: FBT001 - Kombu's
-        callback: Callable[[Message], Any] | None,
+        callback: Callable[[Message], object] | None,
         consumer_tag: str | None,
-        **more: Any,
+        **more: object,
     ) -> str:
         """Consume, and reject messages on which the consumer fails."""
         if callback is not None and not no_ack:
@@ -81,7 +80,7 @@ class Transport(redis.Transport):
     Channel = Channel
 
 
-def _handle(callback: Callable[[Message], Any], message: Message) -> None:
+def _handle(callback: Callable[[Message], object], message: Message) -> None:
     """Pass a message to the consumer, and reject it if the consumer fails.
 
     Otherwise it would stay unacknowledged and occupy a place of the pool for ever.

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from granian import Granian
@@ -18,11 +19,12 @@ THREADS = 8
 PROCESSES = min(2, os.cpu_count() or 1)
 
 
-def load(target: str) -> Any:
+def load(target: str) -> Callable[..., Any]:
     """Return the application, imported in a serving process that ends with its parent."""
     die_with_parent()
     module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def main() -> None:

@@ -1,12 +1,11 @@
 """Cancellation: what has not happened yet is called off; what was done stays."""
 
-from typing import Any
-
 from sqlalchemy import func, or_, select
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue import replicas
+from dynamo.db.catalogue.names import DatasetRow
 from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import Work, retried
@@ -47,7 +46,7 @@ def cancel(ctx: Context, kind: RequestKind, request_id: int, caller: Caller) -> 
 
 
 def _check_caller(
-    work: Work, request: RequestRow[RequestBody], dataset: Any, caller: Caller
+    work: Work, request: RequestRow[RequestBody], dataset: DatasetRow | None, caller: Caller
 ) -> None:
     if users.name_of(work, request.owner_id) == caller.name:
         return
@@ -70,7 +69,7 @@ def _cancel_injection(
     files = work.rows(
         select(File.id, File.block_id).join(Transfer, Transfer.file_id == File.id).where(*pending)
     )
-    replicas.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
+    replicas.lock_blocks(work, {block for _, block in files if block is not None})
     order = Order(request.id, "cancelled", caller.name)
     ids = work.scalars(select(File.id).join(Transfer, Transfer.file_id == File.id).where(*pending))
     condemnation.drop(work, ids, order)

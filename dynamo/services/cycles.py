@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from secrets import token_hex
-from typing import Any
 
 from sqlalchemy import select
 
 from dynamo.db.cycles import cycles, decisions
-from dynamo.db.cycles.cycles import HeldCycle, NewCycle
+from dynamo.db.cycles.cycles import CycleRow, HeldCycle, NewCycle
+from dynamo.db.cycles.decisions import DecisionRow
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.tables import Partition, Policy, Quota
@@ -28,7 +28,7 @@ from dynamo.services.deletions import condemnation
 from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.leases import CycleLost
 from dynamo.services.pagination import Item, Page, PageRequest, page
-from dynamo.services.policies.policies import read
+from dynamo.services.policies.policies import in_force, read
 
 log = logger("cycles")
 DETOX, DEALER = "detox", "dealer"
@@ -65,7 +65,7 @@ def _file(ctx: Context, body: schemas.CycleBody, who: str) -> int:
         _give_up(work, ctx)
         running = cycles.open_one(work, body.kind, key)
         if running is not None and not body.dry_run:
-            detail = f"cycle {running.id} of {body.partition} is under way"
+            detail = f"cycle {running} of {body.partition} is under way"
             raise Conflict(detail, Reason.IN_USE)
         filed = NewCycle(
             body.kind,
@@ -89,11 +89,11 @@ def due(ctx: Context) -> bool:
             return False
         _give_up(work, ctx)
         governed = select(Policy.id).where(Policy.partition_id == Partition.id).exists()
-        for row in work.rows(select(Partition.id, Partition.name).where(governed)):
-            if cycles.open_one(work, DETOX, row.id) is None:
-                policy = policy_versions.in_force(work, row.name)
-                cycle_id = cycles.file(work, NewCycle(DETOX, row.id, SYSTEM, policy.id))
-                work.hint(_hint(cycle_id, row.name))
+        for key, name in work.rows(select(Partition.id, Partition.name).where(governed)):
+            if cycles.open_one(work, DETOX, key) is None:
+                policy = in_force(work, name)
+                cycle_id = cycles.file(work, NewCycle(DETOX, key, SYSTEM, policy.id))
+                work.hint(_hint(cycle_id, name))
         return True
 
 
@@ -105,10 +105,10 @@ def deal(ctx: Context) -> bool:
             return False
         _give_up(work, ctx)
         taking = select(Quota.site_id).where(Quota.partition_id == Partition.id).exists()
-        for row in work.rows(select(Partition.id, Partition.name).where(taking)):
-            if cycles.open_one(work, DEALER, row.id) is None:
-                cycle_id = cycles.file(work, NewCycle(DEALER, row.id, SYSTEM, None))
-                work.hint(_hint(cycle_id, row.name))
+        for key, name in work.rows(select(Partition.id, Partition.name).where(taking)):
+            if cycles.open_one(work, DEALER, key) is None:
+                cycle_id = cycles.file(work, NewCycle(DEALER, key, SYSTEM, None))
+                work.hint(_hint(cycle_id, name))
         return True
 
 
@@ -126,7 +126,9 @@ def _give_up(work: Work, ctx: Context) -> None:
         log.warning("cycle given up", cycle=row.id)
         cycles.give_up(work, row.id)
         done = row.summary.get("done", 0)
-        decisions.refuse_from(work, row.id, done, DELETE, Reason.WORKER_LOST)
+        decisions.refuse_from(
+            work, row.id, done if isinstance(done, int) else 0, DELETE, Reason.WORKER_LOST
+        )
         if row.request_id is not None and row.kind == DETOX:
             condemnation.judge(work, row.request_id, ctx.again)
 
@@ -180,10 +182,10 @@ def _claim(ctx: Context, cycle_id: int) -> HeldCycle | None:
 
 
 @retried
-def _end(ctx: Context, held: HeldCycle, state: RequestState, **values: Any) -> None:
+def _end(ctx: Context, held: HeldCycle, state: RequestState, **values: object) -> None:
     with ctx.begin() as work:
         if cycles.end(work, held, state, **values):
-            request_id = cycles.get(work, held.id).request_id
+            request_id = cycles.looked_at(work, held).request_id
             if request_id is not None and held.kind == DETOX:
                 condemnation.judge(work, request_id, ctx.again)
 
@@ -242,32 +244,32 @@ def why(ctx: Context, dataset: str, site: str) -> Item:
         rows = decisions.about(work, dataset, site)
         if not rows:
             raise NotFound(f"no cycle that is remembered has looked at {dataset} at {site}")
-        newest = max(rows, key=lambda row: int(row.cycle_id))
+        newest = max(rows, key=lambda row: row.cycle_id)
         return {
             "cycle": newest.cycle_id,
             "partition": newest.partition,
-            "at": newest.created,
+            "at": newest.at,
             "items": [
                 {
-                    **_decision(row),
+                    **_decision(row.decision),
                     "kind": row.kind,
                     "cycle": row.cycle_id,
                     "partition": row.partition,
-                    "at": row.created,
+                    "at": row.at,
                 }
                 for row in rows
             ],
         }
 
 
-def _known(work: Work, cycle_id: int) -> Any:
+def _known(work: Work, cycle_id: int) -> CycleRow:
     row = cycles.get(work, cycle_id)
     if row is None:
         raise NotFound(f"there is no cycle {cycle_id}")
     return row
 
 
-def _item(row: Any) -> Item:
+def _item(row: CycleRow) -> Item:
     ended = row.ended is not None
     return {
         "id": row.id,
@@ -285,13 +287,18 @@ def _item(row: Any) -> Item:
         "summary": row.summary if ended else {},
         "request": row.request_id,
         "links": {
-            "self": f"/v1/cycles/{row.id}",
-            "decisions": f"/v1/cycles/{row.id}/decisions",
+            "self": link(row.id),
+            "decisions": f"{link(row.id)}/decisions",
         },
     }
 
 
-def _decision(row: Any) -> Item:
+def link(cycle_id: int) -> str:
+    """Return the path of a cycle."""
+    return f"/v1/cycles/{cycle_id}"
+
+
+def _decision(row: DecisionRow) -> Item:
     block = None if row.block is None else f"{row.dataset}#{row.block}"
     return {
         "site": row.site,

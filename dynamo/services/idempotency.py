@@ -68,12 +68,13 @@ def _find(work: Work, caller: str, key: Key) -> int | None:
     )
     if row is None:
         return None
-    if bytes(row.body_hash) != key.body_hash:
+    body_hash, request_id = row
+    if body_hash != key.body_hash:
         raise Invalid(
             "this Idempotency-Key was used with another body; take a new one",
             Reason.IDEMPOTENCY_CONFLICT,
         )
-    return int(row.request_id)
+    return request_id
 
 
 def _claim(work: Work, caller: str, key: Key, request_id: int) -> None:

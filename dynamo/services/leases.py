@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from dynamo.db.cycles import cycles
 from dynamo.db.cycles.cycles import HeldCycle
@@ -127,7 +127,7 @@ class CycleLost(Exception):
     """The cycle is not ours any more: write nothing, touch nothing."""
 
 
-def fence(work: Work, held: HeldCycle, **values: Any) -> None:
+def fence(work: Work, held: HeldCycle, **values: object) -> None:
     """Renew the lease in the transaction that it guards. Raises CycleLost."""
     if not cycles.keep(work, held, **values):
         raise CycleLost

@@ -6,13 +6,16 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from dynamo.db.engine.pagination import Listing, PageRows, Position, Span
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Invalid
 
-Item = dict[str, Any]
+Shown = TypeVar("Shown")
+
+Item = dict[str, object]
+"""What a caller is shown of a thing."""
 _PLAIN = re.compile(r"[ -~]{0,1000}", re.ASCII)
 
 
@@ -23,7 +26,7 @@ class PageRequest:
     cursor: str | None
     limit: int
 
-    def of(self, work: Work, listing: Listing) -> PageRows:
+    def of(self, work: Work, listing: Listing[Shown]) -> PageRows[Shown]:
         """Return the rows of a list at this place. Raises Invalid."""
         return listing.page(work, self.span(listing.kinds))
 
@@ -47,7 +50,7 @@ def write(position: Position | None) -> str | None:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
-def page(rows: PageRows, items: Sequence[Item]) -> Page:
+def page(rows: PageRows[Shown], items: Sequence[Item]) -> Page:
     """Make a page of what became of rows."""
     return Page(items, write(rows.next))
 
@@ -63,7 +66,7 @@ def _read(cursor: str, kinds: tuple[type, ...]) -> Position:
     raise Invalid("this cursor was not given out for this list; begin without one")
 
 
-def _is(value: Any, kind: type) -> bool:
+def _is(value: object, kind: type) -> bool:
     if type(value) is not kind:
         return False
     if isinstance(value, str):

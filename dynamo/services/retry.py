@@ -6,10 +6,11 @@ With a request go those of others that it waits for: its owner sees them as its 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from dynamo.db import requests
 from dynamo.db.engine import transitions
+from dynamo.db.engine.expressions import Condition, Conditions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.requests import RequestRow, Tallies
@@ -54,7 +55,7 @@ def release(ctx: Context, wanted: schemas.Release, caller: Caller) -> Item:
         return {"transfers": len(transfers), "deletions": len(deletions), "breakers": closed}
 
 
-def _said(wanted: schemas.Release) -> dict[str, Any]:
+def _said(wanted: schemas.Release) -> dict[str, str | int]:
     fields = ("request", "site", "dataset", "reason")
     named = {field: getattr(wanted, field) for field in fields}
     return {field: value for field, value in named.items() if value is not None}
@@ -74,12 +75,12 @@ def _check(work: Work, wanted: schemas.Release, caller: Caller) -> RequestRow[Re
     return None
 
 
-def _own(table: type[Transfer] | type[Deletion], wanted: schemas.Release) -> list[tuple[Any, ...]]:
+def _own(table: type[Transfer] | type[Deletion], wanted: schemas.Release) -> list[Conditions]:
     """Return the conditions for operations of the request that is named, or for all."""
     return [() if wanted.request is None else (table.request_id == wanted.request,)]
 
 
-def _carried(work: Work, ctx: Context, request: RequestRow[RequestBody]) -> list[tuple[Any, ...]]:
+def _carried(work: Work, ctx: Context, request: RequestRow[RequestBody]) -> list[Conditions]:
     """Return the conditions for transfers of others that an open request waits for, if any are."""
     arrives = Transfer.kind != TransferKind.COPY
     if request.state in ENDED:
@@ -92,7 +93,7 @@ def _carried(work: Work, ctx: Context, request: RequestRow[RequestBody]) -> list
     return [] if copy_request is None else [(copy_conditions.filling(copy_request),)]
 
 
-def _files_of(dataset: str) -> Any:
+def _files_of(dataset: str) -> Select[int]:
     files = select(File.id).join(Dataset, Dataset.id == File.dataset_id)
     return files.where(Dataset.name == dataset)
 
@@ -100,7 +101,7 @@ def _files_of(dataset: str) -> Any:
 def _site(work: Work, name: str | None) -> int | None:
     if name is None:
         return None
-    return int(site_lookup.site(work, name).id)
+    return site_lookup.site(work, name).id
 
 
 def _queue(
@@ -108,13 +109,13 @@ def _queue(
     table: type[Transfer] | type[Deletion],
     wanted: schemas.Release,
     site: int | None,
-    whose: Sequence[tuple[Any, ...]],
+    whose: Sequence[Conditions],
 ) -> list[int]:
     """Queue operations afresh; those whose request has ended rest in peace.
 
     `whose` are conditions of which one holds; each is asked for alone, so that it finds its index.
     """
-    waiting: list[Any] = [
+    waiting: list[Condition] = [
         table.state.in_(_REST) | ((table.state == State.QUEUED) & (table.not_before > work.now)),
         table.reason.is_not(None),
     ]
@@ -129,7 +130,7 @@ def _queue(
     found = {key for which in whose for key in work.scalars(fitting.where(*which))}
     ids = _locked(work, table, sorted(found), waiting)
     _count(work, table, ids)
-    values: dict[str, Any] = {
+    fresh: dict[str, Any] = {
         "not_before": work.now,
         "attempts": 0,
         "lost": 0,
@@ -139,12 +140,12 @@ def _queue(
         "hinted": UNSENT,
     }
     for start in range(0, len(ids), 5000):
-        transitions.move(work, table, ids[start : start + 5000], State.QUEUED, **values)
+        transitions.move(work, table, ids[start : start + 5000], State.QUEUED, **fresh)
     return ids
 
 
 def _locked(
-    work: Work, table: type[Transfer] | type[Deletion], ids: list[int], waiting: list[Any]
+    work: Work, table: type[Transfer] | type[Deletion], ids: list[int], waiting: list[Condition]
 ) -> list[int]:
     """Lock those that wait still."""
     kept: list[int] = []

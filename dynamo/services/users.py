@@ -1,8 +1,7 @@
 """Users: known from their first call on, with the default quota."""
 
-from typing import Any
-
 from dynamo.db.catalogue import users
+from dynamo.db.catalogue.users import UserStanding
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.services.context import Context
 from dynamo.settings import Settings
@@ -19,8 +18,8 @@ def name_of(work: Work, user_id: int) -> str | None:
     return users.name_of(work, user_id)
 
 
-def standing(work: Work, user_id: int) -> Any:
-    """Return a user's `used`, `max_bytes` and `n_files`."""
+def standing(work: Work, user_id: int) -> UserStanding | None:
+    """Return what a user has and may have, or None."""
     return users.standing(work, user_id)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple, TypeVar
 
-from sqlalchemy import NotNullable, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, NotNullable, Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.consistency.incidents import LOST
+from dynamo.db.engine.expressions import Condition, total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     BlockReplica,
@@ -68,13 +69,16 @@ class Intervention:
         return self.what, self.where, self.reason
 
 
+K = TypeVar("K", bound=Hashable)
+
+
 @dataclass(slots=True)
 class RequestStanding:
     """Tracks since when items have been unchanged, from evening to evening."""
 
     _since: dict[str, dict[Hashable, tuple[object, datetime]]] = field(default_factory=dict)
 
-    def still(self, kind: str, now: datetime, marks: Mapping[Any, object]) -> dict[Any, timedelta]:
+    def still(self, kind: str, now: datetime, marks: Mapping[K, object]) -> dict[K, timedelta]:
         """Return how long each item of a kind has kept its mark; other items are forgotten."""
         known = self._since.get(kind, {})
         since_by_key: dict[Hashable, tuple[object, datetime]] = {}
@@ -82,7 +86,7 @@ class RequestStanding:
             before = known.get(key)
             since_by_key[key] = before if before is not None and before[0] == mark else (mark, now)
         self._since[kind] = since_by_key
-        return {key: now - since for key, (_, since) in since_by_key.items()}
+        return {key: now - since_by_key[key][1] for key in marks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def find(look: Look) -> list[Intervention]:
     return sorted(matters, key=lambda need: need.matter)
 
 
-def _settled(site: Any, look: Look) -> Any:
+def _settled(site: type[Site], look: Look) -> Condition:
     """Return the condition that a site is neither down nor recently changed."""
     since = func.coalesce(site.since, site.created)
     waited = and_(site.status == SiteStatus.MORGUE, site.url.in_(look.silent))
@@ -152,15 +156,17 @@ def _transfers(look: Look) -> Iterator[Intervention]:
     )
 
 
+_LEAVING: Mapping[type[Deletion | Remedy], str] = {Deletion: "deletion", Remedy: "remedy"}
+
+
 def _removals(look: Look) -> Iterator[Intervention]:
     """Find the same of deletions and remedies; condemned data at a lost storage need nobody."""
-    tables: tuple[tuple[Any, str], ...] = ((Deletion, "deletion"), (Remedy, "remedy"))
-    for table, noun in tables:
+    for table, subject in _LEAVING.items():
         answers = Site.url.not_in(look.silent)
         late = and_(table.created < look.edge, _settled(Site, look), answers)
         yield from _held(
             look.work,
-            noun,
+            subject,
             select(Site.name, table.reason, func.count())
             .select_from(table)
             .join(Site, Site.id == table.site_id)
@@ -169,9 +175,18 @@ def _removals(look: Look) -> Iterator[Intervention]:
         )
 
 
-def _held(work: Work, subject: str, wanted: Any) -> Iterator[Intervention]:
+def _held(work: Work, subject: str, wanted: Select[str, str | None, int]) -> Iterator[Intervention]:
     for place, reason, n in work.rows(wanted):
-        yield Intervention(subject, place, reason or Reason.WAITING, int(n))
+        yield Intervention(subject, place, reason or Reason.WAITING, n)
+
+
+class _Request(NamedTuple):
+    id: int
+    kind: str
+    state: str
+    n_done: int
+    bytes_done: int
+    reason: str
 
 
 def _requests(look: Look) -> Iterator[Intervention]:
@@ -183,14 +198,16 @@ def _requests(look: Look) -> Iterator[Intervention]:
     work = look.work
     own_transfers = (Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
     transfer_reason = select(func.min(Transfer.reason)).where(*own_transfers).scalar_subquery()
-    reason = func.coalesce(Request.reason, transfer_reason, Reason.WAITING).label("reason")
+    known = func.coalesce(Request.reason, transfer_reason, Reason.WAITING)
+    reason: ColumnElement[str] = known.label("reason")
     columns = (Request.id, Request.kind, Request.state, Request.n_done, Request.bytes_done, reason)
     growing = and_(Request.kind == RequestKind.COPY, func.coalesce(Dataset.is_open, False))
-    rows = work.rows(
+    rows = work.read(
+        _Request,
         select(*columns)
         .outerjoin(Dataset, Dataset.name == Request.dataset)
         .where(Request.state.not_in(tuple(ENDED)), ~growing, Request.id.not_in(_unheard(look)))
-        .where(~_of_lost_files(), ~_of_unborn_data())
+        .where(~_of_lost_files(), ~_of_unborn_data()),
     )
     marks = {row.id: (row.n_done, row.bytes_done) for row in rows}
     still = look.standing.still("request", work.now, marks)
@@ -206,7 +223,7 @@ def _requests(look: Look) -> Iterator[Intervention]:
     return (Intervention("request", kind, reason, n) for (kind, reason), n in counted.items())
 
 
-def _of_lost_files() -> Any:
+def _of_lost_files() -> Condition:
     """Return the condition that a request waits for lost files."""
     lost = exists().where(
         Incident.dataset == Request.dataset, Incident.kind == LOST, Incident.ended.is_(None)
@@ -215,12 +232,12 @@ def _of_lost_files() -> Any:
     return or_(reason == Reason.LOST, and_(reason.in_(ABSENT), lost))
 
 
-def _of_unborn_data() -> Any:
+def _of_unborn_data() -> Condition:
     """Tell whether a request waits for data without a file yet, as anybody may ask for."""
     return func.coalesce(Request.reason, Reason.WAITING) == Reason.DATASET_UNKNOWN
 
 
-def _unheard(look: Look) -> Any:
+def _unheard(look: Look) -> Select[int]:
     """Return the requests with deletions at a lost storage."""
     joined = select(Deletion.request_id).join(Site, Site.id == Deletion.site_id)
     return joined.where(Deletion.state.in_(OPEN), Site.url.in_(look.silent))
@@ -234,10 +251,10 @@ def _sites(look: Look) -> Iterator[Intervention]:
     """
     work = look.work
     valid = (BlockReplica.site_id == Site.id, BlockReplica.state == ReplicaState.VALID)
-    lies = select(func.coalesce(func.sum(BlockReplica.bytes), 0)).where(*valid).scalar_subquery()
+    lies = select(total(BlockReplica.bytes)).where(*valid).scalar_subquery()
     columns = (Site.name, Site.status, Site.url, Site.set_by, lies.label("bytes"))
-    rows = work.rows(select(*columns).where(Site.status != SiteStatus.READY))
-    marks = {row.name: (row.status, row.url in look.silent, int(row.bytes)) for row in rows}
+    rows = work.read(_Site, select(*columns).where(Site.status != SiteStatus.READY))
+    marks = {row.name: (row.status, row.url in look.silent, row.bytes) for row in rows}
     still = look.standing.still("site", work.now, marks)
     for row in rows:
         reason = _of_site(row, look.silent)
@@ -246,7 +263,15 @@ def _sites(look: Look) -> Iterator[Intervention]:
             yield Intervention("site", row.name, reason, 1)
 
 
-def _of_site(site: Any, silent: Collection[str]) -> str | None:
+class _Site(NamedTuple):
+    name: str
+    status: str
+    url: str
+    set_by: str | None
+    bytes: int
+
+
+def _of_site(site: _Site, silent: Collection[str]) -> str | None:
     """Return the matter at a site that is not ready; None without one."""
     if site.status == SiteStatus.MORGUE:
         reason = UNREADABLE if site.url in silent else NOT_EMPTIED
@@ -265,7 +290,7 @@ def _losses(look: Look) -> Iterator[Intervention]:
         .where(Incident.kind == LOST, Incident.ended.is_(None), Site.url.not_in(look.silent))
         .group_by(Site.name)
     )
-    return (Intervention("file", place, Reason.LOST, int(n)) for place, n in rows)
+    return (Intervention("file", place, Reason.LOST, n) for place, n in rows)
 
 
 def _cycles(look: Look) -> Iterator[Intervention]:

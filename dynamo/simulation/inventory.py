@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from dynamo.db.engine import clone
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Access, BlockReplica, Dataset, File, ReplicaFile, Site
 from dynamo.services.context import Context
@@ -33,10 +34,10 @@ def take(
         clone.copy(original, copied)
     _imagine(ctx, network)
     since = moment(source) - RECENT
-    read = func.coalesce(func.sum(Access.accesses), 0)
+    read = total(Access.accesses)
     recent = (Access.dataset_id == Dataset.id) & (Access.day >= since.date())
     wanted = (
-        select(Dataset.name, read.label("n"))
+        select(Dataset.name, read)
         .outerjoin(Access, recent)
         .where(Dataset.owner_id.is_(None))
         .group_by(Dataset.id, Dataset.name)
@@ -44,8 +45,8 @@ def take(
     )
     with ctx.begin.reading() as work:
         rows = work.rows(wanted)
-    weights = np.array([max(float(row.n), UNREAD) for row in rows])
-    return Interest(random, weights), [row.name for row in rows]
+    weights = np.array([max(float(n), UNREAD) for _, n in rows])
+    return Interest(random, weights), [name for name, _ in rows]
 
 
 def _imagine(ctx: Context, network: Network) -> None:

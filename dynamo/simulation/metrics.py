@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import NotNullable, Select, exists, func, select
 
 from dynamo.db.consistency.incidents import LOST
 from dynamo.db.engine.expressions import total
@@ -144,9 +143,9 @@ _LIMITED = (*_READY, Quota.max_bytes > 0)
 
 def _shares(work: Work) -> list[tuple[int, int]]:
     """Return used bytes and quota of each ready disk site with a quota."""
-    sums = select(func.sum(Quota.used).label("used"), func.sum(Quota.max_bytes).label("quota"))
+    sums = select(total(Quota.used), total(Quota.max_bytes))
     at_sites = sums.join(Site, Site.id == Quota.site_id).where(*_LIMITED).group_by(Site.id)
-    return [(int(row.used), int(row.quota)) for row in work.rows(at_sites)]
+    return [(used, quota) for used, quota in work.rows(at_sites)]
 
 
 def _fullest(work: Work) -> float:
@@ -199,8 +198,8 @@ def _dying(work: Work) -> int:
     return work.value(joined.where(*left))
 
 
-def _counted(work: Work, wanted: Any) -> dict[str, int]:
-    return {str(word): int(n) for word, n in work.rows(wanted)}
+def _counted(work: Work, wanted: Select[str, int]) -> dict[str, int]:
+    return dict(work.rows(wanted))
 
 
 def _unexplained(work: Work) -> int:
@@ -229,21 +228,25 @@ def _unexplained(work: Work) -> int:
         select(func.count(Transfer.id)).where(*forgotten),
         select(func.count(Request.id)).where(*asleep),
     )
-    return sum(int(work.scalar(statement) or 0) for statement in counted)
+    return sum(work.value(statement) for statement in counted)
 
 
 def left(work: Work, since: datetime, day: int) -> list[Left]:
     """Return what policies, not consolidations, deleted since a time, by dataset and site."""
-    sums = (func.sum(History.bytes).label("bytes"), func.max(History.why).label("why"))
     rows = work.rows(
-        select(History.dataset, History.site, *sums)
+        select(
+            NotNullable(History.dataset),
+            NotNullable(History.site),
+            total(History.bytes),
+            NotNullable(func.max(History.why)),
+        )
         .join(Request, Request.id == History.request_id)
         .where(History.what == "condemned", History.at >= since)
         .where(Request.kind == RequestKind.DELETION, Request.origin == Origin.CYCLE)
         .group_by(History.dataset, History.site)
         .order_by(History.dataset, History.site)
     )
-    return [Left(day, row.dataset, row.site, int(row.bytes or 0), row.why) for row in rows]
+    return [Left(day, *row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +284,12 @@ def unfit(work: Work, datasets: Sequence[str], begun: datetime) -> list[Unfit]:
         .order_by(Request.id)
     )
     copies = []
-    for row in rows:
-        own = (Transfer.request_id == row.id, Transfer.reason.is_not(None))
-        waits = select(Transfer.reason, func.count()).where(*own).group_by(Transfer.reason)
-        reasons = _counted(work, waits)
-        if row.reason is not None:
-            reasons.setdefault(row.reason, 1)
-        day = 1 + (row.created - begun).days
-        size, done = int(row.bytes), int(row.bytes_done)
-        copies.append(Unfit(row.dataset, day, size, done, row.state, reasons))
+    for request_id, dataset, state, done, size, reason, created in rows:
+        own_transfers = (Transfer.request_id == request_id, Transfer.reason.is_not(None))
+        waits = select(NotNullable(Transfer.reason), func.count()).where(*own_transfers)
+        reasons = _counted(work, waits.group_by(Transfer.reason))
+        if reason is not None:
+            reasons.setdefault(reason, 1)
+        day = 1 + (created - begun).days
+        copies.append(Unfit(dataset, day, size, done, state, reasons))
     return copies

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import NotNullable, select
+from sqlalchemy.orm import aliased
 
 from dynamo.db.tables import BlockReplica, File, Site, Transfer
 from dynamo.operations.hints import Hint
@@ -16,6 +17,15 @@ from dynamo.task_runner import TaskRunner
 
 STRIDE = timedelta(hours=1)
 """Files that arrive on a link within this time are recorded together."""
+
+
+class _Copy(NamedTuple):
+    """A file that is copied, and the endpoints of its sites."""
+
+    id: int
+    size: int
+    site: str
+    source: str
 
 
 @dataclass(slots=True)
@@ -60,24 +70,24 @@ class Pools:
         for link, members in parts.items():
             self._bring(max(self._busy[link[0], "out"], self._busy[link[1], "in"]), members)
 
-    def _rows(self, ids: Sequence[int]) -> Sequence[Any]:
-        source = Site.__table__.alias("source")
+    def _rows(self, ids: Sequence[int]) -> list[_Copy]:
+        source = aliased(Site)
         wanted = (
             select(
                 Transfer.id,
-                File.size,
+                NotNullable(File.size),
                 Site.url.label("site"),
-                source.c.url.label("source"),
+                source.url.label("source"),
             )
             .join(File, File.id == Transfer.file_id)
             .join(Site, Site.id == Transfer.site_id)
             .join(BlockReplica, BlockReplica.id == Transfer.source_id)
-            .join(source, source.c.id == BlockReplica.site_id)
+            .join(source, source.id == BlockReplica.site_id)
             .where(Transfer.id.in_(ids))
             .order_by(Transfer.id)
         )
         with self.runner.ctx.begin.reading() as work:
-            return work.rows(wanted) if ids else ()
+            return work.read(_Copy, wanted) if ids else []
 
     def _carried(self, link: tuple[str, str], size: int) -> datetime:
         """Return the arrival of a file; both ends share their rate among all files."""

@@ -26,7 +26,7 @@ from dynamo.services.official.lookup import destinations, directory
 from dynamo.services.popularity import accesses, demands
 from dynamo.services.requests import views as request_views
 from dynamo.simulation import scenario as simulation_scenario
-from dynamo.simulation.agenda import Agenda
+from dynamo.simulation.agenda import Act, Agenda
 from dynamo.simulation.scenario import Interest, Scenario, SimulatedDataset
 from dynamo.simulation.storage import MARK, Network
 from dynamo.storage.protocol import Copied
@@ -71,7 +71,7 @@ class Workload:
         self._during_the_day(self.fail, int(outages))
         self.agenda.at(self.agenda.now + DAY * 0.95, self.read)
 
-    def _during_the_day(self, act: Any, n: int) -> None:
+    def _during_the_day(self, act: Act, n: int) -> None:
         for share in sorted(self.random.random(n).tolist()):
             self.agenda.at(self.agenda.now + DAY * (0.9 * share), act)
 
@@ -177,8 +177,8 @@ class Workload:
     def _gather(self, dataset: str, home: str, user: Caller) -> None:
         """Close a dataset and request its copy at one site, unless it is closed."""
         with self.ctx.begin.reading() as work:
-            row = work.row(select(Dataset.is_open).where(Dataset.name == dataset))
-        if row is not None and row.is_open:
+            is_open = work.scalar(select(Dataset.is_open).where(Dataset.name == dataset))
+        if is_open:
             closure.file(self.ctx, schemas.Closure(dataset=dataset), user)
             copies_submission.file(self.ctx, schemas.Copy(dataset=dataset, site=home), user)
 
@@ -232,8 +232,8 @@ class Workload:
                 select(Dataset.name).join(Block, Block.dataset_id == Dataset.id)
             ):
                 n_blocks[name] = n_blocks.get(name, 0) + 1
-            for row in work.rows(complete_blocks):
-                counts[row.name, row.site] = counts.get((row.name, row.site), 0) + 1
+            for place in work.rows(complete_blocks):
+                counts[place[:2]] = counts.get(place[:2], 0) + 1
         at_sites: dict[str, list[str]] = {}
         for (name, site), n in sorted(counts.items()):
             if n == n_blocks.get(name):
@@ -269,7 +269,7 @@ class Workload:
 def place(ctx: Context, network: Network, data: Sequence[SimulatedDataset]) -> None:
     """Put official data into the storages and register them."""
     with ctx.begin.reading() as work:
-        urls = {row.name: row.url for row in work.rows(select(Site.name, Site.url))}
+        urls = dict(work.rows(select(Site.name, Site.url)))
     for start in range(0, len(data), AT_ONCE):
         batch = data[start : start + AT_ONCE]
         for dataset in batch:

@@ -1,17 +1,28 @@
 """Rows as one text are the rows that the driver reads."""
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import pytest
 from sqlalchemy import select
 
+from dynamo.db.engine import packed_rows
 from dynamo.db.engine.key_lists import among
-from dynamo.db.engine.packed_rows import gathered
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Group, History
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
 SHOWN = select(History.id, History.at, History.who, History.n_files, History.site)
+
+
+class Shown(NamedTuple):
+    """A row of the test."""
+
+    id: int
+    at: datetime
+    who: str
+    n_files: int | None
+    site: str | None
 
 
 @pytest.fixture
@@ -28,9 +39,9 @@ def begin(inventory: UnitOfWork) -> UnitOfWork:
 
 def test_they_come_in_the_order_that_is_asked_for(begin: UnitOfWork) -> None:
     with begin.reading() as work:
-        plain = work.rows(SHOWN.order_by(History.at.desc()))
-        found = gathered(work, SHOWN, History.at.desc())
-    assert [tuple(row) for row in found] == [tuple(row) for row in plain]
+        plain = work.read(Shown, SHOWN.order_by(History.at.desc()))
+        found = packed_rows.read(work, Shown, SHOWN, History.at.desc())
+    assert found == plain
     assert [(row.who, row.site) for row in found[:2]] == [("user49", "T2_49"), ("user48", None)]
     assert found[-1].at == NOW
 
@@ -41,7 +52,7 @@ def test_some_are_chosen_by_their_keys(begin: UnitOfWork) -> None:
 
         def chosen(wanted: list[int]) -> list[str]:
             statement = select(History.who).where(among(History.id, wanted))
-            return [row.who for row in gathered(work, statement, History.id)]
+            return [who for (who,) in packed_rows.rows(work, statement, History.id)]
 
         assert chosen(keys[3:5]) == ["user3", "user4"]
         assert chosen(keys[7:8]) == ["user7"]
@@ -52,8 +63,8 @@ def test_flags_are_flags_and_long_texts_are_not_cut_off(begin: UnitOfWork) -> No
     with begin() as work:
         work.insert(History, [{"at": NOW, "what": "x", "who": "y", "trace": "z" * 90}] * 20_000)
     with begin.reading() as work:
-        found = gathered(work, select(History.id, History.trace), History.id)
-        groups = gathered(work, select(Group.id, (Group.id > 0).label("is_one")), Group.id)
+        found = packed_rows.rows(work, select(History.id, History.trace), History.id)
+        groups = packed_rows.rows(work, select(Group.id, (Group.id > 0).label("is_one")), Group.id)
     assert len(found) == 20_050
-    assert {row.trace for row in found[50:]} == {"z" * 90}
-    assert {row.is_one for row in groups} <= {True}
+    assert {trace for _, trace in found[50:]} == {"z" * 90}
+    assert {is_one for _, is_one in groups} <= {True}

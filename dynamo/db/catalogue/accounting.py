@@ -50,7 +50,8 @@ def room(work: Work, place: QuotaKey) -> int | None:
     row = work.row(select(Quota.max_bytes, Quota.projected).where(*_at(place)))
     if row is None:
         return 0
-    return None if row.max_bytes is None else int(row.max_bytes - row.projected)
+    max_bytes, projected = row
+    return None if max_bytes is None else max_bytes - projected
 
 
 def book(work: Work, place: QuotaKey, size: int) -> bool:
@@ -93,7 +94,7 @@ def lock(work: Work, places: Iterable[QuotaKey]) -> None:
 def limit(work: Work, place: QuotaKey) -> tuple[bool, int | None]:
     """Tell whether a partition has a quota at a site, and which; None = unlimited."""
     row = work.row(select(Quota.max_bytes).where(*_at(place)))
-    return row is not None, None if row is None else row.max_bytes
+    return row is not None, None if row is None else row[0]
 
 
 def shift(work: Work, changes: Mapping[QuotaKey, tuple[int, int]]) -> None:

@@ -130,7 +130,7 @@ def _open_block(work: Work, destination: Destination) -> _Open:
     key = f"{destination.dataset_id}@{destination.site_id}"
     found = work.row(_OPEN, {"by_key": key})
     if found is not None:
-        return _Open(found.id, found.n_files, found.bytes)
+        return _Open(*found)
     block_id = work.add(
         Block,
         dataset_id=destination.dataset_id,

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple, TypeVar
 
-from sqlalchemy import case, select, update
+from sqlalchemy import NotNullable, case, select, update
 
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.engine import bulk_insert, transitions
@@ -32,15 +32,29 @@ Sizes = dict[int, int]
 """File → bytes."""
 
 
-def _chunks(keys: Iterable[Any], size: int = _CHUNK) -> Iterable[Sequence[Any]]:
+K = TypeVar("K", int, str, tuple[int, str])
+
+
+def _chunks(keys: Iterable[K], size: int = _CHUNK) -> Iterable[Sequence[K]]:
     return batches(sorted(set(keys)), size)
 
 
 # --- looking -------------------------------------------------------------------------------------
 
 
-def datasets(work: Work, names: Iterable[str]) -> dict[str, Any]:
-    """Return the rows of the datasets of these names that there are."""
+class OfficialRow(NamedTuple):
+    """A dataset as it is registered."""
+
+    id: int
+    name: str
+    owner_id: int | None
+    group_id: int | None
+    is_open: bool
+    status: str
+
+
+def datasets(work: Work, names: Iterable[str]) -> dict[str, OfficialRow]:
+    """Return the datasets of these names that there are."""
     columns = (
         Dataset.id,
         Dataset.name,
@@ -52,7 +66,7 @@ def datasets(work: Work, names: Iterable[str]) -> dict[str, Any]:
     return {
         row.name: row
         for some in _chunks(names)
-        for row in work.rows(select(*columns).where(Dataset.name.in_(some)))
+        for row in work.read(OfficialRow, select(*columns).where(Dataset.name.in_(some)))
     }
 
 
@@ -63,7 +77,7 @@ def block_keys(work: Work, wanted: Collection[tuple[int, str]]) -> dict[tuple[in
         sets, uuids = {dataset for dataset, _ in some}, {uuid for _, uuid in some}
         near = (Block.dataset_id.in_(sets), Block.uuid.in_(uuids))
         rows = work.rows(select(Block.id, Block.dataset_id, Block.uuid).where(*near))
-        there = {(row.dataset_id, row.uuid): row.id for row in rows}
+        there = {(dataset, uuid): block for block, dataset, uuid in rows}
         found |= {place: there[place] for place in some if place in there}
     return found
 
@@ -73,12 +87,24 @@ def files_of(work: Work, block_ids: Iterable[int]) -> dict[int, Sizes]:
     found: dict[int, Sizes] = defaultdict(dict)
     for some in _chunks(block_ids):
         held = (File.block_id.in_(some), File.condemned_by.is_(None))
-        for row in work.rows(select(File.block_id, File.id, File.size).where(*held)):
-            found[row.block_id][row.id] = row.size
+        in_blocks = select(NotNullable(File.block_id), File.id, NotNullable(File.size))
+        for block, file, size in work.rows(in_blocks.where(*held)):
+            found[block][file] = size
     return found
 
 
-def replicas(work: Work, block_ids: Iterable[int]) -> list[Any]:
+class PlacedBlock(NamedTuple):
+    """A replica of a block."""
+
+    id: int
+    block_id: int
+    site_id: int
+    partition_id: int
+    state: str
+    complete: bool
+
+
+def replicas(work: Work, block_ids: Iterable[int]) -> list[PlacedBlock]:
     """Return the replicas of blocks."""
     columns = (
         BlockReplica.id,
@@ -91,7 +117,7 @@ def replicas(work: Work, block_ids: Iterable[int]) -> list[Any]:
     return [
         row
         for some in _chunks(block_ids)
-        for row in work.rows(select(*columns).where(BlockReplica.block_id.in_(some)))
+        for row in work.read(PlacedBlock, select(*columns).where(BlockReplica.block_id.in_(some)))
     ]
 
 
@@ -110,8 +136,9 @@ def coming(work: Work, replica_ids: Iterable[int]) -> dict[int, set[int]]:
     found: dict[int, set[int]] = defaultdict(set)
     for some in _chunks(replica_ids):
         open_ones = (Transfer.replica_id.in_(some), Transfer.state.in_(OPEN))
-        for row in work.rows(select(Transfer.replica_id, Transfer.file_id).where(*open_ones)):
-            found[row.replica_id].add(row.file_id)
+        to_them = select(NotNullable(Transfer.replica_id), Transfer.file_id).where(*open_ones)
+        for replica, file in work.rows(to_them):
+            found[replica].add(file)
     return found
 
 
@@ -142,7 +169,12 @@ class NewBlock:
 def add_blocks(work: Work, new: Sequence[NewBlock]) -> list[int]:
     """Register blocks; return their keys in the same order."""
     keys: dict[int, int] = {}
-    shared = {"site_id": None, "open_key": None, "created": work.now, "last_file": work.now}
+    shared: dict[str, object] = {
+        "site_id": None,
+        "open_key": None,
+        "created": work.now,
+        "last_file": work.now,
+    }
     names = ("dataset_id", "uuid", "n_files", "bytes")
     for closed in (False, True):
         places = [n for n, block in enumerate(new) if block.closed is closed]
@@ -243,14 +275,29 @@ class DatasetAtSite:
     growing: bool | None = None
 
 
+class _Placed(NamedTuple):
+    id: int
+    dataset_id: int
+    site_id: int
+    group_id: int | None
+    growing: bool
+
+
+_PLACED = select(
+    DatasetReplica.id,
+    DatasetReplica.dataset_id,
+    DatasetReplica.site_id,
+    DatasetReplica.group_id,
+    DatasetReplica.growing,
+)
+
+
 def place_datasets(work: Work, wanted: Sequence[DatasetAtSite]) -> None:
     """Write down at which sites datasets are, and whether they grow there."""
     there = {
         (row.dataset_id, row.site_id): row
         for some in _chunks(at.dataset_id for at in wanted)
-        for row in work.rows(
-            select(*DatasetReplica.__table__.columns).where(DatasetReplica.dataset_id.in_(some))
-        )
+        for row in work.read(_Placed, _PLACED.where(DatasetReplica.dataset_id.in_(some)))
     }
     fresh = {(at.dataset_id, at.site_id): at for at in wanted}
     rows = [

@@ -11,41 +11,53 @@ Two questions are told apart:
   being emptied. A copy on tape counts like one on disk.
 
 Everybody who counts or lists copies asks here: the functions return conditions for statements, or
-sets. An argument `replica`, `site` or `file` is the table or an alias of it.
+sets. An argument `replica`, `site` or `file` is the table or an alias of it; a file may also be
+one that was read.
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import Protocol
 
 from sqlalchemy import and_, exists, func, or_, select
 
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site
 from dynamo.inventory.states import ReplicaState, SiteStatus
 
 
-def holds(replica: Any = BlockReplica, file: Any = File) -> Any:
+class ReadFile(Protocol):
+    """A file that was read, known by its key."""
+
+    @property
+    def id(self) -> int:
+        """Return its key."""
+
+
+def holds(
+    replica: type[BlockReplica] = BlockReplica, file: type[File] | ReadFile = File
+) -> Condition:
     """Tell whether a replica of the file's block holds the file, whatever is known of it."""
     listed = exists().where(ReplicaFile.replica_id == replica.id, ReplicaFile.file_id == file.id)
     return or_(replica.complete.is_(True), listed.correlate_except(ReplicaFile))
 
 
-def of_block(replica: Any = BlockReplica) -> Any:
+def of_block(replica: type[BlockReplica] = BlockReplica) -> Condition:
     """Tell whether a replica is a good copy of its block."""
     return and_(replica.state == ReplicaState.VALID, replica.complete.is_(True))
 
 
-def of_file(replica: Any = BlockReplica, file: Any = File) -> Any:
+def of_file(replica: type[BlockReplica] = BlockReplica, file: type[File] = File) -> Condition:
     """Tell whether a replica of the file's block has a good copy of the file."""
     return and_(replica.state == ReplicaState.VALID, holds(replica, file))
 
 
-def readable_at(site: Any, stopped: Collection[str]) -> Any:
+def readable_at(site: type[Site], stopped: Collection[str]) -> Condition:
     """Tell whether copies at a site can be read; `stopped` are the sites that switches stop."""
     return and_(site.status != SiteStatus.UNKNOWN, site.name.not_in(stopped))
 
 
-def stays_at(site: Any, dying: Collection[int]) -> Any:
+def stays_at(site: type[Site], dying: Collection[int]) -> Condition:
     """Tell whether copies at a site are safe to count; `dying` sites are being emptied."""
     return and_(site.status == SiteStatus.READY, site.id.not_in(dying))
 
@@ -68,4 +80,4 @@ def others(
         )
         .group_by(BlockReplica.block_id)
     )
-    return {row[0]: row[1] for row in work.rows(counted)}
+    return dict(work.rows(counted))

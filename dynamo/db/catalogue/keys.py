@@ -32,5 +32,5 @@ def _keys(
     found: dict[str, int] = {}
     for start in range(0, len(wanted), _CHUNK):
         named = table.name.in_(wanted[start : start + _CHUNK])
-        found |= {row.name: row.id for row in work.rows(select(table.name, table.id).where(named))}
+        found |= dict(work.rows(select(table.name, table.id).where(named)))
     return found

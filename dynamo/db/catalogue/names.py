@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Nullable, bindparam, func, select
 
 from dynamo.db.engine import bulk_insert
 from dynamo.db.engine.key_lists import among_hashes
@@ -16,20 +17,68 @@ from dynamo.operations.lifecycle import State
 
 _CHUNK = 1000
 
-_DATASET = (
-    select(
-        Dataset.id,
-        Dataset.name,
-        Dataset.owner_id,
-        Dataset.partition_id,
-        Dataset.group_id,
-        Dataset.is_open,
-        Dataset.status,
-        User.name.label("owner"),
-    )
-    .outerjoin(User, User.id == Dataset.owner_id)
-    .where(Dataset.name == bindparam("by_name"))
-)
+
+class DatasetRow(NamedTuple):
+    """A dataset, with the name of its owner."""
+
+    id: int
+    name: str
+    owner_id: int | None
+    partition_id: int
+    group_id: int | None
+    is_open: bool
+    status: str
+    owner: str | None
+    """None for official data."""
+
+
+class Arrival(NamedTuple):
+    """The transfer that brought a file or will."""
+
+    id: int
+    kind: str
+    state: str
+    site_id: int
+    confirmed: bool
+    request_id: int
+    source_url: str | None
+    upload: str | None
+    reason: str | None
+    not_before: datetime | None
+    updated: datetime
+
+
+class KnownFile(NamedTuple):
+    """A file that is registered."""
+
+    id: int
+    lfn: str
+    size: int | None
+    adler32: str | None
+    dataset_id: int
+    block_id: int | None
+    condemned_by: int | None
+    block_condemned_by: int | None
+    arrival: Arrival | None
+    """None once its transfer is forgotten, long after it was done."""
+
+    @property
+    def has_arrived(self) -> bool:
+        """Tell whether its bytes came where they were to come to."""
+        return self.arrival is None or self.arrival.state == State.DONE
+
+
+_DATASETS = select(
+    Dataset.id,
+    Dataset.name,
+    Dataset.owner_id,
+    Dataset.partition_id,
+    Dataset.group_id,
+    Dataset.is_open,
+    Dataset.status,
+    Nullable(User.name.label("owner")),
+).outerjoin(User, User.id == Dataset.owner_id)
+_DATASET = _DATASETS.where(Dataset.name == bindparam("by_name"))
 _TAKEN = select(File.lfn_hash).where(among_hashes(File.lfn_hash, "by_hash"))
 _KNOWN = (
     select(
@@ -40,8 +89,8 @@ _KNOWN = (
         File.dataset_id,
         File.block_id,
         File.condemned_by,
-        Block.condemned_by.label("block_condemned_by"),
-        Transfer.id.label("transfer_id"),
+        Block.condemned_by,
+        Transfer.id,
         Transfer.kind,
         Transfer.state,
         Transfer.site_id,
@@ -66,9 +115,14 @@ def lfn_hash(lfn: str) -> bytes:
     return hashlib.blake2b(lfn.encode("ascii"), digest_size=16).digest()
 
 
-def dataset(work: Work, name: str) -> Any:
-    """Return a dataset's row, with the name of its owner (None = official data), or None."""
-    return work.row(_DATASET, {"by_name": name})
+def dataset(work: Work, name: str) -> DatasetRow | None:
+    """Return a dataset or None."""
+    return work.read_one(DatasetRow, _DATASET, {"by_name": name})
+
+
+def dataset_of(work: Work, dataset_id: int) -> DatasetRow:
+    """Return a dataset by its key."""
+    return work.read_existing(DatasetRow, _DATASETS.where(Dataset.id == dataset_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +153,24 @@ def add_dataset(work: Work, new: NewDataset) -> None:
     )
 
 
-def known_files(work: Work, lfns: Sequence[str]) -> dict[str, Any]:
+def known_files(work: Work, lfns: Sequence[str]) -> dict[str, KnownFile]:
     """Return what is registered under these names.
 
     File, dataset and the transfer that brought it or will.
     """
-    known: dict[str, Any] = {}
+    known: dict[str, KnownFile] = {}
     for start in range(0, len(lfns), _CHUNK):
         hashes = [lfn_hash(lfn) for lfn in lfns[start : start + _CHUNK]]
         found = work.scalars(_TAKEN, {"by_hash": hashes})
         if found:  # mostly there is none: what else one would like to know is not asked for
-            known |= {row.lfn: row for row in work.rows(_KNOWN, {"by_hash": found})}
+            rows = map(_known, work.rows(_KNOWN, {"by_hash": found}))
+            known |= {row.lfn: row for row in rows}
     return known
+
+
+def _known(row: tuple[object, ...]) -> KnownFile:
+    arrival = Arrival._make(row[8:]) if row[8] is not None else None
+    return KnownFile._make((*row[:8], arrival))
 
 
 def add_files(
@@ -130,17 +190,28 @@ def add_files(
     return bulk_insert.insert(work, File, shared, ("lfn", "lfn_hash", "size", "adler32"), rows)
 
 
-def arrivals(work: Work, request_id: int, known: Sequence[int]) -> Sequence[Any]:
+class Bringing(NamedTuple):
+    """A transfer that brings a file of an injection."""
+
+    lfn: str
+    id: int
+    kind: str
+    state: str
+    rebooked_by: int | None
+    """The injection that was told its name; None = the first."""
+
+
+def arrivals(work: Work, request_id: int, known: Sequence[int]) -> list[Bringing]:
     """Return the transfers that bring files of an injection, its own and known ones.
 
-    `id`, `lfn`, `kind`, `state`, and `rebooked_by`; those that are forgotten or whose
-    files are gone are absent.
+    Those that are forgotten or whose files are gone are absent.
     """
     among = (Transfer.request_id == request_id) | Transfer.file_id.in_(known)
-    return work.rows(
+    return work.read(
+        Bringing,
         select(File.lfn, Transfer.id, Transfer.kind, Transfer.state, Transfer.rebooked_by)
         .join(File, File.id == Transfer.file_id)
-        .where(among, Transfer.kind != "copy")
+        .where(among, Transfer.kind != "copy"),
     )
 
 

@@ -5,11 +5,12 @@ Where blocks lie, what they hold, when they are complete, and who reads from the
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 
 from dynamo.db.engine import transitions
+from dynamo.db.engine.expressions import Conditions
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, DatasetReplica, ReplicaFile, Site
 from dynamo.inventory.states import ReplicaState
@@ -37,11 +38,11 @@ def place(work: Work, destination: Destination, block_id: int) -> int:
     One that is being deleted is waited for.
     """
     wanted = {"of_block": block_id, "at_site": destination.site_id}
-    replica = work.row(_REPLICA, wanted)
-    if replica is not None and replica.state == ReplicaState.CONDEMNED:
+    replica, state = work.row(_REPLICA, wanted) or (None, None)
+    if state == ReplicaState.CONDEMNED:
         raise Again("the replica is being deleted")
     if replica is not None:
-        return int(replica.id)
+        return replica
     place_all(work, destination, [block_id])
     return work.value(_REPLICA, wanted)
 
@@ -57,7 +58,7 @@ def place_all(work: Work, destination: Destination, block_ids: Sequence[int]) ->
             growing=False,
             created=work.now,
         )
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "dataset_id": destination.dataset_id,
         "site_id": destination.site_id,
         "group_id": destination.group_id,
@@ -75,7 +76,19 @@ def place_all(work: Work, destination: Destination, block_ids: Sequence[int]) ->
     work.insert(BlockReplica, [{**row, "block_id": block_id} for block_id in block_ids])
 
 
-def lock_blocks(work: Work, block_ids: Collection[int]) -> dict[int, Any]:
+class LockedBlock(NamedTuple):
+    """A block about whose replicas something is decided."""
+
+    id: int
+    dataset_id: int
+    uuid: str
+    closed: bool
+    n_files: int
+    bytes: int
+    condemned_by: int | None
+
+
+def lock_blocks(work: Work, block_ids: Collection[int]) -> dict[int, LockedBlock]:
     """Lock blocks, in one order, before anything about their replicas is decided.
 
     Return them by key.
@@ -90,7 +103,7 @@ def lock_blocks(work: Work, block_ids: Collection[int]) -> dict[int, Any]:
         Block.condemned_by,
     )
     locked = select(*columns).where(Block.id.in_(block_ids)).order_by(Block.id).with_for_update()
-    return {row.id: row for row in work.rows(locked)}
+    return {row.id: row for row in work.read(LockedBlock, locked)}
 
 
 def arrive(work: Work, files: Mapping[int, Sequence[tuple[int, int]]]) -> None:
@@ -119,15 +132,23 @@ def arrive(work: Work, files: Mapping[int, Sequence[tuple[int, int]]]) -> None:
         )
 
 
-def settle(work: Work, block_ids: Collection[int]) -> Sequence[Any]:
-    """Complete the replicas that hold all files of a closed block.
+class CompletedReplica(NamedTuple):
+    """A replica that has just become complete."""
 
-    Return them as (id, block_id, site_id, dataset_id).
+    id: int
+    block_id: int
+    site_id: int
+    dataset_id: int
+
+
+def settle(work: Work, block_ids: Collection[int]) -> list[CompletedReplica]:
+    """Complete the replicas that hold all files of a closed block, and return them.
 
     A complete replica lists no files: fifty million files at three sites must not need as many
     rows. The blocks are locked by the caller, so none of them grows or closes meanwhile.
     """
-    ready = work.rows(
+    ready = work.read(
+        CompletedReplica,
         select(
             BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id, BlockReplica.dataset_id
         )
@@ -139,7 +160,7 @@ def settle(work: Work, block_ids: Collection[int]) -> Sequence[Any]:
             BlockReplica.complete.is_(False),
             BlockReplica.state == ReplicaState.VALID,
             BlockReplica.n_files == Block.n_files,
-        )
+        ),
     )
     ids = [row.id for row in ready]
     if ids:
@@ -180,15 +201,31 @@ def forget_dataset_replicas(
     )
 
 
-def _dataset_at(destination: Destination) -> tuple[Any, ...]:
+def _dataset_at(destination: Destination) -> Conditions:
     return (
         DatasetReplica.dataset_id == destination.dataset_id,
         DatasetReplica.site_id == destination.site_id,
     )
 
 
-def described() -> Any:
-    """Select replicas with the names of their block, dataset and site."""
+class ReplicaRow(NamedTuple):
+    """A replica, with the names of its block, dataset and site."""
+
+    id: int
+    block_id: int
+    dataset_id: int
+    site_id: int
+    partition_id: int
+    n_files: int
+    bytes: int
+    block_bytes: int
+    uuid: str
+    dataset: str
+    site: str
+
+
+def described() -> Select[int, int, int, int, int, int, int, int, str, str, str]:
+    """Select replicas with the names of their block, dataset and site, as `ReplicaRow` has them."""
     columns = (
         BlockReplica.id,
         BlockReplica.block_id,

@@ -1,6 +1,6 @@
 """Users in rows."""
 
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
@@ -15,7 +15,7 @@ def register(work: Work, name: str, max_bytes: int | None) -> int:
     """Register a user, or find that somebody else just did; return the key."""
     # IGNORE instead of catching the duplicate, which would spoil the rest of the transaction
     prefix = "IGNORE" if work.is_mysql else "OR IGNORE"
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "name": name,
         "roles": [],
         "max_bytes": max_bytes,
@@ -29,23 +29,28 @@ def register(work: Work, name: str, max_bytes: int | None) -> int:
 
 def id_of(work: Work, name: str) -> int | None:
     """Return a user's key, if there is such a user."""
-    found = work.scalar(_ID_OF, {"by_name": name})
-    return None if found is None else int(found)
+    return work.scalar(_ID_OF, {"by_name": name})
 
 
 def name_of(work: Work, user_id: int) -> str | None:
     """Return a user's name."""
-    found = work.scalar(select(User.name).where(User.id == user_id))
-    return None if found is None else str(found)
+    return work.scalar(select(User.name).where(User.id == user_id))
 
 
 def roles_of(work: Work, name: str) -> list[str] | None:
     """Return the roles that a user was given, None for an unknown one."""
-    found = work.row(_ROLES_OF, {"by_name": name})
-    return None if found is None else list(found.roles)
+    return work.scalar(_ROLES_OF, {"by_name": name})
 
 
-def standing(work: Work, user_id: int) -> Any:
+class UserStanding(NamedTuple):
+    """What a user has and may have."""
+
+    max_bytes: int | None
+    used: int
+    n_files: int
+
+
+def standing(work: Work, user_id: int) -> UserStanding | None:
     """Return what a user has and may have, or None."""
-    columns = (User.name, User.roles, User.max_bytes, User.used, User.n_files)
-    return work.row(select(*columns).where(User.id == user_id))
+    columns = (User.max_bytes, User.used, User.n_files)
+    return work.read_one(UserStanding, select(*columns).where(User.id == user_id))

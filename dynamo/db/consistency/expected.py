@@ -1,10 +1,10 @@
 """What the catalogue knows of a site's files, as columns: what may be there, and what must."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import exists, or_, select
+from sqlalchemy import NotNullable, Nullable, Select, exists, or_, select
 
 from dynamo.consistency.comparison import Catalogue
 from dynamo.consistency.name_hashes import Keys, of_bytes, of_digests
@@ -22,11 +22,16 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
+from dynamo.inventory.snapshot import Amounts, Flags
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import OPEN, State
 
 _CHUNK = 1000
 _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN))
+
+
+Columns = tuple[Keys, Amounts, Amounts, Flags]
+"""Keys of names, of files, their bytes, and whether they must be there."""
 
 
 def keys(lfns: Iterable[str]) -> Keys:
@@ -41,7 +46,7 @@ def known(work: Work, site_id: int) -> Catalogue:
     return Catalogue(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
 
-def _placed(work: Work, site_id: int) -> tuple[Any, ...]:
+def _placed(work: Work, site_id: int) -> Columns:
     here = f"x.file_id = files.id AND x.site_id = {int(site_id)}"
     sure = (  # words of the schema only
         "CASE WHEN r.state = 'valid' AND (r.complete = 1 OR l.file_id IS NOT NULL)"  # noqa: S608
@@ -58,13 +63,13 @@ def _placed(work: Work, site_id: int) -> tuple[Any, ...]:
     return _read(work, table, sure, "1 = 1")
 
 
-def _moving(work: Work, site_id: int, table: str) -> tuple[Any, ...]:
+def _moving(work: Work, site_id: int, table: str) -> Columns:
     # of a transfer that is done the replica tells, as long as there is one
     where = f"x.site_id = {int(site_id)} AND x.state NOT IN ('done', 'cancelled')"
     return _read(work, f"files JOIN {table} x ON x.file_id = files.id", "0", where)
 
 
-def _read(work: Work, table: str, sure: str, where: str) -> tuple[Any, ...]:
+def _read(work: Work, table: str, sure: str, where: str) -> Columns:
     told = ("files.id", "COALESCE(files.size, -1)", sure, "HEX(files.lfn_hash)")
     (ids, sizes, certain), names = column_reader.named(
         work, ColumnQuery(table, told, where, "files.id")
@@ -76,8 +81,7 @@ def names(work: Work, file_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Yield the names of files by key."""
     for start in range(0, len(file_ids), _CHUNK):
         some = file_ids[start : start + _CHUNK]
-        for row in work.rows(select(File.id, File.lfn).where(File.id.in_(some))):
-            yield row.id, row.lfn
+        yield from work.rows(select(File.id, File.lfn).where(File.id.in_(some)))
 
 
 def is_known(work: Work, site_id: int, lfn: str) -> bool:
@@ -93,30 +97,52 @@ def is_known(work: Work, site_id: int, lfn: str) -> bool:
     return work.scalar(select(File.id).where(named, or_(placed, coming, leaving))) is not None
 
 
-def held(work: Work, site_id: int, lfns: Collection[str]) -> Sequence[Any]:
+class ExpectedFile(NamedTuple):
+    """A file that is meant to be at a site, with all that must be known of it."""
+
+    id: int
+    lfn: str
+    size: int
+    adler32: str | None
+    block_id: int
+    dataset_id: int
+    dataset: str
+    owner: str | None
+    """None for official data."""
+    uuid: str
+    """Of its block."""
+    replica_id: int
+    partition_id: int
+    complete: bool
+    """All files of its block are there."""
+
+
+def held(work: Work, site_id: int, lfns: Collection[str]) -> list[ExpectedFile]:
     """Return those files that are at a site for certain, with all that must be known of them."""
     here = (Transfer.file_id == File.id, Transfer.site_id == site_id, Transfer.state.in_(OPEN))
     leaving = (Deletion.file_id == File.id, Deletion.site_id == site_id)
     sure = (good_copies.holds(), ~exists().where(*leaving), ~exists().where(*here))
-    return work.rows(_meant(site_id, lfns).where(*sure))
+    return work.read(ExpectedFile, _meant(site_id, lfns).where(*sure))
 
 
-def expected_at(work: Work, site_id: int, lfn: str) -> Any:
+def expected_at(work: Work, site_id: int, lfn: str) -> ExpectedFile | None:
     """Return a file that should be at a site and may have got lost there, or None."""
-    return work.row(_meant(site_id, [lfn]).where(~good_copies.holds()))
+    return work.read_one(ExpectedFile, _meant(site_id, [lfn]).where(~good_copies.holds()))
 
 
-def _meant(site_id: int, lfns: Collection[str]) -> Any:
+def _meant(
+    site_id: int, lfns: Collection[str]
+) -> Select[int, str, int, str | None, int, int, str, str | None, str, int, int, bool]:
     """Select files that are meant to be at a site and that nobody has condemned."""
     columns_ = (
         File.id,
         File.lfn,
-        File.size,
+        NotNullable(File.size),
         File.adler32,
-        File.block_id,
+        NotNullable(File.block_id),
         File.dataset_id,
         Dataset.name.label("dataset"),
-        User.name.label("owner"),
+        Nullable(User.name.label("owner")),
         Block.uuid,
         BlockReplica.id.label("replica_id"),
         BlockReplica.partition_id,

@@ -1,14 +1,16 @@
 """Incidents in rows: what is known of bad and lost files, and whose they are."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import Nullable, select, update
 
 from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue.names import lfn_hash
-from dynamo.db.engine.pagination import PageRows, Span
+from dynamo.db.engine.expressions import Condition
+from dynamo.db.engine.pagination import PageRows, Span, cut
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Dataset, File, Incident, User
 
@@ -29,34 +31,45 @@ class Report:
 def report(work: Work, told: Report) -> bool:
     """Remember an incident; False = it is known already."""
     same = (Incident.lfn == told.lfn, Incident.site == told.site, Incident.kind == told.kind)
-    known = work.row(select(Incident.id, Incident.ended).where(*same))
-    if known is not None and known.ended is None:
+    known, ended = work.row(select(Incident.id, Incident.ended).where(*same)) or (None, None)
+    if known is not None and ended is None:
         return False
-    destination = work.row(
-        select(Dataset.name, User.name.label("owner"))
+    named = work.row(
+        select(Dataset.name, Nullable(User.name))
         .join(File, File.dataset_id == Dataset.id)
         .outerjoin(User, User.id == Dataset.owner_id)
         .where(File.lfn_hash == lfn_hash(told.lfn))
     )
+    dataset, owner = named or (None, None)
     values = {
-        "dataset": None if destination is None else destination.name,
-        "owner": None if destination is None else destination.owner,
+        "dataset": dataset,
+        "owner": owner,
         "at": work.now,
         "ended": None,
         "detail": told.detail[:1000],
     }
     if known is not None:
-        work.changed(update(Incident).where(Incident.id == known.id).values(values))
+        work.changed(update(Incident).where(Incident.id == known).values(values))
     else:
         row = {"lfn": told.lfn, "site": told.site, "kind": told.kind, **values}
         work.insert(Incident, [row])
     return True
 
 
-def at_site(work: Work, site: str) -> Sequence[Any]:
+class OpenIncident(NamedTuple):
+    """An incident that nobody has looked into yet."""
+
+    id: int
+    lfn: str
+    kind: str
+    at: datetime
+
+
+def at_site(work: Work, site: str) -> list[OpenIncident]:
     """Return what has been reported about copies at a site and nobody has looked into yet."""
     columns = (Incident.id, Incident.lfn, Incident.kind, Incident.at)
-    return work.rows(select(*columns).where(Incident.site == site, Incident.ended.is_(None)))
+    here = (Incident.site == site, Incident.ended.is_(None))
+    return work.read(OpenIncident, select(*columns).where(*here))
 
 
 def end_at(work: Work, site: str, lfns: Collection[str]) -> None:
@@ -74,21 +87,46 @@ def settle(work: Work) -> int:
     rows = work.rows(
         select(Incident.id, Incident.lfn).where(*lost).order_by(Incident.id).limit(_SETTLED_AT_ONCE)
     )
-    over = [row.id for row in rows if _is_over(work, row.lfn)]
+    over = [incident for incident, lfn in rows if _is_over(work, lfn)]
     if over:
         work.changed(update(Incident).where(Incident.id.in_(over)).values(ended=work.now))
     return len(over)
 
 
-def list_page(work: Work, wheres: Collection[Any], span: Span) -> PageRows:
+class IncidentRow(NamedTuple):
+    """An incident."""
+
+    id: int
+    lfn: str
+    site: str
+    kind: str
+    dataset: str | None
+    owner: str | None
+    at: datetime
+    ended: datetime | None
+    detail: str | None
+
+
+_SHOWN = select(
+    Incident.id,
+    Incident.lfn,
+    Incident.site,
+    Incident.kind,
+    Incident.dataset,
+    Incident.owner,
+    Incident.at,
+    Incident.ended,
+    Incident.detail,
+)
+
+
+def list_page(work: Work, wheres: Collection[Condition], span: Span) -> PageRows[IncidentRow]:
     """Return a page of incidents that fit all conditions, newest first."""
-    wanted = select(*Incident.__table__.columns).where(*wheres)
+    wanted = _SHOWN.where(*wheres)
     if span.after is not None:
         wanted = wanted.where(Incident.id < span.after[0])
-    rows = work.rows(wanted.order_by(Incident.id.desc()).limit(span.limit + 1))
-    if len(rows) <= span.limit:
-        return PageRows(rows, None)
-    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
+    newest = wanted.order_by(Incident.id.desc()).limit(span.limit + 1)
+    return cut(work.read(IncidentRow, newest), span)
 
 
 def _is_over(work: Work, lfn: str) -> bool:

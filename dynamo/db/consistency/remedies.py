@@ -4,16 +4,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 
+from dynamo.consistency.decision import Finding, Kind
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.engine import transitions
-from dynamo.db.engine.pagination import PageRows, Span
+from dynamo.db.engine.pagination import PageRows, Span, cut
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Remedy, Site
+from dynamo.db.tables.types import Json
 from dynamo.inventory.states import SiteStatus
 from dynamo.operations.lifecycle import State
 
@@ -47,7 +49,50 @@ class ClaimedRemedy:
     attempts: int
 
 
-def add(work: Work, site_id: int, scan_id: int, findings: Sequence[Any]) -> list[int]:
+class RemedyRow(NamedTuple):
+    """A remedy, with where its site is."""
+
+    id: int
+    site_id: int
+    site: str
+    url: str
+    rules: Json
+    lfn: str
+    found: str
+    kind: str
+    state: str
+    attempts: int
+    size: int
+    modified: datetime | None
+    aside: str | None
+    not_before: datetime | None
+    reason: str | None
+    error: str | None
+    scan_id: int
+
+
+_SHOWN = select(
+    Remedy.id,
+    Remedy.site_id,
+    Site.name.label("site"),
+    Site.url,
+    Site.rules,
+    Remedy.lfn,
+    Remedy.found,
+    Remedy.kind,
+    Remedy.state,
+    Remedy.attempts,
+    Remedy.size,
+    Remedy.modified,
+    Remedy.aside,
+    Remedy.not_before,
+    Remedy.reason,
+    Remedy.error,
+    Remedy.scan_id,
+).join(Site, Site.id == Remedy.site_id)
+
+
+def add(work: Work, site_id: int, scan_id: int, findings: Sequence[Finding]) -> list[int]:
     """File what is to be done about findings; those that something is done about are left out."""
     keys = {_key(site_id, finding.lfn): finding for finding in findings}
     busy = set()
@@ -62,9 +107,9 @@ def add(work: Work, site_id: int, scan_id: int, findings: Sequence[Any]) -> list
     ]
 
 
-def _fresh(work: Work, site_id: int, scan_id: int, key: str, finding: Any) -> dict[str, Any]:
+def _fresh(work: Work, site_id: int, scan_id: int, key: str, finding: Finding) -> dict[str, object]:
     return {
-        "kind": Act.QUARANTINE if finding.kind == "dark" else Act.MEND,
+        "kind": Act.QUARANTINE if finding.kind is Kind.DARK else Act.MEND,
         "found": finding.kind.value,
         "site_id": site_id,
         "scan_id": scan_id,
@@ -105,12 +150,7 @@ def load(work: Work, claims: dict[int, int]) -> list[ClaimedRemedy]:
     """Read what must be known of claimed remedies."""
     if not claims:
         return []
-    rows = work.rows(
-        select(*Remedy.__table__.columns, Site.name, Site.url, Site.rules)
-        .join(Site, Site.id == Remedy.site_id)
-        .where(Remedy.id.in_(claims))
-        .order_by(Remedy.id)
-    )
+    rows = work.read(RemedyRow, _SHOWN.where(Remedy.id.in_(claims)).order_by(Remedy.id))
     return [
         ClaimedRemedy(
             id=row.id,
@@ -118,7 +158,7 @@ def load(work: Work, claims: dict[int, int]) -> list[ClaimedRemedy]:
             kind=Act(row.kind),
             found=row.found,
             site_id=row.site_id,
-            site=row.name,
+            site=row.site,
             url=row.url,
             rules=row.rules,
             scan_id=row.scan_id,
@@ -165,32 +205,22 @@ def end(work: Work, ids: Collection[int]) -> None:
         work.changed(delete(Remedy).where(Remedy.id.in_(ids)))
 
 
-def quarantined(work: Work, remedy_id: int) -> Any:
-    """Lock and return a file in quarantine that is not being removed, or None."""
+def lock_quarantined(work: Work, remedy_id: int) -> bool:
+    """Lock a file in quarantine; False = there is none, or it is being removed."""
     waits = (Remedy.kind == Act.REMOVE, Remedy.state.in_((State.QUEUED, State.HELD)))
-    return work.row(
-        select(Remedy.id, Remedy.lfn, Remedy.site_id, Remedy.aside)
-        .where(Remedy.id == remedy_id, *waits)
-        .with_for_update()
-    )
+    at_rest = select(Remedy.id).where(Remedy.id == remedy_id, *waits)
+    return work.scalar(at_rest.with_for_update()) is not None
 
 
-_SHOWN = select(*Remedy.__table__.columns, Site.name.label("site")).join(
-    Site, Site.id == Remedy.site_id
-)
-
-
-def get(work: Work, remedy_id: int) -> Any:
+def get(work: Work, remedy_id: int) -> RemedyRow | None:
     """Return a remedy with its site's name, or None."""
-    return work.row(_SHOWN.where(Remedy.id == remedy_id))
+    return work.read_one(RemedyRow, _SHOWN.where(Remedy.id == remedy_id))
 
 
-def list_page(work: Work, site: str | None, span: Span) -> PageRows:
+def list_page(work: Work, site: str | None, span: Span) -> PageRows[RemedyRow]:
     """Return a page of what is done about files, and of what lies in quarantine; oldest first."""
     wanted = _SHOWN if site is None else _SHOWN.where(Site.name == site)
     if span.after is not None:
         wanted = wanted.where(Remedy.id > span.after[0])
-    rows = work.rows(wanted.order_by(Remedy.id).limit(span.limit + 1))
-    if len(rows) <= span.limit:
-        return PageRows(rows, None)
-    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
+    oldest = wanted.order_by(Remedy.id).limit(span.limit + 1)
+    return cut(work.read(RemedyRow, oldest), span)

@@ -1,17 +1,18 @@
 """Scans in rows: filed, claimed, held under a lease, ended, forgotten."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, exists, func, or_, select, update
 
 from dynamo.db.engine import transitions
-from dynamo.db.engine.pagination import PageRows, Span
+from dynamo.db.engine.expressions import Conditions
+from dynamo.db.engine.pagination import PageRows, Span, cut
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Scan, Site
+from dynamo.db.tables.types import Json
 from dynamo.inventory.states import RequestState, SiteKind, SiteStatus
 from dynamo.logs import trace
 from dynamo.reasons import Reason
@@ -52,8 +53,7 @@ def file(work: Work, site_id: int, who: str, *, dry_run: bool) -> int:
 
 def open_one(work: Work, site_id: int) -> int | None:
     """Return the scan of a site that waits or runs and is no dry run."""
-    found = work.scalar(select(Scan.id).where(Scan.running_key == str(site_id)))
-    return None if found is None else int(found)
+    return work.scalar(select(Scan.id).where(Scan.running_key == str(site_id)))
 
 
 def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> HeldScan | None:
@@ -66,11 +66,11 @@ def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> HeldScan | N
     }
     if not transitions.move(work, Scan, [scan_id], RequestState.RUNNING, **mine):
         return None
-    columns = (Scan.site_id, Scan.dry_run, Scan.lease_no, Site.name, Site.url, Site.rules)
-    row = work.only(select(*columns).join(Site, Site.id == Scan.site_id).where(Scan.id == scan_id))
-    return HeldScan(
-        scan_id, row.site_id, row.name, row.url, row.rules, row.dry_run, owner, row.lease_no, hold
+    columns = (Scan.site_id, Site.name, Site.url, Site.rules, Scan.dry_run, Scan.lease_no)
+    site_id, site, url, rules, dry_run, lease_no = work.only(
+        select(*columns).join(Site, Site.id == Scan.site_id).where(Scan.id == scan_id)
     )
+    return HeldScan(scan_id, site_id, site, url, rules, dry_run, owner, lease_no, hold)
 
 
 def keep(work: Work, held: HeldScan) -> bool:
@@ -97,8 +97,8 @@ def waiting(work: Work, patience: timedelta) -> list[int]:
     return work.scalars(select(Scan.id).where(*late).order_by(Scan.id))
 
 
-def due(work: Work, before: datetime) -> Sequence[Any]:
-    """Return ready disk sites of which no scan began since a moment, longest ago first.
+def due(work: Work, before: datetime) -> dict[int, str]:
+    """Return ready disk sites of which no scan began since a moment, longest ago first, by key.
 
     One that has failed counts for an hour only.
     """
@@ -116,7 +116,7 @@ def due(work: Work, before: datetime) -> Sequence[Any]:
         Site.name.not_in(stopped_sites(work)),
     )
     found = select(Site.id, Site.name).where(*usable, ~recent, ~busy)
-    return work.rows(found.order_by(last, Site.id))
+    return dict(work.rows(found.order_by(last, Site.id)))
 
 
 def last_endpoint(work: Work, held: HeldScan) -> bytes | None:
@@ -127,8 +127,7 @@ def last_endpoint(work: Work, held: HeldScan) -> bytes | None:
         Scan.dry_run.is_(False),
         Scan.endpoint.is_not(None),
     )
-    found = work.scalar(select(Scan.endpoint).where(*earlier).order_by(Scan.id.desc()).limit(1))
-    return None if found is None else bytes(found)
+    return work.scalar(select(Scan.endpoint).where(*earlier).order_by(Scan.id.desc()).limit(1))
 
 
 def forget(work: Work, before: datetime) -> int:
@@ -140,32 +139,56 @@ def forget(work: Work, before: datetime) -> int:
     return work.changed(delete(Scan).where(Scan.id.in_(gone))) if gone else 0
 
 
-_SHOWN = select(*Scan.__table__.columns, Site.name.label("site")).join(
-    Site, Site.id == Scan.site_id
-)
+class ScanRow(NamedTuple):
+    """A scan, with its site's name."""
+
+    id: int
+    site: str
+    state: str
+    dry_run: bool
+    who: str
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    reason: str | None
+    error: str | None
+    summary: Json
 
 
-def get(work: Work, scan_id: int) -> Any:
+_SHOWN = select(
+    Scan.id,
+    Site.name.label("site"),
+    Scan.state,
+    Scan.dry_run,
+    Scan.who,
+    Scan.created,
+    Scan.started,
+    Scan.ended,
+    Scan.reason,
+    Scan.error,
+    Scan.summary,
+).join(Site, Site.id == Scan.site_id)
+
+
+def get(work: Work, scan_id: int) -> ScanRow | None:
     """Return a scan with its site's name, or None."""
-    return work.row(_SHOWN.where(Scan.id == scan_id))
+    return work.read_one(ScanRow, _SHOWN.where(Scan.id == scan_id))
 
 
-def list_page(work: Work, site: str | None, span: Span) -> PageRows:
+def list_page(work: Work, site: str | None, span: Span) -> PageRows[ScanRow]:
     """Return a page of scans, newest first."""
     wanted = _SHOWN if site is None else _SHOWN.where(Site.name == site)
     if span.after is not None:
         wanted = wanted.where(Scan.id < span.after[0])
-    rows = work.rows(wanted.order_by(Scan.id.desc()).limit(span.limit + 1))
-    if len(rows) <= span.limit:
-        return PageRows(rows, None)
-    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
+    newest = wanted.order_by(Scan.id.desc()).limit(span.limit + 1)
+    return cut(work.read(ScanRow, newest), span)
 
 
 def _ended(work: Work) -> dict[str, Any]:
     return {"running_key": None, "lease_until": None, "ended": work.now}
 
 
-def _mine(held: HeldScan) -> tuple[Any, ...]:
+def _mine(held: HeldScan) -> Conditions:
     return (
         Scan.id == held.id,
         Scan.state == RequestState.RUNNING,

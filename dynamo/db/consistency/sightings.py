@@ -1,10 +1,12 @@
 """Sightings in rows: what scans of a site have seen and nobody has acted upon yet."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 
+from dynamo.consistency.decision import Finding
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Sighting
@@ -12,10 +14,30 @@ from dynamo.db.tables import Sighting
 _CHUNK = 1000
 
 
-def of_site(work: Work, site_id: int) -> dict[str, Any]:
+class SightingRow(NamedTuple):
+    """What is remembered of a file."""
+
+    id: int
+    kind: str
+    lfn: str
+    first: datetime
+    size: int
+    modified: datetime | None
+
+
+_SEEN = select(
+    Sighting.id,
+    Sighting.kind,
+    Sighting.lfn,
+    Sighting.first,
+    Sighting.size,
+    Sighting.modified,
+)
+
+
+def of_site(work: Work, site_id: int) -> dict[str, SightingRow]:
     """Return what is remembered of a site, by name."""
-    columns = (Sighting.id, Sighting.kind, Sighting.lfn, Sighting.size, Sighting.modified)
-    rows = work.rows(select(*columns, Sighting.first).where(Sighting.site_id == site_id))
+    rows = work.read(SightingRow, _SEEN.where(Sighting.site_id == site_id))
     return {row.lfn: row for row in rows}
 
 
@@ -37,7 +59,7 @@ def confirm(work: Work, ids: Sequence[int], scan_id: int) -> None:
         work.changed(seen.values(last=work.now, scan_id=scan_id))
 
 
-def add(work: Work, site_id: int, scan_id: int, findings: Collection[Any]) -> None:
+def add(work: Work, site_id: int, scan_id: int, findings: Collection[Finding]) -> None:
     """Remember what was seen for the first time."""
     work.insert(
         Sighting,

@@ -1,22 +1,67 @@
 """Cycles in rows: filed, claimed, held under a lease, ended, forgotten."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Nullable, delete, func, select, update
 
 from dynamo.db.engine import transitions
-from dynamo.db.engine.pagination import PageRows, Selection, Span
+from dynamo.db.engine.expressions import Conditions
+from dynamo.db.engine.pagination import PageRows, Span, cut
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision, Partition, Policy
+from dynamo.db.tables.types import Json
 from dynamo.inventory.states import RequestState
 from dynamo.logs import trace
 from dynamo.reasons import Reason
 
-_SHOWN: Selection = (
-    select(*Cycle.__table__.columns, Partition.name.label("partition"), Policy.version)
+
+class CycleRow(NamedTuple):
+    """A cycle, with the names of what it is about."""
+
+    id: int
+    kind: str
+    partition: str
+    state: str
+    dry_run: bool
+    version: int | None
+    """Of the policy that it follows; None for one that is only tried, and for the Dealer."""
+    who: str
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    reason: str | None
+    error: str | None
+    summary: Json
+    request_id: int | None
+    partition_id: int
+    text: str | None
+    """The policy that is only tried."""
+    seed: int
+
+
+_SHOWN = (
+    select(
+        Cycle.id,
+        Cycle.kind,
+        Partition.name.label("partition"),
+        Cycle.state,
+        Cycle.dry_run,
+        Nullable(Policy.version),
+        Cycle.who,
+        Cycle.created,
+        Cycle.started,
+        Cycle.ended,
+        Cycle.reason,
+        Cycle.error,
+        Cycle.summary,
+        Cycle.request_id,
+        Cycle.partition_id,
+        Cycle.text,
+        Cycle.seed,
+    )
     .join(Partition, Partition.id == Cycle.partition_id)
     .outerjoin(Policy, Policy.id == Cycle.policy_id)
 )
@@ -34,7 +79,7 @@ class NewCycle:
     policy_id: int | None
     text: str | None = None
     dry_run: bool = False
-    summary: Mapping[str, Any] | None = None
+    summary: Mapping[str, object] | None = None
     """What is to be compared, for dry runs."""
 
 
@@ -57,7 +102,7 @@ def key_of(kind: str, partition_id: int) -> str:
 def file(work: Work, filed: NewCycle) -> int:
     """Register a cycle; of those that carry their plans out, the second at once is refused."""
     key = None if filed.dry_run else key_of(filed.kind, filed.partition_id)
-    number = int(work.scalar(select(func.max(Cycle.id))) or 0) + 1
+    number = (work.scalar(select(func.max(Cycle.id))) or 0) + 1
     return work.add(
         Cycle,
         kind=filed.kind,
@@ -76,9 +121,9 @@ def file(work: Work, filed: NewCycle) -> int:
     )
 
 
-def open_one(work: Work, kind: str, partition_id: int) -> Any:
+def open_one(work: Work, kind: str, partition_id: int) -> int | None:
     """Return the cycle that waits or runs to be carried out for a partition, or None."""
-    return work.row(select(Cycle.id).where(Cycle.running_key == key_of(kind, partition_id)))
+    return work.scalar(select(Cycle.id).where(Cycle.running_key == key_of(kind, partition_id)))
 
 
 def claim(
@@ -101,7 +146,7 @@ def claim(
     return HeldCycle(cycle_id, kind, owner, lease_no, hold)
 
 
-def keep(work: Work, held: HeldCycle, **values: Any) -> bool:
+def keep(work: Work, held: HeldCycle, **values: object) -> bool:
     """Renew the lease and note how far the cycle is; False = it is not ours any more."""
     until = work.now + held.hold
     return work.changed(update(Cycle).where(*_mine(held)).values(lease_until=until, **values)) == 1
@@ -112,11 +157,20 @@ def end(work: Work, held: HeldCycle, state: RequestState, **values: Any) -> bool
     return transitions.move_where(work, Cycle, _mine(held), state, **_ended(work), **values) == 1
 
 
-def silent(work: Work) -> Sequence[Any]:
+class SilentCycle(NamedTuple):
+    """A cycle whose worker fell silent."""
+
+    id: int
+    kind: str
+    request_id: int | None
+    summary: Json
+
+
+def silent(work: Work) -> list[SilentCycle]:
     """Lock and return the cycles whose worker fell silent."""
     lost = (Cycle.state == RequestState.RUNNING, Cycle.lease_until < work.now)
     wanted = select(Cycle.id, Cycle.kind, Cycle.request_id, Cycle.summary).where(*lost)
-    return work.rows(work.skip_locked(wanted))
+    return work.read(SilentCycle, work.skip_locked(wanted))
 
 
 def give_up(work: Work, cycle_id: int) -> None:
@@ -132,12 +186,19 @@ def waiting(work: Work, patience: timedelta) -> list[int]:
     return work.scalars(select(Cycle.id).where(*late).order_by(Cycle.id))
 
 
-def get(work: Work, cycle_id: int) -> Any:
+def get(work: Work, cycle_id: int) -> CycleRow | None:
     """Return a cycle with the names of what it is about, or None."""
-    return work.row(_SHOWN.where(Cycle.id == cycle_id))
+    return work.read_one(CycleRow, _SHOWN.where(Cycle.id == cycle_id))
 
 
-def list_page(work: Work, kind: str | None, partition: str | None, span: Span) -> PageRows:
+def looked_at(work: Work, held: HeldCycle) -> CycleRow:
+    """Return a cycle that is ours, with the names of what it is about."""
+    return work.read_existing(CycleRow, _SHOWN.where(Cycle.id == held.id))
+
+
+def list_page(
+    work: Work, kind: str | None, partition: str | None, span: Span
+) -> PageRows[CycleRow]:
     """Return a page of cycles, newest first."""
     wanted = _SHOWN
     if kind is not None:
@@ -147,10 +208,8 @@ def list_page(work: Work, kind: str | None, partition: str | None, span: Span) -
         wanted = wanted.where(Cycle.partition_id == key)
     if span.after is not None:
         wanted = wanted.where(Cycle.id < span.after[0])
-    rows = work.rows(wanted.order_by(Cycle.id.desc()).limit(span.limit + 1))
-    if len(rows) <= span.limit:
-        return PageRows(rows, None)
-    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
+    newest = wanted.order_by(Cycle.id.desc()).limit(span.limit + 1)
+    return cut(work.read(CycleRow, newest), span)
 
 
 def old(work: Work, kept: Mapping[str, int]) -> list[int]:
@@ -160,11 +219,11 @@ def old(work: Work, kept: Mapping[str, int]) -> list[int]:
     )
     seen: dict[tuple[str, int], int] = {}
     found = []
-    for row in rows:
-        place = (row.kind, row.partition_id)
+    for cycle_id, kind, partition_id, state in rows:
+        place = (kind, partition_id)
         seen[place] = seen.get(place, 0) + 1
-        if seen[place] > kept[row.kind] and row.state not in OPEN:
-            found.append(row.id)
+        if seen[place] > kept[kind] and state not in OPEN:
+            found.append(cycle_id)
     return found
 
 
@@ -183,7 +242,7 @@ def forget(work: Work, cycle_id: int) -> bool:
     return True
 
 
-def _mine(held: HeldCycle) -> tuple[Any, ...]:
+def _mine(held: HeldCycle) -> Conditions:
     return (
         Cycle.id == held.id,
         Cycle.state == RequestState.RUNNING,

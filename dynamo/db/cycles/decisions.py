@@ -1,27 +1,73 @@
 """Decisions in rows: what a cycle decided, by which line, and what was not done about it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import NotNullable, func, select, update
 
 from dynamo.db.engine import bulk_insert
-from dynamo.db.engine.pagination import Listing, Selection
+from dynamo.db.engine.pagination import Listing
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Cycle, Decision, Partition
+from dynamo.db.tables.types import Json
 from dynamo.reasons import Reason
 
-COLUMNS = (
-    *("position", "site", "dataset", "block", "action", "line", "text"),
-    *("n_files", "bytes", "facts", "proposer"),
-)
-_SHOWN: Selection = select(*Decision.__table__.columns)
+
+class NewDecision(NamedTuple):
+    """A decision that is about to be kept."""
+
+    position: int
+    site: str
+    dataset: str
+    block: str | None
+    action: str
+    line: int
+    text: str
+    n_files: int
+    bytes: int
+    facts: str
+    """As JSON."""
+    proposer: str | None
+
+
 _CHUNK = 1000
 
 
-def add(work: Work, cycle_id: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Keep decisions, rows of `COLUMNS`, their facts as JSON texts."""
-    bulk_insert.insert(work, Decision, {"cycle_id": cycle_id}, COLUMNS, rows)
+class DecisionRow(NamedTuple):
+    """What a cycle decided about a dataset, or a block, at a site."""
+
+    site: str
+    dataset: str
+    block: str | None
+    action: str
+    line: int
+    proposer: str | None
+    text: str
+    facts: Json
+    n_files: int
+    bytes: int
+    refused: str | None
+
+
+_COLUMNS = (
+    Decision.site,
+    Decision.dataset,
+    Decision.block,
+    Decision.action,
+    Decision.line,
+    Decision.proposer,
+    Decision.text,
+    Decision.facts,
+    Decision.n_files,
+    Decision.bytes,
+    Decision.refused,
+)
+
+
+def add(work: Work, cycle_id: int, rows: Sequence[NewDecision]) -> None:
+    """Keep decisions."""
+    bulk_insert.insert(work, Decision, {"cycle_id": cycle_id}, NewDecision._fields, rows)
 
 
 def refuse(work: Work, cycle_id: int, refused: Mapping[int, Reason]) -> None:
@@ -43,28 +89,38 @@ def refuse_from(work: Work, cycle_id: int, position: int, action: str, reason: R
 def refusals(work: Work, cycle_id: int) -> dict[str, int]:
     """Count what was not carried out, by reason."""
     counted = (
-        select(Decision.refused, func.count())
+        select(NotNullable(Decision.refused), func.count())
         .where(Decision.cycle_id == cycle_id, Decision.refused.is_not(None))
         .group_by(Decision.refused)
     )
-    return {str(reason): int(count) for reason, count in work.rows(counted)}
+    return dict(work.rows(counted))
 
 
-def listing(cycle_id: int, site: str | None, dataset: str | None) -> Listing:
+def listing(cycle_id: int, site: str | None, dataset: str | None) -> Listing[DecisionRow]:
     """List the decisions of a cycle in the order of the plan, all or those about names."""
-    chosen: Selection = select(Decision.id).where(Decision.cycle_id == cycle_id)
+    chosen = select(Decision.id).where(Decision.cycle_id == cycle_id)
     if site is not None:
         chosen = chosen.where(Decision.site == site)
     if dataset is not None:
         chosen = chosen.where(Decision.dataset == dataset)
-    return Listing(_SHOWN, chosen, Decision.id, [Decision.position])
+    return Listing.of(DecisionRow, select(*_COLUMNS), chosen, Decision.id, [Decision.position])
 
 
 ANYWHERE = ""
 """The site of a copy that the Dealer found no place for."""
 
 
-def about(work: Work, dataset: str, site: str) -> Sequence[Any]:
+class LastDecision(NamedTuple):
+    """What the last cycle of a kind decided."""
+
+    decision: DecisionRow
+    kind: str
+    cycle_id: int
+    partition: str
+    at: datetime
+
+
+def about(work: Work, dataset: str, site: str) -> list[LastDecision]:
     """Return what the last cycles of each kind that were carried out and saw it decided."""
     meant = (Decision.dataset == dataset, Decision.site.in_((site, ANYWHERE)))
     newest = (
@@ -74,14 +130,10 @@ def about(work: Work, dataset: str, site: str) -> Sequence[Any]:
         .group_by(Cycle.kind)
     )
     shown = (
-        select(
-            *Decision.__table__.columns,
-            Partition.name.label("partition"),
-            Cycle.created,
-            Cycle.kind,
-        )
+        select(Cycle.kind, Decision.cycle_id, Partition.name, Cycle.created, *_COLUMNS)
         .join(Cycle, Cycle.id == Decision.cycle_id)
         .join(Partition, Partition.id == Cycle.partition_id)
     )
     chosen = (Decision.cycle_id.in_(work.scalars(newest)), *meant)
-    return work.rows(shown.where(*chosen).order_by(Decision.cycle_id, Decision.position))
+    rows = work.rows(shown.where(*chosen).order_by(Decision.cycle_id, Decision.position))
+    return [LastDecision(DecisionRow._make(row[4:]), *row[:4]) for row in rows]

@@ -1,7 +1,5 @@
 """What the latest Detox cycle of a partition protected, read as columns for the Dealer."""
 
-from typing import Any
-
 import numpy as np
 from sqlalchemy import func, select
 
@@ -28,7 +26,7 @@ def latest(work: Work, partition_id: int, snapshot: Snapshot) -> Protections | N
         Cycle.dry_run.is_(False),
     )
     cycle_id = work.scalar(select(func.max(Cycle.id)).where(*done))
-    return None if cycle_id is None else _read(work, int(cycle_id), snapshot)
+    return None if cycle_id is None else _read(work, cycle_id, snapshot)
 
 
 def _read(work: Work, cycle_id: int, snapshot: Snapshot) -> Protections:
@@ -53,7 +51,7 @@ def _read(work: Work, cycle_id: int, snapshot: Snapshot) -> Protections:
 
 def _lines(work: Work, cycle_id: int) -> dict[int, str]:
     """Return the conditions of the lines that decided, by number: what stands behind the verb."""
-    rows: Any = work.rows(
+    rows = work.rows(
         select(Decision.line, func.max(Decision.text))
         .where(Decision.cycle_id == cycle_id, Decision.line > 0)
         .group_by(Decision.line)

@@ -7,19 +7,20 @@ meanwhile.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import and_, case, delete, func, select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue.replicas import ReplicaRow
 from dynamo.db.deletions import scheduling
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine import transitions
-from dynamo.db.engine.expressions import total
+from dynamo.db.engine.expressions import Condition, total
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.db.history import Event, record
 from dynamo.db.requests import Tallies
@@ -60,25 +61,36 @@ def condemn_replicas(work: Work, replica_ids: Collection[int], order: Order) -> 
     return n
 
 
+class _Dropped(NamedTuple):
+    id: int
+    lfn: str
+    block_id: int | None
+    size: int | None
+    dataset_id: int
+    dataset: str
+    owner_id: int | None
+
+
 def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
     """Condemn single files everywhere, unless they leave already, alone or with their block.
 
     They leave their blocks now and their sites after the grace time.
     """
-    files = work.rows(
+    files = work.read(
+        _Dropped,
         select(
             File.id,
             File.lfn,
             File.block_id,
             File.size,
             Dataset.id.label("dataset_id"),
-            Dataset.name,
+            Dataset.name.label("dataset"),
             Dataset.owner_id,
         )
         .join(Dataset, Dataset.id == File.dataset_id)
         .outerjoin(Block, Block.id == File.block_id)
         .where(File.id.in_(file_ids), File.condemned_by.is_(None), Block.condemned_by.is_(None))
-        .order_by(File.id)
+        .order_by(File.id),
     )
     ids = [file.id for file in files]
     quiet = cancel_transfers(work, Transfer.file_id.in_(ids))
@@ -104,7 +116,7 @@ def drop(work: Work, file_ids: Collection[int], order: Order) -> int:
             Event(
                 "file-condemned",
                 order.who,
-                f.name,
+                f.dataset,
                 lfn=f.lfn,
                 bytes=f.size,
                 request_id=order.request_id,
@@ -123,12 +135,21 @@ def displace(work: Work, file_ids: Collection[int]) -> None:
     _take_out(work, file_ids)
 
 
-def cancel_transfers(work: Work, which: Any) -> datetime:
+class _OpenTransfer(NamedTuple):
+    id: int
+    kind: str
+    request_id: int
+    source_id: int | None
+    lease_until: datetime | None
+
+
+def cancel_transfers(work: Work, which: Condition) -> datetime:
     """Cancel open transfers.
 
     Return the moment after which no worker touches their files any more.
     """
-    open_ones = work.rows(
+    open_ones = work.read(
+        _OpenTransfer,
         select(
             Transfer.id,
             Transfer.kind,
@@ -138,7 +159,7 @@ def cancel_transfers(work: Work, which: Any) -> datetime:
         )
         .where(which, Transfer.state.in_(OPEN))
         .order_by(Transfer.id)
-        .with_for_update()
+        .with_for_update(),
     )
     replica_rows.pin(
         work,
@@ -173,32 +194,43 @@ def cancel_transfers(work: Work, which: Any) -> datetime:
     )
 
 
-def revive_transfers(work: Work, which: Any) -> None:
+def revive_transfers(work: Work, which: Condition) -> None:
     """Queue cancelled arrivals again; for their requests they have not failed any more."""
     cancelled = (which, Transfer.state == State.CANCELLED)
     rows = work.rows(select(Transfer.id, Transfer.request_id).where(*cancelled))
     transitions.move(
         work,
         Transfer,
-        [row.id for row in rows],
+        [key for key, _ in rows],
         State.QUEUED,
         from_=(State.CANCELLED,),
         not_before=work.now,
         hinted=work.now,
     )
     tallies = Tallies()
-    for row in rows:
-        tallies[row.request_id].failed -= 1
+    for _, request_id in rows:
+        tallies[request_id].failed -= 1
     requests.count(work, tallies)
 
 
-def _condemnable(work: Work, replica_ids: Collection[int]) -> Sequence[Any]:
+def _condemnable(work: Work, replica_ids: Collection[int]) -> list[ReplicaRow]:
     free = (
         BlockReplica.id.in_(replica_ids),
         BlockReplica.state == ReplicaState.VALID,
         BlockReplica.in_use == 0,
     )
-    return work.rows(replica_rows.described().where(*free))
+    return work.read(ReplicaRow, replica_rows.described().where(*free))
+
+
+class _Holding(NamedTuple):
+    """A replica that loses files: how many it holds of them, their bytes, and those of all."""
+
+    id: int
+    site_id: int
+    partition_id: int
+    n: int
+    bytes: int
+    all_bytes: int
 
 
 def _take_out(work: Work, file_ids: Collection[int]) -> None:
@@ -210,7 +242,8 @@ def _take_out(work: Work, file_ids: Collection[int]) -> None:
         .order_by(File.block_id)
     )
     held = BlockReplica.complete.is_(True) | ReplicaFile.file_id.is_not(None)
-    present = work.rows(
+    present = work.read(
+        _Holding,
         select(
             BlockReplica.id,
             BlockReplica.site_id,
@@ -226,7 +259,7 @@ def _take_out(work: Work, file_ids: Collection[int]) -> None:
         )
         .where(File.id.in_(file_ids), BlockReplica.state == ReplicaState.VALID)
         .group_by(BlockReplica.id, BlockReplica.site_id, BlockReplica.partition_id)
-        .order_by(BlockReplica.id)
+        .order_by(BlockReplica.id),
     )
     for block_id, n, size in blocks:
         left = {"n_files": Block.n_files - n, "bytes": Block.bytes - size}
@@ -244,7 +277,7 @@ def _take_out(work: Work, file_ids: Collection[int]) -> None:
     )
 
 
-def _event(what: str, order: Order, replica: Any) -> Event:
+def _event(what: str, order: Order, replica: ReplicaRow) -> Event:
     return Event(
         what,
         order.who,

@@ -1,8 +1,9 @@
 """Deletions in rows: what a worker must know of those it claimed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 
@@ -10,6 +11,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import breakers
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Deletion, File, Request, Site, Transfer
+from dynamo.db.tables.types import Json
 from dynamo.inventory.states import TransferKind
 from dynamo.operations.breakers import TRIAL_FILES, Operation, Position
 from dynamo.operations.lifecycle import State
@@ -46,19 +48,19 @@ def at_working_sites(work: Work, ids: Collection[int]) -> list[int]:
     Those at a site that rests wait for that; where it is tried again, some are.
     """
     idle = stopped_sites(work)
-    rows = work.rows(
+    rows: Sequence[tuple[int, int]] = work.rows(
         select(Deletion.id, Deletion.site_id)
         .join(Site, Site.id == Deletion.site_id)
         .where(Deletion.id.in_(ids), Site.name.not_in(idle))
         .order_by(Deletion.id)
     )
-    for rest in breakers.resting(work, {row.site_id for row in rows}, Operation.DELETE):
-        here = [row.id for row in rows if row.site_id == rest.site_id]
+    for rest in breakers.resting(work, {site for _, site in rows}, Operation.DELETE):
+        here = [key for key, site in rows if site == rest.site_id]
         tried = TRIAL_FILES if rest.position is Position.HALF_OPEN else 0
         until = work.now + _TRIAL if tried else rest.until
         _postpone(work, here[tried:], until, rest.detail)
-        rows = [row for row in rows if row.site_id != rest.site_id or row.id in here[:tried]]
-    return [row.id for row in rows]
+        rows = [(key, site) for key, site in rows if key not in here[tried:]]
+    return [key for key, _ in rows]
 
 
 _TRIAL = timedelta(minutes=1)
@@ -90,6 +92,25 @@ def wake(work: Work, site_ids: Collection[int]) -> None:
         )
 
 
+class _ClaimedRow(NamedTuple):
+    id: int
+    attempts: int
+    request_id: int
+    kind: str
+    file_id: int
+    lfn: str
+    dataset_id: int
+    block_id: int | None
+    replica_id: int | None
+    site_id: int
+    site: str
+    partition_id: int
+    bytes: int
+    url: str
+    rules: Json
+    upload: str | None
+
+
 def load(work: Work, claims: Mapping[int, int]) -> list[ClaimedDeletion]:
     """Read what must be known of claimed deletions."""
     if not claims:
@@ -107,9 +128,9 @@ def load(work: Work, claims: Mapping[int, int]) -> list[ClaimedDeletion]:
             File.block_id,
             Deletion.replica_id,
             Deletion.site_id,
+            Site.name.label("site"),
             Deletion.partition_id,
             Deletion.bytes,
-            Site.name,
             Site.url,
             Site.rules,
             Transfer.upload,
@@ -136,12 +157,12 @@ def load(work: Work, claims: Mapping[int, int]) -> list[ClaimedDeletion]:
             block_id=row.block_id,
             replica_id=row.replica_id,
             site_id=row.site_id,
-            site=row.name,
+            site=row.site,
             partition_id=row.partition_id,
             bytes=row.bytes,
             url=row.url,
             rules=row.rules,
             upload=row.upload,
         )
-        for row in work.rows(statement)
+        for row in work.read(_ClaimedRow, statement)
     ]

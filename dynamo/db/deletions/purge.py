@@ -1,12 +1,14 @@
 """Forgetting: replicas, files, blocks and datasets that no storage holds any more."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Exists, delete, select, update
 
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue.replicas import ReplicaRow
+from dynamo.db.deletions.deletions import ClaimedDeletion
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import (
@@ -21,14 +23,14 @@ from dynamo.db.tables import (
 from dynamo.inventory.callers import SYSTEM
 
 
-def gone(work: Work, deletions: Sequence[Any]) -> None:
+def gone(work: Work, deletions: Sequence[ClaimedDeletion]) -> None:
     """Forget what the storage has let go: the copies, then files and blocks that have none left."""
     work.changed(delete(Deletion).where(Deletion.id.in_([row.id for row in deletions])))
     accounting.shift(
         work, accounting.summed((r.site_id, r.partition_id, -r.bytes, -r.bytes) for r in deletions)
     )
     replicas = {row.replica_id for row in deletions if row.replica_id is not None}
-    _forget_replicas(work, _without_deletions(work, BlockReplica.id, Deletion.replica_id, replicas))
+    _forget_replicas(work, _without_deletions(work, replicas))
     _forget_files(work, {row.file_id for row in deletions})
     forget_blocks(work, {row.block_id for row in deletions if row.block_id is not None})
     forget_datasets(work, {row.dataset_id for row in deletions})
@@ -79,12 +81,13 @@ def forget_datasets(work: Work, dataset_ids: Collection[int]) -> None:
         )
     )
     if gone_ones:
-        record(work, [Event("dataset-gone", SYSTEM, row.name) for row in gone_ones])
-        work.changed(delete(Dataset).where(Dataset.id.in_([row.id for row in gone_ones])))
+        record(work, [Event("dataset-gone", SYSTEM, name) for _, name in gone_ones])
+        work.changed(delete(Dataset).where(Dataset.id.in_([key for key, _ in gone_ones])))
 
 
 def _forget_replicas(work: Work, replica_ids: Collection[int]) -> None:
-    replicas = work.rows(replica_rows.described().where(BlockReplica.id.in_(replica_ids)))
+    mine = replica_rows.described().where(BlockReplica.id.in_(replica_ids))
+    replicas = work.read(ReplicaRow, mine)
     if not replicas:
         return
     ids = [row.id for row in replicas]
@@ -107,20 +110,18 @@ def _forget_files(work: Work, file_ids: Collection[int], *, whole: bool = False)
     wanted = select(File.id, File.lfn, Dataset.name).join(Dataset, Dataset.id == File.dataset_id)
     condemned = wanted.where(File.id.in_(file_ids), ~lie)
     files = work.rows(condemned if whole else condemned.where(File.condemned_by.is_not(None)))
-    ids = [row.id for row in files]
+    ids = [key for key, _, _ in files]
     if ids:
         work.changed(delete(Transfer).where(Transfer.file_id.in_(ids)))
         work.changed(delete(File).where(File.id.in_(ids)))
-        record(work, [Event("file-gone", SYSTEM, row.name, lfn=row.lfn) for row in files])
+        record(work, [Event("file-gone", SYSTEM, name, lfn=lfn) for _, lfn, name in files])
 
 
-def _without_deletions(work: Work, key: Any, reference: Any, ids: Collection[int]) -> set[int]:
-    return set(
-        work.scalars(
-            select(key).where(key.in_(ids), ~select(Deletion.id).where(reference == key).exists())
-        )
-    )
+def _without_deletions(work: Work, replica_ids: Collection[int]) -> set[int]:
+    left = select(Deletion.id).where(Deletion.replica_id == BlockReplica.id).exists()
+    emptied = select(BlockReplica.id).where(BlockReplica.id.in_(replica_ids), ~left)
+    return set(work.scalars(emptied))
 
 
-def _exists(condition: Any) -> Any:
+def _exists(condition: Condition) -> Exists:
     return select(BlockReplica.id).where(condition).exists()

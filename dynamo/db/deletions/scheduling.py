@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import case, func, insert, literal, select
+from sqlalchemy import SQLColumnExpression, case, func, insert, literal, select
 
 from dynamo.db.engine import transitions
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     BlockReplica,
@@ -42,7 +42,7 @@ class Order:
     """Sites that are emptied whatever their status: what lies there is no copy that stays."""
 
 
-def placed(work: Work, which: Any, order: Order, quiet: datetime, *, whole: bool) -> int:
+def placed(work: Work, which: Condition, order: Order, quiet: datetime, *, whole: bool) -> int:
     """Write a deletion for each file of valid or just condemned replicas.
 
     Also for those that may be half there.
@@ -119,7 +119,7 @@ _DELETION_COLUMNS = (
 )
 
 
-def _fresh(work: Work) -> tuple[Any, ...]:
+def _fresh(work: Work) -> tuple[SQLColumnExpression[object], ...]:
     now = literal(work.now, Utc())
     state = transitions.start(Deletion, State.QUEUED)
     return (literal(state.value), literal(0), literal(0), now, literal(0), now, now)

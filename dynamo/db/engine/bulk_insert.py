@@ -6,7 +6,6 @@ Measured for 1000 files with their transfers: 13 ms of processor time, against 5
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from itertools import chain
-from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Base
@@ -14,13 +13,13 @@ from dynamo.db.tables import Base
 _CHUNK = 1000
 """Rows in a statement: more are not faster, and the server takes 16 MB at once."""
 
-Row = tuple[Any, ...]
+Row = tuple[object, ...]
 
 
 def insert(
     work: Work,
     table: type[Base],
-    shared: Mapping[str, Any],
+    shared: Mapping[str, object],
     names: Sequence[str],
     rows: Sequence[Row],
 ) -> list[int]:
@@ -59,7 +58,7 @@ def _on_sqlite(work: Work, head: str, shared: Row, rows: Sequence[Row]) -> range
     return range(last - len(rows) + 1, last + 1)  # there is one writer: nobody came between
 
 
-def _processed(work: Work, table: type[Base], name: str, value: Any) -> Any:
+def _processed(work: Work, table: type[Base], name: str, value: object) -> object:
     dialect = work.connection.dialect
     process = table.__table__.c[name].type.dialect_impl(dialect).bind_processor(dialect)
     return value if process is None else process(value)

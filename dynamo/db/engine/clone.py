@@ -1,9 +1,8 @@
 """Copying an inventory, row by row, to be tried out elsewhere."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Column, Table, delete, insert, select
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
@@ -31,12 +30,12 @@ def copy(source: Work, target: Work) -> None:
             target.execute(insert(table), rows)
 
 
-def _batches(source: Work, table: Table) -> Iterator[Sequence[dict[str, Any]]]:
+def _batches(source: Work, table: Table) -> Iterator[Sequence[dict[str, object]]]:
     columns = [one for one in table.columns if not _refers_to_left_out(one)]
     found = source.execute(select(*columns).execution_options(yield_per=ROWS))
     for rows in found.mappings().partitions(ROWS):
         yield [dict(row) for row in rows]
 
 
-def _refers_to_left_out(column: Any) -> bool:
+def _refers_to_left_out(column: Column[object]) -> bool:
     return any(key.column.table.name in LEFT_OUT for key in column.foreign_keys)

@@ -8,8 +8,10 @@ import pymysql
 import pymysql.connections
 from pymysql.cursors import SSCursor
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, PoolProxiedConnection, event
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 _IDLE = 1.0
 """Seconds after which a connection is tried before it is used: a server that restarts takes longer,
@@ -23,9 +25,10 @@ class Connection(pymysql.connections.Connection):
     Reading them anew took a tenth of the processor time of registering a file.
     """
 
-    def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
+    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
         known = _described if packet_type is FieldDescriptorPacket else packet_type
-        return super()._read_packet(known)  # type: ignore[no-untyped-call]
+        read: MysqlPacket = super()._read_packet(known)  # type: ignore[no-untyped-call]
+        return read
 
 
 @lru_cache(maxsize=4096)
@@ -33,7 +36,7 @@ def _described(data: bytes, encoding: str) -> FieldDescriptorPacket:
     return FieldDescriptorPacket(data, encoding)
 
 
-def streaming(connection: Any) -> Any:
+def streaming(connection: PoolProxiedConnection) -> DBAPICursor:
     """Return a cursor whose rows are looked at while the server makes those that follow."""
     return connection.cursor(SSCursor)
 
@@ -44,10 +47,10 @@ def drive(engine: Engine) -> None:
     def connect(_dialect: object, _record: object, told: Any, named: Any) -> Connection:
         return Connection(*told, **named)
 
-    def returned(_connection: object, record: Any) -> None:
+    def returned(_connection: object, record: ConnectionPoolEntry) -> None:
         record.info[_USED] = time.monotonic()
 
-    def taken(connection: Any, record: Any, _proxy: object) -> None:
+    def taken(connection: Connection, record: ConnectionPoolEntry, _proxy: object) -> None:
         used = record.info.get(_USED)
         if used is None or time.monotonic() - used < _IDLE:
             return

@@ -31,6 +31,9 @@ class _Hashes(UserDefinedType[Collection[bytes]]):
         return lambda keys: "(" + (", ".join([f"X'{key.hex()}'" for key in keys]) or "NULL") + ")"
 
 
+_Bound = BindParameter[Collection[int]] | BindParameter[Collection[bytes]]
+
+
 def among(column: Column, keys: Collection[int]) -> ColumnElement[bool]:
     """Hold where a column is one of many whole numbers."""
     return _in(column, bindparam(None, keys, type_=_Keys(), literal_execute=True))
@@ -41,5 +44,5 @@ def among_hashes(column: Column, name: str) -> ColumnElement[bool]:
     return _in(column, bindparam(name, type_=_Hashes(), literal_execute=True))
 
 
-def _in(column: Column, listed: BindParameter[Any]) -> ColumnElement[bool]:
+def _in(column: Column, listed: _Bound) -> ColumnElement[bool]:
     return column.op("IN", is_comparison=True)(listed)

@@ -3,24 +3,35 @@
 Measured on MariaDB for 1000 rows of ten columns: 3 ms of processor time, against 20 ms row by row.
 """
 
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import cache
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import BigInteger, Boolean, Integer, String, func
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Integer, Select, String, func
+from sqlalchemy.types import TypeEngine
 
-from dynamo.db.engine.pagination import Selection
+from dynamo.db.engine.pagination import Rows
+from dynamo.db.engine.typed_rows import check_labels
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables.types import Utc
+
+Ts = TypeVarTuple("Ts")
+Named = TypeVar("Named")
 
 _END = "\n"
 """No name, word or number holds it."""
 _LONGEST = 2**30
 
 
-def gathered(work: Work, statement: Selection, *order: Any) -> Sequence[Any]:
+def read(
+    work: Work, kind: Callable[[*Ts], Named], statement: Select[*Ts], *order: ColumnElement[Any]
+) -> list[Named]:
+    """Return all rows in an order as named tuples, as `rows` finds them."""
+    check_labels(kind, statement.selected_columns.keys())
+    return [kind(*row) for row in rows(work, statement, *order)]
+
+
+def rows(work: Work, statement: Select[*Ts], *order: ColumnElement[Any]) -> Sequence[tuple[*Ts]]:
     """Return all rows in an order; columns are names, words, whole numbers, flags and moments.
 
     An empty text comes back as None, as the databases of this kind hold none.
@@ -32,8 +43,8 @@ def gathered(work: Work, statement: Selection, *order: Any) -> Sequence[Any]:
     text = func.aggregate_strings(line, _END)
     in_order = text.aggregate_order_by(*order) if order else text
     _lengthen(work)
-    count, found = work.rows(statement.with_only_columns(func.count(), in_order))[0]
-    return _rows(columns, int(count), found) if count else ()
+    count, found = work.only(statement.with_only_columns(func.count(), in_order))
+    return _unpacked(columns, count, found) if count else ()
 
 
 def _lengthen(work: Work) -> None:
@@ -44,20 +55,15 @@ def _lengthen(work: Work) -> None:
         told["gathers"] = True
 
 
-def _rows(columns: Sequence[Any], count: int, text: str) -> Sequence[Any]:
+def _unpacked(columns: Sequence[ColumnElement[Any]], count: int, text: str) -> Rows:
     fields, width = text.split(_END), len(columns)
     if len(fields) != count * width:
         raise ValueError(f"{len(fields)} fields for {count} rows of {width}")
-    read = (_read(column.type, fields[n::width]) for n, column in enumerate(columns))
-    return list(map(_row(tuple(column.key for column in columns)), *read))
+    converted = (_converted(column.type, fields[n::width]) for n, column in enumerate(columns))
+    return list(zip(*converted, strict=True))
 
 
-@cache
-def _row(names: tuple[str, ...]) -> Callable[..., Any]:
-    return namedtuple("Row", names)  # noqa: PYI024 - its columns are known only here
-
-
-def _read(kind: Any, fields: Sequence[str]) -> Iterable[Any]:
+def _converted(kind: TypeEngine[Any], fields: Sequence[str]) -> Iterable[object]:
     convert = next(found for known, found in _CONVERT.items() if isinstance(kind, known))
     return [convert(field) if field else None for field in fields]
 
@@ -66,7 +72,7 @@ def _moment(field: str) -> datetime:
     return datetime.fromisoformat(field + "+00:00")
 
 
-_CONVERT: dict[Any, Callable[[str], Any]] = {
+_CONVERT: dict[type | tuple[type, ...], Callable[[str], object]] = {
     Boolean: lambda field: field == "1",
     (Integer, BigInteger): int,
     Utc: _moment,

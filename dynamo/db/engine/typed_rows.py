@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Select
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 Named = TypeVar("Named")
+
+Selection = Select[*tuple[Any, ...]]
+"""A statement whose rows may have any columns."""
 
 Values = Mapping[str, object] | None
 """What stands for the `bindparam`s of a statement that is made once and run often."""
@@ -20,15 +23,15 @@ class Reader:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def rows(self, statement: TypedReturnsRows[*Ts], values: Values = None) -> Sequence[Row[*Ts]]:
+    def rows(self, statement: TypedReturnsRows[*Ts], values: Values = None) -> Sequence[tuple[*Ts]]:
         """Return all rows."""
         return self.connection.execute(statement, values).all()
 
-    def row(self, statement: TypedReturnsRows[*Ts], values: Values = None) -> Row[*Ts] | None:
+    def row(self, statement: TypedReturnsRows[*Ts], values: Values = None) -> tuple[*Ts] | None:
         """Return the first row or None."""
         return self.connection.execute(statement, values).first()
 
-    def only(self, statement: TypedReturnsRows[*Ts], values: Values = None) -> Row[*Ts]:
+    def only(self, statement: TypedReturnsRows[*Ts], values: Values = None) -> tuple[*Ts]:
         """Return the one row that there must be."""
         return self.connection.execute(statement, values).one()
 
@@ -37,7 +40,7 @@ class Reader:
     ) -> list[Named]:
         """Return all rows as named tuples, whose fields must be the labels of the statement."""
         found = self.connection.execute(statement, values)
-        _check_labels(kind, found.keys())
+        check_labels(kind, found.keys())
         return [kind(*row) for row in found.all()]
 
     def read_one(
@@ -45,9 +48,22 @@ class Reader:
     ) -> Named | None:
         """Return the first row as a named tuple or None."""
         found = self.connection.execute(statement, values)
-        _check_labels(kind, found.keys())
+        check_labels(kind, found.keys())
         row = found.first()
         return None if row is None else kind(*row)
+
+    def read_existing(
+        self, kind: Callable[[*Ts], Named], statement: TypedReturnsRows[*Ts], values: Values = None
+    ) -> Named:
+        """Return the one row that there must be as a named tuple."""
+        found = self.connection.execute(statement, values)
+        check_labels(kind, found.keys())
+        return kind(*found.one())
+
+    def mappings(self, statement: Selection) -> list[dict[str, object]]:
+        """Return all rows of a statement with any columns, each as values by label."""
+        rows = self.connection.execute(statement).mappings()
+        return [{str(label): value for label, value in row.items()} for row in rows]
 
     def scalar(
         self, statement: TypedReturnsRows[T, *tuple[Any, ...]], values: Values = None
@@ -67,7 +83,7 @@ class Reader:
         return found
 
 
-def _check_labels(kind: Callable[..., object], labels: Iterable[str]) -> None:
+def check_labels(kind: Callable[..., object], labels: Iterable[str]) -> None:
     """Refuse a statement whose columns would come under other names."""
     fields: tuple[str, ...] = getattr(kind, "_fields", ())
     if fields != tuple(labels):

@@ -7,7 +7,7 @@ import functools
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,16 +87,18 @@ class Work(Reader):
         """Tell which of the two homes this is."""
         return self.connection.dialect.name == "mysql"
 
-    def execute(self, statement: Executable, rows: Any = None) -> CursorResult[Any]:
+    def execute(
+        self, statement: Executable, rows: Sequence[Mapping[str, object]] | Values = None
+    ) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement."""
         return self.connection.execute(statement, rows)
 
-    def insert(self, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    def insert(self, table: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
         """Insert many rows in as few statements as the driver can."""
         if rows:
             self.connection.execute(table.__table__.insert(), list(rows))  # type: ignore[attr-defined]
 
-    def add(self, table: type[Base], **values: Any) -> int:
+    def add(self, table: type[Base], **values: object) -> int:
         """Insert one row and return its key; 0 where the key is not a number."""
         result = self.connection.execute(table.__table__.insert(), values)  # type: ignore[attr-defined]
         key = result.inserted_primary_key
@@ -295,14 +297,14 @@ def _file(url: str) -> Path | None:
     return None if name in (None, "", ":memory:") else Path(str(name))
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     _write_ahead(connection)
     for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _write_ahead(connection: Any) -> None:
+def _write_ahead(connection: sqlite3.Connection) -> None:
     """Turn the log on; SQLite itself does not wait for another process that turns it on now."""
     end = time.monotonic() + _BUSY
     while True:

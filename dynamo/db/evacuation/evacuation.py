@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import Exists, Nullable, SQLColumnExpression, and_, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.catalogue import good_copies
-from dynamo.db.engine.expressions import total
+from dynamo.db.engine.expressions import Condition, Conditions, total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Block,
@@ -22,6 +22,7 @@ from dynamo.db.tables import (
     User,
 )
 from dynamo.db.transfers.source_selection import in_parts
+from dynamo.db.views.sites import SITES, SiteRow
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.states import ReplicaState, SiteStatus
 from dynamo.operations.lifecycle import OPEN, State
@@ -32,7 +33,7 @@ _OTHER = aliased(BlockReplica)
 _HOME = aliased(Site)
 
 
-def _elsewhere(*more: Any) -> Any:
+def _elsewhere(*more: Condition) -> Condition:
     """Tell whether the block has another valid replica, of which something holds."""
     return (
         exists()
@@ -47,22 +48,22 @@ def _elsewhere(*more: Any) -> Any:
     )
 
 
-def safe(dying: Collection[int]) -> Any:
+def safe(dying: Collection[int]) -> Condition:
     """Tell whether another copy of the block is safe to count."""
     return _elsewhere(good_copies.of_block(_OTHER), good_copies.stays_at(_HOME, dying))
 
 
-def is_elsewhere(dying: Collection[int]) -> Any:
+def is_elsewhere(dying: Collection[int]) -> Condition:
     """Tell whether a site that is not being emptied, ready or not, has a good copy of the block."""
     return _elsewhere(good_copies.of_block(_OTHER), _HOME.id.not_in(dying))
 
 
-def moving(dying: Collection[int]) -> Any:
+def moving(dying: Collection[int]) -> Condition:
     """Tell whether anything of it is on its way to another site, one that stays."""
     return _elsewhere(good_copies.stays_at(_HOME, dying), _coming(_OTHER.id))
 
 
-def _coming(replica_id: Any) -> Any:
+def _coming(replica_id: SQLColumnExpression[int]) -> Exists:
     """Tell whether anything comes to a replica, or waits for what another site waits for as well.
 
     What is held as the site does not take it may go to another.
@@ -71,7 +72,7 @@ def _coming(replica_id: Any) -> Any:
     return exists().where(Transfer.replica_id == replica_id, Transfer.state.in_(OPEN), ~refused)
 
 
-def stalled(dying: Collection[int]) -> tuple[Any, ...]:
+def stalled(dying: Collection[int]) -> Conditions:
     """Return the conditions for parts at sites that stay to which nothing is on its way."""
     staying = select(Site.id).where(Site.status == SiteStatus.READY, Site.id.not_in(dying))
     return (
@@ -89,21 +90,27 @@ def stalled_ids(work: Work, dying: Collection[int]) -> list[int]:
     return work.scalars(select(BlockReplica.id).where(*wanted))
 
 
-def dying(work: Work, leaving: Collection[str]) -> list[Any]:
+def dying(work: Work, leaving: Collection[str]) -> list[SiteRow]:
     """Return the sites that are to be emptied: those in the morgue, and those `leaving`."""
-    columns = (Site.id, Site.name, Site.status, Site.url, Site.rules)
-    rows = work.rows(select(*columns).order_by(Site.id))
-    named = match_ordered(leaving, Labels([row.name for row in rows]))
-    return [
-        row
-        for row, meant in zip(rows, named.tolist(), strict=True)
-        if meant or row.status == SiteStatus.MORGUE
-    ]
+    rows = work.read(SiteRow, SITES.order_by(Site.id))
+    meant = _are_dying([(row.name, row.status) for row in rows], leaving)
+    return [row for row, leaves in zip(rows, meant, strict=True) if leaves]
 
 
 def dying_ids(work: Work, leaving: Collection[str]) -> set[int]:
     """Return the keys of these sites."""
-    return {row.id for row in dying(work, leaving)}
+    rows = work.rows(select(Site.id, Site.name, Site.status))
+    meant = _are_dying([(name, status) for _, name, status in rows], leaving)
+    return {key for (key, _, _), leaves in zip(rows, meant, strict=True) if leaves}
+
+
+def _are_dying(sites: Sequence[tuple[str, str]], leaving: Collection[str]) -> list[bool]:
+    """Tell of each site, by its name and status, whether it is to be emptied."""
+    named = match_ordered(leaving, Labels([name for name, _ in sites])).tolist()
+    return [
+        bool(meant) or status == SiteStatus.MORGUE
+        for meant, (_, status) in zip(named, sites, strict=True)
+    ]
 
 
 def open_blocks(work: Work, site_id: int, most: int) -> list[int]:
@@ -112,7 +119,16 @@ def open_blocks(work: Work, site_id: int, most: int) -> list[int]:
     return work.scalars(select(Block.id).where(*wanted).order_by(Block.id).limit(most))
 
 
-def dispensable(work: Work, site_id: int, dying: Collection[int], most: int) -> Sequence[Any]:
+class DispensableReplica(NamedTuple):
+    """A replica that nobody needs where it lies."""
+
+    id: int
+    block_id: int
+
+
+def dispensable(
+    work: Work, site_id: int, dying: Collection[int], most: int
+) -> list[DispensableReplica]:
     """Return replicas that nobody needs there: their blocks are complete at a site that stays."""
     wanted = (
         BlockReplica.site_id == site_id,
@@ -120,8 +136,8 @@ def dispensable(work: Work, site_id: int, dying: Collection[int], most: int) -> 
         BlockReplica.in_use == 0,
         safe(dying),
     )
-    columns = (BlockReplica.id, BlockReplica.block_id, BlockReplica.bytes)
-    return work.rows(select(*columns).where(*wanted).order_by(BlockReplica.id).limit(most))
+    found = select(BlockReplica.id, BlockReplica.block_id).where(*wanted)
+    return work.read(DispensableReplica, found.order_by(BlockReplica.id).limit(most))
 
 
 def endangered(work: Work, dying: Collection[int], partition_ids: Collection[int]) -> list[int]:
@@ -155,45 +171,67 @@ def to_move(work: Work, site_id: int) -> dict[int, int]:
         .where(Transfer.source_id.in_(reading), open_ones)
         .group_by(Transfer.site_id)
     )
-    return dict(row for row in rows)
+    return dict(rows)
 
 
 def last_deletion(work: Work, site_id: int) -> datetime | None:
     """Return when the last file that is condemned at a site may be deleted."""
     here = (Deletion.site_id == site_id, Deletion.state == State.QUEUED)
-    latest: datetime | None = work.scalar(select(func.max(Deletion.not_before)).where(*here))
-    return latest
+    return work.scalar(select(func.max(Deletion.not_before)).where(*here))
 
 
-def held_here(work: Work, site_id: int) -> Sequence[Any]:
+class OwnedReplica(NamedTuple):
+    """A block replica with its owners."""
+
+    block_id: int
+    n_files: int
+    bytes: int
+    uuid: str
+    dataset: str
+    owner: str | None
+    group: str | None
+
+
+def held_here(work: Work, site_id: int) -> list[OwnedReplica]:
     """Return all block replicas at a site with their owners, the largest first."""
     columns = (
-        BlockReplica.id,
         BlockReplica.block_id,
         BlockReplica.n_files,
         BlockReplica.bytes,
-        BlockReplica.complete,
         Block.uuid,
         Dataset.name.label("dataset"),
-        User.name.label("owner"),
-        Group.name.label("group"),
+        Nullable(User.name.label("owner")),
+        Nullable(Group.name.label("group")),
     )
-    return work.rows(
+    return work.read(
+        OwnedReplica,
         select(*columns)
         .join(Block, Block.id == BlockReplica.block_id)
         .join(Dataset, Dataset.id == BlockReplica.dataset_id)
         .outerjoin(User, User.id == Dataset.owner_id)
         .outerjoin(Group, Group.id == BlockReplica.group_id)
         .where(BlockReplica.site_id == site_id, BlockReplica.state == ReplicaState.VALID)
-        .order_by(BlockReplica.bytes.desc(), BlockReplica.id)
+        .order_by(BlockReplica.bytes.desc(), BlockReplica.id),
     )
 
 
-def complete_elsewhere(work: Work, site_id: int, dying: Collection[int]) -> dict[int, list[Any]]:
+class CompleteCopy(NamedTuple):
+    """A site at which a block is complete."""
+
+    block_id: int
+    site: str
+    kind: str
+    status: str
+
+
+def complete_elsewhere(
+    work: Work, site_id: int, dying: Collection[int]
+) -> dict[int, list[CompleteCopy]]:
     """Return, by block at a site, the other sites with a good copy that stays."""
     here = aliased(BlockReplica)
-    rows = work.rows(
-        select(here.block_id, Site.name, Site.kind, Site.status)
+    rows = work.read(
+        CompleteCopy,
+        select(here.block_id, Site.name.label("site"), Site.kind, Site.status)
         .join(_OTHER, (_OTHER.block_id == here.block_id) & (_OTHER.id != here.id))
         .join(Site, Site.id == _OTHER.site_id)
         .where(
@@ -202,9 +240,9 @@ def complete_elsewhere(work: Work, site_id: int, dying: Collection[int]) -> dict
             Site.status.in_((SiteStatus.READY, SiteStatus.WAITROOM)),
             Site.id.not_in(dying),
         )
-        .order_by(Site.name)
+        .order_by(Site.name),
     )
-    found: dict[int, list[Any]] = {}
+    found: dict[int, list[CompleteCopy]] = {}
     for row in rows:
         found.setdefault(row.block_id, []).append(row)
     return found

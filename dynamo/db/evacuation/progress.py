@@ -1,10 +1,11 @@
 """Hindrances in rows: what becomes of all that lies at a dying site, and what keeps it there."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.engine.expressions import total
@@ -52,8 +53,8 @@ def load(work: Work, site_id: int, dying: Collection[int]) -> SiteContent:
     cycles = work.rows(select(*columns).where(Cycle.id.in_(newest)))
     taking = select(Quota.site_id).where(Quota.partition_id == Partition.id)
     without = work.scalars(select(Partition.id).where(~taking.exists()))
-    full = [row.partition_id for row in cycles if not row.summary.get("sites")]
-    numbers = tuple(row.id for row in cycles)
+    full = [partition_id for _, partition_id, summary in cycles if not summary.get("sites")]
+    numbers = tuple(cycle_id for cycle_id, _, _ in cycles)
     return SiteContent(site_id, frozenset(dying), numbers, frozenset((*without, *full)))
 
 
@@ -66,7 +67,7 @@ def summed(work: Work, looked: SiteContent) -> dict[str, tuple[int, int, int]]:
     """
     here = _fates(work, looked)
     rows = work.rows(select(here.c.fate, *_totals(here)).group_by(here.c.fate))
-    return {row[0]: (row[1], int(row[2]), int(row[3])) for row in rows}
+    return {fate: (blocks, files, size) for fate, blocks, files, size in rows}
 
 
 def resting(work: Work, looked: SiteContent) -> tuple[int, int]:
@@ -81,11 +82,22 @@ def resting(work: Work, looked: SiteContent) -> tuple[int, int]:
     return n_moved + n_deleted, moved + deleted
 
 
-def refusals(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:
+class RefusedDataset(NamedTuple):
+    """A dataset of which something is refused: blocks, files, bytes."""
+
+    dataset: str
+    partition: str
+    n_blocks: int
+    files: int
+    size: int
+
+
+def refusals(work: Work, looked: SiteContent, most: int) -> list[RefusedDataset]:
     """Return the datasets of which something is refused, the largest first."""
     here = _fates(work, looked)
     totals = _totals(here)
-    return work.rows(
+    return work.read(
+        RefusedDataset,
         select(Dataset.name.label("dataset"), Partition.name.label("partition"), *totals)
         .select_from(here)
         .join(Dataset, Dataset.id == here.c.dataset_id)
@@ -93,7 +105,7 @@ def refusals(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:
         .where(here.c.fate == REFUSED)
         .group_by(Dataset.name, Partition.name)
         .order_by(totals[2].desc(), Dataset.name)
-        .limit(most)
+        .limit(most),
     )
 
 
@@ -104,45 +116,82 @@ def decisions(
     columns = (Decision.dataset, Decision.text, Decision.facts, Decision.refused)
     said = select(*columns).where(*_against(looked), Decision.dataset.in_(datasets))
     return {
-        row.dataset: (row.refused or row.facts["reason"], row.text)
-        for row in work.rows(said.order_by(Decision.id))
+        dataset: (refused or str(facts["reason"]), text)
+        for dataset, text, facts, refused in work.rows(said.order_by(Decision.id))
     }
 
 
-def transfers(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:
+class StuckFile(NamedTuple):
+    """A file that cannot be deleted now, with the reason."""
+
+    lfn: str
+    size: int | None
+    dataset: str
+    state: str
+    reason: str | None
+    error: str | None
+    not_before: datetime | None
+
+
+class StuckCopy(NamedTuple):
+    """A file that cannot be brought away now, with the reason."""
+
+    lfn: str
+    size: int | None
+    dataset: str
+    state: str
+    reason: str | None
+    error: str | None
+    not_before: datetime | None
+    destination: str
+
+
+def transfers(work: Work, looked: SiteContent, most: int) -> list[StuckCopy]:
     """Return files of blocks at a site that cannot be brought away now, with the reason."""
     destination = aliased(Site)
     failing = and_(Transfer.state == State.QUEUED, Transfer.reason.is_not(None))
-    columns = (File.lfn, File.size, Dataset.name.label("dataset"))
-    where_to = destination.name.label("destination")
-    return work.rows(
-        select(*columns, where_to, *_why(Transfer))
+    return work.read(
+        StuckCopy,
+        select(
+            File.lfn,
+            File.size,
+            Dataset.name.label("dataset"),
+            Transfer.state,
+            Transfer.reason,
+            Transfer.error,
+            Transfer.not_before,
+            destination.name.label("destination"),
+        )
         .join(File, File.id == Transfer.file_id)
         .join(Dataset, Dataset.id == File.dataset_id)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .join(destination, destination.id == Transfer.site_id)
         .where(*_needed(looked), or_(Transfer.state.in_(_RESTS), failing))
         .order_by(Transfer.id)
-        .limit(most)
+        .limit(most),
     )
 
 
-def deletions(work: Work, looked: SiteContent, most: int) -> Sequence[Any]:
+def deletions(work: Work, looked: SiteContent, most: int) -> list[StuckFile]:
     """Return files that cannot be deleted at a site now, with the reason."""
     failing = and_(Deletion.state == State.QUEUED, Deletion.reason.is_not(None))
-    columns = (File.lfn, File.size, Dataset.name.label("dataset"))
-    return work.rows(
-        select(*columns, *_why(Deletion))
+    return work.read(
+        StuckFile,
+        select(
+            File.lfn,
+            File.size,
+            Dataset.name.label("dataset"),
+            Deletion.state,
+            Deletion.reason,
+            Deletion.error,
+            Deletion.not_before,
+        )
         .join(File, File.id == Deletion.file_id)
         .join(Dataset, Dataset.id == File.dataset_id)
         .where(Deletion.site_id == looked.site_id, or_(Deletion.state == State.HELD, failing))
         .order_by(Deletion.id)
-        .limit(most)
+        .limit(most),
     )
-
-
-def _why(table: Any) -> tuple[Any, ...]:
-    return table.state, table.reason, table.error, table.not_before
 
 
 def _needed(looked: SiteContent) -> tuple[ColumnElement[bool], ...]:
@@ -158,7 +207,7 @@ def _against(looked: SiteContent) -> tuple[ColumnElement[bool], ...]:
     return *mine, or_(Decision.action == "refuse", Decision.refused.is_not(None))
 
 
-def _fates(work: Work, looked: SiteContent) -> Any:
+def _fates(work: Work, looked: SiteContent) -> Subquery:
     rests = (Transfer.state.in_(_RESTS), Transfer.site_id != looked.site_id)
     files = select(File.block_id).join(Transfer, Transfer.file_id == File.id).where(*rests)
     held = (Deletion.site_id == looked.site_id, Deletion.state == State.HELD)
@@ -188,10 +237,9 @@ def _fates(work: Work, looked: SiteContent) -> Any:
     )
 
 
-def _totals(here: Any) -> tuple[Any, Any, Any]:
-    files, size = func.sum(here.c.n_files), func.sum(here.c.bytes)
+def _totals(here: Subquery) -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
     return (
         func.count().label("n_blocks"),
-        func.coalesce(files, 0).label("files"),
-        func.coalesce(size, 0).label("size"),
+        total(here.c.n_files).label("files"),
+        total(here.c.bytes).label("size"),
     )

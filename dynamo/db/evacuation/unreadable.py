@@ -3,22 +3,23 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import Exists, NotNullable, Select, and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation.evacuation import is_elsewhere
 from dynamo.db.tables import BlockReplica, File, Incident, Transfer
+from dynamo.db.views.sites import SiteRow
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import State
 from dynamo.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(NamedTuple):
     """A file that copies could not read at a dying site, and that no site that stays has."""
 
     file_id: int
@@ -40,43 +41,68 @@ class Unread:
         return self.corrupt or self.reason in _OF_THE_FILE
 
 
-def known(work: Work, site: Any) -> list[Any]:
-    """Return files that could not be read at a site where they should lie."""
-    told = (
-        Incident.site == site.name,
-        Incident.kind.in_(("missing", "corrupt")),
-        Incident.ended.is_(None),
-    )
-    incidents = work.rows(
-        select(Incident.lfn, Incident.kind, Incident.detail, Incident.at)
-        .where(*told)
-        .order_by(Incident.id)
-    )
-    found: list[Any] = []
-    for start in range(0, len(incidents), 1000):
-        some = {lfn_hash(row.lfn): row for row in incidents[start : start + 1000]}
-        rows = work.rows(_awaited(site.id).where(File.lfn_hash.in_(list(some))))
-        found += [_unreadable(some[row.lfn_hash], row) for row in rows]
-    return found
+class ReportedFile(NamedTuple):
+    """A file that could not be read where it should lie, as copies have reported it."""
+
+    lfn: str
+    kind: str
+    detail: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A file that could not be read where it should lie."""
 
-    incident: Any
+    incident: ReportedFile
     file: Unread
     awaited: bool
     """Copies elsewhere wait for it, as there is nothing to read."""
 
 
-def _unreadable(told: Any, row: Any) -> Unreadable:
-    which = (row.id, row.lfn, row.size, row.adler32, row.block_id, row.replica_id)
-    file = Unread(*which, told.kind, told.detail, corrupt=told.kind == "corrupt", settled=False)
+def known(work: Work, site: SiteRow) -> list[Unreadable]:
+    """Return files that could not be read at a site where they should lie."""
+    told = (
+        Incident.site == site.name,
+        Incident.kind.in_(("missing", "corrupt")),
+        Incident.ended.is_(None),
+    )
+    incidents = work.read(
+        ReportedFile,
+        select(Incident.lfn, Incident.kind, Incident.detail, Incident.at)
+        .where(*told)
+        .order_by(Incident.id),
+    )
+    found: list[Unreadable] = []
+    for start in range(0, len(incidents), 1000):
+        some = {row.lfn: row for row in incidents[start : start + 1000]}
+        named = File.lfn_hash.in_([lfn_hash(lfn) for lfn in some])
+        rows = work.read(_Awaited, _awaited(site.id).where(named))
+        found += [_unreadable(some[row.lfn], row) for row in rows]
+    return found
+
+
+_KNOWN = (NotNullable(File.size), NotNullable(File.adler32), NotNullable(File.block_id))
+"""Of a file that a block replica holds."""
+
+
+class _Awaited(NamedTuple):
+    id: int
+    lfn: str
+    size: int
+    adler32: str
+    block_id: int
+    replica_id: int
+    awaited: bool
+
+
+def _unreadable(told: ReportedFile, row: _Awaited) -> Unreadable:
+    corrupt = told.kind == "corrupt"
+    file = Unread(*row[:-1], told.kind, told.detail, corrupt=corrupt, settled=False)
     return Unreadable(told, file, row.awaited)
 
 
-def _awaited(site_id: int) -> Any:
+def _awaited(site_id: int) -> Select[int, str, int, str, int, int, bool]:
     """Select files at a site, and whether copies elsewhere wait for something to read."""
     waiting = (
         exists()
@@ -89,9 +115,9 @@ def _awaited(site_id: int) -> Any:
         .correlate(File)
     )
     here = (BlockReplica.site_id == site_id, BlockReplica.state == ReplicaState.VALID)
-    columns = (File.id, File.lfn, File.lfn_hash, File.size, File.adler32, File.block_id)
+    replica = BlockReplica.id.label("replica_id")
     return (
-        select(*columns, BlockReplica.id.label("replica_id"), waiting.label("awaited"))
+        select(File.id, File.lfn, *_KNOWN, replica, waiting.label("awaited"))
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .where(*here)
     )
@@ -117,7 +143,12 @@ _OF_THE_SOURCE = (Reason.SOURCE_ERROR, *_OF_THE_FILE)
 
 
 def for_long(
-    work: Work, site: Any, dying: Collection[int], patience: Patience, most: int, *more: Any
+    work: Work,
+    site: SiteRow,
+    dying: Collection[int],
+    patience: Patience,
+    most: int,
+    *more: Condition,
 ) -> list[Unread]:
     """Return such files for which copies have tried long enough, and which none reads just now."""
     waits = (Transfer.site_id != site.id, Transfer.state.in_((State.QUEUED, State.HELD)))
@@ -126,10 +157,11 @@ def for_long(
     read = read.where(reader.state == State.ACTIVE).correlate(BlockReplica, File)
     corrupt = _known_bad(site, patience, Incident.kind == "corrupt")
     held = (Transfer.state == State.HELD).label("settled")
-    here = BlockReplica.id.label("replica_id")
-    columns = (File.id, File.lfn, File.size, File.adler32, File.block_id, here)
-    rows = work.rows(
-        select(*columns, Transfer.reason, Transfer.error, corrupt.label("corrupt"), held)
+    columns = (File.id.label("file_id"), File.lfn, *_KNOWN, BlockReplica.id.label("replica_id"))
+    reason = NotNullable(Transfer.reason)
+    rows = work.read(
+        Unread,
+        select(*columns, reason, Transfer.error, corrupt.label("corrupt"), held)
         .join(Transfer, Transfer.file_id == File.id)
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .where(BlockReplica.site_id == site.id, BlockReplica.state == ReplicaState.VALID)
@@ -138,12 +170,12 @@ def for_long(
         )
         .where(~read, *more)
         .order_by(File.id, Transfer.id)
-        .limit(most * _COPIES)
+        .limit(most * _COPIES),
     )
-    return list({row.id: Unread(*row) for row in rows}.values())[:most]
+    return list({row.file_id: row for row in rows}.values())[:most]
 
 
-def _failed_long(site: Any, patience: Patience) -> Any:
+def _failed_long(site: SiteRow, patience: Patience) -> Condition:
     """Tell of a transfer that its file could not be read for long, or nothing at the site.
 
     Without an incident and without a source it may be one that an operator has stopped.
@@ -163,7 +195,7 @@ def _failed_long(site: Any, patience: Patience) -> Any:
     return or_(of_file, and_(failed, Transfer.reason == Reason.SOURCE_ERROR))
 
 
-def _known_bad(site: Any, patience: Patience, *more: Any) -> Any:
+def _known_bad(site: SiteRow, patience: Patience, *more: Condition) -> Exists:
     """Tell whether the file is known to be bad at the site since long."""
     told = (Incident.lfn == File.lfn, Incident.site == site.name, Incident.ended.is_(None))
     return exists().where(*told, Incident.at <= patience.before, *more).correlate(File)

@@ -19,12 +19,12 @@ def keep(work: Work, site_id: int, begun: datetime, most: timedelta) -> timedelt
         values = {"begun": begun, "at": work.now, "watched": 0.0}
         work.insert(Vigil, [{"site_id": site_id, **values}])  # who loses the race runs again
         return timedelta()
-    if row.begun != begun:
+    since, at, seconds = row
+    if since != begun:
         work.changed(update(Vigil).where(here).values(begun=begun, at=work.now, watched=0.0))
         return timedelta()
-    passed: timedelta = work.now - row.at
-    gained = max(min(passed, most), timedelta())
-    watched = timedelta(seconds=row.watched) + gained
+    gained = max(min(work.now - at, most), timedelta())
+    watched = timedelta(seconds=seconds) + gained
     work.changed(update(Vigil).where(here).values(at=work.now, watched=watched.total_seconds()))
     return watched
 
@@ -32,4 +32,4 @@ def keep(work: Work, site_id: int, begun: datetime, most: timedelta) -> timedelt
 def kept(work: Work, site_id: int, begun: datetime) -> timedelta:
     """Return for how long a site was watched since it is dying."""
     mine = (Vigil.site_id == site_id, Vigil.begun == begun)
-    return timedelta(seconds=float(work.scalar(select(Vigil.watched).where(*mine)) or 0.0))
+    return timedelta(seconds=work.scalar(select(Vigil.watched).where(*mine)) or 0.0)

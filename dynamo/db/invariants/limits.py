@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Select
+from dynamo.db.engine.typed_rows import Selection
 
-Statements = tuple[Select[*tuple[Any, ...]], ...]
+Statements = tuple[Selection, ...]
 """What finds the rows for which something does not hold."""
 
 

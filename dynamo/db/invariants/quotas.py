@@ -1,8 +1,6 @@
 """What operators should know before it hurts: promised quotas and the share of unique bytes."""
 
-from typing import Any
-
-from sqlalchemy import case, exists, func, literal, select
+from sqlalchemy import ScalarSelect, Subquery, case, exists, func, literal, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.catalogue import good_copies
@@ -11,7 +9,7 @@ from dynamo.db.tables import Block, BlockReplica, Dataset, Partition, Quota, Sit
 from dynamo.inventory.states import ReplicaState
 
 
-def _quota(limits: InvariantLimits) -> Any:
+def _quota(limits: InvariantLimits) -> ScalarSelect[int]:
     """Return what the sites give to user data; nothing where one gives without limit."""
     unlimited = func.sum(case((Quota.max_bytes.is_(None), 1), else_=0))
     return (
@@ -52,7 +50,7 @@ def _unique(limits: InvariantLimits, share: float, most: float | None) -> Statem
     return everywhere, at_sites
 
 
-def _unique_at_sites(limits: InvariantLimits) -> Any:
+def _unique_at_sites(limits: InvariantLimits) -> Subquery:
     """Sum, for each site, the blocks of user data that lie only there."""
     other = aliased(BlockReplica)
     elsewhere = exists().where(

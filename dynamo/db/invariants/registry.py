@@ -145,11 +145,11 @@ def find(
     """Yield what does not hold, at most `MOST` rows of each statement."""
     for invariant in invariants:
         for statement in invariant.find(limits):
-            for row in work.rows(statement.limit(MOST)):
+            for row in work.mappings(statement.limit(MOST)):
                 yield Violation(
                     invariant.name,
                     invariant.sentence,
                     invariant.severity,
                     invariant.drift,
-                    ", ".join(f"{name} {value}" for name, value in row._mapping.items()),  # noqa: SLF001 - its public name
+                    ", ".join(f"{name} {value}" for name, value in row.items()),
                 )

@@ -6,11 +6,12 @@ with the datasets. So each level is one pass, and what is wrong is reported wher
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, and_, case, func, or_, select, update
-from sqlalchemy.sql import Select
 
+from dynamo.db.engine.expressions import Condition, total
+from dynamo.db.engine.pagination import Column
+from dynamo.db.engine.typed_rows import Selection
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Base,
@@ -41,10 +42,10 @@ class Sum:
     key: Sequence[str]
     should: Mapping[str, ColumnElement[int]]
     where: Sequence[ColumnElement[bool]] = field(default=())
-    one_pass: Select[*tuple[Any, ...]] | None = None
+    one_pass: Selection | None = None
     """The same question without a look-up per row, for the largest table: 20 times faster."""
 
-    def drifted(self) -> Select[*tuple[Any, ...]]:
+    def drifted(self) -> Selection:
         """Select the rows that differ: their key, what is kept and what it should be."""
         if self.one_pass is not None:
             return self.one_pass
@@ -54,7 +55,7 @@ class Sum:
         differs = or_(*(getattr(self.table, name) != value for name, value in self.should.items()))
         return select(*columns).where(differs, *self.where)
 
-    def repair(self, work: Work, row: Mapping[str, Any]) -> None:
+    def repair(self, work: Work, row: Mapping[str, object]) -> None:
         """Set one row right, under its lock: who has counted waits, who has not counts after us."""
         mine = and_(*(getattr(self.table, name) == row[name] for name in self.key))
         work.rows(
@@ -63,20 +64,20 @@ class Sum:
         work.changed(update(self.table).where(mine).values(dict(self.should)))
 
 
-def _total(column: Any, *where: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.coalesce(func.sum(column), 0)).where(*where).scalar_subquery()
+def _total(column: Column, *where: Condition) -> ScalarSelect[int]:
+    return select(total(column)).where(*where).scalar_subquery()
 
 
-def _count(column: Any, *where: ColumnElement[bool]) -> ScalarSelect[int]:
+def _count(column: Column, *where: Condition) -> ScalarSelect[int]:
     return select(func.count(column)).where(*where).scalar_subquery()
 
 
-def _drifted_blocks() -> Select[*tuple[Any, ...]]:
+def _drifted_blocks() -> Selection:
     counted = (
         select(
             File.block_id,
             func.count().label("n_files"),
-            func.coalesce(func.sum(File.size), 0).label("bytes"),
+            total(File.size).label("bytes"),
         )
         .where(File.block_id.is_not(None), File.condemned_by.is_(None))
         .group_by(File.block_id)
@@ -115,20 +116,20 @@ _LEAVING = _total(
 )
 
 
-def _of_replica(block_column: Any, listed: ScalarSelect[int]) -> ColumnElement[int]:
+def _of_replica(block_column: Column, listed: ScalarSelect[int]) -> ColumnElement[int]:
     whole = select(block_column).where(Block.id == BlockReplica.block_id).scalar_subquery()
     return case((BlockReplica.complete.is_(True), whole), else_=listed)
 
 
 _LISTED_BYTES = (
-    select(func.coalesce(func.sum(File.size), 0))
+    select(total(File.size))
     .select_from(ReplicaFile)
     .join(File, File.id == ReplicaFile.file_id)
     .where(_LISTED)
     .scalar_subquery()
 )
 _ALL_BLOCKS = (
-    select(func.coalesce(func.sum(Block.bytes), 0))
+    select(total(Block.bytes))
     .select_from(BlockReplica)
     .join(Block, Block.id == BlockReplica.block_id)
     .where(*_HERE)

@@ -1,59 +1,122 @@
 """Locks in rows; one that has expired locks nothing and is not shown."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Nullable,
+    SQLColumnExpression,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
-from dynamo.db.engine.pagination import Listing, Selection
+from dynamo.db.engine.pagination import Listing
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, Dataset, Lock
 from dynamo.inventory import snapshot
 
-_SHOWN: Selection = select(*Lock.__table__.columns)
+
+class LockRow(NamedTuple):
+    """A lock."""
+
+    id: int
+    owner: str
+    dataset: str
+    block: str | None
+    sites: list[str]
+    groups: list[str]
+    why: str | None
+    created: datetime
+    expires: datetime
 
 
-def identity(values: Mapping[str, Any]) -> bytes:
-    """Return the 16 bytes that two settings of the same lock have in common."""
-    parts = [values["owner"], values["dataset"], values["block"] or ""]
-    lists = [",".join(sorted(values[name])) for name in ("sites", "groups")]
-    return hashlib.blake2b("\n".join(parts + lists).encode("ascii"), digest_size=16).digest()
+_SHOWN = select(
+    Lock.id,
+    Lock.owner,
+    Lock.dataset,
+    Lock.block,
+    Lock.sites,
+    Lock.groups,
+    Lock.why,
+    Lock.created,
+    Lock.expires,
+)
 
 
-def change(work: Work, values: Mapping[str, Any]) -> tuple[int, bool]:
+@dataclass(frozen=True, slots=True)
+class NewLock:
+    """A lock that is about to be set."""
+
+    owner: str
+    dataset: str
+    block: str | None
+    sites: Sequence[str]
+    groups: Sequence[str]
+    why: str | None
+    expires: datetime
+
+    @property
+    def identity(self) -> bytes:
+        """Return the 16 bytes that two settings of the same lock have in common."""
+        lists = [",".join(sorted(names)) for names in (self.sites, self.groups)]
+        parts = "\n".join([self.owner, self.dataset, self.block or "", *lists])
+        return hashlib.blake2b(parts.encode("ascii"), digest_size=16).digest()
+
+
+def change(work: Work, new: NewLock) -> tuple[int, bool]:
     """Set a lock, or change when and why of the same one; return its key and whether it is new."""
-    known = identity(values)
-    row = work.row(select(Lock.id).where(Lock.identity == known).with_for_update())
-    if row is None:
-        return work.add(Lock, **values, identity=known, created=work.now), True
-    changed = {"expires": values["expires"], "why": values["why"]}
-    work.changed(update(Lock).where(Lock.id == row.id).values(changed))
-    return int(row.id), False
+    known = work.scalar(select(Lock.id).where(Lock.identity == new.identity).with_for_update())
+    if known is None:
+        return _add(work, new), True
+    changed = {"expires": new.expires, "why": new.why}
+    work.changed(update(Lock).where(Lock.id == known).values(changed))
+    return known, False
 
 
-def get(work: Work, lock_id: int) -> Any:
+def _add(work: Work, new: NewLock) -> int:
+    return work.add(
+        Lock,
+        identity=new.identity,
+        owner=new.owner,
+        dataset=new.dataset,
+        block=new.block,
+        sites=list(new.sites),
+        groups=list(new.groups),
+        why=new.why,
+        created=work.now,
+        expires=new.expires,
+    )
+
+
+def get(work: Work, lock_id: int) -> LockRow | None:
     """Return a lock that holds, or None."""
-    return work.row(_SHOWN.where(Lock.id == lock_id, Lock.expires > work.now))
+    return work.read_one(LockRow, _SHOWN.where(Lock.id == lock_id, Lock.expires > work.now))
 
 
-def listing(work: Work, dataset: str | None, owner: str | None) -> Listing:
+def listing(work: Work, dataset: str | None, owner: str | None) -> Listing[LockRow]:
     """List the locks that hold, those that concern a dataset, or an owner's."""
-    chosen: Selection = select(Lock.id).where(Lock.expires > work.now)
+    chosen = select(Lock.id).where(Lock.expires > work.now)
     if dataset is not None:
         chosen = chosen.where(_concerns(work, dataset))
     if owner is not None:
         chosen = chosen.where(Lock.owner == owner)
-    return Listing(_SHOWN, chosen, Lock.id, [Lock.id])
+    return Listing.of(LockRow, _SHOWN, chosen, Lock.id, [Lock.id])
 
 
 def _concerns(work: Work, dataset: str) -> ColumnElement[bool]:
     name = literal(dataset)
     if not work.is_mysql:
         return name.op("GLOB")(Lock.dataset)
-    pattern: Any = Lock.dataset
+    pattern: SQLColumnExpression[str] = Lock.dataset
     for letter, meant in (("_", "!_"), ("*", "%"), ("?", "_")):
         pattern = func.replace(pattern, letter, meant)
     return name.like(pattern, escape="!")
@@ -75,20 +138,24 @@ def holding(work: Work, *only: ColumnElement[bool]) -> tuple[snapshot.Lock, ...]
     One on a block that is not registered (any more) holds nothing.
     """
     rows = work.rows(
-        _SHOWN.add_columns(Block.id.label("block_id"))
+        select(Lock.dataset, Lock.block, Lock.sites, Lock.groups, Nullable(Block.id))
         .outerjoin(Dataset, Dataset.name == Lock.dataset)
         .outerjoin(Block, (Block.dataset_id == Dataset.id) & (Block.uuid == Lock.block))
         .where(*only, Lock.expires > work.now, or_(Lock.block.is_(None), Block.id.is_not(None)))
         .order_by(Lock.id)
     )
-    return tuple(lock for row in rows for lock in _spread(row))
+    return tuple(
+        snapshot.Lock(dataset, block, site, group, block_id)
+        for dataset, block, sites, groups, block_id in rows
+        for site, group in product(_each(sites), _each(groups))
+    )
+
+
+def _each(names: list[str]) -> list[str | None]:
+    """Return the names, None alone where none of them is meant before another."""
+    return [*names] or [None]
 
 
 def naming(datasets: Collection[str]) -> ColumnElement[bool]:
     """Hold for locks that may concern some datasets: on their names, or with wildcards."""
     return or_(Lock.dataset.in_(datasets), Lock.dataset.contains("*"), Lock.dataset.contains("?"))
-
-
-def _spread(row: Any) -> Iterator[snapshot.Lock]:
-    for sites, groups in product(row.sites or [None], row.groups or [None]):
-        yield snapshot.Lock(row.dataset, row.block, sites, groups, row.block_id)

@@ -1,18 +1,19 @@
 """What accesses and waiting jobs say about datasets: reported in bulk, read as columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, func, select
+from sqlalchemy import Executable, delete, select
 from sqlalchemy.dialects import mysql, sqlite
 
 from dynamo.db.engine.column_reader import ColumnQuery, numbers, seconds
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Access, Base, Demand
-from dynamo.inventory.snapshot import Amounts, Column, Numbers, Snapshot
+from dynamo.inventory.snapshot import Amounts, Column, Flags, Numbers, Snapshot
 from dynamo.policy.popularity import request_weight, usage_rank
 
 PRODUCED = frozenset(
@@ -52,21 +53,21 @@ class Waiting:
 # --- reporting -----------------------------------------------------------------------------------
 
 
-def report_accesses(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+def report_accesses(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
     """Take daily counts; the same dataset, site and day again replaces them."""
     _replace(work, Access, rows, ("accesses", "cpu_seconds"))
 
 
-def report_demands(work: Work, rows: Sequence[dict[str, Any]]) -> None:
+def report_demands(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
     """Take waiting jobs; the same source, dataset and moment again replaces them."""
     _replace(work, Demand, rows, ("jobs",))
 
 
 def _replace(
-    work: Work, table: type[Base], rows: Sequence[dict[str, Any]], columns: Sequence[str]
+    work: Work, table: type[Base], rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
 ) -> None:
     into = table.__table__
-    statement: Any
+    statement: Executable
     if work.is_mysql:
         mine = mysql.insert(into)  # type: ignore[arg-type]
         statement = mine.on_duplicate_key_update({name: mine.inserted[name] for name in columns})
@@ -109,7 +110,7 @@ def waiting(work: Work) -> Waiting:
     """Sum up the jobs that wait, or waited within the last year, over all sources."""
     recent = Demand.since.between(work.now - DEMANDS_KEPT, work.now)
     rows = work.rows(
-        select(Demand.dataset_id, func.sum(Demand.jobs), Demand.since)
+        select(Demand.dataset_id, total(Demand.jobs), Demand.since)
         .where(recent, Demand.jobs > 0)
         .group_by(Demand.dataset_id, Demand.since)
         .order_by(Demand.dataset_id, Demand.since)
@@ -149,7 +150,7 @@ def attributes(work: Work, snapshot: Snapshot, now: float) -> dict[str, Column]:
     return {**found, "usage_rank": rank}
 
 
-def _places(ids: Amounts, wanted: Amounts) -> tuple[Amounts, Any]:
+def _places(ids: Amounts, wanted: Amounts) -> tuple[Amounts, Flags]:
     """Return where the wanted keys stand among all, and which of the wanted do at all."""
     if not len(ids):
         return np.zeros(0, np.int64), np.zeros(len(wanted), np.bool_)

@@ -1,9 +1,9 @@
 """Policies and placement rules in rows: texts that were put in force, the newest still is."""
 
-from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Partition, PlacementRules, Policy
@@ -11,10 +11,20 @@ from dynamo.db.tables import Partition, PlacementRules, Policy
 Table = type[Policy] | type[PlacementRules]
 
 
-def _shown(table: Table) -> Any:
+class VersionRow(NamedTuple):
+    """A text that was put in force for a partition."""
+
+    id: int
+    partition: str
+    version: int
+    text: str
+    who: str
+    at: datetime
+
+
+def _shown(table: Table) -> Select[int, str, int, str, str, datetime]:
     columns = (
         table.id,
-        table.partition_id,
         Partition.name.label("partition"),
         table.version,
         table.text,
@@ -24,46 +34,45 @@ def _shown(table: Table) -> Any:
     return select(*columns).join(Partition, Partition.id == table.partition_id)
 
 
-def in_force(work: Work, partition: str, table: Table = Policy) -> Any:
+def in_force(work: Work, partition: str, table: Table = Policy) -> VersionRow | None:
     """Return the text that is in force for a partition, or None."""
     newest = _shown(table).where(Partition.name == partition).order_by(table.version.desc())
-    return work.row(newest.limit(1))
+    return work.read_one(VersionRow, newest.limit(1))
 
 
-def all_in_force(work: Work, table: Table = Policy) -> Sequence[Any]:
+def all_in_force(work: Work, table: Table = Policy) -> list[VersionRow]:
     """Return the texts that are in force, by partition."""
     newest = select(func.max(table.version).label("version"), table.partition_id)
     last = newest.group_by(table.partition_id).subquery()
     mine = (last.c.partition_id == table.partition_id) & (last.c.version == table.version)
-    return work.rows(_shown(table).join(last, mine).order_by(Partition.id))
+    return work.read(VersionRow, _shown(table).join(last, mine).order_by(Partition.id))
 
 
-def version(work: Work, partition: str, number: int, table: Table = Policy) -> Any:
+def version(work: Work, partition: str, number: int, table: Table = Policy) -> VersionRow | None:
     """Return a text that was put in force, or None."""
     named = (Partition.name == partition, table.version == number)
-    return work.row(_shown(table).where(*named))
+    return work.read_one(VersionRow, _shown(table).where(*named))
 
 
 def before(
     work: Work, partition: str, number: int | None, limit: int, table: Table = Policy
-) -> Sequence[Any]:
+) -> list[VersionRow]:
     """Return versions older than one (None = all), the newest first."""
     older = _shown(table).where(Partition.name == partition)
     if number is not None:
         older = older.where(table.version < number)
-    return work.rows(older.order_by(table.version.desc()).limit(limit))
+    return work.read(VersionRow, older.order_by(table.version.desc()).limit(limit))
 
 
 def locked(work: Work, partition: str) -> int | None:
     """Lock a partition against other changes of its texts; return its key, None for no such."""
-    found = work.scalar(select(Partition.id).where(Partition.name == partition).with_for_update())
-    return None if found is None else int(found)
+    return work.scalar(select(Partition.id).where(Partition.name == partition).with_for_update())
 
 
 def add(work: Work, partition_id: int, text: str, who: str, table: Table = Policy) -> int:
     """Put a text in force; return its version."""
     newest = select(func.max(table.version)).where(table.partition_id == partition_id)
-    number = int(work.scalar(newest) or 0) + 1
+    number = (work.scalar(newest) or 0) + 1
     work.add(table, partition_id=partition_id, version=number, text=text, who=who, at=work.now)
     return number
 

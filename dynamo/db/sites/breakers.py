@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
@@ -41,7 +41,43 @@ class Rest:
     """When it first failed so, without a success in between."""
 
 
-_ROW = tables.Breaker.__table__.columns
+class BreakerRow(NamedTuple):
+    """A breaker."""
+
+    site_id: int
+    operation: str
+    failed: float
+    done: float
+    counted: datetime
+    until: datetime | None
+    trips: int
+    since: datetime | None
+    reason: str | None
+    detail: str | None
+
+    @property
+    def key(self) -> BreakerKey:
+        """Return whose it is."""
+        return self.site_id, Operation(self.operation)
+
+    @property
+    def breaker(self) -> Breaker:
+        """Return how it stands."""
+        return Breaker(self.counted, self.failed, self.done, self.until, self.trips, self.since)
+
+
+_BREAKERS = select(
+    tables.Breaker.site_id,
+    tables.Breaker.operation,
+    tables.Breaker.failed,
+    tables.Breaker.done,
+    tables.Breaker.counted,
+    tables.Breaker.until,
+    tables.Breaker.trips,
+    tables.Breaker.since,
+    tables.Breaker.reason,
+    tables.Breaker.detail,
+)
 
 
 def locked(work: Work, places: Collection[BreakerKey]) -> dict[BreakerKey, Breaker]:
@@ -69,50 +105,40 @@ def locked(work: Work, places: Collection[BreakerKey]) -> dict[BreakerKey, Break
 def _locked(work: Work, places: Sequence[BreakerKey]) -> dict[BreakerKey, Breaker]:
     found: dict[BreakerKey, Breaker] = {}
     for place in places:  # one by one, by key: a search would wait for those of other sites too
-        row = work.row(_ONE, {"of_site": place[0], "of_operation": place[1].value})
+        row = work.read_one(BreakerRow, _ONE, {"of_site": place[0], "of_operation": place[1].value})
         if row is not None:
-            found[place] = _breaker(row)
+            found[place] = row.breaker
     return found
 
 
 _KEY = (tables.Breaker.site_id, tables.Breaker.operation)
-_ONE = (
-    select(*_ROW)
-    .where(
-        tables.Breaker.site_id == bindparam("of_site"),
-        tables.Breaker.operation == bindparam("of_operation"),
-    )
-    .with_for_update()
-)
-
-
-def _place(row: Any) -> BreakerKey:
-    return row.site_id, Operation(row.operation)
-
-
-def _breaker(row: Any) -> Breaker:
-    return Breaker(row.counted, row.failed, row.done, row.until, row.trips, row.since)
+_ONE = _BREAKERS.where(
+    tables.Breaker.site_id == bindparam("of_site"),
+    tables.Breaker.operation == bindparam("of_operation"),
+).with_for_update()
 
 
 def resting(
     work: Work, site_ids: Collection[int] | None = None, *operations: Operation
 ) -> list[Rest]:
     """Return what is open or half-open (at some sites, of some operations), by site."""
-    wanted = select(*_ROW).where(tables.Breaker.until.is_not(None)).order_by(*_KEY)
+    open_ones = _BREAKERS.where(tables.Breaker.until.is_not(None))
+    wanted = open_ones.order_by(*_KEY)
     if site_ids is not None:
         wanted = wanted.where(tables.Breaker.site_id.in_(site_ids))
     if operations:
         wanted = wanted.where(tables.Breaker.operation.in_([one.value for one in operations]))
     return [
         Rest(
-            *_place(row),
-            _breaker(row).position(work.now),
+            *row.key,
+            row.breaker.position(work.now),
             row.until,
             row.reason,
             row.detail,
             row.since,
         )
-        for row in work.rows(wanted)
+        for row in work.read(BreakerRow, wanted)
+        if row.until is not None
     ]
 
 
@@ -133,8 +159,8 @@ def count(
     Successes where nothing had failed change nothing, so that what goes well costs one SELECT.
     """
     places = sorted(results)
-    near = select(*_ROW).where(tables.Breaker.site_id.in_({site for site, _ in places}))
-    before = {_place(row): _breaker(row) for row in work.rows(near)}
+    near = _BREAKERS.where(tables.Breaker.site_id.in_({site for site, _ in places}))
+    before = {row.key: row.breaker for row in work.read(BreakerRow, near)}
     telling = [
         place
         for place in places

@@ -1,7 +1,7 @@
 """Downtimes: times in which sites are not to be used, as feeds announce them."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import delete, select
 
@@ -15,13 +15,12 @@ def under_way(work: Work) -> set[int]:
     return set(work.scalars(select(Downtime.site_id).where(*now)))
 
 
-def forget(work: Work, before: Any) -> int:
+def forget(work: Work, before: datetime) -> int:
     """Forget downtimes that ended long ago."""
     return work.changed(delete(Downtime).where(Downtime.ends < before))
 
 
-def known_sites(work: Work, names: Sequence[str]) -> dict[str, Any]:
-    """Return the sites of these names: key, status and who gave it."""
-    columns = (Site.id, Site.name, Site.status, Site.set_by)
-    rows = work.rows(select(*columns).where(Site.name.in_(names)))
-    return {row.name: row for row in rows}
+def known_sites(work: Work, names: Sequence[str]) -> dict[str, int]:
+    """Return the keys of the sites of these names."""
+    rows = work.rows(select(Site.name, Site.id).where(Site.name.in_(names)))
+    return dict(rows)

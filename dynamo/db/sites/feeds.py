@@ -1,18 +1,36 @@
 """Feeds in rows: when each was last read, whether it was believed, what it says of sites."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Downtime, Feed, ToldStatus
 
+Values = Mapping[str, object]
 
-def known(work: Work) -> dict[str, Any]:
+
+class FeedRow(NamedTuple):
+    """What became of a feed when it was last read."""
+
+    name: str
+    tried: datetime
+    taken: datetime | None
+    generated: datetime | None
+    reason: str | None
+    detail: str | None
+
+
+_FEEDS = select(
+    Feed.name, Feed.tried, Feed.taken, Feed.generated, Feed.reason, Feed.detail
+).order_by(Feed.name)
+
+
+def known(work: Work) -> dict[str, FeedRow]:
     """Return what became of each feed."""
-    return {row.name: row for row in work.rows(select(*Feed.__table__.columns).order_by(Feed.name))}
+    return {row.name: row for row in work.read(FeedRow, _FEEDS)}
 
 
 def taken(work: Work, name: str, generated: datetime, detail: str | None) -> None:
@@ -29,7 +47,7 @@ def refused(work: Work, name: str, reason: str, detail: str) -> None:
     _put(work, name, {"reason": reason, "detail": detail[:1000]})
 
 
-def _put(work: Work, name: str, values: dict[str, Any]) -> None:
+def _put(work: Work, name: str, values: Values) -> None:
     row = {"tried": work.now, **values}
     if not work.changed(update(Feed).where(Feed.name == name).values(row)):
         work.insert(Feed, [{"name": name, **row}])
@@ -43,19 +61,30 @@ def forget(work: Work, names: Collection[str], tellers: Collection[str]) -> None
 
 
 def replace(
-    work: Work, table: type[Downtime | ToldStatus], source: str, rows: Sequence[dict[str, Any]]
+    work: Work,
+    table: type[Downtime | ToldStatus],
+    source: str,
+    rows: Sequence[Values],
 ) -> None:
     """Take what one feed says of sites now instead of all that it said before."""
     work.changed(delete(table).where(table.source == source))
     work.insert(table, [{**row, "source": source} for row in rows])
 
 
-def statuses(work: Work) -> Sequence[Any]:
+class StatusRow(NamedTuple):
+    """What a feed said last of the status of a site."""
+
+    site_id: int
+    source: str
+    status: str
+
+
+def statuses(work: Work) -> list[StatusRow]:
     """Return what each feed said last of the status of each site."""
-    return work.rows(select(*ToldStatus.__table__.columns).order_by(ToldStatus.source))
+    columns = (ToldStatus.site_id, ToldStatus.source, ToldStatus.status)
+    return work.read(StatusRow, select(*columns).order_by(ToldStatus.source))
 
 
-def doubtful(work: Work) -> Sequence[Any]:
+def doubtful(work: Work) -> list[FeedRow]:
     """Return the feeds that were not believed the last time."""
-    columns = (Feed.name, Feed.reason, Feed.detail, Feed.taken)
-    return work.rows(select(*columns).where(Feed.reason.is_not(None)).order_by(Feed.name))
+    return work.read(FeedRow, _FEEDS.where(Feed.reason.is_not(None)))

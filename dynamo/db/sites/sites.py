@@ -1,7 +1,8 @@
 """Sites, quotas and switches as operators change them, and the held work that then may go on."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func, select, update
 
@@ -19,21 +20,31 @@ from dynamo.db.tables import (
     Transfer,
     User,
 )
+from dynamo.db.tables.types import Json
 from dynamo.operations.lifecycle import State
 from dynamo.reasons import Reason
 
 
-def locked(work: Work, name: str) -> Any:
-    """Lock a site and return its row, or None."""
-    return work.row(select(*Site.__table__.columns).where(Site.name == name).with_for_update())
+class LockedSite(NamedTuple):
+    """A site that is about to be changed."""
+
+    id: int
+    url: str
+    rules: Json
 
 
-def add(work: Work, values: Mapping[str, Any]) -> int:
+def locked(work: Work, name: str) -> LockedSite | None:
+    """Lock a site and return it, or None."""
+    named = select(Site.id, Site.url, Site.rules).where(Site.name == name)
+    return work.read_one(LockedSite, named.with_for_update())
+
+
+def add(work: Work, values: Mapping[str, object]) -> int:
     """Register a site."""
     return work.add(Site, **values, created=work.now)
 
 
-def change(work: Work, site_id: int, values: Mapping[str, Any]) -> None:
+def change(work: Work, site_id: int, values: Mapping[str, object]) -> None:
     """Change a site."""
     work.changed(update(Site).where(Site.id == site_id).values(**values))
 
@@ -55,19 +66,18 @@ def sample(work: Work, site_id: int, n: int) -> list[str]:
         found = work.row(one.where(BlockReplica.id >= bound).order_by(BlockReplica.id).limit(1))
         if found is None:
             break
-        after = found.id
-        blocks.append(found.block_id)
+        after, block = found
+        blocks.append(block)
     files = select(func.min(File.lfn)).where(File.block_id.in_(blocks), File.condemned_by.is_(None))
     return work.scalars(files.group_by(File.block_id))
 
 
 def partition_id(work: Work, name: str) -> int | None:
     """Return a partition's key, None for an unknown one."""
-    found = work.scalar(select(Partition.id).where(Partition.name == name))
-    return None if found is None else int(found)
+    return work.scalar(select(Partition.id).where(Partition.name == name))
 
 
-def set_partition(work: Work, partition: int, values: Mapping[str, Any]) -> None:
+def set_partition(work: Work, partition: int, values: Mapping[str, object]) -> None:
     """Change what policies may do in a partition."""
     work.changed(update(Partition).where(Partition.id == partition).values(**values))
 
@@ -91,7 +101,7 @@ def set_user_quota(work: Work, user_id: int, max_bytes: int | None) -> None:
     work.changed(update(User).where(User.id == user_id).values(max_bytes=max_bytes))
 
 
-def set_switch(work: Work, name: str, values: Mapping[str, Any]) -> None:
+def set_switch(work: Work, name: str, values: Mapping[str, object]) -> None:
     """Set a stop switch."""
     here = Switch.name == name
     if work.row(select(Switch.name).where(here).with_for_update()) is not None:
@@ -135,6 +145,17 @@ def wake_user(work: Work, user_id: int, reasons: Collection[str]) -> int:
     return work.changed(update(Transfer).where(*held).values(not_before=work.now))
 
 
-def switches(work: Work) -> dict[str, Any]:
+class SwitchRow(NamedTuple):
+    """A switch."""
+
+    name: str
+    stopped: bool
+    who: str
+    why: str | None
+    at: datetime
+
+
+def switches(work: Work) -> dict[str, SwitchRow]:
     """Return all switches that were ever set, by name."""
-    return {row.name: row for row in work.rows(select(*Switch.__table__.columns))}
+    columns = (Switch.name, Switch.stopped, Switch.who, Switch.why, Switch.at)
+    return {row.name: row for row in work.read(SwitchRow, select(*columns))}

@@ -131,19 +131,19 @@ def _tables(work: Work, extent: Extent) -> Snapshot:
 def _sites(work: Work) -> Sites:
     rows = work.rows(select(Site.id, Site.name, Site.kind, Site.status))
     return snapshot_builder.sites(
-        [row.id for row in rows],
-        [row.name for row in rows],
-        [SITE_KINDS.index(row.kind) for row in rows],
-        [SITE_STATUSES.index(row.status) for row in rows],
+        [key for key, _, _, _ in rows],
+        [name for _, name, _, _ in rows],
+        [SITE_KINDS.index(kind) for _, _, kind, _ in rows],
+        [SITE_STATUSES.index(status) for _, _, _, status in rows],
     )
 
 
 def _groups(work: Work) -> Groups:
     rows = work.rows(select(Group.id, Group.name, Group.level))
     return snapshot_builder.groups(
-        [row.id for row in rows],
-        [row.name for row in rows],
-        [row.level == "dataset" for row in rows],
+        [key for key, _, _ in rows],
+        [name for _, name, _ in rows],
+        [level == "dataset" for _, _, level in rows],
     )
 
 
@@ -232,9 +232,9 @@ def _partitions(work: Work, sites: Sites) -> tuple[tuple[Definition, ...], Numbe
         select(Partition.id, Partition.name, Partition.definition).order_by(Partition.id)
     )
     quotas = np.full((len(rows), len(sites.ids)), np.nan)
-    row_of = {row.id: place for place, row in enumerate(rows)}
+    row_of = {key: place for place, (key, _, _) in enumerate(rows)}
     column_of = {key: place for place, key in enumerate(sites.ids.tolist())}
-    for row in work.rows(select(Quota.partition_id, Quota.site_id, Quota.max_bytes)):
-        limit = np.inf if row.max_bytes is None else row.max_bytes
-        quotas[row_of[row.partition_id], column_of[row.site_id]] = limit
-    return tuple(Definition(row.name, row.definition) for row in rows), quotas
+    limits = select(Quota.partition_id, Quota.site_id, Quota.max_bytes)
+    for partition, site, limit in work.rows(limits):
+        quotas[row_of[partition], column_of[site]] = np.inf if limit is None else limit
+    return tuple(Definition(name, definition) for _, name, definition in rows), quotas

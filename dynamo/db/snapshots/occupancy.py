@@ -1,10 +1,11 @@
 """How full partitions are at sites, as the accounts say; which blocks are still being filled."""
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import NotNullable, select
 
 from dynamo.db.engine import column_reader
 from dynamo.db.engine.column_reader import ColumnQuery
+from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.snapshots.loader import EVERYTHING, Extent
 from dynamo.db.tables import Partition, Probe, Quota
@@ -19,16 +20,15 @@ def accounts(work: Work, snapshot: Snapshot) -> tuple[Amounts, Amounts]:
     physical = np.zeros((len(names), len(column)), np.int64)
     projected = np.zeros_like(physical)
     wanted = (Quota.partition_id, Quota.site_id, Quota.used, Quota.projected)
-    for row in work.rows(select(*wanted)):
-        place = (names.index(keys[row.partition_id]), column[row.site_id])
-        physical[place], projected[place] = row.used, row.projected
+    for partition, site, used, in_all in work.rows(select(*wanted)):
+        place = (names.index(keys[partition]), column[site])
+        physical[place], projected[place] = used, in_all
     return physical, projected
 
 
 def used(work: Work, site_id: int) -> int:
     """Return the bytes that files of ours take at a site."""
-    total = select(func.sum(Quota.used)).where(Quota.site_id == site_id)
-    return int(work.scalar(total) or 0)
+    return work.value(select(total(Quota.used)).where(Quota.site_id == site_id))
 
 
 def free(work: Work, snapshot: Snapshot, used: Amounts) -> Numbers:
@@ -38,10 +38,12 @@ def free(work: Work, snapshot: Snapshot, used: Amounts) -> Numbers:
     """
     column = _columns(snapshot)
     found = np.full(len(column), np.nan)
-    told = select(Probe.site_id, Probe.free, Probe.used).where(Probe.free.is_not(None))
-    for row in work.rows(told):
-        place = column[row.site_id]
-        found[place] = max(row.free - (int(used[place]) - row.used), 0)
+    told = select(Probe.site_id, NotNullable(Probe.free), NotNullable(Probe.used)).where(
+        Probe.free.is_not(None)
+    )
+    for site, free, before in work.rows(told):
+        place = column[site]
+        found[place] = max(free - (int(used[place]) - before), 0)
     return found
 
 

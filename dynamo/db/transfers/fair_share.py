@@ -8,16 +8,17 @@ and the end of a stream calls who has waited longest, of the users with the leas
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import and_, delete, func, select, update
 
 from dynamo.db.engine import transitions
+from dynamo.db.engine.expressions import Condition, Conditions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import breakers
 from dynamo.db.tables import BlockReplica, Parked, Request, Transfer
 from dynamo.db.transfers import streams
-from dynamo.db.transfers.streams import OUTSIDE, UNSENT, LinkKey, StreamLimits
+from dynamo.db.transfers.streams import OUTSIDE, UNSENT, LinkKey, StreamLimits, WaitingRequest
 from dynamo.operations.breakers import Operation, Position
 from dynamo.operations.lifecycle import State
 from dynamo.reasons import Blame, Reason, blamed_on
@@ -32,6 +33,14 @@ class FairShare:
     way: LinkKey
 
 
+class _ParkedRow(NamedTuple):
+    id: int
+    request_id: int
+    user_id: int
+    source_id: int
+    site_id: int
+
+
 def fair_shares(
     work: Work, limits: StreamLimits, end: LinkKey | None, most: int
 ) -> list[FairShare]:
@@ -40,11 +49,11 @@ def fair_shares(
     The users with the fewest streams come first, then who has waited longest. Who is taken loses
     the place and gets a new one behind the others as long as more of it waits.
     """
-    waiting = select(*Parked.__table__.columns)
+    waiting = select(Parked.id, Parked.request_id, Parked.user_id, Parked.source_id, Parked.site_id)
     if end is not None:
         ends = [one for one in (end.source_id, end.site_id) if one != OUTSIDE]
         waiting = waiting.where(Parked.site_id.in_(ends) | Parked.source_id.in_(ends))
-    rows = work.rows(waiting.order_by(Parked.id).limit(1000))
+    rows = work.read(_ParkedRow, waiting.order_by(Parked.id).limit(1000))
     if not rows:
         return []
     traffic = streams.now(work, limits)
@@ -73,10 +82,10 @@ def next_of(work: Work, turn: FairShare, most: int) -> list[int]:
             func.coalesce(BlockReplica.site_id, OUTSIDE) == turn.way.source_id,
         )
     )
-    ids: list[int] = work.scalars(wanted.order_by(Transfer.id).limit(most))
+    ids = work.scalars(wanted.order_by(Transfer.id).limit(most))
     if len(ids) == most:
-        rows = work.rows(select(Request.id, Request.owner_id).where(Request.id == turn.request_id))
-        streams.park(work, turn.way, rows)
+        mine = select(Request.id, Request.owner_id).where(Request.id == turn.request_id)
+        streams.park(work, turn.way, work.read(WaitingRequest, mine))
     return ids
 
 
@@ -86,7 +95,7 @@ def unsent(work: Work, request_id: int, window: int) -> list[int]:
     under_way = select(func.count()).where(
         *mine, Transfer.state.in_((State.QUEUED, State.ACTIVE)), Transfer.not_before <= work.now
     )
-    room = window - int(work.scalar(under_way) or 0)
+    room = window - work.value(under_way)
     if room <= 0:
         return []
     found = (
@@ -94,20 +103,17 @@ def unsent(work: Work, request_id: int, window: int) -> list[int]:
         .outerjoin(BlockReplica, BlockReplica.id == Transfer.source_id)
         .where(*_unsent(work, request_id), *_free_ways(work, request_id))
     )
-    ids: list[int] = work.scalars(found.order_by(Transfer.id).limit(room))
-    return ids
+    return work.scalars(found.order_by(Transfer.id).limit(room))
 
 
-def _free_ways(work: Work, request_id: int) -> list[Any]:
+def _free_ways(work: Work, request_id: int) -> list[Condition]:
     """Leave out ways on which the request is parked, as it is called when these are free.
 
     And those at whose end something rests: they are tried when that is over.
     """
     source = func.coalesce(BlockReplica.site_id, OUTSIDE)
     parked = select(Parked.source_id, Parked.site_id).where(Parked.request_id == request_id)
-    busy = [
-        (Transfer.site_id != row.site_id) | (source != row.source_id) for row in work.rows(parked)
-    ]
+    busy = [(Transfer.site_id != site) | (source != read_at) for read_at, site in work.rows(parked)]
     open_ones = [
         rest
         for rest in breakers.resting(work, None, Operation.READ, Operation.WRITE)
@@ -118,7 +124,7 @@ def _free_ways(work: Work, request_id: int) -> list[Any]:
     return [*busy, Transfer.site_id.not_in(written), source.not_in(read)]
 
 
-def _unsent(work: Work, request_id: int) -> tuple[Any, ...]:
+def _unsent(work: Work, request_id: int) -> Conditions:
     return (
         Transfer.request_id == request_id,
         Transfer.state == State.QUEUED,
@@ -146,7 +152,7 @@ def sent(work: Work, ids: Collection[int]) -> list[int]:
     Who holds a row may be silent: waiting for him would hold all that this transaction has locked.
     """
     mine = select(Transfer.id).where(Transfer.id.in_(ids)).order_by(Transfer.id)
-    free: list[int] = work.scalars(work.skip_locked(mine)) if ids else []
+    free = work.scalars(work.skip_locked(mine)) if ids else []
     if free:
         work.changed(update(Transfer).where(Transfer.id.in_(free)).values(hinted=work.now))
     return free
@@ -160,7 +166,7 @@ def forget_lost(work: Work, patience: timedelta, most: int) -> int:
         Transfer.hinted <= work.now - patience,
         Transfer.hinted != UNSENT,
     )
-    ids: list[int] = work.scalars(work.skip_locked(due.order_by(Transfer.not_before).limit(most)))
+    ids = work.scalars(work.skip_locked(due.order_by(Transfer.not_before).limit(most)))
     if ids:
         work.changed(update(Transfer).where(Transfer.id.in_(ids)).values(hinted=UNSENT))
     return len(ids)
@@ -169,11 +175,10 @@ def forget_lost(work: Work, patience: timedelta, most: int) -> int:
 def due_at(work: Work, place: breakers.BreakerKey, most: int) -> list[int]:
     """Return due transfers that need an operation at a site."""
     due = (Transfer.state == State.QUEUED, Transfer.not_before <= work.now, _at(place))
-    ids: list[int] = work.scalars(select(Transfer.id).where(*due).limit(most))
-    return ids
+    return work.scalars(select(Transfer.id).where(*due).limit(most))
 
 
-def _at(place: breakers.BreakerKey) -> Any:
+def _at(place: breakers.BreakerKey) -> Condition:
     site, operation = place
     if operation is Operation.WRITE:
         return Transfer.site_id == site

@@ -1,8 +1,8 @@
 """Refusals: blocks of which a site that is to have them has not taken files for a while."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import and_, or_, select
 
@@ -15,13 +15,21 @@ from dynamo.operations.lifecycle import State
 from dynamo.reasons import REFUSED_BY_STORAGE, Reason
 
 
-def standing(work: Work, dataset_ids: Collection[int], latest: datetime) -> Sequence[Any]:
+class RefusedBlock(NamedTuple):
+    """A block of a dataset, and a site that has refused files of it."""
+
+    dataset_id: int
+    uuid: str
+    site_id: int
+
+
+def standing(work: Work, dataset_ids: Collection[int], latest: datetime) -> list[RefusedBlock]:
     """Return blocks of datasets and sites that have refused files of them since before a moment.
 
     What was given up was held for long before.
     """
     if not dataset_ids:
-        return ()
+        return []
     resting = breakers.resting(work, None, Operation.WRITE)
     failing = [one.site_id for one in resting if one.since is not None and one.since <= latest]
     refused = Transfer.reason.in_(REFUSED_BY_STORAGE)
@@ -32,7 +40,8 @@ def standing(work: Work, dataset_ids: Collection[int], latest: datetime) -> Sequ
         Transfer.reason == Reason.SITE_FAILING,
         Transfer.site_id.in_(failing),
     )
-    return work.rows(
+    return work.read(
+        RefusedBlock,
         select(Block.dataset_id, Block.uuid, BlockReplica.site_id)
         .join(BlockReplica, BlockReplica.block_id == Block.id)
         .join(Transfer, Transfer.replica_id == BlockReplica.id)
@@ -42,5 +51,5 @@ def standing(work: Work, dataset_ids: Collection[int], latest: datetime) -> Sequ
             BlockReplica.state == ReplicaState.VALID,
             or_(held, given_up, waits),
         )
-        .distinct()
+        .distinct(),
     )

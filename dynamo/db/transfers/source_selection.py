@@ -2,19 +2,32 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import (
+    NotNullable,
+    ScalarSelect,
+    Select,
+    SQLColumnExpression,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import aliased
 
 from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue.names import lfn_hash
 from dynamo.db.catalogue.replicas import pin
 from dynamo.db.engine import transitions
+from dynamo.db.engine.expressions import Condition, Conditions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import breakers, downtimes
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import (
+    Base,
     Block,
     BlockReplica,
     File,
@@ -32,9 +45,25 @@ from dynamo.operations.hints import batches
 from dynamo.operations.lifecycle import State
 from dynamo.reasons import Reason
 
+SiteId = int | SQLColumnExpression[int]
+
 _LFNS_AT_ONCE = 1000
 _STREAM = 50
 """Files that a stream at work is taken to have before it."""
+
+
+class Readable(NamedTuple):
+    """A replica that can be read."""
+
+    id: int
+    block_id: int
+    site_id: int
+    n_files: int
+    in_use: int
+    complete: bool
+    site: str
+    kind: str
+    status: str
 
 
 def best(
@@ -49,9 +78,10 @@ def best(
     Tape is read last, where no disk has it.
     """
     wanted = (BlockReplica.block_id.in_(block_ids), BlockReplica.site_id.not_in(not_at))
-    rows = work.rows(_readable(work).where(BlockReplica.complete.is_(True), *wanted))
+    whole = _readable(work).where(BlockReplica.complete.is_(True), *wanted)
+    rows = work.read(Readable, whole)
     choice = _Choice(work, rows, to)
-    replicas: dict[int, list[Any]] = {}
+    replicas: dict[int, list[Readable]] = {}
     for row in rows:
         replicas.setdefault(row.block_id, []).append(row)
     return {block: choice.of(some).id for block, some in replicas.items()}
@@ -90,7 +120,7 @@ def of_files(
     It need not be complete, as long as it holds the file and nothing bad is known of it there.
     """
     others = (BlockReplica.block_id == block_id, BlockReplica.site_id != site_id)
-    rows = work.rows(_readable(work).where(*others))
+    rows = work.read(Readable, _readable(work).where(*others))
     choice = _Choice(work, rows, site_id)
     found: dict[str, int] = {}
     for some in batches(lfns, _LFNS_AT_ONCE):
@@ -99,11 +129,11 @@ def of_files(
             having = [row for row in rows if row.complete or (row.id, lfn) in listed]
             preferred = _preferred([row for row in having if (row.site, lfn) not in bad], but)
             if preferred:
-                found[lfn] = int(choice.of(preferred).id)
+                found[lfn] = choice.of(preferred).id
     return found
 
 
-def _listed(work: Work, rows: Sequence[Any], lfns: Sequence[str]) -> set[tuple[int, str]]:
+def _listed(work: Work, rows: Sequence[Readable], lfns: Sequence[str]) -> set[tuple[int, str]]:
     """Return which parts hold which files."""
     parts = [row.id for row in rows if not row.complete]
     hashes = [lfn_hash(lfn) for lfn in lfns]
@@ -112,17 +142,17 @@ def _listed(work: Work, rows: Sequence[Any], lfns: Sequence[str]) -> set[tuple[i
         .join(File, File.id == ReplicaFile.file_id)
         .where(ReplicaFile.replica_id.in_(parts), File.lfn_hash.in_(hashes))
     )
-    return {(row.replica_id, row.lfn) for row in work.rows(held)} if parts else set()
+    return set(work.rows(held)) if parts else set()
 
 
-def _bad(work: Work, rows: Sequence[Any], lfns: Sequence[str]) -> set[tuple[str, str]]:
+def _bad(work: Work, rows: Sequence[Readable], lfns: Sequence[str]) -> set[tuple[str, str]]:
     """Return at which sites something bad is known of which files."""
     told = (Incident.site.in_({row.site for row in rows}), Incident.ended.is_(None))
     known = select(Incident.site, Incident.lfn).where(Incident.lfn.in_(lfns), *told)
-    return {(row.site, row.lfn) for row in work.rows(known)} if rows else set()
+    return set(work.rows(known)) if rows else set()
 
 
-def _preferred(rows: Sequence[Any], but: int | None) -> Sequence[Any]:
+def _preferred(rows: Sequence[Readable], but: int | None) -> Sequence[Readable]:
     """Return the replicas to choose from when one has failed."""
     others = [row for row in rows if row.id != but]
     if any(row.id == but and row.status != SiteStatus.READY for row in rows):
@@ -132,15 +162,24 @@ def _preferred(rows: Sequence[Any], but: int | None) -> Sequence[Any]:
     return _disks(others) or rows
 
 
-def _disks(rows: Sequence[Any]) -> list[Any]:
+def _disks(rows: Sequence[Readable]) -> list[Readable]:
     return [row for row in rows if row.kind == SiteKind.DISK]
 
 
-def stranded(work: Work, most: int) -> Sequence[Any]:
+class StrandedBlock(NamedTuple):
+    """A block at an ill site from which transfers wait to read."""
+
+    block_id: int
+    source_id: int
+    """Its replica there."""
+    site_id: int
+    """The site that wants it."""
+
+
+def stranded(work: Work, most: int) -> list[StrandedBlock]:
     """Return replicas at ill sites from which transfers wait to read what lies at a well one too.
 
-    Each row is a block, the replica, and a site that wants it. A disk is waited for rather than
-    tape is read, but not one that is given up.
+    A disk is waited for rather than tape is read, but not one that is given up.
     """
     well, tapes = _well(work, SiteKind.DISK), _well(work, SiteKind.TAPE)
     other = aliased(BlockReplica)
@@ -152,7 +191,7 @@ def stranded(work: Work, most: int) -> Sequence[Any]:
         good_copies.of_block(other),
     )
     wanted = (
-        select(BlockReplica.block_id, Transfer.source_id, Transfer.site_id)
+        select(BlockReplica.block_id, NotNullable(Transfer.source_id), Transfer.site_id)
         .join(BlockReplica, BlockReplica.id == Transfer.source_id)
         .join(Site, Site.id == BlockReplica.site_id)
         .where(
@@ -163,14 +202,14 @@ def stranded(work: Work, most: int) -> Sequence[Any]:
             elsewhere,
         )
     )
-    return work.rows(wanted.distinct().limit(most))
+    return work.read(StrandedBlock, wanted.distinct().limit(most))
 
 
-def reroute(work: Work, some: Collection[Any]) -> None:
+def reroute(work: Work, some: Collection[StrandedBlock]) -> None:
     """Let what waits for such replicas be read at well sites; what waited for that goes on now."""
     well = _well(work, SiteKind.DISK) | _well(work, SiteKind.TAPE)
     ill = set(work.scalars(select(Site.id).where(Site.id.not_in(well))))
-    wanted: dict[int, list[Any]] = {}
+    wanted: dict[int, list[StrandedBlock]] = {}
     for row in some:
         wanted.setdefault(row.site_id, []).append(row)
     steps: Counter[int] = Counter()
@@ -184,7 +223,7 @@ def reroute(work: Work, some: Collection[Any]) -> None:
     pin(work, steps)
 
 
-def _move(work: Work, row: Any, after: int) -> int:
+def _move(work: Work, row: StrandedBlock, after: int) -> int:
     """Let what waits for a replica be read from another; return how many transfers that were."""
     mine = (Transfer.source_id == row.source_id, Transfer.site_id == row.site_id, _WAITS)
     bad = select(File.id).join(Incident, Incident.lfn == File.lfn)
@@ -199,7 +238,7 @@ def _move(work: Work, row: Any, after: int) -> int:
     return moved
 
 
-def read_elsewhere(work: Work, here: Any) -> Any:
+def read_elsewhere(work: Work, here: SiteId) -> Condition:
     """Tell whether a file can be read at another site than `here`, one where it is not known bad.
 
     It is what `of_file` looks for.
@@ -211,20 +250,22 @@ def read_elsewhere(work: Work, here: Any) -> Any:
     return _lies(work, other, destination, other.site_id != here, ~bad.correlate(destination, File))
 
 
-def lies_elsewhere(work: Work, here: Any) -> Any:
+def lies_elsewhere(work: Work, here: SiteId) -> Condition:
     """Tell whether a file should lie at another site than `here`, whatever is known of it."""
     other, destination = aliased(BlockReplica), aliased(Site)
     return _lies(work, other, destination, other.site_id != here)
 
 
-def _lies(work: Work, other: Any, destination: Any, *more: Any) -> Any:
+def _lies(
+    work: Work, other: type[BlockReplica], destination: type[Site], *more: Condition
+) -> Condition:
     """Tell whether a site that can be read has a file, in a whole block or in a part of one."""
     holds = good_copies.holds(other)
     here = (other.block_id == File.block_id, holds, *_usable(work, other, destination))
     return exists().where(*here, *more).correlate_except(other, destination)
 
 
-def _usable(work: Work, replica: Any, destination: Any) -> tuple[Any, ...]:
+def _usable(work: Work, replica: type[BlockReplica], destination: type[Site]) -> Conditions:
     """Return the conditions for replicas that can be read, and the sites that they are at."""
     return (
         replica.state == ReplicaState.VALID,
@@ -233,7 +274,7 @@ def _usable(work: Work, replica: Any, destination: Any) -> tuple[Any, ...]:
     )
 
 
-def in_parts(work: Work, block_id: Any) -> Any:
+def in_parts(work: Work, block_id: SQLColumnExpression[int]) -> Condition:
     """Tell of a closed block that each of its files lies somewhere, though no site has all."""
     mine, other, destination = aliased(Block), aliased(BlockReplica), aliased(Site)
     closed = (mine.id == block_id, mine.closed.is_(True), mine.condemned_by.is_(None))
@@ -251,7 +292,9 @@ def in_parts(work: Work, block_id: Any) -> Any:
     )
 
 
-def _first(key: Any, *where: Any, of: Sequence[Any]) -> Any:
+def _first(
+    key: SQLColumnExpression[int], *where: Condition, of: Sequence[type[Base]]
+) -> ScalarSelect[int]:
     """Look for one row of the tables `of`, block by block.
 
     MariaDB would answer an EXISTS by going through all files there are.
@@ -265,14 +308,24 @@ def found_in_parts(work: Work, block_ids: Collection[int]) -> list[int]:
     return work.scalars(found) if block_ids else []
 
 
-def found_again(work: Work, most: int) -> Sequence[Any]:
+class ReadableCopy(NamedTuple):
+    """A copy that is held as there was nothing to read, and whose file can be read now."""
+
+    id: int
+    site_id: int
+    block_id: int
+    lfn: str
+
+
+def found_again(work: Work, most: int) -> list[ReadableCopy]:
     """Return copies that are held as there was nothing to read, and whose files can be read now."""
-    columns = (Transfer.id, Transfer.site_id, File.block_id, File.lfn)
+    columns = (Transfer.id, Transfer.site_id, NotNullable(File.block_id), File.lfn)
     held = select(*columns).join(File, File.id == Transfer.file_id).where(*_UNFED)
-    return work.rows(held.where(read_elsewhere(work, Transfer.site_id)).limit(most))
+    again = held.where(read_elsewhere(work, Transfer.site_id)).limit(most)
+    return work.read(ReadableCopy, again)
 
 
-def feed(work: Work, some: Collection[Any]) -> None:
+def feed(work: Work, some: Collection[ReadableCopy]) -> None:
     """Let such copies be read where they can be, as if nobody had tried them."""
     ids = select(Transfer.id).where(Transfer.id.in_([row.id for row in some]), *_UNFED)
     still = set(work.scalars(ids.order_by(Transfer.id).with_for_update()))
@@ -320,7 +373,7 @@ def _ill(work: Work) -> set[int]:
     return failing | downtimes.under_way(work)
 
 
-def _readable(work: Work) -> Any:
+def _readable(work: Work) -> Select[int, int, int, int, int, bool, str, str, str]:
     return (
         select(
             BlockReplica.id,
@@ -341,7 +394,7 @@ def _readable(work: Work) -> Any:
 class _Choice:
     """What is known of the sites that could be read, as choices go on."""
 
-    def __init__(self, work: Work, rows: Sequence[Any], to: int | None) -> None:
+    def __init__(self, work: Work, rows: Sequence[Readable], to: int | None) -> None:
         sites = {row.site_id for row in rows}
         several = len(sites) > 1
         self._to = to or 0
@@ -350,19 +403,19 @@ class _Choice:
         self._usual = sum(self._speeds.values()) / len(self._speeds) if self._speeds else 1.0
         self._busy = _busy(work, sites) if several else Counter[int]()
 
-    def of(self, replicas: Sequence[Any]) -> Any:
+    def of(self, replicas: Sequence[Readable]) -> Readable:
         """Return the best replica; it is counted as read from now."""
         found = min(replicas, key=self._merit)
         self._busy[found.site_id] += found.n_files
         return found
 
-    def _merit(self, row: Any) -> tuple[int, float, int]:
+    def _merit(self, row: Readable) -> tuple[int, float, int]:
         speed = self._speeds.get((row.site_id, self._to), self._usual)
         wait = (1 + self._busy[row.site_id] + row.in_use) / max(speed, 1e-9)
         return self._ranks[row.site_id], wait, row.id
 
 
-def _ranks(work: Work, rows: Sequence[Any]) -> dict[int, int]:
+def _ranks(work: Work, rows: Sequence[Readable]) -> dict[int, int]:
     """Return for each site how good a source it is, whatever the links; 0 is best."""
     ill = _ill(work)
     return {
@@ -377,4 +430,4 @@ def _busy(work: Work, site_ids: Collection[int]) -> Counter[int]:
     """Return how many files are about to be read from sites."""
     reading = (Stream.source_id.in_(site_ids), Stream.until > work.now)
     counted = select(Stream.source_id, func.count()).where(*reading).group_by(Stream.source_id)
-    return Counter({row[0]: _STREAM * row[1] for row in work.rows(counted)})
+    return Counter({site: _STREAM * n for site, n in work.rows(counted)})

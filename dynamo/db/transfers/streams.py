@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Nullable, delete, select, update
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import breakers
@@ -59,18 +59,41 @@ class Admission:
     """The breaker that is open, and until when."""
 
 
+class StreamRow(NamedTuple):
+    """A stream."""
+
+    source_id: int
+    site_id: int
+    user_id: int
+
+
+class SiteLimits(NamedTuple):
+    """The limits that a site sets itself."""
+
+    id: int
+    max_streams: int | None
+    max_link_streams: int | None
+
+
+class WaitingRequest(NamedTuple):
+    """A request with transfers that wait, and whose it is."""
+
+    id: int
+    owner_id: int
+
+
 class Load:
     """All streams at one moment, counted."""
 
-    def __init__(self, streams: Sequence[Any], limits: StreamLimits) -> None:
+    def __init__(self, streams: Sequence[StreamRow], limits: StreamLimits) -> None:
         self._limits = limits
         self._into = Counter(row.site_id for row in streams)
         self._out_of = Counter(row.source_id for row in streams)
         self._on = Counter((row.source_id, row.site_id) for row in streams)
         self.of_user = Counter(row.user_id for row in streams)
-        self._own: dict[int, Any] = {}
+        self._own: dict[int, SiteLimits] = {}
 
-    def limited(self, rows: Sequence[Any]) -> "Load":
+    def limited(self, rows: Sequence[SiteLimits]) -> "Load":
         """Take in the limits that sites set themselves."""
         self._own = {row.id: row for row in rows}
         return self
@@ -103,14 +126,14 @@ class Load:
 def by_link(work: Work, ids: Collection[int]) -> dict[LinkKey, list[int]]:
     """Sort transfers that nobody works on by their ways."""
     rows = work.rows(
-        select(Transfer.id, Transfer.site_id, BlockReplica.site_id.label("source"))
+        select(Transfer.id, Transfer.site_id, Nullable(BlockReplica.site_id))
         .outerjoin(BlockReplica, BlockReplica.id == Transfer.source_id)
         .where(Transfer.id.in_(ids), Transfer.state == State.QUEUED)
         .order_by(Transfer.id)
     )
     found: dict[LinkKey, list[int]] = {}
-    for row in rows:
-        found.setdefault(LinkKey(row.source or OUTSIDE, row.site_id), []).append(row.id)
+    for transfer, site, source in rows:
+        found.setdefault(LinkKey(source or OUTSIDE, site), []).append(transfer)
     return found
 
 
@@ -168,20 +191,21 @@ def now(work: Work, limits: StreamLimits, way: LinkKey | None = None) -> Load:
         ends = [end for end in (way.source_id, way.site_id) if end != OUTSIDE]
         streams = streams.where(Stream.site_id.in_(ends) | Stream.source_id.in_(ends))
         own = own.where(Site.id.in_(ends))
-    return Load(work.rows(streams), limits).limited(work.rows(own))
+    return Load(work.read(StreamRow, streams), limits).limited(work.read(SiteLimits, own))
 
 
-def owners(work: Work, ids: Collection[int]) -> Sequence[Any]:
+def owners(work: Work, ids: Collection[int]) -> list[WaitingRequest]:
     """Return the requests of transfers that wait, with whose they are."""
     waiting = (Transfer.id.in_(ids), Transfer.state == State.QUEUED)
-    return work.rows(
+    return work.read(
+        WaitingRequest,
         select(Request.id, Request.owner_id)
         .where(Request.id.in_(select(Transfer.request_id).where(*waiting)))
-        .order_by(Request.id)
+        .order_by(Request.id),
     )
 
 
-def park(work: Work, way: LinkKey, requests: Sequence[Any]) -> None:
+def park(work: Work, way: LinkKey, requests: Sequence[WaitingRequest]) -> None:
     """Note that requests have files that wait for this way; who is noted keeps the place."""
     here = (Parked.source_id == way.source_id, Parked.site_id == way.site_id)
     known = select(Parked.request_id).where(*here, Parked.request_id.in_([r.id for r in requests]))

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, or_, select
+from sqlalchemy import Nullable, and_, bindparam, delete, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db.engine import transitions
@@ -57,6 +57,28 @@ class ClaimedTransfer:
     """What lies at the destination under its name is a copy of which something bad is known."""
 
 
+class _ClaimedRow(NamedTuple):
+    id: int
+    kind: str
+    request_id: int
+    file_id: int
+    lfn: str
+    size: int | None
+    adler32: str | None
+    dataset_id: int
+    block_id: int | None
+    replica_id: int | None
+    source_id: int | None
+    site_id: int
+    source_url: str | None
+    upload: str | None
+    confirmed: bool
+    expires: datetime | None
+    attempts: int
+    source_site_id: int | None
+    is_known_bad: bool
+
+
 _ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 _SOURCE = aliased(BlockReplica)
 _CLAIMED = (
@@ -102,7 +124,7 @@ def load(work: Work, claims: dict[int, int]) -> list[ClaimedTransfer]:
     """Read what must be known of claimed transfers."""
     if not claims:
         return []
-    rows = work.rows(_CLAIMED, {"by_ids": list(claims)})
+    rows = work.read(_ClaimedRow, _CLAIMED, {"by_ids": list(claims)})
     ends = _ends(work, {row.site_id for row in rows} | {row.source_site_id for row in rows})
     return [
         ClaimedTransfer(
@@ -120,13 +142,13 @@ def load(work: Work, claims: dict[int, int]) -> list[ClaimedTransfer]:
             source_id=row.source_id,
             site_id=row.site_id,
             destination=ends[row.site_id],
-            source=ends.get(row.source_site_id),
+            source=None if row.source_site_id is None else ends.get(row.source_site_id),
             source_url=row.source_url,
             upload=row.upload,
             confirmed=row.confirmed,
             expires=row.expires,
             attempts=row.attempts,
-            is_known_bad=bool(row.is_known_bad),
+            is_known_bad=row.is_known_bad,
         )
         for row in rows
     ]
@@ -135,8 +157,8 @@ def load(work: Work, claims: dict[int, int]) -> list[ClaimedTransfer]:
 def _ends(work: Work, site_ids: Collection[int | None]) -> dict[int, End]:
     rows = work.rows(_ENDS, {"by_ids": list(site_ids)})
     return {
-        row.id: End(row.name, row.url, row.rules, tuple(row.scratch), tuple(row.sources))
-        for row in rows
+        key: End(name, url, rules, tuple(scratch), tuple(sources))
+        for key, name, url, rules, scratch, sources in rows
     }
 
 
@@ -156,12 +178,13 @@ def unusable(work: Work, ids: Collection[int]) -> dict[int, Reason]:
     """Return transfers whose destination takes nothing now, with the reason."""
     idle = stopped_sites(work)
     rows = work.rows(
-        select(Transfer.id, Site.name, Site.status)
+        select(Transfer.id, Site.name)
         .join(Site, Site.id == Transfer.site_id)
         .where(Transfer.id.in_(ids), ~_TAKEN | Site.name.in_(idle))
     )
     return {
-        row.id: Reason.SWITCHED_OFF if row.name in idle else Reason.SITE_NOT_READY for row in rows
+        transfer: Reason.SWITCHED_OFF if site in idle else Reason.SITE_NOT_READY
+        for transfer, site in rows
     }
 
 
@@ -172,10 +195,7 @@ def of_requests(work: Work, request_ids: Collection[int], limit: int) -> list[in
         Transfer.state == State.QUEUED,
         Transfer.not_before <= work.now,
     )
-    ids: list[int] = work.scalars(
-        select(Transfer.id).where(*due).order_by(Transfer.id).limit(limit)
-    )
-    return ids
+    return work.scalars(select(Transfer.id).where(*due).order_by(Transfer.id).limit(limit))
 
 
 def described(work: Work, ids: Collection[int], size: int) -> list[Hint]:
@@ -190,7 +210,7 @@ def described(work: Work, ids: Collection[int], size: int) -> list[Hint]:
             Transfer.kind,
             Transfer.request_id,
             Site.name,
-            source_site.name.label("source"),
+            Nullable(source_site.name),
         )
         .join(Site, Site.id == Transfer.site_id)
         .outerjoin(source_replica, source_replica.id == Transfer.source_id)
@@ -199,8 +219,8 @@ def described(work: Work, ids: Collection[int], size: int) -> list[Hint]:
         .order_by(Transfer.id)
     )
     ways: dict[tuple[str, str, str | None, int], list[int]] = {}
-    for row in rows:
-        ways.setdefault((row.kind, row.name, row.source, row.request_id), []).append(row.id)
+    for transfer, kind, request_id, site, source in rows:
+        ways.setdefault((kind, site, source, request_id), []).append(transfer)
     hints: list[Hint] = []
     for (kind, site, source, request_id), members in ways.items():
         task = "copy" if kind == TransferKind.COPY else "transfer"
@@ -306,7 +326,7 @@ def partition_of(work: Work, replica_ids: Collection[int]) -> dict[int, tuple[in
             BlockReplica.id.in_(replica_ids)
         )
     )
-    return {row.id: (row.site_id, row.partition_id) for row in rows}
+    return {replica: (site, partition) for replica, site, partition in rows}
 
 
 def clear_ended(work: Work, site_id: int, block_ids: Collection[int]) -> None:
@@ -341,12 +361,12 @@ def forget_losses(work: Work, kept: Mapping[int, int]) -> None:
             Transfer.state == State.FAILED,
         )
     )
-    others = [row.id for row in lost if row.id != kept[row.file_id]]
+    others = [transfer for transfer, file in lost if transfer != kept[file]]
     if others:
         work.changed(delete(Transfer).where(Transfer.id.in_(others)))
 
 
-def untried(work: Work) -> dict[str, Any]:
+def untried(work: Work) -> dict[str, object]:
     """Return what a transfer holds that nobody has tried yet, whatever it brings."""
     now = work.now
     return {"attempts": 0, "lost": 0, "lease_no": 0, "created": now, "updated": now}

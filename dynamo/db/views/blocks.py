@@ -1,17 +1,56 @@
 """Blocks and block replicas as callers see them."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Nullable, select
 
-from dynamo.db.engine.pagination import Column, Listing, Selection, fits
+from dynamo.db.engine.pagination import Column, Listing, fits
+from dynamo.db.engine.typed_rows import Selection
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Group, Partition, Site
 from dynamo.db.views import datasets
 from dynamo.inventory.globs import Glob
 
-_BLOCKS: Selection = (
+
+class BlockView(NamedTuple):
+    """A block as callers see it."""
+
+    id: int
+    dataset: str
+    uuid: str
+    closed: bool
+    n_files: int
+    bytes: int
+    created: datetime
+    last_file: datetime
+    closed_at: datetime | None
+    site: str | None
+
+
+class ReplicaView(NamedTuple):
+    """A block replica as callers see it."""
+
+    id: int
+    block_id: int
+    dataset: str
+    uuid: str
+    block_files: int
+    block_bytes: int
+    site: str
+    group: str | None
+    partition: str
+    state: str
+    complete: bool
+    custodial: bool
+    n_files: int
+    bytes: int
+    created: datetime
+    updated: datetime
+
+
+_BLOCKS = (
     select(
         Block.id,
         Dataset.name.label("dataset"),
@@ -22,13 +61,13 @@ _BLOCKS: Selection = (
         Block.created,
         Block.last_file,
         Block.closed_at,
-        Site.name.label("site"),
+        Nullable(Site.name.label("site")),
     )
     .join(Dataset, Dataset.id == Block.dataset_id)
     .outerjoin(Site, Site.id == Block.site_id)
 )
 
-_REPLICAS: Selection = (
+_REPLICAS = (
     select(
         BlockReplica.id,
         BlockReplica.block_id,
@@ -37,7 +76,7 @@ _REPLICAS: Selection = (
         Block.n_files.label("block_files"),
         Block.bytes.label("block_bytes"),
         Site.name.label("site"),
-        Group.name.label("group"),
+        Nullable(Group.name.label("group")),
         Partition.name.label("partition"),
         BlockReplica.state,
         BlockReplica.complete,
@@ -55,16 +94,18 @@ _REPLICAS: Selection = (
 )
 
 
-def listing(work: Work, dataset: Glob | None, uuid: str | None) -> Listing:
+def listing(work: Work, dataset: Glob | None, uuid: str | None) -> Listing[BlockView]:
     """List blocks: of one dataset by id, of several by dataset and id, or of all."""
     chosen: Selection = select(Block.id)
     if uuid is not None:
         chosen = chosen.where(Block.uuid == uuid)
     chosen, keys = within(work, chosen, dataset, (Block.dataset_id, Block.uuid))
-    return Listing(_BLOCKS, chosen, Block.id, keys)
+    return Listing.of(BlockView, _BLOCKS, chosen, Block.id, keys)
 
 
-def replicas(work: Work, dataset: Glob | None, site: Glob | None, group: str | None) -> Listing:
+def replicas(
+    work: Work, dataset: Glob | None, site: Glob | None, group: str | None
+) -> Listing[ReplicaView]:
     """List block replicas, in the order of the index that the filters allow."""
     chosen: Selection = select(BlockReplica.id)
     if group is not None:
@@ -81,13 +122,13 @@ def replicas(work: Work, dataset: Glob | None, site: Glob | None, group: str | N
         keys = [BlockReplica.partition_id, BlockReplica.id]
     else:
         keys = [BlockReplica.id]
-    return Listing(_REPLICAS, chosen, BlockReplica.id, keys)
+    return Listing.of(ReplicaView, _REPLICAS, chosen, BlockReplica.id, keys)
 
 
-def replicas_of(work: Work, block_ids: Collection[int]) -> Sequence[Any]:
+def replicas_of(work: Work, block_ids: Collection[int]) -> list[ReplicaView]:
     """Return the replicas of blocks, the oldest first."""
     found = _REPLICAS.where(BlockReplica.block_id.in_(block_ids))
-    return sorted(work.rows(found), key=lambda row: (row.block_id, row.id))
+    return sorted(work.read(ReplicaView, found), key=lambda row: (row.block_id, row.id))
 
 
 def within(

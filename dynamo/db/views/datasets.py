@@ -1,21 +1,51 @@
 """Datasets as callers see them."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Nullable, case, func, select
 
 from dynamo.db.catalogue import good_copies
-from dynamo.db.engine.pagination import Listing, Selection, fits
+from dynamo.db.engine.expressions import total
+from dynamo.db.engine.pagination import Listing, fits
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, BlockReplica, Dataset, Site, User
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ReplicaState
 
-_COLUMNS = (
+
+class DatasetView(NamedTuple):
+    """A dataset as callers see it."""
+
+    id: int
+    name: str
+    owner: str | None
+    status: str
+    type: str
+    is_open: bool
+    n_files: int
+    bytes: int
+    created: datetime
+    updated: datetime
+
+
+class DatasetAtSite(NamedTuple):
+    """How much of a dataset is at a site: blocks, complete ones, files, bytes, condemned files."""
+
+    dataset_id: int
+    site: str
+    blocks: int
+    complete: int
+    n_files: int
+    bytes: int
+    condemned: int
+
+
+_SEEN = select(
     Dataset.id,
     Dataset.name,
-    User.name.label("owner"),
+    Nullable(User.name.label("owner")),
     Dataset.status,
     Dataset.type,
     Dataset.is_open,
@@ -23,24 +53,24 @@ _COLUMNS = (
     Dataset.bytes,
     Dataset.created,
     Dataset.updated,
-)
-_SEEN: Selection = select(*_COLUMNS).outerjoin(User, User.id == Dataset.owner_id)
+).outerjoin(User, User.id == Dataset.owner_id)
 
 
-def get(work: Work, name: str) -> Any:
-    """Return a dataset's row or None."""
-    return work.row(_SEEN.where(Dataset.name == name))
+def get(work: Work, name: str) -> DatasetView | None:
+    """Return a dataset or None."""
+    return work.read_one(DatasetView, _SEEN.where(Dataset.name == name))
 
 
 def key_of(work: Work, name: str) -> int | None:
     """Return a dataset's key, None for an unknown one."""
-    found = work.scalar(select(Dataset.id).where(Dataset.name == name))
-    return None if found is None else int(found)
+    return work.scalar(select(Dataset.id).where(Dataset.name == name))
 
 
-def listing(work: Work, name: Glob | None, owner: str | None, status: str | None) -> Listing:
+def listing(
+    work: Work, name: Glob | None, owner: str | None, status: str | None
+) -> Listing[DatasetView]:
     """List datasets by name."""
-    chosen: Selection = select(Dataset.id)
+    chosen = select(Dataset.id)
     if name is not None:
         chosen = chosen.where(fits(work, Dataset.name, name))
     if owner is not None:
@@ -48,25 +78,26 @@ def listing(work: Work, name: Glob | None, owner: str | None, status: str | None
         chosen = chosen.where(Dataset.owner_id == key)
     if status is not None:
         chosen = chosen.where(Dataset.status == status)
-    return Listing(_SEEN, chosen, Dataset.id, [Dataset.name])
+    return Listing.of(DatasetView, _SEEN, chosen, Dataset.id, [Dataset.name])
 
 
-def at_sites(work: Work, dataset_ids: Collection[int]) -> Sequence[Any]:
+def at_sites(work: Work, dataset_ids: Collection[int]) -> list[DatasetAtSite]:
     """Return for each dataset and site what is there: blocks, complete ones, files, bytes."""
     valid = BlockReplica.state == ReplicaState.VALID
-    return work.rows(
+    return work.read(
+        DatasetAtSite,
         select(
             BlockReplica.dataset_id,
             Site.name.label("site"),
-            func.sum(case((valid, 1), else_=0)).label("blocks"),
-            func.sum(case((good_copies.of_block(), 1), else_=0)).label("complete"),
-            func.sum(case((valid, BlockReplica.n_files), else_=0)).label("n_files"),
-            func.sum(case((valid, BlockReplica.bytes), else_=0)).label("bytes"),
-            func.sum(case((valid, 0), else_=BlockReplica.n_files)).label("condemned"),
+            total(case((valid, 1), else_=0)).label("blocks"),
+            total(case((good_copies.of_block(), 1), else_=0)).label("complete"),
+            total(case((valid, BlockReplica.n_files), else_=0)).label("n_files"),
+            total(case((valid, BlockReplica.bytes), else_=0)).label("bytes"),
+            total(case((valid, 0), else_=BlockReplica.n_files)).label("condemned"),
         )
         .join(Site, Site.id == BlockReplica.site_id)
         .where(BlockReplica.dataset_id.in_(dataset_ids))
-        .group_by(BlockReplica.dataset_id, BlockReplica.site_id, Site.name)
+        .group_by(BlockReplica.dataset_id, BlockReplica.site_id, Site.name),
     )
 
 
@@ -77,4 +108,4 @@ def blocks(work: Work, dataset_ids: Collection[int]) -> dict[int, int]:
         .where(Block.dataset_id.in_(dataset_ids))
         .group_by(Block.dataset_id)
     )
-    return {row[0]: row[1] for row in work.rows(counted)}
+    return dict(work.rows(counted))

@@ -1,14 +1,15 @@
 """Files as callers see them, and everything from which the state of a file at a site follows."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Nullable, Select, select
 
 from dynamo.db.catalogue.names import lfn_hash
+from dynamo.db.engine import packed_rows
 from dynamo.db.engine.key_lists import among
-from dynamo.db.engine.packed_rows import gathered
-from dynamo.db.engine.pagination import Listing, Selection, fits
+from dynamo.db.engine.pagination import Listing, fits
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
     Block,
@@ -20,12 +21,58 @@ from dynamo.db.tables import (
     Site,
     Transfer,
 )
+from dynamo.db.tables.types import Json
 from dynamo.db.views.blocks import within
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
 from dynamo.operations.lifecycle import State
 
-_FILES: Selection = (
+
+class FileView(NamedTuple):
+    """A file as callers see it."""
+
+    id: int
+    lfn: str
+    size: int | None
+    adler32: str | None
+    created: datetime
+    block_id: int | None
+    condemned_by: int | None
+    dataset: str
+    uuid: str | None
+
+
+class BlockAtSite(NamedTuple):
+    """A replica of a file's block."""
+
+    id: int
+    block_id: int
+    site_id: int
+    state: str
+    complete: bool
+
+
+class FileOperation(NamedTuple):
+    """A transfer or a deletion of a file that has not come to its end yet."""
+
+    file_id: int
+    site_id: int
+    state: str
+    reason: str | None
+    attempts: int
+    not_before: datetime | None
+
+
+class SiteAddress(NamedTuple):
+    """What makes the addresses of files at a site."""
+
+    id: int
+    name: str
+    url: str
+    rules: Json
+
+
+_FILES = (
     select(
         File.id,
         File.lfn,
@@ -35,38 +82,38 @@ _FILES: Selection = (
         File.block_id,
         File.condemned_by,
         Dataset.name.label("dataset"),
-        Block.uuid,
+        Nullable(Block.uuid),
     )
     .join(Dataset, Dataset.id == File.dataset_id)
     .outerjoin(Block, Block.id == File.block_id)
 )
 
 
-def of_dataset(work: Work, dataset: Glob, lfn: Glob | None) -> Listing:
+def of_dataset(work: Work, dataset: Glob, lfn: Glob | None) -> Listing[FileView]:
     """List the files of one dataset, or of those that fit."""
     chosen, keys = within(work, _named(work, lfn), dataset, (File.dataset_id, File.id))
-    return Listing(_FILES, chosen, File.id, keys, gathered)
+    return Listing.of(FileView, _FILES, chosen, File.id, keys, packed_rows.rows)
 
 
-def of_block(work: Work, block: BlockName, lfn: Glob | None) -> Listing:
+def of_block(work: Work, block: BlockName, lfn: Glob | None) -> Listing[FileView]:
     """List the files of a block."""
     named = (Dataset.name == block.dataset, Block.uuid == block.id)
     key = work.scalar(select(Block.id).join(Dataset, Dataset.id == Block.dataset_id).where(*named))
     chosen = _named(work, lfn).where(File.block_id == (-1 if key is None else key))
-    return Listing(_FILES, chosen, File.id, [File.id], gathered)
+    return Listing.of(FileView, _FILES, chosen, File.id, [File.id], packed_rows.rows)
 
 
-def _named(work: Work, lfn: Glob | None) -> Selection:
-    chosen: Selection = select(File.id)
+def _named(work: Work, lfn: Glob | None) -> Select[int]:
+    chosen = select(File.id)
     return chosen if lfn is None else chosen.where(fits(work, File.lfn, lfn))
 
 
-def named(work: Work, lfns: Collection[str]) -> Sequence[Any]:
+def named(work: Work, lfns: Collection[str]) -> list[FileView]:
     """Return files by name."""
-    return work.rows(_FILES.where(File.lfn_hash.in_([lfn_hash(lfn) for lfn in lfns])))
+    return work.read(FileView, _FILES.where(File.lfn_hash.in_([lfn_hash(lfn) for lfn in lfns])))
 
 
-def replicas(work: Work, block_ids: Collection[int]) -> Sequence[Any]:
+def replicas(work: Work, block_ids: Collection[int]) -> list[BlockAtSite]:
     """Return the replicas of the files' blocks, the oldest first."""
     columns = (
         BlockReplica.id,
@@ -75,7 +122,7 @@ def replicas(work: Work, block_ids: Collection[int]) -> Sequence[Any]:
         BlockReplica.state,
         BlockReplica.complete,
     )
-    found = work.rows(select(*columns).where(BlockReplica.block_id.in_(block_ids)))
+    found = work.read(BlockAtSite, select(*columns).where(BlockReplica.block_id.in_(block_ids)))
     return sorted(found, key=lambda row: row.id)
 
 
@@ -89,13 +136,13 @@ def present(
         among(ReplicaFile.file_id, file_ids)
     )
     wanted = set(replica_ids)
-    return {(row[0], row[1]) for row in gathered(work, held) if row[0] in wanted}
+    return {row for row in packed_rows.rows(work, held) if row[0] in wanted}
 
 
-def transfers(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
+def transfers(work: Work, file_ids: Collection[int]) -> list[FileOperation]:
     """Return the transfers of files that have not come to their end yet."""
     if not file_ids:
-        return ()
+        return []
     columns = (
         Transfer.file_id,
         Transfer.site_id,
@@ -105,13 +152,14 @@ def transfers(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
         Transfer.not_before,
     )
     unfinished = Transfer.state.not_in((State.DONE, State.CANCELLED))
-    return gathered(work, select(*columns).where(among(Transfer.file_id, file_ids), unfinished))
+    wanted = select(*columns).where(among(Transfer.file_id, file_ids), unfinished)
+    return packed_rows.read(work, FileOperation, wanted)
 
 
-def deletions(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
+def deletions(work: Work, file_ids: Collection[int]) -> list[FileOperation]:
     """Return the deletions of files that have not come to their end yet."""
     if not file_ids:
-        return ()
+        return []
     columns = (
         Deletion.file_id,
         Deletion.site_id,
@@ -121,10 +169,12 @@ def deletions(work: Work, file_ids: Collection[int]) -> Sequence[Any]:
         Deletion.not_before,
     )
     unfinished = Deletion.state.not_in((State.DONE, State.CANCELLED))
-    return gathered(work, select(*columns).where(among(Deletion.file_id, file_ids), unfinished))
+    wanted = select(*columns).where(among(Deletion.file_id, file_ids), unfinished)
+    return packed_rows.read(work, FileOperation, wanted)
 
 
-def sites(work: Work, site_ids: Collection[int]) -> dict[int, Any]:
+def sites(work: Work, site_ids: Collection[int]) -> dict[int, SiteAddress]:
     """Return sites by key, with what makes addresses."""
     columns = (Site.id, Site.name, Site.url, Site.rules)
-    return {row.id: row for row in work.rows(select(*columns).where(Site.id.in_(site_ids)))}
+    found = work.read(SiteAddress, select(*columns).where(Site.id.in_(site_ids)))
+    return {row.id: row for row in found}

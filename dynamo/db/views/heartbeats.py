@@ -14,21 +14,20 @@ _UNFINISHED = (State.QUEUED, State.ACTIVE, State.HELD, State.FAILED)
 
 def at(work: Work, name: str) -> datetime | None:
     """Return when a part last showed that it lives."""
-    found: datetime | None = work.scalar(select(Pulse.at).where(Pulse.name == name))
-    return found
+    return work.scalar(select(Pulse.at).where(Pulse.name == name))
 
 
 def unfinished(work: Work, table: type[Transfer] | type[Deletion]) -> dict[str, int]:
     """Count by state the operations that are not done."""
     counted = select(table.state, func.count()).where(table.state.in_(_UNFINISHED))
-    found = {row[0]: row[1] for row in work.rows(counted.group_by(table.state))}
+    found = dict(work.rows(counted.group_by(table.state)))
     return {state.value: found.get(state, 0) for state in _UNFINISHED}
 
 
 def oldest_due(work: Work, table: type[Transfer] | type[Deletion]) -> float:
     """Return for how many seconds the oldest operation has been ready and nobody took it."""
     due = (table.state == State.QUEUED, table.not_before <= work.now)
-    found: datetime | None = work.scalar(select(func.min(table.not_before)).where(*due))
+    found = work.scalar(select(func.min(table.not_before)).where(*due))
     return (work.now - found).total_seconds() if found is not None else 0.0
 
 

@@ -1,37 +1,71 @@
 """What happened, newest first."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Nullable, select
 
 from dynamo.db.catalogue.names import lfn_hash
-from dynamo.db.engine.pagination import PageRows, Selection, Span
+from dynamo.db.engine.pagination import PageRows, Span, cut
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Block, Dataset, File, History
 
-_EVENTS: Selection = select(*History.__table__.columns)
+
+class EventRow(NamedTuple):
+    """Something that happened."""
+
+    id: int
+    at: datetime
+    who: str
+    what: str
+    dataset: str | None
+    block: str | None
+    lfn: str | None
+    site: str | None
+    n_files: int | None
+    bytes: int | None
+    request_id: int | None
+    trace: str
+    why: str | None
 
 
-def list_page(work: Work, wheres: Sequence[Sequence[ColumnElement[bool]]], span: Span) -> PageRows:
+_EVENTS = select(
+    History.id,
+    History.at,
+    History.who,
+    History.what,
+    History.dataset,
+    History.block,
+    History.lfn,
+    History.site,
+    History.n_files,
+    History.bytes,
+    History.request_id,
+    History.trace,
+    History.why,
+)
+
+
+def list_page(
+    work: Work, wheres: Sequence[Sequence[ColumnElement[bool]]], span: Span
+) -> PageRows[EventRow]:
     """Return a page of what fits any of several conditions, each a seek in an index of its own."""
-    found: dict[int, Any] = {}
+    found: dict[int, EventRow] = {}
     for where in wheres:
         statement = _EVENTS.where(*where)
         if span.after is not None:
             statement = statement.where(History.id < span.after[0])
         newest = statement.order_by(History.id.desc()).limit(span.limit + 1)
-        found |= {row.id: row for row in work.rows(newest)}
+        found |= {row.id: row for row in work.read(EventRow, newest)}
     rows = [found[key] for key in sorted(found, reverse=True)]
-    if len(rows) <= span.limit:
-        return PageRows(rows, None)
-    return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
+    return cut(rows, span)
 
 
 def home(work: Work, lfn: str) -> tuple[str | None, str | None]:
     """Return a file's dataset and block id, also when the file is gone but remembered."""
     row = work.row(
-        select(Dataset.name, Block.uuid)
+        select(Nullable(Dataset.name), Nullable(Block.uuid))
         .select_from(File)
         .join(Dataset, Dataset.id == File.dataset_id)
         .outerjoin(Block, Block.id == File.block_id)

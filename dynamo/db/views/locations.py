@@ -1,9 +1,9 @@
 """Where jobs can read data now."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
+from typing import NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import Nullable, and_, select
 
 from dynamo.db.catalogue import good_copies
 from dynamo.db.engine.unit_of_work import Work
@@ -11,7 +11,18 @@ from dynamo.db.tables import Block, BlockReplica, Dataset, Site
 from dynamo.inventory.states import SiteKind, SiteStatus
 
 
-def of(work: Work, names: Collection[str]) -> Sequence[Any]:
+class LocationRow(NamedTuple):
+    """A block, and a site where it can be read."""
+
+    dataset: str
+    uuid: str | None
+    closed: bool | None
+    n_files: int | None
+    bytes: int | None
+    site: str | None
+
+
+def of(work: Work, names: Collection[str]) -> list[LocationRow]:
     """Return the blocks of datasets, once for each good copy on a disk of a ready site.
 
     One query for all: a block without such a copy, and a dataset without a block, stand in one
@@ -23,18 +34,19 @@ def of(work: Work, names: Collection[str]) -> Sequence[Any]:
         Site.kind == SiteKind.DISK,
         Site.status == SiteStatus.READY,
     )
-    return work.rows(
+    return work.read(
+        LocationRow,
         select(
             Dataset.name.label("dataset"),
-            Block.uuid,
-            Block.closed,
-            Block.n_files,
-            Block.bytes,
-            Site.name.label("site"),
+            Nullable(Block.uuid),
+            Nullable(Block.closed),
+            Nullable(Block.n_files),
+            Nullable(Block.bytes),
+            Nullable(Site.name.label("site")),
         )
         .select_from(Dataset)
         .outerjoin(Block, Block.dataset_id == Dataset.id)
         .outerjoin(BlockReplica, lies)
         .outerjoin(Site, usable)
-        .where(Dataset.name.in_(names))
+        .where(Dataset.name.in_(names)),
     )

@@ -1,18 +1,70 @@
 """Sites, partitions and quotas as callers see them."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import case, func, select
 
 from dynamo.db.engine.expressions import total
-from dynamo.db.engine.pagination import Listing, Selection, fits
+from dynamo.db.engine.pagination import Listing, fits
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Partition, Quota, Site, User
+from dynamo.db.tables.types import Json
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.states import ReplicaState
 
-_SITES: Selection = select(
+
+class SiteRow(NamedTuple):
+    """A site."""
+
+    id: int
+    name: str
+    kind: str
+    status: str
+    url: str
+    rules: Json
+    scratch: list[str]
+    sources: list[str]
+    created: datetime
+    since: datetime | None
+    set_by: str | None
+    max_streams: int | None
+    max_link_streams: int | None
+
+
+class PartitionRow(NamedTuple):
+    """A partition."""
+
+    id: int
+    name: str
+    definition: str
+    allow_last_copy: bool
+
+
+class QuotaRow(NamedTuple):
+    """How much of a site a partition may fill, and how much it does."""
+
+    site_id: int
+    partition_id: int
+    site: str
+    partition: str
+    max_bytes: int | None
+    used: int
+    projected: int
+
+
+class UserRow(NamedTuple):
+    """A user, and how much data are the user's."""
+
+    name: str
+    max_bytes: int | None
+    used: int
+    n_files: int
+    created: datetime
+
+
+SITES = select(
     Site.id,
     Site.name,
     Site.kind,
@@ -27,29 +79,29 @@ _SITES: Selection = select(
     Site.max_streams,
     Site.max_link_streams,
 )
-_USERS: Selection = select(User.name, User.max_bytes, User.used, User.n_files, User.created)
+_USERS = select(User.name, User.max_bytes, User.used, User.n_files, User.created)
 
 
-def get(work: Work, name: str) -> Any:
-    """Return a site's row or None."""
-    return work.row(_SITES.where(Site.name == name))
+def get(work: Work, name: str) -> SiteRow | None:
+    """Return a site or None."""
+    return work.read_one(SiteRow, SITES.where(Site.name == name))
 
 
-def listing(work: Work, name: Glob | None) -> Listing:
+def listing(work: Work, name: Glob | None) -> Listing[SiteRow]:
     """List sites by name."""
-    chosen: Selection = select(Site.id)
+    chosen = select(Site.id)
     if name is not None:
         chosen = chosen.where(fits(work, Site.name, name))
-    return Listing(_SITES, chosen, Site.id, [Site.name])
+    return Listing.of(SiteRow, SITES, chosen, Site.id, [Site.name])
 
 
-def partitions(work: Work) -> Sequence[Any]:
+def partitions(work: Work) -> list[PartitionRow]:
     """Return all partitions by name."""
     columns = (Partition.id, Partition.name, Partition.definition, Partition.allow_last_copy)
-    return work.rows(select(*columns).order_by(Partition.name))
+    return work.read(PartitionRow, select(*columns).order_by(Partition.name))
 
 
-def quotas(work: Work, site_ids: Collection[int] | None = None) -> Sequence[Any]:
+def quotas(work: Work, site_ids: Collection[int] | None = None) -> list[QuotaRow]:
     """Return the quotas of sites (None = of all), by partition and site."""
     statement = (
         select(
@@ -66,7 +118,7 @@ def quotas(work: Work, site_ids: Collection[int] | None = None) -> Sequence[Any]
     )
     if site_ids is not None:
         statement = statement.where(Quota.site_id.in_(site_ids))
-    return work.rows(statement.order_by(Partition.name, Site.name))
+    return work.read(QuotaRow, statement.order_by(Partition.name, Site.name))
 
 
 def unique_bytes(work: Work, site_id: int | None = None) -> dict[tuple[int, int], int]:
@@ -86,11 +138,11 @@ def unique_bytes(work: Work, site_id: int | None = None) -> dict[tuple[int, int]
         counted = counted.where(BlockReplica.block_id.in_(here))
     oldest = counted.subquery()
     rows = work.rows(
-        select(BlockReplica.site_id, BlockReplica.partition_id, func.sum(BlockReplica.bytes))
+        select(BlockReplica.site_id, BlockReplica.partition_id, total(BlockReplica.bytes))
         .join(oldest, oldest.c.id == BlockReplica.id)
         .group_by(BlockReplica.site_id, BlockReplica.partition_id)
     )
-    return {(row[0], row[1]): int(row[2]) for row in rows}
+    return {(site, partition): size for site, partition, size in rows}
 
 
 def promised(work: Work) -> int | None:
@@ -101,14 +153,14 @@ def promised(work: Work) -> int | None:
     return work.value(select(total(User.max_bytes)))
 
 
-def users(work: Work, name: Glob | None) -> Listing:
+def users(work: Work, name: Glob | None) -> Listing[UserRow]:
     """List users by name."""
-    chosen: Selection = select(User.id)
+    chosen = select(User.id)
     if name is not None:
         chosen = chosen.where(fits(work, User.name, name))
-    return Listing(_USERS, chosen, User.id, [User.name])
+    return Listing.of(UserRow, _USERS, chosen, User.id, [User.name])
 
 
-def user(work: Work, name: str) -> Any:
-    """Return a user's row or None."""
-    return work.row(_USERS.where(User.name == name))
+def user(work: Work, name: str) -> UserRow | None:
+    """Return a user or None."""
+    return work.read_one(UserRow, _USERS.where(User.name == name))

@@ -6,7 +6,7 @@ How work is taken, kept, given back and found again, for transfers and deletions
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 
@@ -38,7 +38,7 @@ def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) ->
     due = select(table.id, table.lease_no, table.lost).where(
         table.id.in_(ids), table.state == State.QUEUED, table.not_before <= work.now
     )
-    found = _together(work.rows(work.skip_locked(due.order_by(table.id))))
+    found = _together(work.read(_Free, work.skip_locked(due.order_by(table.id))))
     free = {row.id: row.lease_no + 1 for row in found}
     transitions.move(
         work,
@@ -54,7 +54,13 @@ def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) ->
     return free
 
 
-def _together(found: Sequence[Any]) -> Sequence[Any]:
+class _Free(NamedTuple):
+    id: int
+    lease_no: int
+    lost: int
+
+
+def _together(found: Sequence[_Free]) -> Sequence[_Free]:
     """Choose what may be held at once: a file that kills its worker must not take others along."""
     return [row for row in found if not row.lost] or found[:1]
 
@@ -76,7 +82,7 @@ def held_by(work: Work, table: Claimable, claims: Mapping[int, int], holder: Hol
         table.id.in_(claims), table.state == State.ACTIVE, table.lease_owner == holder.name
     )
     locked = mine.order_by(table.id).with_for_update()
-    return {row.id for row in work.rows(locked) if claims[row.id] == row.lease_no}
+    return {key for key, lease_no in work.rows(locked) if claims[key] == lease_no}
 
 
 def put_back(
@@ -110,10 +116,9 @@ def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> 
     # who fell silent in the middle of a transaction still holds his rows: the others go on
     mine = select(table.id, table.lost).where(table.id.in_(found), *silent)
     free = work.rows(work.skip_locked(mine.order_by(table.id)))
-    poisonous = [row.id for row in free if row.lost + 1 >= lost_limit]
-    others = [row.id for row in free if row.lost + 1 < lost_limit]
-    common: dict[str, Any] = {
-        "from_": (State.ACTIVE,),
+    poisonous = [key for key, lost in free if lost + 1 >= lost_limit]
+    others = [key for key, lost in free if lost + 1 < lost_limit]
+    common: dict[str, object] = {
         "lost": table.lost + 1,
         "lease_owner": None,
         "lease_until": None,
@@ -121,9 +126,9 @@ def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> 
         "updated": work.now,
     }
     held = common | {"not_before": work.now + daily, "error": "workers died over it"}
-    transitions.move(work, table, poisonous, State.HELD, **held)
+    transitions.move(work, table, poisonous, State.HELD, from_=(State.ACTIVE,), **held)
     again = common | {"not_before": work.now, "hinted": _long_ago(work.now)}
-    transitions.move(work, table, others, State.QUEUED, **again)
+    transitions.move(work, table, others, State.QUEUED, from_=(State.ACTIVE,), **again)
     return poisonous
 
 
@@ -147,7 +152,7 @@ def unhinted(work: Work, table: Claimable, patience: timedelta, limit: int) -> S
         table.not_before <= work.now,
         table.hinted <= work.now - patience,
     )
-    ids: list[int] = work.scalars(work.skip_locked(due.order_by(table.not_before).limit(limit)))
+    ids = work.scalars(work.skip_locked(due.order_by(table.not_before).limit(limit)))
     if ids:
         work.changed(update(table).where(table.id.in_(ids)).values(hinted=work.now))
     return ids

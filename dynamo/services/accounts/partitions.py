@@ -1,12 +1,12 @@
 """Partitions: how full they are, over all sites together and at each, and what is allowed."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import sites as site_rows
 from dynamo.db.views import sites
+from dynamo.db.views.sites import QuotaRow
 from dynamo.errors import NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
@@ -69,5 +69,5 @@ def _items(ctx: Context, work: Work) -> list[Item]:
     return items
 
 
-def _of(quotas: Sequence[Any], partition_id: int) -> list[Any]:
+def _of(quotas: Sequence[QuotaRow], partition_id: int) -> list[QuotaRow]:
     return [quota for quota in quotas if quota.partition_id == partition_id]

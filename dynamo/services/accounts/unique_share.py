@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.views import sites
+from dynamo.db.views.sites import QuotaRow
 from dynamo.services.pagination import Item
 from dynamo.settings import User
 
@@ -21,7 +21,7 @@ class Share:
     unique: int
 
     @classmethod
-    def of(cls, row: Any, unique: Mapping[tuple[int, int], int]) -> "Share":
+    def of(cls, row: QuotaRow, unique: Mapping[tuple[int, int], int]) -> "Share":
         """Make the share of one site of a row of the quotas."""
         counted = unique.get((row.site_id, row.partition_id), 0)
         return cls(row.max_bytes, row.used, row.projected, counted)

@@ -1,11 +1,10 @@
 """Users' quotas: how many unique bytes each may have, and has."""
 
-from typing import Any
-
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import sites as site_rows
 from dynamo.db.views import sites
+from dynamo.db.views.sites import UserRow
 from dynamo.errors import Invalid, NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
@@ -50,7 +49,7 @@ def _shown(work: Work, user: str) -> Item:
     return _item(row)
 
 
-def _item(row: Any) -> Item:
+def _item(row: UserRow) -> Item:
     return {
         "user": row.name,
         "limit": row.max_bytes,

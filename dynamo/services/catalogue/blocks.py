@@ -1,8 +1,7 @@
 """Blocks as callers see them."""
 
-from typing import Any
-
 from dynamo.db.views import blocks
+from dynamo.db.views.blocks import BlockView, ReplicaView
 from dynamo.inventory.globs import Glob
 from dynamo.inventory.names import BlockName
 from dynamo.services.context import Context
@@ -23,7 +22,7 @@ def list_page(
         return page(rows, [_item(row, replicas.get(row.id, [])) for row in rows.rows])
 
 
-def _item(row: Any, replicas: list[Item]) -> Item:
+def _item(row: BlockView, replicas: list[Item]) -> Item:
     return {
         "name": f"{row.dataset}#{row.uuid}",
         "dataset": row.dataset,
@@ -38,7 +37,7 @@ def _item(row: Any, replicas: list[Item]) -> Item:
     }
 
 
-def _replica(row: Any) -> Item:
+def _replica(row: ReplicaView) -> Item:
     return {
         "site": row.site,
         "complete": row.complete,

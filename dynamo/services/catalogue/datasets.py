@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec import UNSET
 
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import datasets as dataset_rows
+from dynamo.db.catalogue.datasets import LockedDataset
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.views import datasets
+from dynamo.db.views.datasets import DatasetAtSite, DatasetView
 from dynamo.errors import Conflict, Forbidden, Full, Invalid, NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
@@ -34,10 +35,7 @@ class DatasetFilter:
 def get(ctx: Context, name: str) -> Item:
     """Return one dataset. Raises NotFound."""
     with ctx.begin.reading() as work:
-        row = datasets.get(work, name) if names.is_dataset(name) else None
-        if row is None:
-            raise NotFound(f"there is no dataset {name!r}", Reason.DATASET_UNKNOWN)
-        return _items(work, [row])[0]
+        return _shown(work, name)
 
 
 def list_page(ctx: Context, wanted: DatasetFilter, place: PageRequest) -> Page:
@@ -73,10 +71,12 @@ def change(ctx: Context, name: str, body: schemas.DatasetChange, caller: Caller)
         if events:
             dataset_rows.change(work, row.id, values)
             record(work, [Event("dataset-changed", caller.name, name, why=", ".join(events))])
-        return _items(work, [datasets.get(work, name)])[0]
+        return _shown(work, name)
 
 
-def _give(work: Work, ctx: Context, row: Any, owner: str | None, caller: Caller) -> list[str]:
+def _give(
+    work: Work, ctx: Context, row: LockedDataset, owner: str | None, caller: Caller
+) -> list[str]:
     """Make data a user's, or official (None). Raises Forbidden, Invalid, Full."""
     if not caller.may_operate:
         raise Forbidden("only operators give data to somebody else")
@@ -93,16 +93,23 @@ def _give(work: Work, ctx: Context, row: Any, owner: str | None, caller: Caller)
     return [f"owner: {before or 'nobody'} → {owner or 'nobody'}"]
 
 
-def _items(work: Work, rows: Sequence[Any]) -> list[Item]:
+def _shown(work: Work, name: str) -> Item:
+    row = datasets.get(work, name) if names.is_dataset(name) else None
+    if row is None:
+        raise NotFound(f"there is no dataset {name!r}", Reason.DATASET_UNKNOWN)
+    return _items(work, [row])[0]
+
+
+def _items(work: Work, rows: Sequence[DatasetView]) -> list[Item]:
     keys = [row.id for row in rows]
     blocks = datasets.blocks(work, keys)
-    sites: dict[int, list[Any]] = {}
+    sites: dict[int, list[DatasetAtSite]] = {}
     for row in datasets.at_sites(work, keys):
         sites.setdefault(row.dataset_id, []).append(row)
     return [_item(row, blocks.get(row.id, 0), sites.get(row.id, [])) for row in rows]
 
 
-def _item(row: Any, blocks: int, sites: Sequence[Any]) -> Item:
+def _item(row: DatasetView, blocks: int, sites: Sequence[DatasetAtSite]) -> Item:
     return {
         "name": row.name,
         "owner": row.owner,
@@ -118,15 +125,15 @@ def _item(row: Any, blocks: int, sites: Sequence[Any]) -> Item:
     }
 
 
-def _at(row: Any, blocks: int, site: Any) -> Item:
+def _at(row: DatasetView, blocks: int, site: DatasetAtSite) -> Item:
     """Say how complete a dataset is at a site; full = every block is here, closed and complete."""
     return {
         "site": site.site,
-        "blocks": int(site.blocks),
-        "complete_blocks": int(site.complete),
-        "files": int(site.n_files),
-        "bytes": int(site.bytes),
-        "share": int(site.n_files) / row.n_files if row.n_files else 0.0,
-        "full": 0 < blocks == int(site.complete),
-        "condemned_files": int(site.condemned),
+        "blocks": site.blocks,
+        "complete_blocks": site.complete,
+        "files": site.n_files,
+        "bytes": site.bytes,
+        "share": site.n_files / row.n_files if row.n_files else 0.0,
+        "full": 0 < blocks == site.complete,
+        "condemned_files": site.condemned,
     }

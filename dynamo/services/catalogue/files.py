@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dynamo.db.engine.pagination import Listing, PageRows
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.views import files
+from dynamo.db.views.files import BlockAtSite, FileOperation, FileView, SiteAddress
 from dynamo.errors import Fault, Invalid
 from dynamo.inventory import names
 from dynamo.inventory.globs import Glob
@@ -16,6 +16,7 @@ from dynamo.operations.lifecycle import State
 from dynamo.reasons import Reason
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
+from dynamo.storage.protocol import Storage
 
 AVAILABLE = "available"
 LOST = "lost"
@@ -44,7 +45,7 @@ def list_page(ctx: Context, wanted: FileFilter, place: PageRequest) -> Page:
         return page(rows, _items(ctx, work, rows.rows))
 
 
-def _named(work: Work, wanted: FileFilter) -> PageRows | None:
+def _named(work: Work, wanted: FileFilter) -> PageRows[FileView] | None:
     """Return the one file of a full name, if that is what is wanted."""
     if wanted.lfn is None or not wanted.lfn.exact:
         return None
@@ -52,7 +53,7 @@ def _named(work: Work, wanted: FileFilter) -> PageRows | None:
     return PageRows([row for row in found if _fits(row, wanted)], None)
 
 
-def _fits(row: Any, wanted: FileFilter) -> bool:
+def _fits(row: FileView, wanted: FileFilter) -> bool:
     if wanted.dataset is not None and not wanted.dataset.fits(row.dataset):
         return False
     return wanted.block is None or (row.dataset, row.uuid) == (
@@ -61,7 +62,7 @@ def _fits(row: Any, wanted: FileFilter) -> bool:
     )
 
 
-def _listing(work: Work, wanted: FileFilter) -> Listing:
+def _listing(work: Work, wanted: FileFilter) -> Listing[FileView]:
     if wanted.block is not None:
         return files.of_block(work, wanted.block, wanted.lfn)
     if wanted.dataset is not None:
@@ -77,25 +78,25 @@ def _listing(work: Work, wanted: FileFilter) -> Listing:
 class _World:
     """All that is known of the files of a page."""
 
-    sites: dict[int, tuple[str, Any]]
+    sites: dict[int, tuple[str, Storage | None]]
     """Site → its name and its storage (None where nobody speaks to it)."""
-    replicas: dict[int | None, dict[int, Any]]
+    replicas: dict[int | None, dict[int, BlockAtSite]]
     """Block → site → its replica, the oldest first."""
     moving: frozenset[int]
     """Files that may be on their way to or from a site."""
     present: set[tuple[int, int]]
-    transfers: dict[int, dict[int, Any]]
+    transfers: dict[int, dict[int, FileOperation]]
     """File → site → what is on its way."""
-    deletions: dict[int, dict[int, Any]]
+    deletions: dict[int, dict[int, FileOperation]]
 
 
-def _items(ctx: Context, work: Work, rows: Sequence[Any]) -> list[Item]:
+def _items(ctx: Context, work: Work, rows: Sequence[FileView]) -> list[Item]:
     world = _world(ctx, work, rows)
     return [_item(world, row) for row in rows]
 
 
-def _world(ctx: Context, work: Work, rows: Sequence[Any]) -> _World:
-    replicas: dict[int | None, dict[int, Any]] = {}
+def _world(ctx: Context, work: Work, rows: Sequence[FileView]) -> _World:
+    replicas: dict[int | None, dict[int, BlockAtSite]] = {}
     for replica in files.replicas(work, {row.block_id for row in rows if row.block_id is not None}):
         replicas.setdefault(replica.block_id, {})[replica.site_id] = replica
     # of a file whose replicas are complete and stay, nothing is on its way in or out
@@ -105,7 +106,8 @@ def _world(ctx: Context, work: Work, rows: Sequence[Any]) -> _World:
     )
     parts = [r.id for some in replicas.values() for r in some.values() if not r.complete]
     transfers = _by_file(files.transfers(work, moving))
-    seen = {site for some in (*replicas.values(), *transfers.values()) for site in some}
+    seen = {site for some in replicas.values() for site in some}
+    seen |= {site for some in transfers.values() for site in some}
     return _World(
         _sites(ctx, work, seen),
         replicas,
@@ -116,29 +118,31 @@ def _world(ctx: Context, work: Work, rows: Sequence[Any]) -> _World:
     )
 
 
-def _is_settled(replica: Any) -> bool:
-    return bool(replica.complete) and replica.state != ReplicaState.CONDEMNED
+def _is_settled(replica: BlockAtSite) -> bool:
+    return replica.complete and replica.state != ReplicaState.CONDEMNED
 
 
-def _by_file(rows: Sequence[Any]) -> dict[int, dict[int, Any]]:
-    found: dict[int, dict[int, Any]] = {}
+def _by_file(rows: Sequence[FileOperation]) -> dict[int, dict[int, FileOperation]]:
+    found: dict[int, dict[int, FileOperation]] = {}
     for row in rows:
         found.setdefault(row.file_id, {})[row.site_id] = row
     return found
 
 
-def _sites(ctx: Context, work: Work, keys: Collection[int]) -> dict[int, tuple[str, Any]]:
+def _sites(
+    ctx: Context, work: Work, keys: Collection[int]
+) -> dict[int, tuple[str, Storage | None]]:
     return {key: (row.name, _storage(ctx, row)) for key, row in files.sites(work, keys).items()}
 
 
-def _storage(ctx: Context, site: Any) -> Any:
+def _storage(ctx: Context, site: SiteAddress) -> Storage | None:
     try:
         return ctx.storages.at(site.url, site.rules)
     except Invalid:  # a site that this version does not speak to still shows its files
         return None
 
 
-def _item(world: _World, row: Any) -> Item:
+def _item(world: _World, row: FileView) -> Item:
     replicas = _moving(world, row) if row.id in world.moving else _settled(world, row)
     return {
         "lfn": row.lfn,
@@ -152,14 +156,14 @@ def _item(world: _World, row: Any) -> Item:
     }
 
 
-def _settled(world: _World, row: Any) -> list[Item]:
+def _settled(world: _World, row: FileView) -> list[Item]:
     return [
         _replica(world.sites[site], row.lfn, AVAILABLE, None)
         for site in world.replicas[row.block_id]
     ]
 
 
-def _moving(world: _World, row: Any) -> list[Item]:
+def _moving(world: _World, row: FileView) -> list[Item]:
     transfers = world.transfers.get(row.id, {})
     deletions = world.deletions.get(row.id, {})
     shown: list[Item] = []
@@ -173,7 +177,13 @@ def _moving(world: _World, row: Any) -> list[Item]:
     return shown
 
 
-def _state(replica: Any, transfer: Any, deletion: Any, *, there: bool) -> str | None:
+def _state(
+    replica: BlockAtSite | None,
+    transfer: FileOperation | None,
+    deletion: FileOperation | None,
+    *,
+    there: bool,
+) -> str | None:
     """Say how a file is at a site; None where it neither is nor will be."""
     if deletion is not None:
         waits = deletion.state == State.QUEUED and not deletion.attempts
@@ -184,11 +194,13 @@ def _state(replica: Any, transfer: Any, deletion: Any, *, there: bool) -> str | 
         return AVAILABLE
     if transfer is not None:
         lost = transfer.state == State.FAILED and transfer.reason == Reason.LOST
-        return LOST if lost else _ARRIVING[transfer.state]
+        return LOST if lost else _ARRIVING[State(transfer.state)]
     return "expected" if replica is not None else None
 
 
-def _replica(site: tuple[str, Any], lfn: str, state: str, work: Any) -> Item:
+def _replica(
+    site: tuple[str, Storage | None], lfn: str, state: str, work: FileOperation | None
+) -> Item:
     name, storage = site
     shown: Item = {
         "site": name,
@@ -203,8 +215,8 @@ def _replica(site: tuple[str, Any], lfn: str, state: str, work: Any) -> Item:
     return shown
 
 
-def _pfn(storage: Any, lfn: str) -> str | None:
+def _pfn(storage: Storage | None, lfn: str) -> str | None:
     try:
-        return None if storage is None else str(storage.pfn(lfn))
+        return None if storage is None else storage.pfn(lfn)
     except Invalid:  # the site's rules give this name no address
         return None

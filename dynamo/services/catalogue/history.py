@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import History
 from dynamo.db.views import history
+from dynamo.db.views.history import EventRow
 from dynamo.errors import Fault, Invalid
 from dynamo.inventory import names
 from dynamo.reasons import Reason
@@ -67,7 +67,7 @@ def _of_file(work: Work, lfn: str) -> list[Where]:
     return wheres
 
 
-def _item(row: Any) -> Item:
+def _item(row: EventRow) -> Item:
     return {
         "id": row.id,
         "at": row.at,

@@ -1,9 +1,9 @@
 """Where jobs can read data now."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from dynamo.db.views import datasets, locations
+from dynamo.db.views.locations import LocationRow
 from dynamo.inventory import names
 from dynamo.inventory.globs import Glob
 from dynamo.services.context import Context
@@ -27,36 +27,31 @@ def list_page(ctx: Context, name: Glob, place: PageRequest) -> Page:
         return page(rows, _items(wanted, locations.of(work, wanted)))
 
 
-def _items(wanted: Sequence[str], rows: Sequence[Any]) -> list[Item]:
-    blocks: dict[str, dict[str, Item]] = {}
+def _items(wanted: Sequence[str], rows: Sequence[LocationRow]) -> list[Item]:
+    blocks: dict[str, dict[str, list[LocationRow]]] = {}
     for row in rows:
         of_dataset = blocks.setdefault(row.dataset, {})
-        if row.uuid is None:
-            continue
-        block = of_dataset.setdefault(row.uuid, _block(row))
-        if row.site is not None:
-            block["sites"].append(row.site)
+        if row.uuid is not None:
+            of_dataset.setdefault(row.uuid, []).append(row)
     return [_item(name, blocks.get(name)) for name in wanted]
 
 
-def _block(row: Any) -> Item:
+def _item(name: str, blocks: dict[str, list[LocationRow]] | None) -> Item:
+    found = list((blocks or {}).values())
+    sites = [{row.site for row in block if row.site is not None} for block in found]
+    return {
+        "dataset": name,
+        "known": blocks is not None,
+        "sites": sorted(set.intersection(*sites)) if sites else [],
+        "blocks": [_block(block[0], here) for block, here in zip(found, sites, strict=True)],
+    }
+
+
+def _block(row: LocationRow, sites: set[str]) -> Item:
     return {
         "name": f"{row.dataset}#{row.uuid}",
         "open": not row.closed,
         "files": row.n_files,
         "bytes": row.bytes,
-        "sites": [],
-    }
-
-
-def _item(name: str, blocks: dict[str, Item] | None) -> Item:
-    found = list((blocks or {}).values())
-    for block in found:
-        block["sites"].sort()
-    everywhere = set.intersection(*(set(block["sites"]) for block in found)) if found else set()
-    return {
-        "dataset": name,
-        "known": blocks is not None,
-        "sites": sorted(everywhere),
-        "blocks": found,
+        "sites": sorted(sites),
     }

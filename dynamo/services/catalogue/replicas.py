@@ -1,9 +1,9 @@
 """Block replicas as callers see them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from dynamo.db.views import blocks
+from dynamo.db.views.blocks import ReplicaView
 from dynamo.inventory.globs import Glob
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
@@ -26,7 +26,7 @@ def list_page(ctx: Context, wanted: ReplicaFilter, place: PageRequest) -> Page:
         return page(rows, [_item(row) for row in rows.rows])
 
 
-def _item(row: Any) -> Item:
+def _item(row: ReplicaView) -> Item:
     return {
         "dataset": row.dataset,
         "block": f"{row.dataset}#{row.uuid}",

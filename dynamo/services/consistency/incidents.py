@@ -1,10 +1,9 @@
 """Incidents: files that are known to be bad or lost, for their owners and for operators."""
 
-from typing import Any
-
 from sqlalchemy import ColumnElement
 
 from dynamo.db.consistency import incidents
+from dynamo.db.consistency.incidents import IncidentRow
 from dynamo.db.tables import Incident
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
@@ -27,7 +26,7 @@ def list_page(
         return page(rows, [_item(row) for row in rows.rows])
 
 
-def _item(row: Any) -> Item:
+def _item(row: IncidentRow) -> Item:
     return {
         "id": row.id,
         "kind": row.kind,

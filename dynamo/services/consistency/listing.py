@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from dynamo.consistency import name_hashes
 from dynamo.consistency.comparison import Catalogue, compare
 from dynamo.consistency.decision import Finding, Kind
 from dynamo.consistency.listing import Coverage, Folder, Listed
+from dynamo.consistency.name_hashes import Numbers
 from dynamo.db.consistency import expected, incidents
 from dynamo.db.consistency.scans import HeldScan
 from dynamo.db.engine.unit_of_work import retried
@@ -127,7 +127,7 @@ def _is_ours(ctx: Context, namespace: str, lfn: str) -> bool:
     return within(lfn, namespace) and not any(within(lfn, area) for area in apart)
 
 
-def _there(kind: Kind, listed: Listed, places: Any) -> list[Finding]:
+def _there(kind: Kind, listed: Listed, places: Numbers) -> list[Finding]:
     return [
         Finding(
             kind,

@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from dynamo.consistency.decision import Kind
 from dynamo.db.catalogue import replicas
 from dynamo.db.consistency import expected, incidents, remedies
+from dynamo.db.consistency.expected import ExpectedFile
 from dynamo.db.consistency.remedies import Act, ClaimedRemedy
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
@@ -148,7 +148,7 @@ def _mend(ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: Claimed
     return _Outcome(claimed, moved=True, bad=bad)
 
 
-def _what_is_wrong(storage: Storage, claimed: ClaimedRemedy, file: Any) -> str | None:
+def _what_is_wrong(storage: Storage, claimed: ClaimedRemedy, file: ExpectedFile) -> str | None:
     found = storage.stat(claimed.lfn)
     if found is None:
         return "nothing lies there"
@@ -224,8 +224,8 @@ def _is_awaited(ctx: Context, claimed: ClaimedRemedy) -> bool:
 
 
 @retried
-def _expected(ctx: Context, claimed: ClaimedRemedy) -> tuple[Any, bool]:
-    """Return the file's row if it should still be there, and whether there is another copy."""
+def _expected(ctx: Context, claimed: ClaimedRemedy) -> tuple[ExpectedFile | None, bool]:
+    """Return the file if it should still be there, and whether there is another copy."""
     with ctx.begin.reading() as work:
         file = repair.still_there(work, claimed.site_id, claimed.lfn)
         return file, file is not None and repair.has_other_copy(work, file)

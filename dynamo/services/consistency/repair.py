@@ -5,14 +5,16 @@ it. All functions expect the file's block locked by the caller.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import NotNullable, delete, insert, literal, select, update
 
 from dynamo.db.catalogue import accounting, good_copies, replicas
 from dynamo.db.consistency import expected, incidents
+from dynamo.db.consistency.expected import ExpectedFile
 from dynamo.db.consistency.incidents import LOST, Report
 from dynamo.db.engine import transitions
+from dynamo.db.engine.expressions import Conditions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Site, Transfer
@@ -33,8 +35,7 @@ _AT_ONCE = 100
 class Bad:
     """A file that is not, or not whole, where the catalogue says."""
 
-    file: Any
-    """Its row, as `expected.held` returns it."""
+    file: ExpectedFile
     site_id: int
     site: str
     found: str
@@ -46,7 +47,7 @@ class Bad:
         return RepairedFile(self.file.dataset, self.file.lfn, self.site, self.file.size)
 
 
-def has_other_copy(work: Work, file: Any) -> bool:
+def has_other_copy(work: Work, file: ExpectedFile) -> bool:
     """Tell whether another replica holds the file, readable now or not, or is on its way out."""
     here = (BlockReplica.block_id == file.block_id, BlockReplica.id != file.replica_id)
     holder = select(BlockReplica.id).where(*here, good_copies.holds(file=file))
@@ -132,18 +133,38 @@ def _declare_lost(work: Work, bad: Bad) -> None:
         reason=Reason.LOST,
         error=why[:1000],
     )
-    about = {"dataset": file.dataset, "block": file.uuid, "site": bad.site, "bytes": file.size}
-    tell_lost(work, file.lfn, why, **about)
+    tell_lost(work, LostFile(file.lfn, file.dataset, bad.site, file.size, file.uuid), why)
 
 
-def tell_lost(work: Work, lfn: str, why: str, **about: Any) -> None:
+@dataclass(frozen=True, slots=True)
+class LostFile:
+    """A file that is lost, as the history keeps it."""
+
+    lfn: str
+    dataset: str
+    site: str
+    size: int | None
+    block: str | None = None
+
+
+def tell_lost(work: Work, lost: LostFile, why: str) -> None:
     """Tell the owner of a file that it is lost, once; the history keeps what else is known."""
-    if incidents.report(work, Report(lfn, "", LOST, why)):
-        record(work, [Event("lost", SYSTEM, lfn=lfn, n_files=1, **about)])
+    if incidents.report(work, Report(lost.lfn, "", LOST, why)):
+        event = Event(
+            "lost",
+            SYSTEM,
+            dataset=lost.dataset,
+            block=lost.block,
+            lfn=lost.lfn,
+            site=lost.site,
+            n_files=1,
+            bytes=lost.size,
+        )
+        record(work, [event])
 
 
 def _transfer(
-    work: Work, bad: Bad, request_id: int, kind: TransferKind, state: State, **values: Any
+    work: Work, bad: Bad, request_id: int, kind: TransferKind, state: State, **values: object
 ) -> int:
     return work.add(
         Transfer,
@@ -168,35 +189,51 @@ def give_up_hopeless(work: Work) -> int:
         Transfer.source_id.is_(None),
         Transfer.reason == Reason.NO_SOURCE,
     )
-    rows = work.rows(
-        select(Transfer.id, File.block_id, File.lfn, Transfer.site_id, Site.name)
+    rows = work.read(
+        _Hopeless,
+        select(
+            Transfer.id,
+            NotNullable(File.block_id),
+            File.lfn,
+            Transfer.site_id,
+            Site.name.label("site"),
+        )
         .join(File, File.id == Transfer.file_id)
         .join(Site, Site.id == Transfer.site_id)
         .where(*waiting, File.condemned_by.is_(None))
-        .limit(_AT_ONCE)
+        .limit(_AT_ONCE),
     )
     replicas.lock_blocks(work, {row.block_id for row in rows})
     return sum(_give_up(work, row, waiting) for row in rows)
 
 
-def _give_up(work: Work, row: Any, waiting: tuple[Any, ...]) -> bool:
+class _Hopeless(NamedTuple):
+    """A copy that waits for something to read while the last copy has gone."""
+
+    id: int
+    block_id: int
+    lfn: str
+    site_id: int
+    site: str
+
+
+def _give_up(work: Work, row: _Hopeless, waiting: Conditions) -> bool:
     file = expected.expected_at(work, row.site_id, row.lfn)
     if file is None or has_other_copy(work, file) or _comes(work, file):
         return False
     if not work.changed(delete(Transfer).where(Transfer.id == row.id, *waiting)):
         return False
-    _declare_lost(work, Bad(file, row.site_id, row.name, "missing", "no copy is left"))
+    _declare_lost(work, Bad(file, row.site_id, row.site, "missing", "no copy is left"))
     return True
 
 
-def _comes(work: Work, file: Any) -> bool:
+def _comes(work: Work, file: ExpectedFile) -> bool:
     """Tell whether a job has handed the file over again, and it is on its way."""
     again = (Transfer.file_id == file.id, Transfer.kind != TransferKind.COPY)
     coming = select(Transfer.id).where(*again, Transfer.state.in_(OPEN)).limit(1)
     return work.scalar(coming) is not None
 
 
-def still_there(work: Work, site_id: int, lfn: str) -> Any:
-    """Return the file's row if the catalogue still says that it is at the site, else None."""
-    rows = expected.held(work, site_id, [lfn])
-    return rows[0] if rows and rows[0].size is not None else None
+def still_there(work: Work, site_id: int, lfn: str) -> ExpectedFile | None:
+    """Return the file if the catalogue still says that it is at the site, else None."""
+    return next(iter(expected.held(work, site_id, [lfn])), None)

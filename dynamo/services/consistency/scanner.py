@@ -9,11 +9,11 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from secrets import token_hex
-from typing import Any
 
 from dynamo.consistency.decision import Kind, ScanLimits, ScanVerdict, Sighting, is_same, judge
 from dynamo.db.consistency import incidents, remedies, scans, sightings
 from dynamo.db.consistency.scans import HeldScan
+from dynamo.db.consistency.sightings import SightingRow
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import switches
@@ -139,7 +139,7 @@ def _record(ctx: Context, held: HeldScan, result: Result) -> None:
         scans.end(work, held, RequestState.DONE, summary=summary, endpoint=endpoint)
 
 
-def _earlier(work: Work, held: HeldScan) -> tuple[dict[str, Any], bytes]:
+def _earlier(work: Work, held: HeldScan) -> tuple[dict[str, SightingRow], bytes]:
     """Return what is remembered of the site; nothing once its address has changed."""
     said = json.dumps([held.url, held.rules], sort_keys=True)
     endpoint = hashlib.blake2b(said.encode(), digest_size=16).digest()
@@ -174,7 +174,7 @@ def _remember(
     work: Work,
     held: HeldScan,
     verdict: ScanVerdict,
-    rows: Mapping[str, Any],
+    rows: Mapping[str, SightingRow],
     result: Result,
     acted: Collection[str],
 ) -> None:
@@ -195,7 +195,7 @@ def _remember(
 
 def _summary(
     result: Result, verdict: ScanVerdict, filed: int, stopped: str | None
-) -> dict[str, Any]:
+) -> dict[str, object]:
     by_kind = {kind: [f for f in verdict.seen if f.kind is kind] for kind in Kind}
     unlisted = result.coverage.unlisted
     return {

@@ -1,10 +1,10 @@
 """Scans: filed by beat or by an operator, shown with what they found."""
 
 from datetime import timedelta
-from typing import Any
 
 from dynamo.db.consistency import remedies, scans
-from dynamo.db.consistency.remedies import Act
+from dynamo.db.consistency.remedies import Act, RemedyRow
+from dynamo.db.consistency.scans import ScanRow
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.errors import Conflict, NotFound
@@ -37,10 +37,10 @@ def due(ctx: Context) -> int:
     """File scans of sites that were not looked at for long; return how many."""
     with ctx.begin() as work:
         since = work.now - timedelta(hours=ctx.settings.consistency.every_hours)
-        rows = scans.due(work, since)
-        for row in rows:
-            work.hint(hint(scans.file(work, row.id, SYSTEM, dry_run=False), row.name))
-        return len(rows)
+        sites = scans.due(work, since)
+        for key, name in sites.items():
+            work.hint(hint(scans.file(work, key, SYSTEM, dry_run=False), name))
+        return len(sites)
 
 
 def hint(scan_id: int, site: str) -> Hint:
@@ -75,21 +75,25 @@ def remedied(ctx: Context, site: str | None, place: PageRequest) -> Page:
 def release(ctx: Context, remedy_id: int, caller: Caller) -> Item:
     """Bring a file out of quarantine to where it lay. Raises NotFound, Conflict."""
     with ctx.begin() as work:
-        row = remedies.quarantined(work, remedy_id)
-        if row is None:
-            known = remedies.get(work, remedy_id)
-            if known is None:
-                raise NotFound(f"nothing lies in quarantine under the number {remedy_id}")
+        at_rest = remedies.lock_quarantined(work, remedy_id)
+        if not at_rest:
+            known = _quarantined(work, remedy_id)
             raise Conflict(f"{known.lfn} is not at rest in quarantine", Reason.IN_USE)
         remedies.go_on(work, remedy_id, Act.RELEASE, work.now)
+        row = _quarantined(work, remedy_id)
         work.hint(Hint("remedy", (remedy_id,), f"release {row.lfn} from quarantine"))
-        shown = _remedy(remedies.get(work, remedy_id))
-        event = Event("release-asked", caller.name, lfn=row.lfn, site=shown["site"])
-        record(work, [event])
-        return shown
+        record(work, [Event("release-asked", caller.name, lfn=row.lfn, site=row.site)])
+        return _remedy(row)
 
 
-def _item(row: Any) -> Item:
+def _quarantined(work: Work, remedy_id: int) -> RemedyRow:
+    row = remedies.get(work, remedy_id)
+    if row is None:
+        raise NotFound(f"nothing lies in quarantine under the number {remedy_id}")
+    return row
+
+
+def _item(row: ScanRow) -> Item:
     return {
         "id": row.id,
         "site": row.site,
@@ -102,11 +106,16 @@ def _item(row: Any) -> Item:
         "reason": row.reason,
         "detail": row.error,
         "summary": row.summary if row.state == RequestState.DONE else {},
-        "links": {"self": f"/v1/scans/{row.id}"},
+        "links": {"self": link(row.id)},
     }
 
 
-def _remedy(row: Any) -> Item:
+def link(scan_id: int) -> str:
+    """Return the path of a scan."""
+    return f"/v1/scans/{scan_id}"
+
+
+def _remedy(row: RemedyRow) -> Item:
     waits = row.kind == Act.REMOVE
     return {
         "id": row.id,

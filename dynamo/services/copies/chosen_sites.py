@@ -54,7 +54,7 @@ def choose(ctx: Context, chosen: Mapping[int, Choice], fence: Fence) -> set[int]
                     chosen=tuple(sorted(choice.after)),
                     refused=tuple(sorted(refused)) or None,
                 )
-                requests.change(work, row.id, body)
+                requests.ask_otherwise(work, row.id, body)
             if here in (before, choice.after):
                 lost.remove(row.id)
     return lost

@@ -6,10 +6,10 @@ blocks count against the quota already.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import and_, exists, or_, select
 
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.tables import Block, BlockReplica, File, Request, Site, Transfer
 from dynamo.inventory.states import ENDED, SiteStatus
@@ -67,7 +67,7 @@ def _complete(ctx: Context, request_id: int, replica_ids: Sequence[int]) -> Comp
         return completion.filled(work, ctx, order, replica_ids)
 
 
-def _not_tried_by(work: Work, ctx: Context, request_id: int) -> Any:
+def _not_tried_by(work: Work, ctx: Context, request_id: int) -> Condition:
     """Tell which ended copies a request tries again: none that it has given up itself.
 
     Of those that others have given up it leaves alone what an open one ends with, unless it was

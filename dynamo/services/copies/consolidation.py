@@ -2,9 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import fields
-from typing import Any
 
-from sqlalchemy import and_, false, or_, select
+from sqlalchemy import Select, and_, false, or_, select
 from sqlalchemy.orm import aliased
 
 from dynamo.db import requests
@@ -12,6 +11,7 @@ from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import dispatch
 from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.tables import (
     Block,
@@ -69,10 +69,10 @@ def _stays(refusal: str, request: CopyRequest) -> Explanation:
 def _scattered(ctx: Context, request: CopyRequest) -> list[int]:
     with ctx.begin.reading() as work:
         found = work.rows(leftovers(work, request, ctx.settings.dealer))
-        return sorted({row.block_id for row in found})
+        return sorted({block for _, block in found})
 
 
-def leftovers(work: Work, request: CopyRequest, settings: Dealer) -> Any:
+def leftovers(work: Work, request: CopyRequest, settings: Dealer) -> Select[int, int]:
     """Select valid replicas elsewhere of blocks of which the site has a good copy.
 
     Unless another request has brought them there, or wants them where they lay before.
@@ -101,7 +101,7 @@ def leftovers(work: Work, request: CopyRequest, settings: Dealer) -> Any:
     )
 
 
-def _wanted_by(other: CopyRequest) -> Any:
+def _wanted_by(other: CopyRequest) -> Condition:
     """Return the condition for replicas that another request wants where they are."""
     here = BlockReplica.site_id.in_([site.id for site in other.sites])
     return and_(here, *blocks_of(other))
@@ -112,9 +112,9 @@ def _remove_scattered(ctx: Context, request: CopyRequest, block_ids: Collection[
     with ctx.begin() as work:
         replica_rows.lock_blocks(work, block_ids)
         found = leftovers(work, request, ctx.settings.dealer)
-        replicas = work.rows(found.where(BlockReplica.block_id.in_(block_ids)))
+        replicas = work.scalars(found.where(BlockReplica.block_id.in_(block_ids)))
         most, leaving = ctx.settings.deletion.site_bytes, ctx.settings.dealer.leaving
         order = Order(request.id, "consolidation", SYSTEM, most=most, leaving=leaving)
-        condemned = guard.condemn(work, [row.id for row in replicas], order)
+        condemned = guard.condemn(work, replicas, order)
         dispatch.announce(work, request.id, ctx.settings.work.batch)
         return condemned.refused

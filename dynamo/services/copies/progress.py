@@ -1,12 +1,11 @@
 """Fulfilment: how far a copy request is, and what it waits for."""
 
-from typing import Any
-
-from sqlalchemy import Select, and_, case, func, select
+from sqlalchemy import NotNullable, Select, and_, case, func, select
 
 from dynamo.db import requests
 from dynamo.db.catalogue import good_copies
 from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.engine.expressions import Conditions, total
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import switches
 from dynamo.db.tables import (
@@ -65,8 +64,7 @@ def judge(
         if explanation is None and not (more or scattered or leaving):
             given_up = _given_up(work, request)
             if given_up is not None:
-                reason_and_text = (given_up.reason, given_up.error)
-                requests.end(work, request.id, RequestState.FAILED, *reason_and_text)
+                requests.end(work, request.id, RequestState.FAILED, *given_up)
                 return
         still_filled = _STILL_FILLED if more else None
         why = _why(
@@ -123,14 +121,14 @@ def _count(work: Work, request: CopyRequest) -> tuple[int, int]:
     return n_blocks, n_blocks * n - n_complete
 
 
-def _here(request: CopyRequest) -> Any:
+def _here(request: CopyRequest) -> Select[int, int, int]:
     """Select by block what of it is at the sites that are meant, and whole in the right hands."""
     whole = case((and_(good_copies.of_block(), *_owned(request)), 1), else_=0)
     return (
         select(
-            func.sum(whole).label("complete"),
-            func.sum(BlockReplica.n_files).label("n_files"),
-            func.sum(BlockReplica.bytes).label("bytes"),
+            total(whole).label("complete"),
+            total(BlockReplica.n_files).label("n_files"),
+            total(BlockReplica.bytes).label("bytes"),
         )
         .join(Block, Block.id == BlockReplica.block_id)
         .where(*at_its_sites(request), BlockReplica.state == ReplicaState.VALID)
@@ -138,7 +136,7 @@ def _here(request: CopyRequest) -> Any:
     )
 
 
-def _owned(request: CopyRequest) -> tuple[Any, ...]:
+def _owned(request: CopyRequest) -> Conditions:
     """Return the condition for replicas of the group that a request names.
 
     Blocks that are shared out belong to whom they belonged where they lay already.
@@ -153,7 +151,7 @@ def _leaving(request: CopyRequest) -> Select[int]:
     return select(func.count()).select_from(Deletion).where(Deletion.request_id == request.id)
 
 
-def _unfinished(request: CopyRequest) -> Any:
+def _unfinished(request: CopyRequest) -> Select[bool]:
     """Tell whether blocks that are wanted are still open, or files have no block yet."""
     open_block = select(Block.id).where(*of_request(request), Block.closed.is_(False))
     if request.blocks is not None:
@@ -164,7 +162,7 @@ def _unfinished(request: CopyRequest) -> Any:
     return select(open_block.exists() | loose.exists())
 
 
-def _given_up(work: Work, request: CopyRequest) -> Any:
+def _given_up(work: Work, request: CopyRequest) -> tuple[str | None, str | None] | None:
     """Return a copy that was given up, if nobody tries any that are wanted any more; else None."""
     here = Transfer.site_id.in_([site.id for site in request.sites])
     failed = (Transfer.request_id == request.id, Transfer.state == State.FAILED, here)
@@ -192,7 +190,7 @@ def _why(
     return min((one for one in found if one), key=lambda one: not one.holds, default=None)
 
 
-def _going(request: CopyRequest) -> Any:
+def _going(request: CopyRequest) -> Select[int]:
     """Select copies that are on their way."""
     others = (Transfer.state == State.QUEUED) & (Transfer.hinted > UNSENT) & ~_RESTS
     under_way = others | (Transfer.state == State.ACTIVE)
@@ -204,12 +202,13 @@ _RESTS = Transfer.reason.is_not(None) & (Transfer.reason == Reason.SITE_FAILING)
 
 def _held(work: Work, request: CopyRequest) -> Explanation | None:
     """Say why copies do not come."""
-    told = select(Transfer.reason, Transfer.error).where(filling(request)).limit(1)
+    columns = (NotNullable(Transfer.reason), NotNullable(Transfer.error))
+    told = select(*columns).where(filling(request)).limit(1)
     waits = work.row(told.where(Transfer.state == State.QUEUED, _RESTS))
     if waits is not None:
-        return Explanation(Reason.SITE_FAILING, f"waiting: {waits.error}"[:1000])
+        return Explanation(Reason.SITE_FAILING, f"waiting: {waits[1]}"[:1000])
     held = work.row(told.where(Transfer.state.in_((State.HELD, State.FAILED))))
-    return None if held is None else Explanation(held.reason, held.error)
+    return None if held is None else Explanation(*held)
 
 
 def _left(work: Work, request: CopyRequest) -> Explanation | None:
@@ -226,9 +225,9 @@ def _left(work: Work, request: CopyRequest) -> Explanation | None:
     if not names or work.scalar(going.limit(1)) is not None:
         return None
     first = (Deletion.state != State.HELD, Deletion.id)
-    failing = work.row(
-        select(Deletion.reason, Deletion.error).where(mine).order_by(*first).limit(1)
-    )
+    columns = (NotNullable(Deletion.reason), Deletion.error)
+    failing = work.row(select(*columns).where(mine).order_by(*first).limit(1))
     if failing is None:  # gone between the two looks
         return None
-    return Explanation(failing.reason, f"an old copy cannot be deleted yet: {failing.error}"[:1000])
+    reason, error = failing
+    return Explanation(reason, f"an old copy cannot be deleted yet: {error}"[:1000])

@@ -1,14 +1,12 @@
 """Copy requests as they are read from their rows."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-from sqlalchemy import select
+from typing import NamedTuple
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import RequestRow
 from dynamo.db.tables import (
@@ -16,6 +14,7 @@ from dynamo.db.tables import (
     Request,
 )
 from dynamo.db.transfers import refusals
+from dynamo.db.transfers.refusals import RefusedBlock
 from dynamo.inventory.request_bodies import CopyBody
 from dynamo.inventory.states import (
     ENDED,
@@ -79,25 +78,20 @@ def other_requests(work: Work, settings: Dealer, request: CopyRequest) -> list[C
     return _read(work, settings, *others, *stays)
 
 
-def _standing(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
+def _standing(work: Work, settings: Dealer, *which: Condition) -> list[CopyRequest]:
     return _read(work, settings, Request.state.not_in(ENDED), *which)
 
 
-def _read(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
+def _read(work: Work, settings: Dealer, *which: Condition) -> list[CopyRequest]:
     known = SiteDirectory.read(work, settings)
-    columns = (
-        *requests.COLUMNS,
-        Dataset.id.label("dataset_id"),
-        Dataset.partition_id,
-        Dataset.group_id,
-    )
+    columns = (Dataset.id, Dataset.name, Dataset.partition_id, Dataset.group_id)
     rows = work.rows(
-        select(*columns)
+        requests.STORED.add_columns(*columns)
         .join(Dataset, Dataset.name == Request.dataset)
         .where(Request.kind == RequestKind.COPY, Request.origin == Origin.CALLER, *which)
         .order_by(Request.id)
     )
-    wanting = [(requests.of(row), _of_dataset(row)) for row in rows]
+    wanting = [(requests.of(row), _Named._make(row[requests.WIDTH :])) for row in rows]
     copies = [(row, dataset) for row, dataset in wanting if requests.asks(row, CopyBody)]
     refusing = _refusing(work, settings, [(row, dataset.id) for row, dataset in copies])
     nowhere = frozenset[int]()
@@ -107,18 +101,13 @@ def _read(work: Work, settings: Dealer, *which: Any) -> list[CopyRequest]:
     return [request for request in found if request.meant]
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(NamedTuple):
     """As much of a dataset as a request needs."""
 
     id: int
     name: str
     partition_id: int
     group_id: int | None
-
-
-def _of_dataset(row: Any) -> _Named:
-    return _Named(row.dataset_id, row.dataset, row.partition_id, row.group_id)
 
 
 def _refusing(
@@ -135,7 +124,7 @@ def _refusing(
         if row.body.by_choice
     ]
     latest = work.now - timedelta(hours=settings.patience_hours)
-    refused: dict[int, list[Any]] = {}
+    refused: dict[int, list[RefusedBlock]] = {}
     for batch in batches(sorted({dataset_id for _, dataset_id, _ in some}), _AT_ONCE):
         for row in refusals.standing(work, batch, latest):
             refused.setdefault(row.dataset_id, []).append(row)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import select
 
@@ -33,13 +33,33 @@ class Target:
     """Copies that may as well be elsewhere wait for it no longer."""
 
 
+class WantedDataset(Protocol):
+    """As much of a dataset as a request needs."""
+
+    @property
+    def id(self) -> int:
+        """Return its key."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+
+    @property
+    def partition_id(self) -> int:
+        """Return the partition that it counts against."""
+
+    @property
+    def group_id(self) -> int | None:
+        """Return the group that owns it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
     """What a copy request wants, in keys."""
 
     id: int
     who: int
-    dataset: Any
+    dataset: WantedDataset
     sites: tuple[Target, ...]
     """Where the data are wanted: those that are meant, or as many of them as are chosen."""
     others: tuple[Target, ...]
@@ -83,6 +103,14 @@ class CopyRequest:
         return len(self.sites) if self.copies is None else min(self.copies, len(self.meant))
 
 
+class _Site(NamedTuple):
+    id: int
+    name: str
+    status: str
+    since: datetime | None
+    created: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class SiteDirectory:
     """What names in requests stand for."""
@@ -99,7 +127,7 @@ class SiteDirectory:
         return cls(
             tuple(
                 _target(row, work.now - patience)
-                for row in work.rows(select(*columns).order_by(Site.name))
+                for row in work.read(_Site, select(*columns).order_by(Site.name))
             ),
             dict(work.rows(select(Group.name, Group.id))),
         )
@@ -113,7 +141,7 @@ class SiteDirectory:
         return tuple(found.values())
 
 
-def _target(row: Any, latest: datetime) -> Target:
+def _target(row: _Site, latest: datetime) -> Target:
     """Look at a site; what is not ready is given up if it has been so since before a moment."""
     ready = row.status == SiteStatus.READY
     away = not ready and (row.since or row.created) <= latest
@@ -122,7 +150,7 @@ def _target(row: Any, latest: datetime) -> Target:
 
 def resolved(
     request: RequestRow[CopyBody],
-    dataset: Any,
+    dataset: WantedDataset,
     known: SiteDirectory,
     refusing: Collection[int] = frozenset(),
 ) -> CopyRequest:

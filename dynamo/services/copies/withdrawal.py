@@ -1,7 +1,6 @@
 """Stopping copies that are under way for a request."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection
 
 from sqlalchemy import NotNullable, select, update
 
@@ -10,6 +9,7 @@ from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.deletions import condemnation, dispatch
 from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.expressions import Conditions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.requests import RequestRow
 from dynamo.db.tables import Block, BlockReplica, File, Request, Transfer
@@ -59,7 +59,7 @@ def withdraw(
 
 
 def _bequeath(
-    work: Work, ctx: Context, request: RequestRow[RequestBody], unfinished: Sequence[Any]
+    work: Work, ctx: Context, request: RequestRow[RequestBody], unfinished: Conditions
 ) -> None:
     """Give what another open request wants as well to that one.
 
@@ -81,9 +81,9 @@ def _bequeath(
         wanted = resolved(new_owner, dataset, known)
         sites = {site.id for site in wanted.sites}
         ids = [
-            row.id
-            for row in rows
-            if row.site_id in sites and (wanted.blocks is None or row.uuid in wanted.blocks)
+            replica
+            for replica, site, uuid in rows
+            if site in sites and (wanted.blocks is None or uuid in wanted.blocks)
         ]
         new = {"request_id": new_owner.id}
         mine = (BlockReplica.id.in_(ids), BlockReplica.request_id == request.id)

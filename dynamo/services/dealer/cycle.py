@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
 from dynamo.db.cycles import cycles, decisions, protections
 from dynamo.db.cycles.cycles import HeldCycle
+from dynamo.db.cycles.decisions import NewDecision
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.dealer.engine import decide
@@ -74,7 +74,7 @@ def load(ctx: Context, held: HeldCycle) -> CycleInput:
     """Read the inventory at one moment, and all that is wanted of it. Raises Invalid."""
     settings = ctx.settings
     with ctx.begin.snapshot() as work:
-        cycle = cycles.get(work, held.id)
+        cycle = cycles.looked_at(work, held)
         inventory = dealer_question.everything(work, settings.detox.protected_sites)
         requested = _requested(work, inventory, cycle.partition, settings)
         last = protections.latest(work, cycle.partition_id, inventory.snapshot)
@@ -203,7 +203,7 @@ def _keep(ctx: Context, held: HeldCycle, plan: Plan, wanting: RequestIndex) -> N
 
 
 @retried
-def _add(ctx: Context, held: HeldCycle, rows: Sequence[tuple[Any, ...]]) -> None:
+def _add(ctx: Context, held: HeldCycle, rows: Sequence[NewDecision]) -> None:
     with ctx.begin() as work:
         fence(work, held)
         decisions.add(work, held.id, rows)

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from dynamo.db.cycles.decisions import NewDecision
 from dynamo.dealer.plan import Plan, ProposalOutcome, SiteState
 from dynamo.dealer.proposals import ANYWHERE
 from dynamo.services.dealer.orders import RequestIndex
@@ -13,16 +13,14 @@ from dynamo.services.pagination import Item
 
 COPY, HAND_OVER, REFUSE = "copy", "hand-over", "refuse"
 
-Row = tuple[Any, ...]
 
-
-def rows(plan: Plan, wanting: RequestIndex, refusals: int) -> Iterator[Row]:
-    """Yield decisions as `decisions.COLUMNS` are: copies in their order, then what was refused.
+def rows(plan: Plan, wanting: RequestIndex, refusals: int) -> Iterator[NewDecision]:
+    """Yield decisions: copies in their order, then what was refused.
 
     What is there already was never missing, so that it is only counted.
     """
     for position in range(len(plan.copies)):
-        yield (position, *_copy(plan, wanting, position))
+        yield _copy(plan, wanting, position)
     against = np.flatnonzero(
         ~np.isin(
             plan.outcomes.reason,
@@ -30,10 +28,10 @@ def rows(plan: Plan, wanting: RequestIndex, refusals: int) -> Iterator[Row]:
         )
     )
     for number, place in enumerate(against[:refusals].tolist()):
-        yield (len(plan.copies) + number, *_refusal(plan, place))
+        yield _refusal(plan, place, len(plan.copies) + number)
 
 
-def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
+def _copy(plan: Plan, wanting: RequestIndex, position: int) -> NewDecision:
     copies, snapshot = plan.copies, plan.asked.snapshot
     pieces = slice(int(copies.first[position]), int(copies.first[position + 1]))
     blocks, missing = copies.block[pieces], copies.row[pieces] < 0
@@ -49,7 +47,8 @@ def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
         "requests": sorted({request.id for request, _ in wanting.requests.get(keys, ())}),
     }
     chosen = blocks[missing] if missing.any() else blocks
-    return (
+    return NewDecision(
+        position,
         snapshot.sites.labels[site],
         snapshot.datasets.labels[dataset],
         None,
@@ -63,7 +62,7 @@ def _copy(plan: Plan, wanting: RequestIndex, position: int) -> Row:
     )
 
 
-def _refusal(plan: Plan, place: int) -> Row:
+def _refusal(plan: Plan, place: int, position: int) -> NewDecision:
     outcomes, snapshot = plan.outcomes, plan.asked.snapshot
     proposer = plan.proposers[int(outcomes.proposer[place])]
     proposals, number = plan.proposals[proposer], int(outcomes.place[place])
@@ -73,7 +72,8 @@ def _refusal(plan: Plan, place: int) -> Row:
     whole = bool(proposals.whole[number])
     size = snapshot.datasets.size[dataset] if whole else snapshot.blocks.size[blocks].sum()
     facts = {"proposer": proposer, "reason": reason.word, "blocks": "all" if whole else len(blocks)}
-    return (
+    return NewDecision(
+        position,
         "" if site == ANYWHERE else snapshot.sites.labels[site],
         snapshot.datasets.labels[dataset],
         None,

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
@@ -12,8 +11,11 @@ from dynamo.db import requests
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue.names import DatasetRow
+from dynamo.db.catalogue.replicas import LockedBlock
 from dynamo.db.deletions import condemnation, dispatch, purge
 from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.expressions import Conditions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import RequestRow
 from dynamo.db.sites import switches
@@ -56,11 +58,15 @@ def run(ctx: Context, request_ids: Sequence[int]) -> None:
         _judge(ctx, request_id)
 
 
+Blocks = Mapping[int, LockedBlock]
+"""By key; locked."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Open:
     id: int
     who: str
-    dataset: Any
+    dataset: DatasetRow | None
     body: DeletionBody
     site_id: int | None
 
@@ -123,7 +129,7 @@ def _uncondemned(work: Work, dataset_id: int, body: DeletionBody) -> list[int]:
         wanted = wanted.where(replicas.where(*here, Site.name == body.site).exists())
     meant = body.block_ids
     rows = work.rows(wanted.order_by(Block.id))
-    return [row.id for row in rows if meant is None or row.uuid in meant]
+    return [block for block, uuid in rows if meant is None or uuid in meant]
 
 
 @retried
@@ -141,7 +147,7 @@ def _condemn_blocks(ctx: Context, request: _Open, block_ids: Sequence[int]) -> N
         dispatch.announce(work, request.id, ctx.settings.work.batch)
 
 
-def _last_ones(work: Work, request: _Open, blocks: Mapping[int, Any]) -> dict[int, Any]:
+def _last_ones(work: Work, request: _Open, blocks: Blocks) -> Blocks:
     """Return the blocks of which no complete copy stays, if the owner said that they may go.
 
     With its last copy a block is gone: its names leave the catalogue, as nothing can be read any
@@ -172,27 +178,17 @@ def _condemn_here(work: Work, ctx: Context, request: _Open, block_ids: Collectio
     _note_refusals(work, request.id, result.refused)
 
 
-def _condemn_whole(work: Work, ctx: Context, request: _Open, blocks: dict[int, Any]) -> None:
+def _condemn_whole(work: Work, ctx: Context, request: _Open, blocks: Blocks) -> None:
     """Condemn blocks everywhere.
 
     Their owner does not want them any more, so the last copy goes as well.
     """
-    replicas = work.rows(
-        select(
-            BlockReplica.id,
-            BlockReplica.block_id,
-            BlockReplica.site_id,
-            BlockReplica.bytes,
-            Site.name,
-        )
-        .join(Site, Site.id == BlockReplica.site_id)
-        .where(BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
-        .order_by(BlockReplica.block_id, BlockReplica.id)
-    )
+    replicas = guard.placed(work, BlockReplica.block_id.in_(blocks))
+    replicas.sort(key=lambda replica: (replica.block_id, replica.id))
     idle = set(switches.stopped_sites(work))
     late = guard.beyond(work, replicas, ctx.settings.deletion.site_bytes)
     _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
-    waiting = {row.block_id for row in replicas if row.name in idle or row.id in late}
+    waiting = {row.block_id for row in replicas if row.site in idle or row.id in late}
     going = {block: row for block, row in blocks.items() if block not in waiting}
     if not going:
         return
@@ -207,7 +203,7 @@ def _condemn_whole(work: Work, ctx: Context, request: _Open, blocks: dict[int, A
     purge.forget_blocks(work, going)
 
 
-def take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
+def take_out(work: Work, request_id: int, blocks: Blocks) -> None:
     """Take blocks of which no replica stays out of their datasets and their owners' quotas."""
     work.changed(
         update(Block)
@@ -215,11 +211,11 @@ def take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
         .values(condemned_by=request_id, closed=True, open_key=None)
     )
     concerned = Dataset.id.in_({block.dataset_id for block in blocks.values()})
-    for dataset in work.rows(select(Dataset.id, Dataset.owner_id).where(concerned)):
-        mine = [block for block in blocks.values() if block.dataset_id == dataset.id]
+    for dataset_id, owner_id in work.rows(select(Dataset.id, Dataset.owner_id).where(concerned)):
+        mine = [block for block in blocks.values() if block.dataset_id == dataset_id]
         n_files, size = sum(block.n_files for block in mine), sum(block.bytes for block in mine)
-        accounting.grow(work, dataset.id, -n_files, -size)
-        accounting.refund(work, dataset.owner_id, n_files, size)
+        accounting.grow(work, dataset_id, -n_files, -size)
+        accounting.refund(work, owner_id, n_files, size)
 
 
 @retried
@@ -231,7 +227,7 @@ def _loose_files(ctx: Context, request: _Open) -> list[int]:
         return work.scalars(loose.order_by(File.id))
 
 
-def _loose(dataset_id: int) -> tuple[Any, ...]:
+def _loose(dataset_id: int) -> Conditions:
     """Return the conditions for files that have no block yet."""
     return (File.dataset_id == dataset_id, File.block_id.is_(None), File.condemned_by.is_(None))
 
@@ -242,9 +238,9 @@ def _condemn_files(ctx: Context, request: _Open, file_ids: Collection[int]) -> N
         files = work.rows(
             select(File.id, File.block_id).where(File.id.in_(file_ids), File.condemned_by.is_(None))
         )
-        replica_rows.lock_blocks(work, {row.block_id for row in files if row.block_id is not None})
+        replica_rows.lock_blocks(work, {block for _, block in files if block is not None})
         if files and not switches.stopped(work, switches.DELETIONS):
-            ids = [row.id for row in files]
+            ids = [key for key, _ in files]
             late = guard.files_beyond(work, ids, ctx.settings.deletion.site_bytes)
             _note_refusals(work, request.id, guard.Refusals(too_much=tuple(late)))
             going = sorted(set(ids) - set(late))
@@ -317,9 +313,8 @@ def _why(work: Work, request: RequestRow[RequestBody], *, rests: bool) -> dict[s
     if request.reason in _NOT_CONDEMNED:
         return {}
     why = work.row(_HELD, {"of_request": request.id}) if rests else None
-    if why is None:
-        return {"reason": None, "detail": None}
-    return {"reason": why.reason, "detail": why.error}
+    reason, detail = why or (None, None)
+    return {"reason": reason, "detail": detail}
 
 
 _HELD = (

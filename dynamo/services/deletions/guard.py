@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from dynamo.db.catalogue import good_copies
 from dynamo.db.deletions import condemnation
 from dynamo.db.deletions.scheduling import Order
+from dynamo.db.engine.expressions import Condition, total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation import evacuation
 from dynamo.db.sites import switches
@@ -50,6 +51,17 @@ class Condemned:
     refused: Refusals
 
 
+class PlacedReplica(NamedTuple):
+    """A replica that may go."""
+
+    id: int
+    block_id: int
+    site_id: int
+    in_use: int
+    bytes: int
+    site: str
+
+
 def condemn(
     work: Work, replica_ids: Collection[int], order: Order, *, last_copies: bool = False
 ) -> Condemned:
@@ -59,22 +71,10 @@ def condemn(
     the copies of one block come here one after the other, and the last one is refused.
     `last_copies` is said by the owner, who removes data as a whole, or by an operator.
     """
-    replicas = work.rows(
-        select(
-            BlockReplica.id,
-            BlockReplica.block_id,
-            BlockReplica.site_id,
-            BlockReplica.in_use,
-            BlockReplica.bytes,
-            Site.name,
-        )
-        .join(Site, Site.id == BlockReplica.site_id)
-        .where(BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
-        .order_by(BlockReplica.id)
-    )
+    replicas = placed(work, BlockReplica.id.in_(replica_ids))
     idle = set(switches.stopped_sites(work))
     halted = bool(switches.stopped(work, switches.DELETIONS))
-    stopped = [r.id for r in replicas if halted or r.name in idle]
+    stopped = [r.id for r in replicas if halted or r.site in idle]
     used = [r.id for r in replicas if r.id not in stopped and r.in_use > 0]
     last = (
         []
@@ -90,7 +90,25 @@ def condemn(
     return Condemned(n_files, Refusals(tuple(last), tuple(used), tuple(stopped), tuple(late)))
 
 
-def beyond(work: Work, replicas: Collection[Any], most: int | None) -> list[int]:
+def placed(work: Work, which: Condition) -> list[PlacedReplica]:
+    """Return those of the replicas that are valid, in the order of their keys."""
+    return work.read(
+        PlacedReplica,
+        select(
+            BlockReplica.id,
+            BlockReplica.block_id,
+            BlockReplica.site_id,
+            BlockReplica.in_use,
+            BlockReplica.bytes,
+            Site.name.label("site"),
+        )
+        .join(Site, Site.id == BlockReplica.site_id)
+        .where(which, BlockReplica.state == ReplicaState.VALID)
+        .order_by(BlockReplica.id),
+    )
+
+
+def beyond(work: Work, replicas: Collection[PlacedReplica], most: int | None) -> list[int]:
     """Return the replicas that would leave although enough is leaving their sites.
 
     One that is larger than the limit leaves when nothing else does, or it never would.
@@ -121,11 +139,11 @@ def files_beyond(work: Work, file_ids: Collection[int], most: int | None) -> lis
         )
         .order_by(File.id)
     )
-    leaving = _leaving(work, {row.site_id for row in rows})
+    leaving = _leaving(work, {site for _, site, _ in rows})
     return [
         file_id
-        for (file_id, size), some in groupby(rows, lambda row: (row.id, int(row.size or 0)))
-        if not _passes(leaving, [row.site_id for row in some], size, most)
+        for (file_id, size), some in groupby(rows, lambda row: (row[0], row[2] or 0))
+        if not _passes(leaving, [site for _, site, _ in some], size, most)
     ]
 
 
@@ -139,21 +157,19 @@ def _passes(leaving: dict[int, int], sites: Sequence[int], size: int, most: int)
 
 def _leaving(work: Work, site_ids: Collection[int]) -> dict[int, int]:
     """Return the bytes that are leaving sites, with their block replicas or file by file."""
-    replicas = select(BlockReplica.site_id, func.sum(BlockReplica.bytes)).where(
+    replicas = select(BlockReplica.site_id, total(BlockReplica.bytes)).where(
         BlockReplica.site_id.in_(site_ids), BlockReplica.state == ReplicaState.CONDEMNED
     )
-    files = select(Deletion.site_id, func.sum(Deletion.bytes)).where(
+    files = select(Deletion.site_id, total(Deletion.bytes)).where(
         Deletion.replica_id.is_(None), Deletion.state.in_(OPEN), Deletion.site_id.in_(site_ids)
     )
     found: Counter[int] = Counter()
-    for row in work.rows(replicas.group_by(BlockReplica.site_id)):
-        found[row[0]] += int(row[1])
-    for row in work.rows(files.group_by(Deletion.site_id)):
-        found[row[0]] += int(row[1])
+    found.update(dict(work.rows(replicas.group_by(BlockReplica.site_id))))
+    found.update(dict(work.rows(files.group_by(Deletion.site_id))))
     return dict(found)
 
 
-def _last(work: Work, replicas: Collection[Any], emptied: Collection[str]) -> list[int]:
+def _last(work: Work, replicas: Collection[PlacedReplica], emptied: Collection[str]) -> list[int]:
     """Return the replicas that must stay.
 
     Without them, all of them gone, a block would have no complete copy at a site that stays.

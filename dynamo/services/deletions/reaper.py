@@ -206,12 +206,12 @@ def _settle_requests(work: Work, ctx: Context, request_ids: set[int]) -> None:
             select(Deletion.request_id).where(Deletion.request_id.in_(request_ids)).distinct()
         )
     )
-    for row in work.rows(
+    for request_id, kind in work.rows(
         select(Request.id, Request.kind)
         .where(Request.id.in_(request_ids - left))
         .order_by(Request.id)
     ):
-        if row.kind == RequestKind.DELETION:
-            condemnation.judge(work, row.id, ctx.again)
-        elif row.kind == RequestKind.COPY:
-            work.hint(Hint("plan", (row.id,), f"see whether request {row.id} has ended"))
+        if kind == RequestKind.DELETION:
+            condemnation.judge(work, request_id, ctx.again)
+        elif kind == RequestKind.COPY:
+            work.hint(Hint("plan", (request_id,), f"see whether request {request_id} has ended"))

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Self
+from typing import NamedTuple, Self
 
-from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import NotNullable, Select, and_, delete, func, insert, literal, or_, select, update
 
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue.names import DatasetRow
 from dynamo.db.deletions import condemnation
 from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work
@@ -27,7 +28,9 @@ _TOUCHED = or_(Deletion.state != State.QUEUED, Deletion.lease_no > 0)
 """Once claimed, a file may be gone also where its worker died and it is queued again."""
 
 
-def rescue(work: Work, ctx: Context, request: RequestRow[RequestBody], dataset: Any) -> None:
+def rescue(
+    work: Work, ctx: Context, request: RequestRow[RequestBody], dataset: DatasetRow | None
+) -> None:
     """Give back what a deletion has condemned; refused when nothing of it can be saved."""
     if request.state in (RequestState.DONE, RequestState.CANCELLED):
         raise Conflict(f"deletion {request.id} is {request.state} already", Reason.ALREADY_ENDED)
@@ -36,7 +39,7 @@ def rescue(work: Work, ctx: Context, request: RequestRow[RequestBody], dataset: 
         .join(File, File.id == Deletion.file_id)
         .where(Deletion.request_id == request.id)
     )
-    replica_rows.lock_blocks(work, {row.block_id for row in condemned if row.block_id is not None})
+    replica_rows.lock_blocks(work, {block for _, block in condemned if block is not None})
     replicas = _whole_replicas(work, request.id)
     files = _whole_files(work, request.id)
     if condemned and not replicas and not files:
@@ -45,7 +48,7 @@ def rescue(work: Work, ctx: Context, request: RequestRow[RequestBody], dataset: 
         )
     if replicas:
         _revive_replicas(work, request.id, replicas)
-    if files:
+    if files and dataset is not None:
         parts = _revive_files(work, dataset, files)
         if parts:
             copy = system_requests.file(
@@ -82,18 +85,33 @@ def revive(work: Work, block_id: int) -> set[int]:
     return concerned
 
 
-def _whole_replicas(work: Work, request_id: int) -> Sequence[Any]:
+class _WholeReplica(NamedTuple):
+    """A condemned replica of which nothing has been touched."""
+
+    id: int
+    block_id: int
+    site_id: int
+    partition_id: int
+    bytes: int
+    block_bytes: int
+
+
+def _whole_replicas(work: Work, request_id: int) -> list[_WholeReplica]:
     """Return condemned replicas of which nothing has been touched.
 
     All their deletions are there and nobody has claimed one yet.
     """
     touched = select(Deletion.id).where(Deletion.replica_id == BlockReplica.id, _TOUCHED)
     scheduled = select(func.count()).where(Deletion.replica_id == BlockReplica.id).scalar_subquery()
-    return work.rows(
+    return work.read(
+        _WholeReplica,
         select(
-            *BlockReplica.__table__.columns,
+            BlockReplica.id,
+            BlockReplica.block_id,
+            BlockReplica.site_id,
+            BlockReplica.partition_id,
+            BlockReplica.bytes,
             Block.bytes.label("block_bytes"),
-            Block.n_files.label("block_files"),
         )
         .join(Block, Block.id == BlockReplica.block_id)
         .where(
@@ -106,11 +124,11 @@ def _whole_replicas(work: Work, request_id: int) -> Sequence[Any]:
             ~touched.exists(),
             scheduled == Block.n_files,
         )
-        .order_by(BlockReplica.id)
+        .order_by(BlockReplica.id),
     )
 
 
-def _revive_replicas(work: Work, request_id: int, replicas: Sequence[Any]) -> None:
+def _revive_replicas(work: Work, request_id: int, replicas: Sequence[_WholeReplica]) -> None:
     ids = [replica.id for replica in replicas]
     work.changed(delete(Deletion).where(Deletion.replica_id.in_(ids)))
     transitions.move(work, BlockReplica, ids, ReplicaState.VALID, updated=work.now)
@@ -125,11 +143,12 @@ def _revive_replicas(work: Work, request_id: int, replicas: Sequence[Any]) -> No
         Block.id.in_({replica.block_id for replica in replicas}),
         Block.condemned_by == request_id,
     )
-    blocks = work.rows(
+    blocks = work.read(
+        _Removed,
         select(Block.id, Block.n_files, Block.bytes, Block.dataset_id, Dataset.owner_id)
         .join(Dataset, Dataset.id == Block.dataset_id)
         .where(*whole)
-        .order_by(Block.dataset_id)
+        .order_by(Block.dataset_id),
     )
     work.changed(
         update(Block).where(Block.id.in_([row.id for row in blocks])).values(condemned_by=None)
@@ -140,6 +159,16 @@ def _revive_replicas(work: Work, request_id: int, replicas: Sequence[Any]) -> No
         size = sum(row.bytes for row in back)
         _charge(work, place, sum(row.n_files for row in back), size)
     replica_rows.settle(work, {replica.block_id for replica in replicas})
+
+
+class _Removed(NamedTuple):
+    """A block that was removed as a whole."""
+
+    id: int
+    n_files: int
+    bytes: int
+    dataset_id: int
+    owner_id: int | None
 
 
 def _whole_files(work: Work, request_id: int) -> list[int]:
@@ -161,13 +190,22 @@ def _whole_files(work: Work, request_id: int) -> list[int]:
     return work.scalars(select(File.id).where(*wanted).order_by(File.id))
 
 
-def _revive_files(work: Work, dataset: Any, file_ids: Collection[int]) -> list[int]:
+class _Condemned(NamedTuple):
+    """A file of a block that was condemned alone."""
+
+    id: int
+    block_id: int
+    size: int
+
+
+def _revive_files(work: Work, dataset: DatasetRow, file_ids: Collection[int]) -> list[int]:
     """Give files back to their block and to the replicas that hold them.
 
     Return the replicas that were completed without a file that can be copied to them now.
     """
     lying = set(work.rows(_lying(file_ids)))
-    files = work.rows(select(File.id, File.block_id, File.size).where(File.id.in_(file_ids)))
+    columns = (File.id, NotNullable(File.block_id), NotNullable(File.size))
+    files = work.read(_Condemned, select(*columns).where(File.id.in_(file_ids)))
     replicas = [_Revived.of(row, files, lying) for row in _replicas(work, files)]
     reopened = [one for one in replicas if one.complete and one.lacks]
     for one in reopened:
@@ -188,6 +226,14 @@ def _revive_files(work: Work, dataset: Any, file_ids: Collection[int]) -> list[i
     return [one.id for one in reopened if any(file.id in readable for file in one.lacks)]
 
 
+class _ValidReplica(NamedTuple):
+    id: int
+    block_id: int
+    site_id: int
+    partition_id: int
+    complete: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Revived:
     """A valid replica of a block that gets files back."""
@@ -197,32 +243,42 @@ class _Revived:
     complete: bool
     place: tuple[int, int]
     """The site and the partition that pays."""
-    holds: Sequence[Any]
+    holds: Sequence[_Condemned]
     """The files that lie there."""
-    lacks: Sequence[Any]
+    lacks: Sequence[_Condemned]
 
     @classmethod
-    def of(cls, row: Any, files: Sequence[Any], lying: Collection[tuple[int, int]]) -> Self:
+    def of(
+        cls, row: _ValidReplica, files: Sequence[_Condemned], lying: Collection[tuple[int, int]]
+    ) -> Self:
         """Sort the files of its block by whether they lie there, as (file, replica) says."""
         mine = [file for file in files if file.block_id == row.block_id]
         holds = [file for file in mine if (file.id, row.id) in lying]
         lacks = [file for file in mine if (file.id, row.id) not in lying]
         place = (row.site_id, row.partition_id)
-        return cls(row.id, row.block_id, bool(row.complete), place, holds, lacks)
+        return cls(row.id, row.block_id, row.complete, place, holds, lacks)
 
 
-def _replicas(work: Work, files: Sequence[Any]) -> Sequence[Any]:
-    return work.rows(
-        select(*BlockReplica.__table__.columns)
+def _replicas(work: Work, files: Sequence[_Condemned]) -> list[_ValidReplica]:
+    columns = (
+        BlockReplica.id,
+        BlockReplica.block_id,
+        BlockReplica.site_id,
+        BlockReplica.partition_id,
+        BlockReplica.complete,
+    )
+    return work.read(
+        _ValidReplica,
+        select(*columns)
         .where(
             BlockReplica.block_id.in_({file.block_id for file in files}),
             BlockReplica.state == ReplicaState.VALID,
         )
-        .order_by(BlockReplica.id)
+        .order_by(BlockReplica.id),
     )
 
 
-def _lying(file_ids: Collection[int]) -> Any:
+def _lying(file_ids: Collection[int]) -> Select[int, int]:
     """Select (file, replica) where a condemned file lies.
 
     That a replica is complete says little: what never came was not waited for once it had left.

@@ -11,6 +11,8 @@ from dynamo.db import requests
 from dynamo.db.catalogue import block_filling, good_copies
 from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue.names import DatasetRow
+from dynamo.db.engine.expressions import Conditions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation import evacuation
 from dynamo.db.history import Event, record
@@ -105,7 +107,7 @@ def _check_shape(wanted: schemas.Deletion) -> None:
         raise Invalid("last_copy goes with a site; without one all copies are removed anyway")
 
 
-def _targets(work: Work, dataset: Any, wanted: schemas.Deletion) -> _Targets:
+def _targets(work: Work, dataset: DatasetRow, wanted: schemas.Deletion) -> _Targets:
     site_id = None
     if wanted.site is not None:
         site_id = site_lookup.site(work, wanted.site).id
@@ -137,7 +139,7 @@ def _close(work: Work, dataset_id: int, *which: ColumnElement[bool]) -> None:
     )
 
 
-def _named_blocks(work: Work, dataset: Any, named: Sequence[str]) -> tuple[str, ...]:
+def _named_blocks(work: Work, dataset: DatasetRow, named: Sequence[str]) -> tuple[str, ...]:
     parsed = [names.BlockName.parse(name) for name in named]
     known = set(work.scalars(select(Block.uuid).where(Block.dataset_id == dataset.id)))
     faults = [
@@ -150,7 +152,7 @@ def _named_blocks(work: Work, dataset: Any, named: Sequence[str]) -> tuple[str, 
     return tuple(block.id for block in parsed)
 
 
-def _named_files(work: Work, dataset: Any, lfns: Sequence[str]) -> tuple[int, ...]:
+def _named_files(work: Work, dataset: DatasetRow, lfns: Sequence[str]) -> tuple[int, ...]:
     bad = [
         Fault(f"/lfns/{n}", "is not a logical file name", lfn)
         for n, lfn in enumerate(lfns)
@@ -177,9 +179,8 @@ def _check_last(work: Work, targets: _Targets, leaving: Collection[str]) -> None
         .where(*_at_site(targets), BlockReplica.state == ReplicaState.VALID)
     )
     dying = evacuation.dying_ids(work, leaving)
-    blocks = [row.block_id for row in replicas]
-    others = good_copies.others(work, blocks, {targets.site_id}, dying)
-    last = [row.uuid for row in replicas if row.block_id not in others]
+    others = good_copies.others(work, [block for block, _ in replicas], {targets.site_id}, dying)
+    last = [uuid for block, uuid in replicas if block not in others]
     if last:
         raise Conflict(
             f"{len(last)} blocks have no other complete copy at a ready site "
@@ -189,7 +190,7 @@ def _check_last(work: Work, targets: _Targets, leaving: Collection[str]) -> None
         )
 
 
-def _at_site(targets: _Targets) -> tuple[Any, ...]:
+def _at_site(targets: _Targets) -> Conditions:
     some = (Block.uuid.in_(targets.blocks),) if targets.blocks is not None else ()
     return (
         BlockReplica.dataset_id == targets.dataset_id,

@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sqlalchemy import select
 
 from dynamo.db.cycles import cycles, decisions
 from dynamo.db.cycles.cycles import HeldCycle
+from dynamo.db.cycles.decisions import NewDecision
 from dynamo.db.engine.unit_of_work import Work, retried
-from dynamo.db.policies import versions as policy_versions
 from dynamo.db.snapshots import attributes
 from dynamo.db.snapshots import file as snapshot_file
 from dynamo.db.snapshots import loader as snapshot_loader
@@ -36,6 +35,7 @@ from dynamo.services.detox import executor as detox_executor
 from dynamo.services.detox.executor import Piece
 from dynamo.services.leases import CycleLost
 from dynamo.services.pagination import Item
+from dynamo.services.policies import policies
 from dynamo.settings import Detox
 
 RECORDS_AT_ONCE = 10_000
@@ -80,10 +80,10 @@ def load(ctx: Context, held: HeldCycle) -> CycleSnapshot:
     """Read the inventory at one moment, and what is asked of it. Raises Invalid."""
     wanted = ctx.settings.detox
     with ctx.begin.snapshot() as work:
-        cycle = cycles.get(work, held.id)
+        cycle = cycles.looked_at(work, held)
         text = cycle.text
         if text is None:
-            text = policy_versions.in_force(work, cycle.partition).text
+            text = policies.in_force(work, cycle.partition).text
         columns = snapshot_loader.load(work, wanted.protected_sites)
         if wanted.keep_snapshots:
             columns = snapshot_loader.with_block_names(work, columns)
@@ -97,7 +97,7 @@ def load(ctx: Context, held: HeldCycle) -> CycleSnapshot:
     return CycleSnapshot(
         Question(columns, partitions, reading.policy, moment, in_force(columns)),
         reading,
-        None if other is None else _read(other, cycle.partition, partitions).policy,
+        _read(other, cycle.partition, partitions).policy if isinstance(other, str) else None,
         cycle.dry_run,
     )
 
@@ -149,7 +149,7 @@ def keep(ctx: Context, held: HeldCycle, plan: Plan) -> Kept:
 
 
 @retried
-def _add(ctx: Context, held: HeldCycle, rows: Sequence[tuple[Any, ...]]) -> None:
+def _add(ctx: Context, held: HeldCycle, rows: Sequence[NewDecision]) -> None:
     with ctx.begin() as work:
         if not cycles.keep(work, held):
             raise CycleLost
@@ -158,12 +158,12 @@ def _add(ctx: Context, held: HeldCycle, rows: Sequence[tuple[Any, ...]]) -> None
 
 def rows(
     plan: Plan, some: Records, uuids: Sequence[str | None], position: int
-) -> Iterator[tuple[Any, ...]]:
-    """Yield what is kept, a row for each record, as `decisions.COLUMNS` are."""
+) -> Iterator[NewDecision]:
+    """Yield what is kept, a row for each record."""
     first = some.rows[some.first[:-1]]
     sites, datasets = plan.snapshot.sites.labels, plan.snapshot.datasets.labels
     lines = [plan.line(number) if number != NO_LINE else None for number in some.line.tolist()]
-    return zip(
+    columns = zip(
         range(position, position + len(first)),
         map(sites.__getitem__, plan.rows.site[first].tolist()),
         map(datasets.__getitem__, plan.rows.dataset[first].tolist()),
@@ -177,6 +177,7 @@ def rows(
         [None] * len(first),
         strict=True,
     )
+    return map(NewDecision._make, columns)
 
 
 def _uuids(ctx: Context, plan: Plan, some: Records) -> list[str | None]:
@@ -193,7 +194,7 @@ def _uuids(ctx: Context, plan: Plan, some: Records) -> list[str | None]:
 
 def _named(work: Work, keys: Sequence[int]) -> dict[int, str]:
     found = work.rows(select(Block.id, Block.uuid).where(Block.id.in_(keys)))
-    return {row.id: row.uuid for row in found}
+    return dict(found)
 
 
 @retried

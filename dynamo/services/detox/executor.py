@@ -7,12 +7,12 @@ blocks. Each unit of work renews the cycle's lease first: who has lost it change
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import select, update
 
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
+from dynamo.db.catalogue.replicas import LockedBlock
 from dynamo.db.cycles import decisions
 from dynamo.db.cycles.cycles import HeldCycle
 from dynamo.db.deletions import dispatch
@@ -205,7 +205,8 @@ def _there(work: Work, batch: Sequence[Piece]) -> dict[int, int]:
     """Return the bytes of those replicas that nobody has condemned meanwhile."""
     mine = BlockReplica.id.in_([piece.replica_id for piece in batch])
     valid = (mine, BlockReplica.state == ReplicaState.VALID)
-    return dict(work.rows(select(BlockReplica.id, BlockReplica.bytes).where(*valid)))
+    sizes = work.rows(select(BlockReplica.id, BlockReplica.bytes).where(*valid))
+    return dict(sizes)
 
 
 def _dispensable(work: Work, held: HeldCycle, dataset_ids: Collection[int]) -> set[int]:
@@ -218,7 +219,7 @@ def _dispensable(work: Work, held: HeldCycle, dataset_ids: Collection[int]) -> s
 
 
 def _alike(
-    batch: Sequence[Piece], blocks: Mapping[int, Any], lenient: Collection[int]
+    batch: Sequence[Piece], blocks: Mapping[int, LockedBlock], lenient: Collection[int]
 ) -> dict[tuple[str, bool], list[Piece]]:
     """Put together what goes by the same line, and whether the last copy may."""
     found: dict[tuple[str, bool], list[Piece]] = {}
@@ -229,7 +230,7 @@ def _alike(
     return found
 
 
-def _take_out(work: Work, request_id: int, blocks: Mapping[int, Any]) -> None:
+def _take_out(work: Work, request_id: int, blocks: Mapping[int, LockedBlock]) -> None:
     """Forget the names of what lies nowhere any more."""
     valid = (BlockReplica.block_id.in_(blocks), BlockReplica.state == ReplicaState.VALID)
     left = set(work.scalars(select(BlockReplica.block_id).where(*valid)))

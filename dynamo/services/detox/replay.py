@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from dynamo.db.cycles.decisions import COLUMNS
+from dynamo.db.cycles.decisions import NewDecision
 from dynamo.db.snapshots import file as snapshot_file
 from dynamo.detox import summary
 from dynamo.detox.decision_records import Records, records
@@ -24,7 +24,17 @@ from dynamo.services.detox.cycle import RECORDS_AT_ONCE, rows
 from dynamo.services.pagination import Item
 
 
-def replay(path: Path, policy: str | None = None, partition: str | None = None) -> Item:
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What was decided again."""
+
+    partition: str
+    moment: float
+    summary: Item
+    decisions: list[Item]
+
+
+def replay(path: Path, policy: str | None = None, partition: str | None = None) -> Replayed:
     """Decide again what a cycle has decided, or what another policy would. Raises Invalid."""
     try:
         snapshot, moment = snapshot_file.read(path)
@@ -40,22 +50,16 @@ def replay(path: Path, policy: str | None = None, partition: str | None = None) 
     reading = check_policy(policy, "policy", partition=partition, known=known)
     question = Question(snapshot, partitions, reading.policy, moment, in_force(snapshot))
     plan = decide(question, Limits() if asked is None else Limits(**dict(asked.limits)))  # type: ignore[arg-type]
-    return {
-        "partition": reading.policy.partition,
-        "moment": moment,
-        "summary": {
-            "warnings": [one.show("policy") for one in reading.warnings],
-            **summary.summary(plan),
-        },
-        "decisions": list(_decisions(plan)),
-    }
+    warnings = [one.show("policy") for one in reading.warnings]
+    shown = {"warnings": warnings, **summary.summary(plan)}
+    return Replayed(reading.policy.partition, moment, shown, list(_decisions(plan)))
 
 
 def _decisions(plan: Plan) -> Iterator[Item]:
     position = 0
     for some in records(plan, RECORDS_AT_ONCE):
         for row in rows(plan, some, _names(plan, some), position):
-            yield _decision(dict(zip(COLUMNS, row, strict=True)))
+            yield _decision(row)
         position += len(some.facts)
 
 
@@ -68,16 +72,16 @@ def _names(plan: Plan, some: Records) -> list[str | None]:
     return [None if all_of_it else name for all_of_it, name in zip(whole, shown, strict=True)]
 
 
-def _decision(row: dict[str, Any]) -> Item:
+def _decision(row: NewDecision) -> Item:
     return {
-        "site": row["site"],
-        "dataset": row["dataset"],
-        "block": None if row["block"] is None else f"{row['dataset']}#{row['block']}",
-        "action": row["action"],
-        "line": row["line"],
-        "text": row["text"],
-        "values": json.loads(row["facts"]),
-        "files": row["n_files"],
-        "bytes": row["bytes"],
+        "site": row.site,
+        "dataset": row.dataset,
+        "block": None if row.block is None else f"{row.dataset}#{row.block}",
+        "action": row.action,
+        "line": row.line,
+        "text": row.text,
+        "values": json.loads(row.facts),
+        "files": row.n_files,
+        "bytes": row.bytes,
         "refused": None,
     }

@@ -7,9 +7,8 @@ others looked and most other sites answered. A site that answers at the last loo
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Nullable, select
 
 from dynamo.clock import rfc3339
 from dynamo.db import requests
@@ -20,13 +19,15 @@ from dynamo.db.evacuation.unreadable import Patience, Unread
 from dynamo.db.requests import Tallies
 from dynamo.db.sites import downtimes, switches
 from dynamo.db.tables import Dataset, File, Probe, Site, Transfer
-from dynamo.db.views import sites
+from dynamo.db.views.sites import SiteRow
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import SiteStatus, TransferKind
 from dynamo.logs import logger
 from dynamo.operations.lifecycle import State
 from dynamo.reasons import REFUSED_THERE, Reason
+from dynamo.services import site_lookup
 from dynamo.services.consistency import repair
+from dynamo.services.consistency.repair import LostFile
 from dynamo.services.context import Context
 from dynamo.services.evacuation import declare_lost
 from dynamo.services.evacuation.declare_lost import By
@@ -75,7 +76,7 @@ def _give_up_some(ctx: Context, name: str) -> bool:
 def _is_due(ctx: Context, name: str) -> bool:
     """Go on watching a site; tell whether it was watched for long enough."""
     with ctx.begin() as work:
-        site = sites.get(work, name)
+        site = site_lookup.site(work, name)
         if site.status != SiteStatus.MORGUE:
             return False
         hindered = _hindrance(work, ctx, site) is not None
@@ -90,7 +91,7 @@ def _fail_arrivals(ctx: Context, name: str) -> bool:
     What a job has left there is lost with the site; it can be injected again elsewhere.
     """
     with ctx.begin() as work:
-        site = sites.get(work, name)
+        site = site_lookup.site(work, name)
         if _hindrance(work, ctx, site) is not None:
             return False
         waiting = (
@@ -102,7 +103,7 @@ def _fail_arrivals(ctx: Context, name: str) -> bool:
         )
         locked = select(Transfer.id).where(*waiting).order_by(Transfer.id).limit(AT_ONCE)
         ids = work.scalars(locked.with_for_update())
-        columns = (Transfer.request_id, File.lfn, File.size, Dataset.name)
+        columns = (Transfer.request_id, File.lfn, Dataset.name, File.size)
         rows = work.rows(
             select(*columns)
             .join(File, File.id == Transfer.file_id)
@@ -113,29 +114,28 @@ def _fail_arrivals(ctx: Context, name: str) -> bool:
         why = f"{name} does not come back: inject it again at another site"
         failed = {"not_before": None, "reason": Reason.LOST, "error": why, "updated": work.now}
         transitions.move(work, Transfer, ids, State.FAILED, from_=(State.HELD,), **failed)
-        for row in rows:
-            repair.tell_lost(work, row.lfn, why, dataset=row.name, site=name, bytes=row.size)
         tallies = Tallies()
-        for row in rows:
-            tallies[row.request_id].failed += 1
+        for request_id, lfn, dataset, size in rows:
+            repair.tell_lost(work, LostFile(lfn, dataset, name, size), why)
+            tallies[request_id].failed += 1
         requests.count(work, tallies)
-        requests.settle_injections(work, {row.request_id for row in rows})
+        requests.settle_injections(work, {request_id for request_id, *_ in rows})
         return len(ids) == AT_ONCE
 
 
 @retried
-def _unread(ctx: Context, name: str) -> tuple[Any, Sequence[Unread], bool]:
+def _unread(ctx: Context, name: str) -> tuple[SiteRow, Sequence[Unread], bool]:
     with ctx.begin.reading() as work:
-        site = sites.get(work, name)
+        site = site_lookup.site(work, name)
         dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
         patience = _patience(work, ctx, site.id)
         found = unreadable.for_long(work, site, dying, patience, AT_ONCE)
         return site, found, patience.site_fails
 
 
-def _still(work: Work, ctx: Context, site: Any, one: Unread) -> bool:
+def _still(work: Work, ctx: Context, site: SiteRow, one: Unread) -> bool:
     """Ask again under the lock of its block: a copy may have come, or an operator."""
-    now = sites.get(work, site.name)
+    now = site_lookup.site(work, site.name)
     if _begun(now) != _begun(site) or _hindrance(work, ctx, now) is not None:
         return False
     dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
@@ -160,12 +160,11 @@ def _time(ctx: Context) -> timedelta:
     return timedelta(days=ctx.settings.site.lost_days)
 
 
-def _begun(site: Any) -> datetime:
-    begun: datetime = site.since or site.created
-    return begun
+def _begun(site: SiteRow) -> datetime:
+    return site.since or site.created
 
 
-def _hindrance(work: Work, ctx: Context, site: Any) -> str | None:
+def _hindrance(work: Work, ctx: Context, site: SiteRow) -> str | None:
     """Say why nothing at a site is given up now; None = nothing is against it."""
     if site.status != SiteStatus.MORGUE:
         return "only a site in the morgue is"
@@ -186,19 +185,19 @@ def _others_answer(work: Work, ctx: Context, site_id: int) -> bool:
     )
     used = (SiteStatus.READY, SiteStatus.WAITROOM)
     rows = work.rows(
-        select(Site.status, Probe.usable, Probe.at)
+        select(Site.status, Nullable(Probe.usable), Nullable(Probe.at))
         .outerjoin(Probe, Probe.site_id == Site.id)
         .where(Site.id != site_id, Site.status.in_(used))
     )
     well = [
-        row
-        for row in rows
-        if row.status == SiteStatus.READY and row.usable and row.at is not None and row.at >= lately
+        at
+        for status, usable, at in rows
+        if status == SiteStatus.READY and usable and at is not None and at >= lately
     ]
     return 2 * len(well) > len(rows)
 
 
-def prospect(work: Work, ctx: Context, site: Any, dying: Collection[int]) -> Item | None:
+def prospect(work: Work, ctx: Context, site: SiteRow, dying: Collection[int]) -> Item | None:
     """Tell when what cannot be read at a site is given up; None = there is nothing of that kind."""
     if site.id not in dying or not declare_lost.unread(work, ctx, site, dying, 1)[0]:
         return None

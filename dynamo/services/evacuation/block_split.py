@@ -5,9 +5,9 @@ injected again or dropped as before; what is left of its old block is complete a
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import NamedTuple, TypeVarTuple
 
-from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy import NotNullable, Select, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from dynamo.db.catalogue import accounting, block_filling, replicas
@@ -17,6 +17,7 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.evacuation import evacuation
 from dynamo.db.history import Event, record
 from dynamo.db.tables import Block, BlockReplica, Dataset, Deletion, File, ReplicaFile, Transfer
+from dynamo.db.views.sites import SiteRow
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.states import ReplicaState, TransferKind
 from dynamo.operations.hints import batches
@@ -25,10 +26,12 @@ from dynamo.reasons import Reason
 from dynamo.services.accounts.charging import limit
 from dynamo.services.context import Context
 
+Ts = TypeVarTuple("Ts")
+
 BLOCKS_AT_ONCE = 20
 
 
-def part(ctx: Context, site: Any, most: int) -> None:
+def part(ctx: Context, site: SiteRow, most: int) -> None:
     """Take what nobody has out of so many blocks of a dying site."""
     for batch in batches(_lacking(ctx, site.id, most), BLOCKS_AT_ONCE):
         _part(ctx, site, batch)
@@ -38,21 +41,22 @@ def part(ctx: Context, site: Any, most: int) -> None:
 def _lacking(ctx: Context, site_id: int, most: int) -> list[int]:
     with ctx.begin.reading() as work:
         dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
-        of = File.block_id.label("block_id")
-        rows = work.rows(_missing(site_id, dying, of).distinct().order_by(of).limit(most))
-        return [row.block_id for row in rows]
+        of = NotNullable(File.block_id)
+        blocks = _missing(select(of), site_id, dying).distinct()
+        return work.scalars(blocks.order_by(File.block_id).limit(most))
 
 
 @retried
-def _part(ctx: Context, site: Any, block_ids: Sequence[int]) -> None:
+def _part(ctx: Context, site: SiteRow, block_ids: Sequence[int]) -> None:
     with ctx.begin() as work:
         dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
         if site.id not in dying:
             return
         _lock(work, block_ids)
         here = File.block_id.in_(block_ids)
-        files = _once(work, work.rows(_missing(site.id, dying, *_COLUMNS).where(here)), site.id)
-        destinations: dict[Destination, list[Any]] = {}
+        missing = _missing(select(*_COLUMNS), site.id, dying).where(here)
+        files = _once(work, work.read(_Missing, missing), site.id)
+        destinations: dict[Destination, list[_Missing]] = {}
         for file in files:
             destinations.setdefault(_home(file), []).append(file)
         condemnation.displace(work, [file.id for file in files])
@@ -63,10 +67,23 @@ def _part(ctx: Context, site: Any, block_ids: Sequence[int]) -> None:
         purge.forget_blocks(work, block_ids)
 
 
+class _Missing(NamedTuple):
+    """A file that nobody has, and where it was to come to."""
+
+    id: int
+    size: int
+    dataset_id: int
+    dataset: str
+    transfer_id: int
+    site_id: int
+    partition_id: int
+    group_id: int | None
+
+
 _COMING = aliased(BlockReplica)
 _COLUMNS = (
     File.id,
-    File.size,
+    NotNullable(File.size),
     File.dataset_id,
     Dataset.name.label("dataset"),
     Transfer.id.label("transfer_id"),
@@ -76,7 +93,7 @@ _COLUMNS = (
 )
 
 
-def _missing(site_id: int, dying: Collection[int], *columns: Any) -> Any:
+def _missing(shown: Select[*Ts], site_id: int, dying: Collection[int]) -> Select[*Ts]:
     """Select files that are wanted at a dying site, lie nowhere, and will not come as things are.
 
     Those that are still on their way to it are waited for.
@@ -84,8 +101,7 @@ def _missing(site_id: int, dying: Collection[int], *columns: Any) -> Any:
     whole = exists().where(_COMING.block_id == File.block_id, _COMING.complete.is_(True))
     held = and_(Transfer.state == State.HELD, Transfer.site_id.in_(dying))
     return (
-        select(*columns)
-        .select_from(BlockReplica)
+        shown.select_from(BlockReplica)
         .join(Block, Block.id == BlockReplica.block_id)
         .join(Dataset, Dataset.id == BlockReplica.dataset_id)
         .join(File, File.block_id == Block.id)
@@ -119,9 +135,9 @@ def _lock(work: Work, block_ids: Sequence[int]) -> None:
     work.rows(locked.with_for_update())
 
 
-def _once(work: Work, rows: Sequence[Any], site_id: int) -> list[Any]:
+def _once(work: Work, rows: Sequence[_Missing], site_id: int) -> list[_Missing]:
     """Keep of each file one row: it may have been declared lost at several sites, here at best."""
-    found: dict[int, Any] = {}
+    found: dict[int, _Missing] = {}
     for row in sorted(rows, key=lambda row: (row.id, row.site_id != site_id)):
         found.setdefault(row.id, row)
     kept = {row.transfer_id for row in found.values()}
@@ -130,11 +146,11 @@ def _once(work: Work, rows: Sequence[Any], site_id: int) -> list[Any]:
     return list(found.values())
 
 
-def _home(file: Any) -> Destination:
+def _home(file: _Missing) -> Destination:
     return Destination(file.dataset_id, file.site_id, file.partition_id, file.group_id)
 
 
-def _put_in(work: Work, ctx: Context, destination: Destination, files: Sequence[Any]) -> None:
+def _put_in(work: Work, ctx: Context, destination: Destination, files: Sequence[_Missing]) -> None:
     """Give files a place where they were to come to, in blocks that nothing else is in."""
     block_filling.close(
         work, block_filling.open_at(work, destination.dataset_id, destination.site_id)
@@ -154,7 +170,7 @@ def _put_in(work: Work, ctx: Context, destination: Destination, files: Sequence[
     accounting.shift(work, {(destination.site_id, destination.partition_id): (size, 0)})
 
 
-def _record_event(work: Work, site: Any, files: Sequence[Any]) -> None:
+def _record_event(work: Work, site: SiteRow, files: Sequence[_Missing]) -> None:
     for name in sorted({file.dataset for file in files}):
         sizes = [file.size for file in files if file.dataset == name]
         event = Event(

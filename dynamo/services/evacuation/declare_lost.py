@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from dynamo.db.catalogue import replicas
 from dynamo.db.consistency import incidents
@@ -19,6 +18,7 @@ from dynamo.db.evacuation.unreadable import Patience, Unread
 from dynamo.db.history import Event, record
 from dynamo.db.sites import breakers
 from dynamo.db.transfers import transfers
+from dynamo.db.views.sites import SiteRow
 from dynamo.errors import Conflict
 from dynamo.inventory.callers import Caller
 from dynamo.operations.breakers import Operation
@@ -50,7 +50,7 @@ def declare(ctx: Context, name: str, caller: Caller) -> Item:
 
 
 def unread(
-    work: Work, ctx: Context, site: Any, dying: Collection[int], most: int
+    work: Work, ctx: Context, site: SiteRow, dying: Collection[int], most: int
 ) -> tuple[Sequence[Unread], bool]:
     """Return what could be given up, and whether nothing at the site could be read for long."""
     before = work.now - timedelta(hours=ctx.settings.consistency.apart_hours)
@@ -90,7 +90,9 @@ class By:
     still: Callable[[Work, Unread], bool]
 
 
-def find_losses(ctx: Context, site: Any, found: Sequence[Unread], *, fails: bool) -> LossFindings:
+def find_losses(
+    ctx: Context, site: SiteRow, found: Sequence[Unread], *, fails: bool
+) -> LossFindings:
     """Look for files once more; `fails` = nothing could be read there for long."""
     looks = _Inspection(storage=ctx.storages.at(site.url, site.rules), fails=fails)
     seen = [(one, looks.reads(one)) for one in found]
@@ -99,7 +101,7 @@ def find_losses(ctx: Context, site: Any, found: Sequence[Unread], *, fails: bool
     return LossFindings(gone, back, len(seen) - len(gone) - len(back), looks.answers)
 
 
-def save(ctx: Context, site: Any, back: Sequence[Unread]) -> None:
+def save(ctx: Context, site: SiteRow, back: Sequence[Unread]) -> None:
     """Let copies read what can be read again."""
     for one in back:
         _try_again(ctx, site, one)
@@ -108,13 +110,13 @@ def save(ctx: Context, site: Any, back: Sequence[Unread]) -> None:
 
 
 @retried
-def revive(ctx: Context, site: Any) -> None:
+def revive(ctx: Context, site: SiteRow) -> None:
     """Note that a site is not silent any more: what waited for it is tried now."""
     with ctx.begin() as work:
         throttler.works(work, ctx, (site.id, Operation.READ))
 
 
-def lose(ctx: Context, site: Any, gone: Sequence[Unread], by: By) -> int:
+def lose(ctx: Context, site: SiteRow, gone: Sequence[Unread], by: By) -> int:
     """Declare files lost; return how many were."""
     if gone:
         _note(ctx, site.name, by.who, len(gone))
@@ -169,7 +171,7 @@ class _Inspection:
 
 
 @retried
-def _unread(ctx: Context, name: str) -> tuple[Any, Sequence[Unread], bool]:
+def _unread(ctx: Context, name: str) -> tuple[SiteRow, Sequence[Unread], bool]:
     with ctx.begin.reading() as work:
         site = site_lookup.site(work, name)
         dying = evacuation.dying_ids(work, ctx.settings.dealer.leaving)
@@ -178,7 +180,7 @@ def _unread(ctx: Context, name: str) -> tuple[Any, Sequence[Unread], bool]:
         return site, *unread(work, ctx, site, dying, MOST)
 
 
-def _is_dying(work: Work, ctx: Context, site: Any) -> bool:
+def _is_dying(work: Work, ctx: Context, site: SiteRow) -> bool:
     return site.id in evacuation.dying_ids(work, ctx.settings.dealer.leaving)
 
 
@@ -190,7 +192,7 @@ def _note(ctx: Context, name: str, who: str, n_files: int) -> None:
 
 
 @retried
-def _try_again(ctx: Context, site: Any, one: Unread) -> None:
+def _try_again(ctx: Context, site: SiteRow, one: Unread) -> None:
     """Let copies read it now, as nothing bad is known of it any more."""
     with ctx.begin() as work:
         replicas.lock_blocks(work, [one.block_id])
@@ -199,7 +201,7 @@ def _try_again(ctx: Context, site: Any, one: Unread) -> None:
 
 
 @retried
-def _give_up(ctx: Context, site: Any, one: Unread, by: By) -> bool:
+def _give_up(ctx: Context, site: SiteRow, one: Unread, by: By) -> bool:
     with ctx.begin() as work:
         replicas.lock_blocks(work, [one.block_id])
         if not by.still(work, one):

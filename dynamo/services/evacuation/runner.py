@@ -8,7 +8,6 @@ anybody likes.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import select, update
 
@@ -17,9 +16,11 @@ from dynamo.db.deletions import dispatch
 from dynamo.db.deletions.scheduling import Order
 from dynamo.db.engine.unit_of_work import retried
 from dynamo.db.evacuation import evacuation, unreadable
+from dynamo.db.evacuation.evacuation import DispensableReplica
 from dynamo.db.evacuation.unreadable import Unreadable
 from dynamo.db.sites import switches
 from dynamo.db.tables import BlockReplica, Request
+from dynamo.db.views.sites import SiteRow
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.request_bodies import SystemCopyBody, SystemDeletionBody
 from dynamo.inventory.states import Origin, ReplicaState
@@ -64,7 +65,7 @@ def evacuate(ctx: Context) -> None:
         abandonment.forsake(ctx, site.name)
 
 
-def _complete_parts(ctx: Context, site: Any) -> None:
+def _complete_parts(ctx: Context, site: SiteRow) -> None:
     """Bring the rest where a site that stays has a part: no cycle sends a block there again."""
     parts = _parts(ctx, site.id)
     if parts:
@@ -87,7 +88,7 @@ def _copy(ctx: Context, site: str) -> int:
         return system_requests.file(work, ctx, Origin.EVACUATION, SystemCopyBody(site=site))
 
 
-def _mend(ctx: Context, site: Any) -> None:
+def _mend(ctx: Context, site: SiteRow) -> None:
     """Take files out of a dying site that could not be read there for long and lie nowhere else.
 
     They are looked for once more. A site that is not mounted lacks all its files: where too many
@@ -107,7 +108,7 @@ def _mend(ctx: Context, site: Any) -> None:
 
 
 @retried
-def _bad(ctx: Context, site: Any, patience: timedelta) -> tuple[Sequence[Unreadable], int, int]:
+def _bad(ctx: Context, site: SiteRow, patience: timedelta) -> tuple[Sequence[Unreadable], int, int]:
     with ctx.begin.reading() as work:
         found = unreadable.known(work, site)
         old = [one for one in found if one.awaited and one.incident.at <= work.now - patience]
@@ -115,7 +116,7 @@ def _bad(ctx: Context, site: Any, patience: timedelta) -> tuple[Sequence[Unreada
 
 
 @retried
-def _mend_one(ctx: Context, site: Any, bad: Unreadable) -> None:
+def _mend_one(ctx: Context, site: SiteRow, bad: Unreadable) -> None:
     with ctx.begin() as work:
         replicas.lock_blocks(work, [bad.file.block_id])
         told = bad.incident
@@ -126,7 +127,7 @@ def _mend_one(ctx: Context, site: Any, bad: Unreadable) -> None:
 
 
 @retried
-def _dying(ctx: Context) -> Sequence[Any]:
+def _dying(ctx: Context) -> list[SiteRow]:
     with ctx.begin.reading() as work:
         return evacuation.dying(work, ctx.settings.dealer.leaving)
 
@@ -138,7 +139,7 @@ def _open_blocks(ctx: Context, site_id: int) -> list[int]:
 
 
 @retried
-def _dispensable(ctx: Context, site_id: int) -> Sequence[Any]:
+def _dispensable(ctx: Context, site_id: int) -> list[DispensableReplica]:
     with ctx.begin.reading() as work:
         if switches.stopped(work, switches.DELETIONS):
             return []
@@ -154,7 +155,9 @@ def _request(ctx: Context, site: str) -> int:
 
 
 @retried
-def _condemn(ctx: Context, site_id: int, request_id: int, some: Sequence[Any]) -> None:
+def _condemn(
+    ctx: Context, site_id: int, request_id: int, some: Sequence[DispensableReplica]
+) -> None:
     """Condemn replicas under the locks of their blocks; an operator may have saved the site."""
     with ctx.begin() as work:
         leaving = ctx.settings.dealer.leaving

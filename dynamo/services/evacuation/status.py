@@ -5,7 +5,7 @@ And what would be lost with a site: whose it is, and what can be had again from 
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -14,9 +14,11 @@ from dynamo.db.consistency import incidents
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.evacuation import evacuation
 from dynamo.db.evacuation import progress as evacuation_progress
-from dynamo.db.evacuation.progress import SiteContent
+from dynamo.db.evacuation.evacuation import CompleteCopy, OwnedReplica
+from dynamo.db.evacuation.progress import SiteContent, StuckCopy, StuckFile
 from dynamo.db.sites import switches
 from dynamo.db.tables import Incident
+from dynamo.db.views.sites import SiteRow
 from dynamo.dealer.plan import ProposalOutcome
 from dynamo.inventory.states import SiteKind
 from dynamo.reasons import Reason
@@ -87,9 +89,9 @@ def losses(ctx: Context, name: str) -> Item:
             whose = row.owner or row.group or "official data"
             owner = owners.setdefault(whose, _Owner(whose))
             owner.count(row, elsewhere.get(row.block_id, ()))
-        for row in _lost_files(work, site.id):
-            whose = row.owner or "official data"
-            owners.setdefault(whose, _Owner(whose)).lost_files.append(row.lfn)
+        for file in _lost_files(work, site.id):
+            whose = file.owner or "official data"
+            owners.setdefault(whose, _Owner(whose)).lost_files.append(file.lfn)
         return {
             "site": site.name,
             "owners": [owners[key].item() for key in sorted(owners)],
@@ -97,7 +99,7 @@ def losses(ctx: Context, name: str) -> Item:
         }
 
 
-def _unread(work: Work, ctx: Context, site: Any, dying: Collection[int]) -> Item:
+def _unread(work: Work, ctx: Context, site: SiteRow, dying: Collection[int]) -> Item:
     """Tell what `declaring` would give up, as far as is known without looking at the site."""
     found = declare_lost.unread(work, ctx, site, dying, COUNTED)[0] if site.id in dying else ()
     return {
@@ -118,7 +120,7 @@ class _Owner:
         self.blocks: list[str] = []
         self.lost_files: list[str] = []
 
-    def count(self, row: Any, copies: Sequence[Any]) -> None:
+    def count(self, row: OwnedReplica, copies: Sequence[CompleteCopy]) -> None:
         """Count a block, and one place from where it can be had again: disk before tape."""
         kept = self.again if copies else self.alone
         for place, n in enumerate((1, row.n_files, row.bytes)):
@@ -128,7 +130,7 @@ class _Owner:
                 self.blocks.append(f"{row.dataset}#{row.uuid}")
             return
         best = min(copies, key=lambda one: (one.kind == SiteKind.TAPE, one.status != "ready"))
-        self.sources[best.name] = self.sources.get(best.name, 0) + row.bytes
+        self.sources[best.site] = self.sources.get(best.site, 0) + row.bytes
 
     def item(self) -> Item:
         """Return what callers see."""
@@ -154,7 +156,7 @@ def _refused(work: Work, looked: SiteContent) -> list[Item]:
     return [
         {
             "lfn": None,
-            "bytes": int(row.size),
+            "bytes": row.size,
             "dataset": row.dataset,
             "to": None,
             "state": evacuation_progress.REFUSED,
@@ -183,7 +185,7 @@ def _files(work: Work, looked: SiteContent) -> list[Item]:
     ]
 
 
-def _file(row: Any, to: str | None, lost: Mapping[str, str | None]) -> Item:
+def _file(row: StuckCopy | StuckFile, to: str | None, lost: Mapping[str, str | None]) -> Item:
     return {
         "lfn": row.lfn,
         "bytes": row.size or 0,
@@ -196,15 +198,22 @@ def _file(row: Any, to: str | None, lost: Mapping[str, str | None]) -> Item:
     }
 
 
-def _lost_files(work: Work, site_id: int) -> Sequence[Any]:
+class _LostFile(NamedTuple):
+    lfn: str
+    owner: str | None
+    detail: str | None
+
+
+def _lost_files(work: Work, site_id: int) -> list[_LostFile]:
     """Return the files of blocks at a site that are known to be lost."""
     datasets = evacuation.datasets_at(work, site_id)
     lost = (Incident.kind == incidents.LOST, Incident.site == "", Incident.ended.is_(None))
     columns = (Incident.lfn, Incident.owner, Incident.detail)
-    found: list[Any] = []
+    found: list[_LostFile] = []
     for start in range(0, len(datasets), 500):
         some = Incident.dataset.in_(datasets[start : start + 500])
-        found += work.rows(select(*columns).where(*lost, some).order_by(Incident.id))
+        named = select(*columns).where(*lost, some)
+        found += work.read(_LostFile, named.order_by(Incident.id))
     return found
 
 
@@ -212,7 +221,9 @@ def _lost_of(work: Work, site_id: int) -> dict[str, str | None]:
     return {row.lfn: row.detail for row in _lost_files(work, site_id)}
 
 
-def _end(work: Work, ctx: Context, site: Any, sums: Mapping[str, Sequence[int]]) -> datetime | None:
+def _end(
+    work: Work, ctx: Context, site: SiteRow, sums: Mapping[str, Sequence[int]]
+) -> datetime | None:
     """Guess when the site is empty; None = nobody knows, as something does not go on by itself."""
     if any(sums.get(fate, (0, 0, 0))[2] for fate in _NOT_BY_ITSELF):
         return None

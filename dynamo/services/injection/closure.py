@@ -58,19 +58,24 @@ def _file(ctx: Context, wanted: schemas.Closure, caller: Caller, work: Work) -> 
     work.changed(
         update(Dataset).where(Dataset.id == dataset.id).values(is_open=False, updated=work.now)
     )
-    row = work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset.id))
+    n_files, size = _sums(work, dataset.id)
     filed = NewRequest(
         caller_id,
         wanted.dataset,
         ClosureBody(),
-        n_files=row.n_files,
-        bytes=row.bytes,
+        n_files=n_files,
+        bytes=size,
         not_before=work.now,
     )
     request_id = requests.add(work, filed)
     record(work, [Event("closure-requested", caller.name, wanted.dataset, request_id=request_id)])
     work.hint(Hint("close", (request_id,), f"close {wanted.dataset}, request {request_id}"))
     return Filed(request_id)
+
+
+def _sums(work: Work, dataset_id: int) -> tuple[int, int]:
+    """Return the files and bytes of a dataset."""
+    return work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset_id))
 
 
 def close(ctx: Context, request_ids: Sequence[int]) -> None:
@@ -96,11 +101,12 @@ def close_block(ctx: Context, block_id: int) -> None:
             .join(Block, Block.dataset_id == Dataset.id)
             .where(Block.id == block_id)
         )
-        row = work.row(named)
-        if row is None:
+        names = work.row(named)
+        if names is None:
             return
-        record(work, [Event("block-closed", SYSTEM, row.name, row.uuid)])
-        _tell_copies(work, row.name)
+        dataset, uuid = names
+        record(work, [Event("block-closed", SYSTEM, dataset, uuid)])
+        _tell_copies(work, dataset)
 
 
 def _tell_copies(work: Work, dataset: str) -> None:
@@ -227,16 +233,16 @@ def _unfinished(work: Work, dataset_id: int) -> int:
 
 def _count(work: Work, request_id: int, dataset_id: int) -> None:
     """Bring the progress that the request shows in line with the dataset."""
-    row = work.only(select(Dataset.n_files, Dataset.bytes).where(Dataset.id == dataset_id))
+    n_files, size = _sums(work, dataset_id)
     awaited, stuck = _arriving(work, dataset_id)
     values = {
-        "n_files": row.n_files,
-        "bytes": row.bytes,
-        "n_done": row.n_files - awaited - stuck,
+        "n_files": n_files,
+        "bytes": size,
+        "n_done": n_files - awaited - stuck,
         "n_failed": 0,
     }
     work.changed(
         update(Request)
         .where(Request.id == request_id)
-        .values(**values, bytes_done=row.bytes if not awaited + stuck else Request.bytes_done)
+        .values(**values, bytes_done=size if not awaited + stuck else Request.bytes_done)
     )

@@ -4,16 +4,16 @@ The first life may have been at another site, or have named a source that is gon
 registered follows the job. What may hold the right bytes already stays where it is.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from sqlalchemy import select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling
 from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue.names import Arrival, KnownFile
 from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.deletions import condemnation, purge
 from dynamo.db.engine import transitions
@@ -58,8 +58,9 @@ class _Waiting:
 
     number: int
     new: schemas.InjectedFile
-    row: Any
-    """What is known of it and of its transfer."""
+    row: KnownFile
+    arrival: Arrival
+    """The transfer that is to bring it."""
     site: Candidate
     """Where it is to come to, as registered."""
     is_elsewhere: bool
@@ -71,32 +72,32 @@ class _Waiting:
 
         Unless the job has said so, only who would write to the same site has use for them.
         """
-        row = self.row
-        if row.kind != TransferKind.UPLOAD or row.state in GIVEN_UP:
+        arrival = self.arrival
+        if arrival.kind != TransferKind.UPLOAD or arrival.state in GIVEN_UP:
             return False
         here = not self.is_elsewhere and self.new.source is None
-        return not self.is_refuted and (row.confirmed or here)
+        return not self.is_refuted and (arrival.confirmed or here)
 
     @property
     def is_refuted(self) -> bool:
         """Tell whether nothing right lay at its upload address when somebody looked."""
-        row = self.row
-        if row.kind != TransferKind.UPLOAD:
+        arrival = self.arrival
+        if arrival.kind != TransferKind.UPLOAD:
             return False
-        return proves_nothing_uploaded(row.reason, row.not_before, row.updated)
+        return proves_nothing_uploaded(arrival.reason, arrival.not_before, arrival.updated)
 
     @cached_property
     def changes(self) -> bool:
         """Tell whether it is to be queued anew: it rests, or the caller names another way."""
-        if self.row.state in {State.HELD, *GIVEN_UP}:
+        if self.arrival.state in {State.HELD, *GIVEN_UP}:
             return True
-        other = self.is_elsewhere or self.new.source != self.row.source_url or self.is_refuted
+        other = self.is_elsewhere or self.new.source != self.arrival.source_url or self.is_refuted
         return other and not self.keeps_its_address
 
     @property
     def goes_on(self) -> bool:
         """Tell whether a job is told again to write where nobody has written for certain."""
-        return self.keeps_its_address and not (self.changes or self.row.confirmed)
+        return self.keeps_its_address and not (self.changes or self.arrival.confirmed)
 
     @property
     def moves(self) -> bool:
@@ -113,10 +114,10 @@ class _Waiting:
     @property
     def size(self) -> int:
         """Return its bytes, as registered or as they are told now."""
-        return int(self.row.size if self.row.size is not None else self.new.size or 0)
+        return self.row.size if self.row.size is not None else self.new.size or 0
 
 
-def rebook(work: Work, ctx: Context, batch: Batch, known: dict[str, Any]) -> Rebooked:
+def rebook(work: Work, ctx: Context, batch: Batch, known: Mapping[str, KnownFile]) -> Rebooked:
     """Let known files that have not come be brought as the caller says now."""
     waiting = _waiting(work, batch, known)
     changing = [one for one in waiting if one.changes]
@@ -128,7 +129,7 @@ def rebook(work: Work, ctx: Context, batch: Batch, known: dict[str, Any]) -> Reb
     uploads = _go_on(work, ctx, batch, going_on)
     if not changing:
         return Rebooked(uploads=uploads)
-    transfers.forget_losses(work, {one.row.id: one.row.transfer_id for one in changing})
+    transfers.forget_losses(work, {one.row.id: one.arrival.id for one in changing})
     places = _destinations(work, ctx, batch, changing)
     for site, some in places:
         make = Transfers(work, ctx.settings, 0, site, batch.caller.name)
@@ -137,9 +138,9 @@ def rebook(work: Work, ctx: Context, batch: Batch, known: dict[str, Any]) -> Reb
         uploads += [(site, name) for name in names if name is not None][:1]
         _record_event(work, batch, site, [one for one in some if one.moves])
     _count(work, changing)
-    _leave(work, {one.row.block_id for one in changing if one.moves} - {None})
-    elsewhere = [one.row.transfer_id for one in changing if not one.keeps_its_address]
-    return Rebooked(frozenset(one.row.request_id for one in changing), uploads, elsewhere)
+    _leave(work, _blocks([one for one in changing if one.moves]))
+    elsewhere = [one.arrival.id for one in changing if not one.keeps_its_address]
+    return Rebooked(frozenset(one.arrival.request_id for one in changing), uploads, elsewhere)
 
 
 def sign(work: Work, rebooked: Rebooked, request_id: int) -> None:
@@ -148,22 +149,22 @@ def sign(work: Work, rebooked: Rebooked, request_id: int) -> None:
     work.changed(again.values(rebooked_by=request_id))
 
 
-def is_overtaken(row: Any, request_id: int) -> bool:
-    """Tell of a transfer whether a later injection than this was told another address."""
-    return row.rebooked_by is not None and row.rebooked_by > request_id
+def is_overtaken(rebooked_by: int | None, request_id: int) -> bool:
+    """Tell whether a later injection than this was told another address of a transfer."""
+    return rebooked_by is not None and rebooked_by > request_id
 
 
-def _waiting(work: Work, batch: Batch, known: dict[str, Any]) -> list[_Waiting]:
+def _waiting(work: Work, batch: Batch, known: Mapping[str, KnownFile]) -> list[_Waiting]:
     rows = [(n, new, known.get(new.lfn)) for n, new in enumerate(batch.wanted.files)]
     open_ones = [
-        (n, new, row)
+        (n, new, row, row.arrival)
         for n, new, row in rows
-        if row is not None and row.transfer_id is not None and row.state != State.DONE
+        if row is not None and row.arrival is not None and row.arrival.state != State.DONE
     ]
-    sites = {key: candidate_at(work, key) for key in {row.site_id for _, _, row in open_ones}}
+    sites = {key: candidate_at(work, key) for key in {one.site_id for *_, one in open_ones}}
     return [
-        _Waiting(n, new, row, site := sites[row.site_id], site.name not in batch.sites)
-        for n, new, row in open_ones
+        _Waiting(n, new, row, one, site := sites[one.site_id], site.name not in batch.sites)
+        for n, new, row, one in open_ones
     ]
 
 
@@ -186,16 +187,16 @@ def _go_on(
     work: Work, ctx: Context, batch: Batch, some: Sequence[_Waiting]
 ) -> list[tuple[Candidate, str]]:
     """Book upload addresses for the whole time again, and return one at each site."""
-    found = {one.site.id: (one.site, one.row.upload) for one in some}
+    found = {one.site.id: (one.site, one.arrival.upload) for one in some}
     for site, _ in found.values():
-        ids = [one.row.transfer_id for one in some if one.site.id == site.id]
+        ids = [one.arrival.id for one in some if one.site.id == site.id]
         fresh = Transfers(work, ctx.settings, 0, site, batch.caller.name).fresh(pull=False)
         unconfirmed = (Transfer.state == State.QUEUED, Transfer.confirmed.is_(False))
         again = update(Transfer).where(Transfer.id.in_(ids), *unconfirmed)
         times = {name: fresh[name] for name in ("expires", "not_before", "updated")}
         if work.changed(again.values(times)) != len(ids):
             raise Again("a transfer changed meanwhile")
-    return list(found.values())
+    return [(site, upload) for site, upload in found.values() if upload is not None]
 
 
 def _check_idle(changing: Sequence[_Waiting]) -> None:
@@ -203,7 +204,7 @@ def _check_idle(changing: Sequence[_Waiting]) -> None:
     faults = [
         Fault(f"/files/{one.number}", f"is being brought to {one.site.name}", one.new.lfn)
         for one in changing
-        if one.row.state == State.ACTIVE
+        if one.arrival.state == State.ACTIVE
     ]
     if faults:
         raise Conflict(
@@ -218,11 +219,15 @@ def _lock(work: Work, batch: Batch, changing: Sequence[_Waiting]) -> None:
     """Lock what is changed, in the order that all keep; nothing may have moved meanwhile."""
     if any(one.is_placed_anew for one in changing):
         accounting.grow(work, batch.dataset.id, 0, 0)
-    replica_rows.lock_blocks(work, {one.row.block_id for one in changing} - {None})
-    states = {one.row.transfer_id: one.row.state for one in changing}
+    replica_rows.lock_blocks(work, _blocks(changing))
+    states = {one.arrival.id: one.arrival.state for one in changing}
     locked = select(Transfer.id, Transfer.state).where(Transfer.id.in_(states))
     if dict(work.rows(locked.order_by(Transfer.id).with_for_update())) != states:
         raise Again("a transfer changed meanwhile")
+
+
+def _blocks(some: Sequence[_Waiting]) -> set[int]:
+    return {one.row.block_id for one in some if one.row.block_id is not None}
 
 
 def _destinations(
@@ -272,7 +277,7 @@ def _place(
     if not some:
         return {}
     dataset = batch.dataset
-    _take_out(work, site, [one.row for one in some if one.row.block_id is not None])
+    _take_out(work, site, [one.row.id for one in some if one.row.block_id is not None])
     late = [one.size for one in some if one.row.block_id is None]
     accounting.grow(work, dataset.id, 0, sum(late))
     destination = Destination(dataset.id, site.id, dataset.partition_id, dataset.group_id)
@@ -292,11 +297,10 @@ def _place(
     return replicas
 
 
-def _take_out(work: Work, site: Candidate, files: Sequence[Any]) -> None:
+def _take_out(work: Work, site: Candidate, file_ids: Sequence[int]) -> None:
     """Take files out of their blocks; nobody waits at other sites for what comes to this one."""
-    ids = [file.id for file in files]
-    condemnation.displace(work, ids)
-    transfers.forget_ended(work, site.id, ids)
+    condemnation.displace(work, file_ids)
+    transfers.forget_ended(work, site.id, file_ids)
 
 
 def _put_in(work: Work, block_id: int, members: Sequence[_Waiting]) -> None:
@@ -318,26 +322,24 @@ def _queue(make: Transfers, one: _Waiting, replicas: dict[int, int]) -> str | No
     """Queue a transfer that nobody holds; return the upload address that it has got."""
     work, kept = make.work, one.keeps_its_address
     values = make.fresh(pull=one.new.source is not None and not kept)
+    upload = None
     if kept:
-        values |= {"confirmed": one.row.confirmed, "not_before": work.now}
+        values |= {"confirmed": one.arrival.confirmed, "not_before": work.now}
     else:
-        values |= {"source_url": one.new.source, "site_id": make.site.id}
+        upload = make.upload() if one.new.source is None else None
+        values |= {"source_url": one.new.source, "upload": upload, "site_id": make.site.id}
         values |= {"reason": None, "error": None}
-        values["upload"] = make.upload() if one.new.source is None else None
     if one.row.id in replicas:
         values["replica_id"] = replicas[one.row.id]
-    transitions.move(
-        work, Transfer, [one.row.transfer_id], State.QUEUED, from_=_NOT_IN_HAND, **values
-    )
-    address: str | None = values.get("upload")
-    return address
+    transitions.move(work, Transfer, [one.arrival.id], State.QUEUED, from_=_NOT_IN_HAND, **values)
+    return upload
 
 
 def _count(work: Work, changing: Sequence[_Waiting]) -> None:
     tallies = Tallies()
     for one in changing:
-        if one.row.state in GIVEN_UP:
-            tallies[one.row.request_id].failed -= 1
+        if one.arrival.state in GIVEN_UP:
+            tallies[one.arrival.request_id].failed -= 1
     requests.count(work, tallies)
 
 

@@ -4,11 +4,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling
 from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.catalogue.names import DatasetRow
 from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.engine import bulk_insert, transitions
 from dynamo.db.engine.unit_of_work import Again, Work
@@ -33,7 +33,7 @@ from dynamo.settings import Settings
 class Batch:
     """One call: the dataset's row, who calls, what is wanted."""
 
-    dataset: Any
+    dataset: DatasetRow
     caller: Caller
     wanted: schemas.Injection
 
@@ -152,7 +152,7 @@ class Transfers:
                 }
                 bulk_insert.insert(self.work, Transfer, shared, ("file_id", column), rows)
 
-    def fresh(self, *, pull: bool) -> dict[str, Any]:
+    def fresh(self, *, pull: bool) -> dict[str, object]:
         """Return the values of a queued transfer that nobody has tried yet."""
         now = self.work.now
         expires = now + timedelta(hours=self.settings.injection.booking_hours)

@@ -5,13 +5,14 @@ The first of those named that can take them, or a refusal that names others.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import Nullable, bindparam, or_, select
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites import switches
 from dynamo.db.tables import Partition, Quota, Site
+from dynamo.db.tables.types import Json
 from dynamo.errors import Conflict, DynamoError, Full, NotFound
 from dynamo.inventory.states import SiteKind, SiteStatus
 from dynamo.reasons import Reason
@@ -45,7 +46,7 @@ def choose(
     Raises NotFound for an unknown site, and for the first one why it can't, with alternatives.
     """
     wanted = {"of_partition": partition_id, "by_name": list(named)}
-    known = {row.name: row for row in work.rows(_NAMED, wanted)}
+    known = {row.name: row for row in work.read(_Named, _NAMED, wanted)}
     for name in named:
         if name not in known:
             raise NotFound(f"there is no site {name!r}; see GET /v1/sites", Reason.SITE_UNKNOWN)
@@ -53,7 +54,7 @@ def choose(
     refusals = {name: _refusal(known[name], idle, size) or _alarm(name, alarming) for name in named}
     for name in named:
         if refusals[name] is None:
-            return candidate(known[name])
+            return known[name].candidate
     first = refusals[named[0]]
     assert first is not None  # noqa: S101 - every named site was refused
     first.alternatives = _alternatives(work, partition_id, size, idle | alarming)
@@ -62,17 +63,31 @@ def choose(
 
 def candidate_at(work: Work, site_id: int) -> Candidate:
     """Return one site by key."""
-    row = work.row(
-        select(Site.id, Site.name, Site.url, Site.rules, Site.scratch, Site.sources).where(
-            Site.id == site_id
-        )
-    )
-    return candidate(row)
+    columns = (Site.id, Site.name, Site.url, Site.rules, Site.scratch, Site.sources)
+    key, name, url, rules, scratch, sources = work.only(select(*columns).where(Site.id == site_id))
+    return Candidate(key, name, url, rules, tuple(scratch), tuple(sources))
 
 
-def candidate(row: Any) -> Candidate:
-    """Make the value of a row."""
-    return Candidate(row.id, row.name, row.url, row.rules, tuple(row.scratch), tuple(row.sources))
+class _Named(NamedTuple):
+    id: int
+    name: str
+    kind: str
+    status: str
+    url: str
+    rules: Json
+    scratch: list[str]
+    sources: list[str]
+    quota: int | None
+    """None where the partition takes no part."""
+    max_bytes: int | None
+    projected: int | None
+    partition: str
+
+    @property
+    def candidate(self) -> Candidate:
+        """Return the site as a place for data."""
+        scratch, sources = tuple(self.scratch), tuple(self.sources)
+        return Candidate(self.id, self.name, self.url, self.rules, scratch, sources)
 
 
 _SITES = select(
@@ -84,9 +99,9 @@ _SITES = select(
     Site.rules,
     Site.scratch,
     Site.sources,
-    Quota.site_id.label("quota"),
+    Nullable(Quota.site_id.label("quota")),
     Quota.max_bytes,
-    Quota.projected,
+    Nullable(Quota.projected),
     Partition.name.label("partition"),
 ).select_from(
     Site.__table__.join(Partition.__table__, Partition.id == bindparam("of_partition")).outerjoin(
@@ -96,7 +111,7 @@ _SITES = select(
 _NAMED = _SITES.where(Site.name.in_(bindparam("by_name", expanding=True)))
 
 
-def _refusal(row: Any, idle: set[str], size: int) -> DynamoError | None:
+def _refusal(row: _Named, idle: set[str], size: int) -> DynamoError | None:
     if row.status != SiteStatus.READY or row.kind != SiteKind.DISK:
         return Conflict(
             f"{row.name} takes no new data now (it is {row.status}, {row.kind})",
@@ -108,7 +123,7 @@ def _refusal(row: Any, idle: set[str], size: int) -> DynamoError | None:
         return Conflict(
             f"{row.name} has no quota for the partition {row.partition}", Reason.NO_QUOTA
         )
-    if row.max_bytes is not None and row.projected + size > row.max_bytes:
+    if row.max_bytes is not None and (row.projected or 0) + size > row.max_bytes:
         return Full(
             f"the partition {row.partition} of {row.name} is full: "
             f"booked {row.projected}, asked {size}, limit {row.max_bytes} bytes",
@@ -132,5 +147,4 @@ def _alternatives(work: Work, partition_id: int, size: int, idle: set[str]) -> l
         fits,
     )
     found = _SITES.where(*ready, Site.name.not_in(idle)).order_by(Quota.projected).limit(_SHOWN)
-    rows = work.rows(found, {"of_partition": partition_id})
-    return [row.name for row in rows]
+    return [row.name for row in work.read(_Named, found, {"of_partition": partition_id})]

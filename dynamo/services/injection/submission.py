@@ -1,16 +1,16 @@
 """Injection: a job's output is registered, its bytes are booked, its arrival is set going."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy import select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.catalogue.names import Bringing, DatasetRow, KnownFile
 from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Again, Work, retried
 from dynamo.db.requests import NewRequest, RequestRow
@@ -174,12 +174,15 @@ def _lock(work: Work, request_id: int, ids: Sequence[int]) -> None:
     """Lock transfers; raises Again where a later call has got another address meanwhile."""
     columns = select(Transfer.id, Transfer.rebooked_by).where(Transfer.id.in_(ids))
     rows = work.rows(columns.order_by(Transfer.id).with_for_update())
-    if any(rebooking.is_overtaken(row, request_id) for row in rows):
+    if any(rebooking.is_overtaken(by, request_id) for _, by in rows):
         raise Again("a transfer was booked anew meanwhile")
 
 
 def _booking_has_ended(
-    work: Work, request: RequestRow[InjectionBody], rows: Sequence[Any], lfns: Sequence[str] | None
+    work: Work,
+    request: RequestRow[InjectionBody],
+    rows: Sequence[Bringing],
+    lfns: Sequence[str] | None,
 ) -> bool:
     """Tell whether a file that is to be confirmed will not be taken any more.
 
@@ -190,7 +193,7 @@ def _booking_has_ended(
         return False
     named = None if lfns is None else frozenset(lfns)
     concerned = [row for row in rows if named is None or row.lfn in named]
-    if any(rebooking.is_overtaken(row, request.id) for row in concerned):
+    if any(rebooking.is_overtaken(row.rebooked_by, request.id) for row in concerned):
         return True
     if any(row.kind == TransferKind.UPLOAD and row.state in GIVEN_UP for row in concerned):
         return True
@@ -201,8 +204,8 @@ def _booking_has_ended(
     return failed or (bool(known) and catalogue_names.still_there(work, known) < len(known))
 
 
-def _dataset(work: Work, ctx: Context, name: str, caller: Caller, caller_id: int) -> Any:
-    """Return the dataset's row, registered now if the caller may own a dataset of this name."""
+def _dataset(work: Work, ctx: Context, name: str, caller: Caller, caller_id: int) -> DatasetRow:
+    """Return the dataset, registered now if the caller may own a dataset of this name."""
     row = catalogue_names.dataset(work, name)
     if row is not None:
         if row.status not in (DatasetStatus.VALID, DatasetStatus.PRODUCTION):
@@ -234,14 +237,16 @@ def _dataset(work: Work, ctx: Context, name: str, caller: Caller, caller_id: int
     waiting = requests.concerning(work, [name], [RequestKind.COPY])[RequestKind.COPY]
     if waiting:
         work.hint(Hint("plan", tuple(waiting), f"plan copies of {name}, just registered"))
-    return catalogue_names.dataset(work, name)
+    registered = catalogue_names.dataset(work, name)
+    assert registered is not None  # noqa: S101 - just added
+    return registered
 
 
 def _request(
-    work: Work, batch: Batch, caller_id: int, known: dict[str, Any], again: timedelta
+    work: Work, batch: Batch, caller_id: int, known: Mapping[str, KnownFile], again: timedelta
 ) -> NewRequest:
-    arrived = [row for row in known.values() if row.state in (None, State.DONE)]
-    pending = tuple(row.id for row in known.values() if row.state not in (None, State.DONE))
+    arrived = [row for row in known.values() if row.has_arrived]
+    pending = tuple(row.id for row in known.values() if not row.has_arrived)
     files = batch.wanted.files
     everything = len(arrived) == len(files)
     return NewRequest(

@@ -1,8 +1,8 @@
 """Whether the files of a call may be registered: names, scopes, sources, what is known."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from dynamo.db.catalogue.names import KnownFile
 from dynamo.errors import Conflict, Fault, Forbidden, Invalid
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
@@ -88,7 +88,7 @@ def check_scopes(lfns: Sequence[str], caller: Caller, pointer: str) -> None:
 
 
 def check_known(
-    files: Sequence[schemas.InjectedFile], known: dict[str, Any], dataset_id: int
+    files: Sequence[schemas.InjectedFile], known: Mapping[str, KnownFile], dataset_id: int
 ) -> None:
     """Refuse names that are registered with other values, or leaving. Raises Conflict."""
     faults: list[Fault] = []

@@ -88,9 +88,9 @@ def _stop_deletions(ctx: Context, why: str) -> None:
 @retried
 def _repair(ctx: Context, kept: Sum) -> int:
     with ctx.begin() as work:
-        rows = work.rows(kept.drifted().limit(invariant_registry.MOST))
+        rows = work.mappings(kept.drifted().limit(invariant_registry.MOST))
         for row in rows:
-            kept.repair(work, row._asdict())
+            kept.repair(work, row)
         if rows:
             what = f"{kept.name} of {len(rows)} rows counted anew"
             record(work, [Event("sums-repaired", WHO, why=what)])

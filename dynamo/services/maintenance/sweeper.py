@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Protocol, TypeVar
 
 from sqlalchemy import delete, select, update
 
@@ -56,23 +56,29 @@ def _begin(ctx: Context) -> bool:
 
 def _reroute(ctx: Context) -> None:
     """Let what waits to be read, at an ill site or at none, be read where it can be."""
-    for find, change in (
-        (source_selection.stranded, source_selection.reroute),
-        (source_selection.found_again, source_selection.feed),
-    ):
-        for batch in batches(_waiting(ctx, find), BLOCKS_AT_ONCE):
-            _change(ctx, change, batch)
+    for stranded in batches(_waiting(ctx, source_selection.stranded), BLOCKS_AT_ONCE):
+        _change(ctx, source_selection.reroute, stranded)
+    for found in batches(_waiting(ctx, source_selection.found_again), BLOCKS_AT_ONCE):
+        _change(ctx, source_selection.feed, found)
+
+
+class _OfBlock(Protocol):
+    @property
+    def block_id(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=_OfBlock)
 
 
 @retried
-def _waiting(ctx: Context, find: Callable[[Work, int], Sequence[Any]]) -> Sequence[Any]:
+def _waiting(ctx: Context, find: Callable[[Work, int], Sequence[Row]]) -> Sequence[Row]:
     with ctx.begin.reading() as work:
         return find(work, AT_ONCE)
 
 
 @retried
 def _change(
-    ctx: Context, change: Callable[[Work, Sequence[Any]], None], some: Sequence[Any]
+    ctx: Context, change: Callable[[Work, Sequence[Row]], None], some: Sequence[Row]
 ) -> None:
     with ctx.begin() as work:
         replicas.lock_blocks(work, {row.block_id for row in some})
@@ -111,10 +117,10 @@ def _requests(ctx: Context) -> None:
             .order_by(Request.not_before)
             .limit(AT_ONCE)
         )
-        still_open = (Request.id.in_([row.id for row in due]), Request.state.not_in(ENDED))
+        still_open = (Request.id.in_([key for key, _ in due]), Request.state.not_in(ENDED))
         work.changed(update(Request).where(*still_open).values(not_before=work.now + ctx.again))
         for kind, task in _TASKS.items():
-            ids = [row.id for row in due if row.kind == kind]
+            ids = [key for key, of_kind in due if of_kind == kind]
             work.hint(*hints(task, ids, 50, f"{task} {{n}} requests that were due"))
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from dynamo.db.catalogue import bulk_registration, replicas
 from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.catalogue.bulk_registration import OfficialRow
+from dynamo.db.catalogue.names import KnownFile
+from dynamo.db.catalogue.replicas import LockedBlock
 from dynamo.db.engine.unit_of_work import Again, Work
 from dynamo.errors import Conflict, Fault
 from dynamo.inventory import schemas
@@ -23,11 +25,11 @@ class BlockStanding:
     """A block as it is stated and as it is registered."""
 
     stated: Stated
-    dataset: Any
-    row: Any
+    dataset: OfficialRow
+    row: LockedBlock | None
     """The block's row, locked; None for a new one."""
     key: int = 0
-    known: dict[str, Any] = field(default_factory=dict)
+    known: dict[str, KnownFile] = field(default_factory=dict)
     """Those of its names that are registered, with their rows."""
     fresh: list[schemas.OfficialFile] = field(default_factory=list)
     fresh_keys: dict[str, int] = field(default_factory=dict)
@@ -61,23 +63,23 @@ class BlockStanding:
     @property
     def n_files(self) -> int:
         """Return how many files it has when the call is done."""
-        return len(self.fresh) + (0 if self.row is None else int(self.row.n_files))
+        return len(self.fresh) + (0 if self.row is None else self.row.n_files)
 
     @property
     def bytes(self) -> int:
         """Return its bytes when the call is done."""
-        return self.fresh_bytes + (0 if self.row is None else int(self.row.bytes))
+        return self.fresh_bytes + (0 if self.row is None else self.row.bytes)
 
 
 def standings(
-    work: Work, blocks: Sequence[Stated], rows: Mapping[str, Any], new: Collection[str]
+    work: Work, blocks: Sequence[Stated], rows: Mapping[str, OfficialRow], new: Collection[str]
 ) -> list[BlockStanding]:
     """Compare the blocks of a call with what is registered; lock those that are."""
     registered = [one for one in blocks if one.dataset.name not in new]
     keys = bulk_registration.block_keys(
         work, [(rows[one.dataset.name].id, one.id) for one in registered]
     )
-    locked: dict[int, Any] = {}
+    locked: dict[int, LockedBlock] = {}
     for some in batches(sorted(keys.values()), AT_ONCE):
         locked |= replicas.lock_blocks(work, some)
     if len(locked) < len(keys):
@@ -95,7 +97,10 @@ def standings(
 
 
 def _standing(
-    one: Stated, dataset: Any, keys: Mapping[tuple[int, str], int], locked: Mapping[int, Any]
+    one: Stated,
+    dataset: OfficialRow,
+    keys: Mapping[tuple[int, str], int],
+    locked: Mapping[int, LockedBlock],
 ) -> BlockStanding:
     key = keys.get((dataset.id, one.id))
     return (
@@ -105,7 +110,7 @@ def _standing(
     )
 
 
-def _compare(blocks: Sequence[BlockStanding], known: Mapping[str, Any]) -> None:
+def _compare(blocks: Sequence[BlockStanding], known: Mapping[str, KnownFile]) -> None:
     """Tell new files from known ones, which must be what they are said to be. Raises Conflict."""
     faults: list[Fault] = []
     for one in blocks:
@@ -133,7 +138,7 @@ def _check_open(one: BlockStanding) -> None:
         raise Conflict(detail, Reason.DATASET_CLOSED, faults=[Fault(one.stated.pointer, detail)])
 
 
-def _contradiction(one: BlockStanding, file: schemas.OfficialFile, row: Any) -> str | None:
+def _contradiction(one: BlockStanding, file: schemas.OfficialFile, row: KnownFile) -> str | None:
     if row.condemned_by is not None or row.block_condemned_by is not None:
         return "is being deleted; rescue it or wait until it is gone"
     for name, told, registered in (

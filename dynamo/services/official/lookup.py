@@ -81,9 +81,9 @@ def directory(
 ) -> NameLookup:
     """Look up all that a call names. Raises NotFound."""
     found = NameLookup(
-        {row.name: row.id for row in work.rows(select(Site.name, Site.id))},
-        {row.name: row.id for row in work.rows(select(Group.name, Group.id))},
-        {row.name: row.id for row in work.rows(select(Partition.name, Partition.id))},
+        dict(work.rows(select(Site.name, Site.id))),
+        dict(work.rows(select(Group.name, Group.id))),
+        dict(work.rows(select(Partition.name, Partition.id))),
         settings.user.partition,
     )
     sites = [

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling, bulk_registration, replicas
+from dynamo.db.catalogue.bulk_registration import OfficialRow
 from dynamo.db.deletions import purge
 from dynamo.db.engine.unit_of_work import Again, Work, retried
 from dynamo.db.history import Event, record
@@ -66,7 +66,7 @@ def register(ctx: Context, wanted: Sequence[schemas.OfficialDataset], caller: Ca
 
 def _datasets(
     work: Work, wanted: Sequence[schemas.OfficialDataset], known: NameLookup, caller: Caller
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, OfficialRow], list[str]]:
     """Return the datasets' rows by name, and which of them were registered now."""
     rows = bulk_registration.datasets(work, [one.name for one in wanted])
     for row in rows.values():
@@ -83,7 +83,7 @@ def _datasets(
     return rows | bulk_registration.datasets(work, names), names
 
 
-def _dataset_row(work: Work, one: schemas.OfficialDataset, known: NameLookup) -> dict[str, Any]:
+def _dataset_row(work: Work, one: schemas.OfficialDataset, known: NameLookup) -> dict[str, object]:
     group_id = known.group(one.group or GROUP)
     return {
         "name": one.name,
@@ -129,7 +129,7 @@ def _register_files(work: Work, blocks: Sequence[BlockStanding]) -> None:
 
 def _at(
     wanted: Sequence[schemas.OfficialDataset],
-    rows: Mapping[str, Any],
+    rows: Mapping[str, OfficialRow],
     placing_: Placing,
     known: NameLookup,
 ) -> list[bulk_registration.DatasetAtSite]:
@@ -153,7 +153,7 @@ def _at(
 def _close(
     work: Work,
     wanted: Sequence[schemas.OfficialDataset],
-    rows: Mapping[str, Any],
+    rows: Mapping[str, OfficialRow],
     blocks: Sequence[BlockStanding],
 ) -> int:
     """Close what the call closes; return how many blocks that were open before."""

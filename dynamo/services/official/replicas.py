@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dynamo.db.catalogue import accounting, bulk_registration, replicas
 from dynamo.db.catalogue.accounting import QuotaKey
-from dynamo.db.catalogue.bulk_registration import NewReplica, Sizes
+from dynamo.db.catalogue.bulk_registration import NewReplica, PlacedBlock, Sizes
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.errors import Conflict, Fault, Invalid, NotFound
 from dynamo.inventory import schemas
@@ -53,6 +52,10 @@ class Placing:
 
     placed: Sequence[Placed]
     changes: Mapping[QuotaKey, tuple[int, int]]
+
+
+_There = Mapping[tuple[int, int], PlacedBlock]
+"""By block and site: what lies there already."""
 
 
 def place(work: Work, blocks: Sequence[BlockStanding], known: NameLookup) -> Placing:
@@ -133,7 +136,7 @@ def _check_placed(wanted: Sequence[Destination], blocks: Sequence[BlockStanding]
         raise Invalid("some new files lie nowhere", faults=faults)
 
 
-def _check_staying(wanted: Sequence[Destination], there: Mapping[tuple[int, int], Any]) -> None:
+def _check_staying(wanted: Sequence[Destination], there: _There) -> None:
     faults = [
         Fault(at.pointer, "is being deleted there; rescue it or wait until it is gone")
         for at in wanted
@@ -166,9 +169,7 @@ def _add(work: Work, new: Sequence[Destination], belonging: Mapping[Whose, int])
     return [Placed(at, is_new=True, files=at.files) for at in new]
 
 
-def _fill(
-    work: Work, some: Sequence[Destination], there: Mapping[tuple[int, int], Any]
-) -> list[Placed]:
+def _fill(work: Work, some: Sequence[Destination], there: _There) -> list[Placed]:
     """Write down what came to replicas that were incomplete."""
     ids = [there[at.key].id for at in some]
     held, coming = bulk_registration.held(work, ids), bulk_registration.coming(work, ids)

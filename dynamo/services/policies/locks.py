@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 from sqlalchemy import select
@@ -12,6 +11,7 @@ from dynamo.db.catalogue import keys
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.policies import locks
+from dynamo.db.policies.locks import LockRow, NewLock
 from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Dataset
 from dynamo.errors import Fault, Invalid, NotFound
@@ -33,7 +33,7 @@ LONGEST = timedelta(days=3660)
 def get(ctx: Context, lock_id: int) -> Item:
     """Return one lock that holds. Raises NotFound."""
     with ctx.begin.reading() as work:
-        return _shown(work, lock_id)
+        return _item(_found(work, lock_id))
 
 
 def list_page(ctx: Context, dataset: str | None, owner: str | None, place: PageRequest) -> Page:
@@ -54,41 +54,32 @@ def update(ctx: Context, wanted: schemas.LockBody, caller: Caller) -> tuple[Item
         sites, groups = _globs(wanted.sites), _globs(wanted.groups)
         _check_known(keys.sites(work, sites), sites, "site")
         _check_known(keys.groups(work, groups), groups, "group")
-        values = {
-            "owner": caller.name,
-            "dataset": dataset,
-            "block": block,
-            "sites": sites,
-            "groups": groups,
-            "why": wanted.why,
-            "expires": wanted.expires,
-        }
-        lock_id, new = locks.change(work, values)
+        lock = NewLock(caller.name, dataset, block, sites, groups, wanted.why, wanted.expires)
+        lock_id, new = locks.change(work, lock)
         why = f"until {rfc3339(wanted.expires)}" + (f": {wanted.why}" if wanted.why else "")
         record(work, [Event("lock-set", caller.name, dataset, block, why=why)])
-        return _shown(work, lock_id), new
+        return _item(_found(work, lock_id)), new
 
 
 @retried
 def remove(ctx: Context, lock_id: int, caller: Caller) -> Item:
     """Take a lock away before its end; return what it was."""
     with ctx.begin() as work:
-        lock = _shown(work, lock_id)
+        lock = _found(work, lock_id)
         locks.remove(work, lock_id)
-        dataset, _, block = lock["item"].partition("#")
-        why = f"of {lock['owner']}, until {rfc3339(lock['expires'])}"
-        record(work, [Event("lock-removed", caller.name, dataset, block or None, why=why)])
-        return lock
+        why = f"of {lock.owner}, until {rfc3339(lock.expires)}"
+        record(work, [Event("lock-removed", caller.name, lock.dataset, lock.block, why=why)])
+        return _item(lock)
 
 
-def _shown(work: Work, lock_id: int) -> Item:
+def _found(work: Work, lock_id: int) -> LockRow:
     row = locks.get(work, lock_id)
     if row is None:
         raise NotFound(f"there is no lock {lock_id}")
-    return _item(row)
+    return row
 
 
-def _item(row: Any) -> Item:
+def _item(row: LockRow) -> Item:
     return {
         "id": row.id,
         "item": row.dataset if row.block is None else f"{row.dataset}#{row.block}",

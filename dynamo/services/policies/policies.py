@@ -1,7 +1,11 @@
 """Policies: which text is in force for a partition, which were before, and how one is changed."""
 
+from dynamo.db.engine.unit_of_work import Work
+from dynamo.db.policies import versions as policy_versions
+from dynamo.db.policies.versions import VersionRow
 from dynamo.db.snapshots import attributes
 from dynamo.db.tables import Policy
+from dynamo.errors import NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.policy.lint import check_policy
@@ -11,6 +15,14 @@ from dynamo.services.pagination import Item
 from dynamo.services.policies import versions as texts
 
 TEXTS = texts.VersionedTexts(Policy, "policy", "policy-changed")
+
+
+def in_force(work: Work, partition: str) -> VersionRow:
+    """Return the policy in force for a partition. Raises NotFound."""
+    row = policy_versions.in_force(work, partition)
+    if row is None:
+        raise NotFound(f"the partition {partition} has no policy")
+    return row
 
 
 def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:

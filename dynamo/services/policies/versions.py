@@ -3,12 +3,11 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.policies import versions as policy_versions
-from dynamo.db.policies.versions import Table
+from dynamo.db.policies.versions import Table, VersionRow
 from dynamo.errors import Fault, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
@@ -114,19 +113,19 @@ def _shown(work: Work, kind: VersionedTexts, partition: str, version: int | None
     return {"partition": partition, **_signed(row), "text": row.text}
 
 
-def _version(row: Any, older: Any) -> Item:
+def _version(row: VersionRow, older: VersionRow | None) -> Item:
     return {**_signed(row), "difference": difference(older, row.text, row.version)}
 
 
-def _signed(row: Any) -> Item:
+def _signed(row: VersionRow) -> Item:
     return {"version": row.version, "who": row.who, "at": row.at}
 
 
-def _with_older(rows: Sequence[Any]) -> list[tuple[Any, Any]]:
+def _with_older(rows: Sequence[VersionRow]) -> list[tuple[VersionRow, VersionRow | None]]:
     return list(zip(rows, [*rows[1:], None], strict=True))
 
 
-def difference(older: Any, text: str, version: int) -> str:
+def difference(older: VersionRow | None, text: str, version: int) -> str:
     """Return the unified difference of a version to an older one (None = to nothing)."""
     names = ("nothing" if older is None else f"version {older.version}", f"version {version}")
     lines = difflib.unified_diff(

@@ -53,7 +53,7 @@ def abandoned(work: Work, site_id: int, dying: Collection[int], most: int) -> li
         .limit(most)
     )
     # of several parts of a block the fullest comes last
-    return sorted({row.block_id: row.id for row in rows}.values())
+    return sorted({block: part for part, block in rows}.values())
 
 
 def bring(ctx: Context, request_id: int, replica_ids: Sequence[int]) -> None:

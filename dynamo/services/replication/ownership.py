@@ -7,13 +7,13 @@ lock: what does not fit there stays with whom it belongs to.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, replicas
 from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
+from dynamo.db.catalogue.replicas import ReplicaRow
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.history import Event, record
 from dynamo.db.tables import BlockReplica, Group
@@ -46,7 +46,7 @@ def hand_over(
     valid = (BlockReplica.id.in_(replica_ids), BlockReplica.state == ReplicaState.VALID)
     wanted = select(BlockReplica.block_id).where(*valid)
     replicas.lock_blocks(work, work.scalars(wanted))
-    there = work.rows(replicas.described().where(*valid))
+    there = work.read(ReplicaRow, replicas.described().where(*valid))
     kept = requests.keeping(work, [row.id for row in there])
     rows = [row for row in there if row.id not in kept]
     given = list(rows if new_owner.partition_id is None else _account(work, rows, new_owner, most))
@@ -67,7 +67,7 @@ def hand_over(
             for row in given
         ],
     )
-    values: dict[str, Any] = {"group_id": new_owner.group_id, "updated": BlockReplica.updated}
+    values: dict[str, object] = {"group_id": new_owner.group_id, "updated": BlockReplica.updated}
     if new_owner.partition_id is not None:
         values["partition_id"] = new_owner.partition_id
     ids = [row.id for row in given]
@@ -76,7 +76,9 @@ def hand_over(
     return len(ids), dict.fromkeys(kept, Reason.WAITING) | dict.fromkeys(full, Reason.STORAGE_FULL)
 
 
-def _account(work: Work, rows: Sequence[Any], new_owner: NewOwner, most: Bounds) -> Iterator[Any]:
+def _account(
+    work: Work, rows: Sequence[ReplicaRow], new_owner: NewOwner, most: Bounds
+) -> Iterator[ReplicaRow]:
     """Move what replicas have booked and fill to a partition; yield those that fit there."""
     partition_id = new_owner.partition_id
     assert partition_id is not None  # noqa: S101 - asked by the caller
@@ -87,7 +89,7 @@ def _account(work: Work, rows: Sequence[Any], new_owner: NewOwner, most: Bounds)
     )
     places = [(row.site_id, key) for row in moving for key in (row.partition_id, partition_id)]
     accounting.lock(work, places)
-    fitting: list[Any] = []
+    fitting: list[ReplicaRow] = []
     for site_id, some in groupby(moving, lambda row: row.site_id):
         place = (site_id, partition_id)
         fitting += _book(work, place, list(some), most(place))
@@ -96,7 +98,9 @@ def _account(work: Work, rows: Sequence[Any], new_owner: NewOwner, most: Bounds)
     yield from fitting
 
 
-def _book(work: Work, place: QuotaKey, rows: Sequence[Any], most: BookingLimits) -> Iterator[Any]:
+def _book(
+    work: Work, place: QuotaKey, rows: Sequence[ReplicaRow], most: BookingLimits
+) -> Iterator[ReplicaRow]:
     """Book replicas for a partition at a site; where not all fit, as many as do."""
     size, there = (sum(one) for one in zip(*((r.block_bytes, r.bytes) for r in rows), strict=True))
     if accounting.book_within(work, place, size, most, there):

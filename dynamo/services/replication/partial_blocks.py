@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import exists, select
+from sqlalchemy import NotNullable, exists, select
 
 from dynamo.db.catalogue import replicas
 from dynamo.db.engine import bulk_insert, transitions
+from dynamo.db.engine.expressions import Condition, Conditions
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, File, ReplicaFile, Transfer
 from dynamo.db.transfers import source_selection, transfers
@@ -28,7 +29,7 @@ class PartialBlockOrder:
     """For which request parts are filled."""
 
     request_id: int
-    again: Any = ENDED_COPIES
+    again: Condition = ENDED_COPIES
     """Which ended copies are tried again."""
     waits: bool = False
     """What lies somewhere and can be read nowhere now is waited for, held under its name."""
@@ -47,17 +48,32 @@ def fill_up(work: Work, order: PartialBlockOrder, replica_ids: Sequence[int]) ->
     """Send for what parts lack; their blocks are locked by the caller."""
     found = CompletedBlocks()
     here = select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
-    for part in work.rows(here.where(BlockReplica.id.in_(replica_ids), *PART)):
+    for part in work.read(_Part, here.where(BlockReplica.id.in_(replica_ids), *PART)):
         _fill_up(work, order, part, found)
     return found
 
 
-def _fill_up(work: Work, order: PartialBlockOrder, part: Any, filled: CompletedBlocks) -> None:
-    files = work.rows(
-        select(File.id, File.lfn, File.size)
+class _Part(NamedTuple):
+    """A replica that lacks files."""
+
+    id: int
+    block_id: int
+    site_id: int
+
+
+class _File(NamedTuple):
+    id: int
+    lfn: str
+    size: int
+
+
+def _fill_up(work: Work, order: PartialBlockOrder, part: _Part, filled: CompletedBlocks) -> None:
+    files = work.read(
+        _File,
+        select(File.id, File.lfn, NotNullable(File.size))
         .join(BlockReplica, BlockReplica.block_id == File.block_id)
         .where(BlockReplica.id == part.id, *lacks(order.again))
-        .order_by(File.id)
+        .order_by(File.id),
     )
     readable = _readable(work, part, files)
     waiting = _lying(work, part, readable, files) if order.waits else ()
@@ -77,9 +93,9 @@ _UNREAD = {"state": transitions.start(Transfer, State.HELD), "reason": Reason.NO
 def _send(
     work: Work,
     order: PartialBlockOrder,
-    part: Any,
+    part: _Part,
     sent: Mapping[int, int | None],
-    how: Mapping[str, Any],
+    how: Mapping[str, object],
 ) -> None:
     if not sent:
         return
@@ -97,7 +113,7 @@ def _send(
     bulk_insert.insert(work, Transfer, shared, ("file_id", "source_id"), list(sent.items()))
 
 
-def _readable(work: Work, part: Any, files: Sequence[Any]) -> dict[int, int]:
+def _readable(work: Work, part: _Part, files: Sequence[_File]) -> dict[int, int]:
     """Return from which replica each file is read: a whole one, else one that holds it."""
     block, site = part.block_id, part.site_id
     whole = source_selection.best(work, [block], [site], to=site).get(block)
@@ -108,7 +124,7 @@ def _readable(work: Work, part: Any, files: Sequence[Any]) -> dict[int, int]:
 
 
 def _lying(
-    work: Work, part: Any, readable: Mapping[int, int], files: Sequence[Any]
+    work: Work, part: _Part, readable: Mapping[int, int], files: Sequence[_File]
 ) -> Sequence[int]:
     """Return those of the other files that should lie at another site."""
     others = [file.id for file in files if file.id not in readable]
@@ -116,7 +132,7 @@ def _lying(
     return work.scalars(select(File.id).where(*some).order_by(File.id)) if others else ()
 
 
-def lacks(again: Any) -> tuple[Any, ...]:
+def lacks(again: Condition) -> Conditions:
     """Return the conditions for files that a part lacks and nobody is about to bring.
 
     `again` says which copies that have ended may be tried again.

@@ -6,7 +6,6 @@ blocks: what came meanwhile is not sent again, and no limit is passed by two pla
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from sqlalchemy import func, insert, literal, select, update
@@ -15,7 +14,7 @@ from dynamo.db import requests
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
 from dynamo.db.catalogue.accounting import BookingLimits, QuotaKey
-from dynamo.db.catalogue.replicas import Destination
+from dynamo.db.catalogue.replicas import Destination, LockedBlock
 from dynamo.db.engine import transitions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import switches
@@ -198,7 +197,7 @@ def _send(ctx: Context, order: CopyOrder, block_ids: Sequence[int], fence: Fence
 
 
 def _lacking(
-    work: Work, order: CopyOrder, blocks: Mapping[int, Any]
+    work: Work, order: CopyOrder, blocks: Mapping[int, LockedBlock]
 ) -> tuple[list[int], Reason | None]:
     """Return the blocks that are still to be sent, and why others are not."""
     here = (BlockReplica.block_id.in_(blocks), BlockReplica.site_id == order.destination.site_id)

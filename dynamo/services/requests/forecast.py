@@ -2,15 +2,17 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
+from dynamo.db.engine.expressions import Condition, total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.requests import RequestRow
 from dynamo.db.tables import BlockReplica, File, Stream, Transfer
 from dynamo.db.transfers import links
 from dynamo.db.transfers.links import Pair
+from dynamo.inventory.request_bodies import RequestBody
 from dynamo.inventory.states import ENDED
 from dynamo.operations.lifecycle import State
 from dynamo.services.copies.conditions import filling
@@ -20,7 +22,7 @@ _LONGEST = timedelta(days=3650)
 
 
 def expected_end(
-    work: Work, request: RequestRow[Any], wanted: CopyRequest | None
+    work: Work, request: RequestRow[RequestBody], wanted: CopyRequest | None
 ) -> datetime | None:
     """Return when a copy request will be done; None = done, or nobody knows.
 
@@ -36,7 +38,7 @@ def expected_end(
         return None
     under_way = sum(waits.values())
     left = max(request.bytes - request.bytes_done, under_way)
-    share: float = left / max(under_way, 1)
+    share = left / max(under_way, 1)
     return work.now + min(lasts * share, _LONGEST)
 
 
@@ -66,20 +68,20 @@ def _streams(work: Work, source_ids: Collection[int], site_ids: Collection[int])
         .where(*here, Stream.until > work.now)
         .group_by(Stream.source_id, Stream.site_id)
     )
-    return {(row[0], row[1]): int(row[2]) for row in rows}
+    return {(source, site): n for source, site, n in rows}
 
 
-def _waits(work: Work, which: Any) -> dict[Pair, int]:
+def _waits(work: Work, which: Condition) -> dict[Pair, int]:
     """Return the bytes of some transfers that are on their way, by link."""
-    source = BlockReplica.__table__.alias("source")
+    source = aliased(BlockReplica)
     rows = work.rows(
-        select(source.c.site_id, Transfer.site_id, func.sum(File.size))
+        select(source.site_id, Transfer.site_id, total(File.size))
         .join(File, File.id == Transfer.file_id)
-        .join(source, source.c.id == Transfer.source_id)
+        .join(source, source.id == Transfer.source_id)
         .where(
             which,
             Transfer.state.in_((State.QUEUED, State.ACTIVE)),
         )
-        .group_by(source.c.site_id, Transfer.site_id)
+        .group_by(source.site_id, Transfer.site_id)
     )
-    return {(row[0], row[1]): int(row[2] or 0) for row in rows}
+    return {(start, end): size for start, end, size in rows}

@@ -6,7 +6,7 @@ State, progress, and for what is not done yet, why and when it is tried next.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
 from sqlalchemy import bindparam, select
@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, select
 from dynamo.clock import rfc3339
 from dynamo.db import requests as request_rows
 from dynamo.db.catalogue import names as catalogue_names
+from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.pagination import fits
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import RequestRow
@@ -28,7 +29,8 @@ from dynamo.services.context import Context
 from dynamo.services.copies import queries as copy_queries
 from dynamo.services.copies.request import CopyRequest
 from dynamo.services.requests import blockers, forecast
-from dynamo.services.requests.problems import MOST, troubled
+from dynamo.services.requests import problems as request_problems
+from dynamo.services.requests.problems import MOST, Problem, troubled
 
 _CHUNK = 1000
 _SETTLED = frozenset({"available", "failed"})
@@ -42,9 +44,7 @@ _FILE_STATES = {
 }
 
 
-_REQUESTS = select(*request_rows.COLUMNS, User.name.label("owner")).join(
-    User, User.id == Request.owner_id
-)
+_REQUESTS = request_rows.STORED.add_columns(User.name).join(User, User.id == Request.owner_id)
 _ONE = _REQUESTS.where(Request.id == bindparam("by_id"), Request.kind == bindparam("by_kind"))
 _FILES = (
     select(
@@ -109,7 +109,7 @@ def get(ctx: Context, kind: RequestKind, request_id: int) -> dict[str, object]:
         request = request_rows.of(row)
         wanted = _copy_requests(work, ctx, kind, [request])
         problems = _problems(work, kind, [request], wanted)
-        shown = _object(request, row.owner, problems.get(request_id, []))
+        shown = _object(request, str(row[-1]), problems.get(request_id, []))
         if request_rows.asks(request, InjectionBody):
             files = _files(work, ctx, request)
             shown["files"] = files
@@ -139,10 +139,10 @@ def list_page(
         shown = [request_rows.of(row) for row in found[:limit]]
         problems = _problems(work, kind, shown, _copy_requests(work, ctx, kind, shown))
         items = [
-            _object(request, row.owner, problems.get(request.id, []))
+            _object(request, str(row[-1]), problems.get(request.id, []))
             for request, row in zip(shown, found, strict=False)
         ]
-        return items, found[limit - 1].id if len(found) > limit else None
+        return items, shown[-1].id if len(found) > limit else None
 
 
 @retried
@@ -158,7 +158,7 @@ def refresh(ctx: Context, request_ids: Sequence[int]) -> None:
             left = tuple(file for file in pending if states.get(file) in OPEN)
             done = sum(states.get(file) == State.DONE for file in pending)
             again = work.now + ctx.again if left else None
-            request_rows.change(
+            request_rows.ask_otherwise(
                 work,
                 request_id,
                 structs.replace(request.body, pending=left),
@@ -169,7 +169,7 @@ def refresh(ctx: Context, request_ids: Sequence[int]) -> None:
         request_rows.settle_injections(work, request_ids)
 
 
-def _conditions(work: Work, filters: RequestFilter) -> list[Any]:
+def _conditions(work: Work, filters: RequestFilter) -> list[Condition]:
     states = [Request.state == filters.state] if filters.state is not None else []
     globs = ((Request.dataset, filters.dataset), (User.name, filters.owner))
     return states + [fits(work, column, glob) for column, glob in globs if glob is not None]
@@ -252,19 +252,20 @@ def _problems(
     """List, by request, what did not go well so far and when it is tried next."""
     found: dict[int, list[dict[str, object]]] = {}
     for statement in (_AWAITED,) if kind == RequestKind.CLOSURE else _TROUBLED:
-        for row in work.rows(statement, {"by_ids": [request.id for request in requests]}):
-            found.setdefault(row.request_id, []).append(_problem(row))
-    for request_id, row in blockers.troubles(work, list(wanted.values())):
-        found.setdefault(request_id, []).append(_problem(row))
+        ids = {"by_ids": [request.id for request in requests]}
+        for request_id, problem in request_problems.found(work, statement, ids):
+            found.setdefault(request_id, []).append(_problem(problem))
+    for request_id, problem in blockers.troubles(work, list(wanted.values())):
+        found.setdefault(request_id, []).append(_problem(problem))
     if kind == RequestKind.INJECTION:
         for request_id, problem in _problems_of_known(work, requests):
-            found.setdefault(request_id, []).append(problem)
+            found.setdefault(request_id, []).append(_problem(problem))
     return found
 
 
 def _problems_of_known(
     work: Work, injections: Sequence[RequestRow[RequestBody]]
-) -> Iterator[tuple[int, dict[str, object]]]:
+) -> Iterator[tuple[int, Problem]]:
     """Yield what did not go well with files that were registered when an injection came."""
     waiting: dict[int, list[int]] = {}
     for injection in injections:
@@ -273,17 +274,18 @@ def _problems_of_known(
                 waiting.setdefault(file, []).append(injection.id)
     ids, n = list(waiting), 0
     for start in range(0, len(ids), _CHUNK):
-        rows = work.rows(_KNOWN_TROUBLED, {"by_ids": ids[start : start + _CHUNK]})
-        yield from ((key, _problem(row)) for row in rows for key in waiting[row.file_id])
-        n += len(rows)
+        some = {"by_ids": ids[start : start + _CHUNK]}
+        problems = list(request_problems.found(work, _KNOWN_TROUBLED, some))
+        yield from ((key, problem) for file, problem in problems for key in waiting[file])
+        n += len(problems)
         if n >= MOST:
             return
 
 
-def _problem(row: Any) -> dict[str, object]:
+def _problem(row: Problem) -> dict[str, object]:
     return {
         "lfn": row.lfn,
-        "site": row.name,
+        "site": row.site,
         "reason": row.reason,
         "detail": row.error,
         "attempts": row.attempts,
@@ -296,21 +298,36 @@ def _files(work: Work, ctx: Context, row: RequestRow[InjectionBody]) -> list[dic
     known = row.body.known
     if known:
         either = (Transfer.request_id == row.id) | Transfer.file_id.in_(known)
-        found = work.rows(_FILES.where(either))
+        found = work.read(_File, _FILES.where(either))
     else:
-        found = work.rows(_OWN_FILES, {"by_id": row.id})
+        found = work.read(_File, _OWN_FILES, {"by_id": row.id})
     sites = {
-        site.id: (site.name, ctx.storages.at(site.url, site.rules).pfn)
-        for site in work.rows(_SITES, {"by_ids": list({file.site_id for file in found})})
+        key: (name, ctx.storages.at(url, rules).pfn)
+        for key, name, url, rules in work.rows(
+            _SITES, {"by_ids": list({file.site_id for file in found})}
+        )
     }
-    return [file_object(*sites[row.site_id], row.lfn, row.state, _address(row)) for row in found]
+    return [
+        file_object(*sites[file.site_id], file.lfn, State(file.state), _address(file))
+        for file in found
+    ]
 
 
-def _address(row: Any) -> str | None:
+class _File(NamedTuple):
+    lfn: str
+    state: str
+    upload: str | None
+    site_id: int
+    confirmed: bool
+    reason: str | None
+    not_before: datetime | None
+    updated: datetime
+
+
+def _address(row: _File) -> str | None:
     """Return where a job shall write; what is confirmed must not be written over any more."""
     refuted = proves_nothing_uploaded(row.reason, row.not_before, row.updated)
-    name: str | None = row.upload
-    return name if refuted or not row.confirmed else None
+    return row.upload if refuted or not row.confirmed else None
 
 
 def file_object(

@@ -4,17 +4,17 @@ A document that cannot be read, that is malformed or older than it may be change
 said the last time stays, and health says so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from dynamo.db.catalogue import keys
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.sites import downtimes, feeds
+from dynamo.db.sites.feeds import FeedRow
 from dynamo.db.tables import Downtime, ToldStatus
 from dynamo.errors import DynamoError, Invalid
 from dynamo.feeds import documents, reading
-from dynamo.feeds.documents import Document
+from dynamo.feeds.documents import Accesses, Demands, Document, Sites
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import SiteStatus
 from dynamo.logs import logger
@@ -80,7 +80,7 @@ def _follow(ctx: Context) -> None:
         site_health.follow_told(work, ctx, feeds.statuses(work), believed)
 
 
-def _believed(work: Work, feed: Feed, known: Mapping[str, Any]) -> bool:
+def _believed(work: Work, feed: Feed, known: Mapping[str, FeedRow]) -> bool:
     generated = known[feed.name].generated if feed.name in known else None
     return generated is not None and feed.believes(generated, work.now)
 
@@ -102,7 +102,7 @@ def _take(ctx: Context, feed: Feed, said: Document) -> None:
             log.warning("feed not believed", feed=feed.name, reason=STALE, detail=doubt)
             feeds.refused(work, feed.name, STALE, doubt)
             return
-        detail = _TAKE[feed.kind](work, feed, said)
+        detail = _take_in(work, feed, said)
         feeds.taken(work, feed.name, said.generated, detail)
 
 
@@ -118,15 +118,26 @@ def _doubt(work: Work, feed: Feed, generated: datetime, before: datetime | None)
     return None
 
 
-def _sites(work: Work, feed: Feed, said: Any) -> str | None:
+def _take_in(work: Work, feed: Feed, said: Document) -> str | None:
+    """Keep what a document says; return what of it was left out."""
+    match said:
+        case Sites():
+            return _sites(work, feed, said)
+        case Accesses():
+            return _accesses(work, said)
+        case Demands():
+            return _demands(work, feed, said)
+
+
+def _sites(work: Work, feed: Feed, said: Sites) -> str | None:
     """Keep downtimes and statuses; what an operator has said of a site stays."""
     if len({one.name for one in said.sites}) < len(said.sites):
         raise Invalid("a site stands twice")
     there = downtimes.known_sites(work, [one.name for one in said.sites])
     # of several that begin together the longest counts
     rows = {
-        (there[one.name].id, time.begins): {
-            "site_id": there[one.name].id,
+        (there[one.name], time.begins): {
+            "site_id": there[one.name],
             "begins": time.begins,
             "ends": time.ends,
             "why": time.why,
@@ -137,7 +148,7 @@ def _sites(work: Work, feed: Feed, said: Any) -> str | None:
     }
     feeds.replace(work, Downtime, feed.name, list(rows.values()))
     told = {
-        there[one.name].id: one.status
+        there[one.name]: SiteStatus(one.status)
         for one in said.sites
         if one.name in there and one.status is not None
     }
@@ -148,7 +159,7 @@ def _sites(work: Work, feed: Feed, said: Any) -> str | None:
     return _unknown([one.name for one in said.sites if one.name not in there], "sites")
 
 
-def _accesses(work: Work, _feed: Feed, said: Any) -> str | None:
+def _accesses(work: Work, said: Accesses) -> str | None:
     known = keys.sites(work, (one.site for one in said.accesses))
     datasets = keys.datasets(work, (one.dataset for one in said.accesses))
     ours = [one for one in said.accesses if one.site in known and one.dataset in datasets]
@@ -157,19 +168,12 @@ def _accesses(work: Work, _feed: Feed, said: Any) -> str | None:
     return _left_out(len(said.accesses) - len(ours))
 
 
-def _demands(work: Work, feed: Feed, said: Any) -> str | None:
+def _demands(work: Work, feed: Feed, said: Demands) -> str | None:
     datasets = keys.datasets(work, (one.dataset for one in said.demands))
     ours = [one for one in said.demands if one.dataset in datasets]
     if ours:
         demands.take(work, ours, Caller(feed.name, frozenset()))
     return _left_out(len(said.demands) - len(ours))
-
-
-_TAKE: dict[str, Callable[[Work, Feed, Any], str | None]] = {
-    "sites": _sites,
-    "accesses": _accesses,
-    "demands": _demands,
-}
 
 
 def _unknown(names: Sequence[str], what: str) -> str | None:

@@ -6,13 +6,15 @@ A site that an operator has put aside stays there; one that is aside for too lon
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 
+from dynamo.db.engine.expressions import Condition, Conditions
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import breakers, downtimes, sites
+from dynamo.db.sites.feeds import StatusRow
 from dynamo.db.snapshots import occupancy
 from dynamo.db.tables import Probe, Site
 from dynamo.inventory.callers import SYSTEM
@@ -31,6 +33,15 @@ FEED = "feed"
 TIME = "time"
 """What gives a site its status, beside operators."""
 _PROBED = (SiteStatus.READY, SiteStatus.WAITROOM)
+
+
+class _Site(NamedTuple):
+    id: int
+    name: str
+    status: str
+    set_by: str | None
+
+
 _SITES = select(Site.id, Site.name, Site.status, Site.set_by)
 
 
@@ -49,8 +60,8 @@ def _send(ctx: Context) -> None:
             .where(Site.status.in_(_PROBED), Probe.at.is_(None) | (Probe.at <= latest))
             .order_by(Site.id)
         )
-        for row in work.rows(due):
-            work.hint(Hint("probe", (row.id,), f"probe {row.name}"))
+        for key, name in work.rows(due):
+            work.hint(Hint("probe", (key,), f"probe {name}"))
 
 
 def probe(ctx: Context, site_ids: Sequence[int]) -> None:
@@ -71,13 +82,15 @@ def note(ctx: Context, site_id: int, steps: Sequence[ProbeStep], free: int | Non
     with ctx.begin() as work:
         site = _locked(work, site_id)
         before = work.row(select(Probe.usable, Probe.streak).where(Probe.site_id == site_id))
-        streak = before.streak + 1 if before is not None and before.usable == usable else 1
+        was_usable, times = before or (usable, 0)
+        streak = times + 1 if was_usable == usable else 1
+        detail = None if failed is None else f"{failed.name}: {failed.detail}"[:1000]
         values = {
             "at": work.now,
             "usable": usable,
             "streak": streak,
             "reason": None if failed is None else failed.reason,
-            "detail": None if failed is None else f"{failed.name}: {failed.detail}"[:1000],
+            "detail": detail,
             "free": free,
             "used": occupancy.used(work, site_id),
         }
@@ -86,10 +99,10 @@ def note(ctx: Context, site_id: int, steps: Sequence[ProbeStep], free: int | Non
         else:
             work.changed(update(Probe).where(Probe.site_id == site_id).values(values))
         if streak >= ctx.settings.site.probes:
-            _follow(work, site, usable, values["detail"])
+            _follow(work, site, usable, detail)
 
 
-def _follow(work: Work, site: Any, usable: bool, detail: Any) -> None:  # noqa: FBT001 - a result
+def _follow(work: Work, site: _Site, usable: bool, detail: str | None) -> None:  # noqa: FBT001 - a result
     if not usable and site.status == SiteStatus.READY:
         _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, f"failed its probes: {detail}"))
     elif usable and site.status == SiteStatus.WAITROOM and site.set_by == PROBES:
@@ -127,7 +140,9 @@ def put_aside(work: Work, site_ids: Sequence[int], feed: str) -> None:
         _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
 
 
-def follow_told(work: Work, ctx: Context, said: Sequence[Any], believed: Collection[str]) -> None:
+def follow_told(
+    work: Work, ctx: Context, said: Sequence[StatusRow], believed: Collection[str]
+) -> None:
     """Let sites come back that a feed has put aside, once no feed that is believed keeps them so.
 
     A site is given up only while one of these says so. A feed that is too old neither keeps a
@@ -153,7 +168,7 @@ def _give_up_failing(ctx: Context) -> None:
         _give_up(work, ctx, (Site.set_by == PROBES,))
 
 
-def _give_up(work: Work, ctx: Context, which: Sequence[Any]) -> None:
+def _give_up(work: Work, ctx: Context, which: Conditions) -> None:
     """Give up those of the sites that are aside for too long, unless they are down."""
     days = ctx.settings.site.morgue_days
     if days == 0:
@@ -169,21 +184,21 @@ def _give_up(work: Work, ctx: Context, which: Sequence[Any]) -> None:
         _set(work, site, _Change(SiteStatus.MORGUE, TIME, why))
 
 
-def _locked(work: Work, site_id: int) -> Any:
-    return work.row(_SITES.where(Site.id == site_id).with_for_update())
+def _locked(work: Work, site_id: int) -> _Site:
+    return work.read_existing(_Site, _SITES.where(Site.id == site_id).with_for_update())
 
 
-def _locked_where(work: Work, *which: Any) -> list[Any]:
+def _locked_where(work: Work, *which: Condition) -> list[_Site]:
     """Lock the sites of which something holds, and still does once each is locked.
 
     An operator may have had the last word while its lock was waited for.
     """
     keys = work.scalars(select(Site.id).where(*which).order_by(Site.id))
     locked = _SITES.where(Site.id.in_(keys), *which).order_by(Site.id)
-    return list(work.rows(locked.with_for_update())) if keys else []
+    return work.read(_Site, locked.with_for_update()) if keys else []
 
 
-def _set(work: Work, site: Any, change: _Change) -> None:
+def _set(work: Work, site: _Site, change: _Change) -> None:
     values = {"status": change.status, "since": work.now, "set_by": change.set_by}
     sites.change(work, site.id, values)
     record(work, [Event("site-changed", SYSTEM, site=site.name, why=_said(change))])

@@ -1,5 +1,6 @@
 """Probes: whether a site's storage does what transfers and deletions need."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -60,14 +61,18 @@ def _storage(ctx: Context, site_id: int) -> Storage:
         row = work.row(select(Site.url, Site.rules).where(Site.id == site_id))
     if row is None:
         raise NotFound(f"there is no site with the key {site_id}", Reason.SITE_UNKNOWN)
-    return ctx.storages.at(row.url, row.rules)
+    return ctx.storages.at(*row)
 
 
-def check(ctx: Context, name: str) -> Item:
-    """Try a site and tell callers how it went. Raises NotFound."""
+def check(ctx: Context, name: str) -> list[ProbeStep]:
+    """Try a site by its name. Raises NotFound."""
     with ctx.begin.reading() as work:
         site_id = site_lookup.site(work, name).id
-    steps = probe(ctx, site_id)
+    return probe(ctx, site_id)
+
+
+def item(name: str, steps: Sequence[ProbeStep]) -> Item:
+    """Return what callers see of how it went."""
     return {
         "site": name,
         "usable": is_usable(steps),

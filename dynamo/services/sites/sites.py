@@ -1,7 +1,6 @@
 """Sites: what they are, how full, and how operators change them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msgspec import UNSET
 
@@ -9,7 +8,9 @@ from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import breakers
 from dynamo.db.sites import sites as site_rows
+from dynamo.db.sites.sites import LockedSite
 from dynamo.db.views import sites
+from dynamo.db.views.sites import SiteRow
 from dynamo.errors import Fault, Forbidden, Invalid, NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
@@ -23,7 +24,9 @@ from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
 from dynamo.services.sites import status as site_status
 
-_NEW: dict[str, Any] = {
+Values = dict[str, object]
+
+_NEW: Mapping[str, object] = {
     "kind": SiteKind.DISK,
     "status": SiteStatus.READY,
     "rules": {},
@@ -54,14 +57,15 @@ def update(ctx: Context, name: str, body: schemas.SiteBody, caller: Caller) -> I
         row = site_rows.locked(work, name)
         _check_caller(caller, name, values)
         if row is None:
-            row = _add(ctx, work, name, values)
+            key = _add(ctx, work, name, body, values)
         else:
-            values = _checked(ctx, values, {"url": row.url, "rules": row.rules})
+            key = row.id
+            _check_endpoint(ctx, row, body)
             by_hand = {"since": work.now, "set_by": None} if "status" in values else {}
-            site_rows.change(work, row.id, {**values, **by_hand})
+            site_rows.change(work, key, {**values, **by_hand})
         if values.get("status") == SiteStatus.READY:
-            breakers.close(work, [row.id])
-            site_rows.wake_back(work, row.id)
+            breakers.close(work, [key])
+            site_rows.wake_back(work, key)
         if values.get("status") == SiteStatus.MORGUE:
             work.hint(Hint("evacuate", (), f"empty {name}"))
         what = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))
@@ -95,7 +99,8 @@ def quota(ctx: Context, name: str, partition: str) -> Item:
 
 
 def _quota(ctx: Context, work: Work, name: str, partition: str) -> Item:
-    for item in _shown(ctx, work, name)["quotas"]:
+    site_id = site_lookup.site(work, name).id
+    for item in _quotas(ctx, work, [site_id]).get(site_id, ()):
         if item["partition"] == partition:
             return {"site": name, **item}
     raise NotFound(f"the partition {partition!r} has no quota at {name}", Reason.NO_QUOTA)
@@ -105,18 +110,24 @@ def _shown(ctx: Context, work: Work, name: str) -> Item:
     return _items(ctx, work, [site_lookup.site(work, name)])[0]
 
 
-def _items(ctx: Context, work: Work, found: Sequence[Any]) -> list[Item]:
-    unique = sites.unique_bytes(work, found[0].id if len(found) == 1 else None)
-    quotas: dict[int, list[Item]] = {}
-    for quota in sites.quotas(work, [row.id for row in found]):
-        share = Share.of(quota, unique)
-        told = {"partition": quota.partition, **share.item(ctx.settings.user)}
-        quotas.setdefault(quota.site_id, []).append(told)
-    states = site_status.of(ctx, work, [row.id for row in found])
+def _items(ctx: Context, work: Work, found: Sequence[SiteRow]) -> list[Item]:
+    site_ids = [row.id for row in found]
+    quotas = _quotas(ctx, work, site_ids)
+    states = site_status.of(ctx, work, site_ids)
     return [{**_item(row), **states[row.id], "quotas": quotas.get(row.id, [])} for row in found]
 
 
-def _item(row: Any) -> Item:
+def _quotas(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, list[Item]]:
+    unique = sites.unique_bytes(work, site_ids[0] if len(site_ids) == 1 else None)
+    quotas: dict[int, list[Item]] = {}
+    for quota in sites.quotas(work, site_ids):
+        share = Share.of(quota, unique)
+        told = {"partition": quota.partition, **share.item(ctx.settings.user)}
+        quotas.setdefault(quota.site_id, []).append(told)
+    return quotas
+
+
+def _item(row: SiteRow) -> Item:
     return {
         "name": row.name,
         "kind": row.kind,
@@ -133,7 +144,7 @@ def _item(row: Any) -> Item:
     }
 
 
-def _values(name: str, body: schemas.SiteBody) -> dict[str, Any]:
+def _values(name: str, body: schemas.SiteBody) -> Values:
     """Return the fields that the body names. Raises Invalid."""
     if not names.is_site(name):
         raise Invalid(f"{name!r} is not a site name", Reason.NAME_INVALID)
@@ -148,7 +159,7 @@ def _values(name: str, body: schemas.SiteBody) -> dict[str, Any]:
     return set_ | named
 
 
-def _check_caller(caller: Caller, name: str, values: Mapping[str, Any]) -> None:
+def _check_caller(caller: Caller, name: str, values: Values) -> None:
     if caller.may_operate:
         return
     if caller.site != name:
@@ -157,16 +168,15 @@ def _check_caller(caller: Caller, name: str, values: Mapping[str, Any]) -> None:
         raise Forbidden("who runs a site may change its status; the rest is for operators")
 
 
-def _add(ctx: Context, work: Work, name: str, values: dict[str, Any]) -> Any:
-    if not values.get("url"):
+def _add(ctx: Context, work: Work, name: str, body: schemas.SiteBody, values: Values) -> int:
+    if not body.url:
         raise Invalid("a new site needs a url", faults=[Fault("/url", "is missing")])
-    site_rows.add(work, {"name": name, **_NEW, **_checked(ctx, values, {"rules": {}})})
-    return site_rows.locked(work, name)
+    ctx.storages.check(body.url, body.rules or {})
+    return site_rows.add(work, {"name": name, **_NEW, **values})
 
 
-def _checked(ctx: Context, values: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+def _check_endpoint(ctx: Context, site: LockedSite, body: schemas.SiteBody) -> None:
     """Refuse an endpoint that nobody could speak to."""
-    if "url" in values or "rules" in values:
-        whole = {**before, **values}
-        ctx.storages.check(whole["url"], whole["rules"])
-    return values
+    if body.url is not None or body.rules is not None:
+        url = site.url if body.url is None else body.url
+        ctx.storages.check(url, site.rules if body.rules is None else body.rules)

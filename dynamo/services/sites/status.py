@@ -1,9 +1,10 @@
 """Condition: how sites are now: what rests there, how they were probed, who works with them."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import SQLColumnExpression, func, select
 
 from dynamo.clock import rfc3339
 from dynamo.db.engine.unit_of_work import Work
@@ -22,11 +23,11 @@ def of(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
         rests.setdefault(rest.site_id, []).append(_rest(rest))
     probes = {
         row.site_id: _probe(row)
-        for row in work.rows(select(*Probe.__table__.columns).where(Probe.site_id.in_(site_ids)))
+        for row in work.read(_Probe, _PROBES.where(Probe.site_id.in_(site_ids)))
     }
     down: dict[int, list[Item]] = {}
     for row in _downtimes(work, site_ids):
-        told = {"begins": rfc3339(row.begins), "ends": rfc3339(row.ends), "why": row.why}
+        told: Item = {"begins": rfc3339(row.begins), "ends": rfc3339(row.ends), "why": row.why}
         down.setdefault(row.site_id, []).append(told)
     into, out_of = (_streams(work, end, site_ids) for end in (Stream.site_id, Stream.source_id))
     most = ctx.settings.site_streams
@@ -55,7 +56,28 @@ def _rest(rest: Rest) -> Item:
     }
 
 
-def _probe(row: Any) -> Item:
+class _Probe(NamedTuple):
+    site_id: int
+    at: datetime
+    usable: bool
+    streak: int
+    reason: str | None
+    detail: str | None
+    free: int | None
+
+
+_PROBES = select(
+    Probe.site_id,
+    Probe.at,
+    Probe.usable,
+    Probe.streak,
+    Probe.reason,
+    Probe.detail,
+    Probe.free,
+)
+
+
+def _probe(row: _Probe) -> Item:
     return {
         "at": rfc3339(row.at),
         "usable": row.usable,
@@ -66,12 +88,19 @@ def _probe(row: Any) -> Item:
     }
 
 
-def _downtimes(work: Work, site_ids: Sequence[int]) -> Sequence[Any]:
+class _Downtime(NamedTuple):
+    site_id: int
+    begins: datetime
+    ends: datetime
+    why: str | None
+
+
+def _downtimes(work: Work, site_ids: Sequence[int]) -> list[_Downtime]:
     wanted = (Downtime.site_id.in_(site_ids), Downtime.ends > work.now)
     columns = (Downtime.site_id, Downtime.begins, Downtime.ends, Downtime.why)
-    return work.rows(select(*columns).where(*wanted).order_by(Downtime.begins))
+    return work.read(_Downtime, select(*columns).where(*wanted).order_by(Downtime.begins))
 
 
-def _streams(work: Work, end: Any, site_ids: Sequence[int]) -> dict[int, int]:
+def _streams(work: Work, end: SQLColumnExpression[int], site_ids: Sequence[int]) -> dict[int, int]:
     here = (end.in_(site_ids), Stream.until > work.now)
     return dict(work.rows(select(end, func.count()).where(*here).group_by(end)))

@@ -1,10 +1,9 @@
 """Stop switches: what is stopped, by whom and why."""
 
-from typing import Any
-
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import sites, switches
+from dynamo.db.sites.sites import SwitchRow
 from dynamo.errors import NotFound
 from dynamo.inventory import names, schemas
 from dynamo.inventory.callers import Caller
@@ -54,12 +53,12 @@ def _check(work: Work, name: str) -> int | None:
     if site != name and names.is_site(site):
         row = sites.locked(work, site)
         if row is not None:
-            return int(row.id)
+            return row.id
     known = ", ".join(NAMES)
     raise NotFound(f"there is no switch {name!r}; there are {known} and site:<name>")
 
 
-def _item(name: str, row: Any) -> Item:
+def _item(name: str, row: SwitchRow | None) -> Item:
     if row is None:
         return {"name": name, "stopped": False, "who": None, "why": None, "at": None}
     told = {"stopped": row.stopped, "who": row.who, "why": row.why, "at": row.at}

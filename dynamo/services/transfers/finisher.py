@@ -6,13 +6,13 @@ Arrived files are counted, failures are tried again, held or given up.
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import delete, select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting
 from dynamo.db.catalogue import replicas as replica_rows
+from dynamo.db.catalogue.replicas import CompletedReplica
 from dynamo.db.consistency import incidents
 from dynamo.db.consistency.incidents import Report
 from dynamo.db.deletions import condemnation, dispatch
@@ -114,10 +114,10 @@ def bar(work: Work, ctx: Context, transfer_id: int, reason: Reason) -> None:
     )
 
 
-def _record_arrivals(work: Work, arrived: Sequence[Arrived]) -> Sequence[Any]:
+def _record_arrivals(work: Work, arrived: Sequence[Arrived]) -> list[CompletedReplica]:
     """Count what arrived; return the replicas that are complete with it."""
     if not arrived:
-        return ()
+        return []
     files: dict[int, list[tuple[int, int]]] = {}
     tallies = Tallies()
     for one in arrived:
@@ -198,8 +198,8 @@ def _confirmed_meanwhile(work: Work, claimed: ClaimedTransfer) -> bool:
         return False
     # as it is now, not as this transaction first saw it
     mine = select(Transfer.confirmed, Transfer.not_before).where(Transfer.id == claimed.id)
-    row = work.only(mine.with_for_update())
-    return row.confirmed and row.not_before is None
+    confirmed, not_before = work.only(mine.with_for_update())
+    return confirmed and not_before is None
 
 
 def _has_source(work: Work, failed: Failed) -> bool:
@@ -263,8 +263,8 @@ def _write_arrivals(work: Work, arrived: Sequence[Arrived]) -> None:
             Event(
                 "arrived",
                 SYSTEM,
-                dataset=names[block].name,
-                block=names[block].uuid,
+                dataset=names[block][0],
+                block=names[block][1],
                 site=site,
                 n_files=len(sizes),
                 bytes=sum(sizes),
@@ -276,22 +276,17 @@ def _write_arrivals(work: Work, arrived: Sequence[Arrived]) -> None:
     )
 
 
-def _write_complete(work: Work, replicas: Sequence[Any]) -> None:
+def _write_complete(work: Work, replicas: Sequence[CompletedReplica]) -> None:
     if not replicas:
         return
     names = _block_names(work, {replica.block_id for replica in replicas})
-    sites = {
-        r.id: r.name
-        for r in work.rows(
-            select(Site.id, Site.name).where(Site.id.in_([r.site_id for r in replicas]))
-        )
-    }
+    named = select(Site.id, Site.name).where(Site.id.in_([r.site_id for r in replicas]))
+    sites = dict(work.rows(named))
     events = [
         Event(
             "complete",
             SYSTEM,
-            names[r.block_id].name,
-            names[r.block_id].uuid,
+            *names[r.block_id],
             site=sites[r.site_id],
         )
         for r in replicas
@@ -299,13 +294,11 @@ def _write_complete(work: Work, replicas: Sequence[Any]) -> None:
     write_history(work, events)
 
 
-def _block_names(work: Work, block_ids: Collection[int]) -> dict[int, Any]:
-    named = select(Block.id, Block.uuid, Dataset.name).join(Dataset, Dataset.id == Block.dataset_id)
-    return (
-        {row.id: row for row in work.rows(named.where(Block.id.in_(block_ids)))}
-        if block_ids
-        else {}
-    )
+def _block_names(work: Work, block_ids: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return the dataset and the id of blocks."""
+    named = select(Block.id, Dataset.name, Block.uuid).join(Dataset, Dataset.id == Block.dataset_id)
+    rows = work.rows(named.where(Block.id.in_(block_ids))) if block_ids else ()
+    return {key: (dataset, uuid) for key, dataset, uuid in rows}
 
 
 def _announce(work: Work, dataset_ids: Collection[int]) -> None:
@@ -322,7 +315,7 @@ def _announce(work: Work, dataset_ids: Collection[int]) -> None:
         )
     )
     for kind, task in ((RequestKind.CLOSURE, "close"), (RequestKind.COPY, "plan")):
-        ids = tuple(sorted(row.id for row in waiting if row.kind == kind))
+        ids = tuple(sorted(key for key, of_kind in waiting if of_kind == kind))
         if ids:
             work.hint(
                 Hint(

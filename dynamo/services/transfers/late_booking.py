@@ -5,14 +5,15 @@ Files whose size was read at the source get their place in a block and in the qu
 
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, NotNullable, or_, select, update
 
 from dynamo.db import requests
 from dynamo.db.catalogue import accounting, block_filling
+from dynamo.db.catalogue import names as catalogue_names
 from dynamo.db.catalogue.replicas import Destination
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.requests import Tallies
-from dynamo.db.tables import Dataset, File, Transfer
+from dynamo.db.tables import File, Transfer
 from dynamo.db.transfers.transfers import ClaimedTransfer
 from dynamo.errors import Full
 from dynamo.inventory.states import RequestKind
@@ -78,9 +79,7 @@ def _book(ctx: Context, claimed: ClaimedTransfer, size: int) -> block_filling.Bl
         placed = _placed(work, claimed)
         if placed is not None:
             return placed
-        dataset = work.only(
-            select(*Dataset.__table__.columns).where(Dataset.id == claimed.dataset_id)
-        )
+        dataset = catalogue_names.dataset_of(work, claimed.dataset_id)
         accounting.grow(work, dataset.id, 0, size)  # first: what follows refers to the dataset
         destination = Destination(
             dataset.id, claimed.site_id, dataset.partition_id, dataset.group_id
@@ -112,8 +111,8 @@ def _book(ctx: Context, claimed: ClaimedTransfer, size: int) -> block_filling.Bl
 def _placed(work: Work, claimed: ClaimedTransfer) -> block_filling.BlockShare | None:
     """Return the place that the file has: the answer to an earlier commit may have been lost."""
     row = work.row(
-        select(File.block_id, Transfer.replica_id)
+        select(NotNullable(File.block_id), NotNullable(Transfer.replica_id))
         .join(Transfer, Transfer.file_id == File.id)
         .where(Transfer.id == claimed.id, File.block_id.is_not(None))
     )
-    return None if row is None else block_filling.BlockShare(row.block_id, row.replica_id, 0, 1)
+    return None if row is None else block_filling.BlockShare(*row, 0, 1)

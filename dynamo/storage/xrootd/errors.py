@@ -1,7 +1,7 @@
 """Maps answers of an XRootD server to reasons for users."""
 
 import re
-from typing import Any
+from typing import Protocol
 
 from dynamo.reasons import Reason
 from dynamo.storage.protocol import StorageError
@@ -38,16 +38,25 @@ _SURE = {101, 110, 203, 204}
 _PREFIX = re.compile(r"^\[[A-Z]+\]\s*(Server responded with an error:\s*)?(\[[0-9]+\]\s*)?")
 
 
+class Status(Protocol):
+    """How a call ended."""
+
+    ok: bool
+    code: int
+    errno: int
+    message: str
+
+
 class LockedError(StorageError):
     """Another client has the file open for writing."""
 
 
-def number(status: Any) -> int | None:
+def number(status: Status) -> int | None:
     """Return the number of an error that the server answered; None for other failures."""
     return int(status.errno) if status.code == _RESPONSE else None
 
 
-def failure(status: Any, name: str, otherwise: Reason) -> StorageError:
+def failure(status: Status, name: str, otherwise: Reason) -> StorageError:
     """Return a StorageError; `otherwise` is the reason for errors that the tables lack."""
     answered = number(status)
     reason = _MET.get(status.code) if answered is None else _ANSWERED.get(answered)
@@ -64,7 +73,7 @@ def failure(status: Any, name: str, otherwise: Reason) -> StorageError:
     return kind(reason or otherwise, f"{name}: {message[:500]}", unknown=unknown)
 
 
-def is_unknown(status: Any) -> bool:
+def is_unknown(status: Status) -> bool:
     """Return whether a failed call may have had its effect, because no answer came."""
     answered = number(status)
     if answered is not None:

@@ -12,7 +12,7 @@ from dynamo.reasons import Reason
 from dynamo.storage.checksum import CHUNK
 from dynamo.storage.protocol import StorageError
 from dynamo.storage.timeouts import Timeouts
-from dynamo.storage.xrootd.errors import LockedError, failure, silent
+from dynamo.storage.xrootd.errors import LockedError, Status, failure, silent
 from dynamo.storage.xrootd.server import Server, seconds
 
 _NEW, _READ, _MAKE_PATH, _WRITE = 8, 16, 256, 32768
@@ -24,7 +24,7 @@ _AHEAD = 3
 """Pieces in flight, so that a distant server costs one latency, not one per piece."""
 
 
-Answer = Future[tuple[Any, Any]]
+Answer = Future[tuple[Status, bytes | None]]
 """Status and response of a call."""
 
 
@@ -85,11 +85,13 @@ class _Pieces:
     otherwise: Reason
     under_way: deque[Answer] = field(default_factory=deque)
 
-    def begin(self, call: Callable[..., Any], *arguments: Any) -> None:
+    def begin(self, call: Callable[..., Status], *arguments: object) -> None:
         """Request one piece; `arguments` live until the answer, as the library borrows them."""
         answer = Answer()
 
-        def take(status: Any, response: Any, _hosts: Any, _kept: Any = arguments) -> None:
+        def take(
+            status: Status, response: bytes | None, _hosts: object, _kept: object = arguments
+        ) -> None:
             answer.set_result((status, response))
 
         status = call(*arguments, timeout=seconds(self.limits.silence), callback=take)
@@ -97,7 +99,7 @@ class _Pieces:
             raise failure(status, self.path, self.otherwise)
         self.under_way.append(answer)
 
-    def end(self) -> Any:
+    def end(self) -> bytes | None:
         """Wait for the oldest piece and return its response."""
         try:
             status, response = self.under_way[0].result(self.limits.silence)

@@ -661,9 +661,9 @@ def test_another_policy_can_be_tried_on_what_a_cycle_saw(world: World, clock: Cl
     cycles.run(ctx, [cycles.file(ctx, body, OPERATOR)])
     file = world.folder / "cycles" / "1.npz"
 
-    assert detox_replay.replay(file)["decisions"] == decided(world, cycles.get(ctx, 1))
+    assert detox_replay.replay(file).decisions == decided(world, cycles.get(ctx, 1))
     kept = detox_replay.replay(file, EVERYTHING.replace("Dismiss", "Protect"))
-    assert {one["dataset"] for one in kept["decisions"] if one["action"] == "delete"} == {ONE}
+    assert {one["dataset"] for one in kept.decisions if one["action"] == "delete"} == {ONE}
     bad = world.folder / "bad.npz"
     bad.write_bytes(b"PK nothing")
     with pytest.raises(Invalid, match="is not the snapshot of a cycle"):
