@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from api import auth, permissions
 from dynamo.db.tables import User
+from dynamo.reasons import Reason
 from tests.api.web import Web, problem
 from tests.services.world import DATASET
 
@@ -69,6 +70,10 @@ def test_the_description_shows_the_bodies(web: Web) -> None:
     assert set(described["definitions"]["Injection"]["properties"]) == {"dataset", "site", "files"}
     schema = described["paths"]["/injections"]["post"]["parameters"][0]["schema"]
     assert schema == {"$ref": "#/definitions/Injection"}
+    assert set(described["definitions"]["Reason"]["enum"]) == set(Reason)
+    assert described["definitions"]["Problem"]["properties"]["reason"] == {
+        "$ref": "#/definitions/Reason"
+    }
     assert b"swagger-ui" in web.call("GET", "/v1/", by=None).data
 
 

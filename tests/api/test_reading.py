@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, update
 
-from dynamo.db.tables import Block, BlockReplica, Deletion, Site, Transfer
+from dynamo.db.tables import Block, BlockReplica, Deletion, Request, Site, Transfer
 from dynamo.inventory.globs import Glob
 from dynamo.services.injection import closure
 from tests.api.web import Web, problem
@@ -59,6 +59,19 @@ def test_what_did_not_come_says_why_and_when_it_is_tried_again(web: Web, state: 
     assert (shown["state"], shown["reason"], shown["attempts"]) == (state, "source-missing", 6)
     assert shown["next_try"] == "2026-11-22T12:00:00Z"
     assert not shown["safe_to_delete"]
+
+
+def test_a_reason_that_a_newer_version_wrote_is_shown_as_it_is(web: Web) -> None:
+    request = web.world.many("T2_A", 1)
+    with web.world.ctx.begin() as work:
+        now = work.now
+    newer = {"state": "held", "reason": "not-invented-yet"}
+    _set(web, Transfer, **newer, attempts=1, not_before=now)
+    _set(web, Request, **newer, detail="?")
+
+    assert _state(web, "T2_A_0.root")["reason"] == "not-invented-yet"
+    shown = web.get(f"/v1/injections/{request}")
+    assert shown["reason"] == shown["problems"][0]["reason"] == "not-invented-yet"
 
 
 def test_a_source_may_go_only_when_its_copy_is_recorded(web: Web) -> None:

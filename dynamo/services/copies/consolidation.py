@@ -1,7 +1,6 @@
 """Gathering: the scattered replicas leave behind a consolidation, block by block."""
 
 from collections.abc import Collection
-from dataclasses import fields
 
 from sqlalchemy import Select, and_, false, or_, select
 from sqlalchemy.orm import aliased
@@ -36,13 +35,16 @@ BLOCKS_AT_ONCE = 20
 """Blocks cleaned up behind in one transaction."""
 
 _STAYS = {
-    "switched_off": (Reason.SWITCHED_OFF, "an operator has stopped the deletion of the old copies"),
-    "last_copy": (
+    Reason.SWITCHED_OFF: (
+        Reason.SWITCHED_OFF,
+        "an operator has stopped the deletion of the old copies",
+    ),
+    Reason.LAST_COPY: (
         Reason.LAST_COPY,
         "the old copies stay while {site} is not ready or to be emptied",
     ),
-    "in_use": (Reason.WAITING, "the old copies are still read from"),
-    "too_much": (Reason.WAITING, "the old copies follow when less is leaving their sites"),
+    Reason.IN_USE: (Reason.WAITING, "the old copies are still read from"),
+    Reason.VOLUME_LIMIT: (Reason.WAITING, "the old copies follow when less is leaving their sites"),
 }
 """By refusal of the guard; first what a person or a site must change."""
 
@@ -52,15 +54,14 @@ def clean_up(ctx: Context, request: CopyRequest) -> Explanation | None:
 
     Say why some of them stay, where they do.
     """
-    refused = set[str]()
+    refused = set[Reason]()
     for batch in batches(_scattered(ctx, request), BLOCKS_AT_ONCE):
-        stays = _remove_scattered(ctx, request, batch)
-        refused |= {field.name for field in fields(stays) if getattr(stays, field.name)}
+        refused |= set(_remove_scattered(ctx, request, batch).reasons.values())
         reached(Point.GATHERED)
-    return next((_stays(name, request) for name in _STAYS if name in refused), None)
+    return next((_stays(one, request) for one in _STAYS if one in refused), None)
 
 
-def _stays(refusal: str, request: CopyRequest) -> Explanation:
+def _stays(refusal: Reason, request: CopyRequest) -> Explanation:
     reason, text = _STAYS[refusal]
     return Explanation(reason, text.format(site=request.sites[0].name))
 

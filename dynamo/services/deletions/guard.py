@@ -22,6 +22,7 @@ from dynamo.db.sites import switches
 from dynamo.db.tables import BlockReplica, Deletion, File, ReplicaFile, Site
 from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import OPEN
+from dynamo.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,19 @@ class Refusals:
     """Enough is leaving their sites already."""
 
     @property
+    def reasons(self) -> dict[int, Reason]:
+        """Return why each replica stays."""
+        return (
+            dict.fromkeys(self.last_copy, Reason.LAST_COPY)
+            | dict.fromkeys(self.in_use, Reason.IN_USE)
+            | dict.fromkeys(self.switched_off, Reason.SWITCHED_OFF)
+            | dict.fromkeys(self.too_much, Reason.VOLUME_LIMIT)
+        )
+
+    @property
     def all(self) -> frozenset[int]:
         """Return all that stay."""
-        return frozenset((*self.last_copy, *self.in_use, *self.switched_off, *self.too_much))
+        return frozenset(self.reasons)
 
     def __bool__(self) -> bool:
         return bool(self.all)

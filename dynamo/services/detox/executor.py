@@ -80,16 +80,12 @@ class Outcome:
         self, some: Sequence[Piece], there: Mapping[int, int], result: guard.Condemned
     ) -> None:
         """Take in what the guard did with some of the pieces."""
-        stay = dict.fromkeys(result.refused.last_copy, Reason.LAST_COPY)
-        stay |= dict.fromkeys(result.refused.in_use, Reason.IN_USE)
-        stay |= dict.fromkeys(result.refused.switched_off, Reason.SWITCHED_OFF)
-        stay |= dict.fromkeys(result.refused.too_much, Reason.VOLUME_LIMIT)
         gone = {
             piece.replica_id: Reason.BEING_DELETED
             for piece in some
             if piece.replica_id not in there
         }
-        kept = {**stay, **gone, **self.locked}
+        kept = {**result.refused.reasons, **gone, **self.locked}
         self.files += result.n_files
         for piece in some:
             if piece.replica_id in kept:

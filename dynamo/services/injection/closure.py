@@ -33,7 +33,7 @@ from dynamo.inventory.states import (
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.points import Point, reached
-from dynamo.reasons import Reason
+from dynamo.reasons import Reason, ReasonWord
 from dynamo.services import authorization, idempotency, users
 from dynamo.services.context import Context
 from dynamo.services.idempotency import Filed, Key
@@ -174,7 +174,7 @@ def _wait(
     request_id: int,
     again: datetime,
     state: RequestState,
-    reason: str | None = None,
+    reason: ReasonWord | None = None,
     detail: str | None = None,
 ) -> None:
     requests.move(work, request_id, state, reason=reason, detail=detail, not_before=again)
