@@ -2,7 +2,7 @@
 
 import sys
 
-from dynamo.golden.detox import main
+from dynamo.golden.replay import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -18,6 +18,7 @@ from dynamo.inventory.snapshot import (
     NOBODY,
     SITE_KINDS,
     SITE_STATUSES,
+    Blocks,
     Column,
     Datasets,
     Definition,
@@ -31,7 +32,7 @@ from dynamo.policy.diagnostics import nearest
 from dynamo.policy.partitions import Partitions, read_partitions
 
 Json = Mapping[str, Any]
-_TB = 10**12
+TB = 10**12
 _KINDS: Mapping[str, str] = {"mss": "tape"}
 _ATTRIBUTES: Mapping[str, tuple[str, type[np.generic]]] = {
     "global_usage_rank": ("usage_rank", np.float64),
@@ -71,50 +72,13 @@ def snapshot_of(inventory: Json) -> Snapshot:
     groups = _groups(inventory["groups"])
     listed: Sequence[Json] = inventory["datasets"]
     _check(inventory)
-    datasets = snapshot_builder.datasets(
-        ids=range(len(listed)),
-        names=[entry["name"] for entry in listed],
-        status=[_place(entry["status"], DATASET_STATUSES, "status") for entry in listed],
-        updated=[entry["last_update"] for entry in listed],
-    )
     raw = [(number, block) for number, entry in enumerate(listed) for block in entry["blocks"]]
-    blocks, datasets = snapshot_builder.blocks(
-        snapshot_builder.RawBlocks(
-            ids=range(len(raw)),
-            dataset_ids=[number for number, _ in raw],
-            size=[block["size"] for _, block in raw],
-            n_files=[block["num_files"] for _, block in raw],
-            names=[block["name"] for _, block in raw],
-        ),
-        datasets,
-    )
+    blocks, datasets = _blocks(raw, _datasets(listed))
     places = {(number, block["name"]): key for key, (number, block) in enumerate(raw)}
-    rows = list(_rows(listed, places))
-    wholes = [
-        (number, replica) for number, entry in enumerate(listed) for replica in entry["replicas"]
-    ]
-    dataset_at, block_at = (
-        snapshot_builder.Keys.of(datasets.ids),
-        snapshot_builder.Keys.of(blocks.ids),
-    )
     replicas, block_replicas = snapshot_builder.replicas(
-        snapshot_builder.RawReplicas(
-            dataset=dataset_at([number for number, _ in wholes]),
-            site=[sites.labels.find(replica["site"]) for _, replica in wholes],
-            growing=["growing_group" in replica for _, replica in wholes],
-            group=[group_place(groups, replica.get("growing_group")) for _, replica in wholes],
-        ),
-        snapshot_builder.RawBlockReplicas(
-            ids=range(len(rows)),
-            block=block_at([row.block for row in rows]),
-            site=[sites.labels.find(row.site) for row in rows],
-            group=[group_place(groups, row.replica["group"]) for row in rows],
-            size=[row.size for row in rows],
-            n_files=[row.n_files for row in rows],
-            updated=[row.replica["last_update"] for row in rows],
-            complete=[row.complete for row in rows],
-            custodial=[bool(row.replica.get("custodial")) for row in rows],
-            in_use=[bool(row.replica.get("in_use")) for row in rows],
+        _raw_replicas(listed, snapshot_builder.Keys.of(datasets.ids), sites, groups),
+        _raw_block_replicas(
+            list(_rows(listed, places)), snapshot_builder.Keys.of(blocks.ids), sites, groups
         ),
         blocks,
         len(sites.labels),
@@ -138,6 +102,68 @@ def snapshot_of(inventory: Json) -> Snapshot:
         protected_sites=frozenset(inventory.get("protected_sites") or ()),
         waiting_copies=frozenset(inventory.get("pending_copy_items") or ()),
         attributes=_attributes(listed, datasets),
+    )
+
+
+def _datasets(listed: Sequence[Json]) -> Datasets:
+    return snapshot_builder.datasets(
+        ids=range(len(listed)),
+        names=[entry["name"] for entry in listed],
+        status=[_place(entry["status"], DATASET_STATUSES, "status") for entry in listed],
+        updated=[entry["last_update"] for entry in listed],
+    )
+
+
+def _blocks(raw: Sequence[tuple[int, Json]], datasets: Datasets) -> tuple[Blocks, Datasets]:
+    """Return the blocks, given with the numbers of their datasets, and the datasets with sums."""
+    columns = snapshot_builder.RawBlocks(
+        ids=range(len(raw)),
+        dataset_ids=[number for number, _ in raw],
+        size=[block["size"] for _, block in raw],
+        n_files=[block["num_files"] for _, block in raw],
+        names=[block["name"] for _, block in raw],
+    )
+    return snapshot_builder.blocks(columns, datasets)
+
+
+def _raw_replicas(
+    listed: Sequence[Json], dataset_at: snapshot_builder.Keys, sites: Sites, groups: Groups
+) -> snapshot_builder.RawReplicas:
+    wholes = [
+        (number, replica) for number, entry in enumerate(listed) for replica in entry["replicas"]
+    ]
+    return snapshot_builder.RawReplicas(
+        dataset=dataset_at([number for number, _ in wholes]),
+        site=[sites.labels.find(replica["site"]) for _, replica in wholes],
+        growing=["growing_group" in replica for _, replica in wholes],
+        group=[group_place(groups, replica.get("growing_group")) for _, replica in wholes],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    block: int
+    site: str
+    replica: Json
+    size: int
+    n_files: int
+    complete: bool
+
+
+def _raw_block_replicas(
+    rows: Sequence[_Row], block_at: snapshot_builder.Keys, sites: Sites, groups: Groups
+) -> snapshot_builder.RawBlockReplicas:
+    return snapshot_builder.RawBlockReplicas(
+        ids=range(len(rows)),
+        block=block_at([row.block for row in rows]),
+        site=[sites.labels.find(row.site) for row in rows],
+        group=[group_place(groups, row.replica["group"]) for row in rows],
+        size=[row.size for row in rows],
+        n_files=[row.n_files for row in rows],
+        updated=[row.replica["last_update"] for row in rows],
+        complete=[row.complete for row in rows],
+        custodial=[bool(row.replica.get("custodial")) for row in rows],
+        in_use=[bool(row.replica.get("in_use")) for row in rows],
     )
 
 
@@ -207,16 +233,6 @@ def group_place(groups: Groups, name: str | None) -> int:
     return place
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    block: int
-    site: str
-    replica: Json
-    size: int
-    n_files: int
-    complete: bool
-
-
 def _rows(listed: Sequence[Json], places: Mapping[tuple[int, str], int]) -> Iterator[_Row]:
     for number, dataset in enumerate(listed):
         blocks = {block["name"]: block for block in dataset["blocks"]}
@@ -243,7 +259,7 @@ def _quotas(definitions: Sequence[Definition], listed: Sequence[Json], sites: Si
         for entry in listed:
             given = entry["quotas_tb"].get(definition.name, default)
             if given is not None:
-                quotas[row, sites.labels.find(entry["name"])] = np.inf if given < 0 else given * _TB
+                quotas[row, sites.labels.find(entry["name"])] = np.inf if given < 0 else given * TB
     return quotas
 
 

@@ -2,9 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +13,6 @@ from dynamo.dealer.placement import Placer
 from dynamo.dealer.plan import Plan
 from dynamo.dealer.proposals import ANYWHERE, Proposals
 from dynamo.dealer.proposer import WeightedProposer, participants
-from dynamo.dealer.proposers.balancer import Balancer
-from dynamo.dealer.proposers.enforcer import Enforcer
-from dynamo.dealer.proposers.groups import Groups
-from dynamo.dealer.proposers.popularity import Popularity
-from dynamo.dealer.proposers.requests import Requests
-from dynamo.dealer.proposers.undertaker import Undertaker
 from dynamo.dealer.protections import Protections
 from dynamo.dealer.question import Limits, Question
 from dynamo.dealer.requests import (
@@ -35,88 +28,14 @@ from dynamo.detox.engine import decide as detox
 from dynamo.detox.plan import Plan as Deleted
 from dynamo.detox.plan import Verdict as Decided
 from dynamo.errors import Invalid
-from dynamo.golden.cases import Case, Json, load
+from dynamo.golden.answers import Answer, error
+from dynamo.golden.cases import TB, Case, Json, load
+from dynamo.golden.proposers import configured
 from dynamo.inventory.snapshot import Snapshot
-from dynamo.policy.diagnostics import nearest
 from dynamo.policy.placement_rules import enforcer_from
 from dynamo.policy.reader import Known, read_policy
 
-Answer = dict[str, Any]
-_TB = 1e12
 _WORDS = {Decided.PROTECT: "protect", Decided.DELETE: "delete", Decided.KEEP: "keep"}
-
-
-def _tb(config: Json, key: str, default: float) -> float:
-    return float(config[key]) * _TB if key in config else default
-
-
-def _requests(config: Json) -> WeightedProposer:
-    return WeightedProposer(
-        Requests(
-            max_size=_tb(config, "max_size", 0),
-            block_request_max=float(config.get("block_request_max", 0.5)),
-            overwritten_groups=tuple(config.get("overwritten_groups", ())),
-        )
-    )
-
-
-def _popularity(config: Json) -> WeightedProposer:
-    return WeightedProposer(
-        Popularity(
-            source_groups=tuple(config.get("source_groups", ())),
-            max_dataset_size=_tb(config, "max_dataset_size", 0),
-            max_replication=int(config.get("max_replication", 10)),
-            threshold=float(config.get("request_to_replica_threshold", 1.75)),
-            condition=config.get("condition"),
-        )
-    )
-
-
-def _balancer(config: Json) -> WeightedProposer:
-    return WeightedProposer(
-        Balancer(
-            target_reasons=dict(config.get("target_reasons", {})),
-            max_dataset_size=_tb(config, "max_dataset_size", 0),
-            max_cycle_volume=_tb(config, "max_cycle_volume", 35e12),
-        )
-    )
-
-
-def _undertaker(config: Json) -> WeightedProposer:
-    return WeightedProposer(Undertaker(additional_sites=tuple(config.get("additional_sites", ()))))
-
-
-def _enforcer(config: Json) -> WeightedProposer:
-    body = config.get("enforcer", config)
-    return WeightedProposer(Enforcer(rules=enforcer_from(body.get("policy", body))))
-
-
-def _groups(config: Json) -> WeightedProposer:
-    return WeightedProposer(Groups(from_groups=tuple(config.get("from_groups", ()))))
-
-
-PLUGINS: Mapping[str, tuple[str, Callable[[Json], WeightedProposer]]] = {
-    "requests": ("DirectRequests", _requests),
-    "popularity": ("Popularity", _popularity),
-    "balancer": ("Balancer", _balancer),
-    "undertaker": ("Undertaker", _undertaker),
-    "enforcer": ("Enforcer", _enforcer),
-    "groupreassign": ("GroupReassigner", _groups),
-}
-"""By the module of the first Dynamo: the name it shows, and how its configuration is read."""
-
-
-def _proposers(plugins: Json) -> dict[str, WeightedProposer]:
-    found = {}
-    for spec in plugins.values():
-        module = spec["module"].partition(":")[0]
-        if module not in PLUGINS:
-            raise Invalid(f"there is no plug-in {module}{nearest(module, PLUGINS)}")
-        name, read = PLUGINS[module]
-        found[name] = WeightedProposer(
-            read(spec.get("config") or {}).proposer, float(spec["priority"])
-        )
-    return found
 
 
 def dealer(case: Json) -> Answer:
@@ -124,12 +43,12 @@ def dealer(case: Json) -> Answer:
     try:
         loaded = load(case)
     except Invalid as wrong:
-        return _error("inventory", wrong)
+        return error("inventory", wrong)
     try:
-        proposers = _proposers(case["dealer"]["config"]["plugins"])
+        proposers = configured(case["dealer"]["config"]["plugins"])
         last = _last_cycle(loaded, case)
     except Invalid as wrong:
-        return _error("policy", wrong)
+        return error("policy", wrong)
     try:
         asked = _question(loaded, case, last)
         drawing = case["dealer"].get("distribution")
@@ -137,7 +56,7 @@ def dealer(case: Json) -> Answer:
             return {"status": "ok"} | _distribution(asked, proposers, drawing)
         answer = _decided(decide(asked, proposers), case)
     except Invalid as wrong:
-        return _error("run", wrong)
+        return error("run", wrong)
     shown = {} if last is None else {"detox_decisions": _decisions(last)}
     return {"status": "ok"} | answer | shown
 
@@ -145,12 +64,7 @@ def dealer(case: Json) -> Answer:
 def planned(loaded: Case, case: Json) -> Plan:
     """Return the plan for a case. Raises Invalid."""
     asked = _question(loaded, case, _last_cycle(loaded, case))
-    return decide(asked, _proposers(case["dealer"]["config"]["plugins"]))
-
-
-def _error(stage: str, wrong: Exception) -> Answer:
-    kind = type(wrong).__name__
-    return {"status": "error", "stage": stage, "error_type": kind, "error": str(wrong)}
+    return decide(asked, configured(case["dealer"]["config"]["plugins"]))
 
 
 def _question(loaded: Case, case: Json, last: Deleted | None) -> Question:
@@ -166,7 +80,7 @@ def _question(loaded: Case, case: Json, last: Deleted | None) -> Question:
         limits=Limits(
             occupancy=float(config["target_site_occupancy"]),
             pending=float(config["max_site_pending_fraction"]),
-            volume=float(config["max_total_cycle_volume"]) * _TB,
+            volume=float(config["max_total_cycle_volume"]) * TB,
         ),
         requests=tuple(
             _request(number, one)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.golden.detox import answer
+from dynamo.golden.replay import answer
 
 CASES = {
     path.stem: json.loads(path.read_text("utf-8"))

@@ -8,6 +8,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from dynamo.golden import conditions as golden_conditions
 from dynamo.golden import detox as golden_detox
 from dynamo.policy.variables import VARIABLES, Kind
 from tests.detox.naive import Detox, true_for
@@ -41,7 +42,7 @@ def test_columns_decide_like_plain_objects(case):
 
 @played(questions, 100)
 def test_conditions_hold_where_plain_objects_say(case):
-    assert golden_detox.conditions(case)["true_for"] == true_for(case, case["conditions"])
+    assert golden_conditions.conditions(case)["true_for"] == true_for(case, case["conditions"])
 
 
 def test_every_variable_is_drawn():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo.golden.detox import KINDS, answer, main
+from dynamo.golden.replay import KINDS, answer, main
 from tests.detox.naive import Detox, true_for
 
 CASES = {
