@@ -1,9 +1,9 @@
 """Finds matters that need a person, at the end of each simulated day."""
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, NotNullable, Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import aliased
@@ -35,6 +35,7 @@ from dynamo.inventory.states import (
 )
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.reasons import Mover, Reason
+from dynamo.simulation.standing import RequestStanding
 
 PATIENCE = timedelta(days=3)
 """Time without progress, while all parts work, after which an operator looks at an item."""
@@ -67,26 +68,6 @@ class Intervention:
     def matter(self) -> tuple[str, str, str]:
         """Return the key that identifies the matter on other days."""
         return self.what, self.where, self.reason
-
-
-K = TypeVar("K", bound=Hashable)
-
-
-@dataclass(slots=True)
-class RequestStanding:
-    """Tracks since when items have been unchanged, from evening to evening."""
-
-    _since: dict[str, dict[Hashable, tuple[object, datetime]]] = field(default_factory=dict)
-
-    def still(self, kind: str, now: datetime, marks: Mapping[K, object]) -> dict[K, timedelta]:
-        """Return how long each item of a kind has kept its mark; other items are forgotten."""
-        known = self._since.get(kind, {})
-        since_by_key: dict[Hashable, tuple[object, datetime]] = {}
-        for key, mark in marks.items():
-            before = known.get(key)
-            since_by_key[key] = before if before is not None and before[0] == mark else (mark, now)
-        self._since[kind] = since_by_key
-        return {key: now - since_by_key[key][1] for key in marks}
 
 
 @dataclass(frozen=True, slots=True)

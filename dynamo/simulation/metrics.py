@@ -28,7 +28,8 @@ from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
 from dynamo.services.maintenance import invariants
 from dynamo.simulation import interventions
-from dynamo.simulation.interventions import Intervention, Look, RequestStanding
+from dynamo.simulation.interventions import Intervention, Look
+from dynamo.simulation.standing import RequestStanding
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,11 @@ from dynamo.simulation import metrics
 from dynamo.simulation import scenario as simulation_scenario
 from dynamo.simulation.agenda import Agenda
 from dynamo.simulation.campaigns import Campaign, Planned, plan
-from dynamo.simulation.interventions import RequestStanding
 from dynamo.simulation.metrics import Day, Evening, Left, Traffic, Unfit
 from dynamo.simulation.pace import paced, simulated_periods
 from dynamo.simulation.pools import Pools
 from dynamo.simulation.scenario import Interest, Scenario
+from dynamo.simulation.standing import RequestStanding
 from dynamo.simulation.storage import Imagination, Network
 from dynamo.simulation.workload import Workload, place
 from dynamo.task_runner import TaskRunner

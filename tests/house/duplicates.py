@@ -41,7 +41,10 @@ class Twin:
 
 
 def code_lines(root: Path, path: Path) -> list[Line]:
-    """Return the lines of a module that are code: no imports, docstrings, comments, brackets."""
+    """Return the lines of code of a module.
+
+    Left out: imports, docstrings, comments, declarations of fields, closing brackets.
+    """
     text = path.read_text()
     left_out = _left_out(ast.parse(text))
     return [
@@ -52,14 +55,17 @@ def code_lines(root: Path, path: Path) -> list[Line]:
 
 
 def _left_out(tree: ast.Module) -> set[int]:
-    """Return the numbers of the lines of imports, docstrings and other bare texts."""
+    """Return the numbers of the lines of imports, bare texts and declarations of fields."""
     found: set[int] = set()
     for node in ast.walk(tree):
+        declared = node.body if isinstance(node, ast.ClassDef) else []
+        fields = [field for field in declared if isinstance(field, ast.AnnAssign)]
         bare = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if isinstance(node, ast.Import | ast.ImportFrom) or bare:
-            assert isinstance(node, ast.stmt)
-            assert node.end_lineno is not None
-            found.update(range(node.lineno, node.end_lineno + 1))
+        alone = [node] if isinstance(node, ast.Import | ast.ImportFrom) or bare else []
+        for statement in (*fields, *alone):
+            assert isinstance(statement, ast.stmt)
+            assert statement.end_lineno is not None
+            found.update(range(statement.lineno, statement.end_lineno + 1))
     return found
 
 

@@ -14,7 +14,8 @@ from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.history import Event, record
 from dynamo.db.tables import Cycle, Deletion, Partition, Request, Site, Switch, Transfer
 from dynamo.operations.hints import Hint
-from dynamo.simulation.interventions import Look, RequestStanding, find
+from dynamo.simulation.interventions import Look, find
+from dynamo.simulation.standing import RequestStanding
 from tests.conftest import Clock
 from tests.services.world import World, build, lfn
 

@@ -266,7 +266,7 @@ def add_replicas(work: Work, new: Sequence[NewReplica]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetAtSite:
+class DatasetPlacement:
     """A dataset at a site; what is None stays as it is."""
 
     dataset_id: int
@@ -292,7 +292,7 @@ _PLACED = select(
 )
 
 
-def place_datasets(work: Work, wanted: Sequence[DatasetAtSite]) -> None:
+def place_datasets(work: Work, wanted: Sequence[DatasetPlacement]) -> None:
     """Write down at which sites datasets are, and whether they grow there."""
     there = {
         (row.dataset_id, row.site_id): row

@@ -132,10 +132,10 @@ def _at(
     rows: Mapping[str, OfficialRow],
     placing_: Placing,
     known: NameLookup,
-) -> list[bulk_registration.DatasetAtSite]:
+) -> list[bulk_registration.DatasetPlacement]:
     """Return at which sites datasets are now; what the call says of a dataset there counts."""
     found = {
-        (one.at.block.dataset.id, one.at.site_id): bulk_registration.DatasetAtSite(
+        (one.at.block.dataset.id, one.at.site_id): bulk_registration.DatasetPlacement(
             one.at.block.dataset.id, one.at.site_id, one.at.group_id
         )
         for one in placing_.placed
@@ -144,7 +144,7 @@ def _at(
         row = rows[dataset.name]
         for at in dataset.replicas:
             site_id, group_id = known.sites[at.site], known.group(at.group) or row.group_id
-            found[row.id, site_id] = bulk_registration.DatasetAtSite(
+            found[row.id, site_id] = bulk_registration.DatasetPlacement(
                 row.id, site_id, group_id, at.growing
             )
     return list(found.values())
