@@ -1,1 +1,1 @@
-"""Use cases: what happens together or not at all."""
+"""Use cases: each makes its changes in transactions, all or nothing."""

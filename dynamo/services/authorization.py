@@ -1,4 +1,4 @@
-"""Admission: whether a caller may register files under these names, from these sources."""
+"""Authorization: whether a caller may act on data of an owner."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from dynamo.settings import Settings
 
 
 def namespace(settings: Settings) -> Namespace:
-    """Return the reserved names as a value."""
+    """Return the reserved names of the settings."""
     return Namespace(
         settings.user.namespace, settings.injection.area, settings.user.dataset_pattern
     )
 
 
 def dataset_of(work: Work, name: str, caller: Caller) -> Any:
-    """Return the row of a dataset that the caller may act on. Raises NotFound, Forbidden."""
+    """Return the row of a dataset on which the caller may act. Raises NotFound, Forbidden."""
     row = catalogue_names.dataset(work, name)
     if row is None:
         raise NotFound(f"there is no dataset {name}", Reason.DATASET_UNKNOWN)
@@ -29,20 +29,20 @@ def dataset_of(work: Work, name: str, caller: Caller) -> Any:
 
 
 def check_owner(work: Work, owner_id: int | None, caller: Caller) -> None:
-    """Refuse a caller who may not act on data of this owner (None = official data)."""
+    """Check that the caller may act on data of this owner (None = official). Raises Forbidden."""
     check_owner_named(owner_name(work, owner_id), caller)
 
 
 def check_owner_named(owner: str | None, caller: Caller) -> None:
-    """Refuse a caller who may not act on data of the owner of this name."""
+    """Check that the caller may act on data of the owner of this name. Raises Forbidden."""
     if caller.may_operate or (owner is None and caller.may_produce):
         return
     if owner is None:
         raise Forbidden("official data need the role production", Reason.PERMISSION_DENIED)
     if owner != caller.name:
-        raise Forbidden("the data belong to somebody else", Reason.NOT_YOUR_NAMESPACE)
+        raise Forbidden("the data belong to another user", Reason.NOT_YOUR_NAMESPACE)
 
 
 def owner_name(work: Work, owner_id: int | None) -> str | None:
-    """Return a user's name."""
+    """Return the name of a user."""
     return users.name_of(work, owner_id) if owner_id is not None else None

@@ -1,4 +1,4 @@
-"""Cancellation: what has not happened yet is called off; what was done stays."""
+"""Cancellation: the open part of a request is stopped; finished parts stay."""
 
 from sqlalchemy import func, or_, select
 
@@ -26,7 +26,7 @@ from dynamo.services.deletions import rescue
 
 @retried
 def cancel(ctx: Context, kind: RequestKind, request_id: int, caller: Caller) -> None:
-    """Cancel a request; 409 once it has ended."""
+    """Cancel a request. Raises NotFound, Forbidden, and Conflict once it has ended."""
     with ctx.begin() as work:
         request = requests.locked(work, request_id, RequestBody)
         if request is None or request.kind != kind:
@@ -61,11 +61,11 @@ def _check_caller(
 def _cancel_injection(
     work: Work, ctx: Context, request: RequestRow[RequestBody], caller: Caller
 ) -> None:
-    """Drop files that have not arrived; their bytes are given back at once."""
-    # what a later call has booked anew is that one's
+    """Drop files that have not arrived; their bytes are refunded at once."""
+    # files that a later call rebooked belong to that call
     booked_by = func.coalesce(Transfer.rebooked_by, Transfer.request_id)
-    mine = or_(Transfer.request_id == request.id, Transfer.rebooked_by == request.id)
-    pending = (mine, booked_by == request.id, Transfer.state.in_((*OPEN, State.FAILED)))
+    of_request = or_(Transfer.request_id == request.id, Transfer.rebooked_by == request.id)
+    pending = (of_request, booked_by == request.id, Transfer.state.in_((*OPEN, State.FAILED)))
     files = work.rows(
         select(File.id, File.block_id).join(Transfer, Transfer.file_id == File.id).where(*pending)
     )
@@ -79,14 +79,14 @@ def _cancel_injection(
 def _cancel_copy(
     work: Work, ctx: Context, request: RequestRow[RequestBody], caller: Caller
 ) -> None:
-    """Stop copies under way."""
+    """Stop the open transfers."""
     withdrawal.withdraw(work, ctx, request, (), caller.name)
 
 
 def _cancel_closure(
     work: Work, ctx: Context, request: RequestRow[RequestBody], caller: Caller
 ) -> None:
-    """Nobody waits for it any more; what is closed stays closed."""
+    """Do nothing: closed blocks stay closed."""
 
 
 _CANCEL = {

@@ -1,4 +1,4 @@
-"""What every service is handed: where to remember, how to reach storages, which numbers hold."""
+"""The context of a process: database, storages and settings, for every use case."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from dynamo.storage.timeouts import Timeouts
 def storages(
     settings: Settings, answer_seconds: float | None = None, patience: float | None = None
 ) -> Storages:
-    """Make the storages as the settings want them; who cannot wait says for how long.
+    """Return the storages of the settings, with optional shorter deadlines.
 
-    `answer_seconds`: for a storage's answer; `patience`: for it to prepare an upload.
+    `answer_seconds`: for a storage's answer; `patience`: to prepare an upload.
     """
     work = settings.work
     limits = Timeouts(
@@ -35,18 +35,18 @@ class Context:
     settings: Settings
     storages: Storages
     stopwatch: Callable[[], float] = time.monotonic
-    """Seconds since any moment: how long a file takes is learnt with it."""
+    """A clock in seconds from any start, to measure transfers."""
     dice: Random = field(default_factory=Random)
-    """Chance in how long what has failed is left alone."""
+    """Random numbers, for the jitter of pauses."""
 
     @property
     def again(self) -> timedelta:
-        """Return how long a request that waits is left alone before it is looked at again."""
+        """Return the pause before a waiting request is looked at again."""
         return timedelta(seconds=self.settings.work.hint_seconds)
 
     @property
     def patience(self) -> Patience:
-        """Return how failed operations are tried again."""
+        """Return the pauses of retries."""
         retry = self.settings.retry
         return Patience(
             first=timedelta(seconds=retry.first_seconds),

@@ -1,4 +1,4 @@
-"""Idempotency: the same key by the same caller gets the first answer, for as long as it is kept."""
+"""Idempotency: a repeated key of a caller gets the first answer while it is kept."""
 
 import hashlib
 import zlib
@@ -16,20 +16,20 @@ from dynamo.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What the caller calls this call, and a hash of what it asks."""
+    """The caller's key for a call, and a hash of the call's body."""
 
     key: str
     body_hash: bytes
 
     @classmethod
     def of(cls, key: str, call: str, body: bytes) -> "Key":
-        """Make the key of a call (`POST /v1/injections`) with this body."""
+        """Return the key of a call (such as `POST /v1/injections`) with this body."""
         return cls(key, hashlib.blake2b(call.encode() + b"\n" + body, digest_size=16).digest())
 
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """A request that a call files, or has filed before under the same key."""
+    """A request filed by a call, or by an earlier call with the same key."""
 
     request_id: int
 
@@ -45,10 +45,10 @@ def file_once(
     file: Callable[[Work], F],
     before: Callable[[int], F],
 ) -> F:
-    """File a request in one unit of work and return what `file` returns.
+    """File a request in one unit of work and return the result of `file`.
 
-    A repeated key files nothing: `before` makes the answer from the first request's id. Raises
-    Invalid for a key that was used with another body.
+    A repeated key files nothing: `before` returns the result for the first request's id. Raises
+    Invalid if the key was used with another body.
     """
     with begin() as work:
         if key is not None and (request_id := _find(work, caller, key)) is not None:
@@ -60,7 +60,7 @@ def file_once(
 
 
 def _find(work: Work, caller: str, key: Key) -> int | None:
-    """Return the request of the first call with this key. Raises Invalid for another body."""
+    """Return the id of the key's first request, or None. Raises Invalid for another body."""
     row = work.row(
         select(Answer.body_hash, Answer.request_id).where(
             Answer.caller == caller, Answer.key == key.key
@@ -78,7 +78,7 @@ def _find(work: Work, caller: str, key: Key) -> int | None:
 
 
 def _claim(work: Work, caller: str, key: Key, request_id: int) -> None:
-    """Note that this request answers the key; who loses the race runs again and finds it."""
+    """Record the request of the key; a caller that loses the race runs again and finds it."""
     work.add(
         Answer,
         caller=caller,
@@ -92,14 +92,14 @@ def _claim(work: Work, caller: str, key: Key, request_id: int) -> None:
 
 @retried
 def keep(begin: UnitOfWork, caller: str, key: Key, answer: bytes) -> None:
-    """Keep the first answer for the calls that repeat it."""
+    """Keep the first answer for repeated calls."""
     with begin() as work:
-        mine = (Answer.caller == caller, Answer.key == key.key, Answer.answer == b"")
-        work.changed(update(Answer).where(*mine).values(answer=zlib.compress(answer)))
+        unanswered = (Answer.caller == caller, Answer.key == key.key, Answer.answer == b"")
+        work.changed(update(Answer).where(*unanswered).values(answer=zlib.compress(answer)))
 
 
 def kept(begin: UnitOfWork, caller: str, key: Key) -> bytes | None:
-    """Return the first answer to this key, if there is one. Raises Invalid for another body."""
+    """Return the first answer to this key, or None. Raises Invalid for another body."""
     with begin.reading() as work:
         if _find(work, caller, key) is None:
             return None

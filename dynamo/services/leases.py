@@ -1,7 +1,4 @@
-"""Leases.
-
-A claim is kept alive while the remote work goes on, and given up the moment it is not ours.
-"""
+"""Leases: a claim is renewed during remote work, and given up at once when it is lost."""
 
 import secrets
 import threading
@@ -33,11 +30,11 @@ C = TypeVar("C", bound=_Claimed)
 
 
 class LeaseLost(Exception):
-    """The claim is not ours any more: write nothing, touch nothing."""
+    """The claim is lost: write nothing, touch nothing."""
 
 
 class Heartbeat:
-    """Renews the leases of one batch from a thread of its own and tells which are still ours."""
+    """Renews the leases of one batch in its own thread, and knows which are still held."""
 
     def __init__(self, begin: UnitOfWork, table: Claimable, holder: Holder, beat: float) -> None:
         self._begin = begin
@@ -49,19 +46,19 @@ class Heartbeat:
         self._stop = threading.Event()
 
     def start(self, ids: Collection[int]) -> None:
-        """Begin with what was just claimed."""
+        """Start with newly claimed rows."""
         self._ours = set(ids)
         self._until = time.monotonic() + self._holder.seconds
 
     def check(self, operation: int) -> None:
-        """Raise LeaseLost where a claim ran out, was cancelled or taken over."""
-        # the monotonic clock goes on while the process is frozen: who wakes up too late
-        # notices it here
+        """Raise LeaseLost if the claim ran out, was cancelled or taken over."""
+        # the monotonic clock runs while the process is frozen, so that a process that wakes up
+        # too late finds its lease lost
         if operation not in self._ours or time.monotonic() >= self._until:
             raise LeaseLost(f"{self._table.__tablename__} {operation}")
 
     def finished(self, ids: Collection[int]) -> None:
-        """Stop renewing what is recorded."""
+        """Stop renewing recorded rows."""
         self._ours = self._ours - set(ids)
 
     def run(self) -> None:
@@ -71,8 +68,8 @@ class Heartbeat:
             try:
                 self._ours &= _renew(self._begin, self._table, self._ours, self._holder)
                 self._until = asked + self._holder.seconds
-            except Unavailable as away:
-                log.warning("lease not renewed", detail=away.detail)
+            except Unavailable as error:
+                log.warning("lease not renewed", detail=error.detail)
 
     def stop(self) -> None:
         """End the thread's loop."""
@@ -90,7 +87,7 @@ def _renew(begin: UnitOfWork, table: Claimable, ids: Collection[int], holder: Ho
 def keeping(
     begin: UnitOfWork, table: Claimable, holder: Holder, settings: Lease
 ) -> Iterator[Heartbeat]:
-    """Keep claims alive for as long as the block runs."""
+    """Renew claims while the block runs."""
     heartbeat = Heartbeat(begin, table, holder, settings.heartbeat)
     thread = threading.Thread(target=heartbeat.run, name="heartbeat", daemon=True)
     thread.start()
@@ -102,7 +99,7 @@ def keeping(
 
 
 def new_holder(settings: Lease) -> Holder:
-    """Return a holder that no other claim has."""
+    """Return a new, unique holder."""
     return Holder(secrets.token_hex(12), settings.seconds)
 
 
@@ -112,19 +109,20 @@ def by_turns(
     claim: Callable[[Collection[int], Holder], Sequence[C]],
     carry: Callable[[Holder, Sequence[C]], int],
 ) -> int:
-    """Claim and carry out until nothing of it is free; return what that comes to.
+    """Claim and carry out rows until none is free; return the sum of the results.
 
-    What a worker has died over is claimed last and alone, so that one claim may not be enough.
+    Rows at which a worker died are claimed last and one by one, so that several claims may be
+    needed.
     """
-    left, done = set(ids), 0
-    while claimed := claim(left, holder := new_holder(settings)):
-        left -= {one.id for one in claimed}
+    remaining, done = set(ids), 0
+    while claimed := claim(remaining, holder := new_holder(settings)):
+        remaining -= {row.id for row in claimed}
         done += carry(holder, claimed)
     return done
 
 
 class CycleLost(Exception):
-    """The cycle is not ours any more: write nothing, touch nothing."""
+    """The cycle is lost: write nothing, touch nothing."""
 
 
 def fence(work: Work, held: HeldCycle, **values: object) -> None:
@@ -134,8 +132,8 @@ def fence(work: Work, held: HeldCycle, **values: object) -> None:
 
 
 Fence = Callable[[Work], None]
-"""Says in a unit of work that the plan is still ours, or raises."""
+"""Checks in a unit of work that the plan's lease is still held; raises if not."""
 
 
 def nobody(_work: Work) -> None:
-    """Hold no lease: whoever plans the same at once finds under the locks that it is done."""
+    """Do nothing, as no lease is held: the locks show a parallel planner that it is done."""

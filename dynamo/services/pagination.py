@@ -1,4 +1,4 @@
-"""Pages: what callers say where to go on, and what they get."""
+"""Pages of lists: cursor and size from the caller, items and next cursor to the caller."""
 
 import base64
 import binascii
@@ -21,49 +21,49 @@ _PLAIN = re.compile(r"[ -~]{0,1000}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Where a page begins, as the last one said, and how long it may be."""
+    """The cursor of a page, from the previous page, and its maximum size."""
 
     cursor: str | None
     limit: int
 
     def of(self, work: Work, listing: Listing[Shown]) -> PageRows[Shown]:
-        """Return the rows of a list at this place. Raises Invalid."""
+        """Return the rows of a list for this page. Raises Invalid."""
         return listing.page(work, self.span(listing.kinds))
 
     def span(self, kinds: tuple[type, ...]) -> Span:
-        """Return the place in a list whose keys are of these kinds. Raises Invalid."""
+        """Return the position in a list with keys of these kinds. Raises Invalid."""
         return Span(None if self.cursor is None else _read(self.cursor, kinds), self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items, and where the next page begins; None = this was the last."""
+    """Items, and the cursor of the next page; None = last page."""
 
     items: Sequence[Item]
     next: str | None
 
 
 def write(position: Position | None) -> str | None:
-    """Write a position as an opaque text."""
+    """Return a position as an opaque text."""
     if position is None:
         return None
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
 def page(rows: PageRows[Shown], items: Sequence[Item]) -> Page:
-    """Make a page of what became of rows."""
+    """Return a page of items that were made from rows."""
     return Page(items, write(rows.next))
 
 
 def _read(cursor: str, kinds: tuple[type, ...]) -> Position:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        found = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        decoded = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        found = None
-    if isinstance(found, list) and len(found) == len(kinds) and all(map(_is, found, kinds)):
-        return tuple(found)
-    raise Invalid("this cursor was not given out for this list; begin without one")
+        decoded = None
+    if isinstance(decoded, list) and len(decoded) == len(kinds) and all(map(_is, decoded, kinds)):
+        return tuple(decoded)
+    raise Invalid("the cursor does not belong to this list; start without one")
 
 
 def _is(value: object, kind: type) -> bool:

@@ -1,4 +1,4 @@
-"""Periodic tasks: each is done once in its period, however many messages say so."""
+"""Periodic tasks: each runs once in its period, however many messages arrive."""
 
 import secrets
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from dynamo.tasks import periods
 
 
 def once(ctx: Context, task: str, act: Callable[[Context], object]) -> bool:
-    """Do a periodic task unless it was begun within half its period; return whether it was done.
+    """Run a periodic task unless it started within half its period; return whether it ran.
 
-    Two beats, or the messages that piled up while nobody worked, have the effect of one.
+    So two beats, or messages that piled up while no worker ran, have the effect of one.
     """
     if not _take(ctx, task):
         return False
@@ -31,6 +31,6 @@ def _take(ctx: Context, task: str) -> bool:
 
 
 def take(work: Work, settings: Settings, task: str) -> bool:
-    """Take a periodic task for half its period; False = it was begun within that time."""
+    """Claim a periodic task for half its period; return False if it started within that time."""
     hold = timedelta(seconds=periods(settings)[task] / 2)
     return pulse_rows.take(work, task, secrets.token_hex(8), hold)

@@ -1,6 +1,7 @@
-"""Releases: operations that were held or given up are tried again, as somebody says so.
+"""Releases: retries held and failed operations when a caller asks for it.
 
-With a request go those of others that it waits for: its owner sees them as its problems.
+With a request, operations of other requests that it waits for are retried too: its owner sees them
+as its problems.
 """
 
 from collections.abc import Sequence
@@ -35,9 +36,10 @@ _REST = (State.HELD, State.FAILED)
 
 @retried
 def release(ctx: Context, wanted: schemas.Release, caller: Caller) -> Item:
-    """Queue what was held or failed and fits; breakers of a named site close.
+    """Queue matching held and failed operations; breakers of a named site close.
 
-    Raises Invalid, NotFound, and Forbidden to all but operators and the request's owner.
+    Returns the numbers of operations. Raises Invalid, NotFound, and Forbidden for callers other
+    than operators and the request's owner.
     """
     if not any((wanted.request, wanted.site, wanted.dataset)):
         raise Invalid("name a request, a site or a dataset")
@@ -49,39 +51,41 @@ def release(ctx: Context, wanted: schemas.Release, caller: Caller) -> Item:
         transfers = _queue(work, Transfer, wanted, site, [*_own(Transfer, wanted), *carried])
         deletions = _queue(work, Deletion, wanted, site, _own(Deletion, wanted))
         throttler.refill(work, ctx, _requests(work, transfers))
-        why = ", ".join(f"{key} {value}" for key, value in _said(wanted).items())
-        event = Event("released", caller.name, site=wanted.site, request_id=wanted.request, why=why)
+        filters = ", ".join(f"{key} {value}" for key, value in _given(wanted).items())
+        event = Event(
+            "released", caller.name, site=wanted.site, request_id=wanted.request, why=filters
+        )
         record(work, [event])
         return {"transfers": len(transfers), "deletions": len(deletions), "breakers": closed}
 
 
-def _said(wanted: schemas.Release) -> dict[str, str | int]:
+def _given(wanted: schemas.Release) -> dict[str, str | int]:
     fields = ("request", "site", "dataset", "reason")
     named = {field: getattr(wanted, field) for field in fields}
     return {field: value for field, value in named.items() if value is not None}
 
 
 def _check(work: Work, wanted: schemas.Release, caller: Caller) -> RequestRow[RequestBody] | None:
-    """Return the request that is named, if the caller may release it."""
+    """Return the named request, if the caller may release it."""
     if wanted.request is not None:
         row = requests.get(work, wanted.request, RequestBody)
         if row is None:
             raise NotFound(f"there is no request {wanted.request}")
         if not caller.may_operate and users.name_of(work, row.owner_id) != caller.name:
-            raise Forbidden(f"request {wanted.request} is not yours")
+            raise Forbidden(f"request {wanted.request} belongs to another user")
         return row
     if not caller.may_operate:
-        raise Forbidden("operators release by site or dataset; name a request of yours")
+        raise Forbidden("only operators release by site or dataset; name one of your requests")
     return None
 
 
 def _own(table: type[Transfer] | type[Deletion], wanted: schemas.Release) -> list[Conditions]:
-    """Return the conditions for operations of the request that is named, or for all."""
+    """Return the conditions for operations of the named request, or for all."""
     return [() if wanted.request is None else (table.request_id == wanted.request,)]
 
 
 def _carried(work: Work, ctx: Context, request: RequestRow[RequestBody]) -> list[Conditions]:
-    """Return the conditions for transfers of others that an open request waits for, if any are."""
+    """Return the conditions for other requests' transfers that an open request waits for."""
     arrives = Transfer.kind != TransferKind.COPY
     if request.state in ENDED:
         return []
@@ -111,9 +115,9 @@ def _queue(
     site: int | None,
     whose: Sequence[Conditions],
 ) -> list[int]:
-    """Queue operations afresh; those whose request has ended rest in peace.
+    """Queue operations again, except those of ended requests; return their keys.
 
-    `whose` are conditions of which one holds; each is asked for alone, so that it finds its index.
+    `whose` are alternative conditions, each a statement of its own, so that each uses its index.
     """
     waiting: list[Condition] = [
         table.state.in_(_REST) | ((table.state == State.QUEUED) & (table.not_before > work.now)),
@@ -127,8 +131,8 @@ def _queue(
         waiting.append(table.file_id.in_(_files_of(wanted.dataset)))
     ended = select(Request.id).where(Request.id == table.request_id, Request.state.in_(ENDED))
     fitting = select(table.id).where(*waiting, ~ended.exists())
-    found = {key for which in whose for key in work.scalars(fitting.where(*which))}
-    ids = _locked(work, table, sorted(found), waiting)
+    keys = {key for condition in whose for key in work.scalars(fitting.where(*condition))}
+    ids = _locked(work, table, sorted(keys), waiting)
     _count(work, table, ids)
     fresh: dict[str, Any] = {
         "not_before": work.now,
@@ -147,28 +151,28 @@ def _queue(
 def _locked(
     work: Work, table: type[Transfer] | type[Deletion], ids: list[int], waiting: list[Condition]
 ) -> list[int]:
-    """Lock those that wait still."""
+    """Lock the operations that still wait; return their keys."""
     kept: list[int] = []
     for start in range(0, len(ids), 5000):
-        some = select(table.id).where(table.id.in_(ids[start : start + 5000]), *waiting)
-        kept += work.scalars(some.order_by(table.id).with_for_update())
+        statement = select(table.id).where(table.id.in_(ids[start : start + 5000]), *waiting)
+        kept += work.scalars(statement.order_by(table.id).with_for_update())
     return kept
 
 
 def _count(work: Work, table: type[Transfer] | type[Deletion], ids: list[int]) -> None:
-    """Those that had failed have not, after all."""
+    """Subtract operations from the counts of failed files."""
     tallies = Tallies()
     for start in range(0, len(ids), 5000):
-        some = (table.id.in_(ids[start : start + 5000]), table.state == State.FAILED)
-        counted = select(table.request_id, func.count()).where(*some).group_by(table.request_id)
+        failed = (table.id.in_(ids[start : start + 5000]), table.state == State.FAILED)
+        counted = select(table.request_id, func.count()).where(*failed).group_by(table.request_id)
         for request_id, n in work.rows(counted):
             tallies[request_id].failed -= n
     requests.count(work, tallies)
 
 
 def _requests(work: Work, transfer_ids: list[int]) -> list[int]:
-    found: set[int] = set()
+    requests_: set[int] = set()
     for start in range(0, len(transfer_ids), 5000):
-        some = Transfer.id.in_(transfer_ids[start : start + 5000])
-        found |= set(work.scalars(select(Transfer.request_id).where(some).distinct()))
-    return sorted(found)
+        batch = Transfer.id.in_(transfer_ids[start : start + 5000])
+        requests_ |= set(work.scalars(select(Transfer.request_id).where(batch).distinct()))
+    return sorted(requests_)

@@ -1,4 +1,4 @@
-"""What callers name, looked up."""
+"""Looks up sites that callers name."""
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.views import sites

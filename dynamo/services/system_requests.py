@@ -1,4 +1,4 @@
-"""Requests that the system files itself, so that what it does is watched like all else."""
+"""Requests that the system files, so that its work is tracked like all other work."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +16,9 @@ from dynamo.services.context import Context
 def file(
     work: Work, ctx: Context, origin: Origin, body: SystemCopyBody | SystemDeletionBody
 ) -> int:
-    """File a copy or a deletion that goes on already; return its id.
+    """File a running copy or deletion; return its id.
 
-    What it is about is sent or condemned under it later.
+    Its data are sent or condemned under this request later.
     """
     filed = NewRequest(
         users.register(work, SYSTEM, 0),
@@ -33,7 +33,7 @@ def file(
 
 @dataclass(frozen=True, slots=True)
 class RepairedFile:
-    """A file that is missing or bad at a site."""
+    """A missing or bad file at a site."""
 
     dataset: str
     lfn: str
@@ -42,12 +42,12 @@ class RepairedFile:
 
 
 def file_repair(work: Work, ctx: Context, repaired: RepairedFile) -> int:
-    """File the copy that brings a file to its site again; return its id."""
+    """File the copy that restores a file at its site; return its id."""
     return _file_repair(work, repaired, not_before=work.now + ctx.again)
 
 
 def file_failed_repair(work: Work, repaired: RepairedFile) -> int:
-    """File the copy of a file that can be read nowhere any more, as failed; return its id."""
+    """File the copy of a file without a readable source, as failed; return its id."""
     return _file_repair(work, repaired, state=RequestState.FAILED)
 
 

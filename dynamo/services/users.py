@@ -1,4 +1,4 @@
-"""Users: known from their first call on, with the default quota."""
+"""Users: registered at their first call, with the default quota."""
 
 from dynamo.db.catalogue import users
 from dynamo.db.catalogue.users import UserStanding
@@ -8,9 +8,9 @@ from dynamo.settings import Settings
 
 
 def ensure(work: Work, name: str, settings: Settings) -> int:
-    """Return a user's key; who calls for the first time is registered with the default quota."""
-    found = users.id_of(work, name)
-    return found if found is not None else users.register(work, name, settings.user.quota)
+    """Return a user's key; a new user is registered with the default quota."""
+    known = users.id_of(work, name)
+    return known if known is not None else users.register(work, name, settings.user.quota)
 
 
 def name_of(work: Work, user_id: int) -> str | None:
@@ -24,18 +24,18 @@ def standing(work: Work, user_id: int) -> UserStanding | None:
 
 
 def roles(ctx: Context, name: str) -> list[str]:
-    """Return the roles that a user was given."""
+    """Return the registered roles of a user."""
     with ctx.begin.reading() as work:
         return users.roles_of(work, name) or []
 
 
 def meet(ctx: Context, name: str) -> list[str]:
-    """Return the roles that a user was given; who is new is registered, with none."""
+    """Return the registered roles of a user; a new user is registered, without roles."""
     with ctx.begin.reading() as work:
-        found = users.roles_of(work, name)
-    if found is None:
+        known = users.roles_of(work, name)
+    if known is None:
         _register(ctx, name)
-    return found or []
+    return known or []
 
 
 @retried

@@ -1,1 +1,1 @@
-"""Who may fill how much: partitions, user quotas, their unique share, bookings."""
+"""Accounts: partitions, user quotas, unique share, bookings."""

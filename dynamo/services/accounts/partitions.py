@@ -1,4 +1,4 @@
-"""Partitions: how full they are, over all sites together and at each, and what is allowed."""
+"""Partitions: their occupancy in total and per site, and their permissions."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from dynamo.services.pagination import Item
 
 
 def list_all(ctx: Context) -> list[Item]:
-    """Return all partitions; there are a handful."""
+    """Return all partitions."""
     with ctx.begin.reading() as work:
         return _items(ctx, work)
 
@@ -29,7 +29,7 @@ def get(ctx: Context, name: str) -> Item:
 
 @retried
 def update(ctx: Context, name: str, body: schemas.PartitionBody, caller: Caller) -> Item:
-    """Say what policies may do in a partition. Raises NotFound."""
+    """Set what policies may do in a partition. Raises NotFound."""
     with ctx.begin() as work:
         before = _shown(ctx, work, name)
         key = site_rows.partition_id(work, name)

@@ -1,4 +1,4 @@
-"""How much of a quota is used, and how much of that is the only copy of its data."""
+"""The used bytes of a quota, and the share of them without another copy."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dynamo.settings import User
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Bytes of a partition at one site, or over several."""
+    """Bytes of a partition at one site, or summed over several."""
 
     limit: int | None
     """None = unlimited."""
@@ -22,37 +22,37 @@ class Share:
 
     @classmethod
     def of(cls, row: QuotaRow, unique: Mapping[tuple[int, int], int]) -> "Share":
-        """Make the share of one site of a row of the quotas."""
+        """Return the share of a row of quotas."""
         counted = unique.get((row.site_id, row.partition_id), 0)
         return cls(row.max_bytes, row.used, row.projected, counted)
 
     @classmethod
     def sum(cls, shares: Iterable["Share"]) -> "Share":
-        """Add shares up; one without limit makes the sum unlimited."""
-        all_of_them = list(shares)
-        limits = [share.limit for share in all_of_them if share.limit is not None]
+        """Return the sum of shares; one without a limit makes the sum unlimited."""
+        listed = list(shares)
+        limits = [share.limit for share in listed if share.limit is not None]
         return cls(
-            sum(limits) if len(limits) == len(all_of_them) else None,
-            sum(share.used for share in all_of_them),
-            sum(share.projected for share in all_of_them),
-            sum(share.unique for share in all_of_them),
+            sum(limits) if len(limits) == len(listed) else None,
+            sum(share.used for share in listed),
+            sum(share.projected for share in listed),
+            sum(share.unique for share in listed),
         )
 
     @property
     def ratio(self) -> float:
-        """Return the unique bytes as a share of the quota; of nothing, any byte is too much."""
+        """Return unique bytes ÷ quota; 1 if any byte is beyond a quota of 0."""
         if self.limit is None:
             return 0.0
         return self.unique / self.limit if self.limit else float(self.unique > 0)
 
     def level(self, limits: User) -> str:
-        """Say whether the unique share is to be shown or alarming."""
+        """Return `alarm`, `notice` or `ok` for the unique share."""
         if self.ratio > limits.alarm_share:
             return "alarm"
         return "notice" if self.ratio > limits.notice_share else "ok"
 
     def item(self, limits: User) -> Item:
-        """Return what callers see."""
+        """Return the share as JSON values."""
         return {
             "limit": self.limit,
             "used": self.used,
@@ -67,9 +67,9 @@ _ALARM = "alarm"
 
 
 def alarming(work: Work, limits: User, partition_id: int) -> frozenset[str]:
-    """Return the sites that take no new data of a partition; all, where they are too full together.
+    """Return the sites that take no new data of a partition; all sites if their sum is too full.
 
-    What is unique cannot be deleted to make room, so only more storage or fewer data help.
+    Unique data cannot be deleted to make space, so only more storage or fewer data help.
     """
     if not limits.refuse_over_alarm:
         return frozenset()

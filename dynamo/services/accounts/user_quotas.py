@@ -1,4 +1,4 @@
-"""Users' quotas: how many unique bytes each may have, and has."""
+"""Users' quotas of unique bytes."""
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
@@ -18,8 +18,8 @@ from dynamo.services.pagination import Item, Page, PageRequest, page
 def list_page(ctx: Context, user: Glob | None, place: PageRequest) -> Page:
     """Return a page of users by name."""
     with ctx.begin.reading() as work:
-        found = place.of(work, sites.users(work, user))
-        return page(found, [_item(row) for row in found.rows])
+        rows = place.of(work, sites.users(work, user))
+        return page(rows, [_item(row) for row in rows.rows])
 
 
 def get(ctx: Context, user: str) -> Item:
@@ -30,7 +30,7 @@ def get(ctx: Context, user: str) -> Item:
 
 @retried
 def update(ctx: Context, user: str, body: schemas.UserQuotaBody, caller: Caller) -> Item:
-    """Say how many unique bytes a user may have; files that waited for room go on."""
+    """Set a user's quota of unique bytes; files that waited for space continue."""
     if not names.is_user(user):
         raise Invalid(f"{user!r} is not a user name", Reason.NAME_INVALID)
     with ctx.begin() as work:

@@ -1,4 +1,4 @@
-"""Who is asking: the user that a caller is, and the names that are reserved for that user."""
+"""The caller: user name, namespace and dataset names."""
 
 from dynamo.inventory.callers import Caller
 from dynamo.services import authorization
@@ -6,7 +6,7 @@ from dynamo.services.context import Context
 
 
 def get(ctx: Context, caller: Caller) -> dict[str, object]:
-    """Return the caller as a client needs it to name files; datasets are told as a glob."""
+    """Return the caller's user name, namespace, and dataset names as a glob."""
     pattern = ctx.settings.user.dataset_pattern
     return {
         "user": caller.name,

@@ -1,1 +1,1 @@
-"""What is where, as callers read it: datasets, blocks, files, replicas, locations, history."""
+"""The catalogue for callers: datasets, blocks, files, replicas, locations, history."""

@@ -1,4 +1,4 @@
-"""Blocks as callers see them."""
+"""Blocks for callers."""
 
 from dynamo.db.views import blocks
 from dynamo.db.views.blocks import BlockView, ReplicaView
@@ -11,7 +11,7 @@ from dynamo.services.pagination import Item, Page, PageRequest, page
 def list_page(
     ctx: Context, dataset: Glob | None, block: BlockName | None, place: PageRequest
 ) -> Page:
-    """Return a page of blocks with their replicas: of one dataset, of several, of all."""
+    """Return a page of blocks with their replicas."""
     if block is not None:
         dataset = Glob(block.dataset)
     with ctx.begin.reading() as work:

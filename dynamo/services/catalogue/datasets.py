@@ -1,4 +1,4 @@
-"""Datasets as callers see them, and what may be changed about them."""
+"""Datasets for callers, and changes of datasets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from dynamo.services.pagination import Item, Page, PageRequest, page
 
 @dataclass(frozen=True, slots=True)
 class DatasetFilter:
-    """Which datasets are wanted."""
+    """Filters for datasets."""
 
     name: Glob | None = None
     owner: str | None = None
@@ -48,9 +48,9 @@ def list_page(ctx: Context, wanted: DatasetFilter, place: PageRequest) -> Page:
 
 @retried
 def change(ctx: Context, name: str, body: schemas.DatasetChange, caller: Caller) -> Item:
-    """Change what the body names; official data by who makes them, all by operators.
+    """Change the named fields; producers change official data, operators all data.
 
-    A new owner is charged with the data, whose bytes the old one gets back.
+    The bytes are charged to a new owner and refunded to the old one.
     """
     with ctx.begin() as work:
         row = dataset_rows.locked(work, name) if names.is_dataset(name) else None
@@ -58,11 +58,11 @@ def change(ctx: Context, name: str, body: schemas.DatasetChange, caller: Caller)
             raise NotFound(f"there is no dataset {name!r}", Reason.DATASET_UNKNOWN)
         authorization.check_owner(work, row.owner_id, caller)
         if DatasetStatus.DELETED in (row.status, body.status):
-            raise Conflict(f"{name} leaves by a deletion, and then only", Reason.BEING_DELETED)
-        told = {"status": body.status, "type": body.type}
+            raise Conflict(f"{name} is deleted by a deletion request only", Reason.BEING_DELETED)
+        requested = {"status": body.status, "type": body.type}
         values = {
             field: value
-            for field, value in told.items()
+            for field, value in requested.items()
             if value is not None and value != getattr(row, field)
         }
         events = [f"{field}: {getattr(row, field)} → {value}" for field, value in values.items()]
@@ -77,9 +77,9 @@ def change(ctx: Context, name: str, body: schemas.DatasetChange, caller: Caller)
 def _give(
     work: Work, ctx: Context, row: LockedDataset, owner: str | None, caller: Caller
 ) -> list[str]:
-    """Make data a user's, or official (None). Raises Forbidden, Invalid, Full."""
+    """Set the owner of data (None = official). Raises Forbidden, Invalid, Full."""
     if not caller.may_operate:
-        raise Forbidden("only operators give data to somebody else")
+        raise Forbidden("only operators change the owner of data")
     if owner is not None and not names.is_user(owner):
         raise Invalid(f"{owner!r} is not a user name", Reason.NAME_INVALID)
     key = None if owner is None else users.ensure(work, owner, ctx.settings)
@@ -89,7 +89,7 @@ def _give(
     dataset_rows.change(work, row.id, {"owner_id": key})
     accounting.refund(work, row.owner_id, row.n_files, row.bytes)
     if not accounting.charge(work, key, row.n_files, row.bytes):
-        raise Full(f"{owner} has no room for {row.bytes} bytes more", Reason.QUOTA_EXCEEDED)
+        raise Full(f"{owner} has no space for {row.bytes} bytes more", Reason.QUOTA_EXCEEDED)
     return [f"owner: {before or 'nobody'} → {owner or 'nobody'}"]
 
 
@@ -126,7 +126,7 @@ def _item(row: DatasetView, blocks: int, sites: Sequence[DatasetAtSite]) -> Item
 
 
 def _at(row: DatasetView, blocks: int, site: DatasetAtSite) -> Item:
-    """Say how complete a dataset is at a site; full = every block is here, closed and complete."""
+    """Return how complete a dataset is at a site; full = all blocks are closed and complete."""
     return {
         "site": site.site,
         "blocks": site.blocks,

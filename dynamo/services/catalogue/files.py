@@ -1,4 +1,4 @@
-"""Files as callers see them: where each one is, and why it is not elsewhere yet."""
+"""Files for callers: their sites, and reasons of missing replicas."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ _ARRIVING = {
     State.HELD: "held",
     State.FAILED: "failed",
 }
-"""What a transfer that has not come to its end says about its file."""
+"""The state of a file by the state of its open transfer."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileFilter:
-    """Which files are wanted; at least one of the three."""
+    """Filters for files; at least one is required."""
 
     dataset: Glob | None = None
     block: BlockName | None = None
@@ -39,18 +39,18 @@ class FileFilter:
 
 
 def list_page(ctx: Context, wanted: FileFilter, place: PageRequest) -> Page:
-    """Return a page of files with their replicas, in a handful of queries whatever its length."""
+    """Return a page of files with their replicas, by a fixed number of statements."""
     with ctx.begin.reading() as work:
         rows = _named(work, wanted) or place.of(work, _listing(work, wanted))
         return page(rows, _items(ctx, work, rows.rows))
 
 
 def _named(work: Work, wanted: FileFilter) -> PageRows[FileView] | None:
-    """Return the one file of a full name, if that is what is wanted."""
+    """Return the file of a full name, if the filter is one."""
     if wanted.lfn is None or not wanted.lfn.exact:
         return None
-    found = files.named(work, [wanted.lfn.text]) if names.is_lfn(wanted.lfn.text) else []
-    return PageRows([row for row in found if _fits(row, wanted)], None)
+    rows = files.named(work, [wanted.lfn.text]) if names.is_lfn(wanted.lfn.text) else []
+    return PageRows([row for row in rows if _fits(row, wanted)], None)
 
 
 def _fits(row: FileView, wanted: FileFilter) -> bool:
@@ -68,25 +68,25 @@ def _listing(work: Work, wanted: FileFilter) -> Listing[FileView]:
     if wanted.dataset is not None:
         return files.of_dataset(work, wanted.dataset, wanted.lfn)
     detail = "name a dataset or a block, or one lfn without wildcards"
-    raise Invalid("say which files", faults=[Fault("/lfn", detail)])
+    raise Invalid("a filter is missing", faults=[Fault("/lfn", detail)])
 
 
-# --- what is known of each file at each site ---------------------------------------------------
+# --- the files of a page at their sites --------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    """All that is known of the files of a page."""
+    """The rows about the files of a page."""
 
     sites: dict[int, tuple[str, Storage | None]]
-    """Site → its name and its storage (None where nobody speaks to it)."""
+    """Site → its name and its storage (None for an unsupported one)."""
     replicas: dict[int | None, dict[int, BlockAtSite]]
-    """Block → site → its replica, the oldest first."""
+    """Block → site → block replica, the oldest first."""
     moving: frozenset[int]
-    """Files that may be on their way to or from a site."""
+    """Files that may have transfers or deletions."""
     present: set[tuple[int, int]]
     transfers: dict[int, dict[int, FileOperation]]
-    """File → site → what is on its way."""
+    """File → site → transfer."""
     deletions: dict[int, dict[int, FileOperation]]
 
 
@@ -99,17 +99,17 @@ def _world(ctx: Context, work: Work, rows: Sequence[FileView]) -> _World:
     replicas: dict[int | None, dict[int, BlockAtSite]] = {}
     for replica in files.replicas(work, {row.block_id for row in rows if row.block_id is not None}):
         replicas.setdefault(replica.block_id, {})[replica.site_id] = replica
-    # of a file whose replicas are complete and stay, nothing is on its way in or out
-    settled = {block for block, some in replicas.items() if all(map(_is_settled, some.values()))}
+    # a file whose replicas are complete and stay has no transfers or deletions
+    settled = {block for block, at in replicas.items() if all(map(_is_settled, at.values()))}
     moving = frozenset(
         row.id for row in rows if row.block_id not in settled or row.condemned_by is not None
     )
-    parts = [r.id for some in replicas.values() for r in some.values() if not r.complete]
+    parts = [r.id for at in replicas.values() for r in at.values() if not r.complete]
     transfers = _by_file(files.transfers(work, moving))
-    seen = {site for some in replicas.values() for site in some}
-    seen |= {site for some in transfers.values() for site in some}
+    site_ids = {site for at in replicas.values() for site in at}
+    site_ids |= {site for at in transfers.values() for site in at}
     return _World(
-        _sites(ctx, work, seen),
+        _sites(ctx, work, site_ids),
         replicas,
         moving,
         files.present(work, parts, moving),
@@ -123,10 +123,10 @@ def _is_settled(replica: BlockAtSite) -> bool:
 
 
 def _by_file(rows: Sequence[FileOperation]) -> dict[int, dict[int, FileOperation]]:
-    found: dict[int, dict[int, FileOperation]] = {}
+    by_file: dict[int, dict[int, FileOperation]] = {}
     for row in rows:
-        found.setdefault(row.file_id, {})[row.site_id] = row
-    return found
+        by_file.setdefault(row.file_id, {})[row.site_id] = row
+    return by_file
 
 
 def _sites(
@@ -138,7 +138,7 @@ def _sites(
 def _storage(ctx: Context, site: SiteAddress) -> Storage | None:
     try:
         return ctx.storages.at(site.url, site.rules)
-    except Invalid:  # a site that this version does not speak to still shows its files
+    except Invalid:  # a site with an unsupported storage still shows its files
         return None
 
 
@@ -167,11 +167,13 @@ def _moving(world: _World, row: FileView) -> list[Item]:
     transfers = world.transfers.get(row.id, {})
     deletions = world.deletions.get(row.id, {})
     shown: list[Item] = []
-    here = world.replicas.get(row.block_id, {})
-    for site in (*here, *[site for site in transfers if site not in here]):
-        replica, transfer, deletion = here.get(site), transfers.get(site), deletions.get(site)
-        there = replica is not None and (replica.complete or (replica.id, row.id) in world.present)
-        state = _state(replica, transfer, deletion, there=there)
+    at_sites = world.replicas.get(row.block_id, {})
+    for site in (*at_sites, *[site for site in transfers if site not in at_sites]):
+        replica, transfer, deletion = at_sites.get(site), transfers.get(site), deletions.get(site)
+        present = replica is not None and (
+            replica.complete or (replica.id, row.id) in world.present
+        )
+        state = _state(replica, transfer, deletion, there=present)
         if state is not None:
             shown.append(_replica(world.sites[site], row.lfn, state, deletion or transfer))
     return shown
@@ -184,7 +186,7 @@ def _state(
     *,
     there: bool,
 ) -> str | None:
-    """Say how a file is at a site; None where it neither is nor will be."""
+    """Return the state of a file at a site; None if it neither is nor will be there."""
     if deletion is not None:
         waits = deletion.state == State.QUEUED and not deletion.attempts
         return "condemned" if waits else "deleting"
@@ -218,5 +220,5 @@ def _replica(
 def _pfn(storage: Storage | None, lfn: str) -> str | None:
     try:
         return None if storage is None else storage.pfn(lfn)
-    except Invalid:  # the site's rules give this name no address
+    except Invalid:  # the site's rules have no address for this name
         return None

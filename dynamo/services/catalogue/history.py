@@ -1,4 +1,4 @@
-"""The history as callers see it, newest first."""
+"""The history for callers, newest first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Where = Sequence[ColumnElement[bool]]
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """Whose history is wanted; at least one of the three."""
+    """Filters for events; at least one is required."""
 
     dataset: str | None = None
     lfn: str | None = None
@@ -28,14 +28,14 @@ class HistoryFilter:
 
 
 def list_page(ctx: Context, wanted: HistoryFilter, place: PageRequest) -> Page:
-    """Return a page of what happened; of a file also what happened to its block and dataset."""
-    for told, fits in (
+    """Return a page of events; those of a file include those of its block and dataset."""
+    for given, fits in (
         (wanted.dataset, names.is_dataset),
         (wanted.lfn, names.is_lfn),
         (wanted.site, names.is_site),
     ):
-        if told is not None and not fits(told):
-            raise Invalid(f"{told!r} is not a name", Reason.NAME_INVALID)
+        if given is not None and not fits(given):
+            raise Invalid(f"{given!r} is not a name", Reason.NAME_INVALID)
     with ctx.begin.reading() as work:
         rows = history.list_page(work, _wheres(work, wanted), place.span((int,)))
         return page(rows, [_item(row) for row in rows.rows])
@@ -53,7 +53,7 @@ def _wheres(work: Work, wanted: HistoryFilter) -> list[Where]:
         return [[History.dataset == wanted.dataset, *more]]
     if more:
         return [more]
-    raise Invalid("say whose history", faults=[Fault("/", "name a dataset, an lfn or a site")])
+    raise Invalid("a filter is missing", faults=[Fault("/", "name a dataset, an lfn or a site")])
 
 
 def _of_file(work: Work, lfn: str) -> list[Where]:
@@ -62,8 +62,8 @@ def _of_file(work: Work, lfn: str) -> list[Where]:
     if block is not None:
         wheres.append([History.block == block, History.lfn.is_(None)])
     if dataset is not None:
-        alone = (History.block.is_(None), History.lfn.is_(None))
-        wheres.append([History.dataset == dataset, *alone])
+        of_dataset_only = (History.block.is_(None), History.lfn.is_(None))
+        wheres.append([History.dataset == dataset, *of_dataset_only])
     return wheres
 
 

@@ -1,4 +1,4 @@
-"""Where jobs can read data now."""
+"""Sites where jobs can read data now."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from dynamo.services.pagination import Item, Page, PageRequest, page
 
 
 def get(ctx: Context, wanted: Sequence[str]) -> Page:
-    """Return where these datasets can be read, in the order asked; unknown ones are marked."""
+    """Return where these datasets can be read, in the given order; unknown ones are marked."""
     with ctx.begin.reading() as work:
         known = [name for name in wanted if names.is_dataset(name)]
         return Page(_items(wanted, locations.of(work, known)), None)
 
 
 def list_page(ctx: Context, name: Glob, place: PageRequest) -> Page:
-    """Return a page of datasets that fit, and where each can be read."""
+    """Return a page of matching datasets, with the sites where each can be read."""
     if name.exact:
         return get(ctx, [name.text])
     with ctx.begin.reading() as work:
@@ -37,13 +37,13 @@ def _items(wanted: Sequence[str], rows: Sequence[LocationRow]) -> list[Item]:
 
 
 def _item(name: str, blocks: dict[str, list[LocationRow]] | None) -> Item:
-    found = list((blocks or {}).values())
-    sites = [{row.site for row in block if row.site is not None} for block in found]
+    listed = list((blocks or {}).values())
+    sites = [{row.site for row in block if row.site is not None} for block in listed]
     return {
         "dataset": name,
         "known": blocks is not None,
         "sites": sorted(set.intersection(*sites)) if sites else [],
-        "blocks": [_block(block[0], here) for block, here in zip(found, sites, strict=True)],
+        "blocks": [_block(block[0], here) for block, here in zip(listed, sites, strict=True)],
     }
 
 

@@ -1,4 +1,4 @@
-"""Block replicas as callers see them."""
+"""Block replicas for callers."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from dynamo.services.pagination import Item, Page, PageRequest, page
 
 @dataclass(frozen=True, slots=True)
 class ReplicaFilter:
-    """Which block replicas are wanted."""
+    """Filters for block replicas."""
 
     dataset: Glob | None = None
     site: Glob | None = None

@@ -1,1 +1,1 @@
-"""Official data: taken as it lies at sites, many datasets, blocks and files in one call."""
+"""Official data: registers data that are at sites, many datasets, blocks and files per call."""

@@ -1,4 +1,4 @@
-"""What the names of sites and groups in a call stand for, and whose data lie in which partition."""
+"""Looks up the sites and groups of a call, and assigns data to partitions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from dynamo.reasons import Reason
 from dynamo.settings import Settings
 
 GROUP = "production"
-"""Who owns official data, unless the call says otherwise."""
+"""The group that owns official data by default."""
 _SHARES = {"analysis": "Analysis", "production": "Production"}
-"""Where a group's data count that no partition's condition holds; all others' as production's."""
+"""Partition of a group's data that match no partition's condition; default: production's."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameLookup:
-    """The keys of sites and groups, and who lies in which partition."""
+    """The keys of sites, groups and partitions."""
 
     sites: Mapping[str, int]
     groups: Mapping[str, int]
@@ -40,7 +40,7 @@ class NameLookup:
         return None if name is None else self.groups[name]
 
     def partition(self, dataset: str, group_id: int | None) -> int:
-        """Return the partition in which a group's data usually count."""
+        """Return the usual partition of a group's data."""
         if dataset.endswith("/USER"):
             return self.partitions[self.users]
         named = {self.groups[name]: share for name, share in _SHARES.items() if name in self.groups}
@@ -48,39 +48,39 @@ class NameLookup:
 
 
 Whose = tuple[str, int, int | None]
-"""A dataset's name, and the keys of the site where it lies and of the group that owns it there."""
+"""A dataset's name, and the keys of its site and of the group that owns it there."""
 
 
-def destinations(work: Work, known: NameLookup, some: Mapping[Whose, str]) -> dict[Whose, int]:
-    """Return the partition to which each belongs; the values are the statuses of the datasets.
+def destinations(work: Work, known: NameLookup, statuses: Mapping[Whose, str]) -> dict[Whose, int]:
+    """Return the partition of each key; the values are the statuses of the datasets.
 
-    It is the first whose condition holds. Where none does, as on tape, it is the group's usual one.
+    It is the first partition whose condition holds, else the group's usual one, as on tape.
     """
-    wanted = sorted(some, key=str)
-    datasets = sorted({(name, some[name, site, group]) for name, site, group in wanted})
-    seen = snapshot_loader.frame(work, datasets)
-    group_at, site_at = Keys.of(seen.groups.ids), Keys.of(seen.sites.ids)
+    wanted = sorted(statuses, key=str)
+    datasets = sorted({(name, statuses[name, site, group]) for name, site, group in wanted})
+    snapshot = snapshot_loader.frame(work, datasets)
+    group_at, site_at = Keys.of(snapshot.groups.ids), Keys.of(snapshot.sites.ids)
     imagined = Imagined(
-        np.array([seen.datasets.labels.find(name) for name, _, _ in wanted], np.int32),
+        np.array([snapshot.datasets.labels.find(name) for name, _, _ in wanted], np.int32),
         site_at([site for _, site, _ in wanted]),
         group_at([group or 0 for _, _, group in wanted]),
     )
-    found = policy_homes(
-        seen, read_partitions(seen.partitions), imagined, work.now.timestamp()
+    partition_of = policy_homes(
+        snapshot, read_partitions(snapshot.partitions), imagined, work.now.timestamp()
     ).tolist()
     return {
-        one: known.partition(one[0], one[2])
+        key: known.partition(key[0], key[2])
         if place == NOWHERE
-        else known.partitions[seen.partitions[place].name]
-        for one, place in zip(wanted, found, strict=True)
+        else known.partitions[snapshot.partitions[place].name]
+        for key, place in zip(wanted, partition_of, strict=True)
     }
 
 
 def directory(
     work: Work, settings: Settings, wanted: Sequence[schemas.OfficialDataset]
 ) -> NameLookup:
-    """Look up all that a call names. Raises NotFound."""
-    found = NameLookup(
+    """Return the keys of all names in a call. Raises NotFound."""
+    lookup = NameLookup(
         dict(work.rows(select(Site.name, Site.id))),
         dict(work.rows(select(Group.name, Group.id))),
         dict(work.rows(select(Partition.name, Partition.id))),
@@ -89,19 +89,22 @@ def directory(
     sites = [
         Fault(pointer, f"there is no site {at.site!r}")
         for pointer, at in _places(wanted)
-        if at.site not in found.sites
+        if at.site not in lookup.sites
     ]
     if sites:
         raise NotFound("some sites are unknown", Reason.SITE_UNKNOWN, faults=sites)
     groups = [
-        Fault(pointer, f"there is no group {one.group!r}")
-        for pointer, one in [*_places(wanted), *((f"/{n}", one) for n, one in enumerate(wanted))]
-        if one.group is not None and one.group not in found.groups
+        Fault(pointer, f"there is no group {entry.group!r}")
+        for pointer, entry in [
+            *_places(wanted),
+            *((f"/{n}", entry) for n, entry in enumerate(wanted)),
+        ]
+        if entry.group is not None and entry.group not in lookup.groups
     ]
     if groups:
         raise NotFound("some groups are unknown", faults=groups)
-    bulk_registration.hold_sites(work, {found.sites[at.site] for _, at in _places(wanted)})
-    return found
+    bulk_registration.hold_sites(work, {lookup.sites[at.site] for _, at in _places(wanted)})
+    return lookup
 
 
 def _places(

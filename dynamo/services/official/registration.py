@@ -1,4 +1,4 @@
-"""Registering official data that already lie at sites, set by set."""
+"""Registers official data that are at sites, in bulk statements."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -28,10 +28,10 @@ from dynamo.services.pagination import Item
 
 @retried
 def register(ctx: Context, wanted: Sequence[schemas.OfficialDataset], caller: Caller) -> Item:
-    """Register what a call states, all or nothing; what is known already stays as it is.
+    """Register the data of a call, all or nothing; known data stay unchanged.
 
-    Return how much of it was new. The bytes are there whatever a quota says: they are counted, not
-    asked for.
+    Returns the numbers of new items. Quotas are not checked, as the bytes are already there: they
+    are only counted.
     """
     if not caller.may_produce:
         raise Forbidden("official data need the role production")
@@ -43,12 +43,12 @@ def register(ctx: Context, wanted: Sequence[schemas.OfficialDataset], caller: Ca
             )
         known = directory(work, ctx.settings, wanted)
         rows, new = _datasets(work, wanted, known, caller)
-        found = standings(work, blocks, rows, new)
-        _register_files(work, found)
-        placing_ = place(work, found, known)
+        compared = standings(work, blocks, rows, new)
+        _register_files(work, compared)
+        placing_ = place(work, compared, known)
         bulk_registration.place_datasets(work, _at(wanted, rows, placing_, known))
-        opened = _close(work, wanted, rows, found)
-        _count(work, found, placing_)
+        opened = _close(work, wanted, rows, compared)
+        _count(work, compared, placing_)
         ended = bulk_registration.close_datasets(
             work, [rows[o.name].id for o in wanted if o.open is False]
         )
@@ -56,10 +56,10 @@ def register(ctx: Context, wanted: Sequence[schemas.OfficialDataset], caller: Ca
         _hint(work, rows)
         return {
             "datasets": len(new),
-            "blocks": sum(one.is_new for one in found),
-            "files": sum(len(one.fresh) for one in found),
-            "replicas": sum(one.is_new for one in placing_.placed),
-            "closed_blocks": opened + sum(one.is_new and one.closed for one in found),
+            "blocks": sum(entry.is_new for entry in compared),
+            "files": sum(len(entry.fresh) for entry in compared),
+            "replicas": sum(entry.is_new for entry in placing_.placed),
+            "closed_blocks": opened + sum(entry.is_new and entry.closed for entry in compared),
             "closed_datasets": len(ended),
         }
 
@@ -67,31 +67,31 @@ def register(ctx: Context, wanted: Sequence[schemas.OfficialDataset], caller: Ca
 def _datasets(
     work: Work, wanted: Sequence[schemas.OfficialDataset], known: NameLookup, caller: Caller
 ) -> tuple[dict[str, OfficialRow], list[str]]:
-    """Return the datasets' rows by name, and which of them were registered now."""
-    rows = bulk_registration.datasets(work, [one.name for one in wanted])
+    """Return the datasets' rows by name, and the names of new datasets."""
+    rows = bulk_registration.datasets(work, [stated_dataset.name for stated_dataset in wanted])
     for row in rows.values():
         authorization.check_owner(work, row.owner_id, caller)
         if row.owner_id is not None:
-            raise Conflict(
-                f"{row.name} belongs to a user; injections go there", Reason.NAME_CONFLICT
-            )
+            raise Conflict(f"{row.name} belongs to a user; use an injection", Reason.NAME_CONFLICT)
         if row.status == DatasetStatus.DELETED:
             raise Conflict(f"{row.name} is being deleted", Reason.BEING_DELETED)
-    new = [one for one in wanted if one.name not in rows]
-    work.insert(Dataset, [_dataset_row(work, one, known) for one in new])
-    names = [one.name for one in new]
+    new = [stated_dataset for stated_dataset in wanted if stated_dataset.name not in rows]
+    work.insert(Dataset, [_dataset_row(work, stated_dataset, known) for stated_dataset in new])
+    names = [stated_dataset.name for stated_dataset in new]
     return rows | bulk_registration.datasets(work, names), names
 
 
-def _dataset_row(work: Work, one: schemas.OfficialDataset, known: NameLookup) -> dict[str, object]:
-    group_id = known.group(one.group or GROUP)
+def _dataset_row(
+    work: Work, stated_dataset: schemas.OfficialDataset, known: NameLookup
+) -> dict[str, object]:
+    group_id = known.group(stated_dataset.group or GROUP)
     return {
-        "name": one.name,
+        "name": stated_dataset.name,
         "owner_id": None,
-        "partition_id": known.partition(one.name, group_id),
+        "partition_id": known.partition(stated_dataset.name, group_id),
         "group_id": group_id,
-        "status": one.status or DatasetStatus.VALID,
-        "type": one.type or "production",
+        "status": stated_dataset.status or DatasetStatus.VALID,
+        "type": stated_dataset.type or "production",
         "is_open": True,
         "n_files": 0,
         "bytes": 0,
@@ -101,30 +101,34 @@ def _dataset_row(work: Work, one: schemas.OfficialDataset, known: NameLookup) ->
 
 
 def _register_files(work: Work, blocks: Sequence[BlockStanding]) -> None:
-    """Write down new blocks, and the new files of all."""
-    new = [one for one in blocks if one.is_new]
+    """Insert new blocks, and new files of all blocks."""
+    new = [block for block in blocks if block.is_new]
     rows = [
         bulk_registration.NewBlock(
-            one.dataset.id, one.stated.id, len(one.fresh), one.fresh_bytes, one.stated.closes
+            block.dataset.id,
+            block.stated.id,
+            len(block.fresh),
+            block.fresh_bytes,
+            block.stated.closes,
         )
-        for one in new
+        for block in new
     ]
-    for one, key in zip(new, bulk_registration.add_blocks(work, rows), strict=True):
-        one.key = key
-    for one in blocks:
-        if one.fresh and not one.is_new:
-            bulk_registration.grow_block(work, one.key, len(one.fresh), one.fresh_bytes)
+    for block, key in zip(new, bulk_registration.add_blocks(work, rows), strict=True):
+        block.key = key
+    for block in blocks:
+        if block.fresh and not block.is_new:
+            bulk_registration.grow_block(work, block.key, len(block.fresh), block.fresh_bytes)
     files = [
-        (one.dataset.id, one.key, file.lfn, file.size, file.adler32)
-        for one in blocks
-        for file in one.fresh
+        (block.dataset.id, block.key, file.lfn, file.size, file.adler32)
+        for block in blocks
+        for file in block.fresh
     ]
     keys = iter(bulk_registration.add_files(work, files))
-    for one in blocks:
-        one.fresh_keys = {file.lfn: next(keys) for file in one.fresh}
+    for block in blocks:
+        block.fresh_keys = {file.lfn: next(keys) for file in block.fresh}
 
 
-# --- what follows -------------------------------------------------------------------------------
+# --- consequences -------------------------------------------------------------------------------
 
 
 def _at(
@@ -133,21 +137,21 @@ def _at(
     placing_: Placing,
     known: NameLookup,
 ) -> list[bulk_registration.DatasetPlacement]:
-    """Return at which sites datasets are now; what the call says of a dataset there counts."""
-    found = {
-        (one.at.block.dataset.id, one.at.site_id): bulk_registration.DatasetPlacement(
-            one.at.block.dataset.id, one.at.site_id, one.at.group_id
+    """Return the sites of the datasets; statements about a dataset at a site take precedence."""
+    at_sites = {
+        (placed.at.block.dataset.id, placed.at.site_id): bulk_registration.DatasetPlacement(
+            placed.at.block.dataset.id, placed.at.site_id, placed.at.group_id
         )
-        for one in placing_.placed
+        for placed in placing_.placed
     }
     for dataset in wanted:
         row = rows[dataset.name]
         for at in dataset.replicas:
             site_id, group_id = known.sites[at.site], known.group(at.group) or row.group_id
-            found[row.id, site_id] = bulk_registration.DatasetPlacement(
+            at_sites[row.id, site_id] = bulk_registration.DatasetPlacement(
                 row.id, site_id, group_id, at.growing
             )
-    return list(found.values())
+    return list(at_sites.values())
 
 
 def _close(
@@ -156,28 +160,30 @@ def _close(
     rows: Mapping[str, OfficialRow],
     blocks: Sequence[BlockStanding],
 ) -> int:
-    """Close what the call closes; return how many blocks that were open before."""
-    closing = {one.key for one in blocks if one.closed and not one.is_new and not one.was_closed}
+    """Close the blocks that the call closes; return how many of them were open before."""
+    closing = {
+        block.key for block in blocks if block.closed and not block.is_new and not block.was_closed
+    }
     for dataset in wanted:
         if dataset.open is False:
             closing |= set(block_filling.open_blocks(work, rows[dataset.name].id))
-    for some in batches(sorted(closing), AT_ONCE):
-        replicas.lock_blocks(work, some)
-        block_filling.close(work, some)
-        purge.forget_blocks(work, some)
-    for some in batches(sorted(one.key for one in blocks if one.was_closed), AT_ONCE):
-        replicas.settle(work, some)
+    for batch in batches(sorted(closing), AT_ONCE):
+        replicas.lock_blocks(work, batch)
+        block_filling.close(work, batch)
+        purge.forget_blocks(work, batch)
+    for batch in batches(sorted(block.key for block in blocks if block.was_closed), AT_ONCE):
+        replicas.settle(work, batch)
     return len(closing)
 
 
 def _count(work: Work, blocks: Sequence[BlockStanding], placing_: Placing) -> None:
-    """Keep the sums of datasets and quotas in step."""
+    """Update the sums of datasets and quotas."""
     n_files: Counter[int] = Counter()
     size: Counter[int] = Counter()
-    for one in blocks:
-        if one.fresh:
-            n_files[one.dataset.id] += len(one.fresh)
-            size[one.dataset.id] += one.fresh_bytes
+    for block in blocks:
+        if block.fresh:
+            n_files[block.dataset.id] += len(block.fresh)
+            size[block.dataset.id] += block.fresh_bytes
     if not bulk_registration.grow_datasets(
         work, {key: (n_files[key], size[key]) for key in n_files}
     ):
@@ -186,24 +192,24 @@ def _count(work: Work, blocks: Sequence[BlockStanding], placing_: Placing) -> No
 
 
 def _record_event(work: Work, caller: Caller, new: Sequence[str], placing_: Placing) -> None:
-    """Write into the history what came, dataset by dataset and site by site."""
+    """Record new data in the history, by dataset and site."""
     n_files: Counter[tuple[str, str]] = Counter()
     size: Counter[tuple[str, str]] = Counter()
-    for one in placing_.placed:
-        where = one.at.block.dataset.name, one.at.replica.site
-        n_files[where] += len(one.files)
-        size[where] += one.size
+    for placed in placing_.placed:
+        key = placed.at.block.dataset.name, placed.at.replica.site
+        n_files[key] += len(placed.files)
+        size[key] += placed.size
     events = [Event("dataset-registered", caller.name, name) for name in new]
     for dataset, site in n_files:
-        told = n_files[dataset, site], size[dataset, site]
+        sums = n_files[dataset, site], size[dataset, site]
         events.append(
-            Event("placed", caller.name, dataset, site=site, n_files=told[0], bytes=told[1])
+            Event("placed", caller.name, dataset, site=site, n_files=sums[0], bytes=sums[1])
         )
     record(work, events)
 
 
 def _hint(work: Work, datasets: Collection[str]) -> None:
-    """Tell the copies and closures that wait for these data."""
+    """Send hints for copies and closures that wait for these data."""
     tasks = {RequestKind.COPY: "plan", RequestKind.CLOSURE: "close"}
     for kind, ids in requests.concerning(work, datasets, list(tasks)).items():
         text = f"{tasks[kind]} {{n}} requests of official data"

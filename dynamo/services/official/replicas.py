@@ -1,4 +1,4 @@
-"""Where the blocks of a call lie: new replicas, and what comes to those that were incomplete."""
+"""Places the blocks of a call at sites: new replicas, and files of incomplete ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from dynamo.services.official.lookup import NameLookup, Whose, destinations
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What came to a block replica."""
+    """New files of a block replica."""
 
     at: "Destination"
     is_new: bool
@@ -25,13 +25,13 @@ class Placed:
 
     @property
     def size(self) -> int:
-        """Return the bytes that came."""
+        """Return the bytes of the new files."""
         return sum(self.files.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A block at a site, as stated, and the files of it that lie there."""
+    """A block at a site as stated, with its files there."""
 
     block: BlockStanding
     replica: schemas.OfficialReplica
@@ -48,7 +48,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """All that came, and how the bytes at sites (projected, used) change by it."""
+    """All new files, and the changes of bytes (projected, used) per quota."""
 
     placed: Sequence[Placed]
     changes: Mapping[QuotaKey, tuple[int, int]]
@@ -59,88 +59,99 @@ _There = Mapping[tuple[int, int], PlacedBlock]
 
 
 def place(work: Work, blocks: Sequence[BlockStanding], known: NameLookup) -> Placing:
-    """Write down where blocks lie; return what was new, and where."""
+    """Insert replicas and their files; return the new ones."""
     wanted = list(_wanted(work, blocks, known))
     _check_placed(wanted, blocks)
-    there = {
+    registered = {
         (row.block_id, row.site_id): row
-        for row in bulk_registration.replicas(work, [one.key for one in blocks if not one.is_new])
+        for row in bulk_registration.replicas(
+            work, [block.key for block in blocks if not block.is_new]
+        )
     }
-    _check_staying(wanted, there)
-    fresh = [at for at in wanted if at.key not in there]
+    _check_staying(wanted, registered)
+    fresh = [at for at in wanted if at.key not in registered]
     belonging = destinations(work, known, {_whose(at): at.block.dataset.status for at in fresh})
     new = _add(work, fresh, belonging)
     more = _fill(
-        work, [at for at in wanted if at.key in there and not there[at.key].complete], there
+        work,
+        [at for at in wanted if at.key in registered and not registered[at.key].complete],
+        registered,
     )
-    grown = {one.key: one.fresh_bytes for one in blocks}
+    grown = {block.key: block.fresh_bytes for block in blocks}
     changes = [
         (row.site_id, row.partition_id, grown[row.block_id], 0)
-        for row in there.values()
+        for row in registered.values()
         if row.state == ReplicaState.VALID
     ]
     changes += [
-        (one.at.site_id, belonging[_whose(one.at)], one.at.block.bytes, one.size) for one in new
+        (block.at.site_id, belonging[_whose(block.at)], block.at.block.bytes, block.size)
+        for block in new
     ]
-    changes += [(one.at.site_id, there[one.at.key].partition_id, 0, one.size) for one in more]
+    changes += [
+        (block.at.site_id, registered[block.at.key].partition_id, 0, block.size) for block in more
+    ]
     return Placing([*new, *more], accounting.summed(changes))
 
 
 def _wanted(
     work: Work, blocks: Sequence[BlockStanding], known: NameLookup
 ) -> Iterator[Destination]:
-    """Go through all places that the call names, with the files that lie there."""
-    whole = [one.key for one in blocks if not one.is_new and one.stated.block.replicas]
+    """Yield all replicas of the call, with their files."""
+    whole = [block.key for block in blocks if not block.is_new and block.stated.block.replicas]
     registered = bulk_registration.files_of(work, whole)
-    for one in blocks:
-        files = registered[one.key] if one.key in registered else _fresh(one)
-        for n, replica in enumerate(one.stated.block.replicas):
-            pointer = f"{one.stated.pointer}/replicas/{n}"
-            held = files if replica.files is None else _listed(one, replica.files, files, pointer)
-            group_id = known.group(replica.group) or _group_at(one, replica.site, known)
-            yield Destination(one, replica, pointer, known.sites[replica.site], group_id, held)
+    for block in blocks:
+        files = registered[block.key] if block.key in registered else _fresh(block)
+        for n, replica in enumerate(block.stated.block.replicas):
+            pointer = f"{block.stated.pointer}/replicas/{n}"
+            replica_files = (
+                files if replica.files is None else _listed(block, replica.files, files, pointer)
+            )
+            group_id = known.group(replica.group) or _group_at(block, replica.site, known)
+            yield Destination(
+                block, replica, pointer, known.sites[replica.site], group_id, replica_files
+            )
 
 
-def _fresh(one: BlockStanding) -> Sizes:
-    return {one.fresh_keys[file.lfn]: file.size for file in one.fresh}
+def _fresh(block: BlockStanding) -> Sizes:
+    return {block.fresh_keys[file.lfn]: file.size for file in block.fresh}
 
 
-def _group_at(one: BlockStanding, site: str, known: NameLookup) -> int | None:
-    """Return who owns a dataset's replicas at a site: as the call says, else as the dataset."""
-    said = [at.group for at in one.stated.dataset.replicas if at.site == site]
-    return known.group(next(iter(said), None)) or one.dataset.group_id
+def _group_at(block: BlockStanding, site: str, known: NameLookup) -> int | None:
+    """Return the owner of a dataset's replicas at a site: as stated, else the dataset's."""
+    stated_groups = [at.group for at in block.stated.dataset.replicas if at.site == site]
+    return known.group(next(iter(stated_groups), None)) or block.dataset.group_id
 
 
-def _listed(one: BlockStanding, lfns: Sequence[str], files: Sizes, pointer: str) -> Sizes:
-    """Return those files of a block that are named. Raises NotFound."""
-    keys = {lfn: row.id for lfn, row in one.known.items()} | one.fresh_keys
-    strange = [lfn for lfn in lfns if keys.get(lfn) not in files]
-    if strange:
-        faults = [Fault(f"{pointer}/files", "is no file of this block", lfn) for lfn in strange]
+def _listed(block: BlockStanding, lfns: Sequence[str], files: Sizes, pointer: str) -> Sizes:
+    """Return the named files of a block. Raises NotFound."""
+    keys = {lfn: row.id for lfn, row in block.known.items()} | block.fresh_keys
+    foreign = [lfn for lfn in lfns if keys.get(lfn) not in files]
+    if foreign:
+        faults = [Fault(f"{pointer}/files", "is not a file of this block", lfn) for lfn in foreign]
         raise NotFound("some files are not of the block", Reason.FILE_UNKNOWN, faults=faults)
     return {keys[lfn]: files[keys[lfn]] for lfn in lfns}
 
 
 def _check_placed(wanted: Sequence[Destination], blocks: Sequence[BlockStanding]) -> None:
-    """Refuse new files that lie nowhere: they would be lost from the first moment on."""
-    lying: dict[int, set[int]] = {}
+    """Refuse new files without a site: they would be lost at once."""
+    placed: dict[int, set[int]] = {}
     for at in wanted:
-        lying.setdefault(at.block.key, set()).update(at.files)
+        placed.setdefault(at.block.key, set()).update(at.files)
     faults = [
-        Fault(one.stated.pointer, "lies at no site of the call", lfn)
-        for one in blocks
-        for lfn, key in one.fresh_keys.items()
-        if key not in lying.get(one.key, ())
+        Fault(block.stated.pointer, "is at no site of the call", lfn)
+        for block in blocks
+        for lfn, key in block.fresh_keys.items()
+        if key not in placed.get(block.key, ())
     ]
     if faults:
-        raise Invalid("some new files lie nowhere", faults=faults)
+        raise Invalid("some new files are at no site", faults=faults)
 
 
-def _check_staying(wanted: Sequence[Destination], there: _There) -> None:
+def _check_staying(wanted: Sequence[Destination], registered: _There) -> None:
     faults = [
-        Fault(at.pointer, "is being deleted there; rescue it or wait until it is gone")
+        Fault(at.pointer, "is being deleted there; rescue it or wait for the end of the deletion")
         for at in wanted
-        if at.key in there and there[at.key].state == ReplicaState.CONDEMNED
+        if at.key in registered and registered[at.key].state == ReplicaState.CONDEMNED
     ]
     if faults:
         raise Conflict("some replicas are being deleted", Reason.BEING_DELETED, faults=faults)
@@ -151,7 +162,7 @@ def _whose(at: Destination) -> Whose:
 
 
 def _add(work: Work, new: Sequence[Destination], belonging: Mapping[Whose, int]) -> list[Placed]:
-    """Write down replicas that were not known."""
+    """Insert new replicas."""
     rows = [
         NewReplica(
             at.block.key,
@@ -169,20 +180,22 @@ def _add(work: Work, new: Sequence[Destination], belonging: Mapping[Whose, int])
     return [Placed(at, is_new=True, files=at.files) for at in new]
 
 
-def _fill(work: Work, some: Sequence[Destination], there: _There) -> list[Placed]:
-    """Write down what came to replicas that were incomplete."""
-    ids = [there[at.key].id for at in some]
-    held, coming = bulk_registration.held(work, ids), bulk_registration.coming(work, ids)
+def _fill(work: Work, wanted: Sequence[Destination], registered: _There) -> list[Placed]:
+    """Insert new files of incomplete replicas."""
+    ids = [registered[at.key].id for at in wanted]
+    present, coming = bulk_registration.held(work, ids), bulk_registration.coming(work, ids)
     placed: list[Placed] = []
-    for at in some:
-        replica = there[at.key].id
-        files = {key: size for key, size in at.files.items() if key not in held[replica]}
+    for at in wanted:
+        replica = registered[at.key].id
+        files = {key: size for key, size in at.files.items() if key not in present[replica]}
         if coming[replica] & files.keys():
-            faults = [Fault(at.pointer, "some files are just being brought there")]
+            faults = [Fault(at.pointer, "transfers bring some files there now")]
             raise Conflict(
-                "files are on their way; repeat the call later", Reason.IN_USE, faults=faults
+                "transfers of files are running; repeat the call later",
+                Reason.IN_USE,
+                faults=faults,
             )
         if files:
             placed.append(Placed(at, is_new=False, files=files))
-    replicas.arrive(work, {there[one.at.key].id: list(one.files.items()) for one in placed})
+    replicas.arrive(work, {registered[new.at.key].id: list(new.files.items()) for new in placed})
     return placed

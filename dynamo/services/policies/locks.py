@@ -1,4 +1,4 @@
-"""Locks: data that stay until a moment, whatever policies say."""
+"""Locks: they protect data from policies until a given time."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -27,17 +27,17 @@ from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, page
 
 LONGEST = timedelta(days=3660)
-"""Ten years: a lock for ever would be forgotten by everybody."""
+"""Ten years: a permanent lock would be forgotten."""
 
 
 def get(ctx: Context, lock_id: int) -> Item:
-    """Return one lock that holds. Raises NotFound."""
+    """Return an active lock. Raises NotFound."""
     with ctx.begin.reading() as work:
         return _item(_found(work, lock_id))
 
 
 def list_page(ctx: Context, dataset: str | None, owner: str | None, place: PageRequest) -> Page:
-    """Return a page of the locks that hold: all, those that concern a dataset, or an owner's."""
+    """Return a page of active locks: all, those on a dataset, or those of an owner."""
     with ctx.begin.reading() as work:
         rows = place.of(work, locks.listing(work, dataset, owner))
         return page(rows, [_item(row) for row in rows.rows])
@@ -45,12 +45,12 @@ def list_page(ctx: Context, dataset: str | None, owner: str | None, place: PageR
 
 @retried
 def update(ctx: Context, wanted: schemas.LockBody, caller: Caller) -> tuple[Item, bool]:
-    """Set a lock; the same one again gets the new end and reason. Tell whether it is new."""
+    """Set a lock, or change the end and reason of the same one; return it and whether it is new."""
     dataset, block = _item_of(wanted.item)
     with ctx.begin() as work:
         if not work.now < wanted.expires < work.now + LONGEST:
-            fault = Fault("/expires", "does not lie in the next ten years")
-            raise Invalid("a lock ends in the future", faults=[fault])
+            fault = Fault("/expires", "is not within the next ten years")
+            raise Invalid("a lock must end in the future", faults=[fault])
         sites, groups = _globs(wanted.sites), _globs(wanted.groups)
         _check_known(keys.sites(work, sites), sites, "site")
         _check_known(keys.groups(work, groups), groups, "group")
@@ -63,7 +63,7 @@ def update(ctx: Context, wanted: schemas.LockBody, caller: Caller) -> tuple[Item
 
 @retried
 def remove(ctx: Context, lock_id: int, caller: Caller) -> Item:
-    """Take a lock away before its end; return what it was."""
+    """Remove a lock before its end; return it."""
     with ctx.begin() as work:
         lock = _found(work, lock_id)
         locks.remove(work, lock_id)
@@ -93,38 +93,38 @@ def _item(row: LockRow) -> Item:
 
 
 def _item_of(text: str) -> tuple[str, str | None]:
-    """Split an item into dataset (or glob) and block. Raises Invalid."""
+    """Return dataset (or glob) and block of an item. Raises Invalid."""
     if "#" in text:
         block = BlockName.parse(text)
         return block.dataset, block.id
     glob = Glob.parse(text)
     if not names.is_dataset(text) if glob.exact else glob.text[0] not in "/*?":
-        fault = Fault("/item", "is no dataset, no glob of datasets and no block")
-        raise Invalid(f"{text!r} can never lock anything", Reason.NAME_INVALID, faults=[fault])
+        fault = Fault("/item", "is not a dataset, a glob of datasets or a block")
+        raise Invalid(f"{text!r} cannot match any data", Reason.NAME_INVALID, faults=[fault])
     return glob.text, None
 
 
 def _globs(texts: Sequence[str]) -> list[str]:
-    """Return patterns in one order; `*` among them means all, as none does."""
-    found = sorted({Glob.parse(text).text for text in texts})
-    return [] if "*" in found else found
+    """Return sorted patterns; `*` among them means all, like an empty list."""
+    patterns = sorted({Glob.parse(text).text for text in texts})
+    return [] if "*" in patterns else patterns
 
 
-def _check_known(known: dict[str, int], wanted: Sequence[str], what: str) -> None:
-    """Refuse names of nothing: a typing error must not lock what nobody meant."""
+def _check_known(known: dict[str, int], wanted: Sequence[str], noun: str) -> None:
+    """Refuse unknown names: a typing error must not lock other data."""
     unknown = [text for text in wanted if Glob(text).exact and text not in known]
     if unknown:
-        faults = [Fault(f"/{what}s", f"there is no {what} {text!r}") for text in unknown]
-        reason = Reason.SITE_UNKNOWN if what == "site" else Reason.NOT_FOUND
-        raise NotFound(f"there is no {what} {unknown[0]!r}", reason, faults=faults)
+        faults = [Fault(f"/{noun}s", f"there is no {noun} {text!r}") for text in unknown]
+        reason = Reason.SITE_UNKNOWN if noun == "site" else Reason.NOT_FOUND
+        raise NotFound(f"there is no {noun} {unknown[0]!r}", reason, faults=faults)
 
 
 def locked_since(work: Work, dataset_ids: Collection[int], seen: Collection[Lock]) -> set[int]:
-    """Return the block replicas of some datasets that locks name which were not seen before."""
+    """Return the block replicas of datasets under locks that are not in `seen`."""
     names = work.scalars(select(Dataset.name).where(Dataset.id.in_(dataset_ids)))
     new = [lock for lock in locks.holding(work, locks.naming(names)) if lock not in seen]
     if not new:
         return set()
-    here = snapshot_loader.narrow(work, dataset_ids)
-    rows = np.flatnonzero(locked(Image.whole(here), new))
-    return set(here.block_replicas.ids[rows].tolist())
+    snapshot = snapshot_loader.narrow(work, dataset_ids)
+    rows = np.flatnonzero(locked(Image.whole(snapshot), new))
+    return set(snapshot.block_replicas.ids[rows].tolist())

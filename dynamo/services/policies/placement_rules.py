@@ -1,7 +1,7 @@
-"""Placement rules: which are in force for a partition, which were before, how they are changed.
+"""Placement rules: versions, the one in force, and changes.
 
-They say how many copies there shall be where: the Dealer makes those that are missing, and Detox
-knows those that are needed as `replica.enforcer_protected`.
+They set how many copies must be where. The Dealer makes missing copies; Detox knows needed ones as
+`replica.enforcer_protected`.
 """
 
 from sqlalchemy import select
@@ -22,15 +22,15 @@ TEXTS = texts.VersionedTexts(PlacementRules, "set of placement rules", "rules-ch
 
 
 def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
-    """Put rules in force once they are found right; else those in force stay. Raises Invalid."""
+    """Put rules in force if they are valid; else the old ones stay. Raises Invalid."""
     texts.check_path(partition, body)
     reading = read(ctx, partition, body.text)
-    warnings = [one.show(partition) for one in _unmet(ctx, reading)]
+    warnings = [warning.show(partition) for warning in _unmet(ctx, reading)]
     return {**texts.update(ctx, TEXTS, partition, body.text, caller), "warnings": warnings}
 
 
 def _unmet(ctx: Context, reading: RulesReading) -> list[Problem]:
-    """Look at the sites alone; each cycle looks at the data as well."""
+    """Return warnings from the sites alone; each cycle checks the data too."""
     with ctx.begin.reading() as work:
         seen = snapshot_loader.narrow(work, ())
         now = work.now.timestamp()
@@ -38,7 +38,7 @@ def _unmet(ctx: Context, reading: RulesReading) -> list[Problem]:
 
 
 def read(ctx: Context, partition: str, text: str) -> RulesReading:
-    """Read rules for a partition. Raises Invalid with the place of each error, NotFound."""
+    """Return valid rules for a partition. Raises Invalid with positions of errors, NotFound."""
     with ctx.begin.reading() as work:
         known = Known(texts.known(work, partition))
         groups = work.scalars(select(Group.name))

@@ -1,4 +1,4 @@
-"""Policies: which text is in force for a partition, which were before, and how one is changed."""
+"""Policies: versions, the one in force, and changes."""
 
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.policies import versions as policy_versions
@@ -26,15 +26,15 @@ def in_force(work: Work, partition: str) -> VersionRow:
 
 
 def update(ctx: Context, partition: str, body: schemas.PolicyBody, caller: Caller) -> Item:
-    """Put a text in force once it is found right; else the one in force stays. Raises Invalid."""
+    """Put a policy in force if it is valid; else the old one stays. Raises Invalid."""
     texts.check_path(partition, body)
     reading = read(ctx, partition, body.text)
     shown = texts.update(ctx, TEXTS, partition, body.text, caller)
-    return {**shown, "warnings": [one.show(partition) for one in reading.warnings]}
+    return {**shown, "warnings": [warning.show(partition) for warning in reading.warnings]}
 
 
 def read(ctx: Context, partition: str, text: str) -> Reading:
-    """Read a policy for a partition. Raises Invalid with the place of each error, NotFound."""
+    """Return a valid policy for a partition. Raises Invalid with positions of errors, NotFound."""
     with ctx.begin.reading() as work:
         known = Known(texts.known(work, partition), attributes.produced())
     reading = check_policy(text, partition, partition=partition, known=known)

@@ -1,4 +1,4 @@
-"""Texts in force with all their versions: who put each there, when, and what it changed."""
+"""Versioned texts: author, time and changes of each version."""
 
 import difflib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from dynamo.services.context import Context
 from dynamo.services.pagination import Item, Page, PageRequest, write
 
 MOST_VERSIONS = 20
-"""On one page, as each is compared with the one before."""
+"""Limit of versions on a page, as each is compared with the previous one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class VersionedTexts:
 
     table: Table
     noun: str
-    """What one is called."""
+    """The word for such a text."""
     event: str
-    """What the history calls a change."""
+    """The word for a change in the history."""
 
     def get(self, ctx: Context, partition: str, version: int | None = None) -> Item:
         """Return the text in force, or an earlier version. Raises NotFound."""
@@ -35,7 +35,7 @@ class VersionedTexts:
             return _shown(work, self, partition, version)
 
     def versions(self, ctx: Context, partition: str, place: PageRequest) -> Page:
-        """Return a page of all versions, newest first: who, when, and what was changed."""
+        """Return a page of all versions, newest first, with author, time and changes."""
         with ctx.begin.reading() as work:
             known(work, partition)
             after = place.span((int,)).after
@@ -48,7 +48,7 @@ class VersionedTexts:
 
 @retried
 def update(ctx: Context, kind: VersionedTexts, partition: str, text: str, caller: Caller) -> Item:
-    """Put a text in force that was found right."""
+    """Put a valid text in force."""
     with ctx.begin() as work:
         key = policy_versions.locked(work, partition)
         if key is None:
@@ -63,14 +63,14 @@ def update(ctx: Context, kind: VersionedTexts, partition: str, text: str, caller
 
 
 def check_path(partition: str, body: schemas.PolicyBody) -> None:
-    """Refuse a body that is for another partition than its path. Raises Invalid."""
+    """Refuse a body for another partition than that of the path. Raises Invalid."""
     if body.partition not in (None, partition):
         fault = Fault("/partition", f"is not {partition}")
         raise Invalid("the path and the body name two partitions", faults=[fault])
 
 
 def check_named(named: str, partition: str, noun: str) -> None:
-    """Refuse a text that is for another partition than it is put to. Raises Invalid."""
+    """Refuse a text for another partition than that of the path. Raises Invalid."""
     if named != partition:
         detail = f"the {noun} is for the partition {named}, not {partition}"
         raise Invalid(detail, faults=[Fault("/text", detail)])
@@ -80,16 +80,16 @@ def refuse(errors: Sequence[Problem], noun: str, source: str) -> None:
     """Refuse a text with errors, each with its line and a caret. Raises Invalid."""
     if not errors:
         return
-    what = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+    count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
     faults = [
-        Fault("/text", one.show(source), line=one.spot.line, column=one.spot.column)
-        for one in errors
+        Fault("/text", problem.show(source), line=problem.spot.line, column=problem.spot.column)
+        for problem in errors
     ]
-    raise Invalid(f"the {noun} has {what}; the one in force stays", faults=faults)
+    raise Invalid(f"the {noun} has {count}; the one in force stays", faults=faults)
 
 
 def known(work: Work, partition: str) -> list[str]:
-    """Return the names of all partitions, if this is one. Raises NotFound."""
+    """Return the names of all partitions, if this is one of them. Raises NotFound."""
     names = policy_versions.partitions(work)
     if partition not in names:
         raise _unknown(partition)
@@ -108,8 +108,8 @@ def _shown(work: Work, kind: VersionedTexts, partition: str, version: int | None
         else policy_versions.version(work, partition, version, kind.table)
     )
     if row is None:
-        which = kind.noun if version is None else f"version {version} of the {kind.noun}"
-        raise NotFound(f"the partition {partition} has no {which}")
+        noun = kind.noun if version is None else f"version {version} of the {kind.noun}"
+        raise NotFound(f"the partition {partition} has no {noun}")
     return {"partition": partition, **_signed(row), "text": row.text}
 
 
@@ -126,7 +126,7 @@ def _with_older(rows: Sequence[VersionRow]) -> list[tuple[VersionRow, VersionRow
 
 
 def difference(older: VersionRow | None, text: str, version: int) -> str:
-    """Return the unified difference of a version to an older one (None = to nothing)."""
+    """Return the unified difference to an older version (None = to an empty text)."""
     names = ("nothing" if older is None else f"version {older.version}", f"version {version}")
     lines = difflib.unified_diff(
         [] if older is None else older.text.splitlines(), text.splitlines(), *names, lineterm=""
@@ -134,7 +134,7 @@ def difference(older: VersionRow | None, text: str, version: int) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _summary(told: str) -> str:
-    lines = told.splitlines()[2:]
+def _summary(diff: str) -> str:
+    lines = diff.splitlines()[2:]
     added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
     return f"{added} lines added, {removed} removed"

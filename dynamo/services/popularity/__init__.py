@@ -1,1 +1,1 @@
-"""Accesses and demands: what is wanted."""
+"""Popularity: accesses of jobs, and demands of waiting jobs."""

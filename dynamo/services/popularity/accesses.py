@@ -1,4 +1,4 @@
-"""Accesses: how often data are read, as the popularity services of a collaboration report it."""
+"""Accesses: reads per dataset, site and day, from the popularity services of a collaboration."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,32 +13,34 @@ from dynamo.services.popularity import validation as report_validation
 
 @retried
 def report(ctx: Context, items: Sequence[schemas.AccessReport]) -> int:
-    """Take daily counts; what was reported before for the same day is replaced."""
+    """Record daily counts; earlier reports for the same day are replaced."""
     with ctx.begin() as work:
         return take(work, items)
 
 
 def take(work: Work, items: Sequence[schemas.AccessReport]) -> int:
-    """Take daily counts in a unit of work. Raises Invalid or NotFound, and has changed nothing."""
+    """Record daily counts in a unit of work. Raises Invalid, NotFound without changes."""
     report_validation.check_once(
-        items, lambda one: (one.dataset, one.site, one.date), "the same dataset, site and day"
+        items, lambda item: (item.dataset, item.site, item.date), "the same dataset, site and day"
     )
-    # a day may have begun already where the reporter is
+    # the day may have begun in the reporter's time zone
     latest = (work.now + timedelta(days=1)).date()
-    report_validation.check_each(items, lambda one: one.date <= latest, "date", "has not come yet")
-    datasets = keys.datasets(work, (one.dataset for one in items))
-    report_validation.check_known([one.dataset for one in items], datasets, "dataset")
-    sites = keys.sites(work, (one.site for one in items))
-    report_validation.check_known([one.site for one in items], sites, "site")
+    report_validation.check_each(
+        items, lambda item: item.date <= latest, "date", "is in the future"
+    )
+    datasets = keys.datasets(work, (item.dataset for item in items))
+    report_validation.check_known([item.dataset for item in items], datasets, "dataset")
+    sites = keys.sites(work, (item.site for item in items))
+    report_validation.check_known([item.site for item in items], sites, "site")
     rows = [
         {
-            "dataset_id": datasets[one.dataset],
-            "site_id": sites[one.site],
-            "day": one.date,
-            "accesses": one.accesses,
-            "cpu_seconds": one.cpu_seconds,
+            "dataset_id": datasets[item.dataset],
+            "site_id": sites[item.site],
+            "day": item.date,
+            "accesses": item.accesses,
+            "cpu_seconds": item.cpu_seconds,
         }
-        for one in items
+        for item in items
     ]
     popularity_rows.report_accesses(work, rows)
     return len(rows)

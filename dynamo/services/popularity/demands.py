@@ -12,35 +12,35 @@ from dynamo.services.context import Context
 from dynamo.services.popularity import validation as report_validation
 
 _SKEW = timedelta(minutes=10)
-"""How far the clock of a batch system may be ahead of ours."""
+"""How far the clock of a batch system may be ahead."""
 
 
 @retried
 def report(ctx: Context, items: Sequence[schemas.DemandReport], caller: Caller) -> int:
-    """Take waiting jobs; what the caller reported before for the same moment is replaced."""
+    """Record waiting jobs; the caller's earlier reports for the same time are replaced."""
     with ctx.begin() as work:
         return take(work, items, caller)
 
 
 def take(work: Work, items: Sequence[schemas.DemandReport], caller: Caller) -> int:
-    """Take waiting jobs in a unit of work. Raises Invalid or NotFound, and has changed nothing."""
+    """Record waiting jobs in a unit of work. Raises Invalid, NotFound without changes."""
     report_validation.check_once(
-        items, lambda one: (one.dataset, one.since), "the same dataset and moment"
+        items, lambda item: (item.dataset, item.since), "the same dataset and time"
     )
     first, last = work.now - popularity_rows.DEMANDS_KEPT, work.now + _SKEW
     report_validation.check_each(
-        items, lambda one: first <= one.since <= last, "since", "is not within the last year"
+        items, lambda item: first <= item.since <= last, "since", "is not within the last year"
     )
-    datasets = keys.datasets(work, (one.dataset for one in items))
-    report_validation.check_known([one.dataset for one in items], datasets, "dataset")
+    datasets = keys.datasets(work, (item.dataset for item in items))
+    report_validation.check_known([item.dataset for item in items], datasets, "dataset")
     rows = [
         {
-            "dataset_id": datasets[one.dataset],
+            "dataset_id": datasets[item.dataset],
             "source": caller.name,
-            "since": one.since,
-            "jobs": one.jobs,
+            "since": item.since,
+            "jobs": item.jobs,
         }
-        for one in items
+        for item in items
     ]
     popularity_rows.report_demands(work, rows)
     return len(rows)
