@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from dynamo.services import cycles, periodic
+from dynamo.services import periodic
 from dynamo.services.consistency import periodic as scan_schedule
 from dynamo.services.consistency import remedies, scanner
 from dynamo.services.context import Context
+from dynamo.services.cycles import runner as cycles_runner
+from dynamo.services.cycles import submission as cycles_submission
 from dynamo.services.dealer import planner
 from dynamo.services.deletions import condemnation, reaper
 from dynamo.services.evacuation import runner as evacuation_runner
@@ -22,7 +24,7 @@ from dynamo.tasks import check_known
 
 def _sweep(ctx: Context) -> None:
     if sweeper.sweep(ctx):
-        cycles.sweep(ctx)
+        cycles_submission.sweep(ctx)
 
 
 def _tend(ctx: Context) -> None:
@@ -39,7 +41,7 @@ ON_IDS: Mapping[str, Callable[[Context, Sequence[int]], object]] = {
     "condemn": condemnation.run,
     "delete": reaper.run,
     "plan": planner.plan,
-    "cycle": cycles.run,
+    "cycle": cycles_runner.run,
     "probe": site_health.probe,
     "scan": scanner.scan,
     "remedy": remedies.remedy,
@@ -59,8 +61,8 @@ ONCE: Mapping[str, Callable[[Context], object]] = {
 
 TAKING: Mapping[str, Callable[[Context], object]] = {
     "sweep": _sweep,
-    "detox": cycles.due,
-    "dealer": cycles.deal,
+    "detox": cycles_submission.due,
+    "dealer": cycles_submission.deal,
 }
 """Periodic tasks that check their period themselves.
 

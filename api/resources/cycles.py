@@ -8,7 +8,8 @@ from api.auth import caller
 from api.context import context
 from dynamo.errors import NotFound
 from dynamo.inventory import schemas
-from dynamo.services import cycles
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
 
 KINDS = ("detox", "dealer")
 
@@ -21,16 +22,16 @@ class Cycles(Resource):  # type: ignore[misc]
         """List cycles, newest first."""
         queries.known("kind", "partition", "limit", "cursor")
         kind, partition = queries.one_of("kind", KINDS), queries.exact("partition")
-        return responses.page(cycles.list_page(context(), kind, partition, queries.place()))
+        return responses.page(cycles_views.list_page(context(), kind, partition, queries.place()))
 
     @openapi.body(schemas.CycleBody)
     def post(self) -> Response:
         """Run a cycle now; a dry run only records its plan, and may compare other policies."""
         queries.known()
         body = decoding.body(request, schemas.CycleBody)
-        cycle_id = cycles.file(context(), body, caller())
-        filed = cycles.get(context(), cycle_id)
-        return responses.accepted(responses.encode(filed), cycles.link(cycle_id))
+        cycle_id = cycles_submission.file(context(), body, caller())
+        filed = cycles_views.get(context(), cycle_id)
+        return responses.accepted(responses.encode(filed), cycles_views.link(cycle_id))
 
 
 class Cycle(Resource):  # type: ignore[misc]
@@ -39,7 +40,7 @@ class Cycle(Resource):  # type: ignore[misc]
     def get(self, cycle_id: str) -> Response:
         """Show a cycle: its state, sites before and after, refused decisions and reasons."""
         queries.known()
-        return responses.ok(cycles.get(context(), _number(cycle_id)))
+        return responses.ok(cycles_views.get(context(), _number(cycle_id)))
 
 
 class CycleDecisions(Resource):  # type: ignore[misc]
@@ -50,7 +51,9 @@ class CycleDecisions(Resource):  # type: ignore[misc]
         """List decisions in the order of the plan: all, or those of a site or dataset."""
         queries.known("site", "dataset", "limit", "cursor")
         site, dataset = queries.exact("site"), queries.exact("dataset")
-        decisions = cycles.decided(context(), _number(cycle_id), site, dataset, queries.place())
+        decisions = cycles_views.decided(
+            context(), _number(cycle_id), site, dataset, queries.place()
+        )
         return responses.page(decisions)
 
 
@@ -64,7 +67,7 @@ class Decisions(Resource):  # type: ignore[misc]
         dataset, site = queries.exact("dataset"), queries.exact("site")
         if dataset is None or site is None:
             queries.refuse("site" if dataset else "dataset", "is required here")
-        return responses.ok(cycles.why(context(), dataset, site))
+        return responses.ok(cycles_views.why(context(), dataset, site))
 
 
 def _number(text: str) -> int:

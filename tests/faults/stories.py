@@ -15,8 +15,9 @@ from dynamo.db.tables import Deletion, History, Probe, Remedy, Request, Transfer
 from dynamo.inventory import schemas
 from dynamo.inventory.states import ENDED, RequestKind
 from dynamo.operations.hints import Hint
-from dynamo.services import cycles
 from dynamo.services.consistency import scans
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
 from dynamo.services.evacuation import status as evacuation_status
 from dynamo.services.policies import policies
 from dynamo.storage import temporary_names
@@ -202,7 +203,7 @@ def forget(world: World) -> Told:
 
 def free(world: World) -> Told:
     body = schemas.CycleBody(kind="detox", partition="User")
-    return partial(cycles.get, world.ctx, cycles.file(world.ctx, body, OPERATOR))
+    return partial(cycles_views.get, world.ctx, cycles_submission.file(world.ctx, body, OPERATOR))
 
 
 def scan(world: World) -> Told:

@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 
 from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import History
-from dynamo.services import cycles, periodic
+from dynamo.services import periodic
+from dynamo.services.cycles import submission as cycles_submission
 from dynamo.services.maintenance import sweeper
 from tests.faults.endings import assert_all_ended, described, seen
 from tests.faults.plant import Plant, quickly
@@ -88,7 +89,7 @@ def test_of_beats_that_say_the_same_at_once_one_has_an_effect(
     done: list[object] = []
 
     assert sorted(race([lambda: sweeper.sweep(world.ctx)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
-    assert sorted(race([lambda: cycles.due(world.ctx)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
+    assert sorted(race([lambda: cycles_submission.due(world.ctx)] * 6)) == [False] * 5 + [True]  # type: ignore[type-var]
     race([lambda: periodic.once(world.ctx, "check", done.append)] * 6)
 
     assert len(done) == 1

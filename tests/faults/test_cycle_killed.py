@@ -9,7 +9,8 @@ from sqlalchemy import Engine, func, select
 from dynamo.db.catalogue import replicas
 from dynamo.db.tables import Block, Cycle, Deletion, History
 from dynamo.inventory import schemas
-from dynamo.services import cycles
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
 from dynamo.services.policies import policies
 from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.plant import Plant, plant, quickly
@@ -56,24 +57,24 @@ def test_killed_workers_cost_a_cycle_nothing(made: Plant):
     # the second half of the plan waits for a lock of ours, and there its worker dies
     with world.ctx.begin() as work:
         replicas.lock_blocks(work, [work.scalar(select(func.max(Block.id)))])
-        first = cycles.file(world.ctx, body, OPERATOR)
+        first = cycles_submission.file(world.ctx, body, OPERATOR)
         quickly(lambda: count(made, Deletion) > 0)
         pool.kill()
     some = count(made, Deletion)
     assert 0 < some < FILES
     made.start("inject", "copy", "close", "policy")
-    made.until(lambda: cycles.get(world.ctx, first)["state"] == "failed")
-    assert cycles.get(world.ctx, first)["reason"] == "worker-lost"
+    made.until(lambda: cycles_views.get(world.ctx, first)["state"] == "failed")
+    assert cycles_views.get(world.ctx, first)["reason"] == "worker-lost"
 
-    second = cycles.file(world.ctx, body, OPERATOR)
-    made.until(lambda: cycles.get(world.ctx, second)["state"] == "done")
-    assert cycles.get(world.ctx, second)["summary"]["condemned"]["blocks"] == FILES - some
+    second = cycles_submission.file(world.ctx, body, OPERATOR)
+    made.until(lambda: cycles_views.get(world.ctx, second)["state"] == "done")
+    assert cycles_views.get(world.ctx, second)["summary"]["condemned"]["blocks"] == FILES - some
 
     deleter = made.start("delete")
     quickly(lambda: how_many(world.folder / "T2_A") < FILES)
     deleter.kill()
     made.start("delete")
-    requests = [cycles.get(world.ctx, one)["request"] for one in (first, second)]
+    requests = [cycles_views.get(world.ctx, one)["request"] for one in (first, second)]
     made.until_done(*(("deletion", one) for one in requests))
 
     assert seen(world.folder / "T2_A") == {}

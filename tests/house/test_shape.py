@@ -28,7 +28,6 @@ MODULES: Reasons = {
     "dynamo/policy/placement_rules.py": BEING_SPLIT,
     "dynamo/services/consistency/remedies.py": BEING_SPLIT,
     "dynamo/services/copies/request.py": BEING_SPLIT,
-    "dynamo/services/cycles.py": BEING_SPLIT,
     "dynamo/services/deletions/condemnation.py": BEING_SPLIT,
     "dynamo/services/deletions/rescue.py": BEING_SPLIT,
     "dynamo/services/detox/executor.py": BEING_SPLIT,

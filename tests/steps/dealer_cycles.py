@@ -3,7 +3,8 @@
 from typing import Any
 
 from dynamo.inventory import schemas
-from dynamo.services import cycles
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
 from dynamo.services.pagination import PageRequest
 from dynamo.services.popularity import demands
 from tests.services.world import DATASET, OPERATOR, World
@@ -14,13 +15,15 @@ SITES = ("T2_A", "T2_B", "T2_C")
 def run(world: World, partition: str = "User", *, dry: bool = False) -> dict[str, Any]:
     """Run a cycle as an operator asks for it, without the copies that come of it; return it."""
     body = schemas.CycleBody(kind="dealer", partition=partition, dry_run=dry)
-    cycle_id = cycles.file(world.ctx, body, OPERATOR)
+    cycle_id = cycles_submission.file(world.ctx, body, OPERATOR)
     world.step("cycle")
-    return cycles.get(world.ctx, cycle_id)
+    return cycles_views.get(world.ctx, cycle_id)
 
 
 def decided(world: World, cycle: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(cycles.decided(world.ctx, cycle["id"], None, None, PageRequest(None, 1000)).items)
+    return list(
+        cycles_views.decided(world.ctx, cycle["id"], None, None, PageRequest(None, 1000)).items
+    )
 
 
 def waiting(world: World, jobs: int) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from dynamo.inventory import schemas
-from dynamo.services import cycles
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
 from dynamo.services.pagination import PageRequest
 from tests.services.world import OPERATOR, World
 
@@ -14,14 +15,16 @@ SITES = ("T2_A", "T2_B", "T2_C")
 def run(world: World, **more: Any) -> dict[str, Any]:
     """Run a cycle of the partition User as an operator asks for it; return it."""
     body = schemas.CycleBody(kind="detox", partition="User", **more)
-    cycle_id = cycles.file(world.ctx, body, OPERATOR)
+    cycle_id = cycles_submission.file(world.ctx, body, OPERATOR)
     world.work()
-    return cycles.get(world.ctx, cycle_id)
+    return cycles_views.get(world.ctx, cycle_id)
 
 
 def decided(world: World, cycle: dict[str, Any], **about: str) -> list[dict[str, Any]]:
     place = PageRequest(None, 1000)
-    page = cycles.decided(world.ctx, cycle["id"], about.get("site"), about.get("dataset"), place)
+    page = cycles_views.decided(
+        world.ctx, cycle["id"], about.get("site"), about.get("dataset"), place
+    )
     return list(page.items)
 
 

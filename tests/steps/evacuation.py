@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from dynamo.db.tables import Incident
 from dynamo.inventory import schemas
-from dynamo.services import cycles
+from dynamo.services.cycles import submission as cycles_submission
 from dynamo.services.evacuation import runner as evacuation_runner
 from tests.conftest import Clock
 from tests.services.world import OPERATOR, World
@@ -15,7 +15,7 @@ def rounds(world: World, clock: Clock, n: int, *partitions: str) -> None:
     for _ in range(n):
         for partition in partitions or ("User",):
             body = schemas.CycleBody(kind="dealer", partition=partition, dry_run=False)
-            cycles.file(world.ctx, body, OPERATOR)
+            cycles_submission.file(world.ctx, body, OPERATOR)
         world.work()
         evacuation_runner.evacuate(world.ctx)
         world.work()

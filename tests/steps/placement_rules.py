@@ -1,11 +1,11 @@
 """Cycles of Detox that protect what rules want."""
 
 from dynamo.inventory import schemas
-from dynamo.services import cycles
+from dynamo.services.cycles import submission as cycles_submission
 from tests.services.world import OPERATOR, World
 
 
 def detox(world: World) -> None:
     """Run a cycle of Detox, whose protections the Dealer looks at."""
-    cycles.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycles_submission.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     world.work()

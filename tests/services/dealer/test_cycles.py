@@ -8,8 +8,10 @@ from sqlalchemy import func, select, update
 from dynamo.db.tables import Base, Cycle, DatasetReplica, Probe, Site, Switch
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import schemas
-from dynamo.services import cycles
-from dynamo.services.cycles import DEALER
+from dynamo.services.cycles import runner as cycles_runner
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
+from dynamo.services.cycles.submission import DEALER
 from dynamo.services.dealer import cycle as dealer_cycle
 from dynamo.services.dealer import question as dealer_question
 from dynamo.services.sites import health as site_health
@@ -41,7 +43,7 @@ def test_demand_makes_copies_and_every_copy_names_its_reason(world: World, clock
     assert {(one["site"], one["action"], one["text"]) for one in decided(world, cycle)} == {
         (site, "copy", "popularity: copied") for site in ("T2_B", "T2_C")
     }
-    told = cycles.why(world.ctx, DATASET, "T2_B")["items"]
+    told = cycles_views.why(world.ctx, DATASET, "T2_B")["items"]
     assert [(one["kind"], one["values"]["proposer"]) for one in told] == [("dealer", "popularity")]
     clock.forward(minutes=2)
     world.sweep()
@@ -146,8 +148,8 @@ def test_the_switch_stops_cycles_and_requests_and_says_so(world: World, clock: C
 
 
 def test_one_cycle_of_a_partition_runs_at_a_time_and_beat_files_one_for_each(world: World):
-    assert cycles.deal(world.ctx)
-    assert not cycles.deal(world.ctx)
+    assert cycles_submission.deal(world.ctx)
+    assert not cycles_submission.deal(world.ctx)
 
     with pytest.raises(Conflict):
         run(world)
@@ -162,9 +164,9 @@ def test_one_cycle_of_a_partition_runs_at_a_time_and_beat_files_one_for_each(wor
 def test_what_makes_no_sense_is_refused(world: World):
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=True, policy="Dismiss")
     with pytest.raises(Invalid):
-        cycles.file(world.ctx, body, OPERATOR)
+        cycles_submission.file(world.ctx, body, OPERATOR)
     with pytest.raises(NotFound):
-        cycles.file(world.ctx, schemas.CycleBody(kind="dealer", partition="X"), OPERATOR)
+        cycles_submission.file(world.ctx, schemas.CycleBody(kind="dealer", partition="X"), OPERATOR)
 
 
 def test_a_wrong_setting_of_a_proposer_ends_the_cycle_with_words(world: World):
@@ -284,8 +286,8 @@ def test_a_cycle_is_replayed_with_its_seed(world: World):
     popular(world, jobs=3)
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=True)
     world.published.clear()
-    cycle_id = cycles.file(world.ctx, body, OPERATOR)
-    held = cycles._claim(world.ctx, cycle_id)
+    cycle_id = cycles_submission.file(world.ctx, body, OPERATOR)
+    held = cycles_runner._claim(world.ctx, cycle_id)
     assert held is not None
 
     plans = [
@@ -296,6 +298,6 @@ def test_a_cycle_is_replayed_with_its_seed(world: World):
     first, second = ([(c.dataset, c.site, c.moves) for c in plan.each_copy()] for plan in plans)
     assert first == second
     assert first
-    cycles._run(world.ctx, held)
+    cycles_runner._run(world.ctx, held)
     kept = decided(world, {"id": cycle_id})
     assert [(one["dataset"], one["site"], one["bytes"]) for one in kept] == first

@@ -8,7 +8,9 @@ from sqlalchemy import select
 from dynamo.db.tables import BlockReplica, Deletion, File
 from dynamo.inventory import schemas
 from dynamo.inventory.states import ReplicaState
-from dynamo.services import cycles
+from dynamo.services.cycles import runner as cycles_runner
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
 from dynamo.services.maintenance import invariants
 from dynamo.services.policies import policies
 from tests.conftest import Clock
@@ -107,8 +109,8 @@ def test_replicas_wait_for_single_files_that_are_leaving(placed: World, clock: C
 def test_a_cycle_names_what_it_leaves_for_the_next_one(placed: World) -> None:
     policies.update(placed.ctx, "User", schemas.PolicyBody(text=ALL_BUT_THE_LAST), OPERATOR)
     body = schemas.CycleBody(kind="detox", partition="User")
-    cycles.run(placed.ctx, [cycles.file(placed.ctx, body, OPERATOR)])
+    cycles_runner.run(placed.ctx, [cycles_submission.file(placed.ctx, body, OPERATOR)])
 
-    shown = cycles.get(placed.ctx, 1)
+    shown = cycles_views.get(placed.ctx, 1)
     assert shown["summary"]["refused"] == {"volume-limit": 1}
     assert shown["summary"]["condemned"]["blocks"] == leaving(placed) == 1

@@ -32,8 +32,11 @@ from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.states import RequestKind
 from dynamo.operations.hints import Hint
-from dynamo.services import cancellation, cycles
+from dynamo.services import cancellation
 from dynamo.services.copies import submission as copies_submission
+from dynamo.services.cycles import runner as cycles_runner
+from dynamo.services.cycles import submission as cycles_submission
+from dynamo.services.cycles import views as cycles_views
 from dynamo.services.deletions import submission as deletions_submission
 from dynamo.services.detox import cycle as detox_cycle
 from dynamo.services.detox import executor as detox_executor
@@ -165,7 +168,7 @@ def test_two_beats_at_once_make_one_cycle(world: World):
 
     def beat() -> None:
         together.wait()
-        cycles.due(world.ctx)
+        cycles_submission.due(world.ctx)
 
     threads = [Thread(target=beat) for _ in range(2)]
     for thread in threads:
@@ -183,16 +186,16 @@ def test_two_beats_at_once_make_one_cycle(world: World):
 
 def test_two_workers_with_the_same_message_run_one_cycle(world: World):
     body = schemas.CycleBody(kind="detox", partition="User")
-    cycle_id = cycles.file(world.ctx, body, OPERATOR)
+    cycle_id = cycles_submission.file(world.ctx, body, OPERATOR)
     with pytest.raises(Conflict):
-        cycles.file(world.ctx, body, OPERATOR)
-    threads = [Thread(target=cycles.run, args=(world.ctx, [cycle_id])) for _ in range(2)]
+        cycles_submission.file(world.ctx, body, OPERATOR)
+    threads = [Thread(target=cycles_runner.run, args=(world.ctx, [cycle_id])) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    done = cycles.get(world.ctx, cycle_id)
+    done = cycles_views.get(world.ctx, cycle_id)
     assert done["summary"]["condemned"]["files"] == 12
     assert world.count(Deletion) == 12
 
@@ -331,12 +334,12 @@ def test_what_a_copy_reads_from_is_not_even_planned_to_go(world: World):
     )
     world.step("plan")
 
-    cycle_id = cycles.file(
+    cycle_id = cycles_submission.file(
         world.ctx, schemas.CycleBody(kind="detox", partition="User", dry_run=True), OPERATOR
     )
     world.step("cycle")
 
-    found = decided(world, cycles.get(world.ctx, cycle_id), dataset=THREE)
+    found = decided(world, cycles_views.get(world.ctx, cycle_id), dataset=THREE)
     kept = [one for one in found if "Dynamo's own rule" in one["text"]]
     assert {(one["action"], one["line"]) for one in kept} == {("protect", 0)}
     assert all(one["values"] == {"blockreplica.in_use": True} for one in kept)
@@ -405,7 +408,7 @@ def test_a_worker_killed_in_mid_cycle_costs_nothing(
     cycle = run(world)
 
     assert cycle["state"] == "done"
-    first = cycles.get(world.ctx, cycle["id"] - 1)
+    first = cycles_views.get(world.ctx, cycle["id"] - 1)
     assert (first["state"], first["reason"]) == ("failed", "worker-lost")
     after_the_grace(world, clock)
     world.sweep()
@@ -417,36 +420,40 @@ def test_a_worker_killed_in_mid_cycle_costs_nothing(
 
 def test_a_worker_that_wakes_up_too_late_changes_nothing(world: World, clock: Clock):
     body = schemas.CycleBody(kind="detox", partition="User")
-    cycle_id = cycles.file(world.ctx, body, OPERATOR)
-    held = cycles._claim(world.ctx, cycle_id)
+    cycle_id = cycles_submission.file(world.ctx, body, OPERATOR)
+    held = cycles_runner._claim(world.ctx, cycle_id)
     assert held is not None
     clock.forward(seconds=1000)
-    cycles.sweep(world.ctx)
+    cycles_submission.sweep(world.ctx)
 
-    cycles._run(world.ctx, held)
+    cycles_runner._run(world.ctx, held)
 
-    assert cycles.get(world.ctx, cycle_id)["reason"] == "worker-lost"
+    assert cycles_views.get(world.ctx, cycle_id)["reason"] == "worker-lost"
     assert world.count(Deletion) == world.count(Decision) == 0
 
 
 def test_a_lost_message_is_found_again(world: World, clock: Clock):
-    cycle_id = cycles.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycle_id = cycles_submission.file(
+        world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR
+    )
     world.published.clear()
     clock.forward(minutes=5)
 
-    cycles.sweep(world.ctx)
+    cycles_submission.sweep(world.ctx)
     world.work()
 
-    assert cycles.get(world.ctx, cycle_id)["state"] == "done"
+    assert cycles_views.get(world.ctx, cycle_id)["state"] == "done"
 
 
 def test_limits_hold_back_what_goes_beyond(world: World):
     ctx = world.with_settings(detox={"total_files": 8}, block={"max_files": 2})
 
-    cycle_id = cycles.file(ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
-    cycles.run(ctx, [cycle_id])
+    cycle_id = cycles_submission.file(
+        ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR
+    )
+    cycles_runner.run(ctx, [cycle_id])
 
-    cycle = cycles.get(ctx, cycle_id)
+    cycle = cycles_views.get(ctx, cycle_id)
     assert cycle["summary"]["delete"]["files"] == 8
     assert cycle["summary"]["held_back"]["files"] == 4
     assert cycle["summary"]["condemned"]["files"] == 8
@@ -474,7 +481,7 @@ def test_with_racing_deleters_no_block_loses_its_last_copy(world: World, clock: 
     copies_submission.file(
         world.ctx, schemas.Copy(dataset=ONE, site="T2_B", consolidate=True), ALICE
     )
-    cycles.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
+    cycles_submission.file(world.ctx, schemas.CycleBody(kind="detox", partition="User"), OPERATOR)
     together = Barrier(5)
 
     def work(turn: int) -> None:
@@ -585,7 +592,7 @@ def test_a_site_that_fills_up_in_mid_cycle_keeps_what_came(
 def test_why_names_the_line_its_values_and_the_cycle(world: World):
     cycle = run(world)
 
-    told = cycles.why(world.ctx, ONE, "T2_A")
+    told = cycles_views.why(world.ctx, ONE, "T2_A")
 
     assert told["cycle"] == cycle["id"]
     assert [(one["action"], one["block"]) for one in told["items"]] == [("protect", None)]
@@ -593,21 +600,21 @@ def test_why_names_the_line_its_values_and_the_cycle(world: World):
     assert one["text"] == "ProtectBlock blockreplica.num_full_disk_copy < 2"
     assert one["values"] == {"blockreplica.num_full_disk_copy": 1}
     with pytest.raises(NotFound):
-        cycles.why(world.ctx, "/No/alice-such/USER", "T2_B")
+        cycles_views.why(world.ctx, "/No/alice-such/USER", "T2_B")
 
 
 def test_cycles_and_decisions_come_in_pages(world: World):
     first, second = run(world), run(world)
     place = PageRequest(None, 1)
 
-    page = cycles.list_page(world.ctx, "detox", "User", place)
-    older = cycles.list_page(world.ctx, "detox", "User", PageRequest(page.next, 1))
+    page = cycles_views.list_page(world.ctx, "detox", "User", place)
+    older = cycles_views.list_page(world.ctx, "detox", "User", PageRequest(page.next, 1))
 
     assert [one["id"] for one in (*page.items, *older.items)] == [second["id"], first["id"]]
     assert older.next is None
     found, cursor = [], None
     while True:
-        some = cycles.decided(world.ctx, first["id"], "T2_B", None, PageRequest(cursor, 1))
+        some = cycles_views.decided(world.ctx, first["id"], "T2_B", None, PageRequest(cursor, 1))
         found += some.items
         cursor = some.next
         if cursor is None:
@@ -620,7 +627,7 @@ def test_old_cycles_are_forgotten_with_their_decisions(world: World):
     ctx = world.with_settings(detox={"keep_cycles": 2, "keep_snapshots": True})
     for _ in range(4):
         body = schemas.CycleBody(kind="detox", partition="User", dry_run=True)
-        cycles.run(ctx, [cycles.file(ctx, body, OPERATOR)])
+        cycles_runner.run(ctx, [cycles_submission.file(ctx, body, OPERATOR)])
 
     assert world.count(Cycle) == 2
     snapshots = (world.folder / "cycles").iterdir()
@@ -636,10 +643,10 @@ def test_what_a_cycle_saw_can_be_kept(world: World):
     ctx = world.with_settings(detox={"keep_snapshots": True})
     body = schemas.CycleBody(kind="detox", partition="User", dry_run=True)
 
-    cycles.run(ctx, [cycles.file(ctx, body, OPERATOR)])
+    cycles_runner.run(ctx, [cycles_submission.file(ctx, body, OPERATOR)])
 
     file = world.folder / "cycles" / "1.npz"
-    cycle = cycles.get(ctx, 1)
+    cycle = cycles_views.get(ctx, 1)
     again = CliRunner().invoke(detox.app, ["replay", str(file), "--json"])
     assert again.exit_code == 0, again.output
     replayed = json.loads(again.output)
@@ -658,10 +665,10 @@ def test_another_policy_can_be_tried_on_what_a_cycle_saw(world: World, clock: Cl
     ends = clock.now + timedelta(days=1)
     locks.update(ctx, schemas.LockBody(item=f"{ONE}#{block}", expires=ends), OPERATOR)
     body = schemas.CycleBody(kind="detox", partition="User", dry_run=True, policy=EVERYTHING)
-    cycles.run(ctx, [cycles.file(ctx, body, OPERATOR)])
+    cycles_runner.run(ctx, [cycles_submission.file(ctx, body, OPERATOR)])
     file = world.folder / "cycles" / "1.npz"
 
-    assert detox_replay.replay(file).decisions == decided(world, cycles.get(ctx, 1))
+    assert detox_replay.replay(file).decisions == decided(world, cycles_views.get(ctx, 1))
     kept = detox_replay.replay(file, EVERYTHING.replace("Dismiss", "Protect"))
     assert {one["dataset"] for one in kept.decisions if one["action"] == "delete"} == {ONE}
     bad = world.folder / "bad.npz"
@@ -711,9 +718,9 @@ Protect
     policies.update(world.ctx, "Physics", schemas.PolicyBody(text=text), OPERATOR)
     body = schemas.CycleBody(kind="detox", partition="Physics")
 
-    cycles.run(world.ctx, [cycles.file(world.ctx, body, OPERATOR)])
+    cycles_runner.run(world.ctx, [cycles_submission.file(world.ctx, body, OPERATOR)])
 
-    cycle = cycles.get(world.ctx, 1)
+    cycle = cycles_views.get(world.ctx, 1)
     assert (cycle["summary"]["handed_over"], world.count(Deletion)) == (int(fits), 0)
     handed = next(one for one in decided(world, cycle) if one["action"] == "hand-over")
     assert handed["values"] == {"group": "analysis"}

@@ -12,8 +12,8 @@ from sqlalchemy import event, func, select, update
 from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import Downtime, History, Incident, Probe, Site, Transfer
 from dynamo.inventory import schemas
-from dynamo.services import cycles
 from dynamo.services.consistency import periodic as scan_schedule
+from dynamo.services.cycles import submission as cycles_submission
 from dynamo.services.evacuation import abandonment, declare_lost
 from dynamo.services.evacuation import runner as evacuation_runner
 from dynamo.services.evacuation import status as evacuation_status
@@ -54,7 +54,7 @@ def look(world: World) -> None:
     site_health.send(world.ctx)
     world.work()
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=False)
-    cycles.file(world.ctx, body, OPERATOR)
+    cycles_submission.file(world.ctx, body, OPERATOR)
     world.work()
     world.sweep()
     evacuation_runner.evacuate(world.ctx)

@@ -12,9 +12,10 @@ from dynamo.db.sites.switches import of_site
 from dynamo.db.tables import BlockReplica, Dataset, Deletion, Incident, Site, Transfer
 from dynamo.errors import Conflict, Forbidden, NotFound
 from dynamo.inventory import schemas
-from dynamo.services import cycles, retry
+from dynamo.services import retry
 from dynamo.services.consistency import repair
 from dynamo.services.consistency.repair import Bad
+from dynamo.services.cycles import submission as cycles_submission
 from dynamo.services.evacuation import declare_lost
 from dynamo.services.evacuation import runner as evacuation_runner
 from dynamo.services.evacuation import status as evacuation_status
@@ -49,7 +50,7 @@ def give_up(world: World, name: str = "T2_A") -> None:
 def move(world: World) -> None:
     """Run a cycle of the Dealer and all that comes of it."""
     body = schemas.CycleBody(kind="dealer", partition="User", dry_run=False)
-    cycles.file(world.ctx, body, OPERATOR)
+    cycles_submission.file(world.ctx, body, OPERATOR)
     world.work()
 
 
@@ -168,7 +169,7 @@ def test_a_block_with_a_file_that_cannot_be_read_is_not_sent_to_one_site_after_a
     assert {one["reason"] for one in left(world)["problems"]} == {"no-source"}
 
     body = schemas.CycleBody(kind="dealer", partition="Production", dry_run=False)
-    cycles.file(world.ctx, body, OPERATOR)
+    cycles_submission.file(world.ctx, body, OPERATOR)
     world.work()
     assert world.on_disk("T2_C") == {}
 
@@ -622,7 +623,7 @@ def test_an_evacuation_that_an_operator_has_stopped_says_so(dying: World, switch
 def test_a_site_that_failed_for_a_moment_loses_nothing(dying: World) -> None:
     dying.ctx = dying.with_settings(retry={"first_seconds": 20}, work={"batch": 3})
     give_up(dying)
-    cycles.file(
+    cycles_submission.file(
         dying.ctx, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     break_site(dying, "T2_A")
@@ -638,7 +639,7 @@ def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
     dying: World, clock: Clock
 ) -> None:
     give_up(dying)
-    cycles.file(
+    cycles_submission.file(
         dying.ctx, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     root = dying.folder / "T2_A"
@@ -660,7 +661,7 @@ def test_a_site_that_does_not_answer_the_last_look_loses_nothing(
 def test_a_site_that_has_come_back_loses_nothing(dying: World, clock: Clock, fault: str) -> None:
     root = dying.folder / "T2_A"
     give_up(dying)
-    cycles.file(
+    cycles_submission.file(
         dying.ctx, schemas.CycleBody(kind="dealer", partition="User", dry_run=False), OPERATOR
     )
     if fault == "site":

@@ -1,0 +1,1 @@
+"""Cycles of both engines: filed, run, shown."""
