@@ -71,6 +71,30 @@ ENDED = frozenset({RequestState.DONE, RequestState.FAILED, RequestState.CANCELLE
 """Final states: requests in them never change again."""
 
 
+class CycleKind(StrEnum):
+    """What a cycle decides: what is deleted, or what is copied."""
+
+    DETOX = "detox"
+    DEALER = "dealer"
+
+
+class IncidentKind(StrEnum):
+    """What is known of a file that is not as it should be."""
+
+    CORRUPT = "corrupt"
+    MISSING = "missing"
+    LOST = "lost"
+
+
+class RemedyKind(StrEnum):
+    """What is to be done next about a file at a site."""
+
+    QUARANTINE = "quarantine"
+    MEND = "mend"
+    REMOVE = "remove"
+    RELEASE = "release"
+
+
 class TransferKind(StrEnum):
     """How a file comes to a site.
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import NotNullable, Select, exists, func, select
 
-from dynamo.db.consistency.incidents import LOST
 from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import (
@@ -23,7 +22,15 @@ from dynamo.db.tables import (
     Site,
     Transfer,
 )
-from dynamo.inventory.states import Origin, ReplicaState, RequestKind, RequestState, SiteStatus
+from dynamo.inventory.states import (
+    CycleKind,
+    IncidentKind,
+    Origin,
+    ReplicaState,
+    RequestKind,
+    RequestState,
+    SiteStatus,
+)
 from dynamo.operations.lifecycle import OPEN, State
 from dynamo.services.context import Context
 from dynamo.services.maintenance import invariants
@@ -135,7 +142,7 @@ def _look(ctx: Context, work: Work, evening: Evening) -> Look:
     return Look(work, evening.standing, evening.silent, waits, lost)
 
 
-_LOST = (Incident.kind == LOST, Incident.ended.is_(None))
+_LOST = (Incident.kind == IncidentKind.LOST, Incident.ended.is_(None))
 
 
 _READY = (Site.kind == "disk", Site.status == "ready")
@@ -164,7 +171,7 @@ def _relieved(work: Work, since: datetime) -> float | None:
         select(Site.id.label("site_id"), Cycle.partition_id, func.sum(Decision.bytes).label("item"))
         .join(Cycle, Cycle.id == Decision.cycle_id)
         .join(Site, Site.name == Decision.site)
-        .where(Cycle.kind == "detox", Cycle.dry_run.is_(False), Cycle.created >= since)
+        .where(Cycle.kind == CycleKind.DETOX, Cycle.dry_run.is_(False), Cycle.created >= since)
         .where(Decision.action == "delete", Decision.refused.is_(None), *_READY)
         .group_by(Site.id, Cycle.partition_id, Cycle.id, Decision.dataset)
         .subquery()

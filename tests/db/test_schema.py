@@ -3,22 +3,39 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, column, func, select, table, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    column,
+    func,
+    inspect,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dynamo.db import requests, schema
 from dynamo.db.engine.unit_of_work import UnitOfWork, connect
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.policies.popularity import PRODUCED
 from dynamo.db.tables import Base, Decision, Group, Partition, Policy, Site, ToldStatus
+from dynamo.errors import Conflict
 from dynamo.inventory.request_bodies import (
     ClosureBody,
     CopyBody,
@@ -31,6 +48,10 @@ from dynamo.policy import defaults
 from dynamo.policy.lint import check_policy
 from dynamo.policy.reader import Known
 
+_REFUSING = import_module("dynamo.db.migrations.versions.0013_refuse_words_that_are_no_states")
+BEFORE_WORDS: str = _REFUSING.down_revision
+WORDS: dict[str, dict[str, tuple[str, ...]]] = _REFUSING.WORDS
+
 
 @pytest.fixture(params=["sqlite", "mariadb"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
@@ -42,12 +63,56 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def upgraded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """A database with one row in each table, for tests that take back what they do."""
+    if request.param == "mariadb":
+        url = request.getfixturevalue("mariadb_server").create("dynamo_upgraded")
+    else:
+        url = f"sqlite:///{tmp_path_factory.mktemp('upgraded') / 'a.db'}"
+    engine = connect(url)
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        fill(connection)
+        connection.commit()
+    yield engine
+    engine.dispose()
+
+
 def test_migrations_build_what_the_tables_say(empty: Engine) -> None:
     schema.upgrade(empty)
 
     with empty.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def constraints(engine: Engine) -> dict[str, Any]:
+    """Return, by table, all that a database holds rows to."""
+    look = inspect(engine)
+    asked = (
+        look.get_multi_pk_constraint,
+        look.get_multi_unique_constraints,
+        look.get_multi_check_constraints,
+        look.get_multi_foreign_keys,
+        look.get_multi_indexes,
+    )
+    return {
+        table: [sorted(kind[None, table], key=str) for kind in (ask() for ask in asked)]
+        for table in Base.metadata.tables
+    }
+
+
+def test_migrations_build_the_constraints_of_the_tables(empty: Engine) -> None:
+    Base.metadata.create_all(empty)
+    of_the_tables = constraints(empty)
+    Base.metadata.drop_all(empty)
+
+    schema.upgrade(empty)
+
+    assert constraints(empty) == of_the_tables
 
 
 def test_an_empty_database_has_no_version_and_an_upgraded_one_has_the_newest(empty: Engine) -> None:
@@ -253,6 +318,85 @@ def test_decisions_of_an_older_system_tell_who_wanted_the_copy(empty: Engine) ->
         ("undertaker", "no site that lacks it has room for it"),
         ("requests", "copied"),
     ]
+
+
+def reflected(connection: Connection) -> Sequence[Table]:
+    """Return the tables as the database has them, first those that others refer to."""
+    tables = MetaData()
+    tables.reflect(connection)
+    return [one for one in tables.sorted_tables if one.name != "alembic_version"]
+
+
+def fill(connection: Connection) -> None:
+    """Insert one row into each table of a database, whatever its version."""
+    for one in reflected(connection):
+        closed = {name: words[0] for name, words in WORDS.get(one.name, {}).items()}
+        needed = [wanted for wanted in one.columns if wanted.server_default is None]
+        row = {wanted.name: _anything(wanted) for wanted in needed}
+        connection.execute(one.insert(), [row | closed])
+
+
+def _anything(wanted: Column[Any]) -> Any:
+    """Return what a column takes; all keys are 1, so that each row refers to those there are."""
+    kinds = {int: 1, float: 1.0, str: "1", bytes: bytes(16), bool: True, object: {}}
+    kinds |= {datetime: datetime(2026, 11, 1), date: date(2026, 11, 1), Decimal: 1}  # noqa: DTZ001
+    return kinds[wanted.type.python_type]
+
+
+def contents(connection: Connection) -> dict[str, Any]:
+    return {
+        one.name: [dict(row) for row in connection.execute(one.select()).mappings()]
+        for one in reflected(connection)
+    }
+
+
+def test_rows_are_kept_when_the_database_begins_to_refuse_words(empty: Engine) -> None:
+    with empty.connect() as connection:
+        command.upgrade(schema.alembic(connection), BEFORE_WORDS)
+        fill(connection)
+        connection.commit()
+        before = contents(connection)
+        connection.rollback()
+
+    schema.upgrade(empty)
+
+    with empty.connect() as connection:
+        after = contents(connection)
+        assert {name: after[name] for name in before} == before
+        assert all(before.values())
+
+
+def test_a_row_with_a_word_that_was_never_written_stops_the_upgrade_before_it_begins(
+    empty: Engine,
+) -> None:
+    with empty.connect() as connection:
+        command.upgrade(schema.alembic(connection), BEFORE_WORDS)
+        fill(connection)
+        connection.exec_driver_sql("UPDATE transfers SET state = 'stuck'")
+        connection.commit()
+
+    with pytest.raises(Conflict, match=r"transfers\.state holds 'stuck', which Dynamo never wrote"):
+        schema.upgrade(empty)
+
+    assert schema.current(empty) == BEFORE_WORDS
+    with empty.connect() as connection:
+        connection.exec_driver_sql("UPDATE block_replicas SET state = 'stuck'")
+
+
+@pytest.mark.parametrize("where", [f"{of}.{name}" for of in WORDS for name in WORDS[of]])
+def test_the_database_refuses_a_word_that_is_none_of_the_list(upgraded: Engine, where: str) -> None:
+    of, _, name = where.partition(".")
+    here, words, refusal = Base.metadata.tables[of], WORDS[of][name], f"ck_{of}_{name}"
+    with upgraded.connect() as connection:
+        row = dict(connection.execute(here.select()).mappings().one())
+        for word in (words[0].upper(), "stuck", ""):
+            with pytest.raises(DBAPIError, match=refusal):
+                connection.execute(here.update().values({name: word}))
+            with pytest.raises(DBAPIError, match=refusal):
+                connection.execute(here.insert(), [row | {name: word}])
+        for word in words:
+            connection.execute(here.update().values({name: word}))
+        connection.rollback()
 
 
 def test_names_that_differ_in_case_are_two_names(empty: Engine) -> None:

@@ -13,8 +13,9 @@ from dynamo.db.engine.expressions import Condition
 from dynamo.db.engine.pagination import PageRows, Span, cut
 from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import BlockReplica, Dataset, File, Incident, User
+from dynamo.inventory.states import IncidentKind
 
-LOST = "lost"
+LOST = IncidentKind.LOST
 _SETTLED_AT_ONCE = 1000
 
 
@@ -24,7 +25,7 @@ class Report:
 
     lfn: str
     site: str
-    kind: str
+    kind: IncidentKind
     detail: str
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
@@ -16,17 +15,8 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.sites.switches import stopped_sites
 from dynamo.db.tables import Remedy, Site
 from dynamo.db.tables.types import Json
-from dynamo.inventory.states import SiteStatus
+from dynamo.inventory.states import RemedyKind, SiteStatus
 from dynamo.operations.lifecycle import State
-
-
-class Act(StrEnum):
-    """What is to be done next."""
-
-    QUARANTINE = "quarantine"
-    MEND = "mend"
-    REMOVE = "remove"
-    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +25,7 @@ class ClaimedRemedy:
 
     id: int
     lease_no: int
-    kind: Act
+    kind: RemedyKind
     found: str
     site_id: int
     site: str
@@ -109,7 +99,7 @@ def add(work: Work, site_id: int, scan_id: int, findings: Sequence[Finding]) -> 
 
 def _fresh(work: Work, site_id: int, scan_id: int, key: str, finding: Finding) -> dict[str, object]:
     return {
-        "kind": Act.QUARANTINE if finding.kind is Kind.DARK else Act.MEND,
+        "kind": RemedyKind.QUARANTINE if finding.kind is Kind.DARK else RemedyKind.MEND,
         "found": finding.kind.value,
         "site_id": site_id,
         "scan_id": scan_id,
@@ -132,7 +122,7 @@ def _key(site_id: int, lfn: str) -> str:
     return f"{site_id}:{lfn_hash(lfn).hex()}"
 
 
-def workable(work: Work, ids: Collection[int], *, without: Collection[Act]) -> list[int]:
+def workable(work: Work, ids: Collection[int], *, without: Collection[RemedyKind]) -> list[int]:
     """Return those at ready sites that nobody has stopped, but for some acts."""
     return work.scalars(
         select(Remedy.id)
@@ -155,7 +145,7 @@ def load(work: Work, claims: dict[int, int]) -> list[ClaimedRemedy]:
         ClaimedRemedy(
             id=row.id,
             lease_no=claims[row.id],
-            kind=Act(row.kind),
+            kind=RemedyKind(row.kind),
             found=row.found,
             site_id=row.site_id,
             site=row.site,
@@ -178,7 +168,7 @@ def aside(work: Work, claimed: ClaimedRemedy, name: str) -> ClaimedRemedy:
     return replace(claimed, aside=name)
 
 
-def go_on(work: Work, remedy_id: int, act: Act, due: datetime) -> None:
+def go_on(work: Work, remedy_id: int, act: RemedyKind, due: datetime) -> None:
     """Say what is done next about a file that lies in quarantine."""
     transitions.move(
         work,
@@ -207,7 +197,7 @@ def end(work: Work, ids: Collection[int]) -> None:
 
 def lock_quarantined(work: Work, remedy_id: int) -> bool:
     """Lock a file in quarantine; False = there is none, or it is being removed."""
-    waits = (Remedy.kind == Act.REMOVE, Remedy.state.in_((State.QUEUED, State.HELD)))
+    waits = (Remedy.kind == RemedyKind.REMOVE, Remedy.state.in_((State.QUEUED, State.HELD)))
     at_rest = select(Remedy.id).where(Remedy.id == remedy_id, *waits)
     return work.scalar(at_rest.with_for_update()) is not None
 

@@ -10,7 +10,7 @@ from dynamo.db.tables import Cycle, Decision
 from dynamo.dealer.protections import Protections
 from dynamo.inventory.labels import Labels
 from dynamo.inventory.snapshot import Codes, Snapshot
-from dynamo.inventory.states import RequestState
+from dynamo.inventory.states import CycleKind, RequestState
 
 PROTECT = "protect"
 _BLANK = " "
@@ -20,7 +20,7 @@ _BLANK = " "
 def latest(work: Work, partition_id: int, snapshot: Snapshot) -> Protections | None:
     """Return what the last cycle that was carried out decided; None = there was none."""
     done = (
-        Cycle.kind == "detox",
+        Cycle.kind == CycleKind.DETOX,
         Cycle.partition_id == partition_id,
         Cycle.state == RequestState.DONE,
         Cycle.dry_run.is_(False),

@@ -24,7 +24,7 @@ from dynamo.db.tables import (
     Transfer,
 )
 from dynamo.db.transfers.source_selection import in_parts
-from dynamo.inventory.states import ReplicaState, RequestState
+from dynamo.inventory.states import CycleKind, ReplicaState, RequestState
 from dynamo.operations.lifecycle import State
 
 REFUSED = "refused"
@@ -47,7 +47,8 @@ class SiteContent:
 
 def load(work: Work, site_id: int, dying: Collection[int]) -> SiteContent:
     """Find the cycles that were carried out last."""
-    done = (Cycle.kind == "dealer", Cycle.state == RequestState.DONE, Cycle.dry_run.is_(False))
+    dealer = (Cycle.kind == CycleKind.DEALER, Cycle.dry_run.is_(False))
+    done = (*dealer, Cycle.state == RequestState.DONE)
     newest = work.scalars(select(func.max(Cycle.id)).where(*done).group_by(Cycle.partition_id))
     columns = (Cycle.id, Cycle.partition_id, Cycle.summary)
     cycles = work.rows(select(*columns).where(Cycle.id.in_(newest)))

@@ -5,7 +5,7 @@ from sqlalchemy import and_, exists, literal, or_, select
 from dynamo.db.engine.transitions import LIFECYCLES
 from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.tables import Deletion, Remedy, Request, Transfer
-from dynamo.inventory.states import ENDED, RequestState
+from dynamo.inventory.states import ENDED
 from dynamo.operations.lifecycle import OPEN, TRANSFERS, State
 from dynamo.reasons import Reason
 
@@ -38,15 +38,16 @@ def never_tried(_limits: InvariantLimits) -> Statements:
 
 
 def unknown_states(_limits: InvariantLimits) -> Statements:
-    """Find rows in a state that nothing leads out of, as it is none."""
-    operations = tuple(
-        select(table.id, literal(what).label("what"), table.state).where(
-            table.state.not_in(LIFECYCLES[table].states)
+    """Find rows in a state that nothing leads out of, as it is none.
+
+    The database refuses them as long as nobody has taken its constraints away.
+    """
+    return tuple(
+        select(table.id, literal(table.__tablename__).label("what"), table.state).where(
+            table.state.not_in(known.states)
         )
-        for table, what in _OPERATIONS
+        for table, known in LIFECYCLES.items()
     )
-    requests = select(Request.id, literal("request").label("what"), Request.state)
-    return (*operations, requests.where(Request.state.not_in(tuple(RequestState))))
 
 
 def forgotten_bookings(limits: InvariantLimits) -> Statements:

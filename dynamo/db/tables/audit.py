@@ -4,7 +4,7 @@ from sqlalchemy import Index, LargeBinary, UniqueConstraint
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dynamo.db.tables.base import INNODB, Base
+from dynamo.db.tables.base import INNODB, Base, one_of
 from dynamo.db.tables.types import (
     Bytes,
     Count,
@@ -22,6 +22,7 @@ from dynamo.db.tables.types import (
     Uuid,
     Word,
 )
+from dynamo.inventory.states import IncidentKind
 
 
 class History(Base):
@@ -59,6 +60,7 @@ class Incident(Base):
         UniqueConstraint("lfn", "site", "kind"),
         Index(None, "owner", "id"),
         Index(None, "ended", "id"),
+        one_of("kind", IncidentKind),
         INNODB,
     )
 

@@ -1,6 +1,8 @@
 """What all tables have in common."""
 
-from sqlalchemy import MetaData
+from collections.abc import Iterable
+
+from sqlalchemy import CheckConstraint, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 INNODB = {
@@ -20,5 +22,12 @@ class Base(DeclarativeBase):
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
             "fk": "fk_%(table_name)s_%(column_0_name)s",
             "pk": "pk_%(table_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
         }
     )
+
+
+def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
+    """Let the database refuse any other word in a column; a migration says the list once more."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)

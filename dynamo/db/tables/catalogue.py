@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dynamo.db.tables.base import INNODB, Base
+from dynamo.db.tables.base import INNODB, Base, one_of
 from dynamo.db.tables.types import (
     Adler32,
     Bytes,
@@ -18,13 +18,20 @@ from dynamo.db.tables.types import (
     Uuid,
     Word,
 )
+from dynamo.inventory.states import DatasetStatus
+from dynamo.operations.lifecycle import REPLICAS
 
 
 class Dataset(Base):
     """A named collection of blocks."""
 
     __tablename__ = "datasets"
-    __table_args__ = (UniqueConstraint("name"), Index(None, "owner_id", "name"), INNODB)
+    __table_args__ = (
+        UniqueConstraint("name"),
+        Index(None, "owner_id", "name"),
+        one_of("status", DatasetStatus),
+        INNODB,
+    )
 
     id: Mapped[Key]
     name: Mapped[DatasetName]
@@ -113,6 +120,7 @@ class BlockReplica(Base):
         UniqueConstraint("block_id", "site_id"),
         Index(None, "dataset_id", "site_id"),
         Index(None, "site_id", "partition_id"),
+        one_of("state", REPLICAS.states),
         INNODB,
     )
 

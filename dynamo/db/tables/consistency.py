@@ -3,7 +3,8 @@
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dynamo.db.tables.base import INNODB, Base
+from dynamo.consistency.decision import Kind
+from dynamo.db.tables.base import INNODB, Base, one_of
 from dynamo.db.tables.operations import Lease
 from dynamo.db.tables.types import (
     Bytes,
@@ -19,6 +20,8 @@ from dynamo.db.tables.types import (
     Trace,
     Word,
 )
+from dynamo.inventory.states import RemedyKind
+from dynamo.operations.lifecycle import REMEDIES, SCANS
 
 
 class Scan(Base):
@@ -29,6 +32,7 @@ class Scan(Base):
         UniqueConstraint("running_key"),
         Index(None, "site_id", "id"),
         Index(None, "state", "lease_until"),
+        one_of("state", SCANS.states),
         INNODB,
     )
 
@@ -60,7 +64,7 @@ class Sighting(Base):
     """Something that scans found at a site and that nothing was done about yet."""
 
     __tablename__ = "sightings"
-    __table_args__ = (UniqueConstraint("site_id", "lfn_hash"), INNODB)
+    __table_args__ = (UniqueConstraint("site_id", "lfn_hash"), one_of("kind", Kind), INNODB)
 
     id: Mapped[Key]
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"))
@@ -86,6 +90,9 @@ class Remedy(Lease, Base):
         UniqueConstraint("open_key"),
         Index(None, "state", "not_before"),
         Index(None, "site_id", "id"),
+        one_of("kind", RemedyKind),
+        one_of("found", Kind),
+        one_of("state", REMEDIES.states),
         INNODB,
     )
 

@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dynamo.db.tables.base import INNODB, Base
+from dynamo.db.tables.base import INNODB, Base, one_of
 from dynamo.db.tables.types import (
     Bytes,
     Count,
@@ -23,6 +23,8 @@ from dynamo.db.tables.types import (
     Word,
     Words,
 )
+from dynamo.inventory.states import CycleKind
+from dynamo.operations.lifecycle import CYCLES
 
 
 class Policy(Base):
@@ -123,6 +125,8 @@ class Cycle(Base):
         UniqueConstraint("running_key"),
         Index(None, "kind", "partition_id", "id"),
         Index(None, "state", "lease_until"),
+        one_of("kind", CycleKind),
+        one_of("state", CYCLES.states),
         INNODB,
     )
 

@@ -1,9 +1,9 @@
 """Work: requests, transfers, deletions."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dynamo.db.tables.base import INNODB, Base
+from dynamo.db.tables.base import INNODB, Base, one_of
 from dynamo.db.tables.types import (
     Bytes,
     Count,
@@ -18,7 +18,8 @@ from dynamo.db.tables.types import (
     Url,
     Word,
 )
-from dynamo.inventory.states import Origin
+from dynamo.inventory.states import Origin, RequestKind, TransferKind
+from dynamo.operations.lifecycle import DELETIONS, REQUESTS, TRANSFERS
 
 
 class Request(Base):
@@ -30,7 +31,9 @@ class Request(Base):
         Index(None, "state", "not_before"),
         Index(None, "owner_id", "id"),
         Index(None, "dataset", "id"),
-        CheckConstraint(f"origin IN {tuple(map(str, Origin))}", name="ck_requests_origin"),
+        one_of("kind", RequestKind),
+        one_of("state", REQUESTS.states),
+        one_of("origin", Origin),
         INNODB,
     )
 
@@ -87,6 +90,8 @@ class Transfer(Lease, Base):
         Index(None, "request_id", "state", "hinted"),
         Index(None, "replica_id", "state"),
         Index(None, "source_id", "state"),
+        one_of("kind", TransferKind),
+        one_of("state", TRANSFERS.states),
         INNODB,
     )
 
@@ -120,6 +125,7 @@ class Deletion(Lease, Base):
         Index(None, "state", "not_before"),
         Index(None, "request_id", "state"),
         Index(None, "replica_id", "state"),
+        one_of("state", DELETIONS.states),
         INNODB,
     )
 

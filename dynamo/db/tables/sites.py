@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dynamo.db.tables.base import INNODB, Base
+from dynamo.db.tables.base import INNODB, Base, one_of
 from dynamo.db.tables.types import (
     Bytes,
     Count,
@@ -17,6 +17,7 @@ from dynamo.db.tables.types import (
     Word,
     Words,
 )
+from dynamo.inventory.states import SiteKind, SiteStatus
 
 
 class Group(Base):
@@ -34,7 +35,12 @@ class Site(Base):
     """One storage endpoint."""
 
     __tablename__ = "sites"
-    __table_args__ = (UniqueConstraint("name"), INNODB)
+    __table_args__ = (
+        UniqueConstraint("name"),
+        one_of("kind", SiteKind),
+        one_of("status", SiteStatus),
+        INNODB,
+    )
 
     id: Mapped[Key]
     name: Mapped[Name]

@@ -3,7 +3,7 @@
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dynamo.db.tables.base import INNODB, Base
+from dynamo.db.tables.base import INNODB, Base, one_of
 from dynamo.db.tables.types import (
     Bytes,
     Count,
@@ -16,13 +16,15 @@ from dynamo.db.tables.types import (
     Trace,
     Word,
 )
+from dynamo.inventory.states import SiteStatus
+from dynamo.operations.breakers import Operation
 
 
 class Breaker(Base):
     """How an operation goes at a site; its row is locked while streams there are counted."""
 
     __tablename__ = "breakers"
-    __table_args__ = (INNODB,)
+    __table_args__ = (one_of("operation", Operation), INNODB)
 
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True)
     operation: Mapped[Word] = mapped_column(primary_key=True)
@@ -109,7 +111,7 @@ class ToldStatus(Base):
     """What a feed said last of a site's status."""
 
     __tablename__ = "told_statuses"
-    __table_args__ = (INNODB,)
+    __table_args__ = (one_of("status", SiteStatus), INNODB)
 
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True)
     source: Mapped[Name] = mapped_column(primary_key=True)

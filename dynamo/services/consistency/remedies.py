@@ -14,7 +14,7 @@ from dynamo.consistency.decision import Kind
 from dynamo.db.catalogue import replicas
 from dynamo.db.consistency import expected, incidents, remedies
 from dynamo.db.consistency.expected import ExpectedFile
-from dynamo.db.consistency.remedies import Act, ClaimedRemedy
+from dynamo.db.consistency.remedies import ClaimedRemedy
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.db.sites import switches
@@ -23,6 +23,7 @@ from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.errors import DynamoError, Unavailable
 from dynamo.inventory.callers import SYSTEM
+from dynamo.inventory.states import RemedyKind
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State, Verdict, after_failure
@@ -68,7 +69,7 @@ def _claim(ctx: Context, ids: Collection[int], holder: Holder) -> list[ClaimedRe
         if switches.stopped(work, switches.CONSISTENCY):
             return []
         halted = bool(switches.stopped(work, switches.DELETIONS))
-        free = remedies.workable(work, ids, without=[Act.REMOVE] if halted else [])
+        free = remedies.workable(work, ids, without=[RemedyKind.REMOVE] if halted else [])
         claimed = remedies.load(work, claims.claim(work, Remedy, free, holder))
         return [_named(work, ctx, one) for one in claimed]
 
@@ -109,7 +110,7 @@ def _each(ctx: Context, holder: Holder, heartbeat: Heartbeat, claimed: ClaimedRe
 def _check_switches(ctx: Context, claimed: ClaimedRemedy) -> None:
     """Stop in the midst of a batch. Raises Unavailable."""
     names = [switches.CONSISTENCY, switches.of_site(claimed.site)]
-    names += [switches.DELETIONS] if claimed.kind is Act.REMOVE else []
+    names += [switches.DELETIONS] if claimed.kind is RemedyKind.REMOVE else []
     with ctx.begin.reading() as work:
         if switches.stopped(work, *names):
             raise Unavailable("an operator has stopped it", Reason.SWITCHED_OFF)
@@ -194,10 +195,10 @@ def _release(
 
 
 _CALLS = {
-    Act.QUARANTINE: _quarantine,
-    Act.MEND: _mend,
-    Act.REMOVE: _remove,
-    Act.RELEASE: _release,
+    RemedyKind.QUARANTINE: _quarantine,
+    RemedyKind.MEND: _mend,
+    RemedyKind.REMOVE: _remove,
+    RemedyKind.RELEASE: _release,
 }
 
 
@@ -240,7 +241,7 @@ def _record(ctx: Context, holder: Holder, done: _Outcome) -> bool:
     claimed = done.claimed
     with ctx.begin() as work:
         file = repair.still_there(work, claimed.site_id, claimed.lfn)
-        if claimed.kind is Act.MEND and file is not None:
+        if claimed.kind is RemedyKind.MEND and file is not None:
             replicas.lock_blocks(work, {file.block_id})
         if not claims.held_by(work, Remedy, {claimed.id: claimed.lease_no}, holder):
             return False
@@ -256,7 +257,7 @@ def _after_quarantine(work: Work, ctx: Context, done: _Outcome) -> None:
     if not done.moved:
         remedies.end(work, [claimed.id])
     elif expected.is_known(work, claimed.site_id, claimed.lfn):
-        remedies.go_on(work, claimed.id, Act.RELEASE, work.now)
+        remedies.go_on(work, claimed.id, RemedyKind.RELEASE, work.now)
         work.hint(Hint("remedy", (claimed.id,), f"{claimed.lfn} is registered by now: release it"))
     else:
         _keep(work, ctx, claimed)
@@ -298,16 +299,16 @@ def _after_release(work: Work, ctx: Context, done: _Outcome) -> None:
 
 
 _RECORDS = {
-    Act.QUARANTINE: _after_quarantine,
-    Act.MEND: _after_mend,
-    Act.REMOVE: _after_remove,
-    Act.RELEASE: _after_release,
+    RemedyKind.QUARANTINE: _after_quarantine,
+    RemedyKind.MEND: _after_mend,
+    RemedyKind.REMOVE: _after_remove,
+    RemedyKind.RELEASE: _after_release,
 }
 
 
 def _keep(work: Work, ctx: Context, claimed: ClaimedRemedy) -> None:
     days = timedelta(days=ctx.settings.consistency.keep_days)
-    remedies.go_on(work, claimed.id, Act.REMOVE, work.now + days)
+    remedies.go_on(work, claimed.id, RemedyKind.REMOVE, work.now + days)
 
 
 def _record_event(work: Work, what: str, claimed: ClaimedRemedy, why: str) -> None:

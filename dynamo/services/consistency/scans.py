@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from dynamo.db.consistency import remedies, scans
-from dynamo.db.consistency.remedies import Act, RemedyRow
+from dynamo.db.consistency.remedies import RemedyRow
 from dynamo.db.consistency.scans import ScanRow
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
 from dynamo.errors import Conflict, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import SYSTEM, Caller
-from dynamo.inventory.states import RequestState
+from dynamo.inventory.states import RemedyKind, RequestState
 from dynamo.operations.hints import Hint
 from dynamo.reasons import Reason
 from dynamo.services import site_lookup
@@ -79,7 +79,7 @@ def release(ctx: Context, remedy_id: int, caller: Caller) -> Item:
         if not at_rest:
             known = _quarantined(work, remedy_id)
             raise Conflict(f"{known.lfn} is not at rest in quarantine", Reason.IN_USE)
-        remedies.go_on(work, remedy_id, Act.RELEASE, work.now)
+        remedies.go_on(work, remedy_id, RemedyKind.RELEASE, work.now)
         row = _quarantined(work, remedy_id)
         work.hint(Hint("remedy", (remedy_id,), f"release {row.lfn} from quarantine"))
         record(work, [Event("release-asked", caller.name, lfn=row.lfn, site=row.site)])
@@ -116,7 +116,7 @@ def link(scan_id: int) -> str:
 
 
 def _remedy(row: RemedyRow) -> Item:
-    waits = row.kind == Act.REMOVE
+    waits = row.kind == RemedyKind.REMOVE
     return {
         "id": row.id,
         "site": row.site,

@@ -62,7 +62,7 @@ def _run(ctx: Context, held: HeldCycle) -> None:
 @retried
 def _claim(ctx: Context, cycle_id: int) -> HeldCycle | None:
     wanted = ctx.settings
-    holds = {
+    holds: dict[str, timedelta] = {
         DETOX: timedelta(seconds=wanted.detox.lease_seconds),
         DEALER: timedelta(seconds=wanted.dealer.lease_seconds),
     }
@@ -89,7 +89,7 @@ def _forget(ctx: Context) -> None:
 @retried
 def _old(ctx: Context) -> list[int]:
     wanted = ctx.settings
-    kept = {DETOX: wanted.detox.keep_cycles, DEALER: wanted.dealer.keep_cycles}
+    kept: dict[str, int] = {DETOX: wanted.detox.keep_cycles, DEALER: wanted.dealer.keep_cycles}
     with ctx.begin.reading() as work:
         return cycles.old(work, kept)
 

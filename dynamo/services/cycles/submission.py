@@ -11,6 +11,7 @@ from dynamo.detox.decision_records import DELETE
 from dynamo.errors import Conflict, Invalid, NotFound
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import SYSTEM, Caller
+from dynamo.inventory.states import CycleKind
 from dynamo.logs import logger
 from dynamo.operations.hints import Hint
 from dynamo.reasons import Reason
@@ -20,7 +21,7 @@ from dynamo.services.deletions import condemnation
 from dynamo.services.policies.policies import in_force, read
 
 log = logger("cycles")
-DETOX, DEALER = "detox", "dealer"
+DETOX, DEALER = CycleKind.DETOX, CycleKind.DEALER
 
 
 def file(ctx: Context, body: schemas.CycleBody, caller: Caller) -> int:

@@ -29,7 +29,7 @@ from dynamo.db.work import claims
 from dynamo.db.work.claims import Holder
 from dynamo.inventory.callers import SYSTEM
 from dynamo.inventory.request_bodies import CopyBody
-from dynamo.inventory.states import ENDED, RequestKind, TransferKind
+from dynamo.inventory.states import ENDED, IncidentKind, RequestKind, TransferKind
 from dynamo.operations.hints import Hint
 from dynamo.operations.lifecycle import State, Verdict, after_failure
 from dynamo.reasons import NOTHING_UPLOADED, Blame, Reason
@@ -242,7 +242,8 @@ def _report_source(work: Work, failed: Failed) -> None:
     """Note for the consistency check that a copy is bad; it is not read again."""
     claimed = failed.claimed
     assert claimed.source is not None  # noqa: S101 - asked by the caller
-    kind = "missing" if failed.reason is Reason.SOURCE_MISSING else "corrupt"
+    gone = failed.reason is Reason.SOURCE_MISSING
+    kind = IncidentKind.MISSING if gone else IncidentKind.CORRUPT
     site = claimed.source.name
     if incidents.report(work, Report(claimed.lfn, site, kind, failed.text)):
         event = Event(f"source-{kind}", SYSTEM, lfn=claimed.lfn, site=site, why=failed.text)

@@ -31,7 +31,7 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("origin", ascii_text(32), nullable=False, server_default="caller")
         )
-        batch_op.create_check_constraint("ck_requests_origin", f"origin IN {_ORIGINS}")
+        batch_op.create_check_constraint(batch_op.f("ck_requests_origin"), f"origin IN {_ORIGINS}")
     last = 0
     while rows := _rows(last):
         for row in rows:
