@@ -14,7 +14,8 @@ from flask import Flask
 import celeryconfig
 from api import auth
 from api.app import create_app
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.inventory.callers import Caller
 from dynamo.inventory.states import Role
 from dynamo.queues.depths import Depths

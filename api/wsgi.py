@@ -5,7 +5,8 @@ from flask import Flask
 import celeryconfig
 from api.app import create_app
 from dynamo import logs
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.queues.depths import Depths
 from dynamo.queues.publisher import publisher, quick_app
 from dynamo.services.context import Context, storages

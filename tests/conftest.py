@@ -15,7 +15,8 @@ import pymysql
 import pytest
 from sqlalchemy import Engine
 
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base
 from dynamo.operations.hints import Hint
 from tests.servers import Broker, MariaDB, mariadb, redis_server, template

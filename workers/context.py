@@ -2,7 +2,8 @@
 
 import functools
 
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.queues.publisher import publisher
 from dynamo.services.context import Context, storages
 from dynamo.settings import load

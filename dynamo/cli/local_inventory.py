@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from dynamo.client.client import Problem
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.reasons import Reason
 from dynamo.running import run_file
 from dynamo.services.context import Context, storages

@@ -11,7 +11,8 @@ from sqlalchemy.exc import OperationalError
 
 from dynamo import tokens
 from dynamo.db import schema
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.errors import Unavailable
 from dynamo.running import programs
 from dynamo.running.data_directory import Layout

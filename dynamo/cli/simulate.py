@@ -127,9 +127,9 @@ def _texts(named: Sequence[str]) -> dict[str, str]:
 
 
 def _inventory(folder: Path) -> "UnitOfWork":
-    from dynamo.db.engine import unit_of_work  # noqa: PLC0415
+    from dynamo.db.engine import connection, unit_of_work  # noqa: PLC0415
 
-    return unit_of_work.UnitOfWork(unit_of_work.connect(load(folder).database_url))
+    return unit_of_work.UnitOfWork(connection.connect(load(folder).database_url))
 
 
 # --- output --------------------------------------------------------------------------------------

@@ -1,12 +1,12 @@
 """The inventory as the Dealer sees it: sites that take copies, what lies where, whose it is."""
 
 from collections.abc import Iterable
-from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dynamo.dealer.closed_reason import ClosedReason
 from dynamo.dealer.occupancy import PartitionOccupancy
 from dynamo.dealer.question import Question
 from dynamo.errors import Invalid
@@ -22,18 +22,6 @@ LOCKED = "blockreplica.is_locked"
 
 MIXED = -1
 """A dataset replica whose blocks have several owners, or that has no block."""
-
-
-class ClosedReason(IntEnum):
-    """Why a site takes no copies now; `OPEN` where it does."""
-
-    OPEN = 0
-    NOT_READY = 1
-    NOT_NAMED = 2
-    LEAVING = 3
-    NO_QUOTA = 4
-    FULL = 5
-    BUSY = 6
 
 
 class InventoryView:

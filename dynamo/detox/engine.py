@@ -21,7 +21,8 @@ from dynamo.policy.diagnostics import nearest
 from dynamo.policy.image import Image, Places, Standing, View
 from dynamo.policy.locking import locked
 from dynamo.policy.partitions import Partitions
-from dynamo.policy.placement_rules import Enforcer, needed
+from dynamo.policy.placement_evaluation import needed
+from dynamo.policy.placement_rules import Enforcer
 from dynamo.policy.syntax import Policy
 
 

@@ -9,7 +9,8 @@ from dynamo.inventory.snapshot import Flags
 from dynamo.policy.conditions import compiled
 from dynamo.policy.image import Image, View
 from dynamo.policy.locking import locked
-from dynamo.policy.placement_rules import enforced, enforcer_from
+from dynamo.policy.placement_evaluation import enforced
+from dynamo.policy.placement_rules import enforcer_from
 from dynamo.policy.reader import read_condition
 from dynamo.policy.time_parser import read_time
 from dynamo.policy.times import TimeError

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy import select
 
-from dynamo.db.engine import clone
 from dynamo.db.engine.expressions import total
 from dynamo.db.engine.unit_of_work import UnitOfWork
+from dynamo.db.snapshots import clone
 from dynamo.db.tables import Access, BlockReplica, Dataset, File, ReplicaFile, Site
 from dynamo.services.context import Context
 from dynamo.simulation.scenario import Interest

@@ -12,7 +12,8 @@ from random import Random
 import numpy as np
 
 from dynamo.db import schema
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Partition
 from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller

@@ -4,7 +4,8 @@ import pytest
 import redis
 
 import celeryconfig
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Pulse
 from dynamo.errors import Unavailable
 from dynamo.queues.depths import Depths

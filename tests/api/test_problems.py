@@ -7,7 +7,8 @@ import pytest
 
 from api import problems
 from dynamo import errors
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base
 from tests.api.web import Web, booking, problem
 

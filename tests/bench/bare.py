@@ -12,7 +12,8 @@ from typing import Any
 
 import pymysql
 
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import (
     Base,
     Block,

@@ -10,7 +10,8 @@ from statistics import median
 
 from dynamo.db.cycles import cycles
 from dynamo.db.cycles.cycles import HeldCycle, NewCycle
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.tables import Base
 from dynamo.services.context import Context
 from dynamo.services.dealer import cycle as dealer_cycle

@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 from dynamo.db.cycles import cycles
 from dynamo.db.engine import column_reader
 from dynamo.db.engine.column_reader import ColumnQuery
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.snapshots import loader as snapshot_loader
 from dynamo.db.tables import Base, Decision, Partition
 from dynamo.detox.decision_records import records

@@ -17,7 +17,8 @@ from sqlalchemy import select
 from dynamo import tokens
 from dynamo.db import schema
 from dynamo.db.catalogue import users
-from dynamo.db.engine.unit_of_work import UnitOfWork, Work, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork, Work
 from dynamo.db.tables import Partition, Quota, Site
 from dynamo.running.process import spawn, stop
 from dynamo.services.context import Context

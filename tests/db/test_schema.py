@@ -31,7 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dynamo.db import requests, schema
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork
 from dynamo.db.policies import versions as policy_versions
 from dynamo.db.policies.popularity import PRODUCED
 from dynamo.db.tables import Base, Decision, Group, Partition, Policy, Site, ToldStatus

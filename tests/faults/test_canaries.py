@@ -21,7 +21,7 @@ import redis
 from sqlalchemy import text
 
 from dynamo import tokens
-from dynamo.db.engine.unit_of_work import connect
+from dynamo.db.engine.connection import connect
 from dynamo.settings import Settings
 from tests.servers import Broker, MariaDB
 from tests.services.world import adler32

@@ -9,7 +9,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from dynamo.db.engine.unit_of_work import connect
+from dynamo.db.engine.connection import connect
 from dynamo.db.tables import Base
 from dynamo.running.process import spawn, stop
 from tests.api.web import Web, booking, problem

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text, update
 
-from dynamo.db.engine.unit_of_work import UnitOfWork, connect, retried
+from dynamo.db.engine.connection import connect
+from dynamo.db.engine.unit_of_work import UnitOfWork, retried
 from dynamo.db.tables import Block, Deletion, History, Request, Site
 from tests.faults.endings import assert_all_ended, how_many, seen
 from tests.faults.outputs import large_output, temporaries

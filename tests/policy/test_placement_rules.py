@@ -7,7 +7,8 @@ import pytest
 from dynamo.errors import Invalid
 from dynamo.golden.cases import load
 from dynamo.policy.image import Image
-from dynamo.policy.placement_rules import check_rules, enforced, enforcer_from, read_enforcer, unmet
+from dynamo.policy.placement_evaluation import enforced, unmet
+from dynamo.policy.placement_rules import check_rules, enforcer_from, read_enforcer
 from dynamo.policy.reader import Known
 from tests.detox.drawing import NOW, case
 

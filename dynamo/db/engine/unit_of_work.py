@@ -5,12 +5,10 @@ Where a transaction begins and ends, which moment it lives in, what it announces
 
 import functools
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
 from sqlalchemy import (
@@ -20,16 +18,12 @@ from sqlalchemy import (
     Executable,
     Select,
     Transaction,
-    create_engine,
-    event,
-    make_url,
     text,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from dynamo.db.engine import driver
-from dynamo.db.engine.sqlite_turns import NoTurn, Turns
+from dynamo.db.engine.sqlite_turns import NoTurn
 from dynamo.db.engine.typed_rows import Reader, Values
 from dynamo.db.tables import Base
 from dynamo.errors import Unavailable
@@ -47,11 +41,6 @@ Clock = Callable[[Connection], datetime]
 log = logger("db")
 
 TRIES = 12
-_SILENCE = 60
-"""Seconds without a statement after which the server ends a unit of work: whoever
-is frozen in the middle of one must not keep its locks. Waking up, he runs the unit again."""
-_BUSY = 30
-"""Seconds that a SQLite connection waits for others at most."""
 _RETRIED = {1213, 1205, 1020, 2006, 2013}
 """Deadlock, lock wait, changed row, server gone, connection lost: the whole unit runs again."""
 _AWAY = {1040, 1045, 1053, 1129, 1130, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 3118, 4151}
@@ -256,70 +245,3 @@ def retried(function: Callable[P, R]) -> Callable[P, R]:
         raise Unavailable("the database is busy; repeat the call later")
 
     return run
-
-
-def connect(url: str, pool: int = 20) -> Engine:
-    """Open the inventory at a SQLAlchemy URL, with the settings that its invariants need."""
-    if url.startswith("sqlite"):
-        engine = create_engine(
-            url,
-            pool_size=pool,
-            max_overflow=pool,
-            pool_reset_on_return=None,
-            connect_args={"check_same_thread": False, "timeout": _BUSY},
-            execution_options={"turns": Turns(_file(url))},
-        )
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
-    engine = create_engine(
-        url,
-        isolation_level="READ COMMITTED",
-        pool_size=pool,
-        max_overflow=pool,
-        pool_reset_on_return=None,  # every unit of work ends its transaction itself
-        pool_recycle=1800,
-        connect_args={
-            "connect_timeout": 5,
-            "read_timeout": 120,
-            "write_timeout": 120,
-            # MySQL does not know it, and takes what is set here for a comment
-            "init_command": "SET SESSION wait_timeout = @@SESSION.wait_timeout"
-            f" /*M!, SESSION idle_transaction_timeout = {_SILENCE} */",
-        },
-    )
-    driver.drive(engine)
-    return engine
-
-
-def _file(url: str) -> Path | None:
-    name = make_url(url).database
-    return None if name in (None, "", ":memory:") else Path(str(name))
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None
-    _write_ahead(connection)
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Turn the log on; SQLite itself does not wait for another process that turns it on now."""
-    end = time.monotonic() + _BUSY
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "database is locked" not in str(error) or time.monotonic() > end:
-                raise
-        else:
-            return
-        time.sleep(random.random() * 0.02)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # a reader that turns into a writer fails at once, whatever the time-out: writers say so
-    # at the start
-    reading = connection.get_execution_options().get("reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -12,7 +12,7 @@ from sqlalchemy import String
 from sqlalchemy.dialects import mysql
 
 from dynamo.db import schema
-from dynamo.db.engine.unit_of_work import connect
+from dynamo.db.engine.connection import connect
 from dynamo.db.tables.types import BIG, Utc
 
 

@@ -20,8 +20,9 @@ from dynamo.inventory.request_bodies import SystemCopyBody
 from dynamo.inventory.snapshot import DISK, NOBODY, READY, Flags
 from dynamo.inventory.states import Origin
 from dynamo.operations.hints import hints
+from dynamo.policy.placement_evaluation import unmet
 from dynamo.policy.placement_partition import Imagined
-from dynamo.policy.placement_rules import RulesReading, of_partition, unmet
+from dynamo.policy.placement_rules import RulesReading, of_partition
 from dynamo.services import system_requests
 from dynamo.services.context import Context
 from dynamo.services.copies import queries as copy_queries

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dynamo.dealer.inventory_view import ClosedReason, InventoryView
+from dynamo.dealer.closed_reason import ClosedReason
+from dynamo.dealer.inventory_view import InventoryView
 from dynamo.dealer.plan import Plan, ProposalOutcome
 from dynamo.dealer.refusals import Refusal, RefusalKind
 from dynamo.dealer.requests import RequestVerdict

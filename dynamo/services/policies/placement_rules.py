@@ -12,7 +12,8 @@ from dynamo.inventory import schemas
 from dynamo.inventory.callers import Caller
 from dynamo.policy.diagnostics import Problem
 from dynamo.policy.partitions import read_partitions
-from dynamo.policy.placement_rules import RulesReading, check_rules, unmet
+from dynamo.policy.placement_evaluation import unmet
+from dynamo.policy.placement_rules import RulesReading, check_rules
 from dynamo.policy.reader import Known
 from dynamo.services.context import Context
 from dynamo.services.pagination import Item

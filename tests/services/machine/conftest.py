@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import Engine
 
-from dynamo.db.engine.unit_of_work import connect
+from dynamo.db.engine.connection import connect
 from dynamo.operations.hints import Hint
 from tests.conftest import Clock, _empty
 from tests.servers import MariaDB
