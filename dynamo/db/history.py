@@ -1,4 +1,4 @@
-"""Writing the history: what happened, who wanted it and why."""
+"""Writes the history: events with their actors and reasons."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dynamo.logs import trace
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened; names, not keys, as the things may be gone tomorrow."""
+    """An event; with names instead of keys, as its rows may be deleted later."""
 
     what: str
     who: str
@@ -42,6 +42,6 @@ def _row(work: Work, event: Event, request_trace: str) -> dict[str, object]:
 
 
 def record(work: Work, events: Iterable[Event]) -> None:
-    """Write events into the history, under the id of the call that caused them."""
+    """Write events, with the id of the HTTP request that caused them."""
     request_trace = trace()
     work.insert(History, [_row(work, event, request_trace) for event in events])

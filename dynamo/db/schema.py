@@ -1,4 +1,4 @@
-"""The schema of a database: brought up to date, asked for its version, filled like a fresh one."""
+"""The schema of a database: upgrade, version, and the content of a fresh system."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ GROUPS = {"analysis": "dataset", "production": "block"}
 
 
 def alembic(connection: Connection) -> Config:
-    """Return what Alembic must know; there is no `alembic.ini`."""
+    """Return the configuration of Alembic; there is no `alembic.ini`."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -33,19 +33,19 @@ def alembic(connection: Connection) -> Config:
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the schema up to date; harmless when it is, and when two processes do it at once."""
+    """Upgrade the schema; safe to repeat, and in two processes at once."""
     with _alone(engine) as connection:
         command.upgrade(alembic(connection), "head")
 
 
 def current(engine: Engine) -> str | None:
-    """Return the version of the schema, None for an empty database."""
+    """Return the version of the schema; None for an empty database."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def seed(work: Work) -> None:
-    """Add groups, partitions and policies of a fresh system; those that exist stay as they are."""
+    """Add groups, partitions and policies of a fresh system; existing ones stay unchanged."""
     groups = set(work.scalars(select(Group.name)))
     work.insert(
         Group,
@@ -63,25 +63,25 @@ def seed(work: Work) -> None:
 
 
 def _governed() -> ColumnElement[bool]:
-    """Hold for partitions that have a policy."""
+    """Return the condition for partitions with a policy."""
     return select(Policy.id).where(Policy.partition_id == Partition.id).exists()
 
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
-    """Connect so that nobody else changes the schema meanwhile."""
+    """Connect and keep other processes from changing the schema meanwhile."""
     with engine.connect() as connection:
         if connection.dialect.name == "mysql":
             with _named_lock(connection):
                 yield connection
         else:
-            with _without_foreign_keys(connection), connection.begin():  # the one writer
+            with _without_foreign_keys(connection), connection.begin():  # SQLite has one writer
                 yield connection
 
 
 @contextmanager
 def _named_lock(connection: Connection) -> Iterator[None]:
-    """Hold a lock of the MySQL session: its data definitions commit and would lose any other."""
+    """Hold a named lock of the MySQL session: schema changes commit, and would release others."""
     taken = connection.execute(
         text("SELECT GET_LOCK(:name, :seconds)"), {"name": LOCK, "seconds": LOCK_SECONDS}
     )
@@ -99,7 +99,7 @@ def _named_lock(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _without_foreign_keys(connection: Connection) -> Iterator[None]:
-    """Let SQLite replace a table that others refer to."""
+    """Let SQLite replace a table that other tables refer to."""
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - the pool's promise, for the type checker
     driver.execute("PRAGMA foreign_keys=OFF")

@@ -1,1 +1,1 @@
-"""Statements about datasets, blocks, files, replicas, and who accounts for them."""
+"""Statements about datasets, blocks, files, replicas and their accounts."""

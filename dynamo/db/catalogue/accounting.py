@@ -1,7 +1,7 @@
-"""The kept sums: quotas of sites, unique bytes of users, sizes of datasets.
+"""The sums: quotas of sites, unique bytes of users, sizes of datasets.
 
-They are changed by conditional UPDATEs in the transaction that changes what they count, datasets
-first, then sites, then users, so that the rows that everybody wants are locked last and shortest.
+Conditional UPDATEs change them in the transaction that changes the counted rows: first datasets,
+then sites, then users. So the rows with most contention are locked last and shortest.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from dynamo.db.engine.unit_of_work import Work
 from dynamo.db.tables import Dataset, Quota, User
 
 QuotaKey = tuple[int, int]
-"""A site's and a partition's key."""
+"""The keys of a site and a partition."""
 
 
 _COUNT = bindparam("by_count", type_=BigInteger())
@@ -46,7 +46,7 @@ _GROW_OPEN = _GROW.where(Dataset.is_open.is_(True))
 
 
 def room(work: Work, place: QuotaKey) -> int | None:
-    """Return the bytes that a partition may still take at a site; None = any number."""
+    """Return the bytes that a partition may still take at a site; None = unlimited."""
     row = work.row(select(Quota.max_bytes, Quota.projected).where(*_at(place)))
     if row is None:
         return 0
@@ -55,26 +55,26 @@ def room(work: Work, place: QuotaKey) -> int | None:
 
 
 def book(work: Work, place: QuotaKey, size: int) -> bool:
-    """Reserve bytes for a partition at a site; False = there is no room (or no quota)."""
+    """Reserve bytes for a partition at a site; return False without space or quota."""
     values = {"at_site": place[0], "of_partition": place[1], "by_size": size}
     return work.changed(_BOOK, values) == 1
 
 
 @dataclass(frozen=True, slots=True)
 class BookingLimits:
-    """Bytes of a partition at a site that copies do not pass; None = any number."""
+    """Limits in bytes for copies of a partition to a site; None = unlimited."""
 
     projected: int | None = None
     pending: int | None = None
-    """On the way or booked."""
+    """Limit of bytes in transfer or booked."""
 
 
 def book_within(
     work: Work, place: QuotaKey, size: int, most: BookingLimits, there: int = 0
 ) -> bool:
-    """Reserve bytes within more limits than the quota; False = one of them would be passed.
+    """Reserve bytes within the quota and more limits; return False if one would be exceeded.
 
-    `there` of them lie at the site already, on another account.
+    `there` of the bytes are at the site already, on another account.
     """
     within = [or_(Quota.max_bytes.is_(None), Quota.projected + size <= Quota.max_bytes)]
     if most.projected is not None:
@@ -86,21 +86,21 @@ def book_within(
 
 
 def lock(work: Work, places: Iterable[QuotaKey]) -> None:
-    """Lock quotas in the order in which everybody changes them."""
+    """Lock quotas, in the order that all changes use."""
     for place in sorted(set(places)):
         work.row(select(Quota.site_id).where(*_at(place)).with_for_update())
 
 
 def limit(work: Work, place: QuotaKey) -> tuple[bool, int | None]:
-    """Tell whether a partition has a quota at a site, and which; None = unlimited."""
+    """Return whether a partition has a quota at a site, and its bytes; None = unlimited."""
     row = work.row(select(Quota.max_bytes).where(*_at(place)))
     return row is not None, None if row is None else row[0]
 
 
 def shift(work: Work, changes: Mapping[QuotaKey, tuple[int, int]]) -> None:
-    """Add (projected, used) bytes at sites, whatever the limit says.
+    """Add (projected, used) bytes at sites, regardless of limits.
 
-    For what has arrived or gone.
+    For data that arrived or were deleted.
     """
     for place in sorted(changes):
         projected, used = changes[place]
@@ -110,7 +110,7 @@ def shift(work: Work, changes: Mapping[QuotaKey, tuple[int, int]]) -> None:
 
 
 def summed(changes: Iterable[tuple[int, int, int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Add up (site, partition, projected, used) by place."""
+    """Return the sums of (site, partition, projected, used) per quota."""
     places: dict[tuple[int, int], tuple[int, int]] = {}
     for site, partition, projected, used in changes:
         before = places.get((site, partition), (0, 0))
@@ -119,7 +119,7 @@ def summed(changes: Iterable[tuple[int, int, int, int]]) -> dict[tuple[int, int]
 
 
 def charge(work: Work, user_id: int | None, n_files: int, size: int) -> bool:
-    """Charge a user with unique bytes; False = over quota. Official data charge nobody."""
+    """Charge unique bytes to a user; return False if over quota. Official data have no user."""
     if user_id is None:
         return True
     values = {"by_id": user_id, "by_size": size, "by_count": n_files}
@@ -127,19 +127,19 @@ def charge(work: Work, user_id: int | None, n_files: int, size: int) -> bool:
 
 
 def refund(work: Work, user_id: int | None, n_files: int, size: int) -> None:
-    """Give unique bytes back to a user."""
+    """Refund unique bytes to a user."""
     if user_id is not None:
         values = {"used": User.used - size, "n_files": User.n_files - n_files}
         work.changed(update(User).where(User.id == user_id).values(values))
 
 
 def grow(work: Work, dataset_id: int, n_files: int, size: int) -> None:
-    """Add files and bytes (also negative ones) to a dataset."""
+    """Add files and bytes, or subtract negative ones, to a dataset."""
     work.changed(_GROW, _growth(work, dataset_id, n_files, size))
 
 
 def grow_open(work: Work, dataset_id: int, n_files: int, size: int) -> bool:
-    """Add new files to a dataset; False = it takes no more."""
+    """Add new files to a dataset; return False if it is closed."""
     return work.changed(_GROW_OPEN, _growth(work, dataset_id, n_files, size)) == 1
 
 

@@ -1,6 +1,6 @@
-"""Filling blocks.
+"""Fills blocks.
 
-At most one open block per dataset and site, never over its limit, closed for good.
+A dataset has at most one open block per site, within its limit; closing is final.
 """
 
 import uuid
@@ -27,7 +27,7 @@ _OPEN = (
     .where(Block.open_key == bindparam("by_key"))
     .with_for_update()
 )
-# MariaDB evaluates SET from left to right: all that depends on the old counts comes before them
+# MariaDB evaluates SET from left to right: columns that depend on the old counts come first
 _TAKE = (
     update(Block)
     .where(
@@ -49,7 +49,7 @@ _TAKE = (
 
 @dataclass(frozen=True, slots=True)
 class BlockLimit:
-    """When a block is full."""
+    """The limits of a block."""
 
     files: int
     bytes: int
@@ -57,7 +57,7 @@ class BlockLimit:
 
 @dataclass(frozen=True, slots=True)
 class BlockShare:
-    """The part of a list of files, `start` up to `stop`, that went into one block."""
+    """The files `start` up to `stop` of a list, which went into one block."""
 
     block_id: int
     replica_id: int
@@ -68,11 +68,12 @@ class BlockShare:
 def fill(
     work: Work, destination: Destination, sizes: Sequence[int], limit: BlockLimit
 ) -> list[BlockShare]:
-    """Put files of these sizes (bytes) into the open block of a dataset at a site.
+    """Add files of these sizes (bytes) to the open block of a dataset at a site.
 
-    Into new ones as each is full.
+    New blocks are opened as blocks become full.
 
-    The open block is locked first; who loses the race for a new one runs the unit of work again.
+    The open block is locked first. A worker that loses the race for a new block runs the unit of
+    work again.
     """
     shares: list[BlockShare] = []
     start = 0
@@ -90,7 +91,7 @@ def fill(
 
 
 def close(work: Work, block_ids: Collection[int]) -> None:
-    """Close open blocks for good and complete the replicas that hold all of them."""
+    """Close open blocks finally, and complete the replicas that hold all their files."""
     still_open = (Block.id.in_(block_ids), Block.closed.is_(False))
     work.changed(
         update(Block).where(*still_open).values(closed=True, open_key=None, closed_at=work.now)
@@ -108,13 +109,13 @@ def open_blocks(work: Work, dataset_id: int) -> list[int]:
 
 
 def open_at(work: Work, dataset_id: int, site_id: int) -> list[int]:
-    """Return the open block of a dataset at a site, if there is one."""
-    here = (Block.dataset_id == dataset_id, Block.site_id == site_id, Block.closed.is_(False))
-    return work.scalars(select(Block.id).where(*here))
+    """Return the open block of a dataset at a site, or an empty list."""
+    open_block = (Block.dataset_id == dataset_id, Block.site_id == site_id, Block.closed.is_(False))
+    return work.scalars(select(Block.id).where(*open_block))
 
 
 def idle_blocks(work: Work, before: datetime, limit: int) -> list[int]:
-    """Return open blocks that took no file since a moment."""
+    """Return open blocks without a new file since a time."""
     idle = select(Block.id).where(Block.open_key.is_not(None), Block.last_file < before)
     return work.scalars(idle.order_by(Block.id).limit(limit))
 
@@ -128,9 +129,9 @@ class _Open:
 
 def _open_block(work: Work, destination: Destination) -> _Open:
     key = f"{destination.dataset_id}@{destination.site_id}"
-    found = work.row(_OPEN, {"by_key": key})
-    if found is not None:
-        return _Open(*found)
+    row = work.row(_OPEN, {"by_key": key})
+    if row is not None:
+        return _Open(*row)
     block_id = work.add(
         Block,
         dataset_id=destination.dataset_id,
@@ -147,9 +148,9 @@ def _open_block(work: Work, destination: Destination) -> _Open:
 
 
 def _fitting(sizes: Sequence[int], start: int, n_files: int, size: int, limit: BlockLimit) -> int:
-    """Return where the files end that the block still takes.
+    """Return the end of the files that the block still takes.
 
-    A file over the limit gets a block of its own.
+    A file over the limit gets its own block.
     """
     stop = start
     while stop < len(sizes) and n_files < limit.files:

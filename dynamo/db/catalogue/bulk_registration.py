@@ -1,4 +1,4 @@
-"""Official data in rows: many datasets, blocks and files at once, in few statements."""
+"""Registers official data: many datasets, blocks and files in few statements."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ from dynamo.operations.lifecycle import OPEN
 
 _CHUNK = 1000
 _FEW = 100
-"""Where two lists are crossed: the index is searched for each pair."""
+"""Batch size where two lists are crossed, as the index is searched for each pair."""
 
 Sizes = dict[int, int]
 """File → bytes."""
@@ -39,7 +39,7 @@ def _chunks(keys: Iterable[K], size: int = _CHUNK) -> Iterable[Sequence[K]]:
     return batches(sorted(set(keys)), size)
 
 
-# --- looking -------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------
 
 
 class OfficialRow(NamedTuple):
@@ -54,7 +54,7 @@ class OfficialRow(NamedTuple):
 
 
 def datasets(work: Work, names: Iterable[str]) -> dict[str, OfficialRow]:
-    """Return the datasets of these names that there are."""
+    """Return the existing datasets of these names."""
     columns = (
         Dataset.id,
         Dataset.name,
@@ -65,32 +65,32 @@ def datasets(work: Work, names: Iterable[str]) -> dict[str, OfficialRow]:
     )
     return {
         row.name: row
-        for some in _chunks(names)
-        for row in work.read(OfficialRow, select(*columns).where(Dataset.name.in_(some)))
+        for chunk in _chunks(names)
+        for row in work.read(OfficialRow, select(*columns).where(Dataset.name.in_(chunk)))
     }
 
 
 def block_keys(work: Work, wanted: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """Return the keys of the blocks, named by dataset and id, that there are."""
-    found: dict[tuple[int, str], int] = {}
-    for some in _chunks(wanted, _FEW):
-        sets, uuids = {dataset for dataset, _ in some}, {uuid for _, uuid in some}
+    """Return the keys of the existing blocks among these, named by dataset and id."""
+    keys: dict[tuple[int, str], int] = {}
+    for chunk in _chunks(wanted, _FEW):
+        sets, uuids = {dataset for dataset, _ in chunk}, {uuid for _, uuid in chunk}
         near = (Block.dataset_id.in_(sets), Block.uuid.in_(uuids))
         rows = work.rows(select(Block.id, Block.dataset_id, Block.uuid).where(*near))
-        there = {(dataset, uuid): block for block, dataset, uuid in rows}
-        found |= {place: there[place] for place in some if place in there}
-    return found
+        existing = {(dataset, uuid): block for block, dataset, uuid in rows}
+        keys |= {place: existing[place] for place in chunk if place in existing}
+    return keys
 
 
 def files_of(work: Work, block_ids: Iterable[int]) -> dict[int, Sizes]:
     """Return the files of blocks with their sizes."""
-    found: dict[int, Sizes] = defaultdict(dict)
-    for some in _chunks(block_ids):
-        held = (File.block_id.in_(some), File.condemned_by.is_(None))
+    sizes: dict[int, Sizes] = defaultdict(dict)
+    for chunk in _chunks(block_ids):
+        registered = (File.block_id.in_(chunk), File.condemned_by.is_(None))
         in_blocks = select(NotNullable(File.block_id), File.id, NotNullable(File.size))
-        for block, file, size in work.rows(in_blocks.where(*held)):
-            found[block][file] = size
-    return found
+        for block, file, size in work.rows(in_blocks.where(*registered)):
+            sizes[block][file] = size
+    return sizes
 
 
 class PlacedBlock(NamedTuple):
@@ -122,34 +122,34 @@ def replicas(work: Work, block_ids: Iterable[int]) -> list[PlacedBlock]:
 
 
 def held(work: Work, replica_ids: Iterable[int]) -> dict[int, set[int]]:
-    """Return the files that incomplete replicas hold."""
-    found: dict[int, set[int]] = defaultdict(set)
-    for some in _chunks(replica_ids):
+    """Return the files of incomplete replicas."""
+    files: dict[int, set[int]] = defaultdict(set)
+    for chunk in _chunks(replica_ids):
         listed = select(ReplicaFile.replica_id, ReplicaFile.file_id)
-        for replica, file in work.rows(listed.where(ReplicaFile.replica_id.in_(some))):
-            found[replica].add(file)
-    return found
+        for replica, file in work.rows(listed.where(ReplicaFile.replica_id.in_(chunk))):
+            files[replica].add(file)
+    return files
 
 
 def coming(work: Work, replica_ids: Iterable[int]) -> dict[int, set[int]]:
-    """Return the files that are on their way to replicas."""
-    found: dict[int, set[int]] = defaultdict(set)
-    for some in _chunks(replica_ids):
-        open_ones = (Transfer.replica_id.in_(some), Transfer.state.in_(OPEN))
+    """Return the files with open transfers to replicas."""
+    files: dict[int, set[int]] = defaultdict(set)
+    for chunk in _chunks(replica_ids):
+        open_ones = (Transfer.replica_id.in_(chunk), Transfer.state.in_(OPEN))
         to_them = select(NotNullable(Transfer.replica_id), Transfer.file_id).where(*open_ones)
         for replica, file in work.rows(to_them):
-            found[replica].add(file)
-    return found
+            files[replica].add(file)
+    return files
 
 
 def hold_sites(work: Work, site_ids: Collection[int]) -> None:
-    """Let nobody give these sites a new quota until this unit of work has ended.
+    """Keep sites from getting new quotas until this unit of work ends.
 
-    It would be counted without what is placed here.
+    A new quota would be counted without the data of this unit of work.
     """
     if work.is_mysql:
-        here = select(Site.id).where(Site.id.in_(site_ids)).order_by(Site.id)
-        work.rows(here.with_for_update(read=True))
+        locked_sites = select(Site.id).where(Site.id.in_(site_ids)).order_by(Site.id)
+        work.rows(locked_sites.with_for_update(read=True))
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def hold_sites(work: Work, site_ids: Collection[int]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NewBlock:
-    """A block that is about to be registered, with the files that it begins with."""
+    """A new block, with the counts of its first files."""
 
     dataset_id: int
     uuid: str
@@ -198,7 +198,7 @@ def add_files(work: Work, new: Sequence[NewFile]) -> list[int]:
 
 
 def grow_block(work: Work, block_id: int, n_files: int, size: int) -> None:
-    """Count files into an open, locked block."""
+    """Add files to the counts of an open, locked block."""
     values = {
         "n_files": Block.n_files + n_files,
         "bytes": Block.bytes + size,
@@ -209,7 +209,7 @@ def grow_block(work: Work, block_id: int, n_files: int, size: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class NewReplica:
-    """A block that lies at a site; a complete one lists no files."""
+    """A new block replica; a complete one lists no files."""
 
     block_id: int
     dataset_id: int
@@ -222,7 +222,7 @@ class NewReplica:
 
 
 def add_replicas(work: Work, new: Sequence[NewReplica]) -> None:
-    """Write down where blocks lie."""
+    """Insert block replicas."""
     shared = {
         "request_id": None,
         "state": transitions.start(BlockReplica, ReplicaState.VALID),
@@ -243,31 +243,31 @@ def add_replicas(work: Work, new: Sequence[NewReplica]) -> None:
     )
     rows = [
         (
-            one.block_id,
-            one.dataset_id,
-            one.site_id,
-            one.group_id,
-            one.partition_id,
-            one.custodial,
-            one.complete,
-            len(one.files),
-            sum(one.files.values()),
+            replica.block_id,
+            replica.dataset_id,
+            replica.site_id,
+            replica.group_id,
+            replica.partition_id,
+            replica.custodial,
+            replica.complete,
+            len(replica.files),
+            sum(replica.files.values()),
         )
-        for one in new
+        for replica in new
     ]
     keys = bulk_insert.insert(work, BlockReplica, shared, names, rows)
     listed = [
         (key, file)
-        for key, one in zip(keys, new, strict=True)
-        if not one.complete
-        for file in one.files
+        for key, replica in zip(keys, new, strict=True)
+        if not replica.complete
+        for file in replica.files
     ]
     bulk_insert.insert(work, ReplicaFile, {}, ("replica_id", "file_id"), listed)
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetPlacement:
-    """A dataset at a site; what is None stays as it is."""
+    """A dataset at a site; fields of None stay unchanged."""
 
     dataset_id: int
     site_id: int
@@ -293,8 +293,8 @@ _PLACED = select(
 
 
 def place_datasets(work: Work, wanted: Sequence[DatasetPlacement]) -> None:
-    """Write down at which sites datasets are, and whether they grow there."""
-    there = {
+    """Insert or change dataset replicas: their group, and whether they grow."""
+    existing = {
         (row.dataset_id, row.site_id): row
         for some in _chunks(at.dataset_id for at in wanted)
         for row in work.read(_Placed, _PLACED.where(DatasetReplica.dataset_id.in_(some)))
@@ -303,35 +303,35 @@ def place_datasets(work: Work, wanted: Sequence[DatasetPlacement]) -> None:
     rows = [
         (at.dataset_id, at.site_id, at.group_id, bool(at.growing))
         for place, at in fresh.items()
-        if place not in there
+        if place not in existing
     ]
     names = ("dataset_id", "site_id", "group_id", "growing")
     bulk_insert.insert(work, DatasetReplica, {"created": work.now}, names, rows)
     for place, at in fresh.items():
-        if place in there and at.growing not in (None, there[place].growing):
-            values = {"growing": at.growing, "group_id": at.group_id or there[place].group_id}
-            mine = DatasetReplica.id == there[place].id
+        if place in existing and at.growing not in (None, existing[place].growing):
+            values = {"growing": at.growing, "group_id": at.group_id or existing[place].group_id}
+            mine = DatasetReplica.id == existing[place].id
             work.changed(update(DatasetReplica).where(mine).values(values))
 
 
 def grow_datasets(work: Work, changes: Mapping[int, tuple[int, int]]) -> bool:
-    """Add files and bytes to open datasets, many at once; False = one takes no more."""
-    for some in _chunks(changes, _FEW):
+    """Add files and bytes to many open datasets; return False if one is closed."""
+    for chunk in _chunks(changes, _FEW):
         values = {
-            "n_files": Dataset.n_files + case({n: changes[n][0] for n in some}, value=Dataset.id),
-            "bytes": Dataset.bytes + case({n: changes[n][1] for n in some}, value=Dataset.id),
+            "n_files": Dataset.n_files + case({n: changes[n][0] for n in chunk}, value=Dataset.id),
+            "bytes": Dataset.bytes + case({n: changes[n][1] for n in chunk}, value=Dataset.id),
             "updated": work.now,
         }
-        still = (Dataset.id.in_(some), Dataset.is_open.is_(True))
-        if work.changed(update(Dataset).where(*still).values(values)) < len(some):
+        open_datasets = (Dataset.id.in_(chunk), Dataset.is_open.is_(True))
+        if work.changed(update(Dataset).where(*open_datasets).values(values)) < len(chunk):
             return False
     return True
 
 
 def close_datasets(work: Work, dataset_ids: Collection[int]) -> list[int]:
-    """Let datasets take no more files; return those that did until now."""
-    still = (Dataset.id.in_(dataset_ids), Dataset.is_open.is_(True))
-    closed = work.scalars(select(Dataset.id).where(*still).with_for_update())
+    """Close datasets; return those that were open."""
+    open_datasets = (Dataset.id.in_(dataset_ids), Dataset.is_open.is_(True))
+    closed = work.scalars(select(Dataset.id).where(*open_datasets).with_for_update())
     values = {"is_open": False, "updated": work.now}
     work.changed(update(Dataset).where(Dataset.id.in_(closed)).values(values))
     return closed

@@ -1,4 +1,4 @@
-"""Datasets as they are changed."""
+"""Changes of datasets."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -3,16 +3,15 @@
 A replica **holds** a file of its block if it is complete or lists the file. It has a **good copy**
 of the file if it is valid and holds the file; it has one of the block if it is valid and complete.
 
-Two questions are told apart:
+There are two questions:
 
 - **readable**: the copy can be read now. Its site may be in the waitroom or the morgue, but its
   status is known, and no switch stops the site.
 - **safe to count**: another copy may leave because this one stays. Its site is ready and is not
   being emptied. A copy on tape counts like one on disk.
 
-Everybody who counts or lists copies asks here: the functions return conditions for statements, or
-sets. An argument `replica`, `site` or `file` is the table or an alias of it; a file may also be
-one that was read.
+All code that counts or lists copies uses this module. Functions return conditions for statements,
+or sets. The argument `replica`, `site` or `file` is the table or an alias of it, or a file's row.
 """
 
 from collections.abc import Collection
@@ -37,35 +36,35 @@ class ReadFile(Protocol):
 def holds(
     replica: type[BlockReplica] = BlockReplica, file: type[File] | ReadFile = File
 ) -> Condition:
-    """Tell whether a replica of the file's block holds the file, whatever is known of it."""
+    """Return the condition that a replica of the file's block holds the file, in any state."""
     listed = exists().where(ReplicaFile.replica_id == replica.id, ReplicaFile.file_id == file.id)
     return or_(replica.complete.is_(True), listed.correlate_except(ReplicaFile))
 
 
 def of_block(replica: type[BlockReplica] = BlockReplica) -> Condition:
-    """Tell whether a replica is a good copy of its block."""
+    """Return the condition that a replica is a good copy of its block."""
     return and_(replica.state == ReplicaState.VALID, replica.complete.is_(True))
 
 
 def of_file(replica: type[BlockReplica] = BlockReplica, file: type[File] = File) -> Condition:
-    """Tell whether a replica of the file's block has a good copy of the file."""
+    """Return the condition that a replica of the file's block has a good copy of the file."""
     return and_(replica.state == ReplicaState.VALID, holds(replica, file))
 
 
 def readable_at(site: type[Site], stopped: Collection[str]) -> Condition:
-    """Tell whether copies at a site can be read; `stopped` are the sites that switches stop."""
+    """Return the condition that copies at a site are readable; `stopped` sites are switched off."""
     return and_(site.status != SiteStatus.UNKNOWN, site.name.not_in(stopped))
 
 
 def stays_at(site: type[Site], dying: Collection[int]) -> Condition:
-    """Tell whether copies at a site are safe to count; `dying` sites are being emptied."""
+    """Return the condition that copies at a site are safe to count; `dying` sites are evacuated."""
     return and_(site.status == SiteStatus.READY, site.id.not_in(dying))
 
 
 def others(
     work: Work, block_ids: Collection[int], leaving: Collection[int], dying: Collection[int]
 ) -> dict[int, int]:
-    """Count, for each block, the copies that are safe to count at other sites than those it leaves.
+    """Return for each block the number of safe copies at sites other than `leaving`.
 
     Blocks without such a copy are absent. To decide by it, lock the blocks first.
     """

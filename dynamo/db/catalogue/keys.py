@@ -11,17 +11,17 @@ _CHUNK = 1000
 
 
 def datasets(work: Work, names: Iterable[str]) -> dict[str, int]:
-    """Return the keys of the datasets of these names that there are."""
+    """Return the keys of the existing datasets of these names."""
     return _keys(work, Dataset, names)
 
 
 def sites(work: Work, names: Iterable[str]) -> dict[str, int]:
-    """Return the keys of the sites of these names that there are."""
+    """Return the keys of the existing sites of these names."""
     return _keys(work, Site, names)
 
 
 def groups(work: Work, names: Iterable[str]) -> dict[str, int]:
-    """Return the keys of the groups of these names that there are."""
+    """Return the keys of the existing groups of these names."""
     return _keys(work, Group, names)
 
 
@@ -29,8 +29,8 @@ def _keys(
     work: Work, table: type[Dataset] | type[Group] | type[Site], names: Iterable[str]
 ) -> dict[str, int]:
     wanted = sorted(set(names))
-    found: dict[str, int] = {}
+    keys: dict[str, int] = {}
     for start in range(0, len(wanted), _CHUNK):
         named = table.name.in_(wanted[start : start + _CHUNK])
-        found |= dict(work.rows(select(table.name, table.id).where(named)))
-    return found
+        keys |= dict(work.rows(select(table.name, table.id).where(named)))
+    return keys

@@ -1,4 +1,4 @@
-"""Registering names: datasets and files, each once in the whole system."""
+"""Registers names of datasets and files, each once in the whole system."""
 
 import hashlib
 from collections.abc import Sequence
@@ -107,16 +107,16 @@ _KNOWN = (
     .where(File.lfn_hash.in_(bindparam("by_hash", expanding=True)))
     .order_by(Transfer.id)
 )
-"""What was lost at several sites has a row for each: the last one counts."""
+"""A file lost at several sites has a row for each: the last one counts."""
 
 
 def lfn_hash(lfn: str) -> bytes:
-    """Return the 16 bytes by which a logical name is unique."""
+    """Return the 16 bytes that identify a logical name."""
     return hashlib.blake2b(lfn.encode("ascii"), digest_size=16).digest()
 
 
 def dataset(work: Work, name: str) -> DatasetRow | None:
-    """Return a dataset or None."""
+    """Return a dataset's row with the name of its owner (None = official data), or None."""
     return work.read_one(DatasetRow, _DATASET, {"by_name": name})
 
 
@@ -127,7 +127,7 @@ def dataset_of(work: Work, dataset_id: int) -> DatasetRow:
 
 @dataclass(frozen=True, slots=True)
 class NewDataset:
-    """A dataset that is about to be registered."""
+    """A new dataset."""
 
     name: str
     owner_id: int | None
@@ -154,15 +154,15 @@ def add_dataset(work: Work, new: NewDataset) -> None:
 
 
 def known_files(work: Work, lfns: Sequence[str]) -> dict[str, KnownFile]:
-    """Return what is registered under these names.
+    """Return the registered files of these names.
 
-    File, dataset and the transfer that brought it or will.
+    Each with its dataset and the transfer that brings or brought it.
     """
     known: dict[str, KnownFile] = {}
     for start in range(0, len(lfns), _CHUNK):
         hashes = [lfn_hash(lfn) for lfn in lfns[start : start + _CHUNK]]
         found = work.scalars(_TAKEN, {"by_hash": hashes})
-        if found:  # mostly there is none: what else one would like to know is not asked for
+        if found:  # mostly none is registered: then the larger statement is not needed
             rows = map(_known, work.rows(_KNOWN, {"by_hash": found}))
             known |= {row.lfn: row for row in rows}
     return known
@@ -179,7 +179,7 @@ def add_files(
     block_id: int | None,
     files: Sequence[tuple[str, int | None, str | None]],
 ) -> list[int]:
-    """Register files (name, size, checksum) in a block, or in none yet; return their keys."""
+    """Register files (name, size, checksum) in a block, or without one yet; return their keys."""
     shared = {
         "dataset_id": dataset_id,
         "block_id": block_id,
@@ -202,9 +202,9 @@ class Bringing(NamedTuple):
 
 
 def arrivals(work: Work, request_id: int, known: Sequence[int]) -> list[Bringing]:
-    """Return the transfers that bring files of an injection, its own and known ones.
+    """Return the transfers of files of an injection, its own and earlier registered ones.
 
-    Those that are forgotten or whose files are gone are absent.
+    Purged transfers, and transfers of deleted files, are absent.
     """
     among = (Transfer.request_id == request_id) | Transfer.file_id.in_(known)
     return work.read(
@@ -216,14 +216,14 @@ def arrivals(work: Work, request_id: int, known: Sequence[int]) -> list[Bringing
 
 
 def still_there(work: Work, file_ids: Sequence[int]) -> int:
-    """Return how many of some files are registered still."""
+    """Return how many of these files are still registered."""
     return work.value(select(func.count()).where(File.id.in_(file_ids)))
 
 
 def arrival_states(work: Work, file_ids: Sequence[int]) -> dict[int, str]:
-    """Return how the transfers that brought files (or will) stand; files that are gone are absent.
+    """Return the states of the transfers that bring or brought files; deleted files are absent.
 
-    A transfer that is forgotten was done long ago.
+    A purged transfer counts as done.
     """
     arrival = (Transfer.file_id == File.id) & (Transfer.kind != "copy")
     rows = (

@@ -1,6 +1,6 @@
 """Block replicas.
 
-Where blocks lie, what they hold, when they are complete, and who reads from them.
+Their sites, files, completeness, and the transfers that read from them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,20 +22,20 @@ _REPLICA = select(BlockReplica.id, BlockReplica.state).where(
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where block replicas of a dataset come to lie, and on whose account."""
+    """The site, partition and owner of new block replicas of a dataset."""
 
     dataset_id: int
     site_id: int
     partition_id: int
     group_id: int | None
     request_id: int | None = None
-    """The copy request that wants it; None for injected data."""
+    """The copy request; None for injected data."""
 
 
 def place(work: Work, destination: Destination, block_id: int) -> int:
-    """Return the block's replica at a site, made if there is none.
+    """Return the block's replica at a site; a missing one is made.
 
-    One that is being deleted is waited for.
+    Raises Again while the replica is being deleted.
     """
     wanted = {"of_block": block_id, "at_site": destination.site_id}
     replica, state = work.row(_REPLICA, wanted) or (None, None)
@@ -48,7 +48,7 @@ def place(work: Work, destination: Destination, block_id: int) -> int:
 
 
 def place_all(work: Work, destination: Destination, block_ids: Sequence[int]) -> None:
-    """Make empty replicas of blocks at a site."""
+    """Insert empty replicas of blocks at a site."""
     if not work.scalar(select(DatasetReplica.id).where(*_dataset_at(destination))):
         work.add(
             DatasetReplica,
@@ -89,7 +89,7 @@ class LockedBlock(NamedTuple):
 
 
 def lock_blocks(work: Work, block_ids: Collection[int]) -> dict[int, LockedBlock]:
-    """Lock blocks, in one order, before anything about their replicas is decided.
+    """Lock blocks in a fixed order, before decisions about their replicas.
 
     Return them by key.
     """
@@ -107,9 +107,9 @@ def lock_blocks(work: Work, block_ids: Collection[int]) -> dict[int, LockedBlock
 
 
 def arrive(work: Work, files: Mapping[int, Sequence[tuple[int, int]]]) -> None:
-    """Note files as present.
+    """Record files as present.
 
-    Replica → (file, size in bytes) each. Their blocks are locked by the caller.
+    `files`: replica → (file, size in bytes). The caller has locked the blocks.
     """
     work.insert(
         ReplicaFile,
@@ -145,7 +145,7 @@ def settle(work: Work, block_ids: Collection[int]) -> list[CompletedReplica]:
     """Complete the replicas that hold all files of a closed block, and return them.
 
     A complete replica lists no files: fifty million files at three sites must not need as many
-    rows. The blocks are locked by the caller, so none of them grows or closes meanwhile.
+    rows. The caller has locked the blocks, so none of them grows or closes meanwhile.
     """
     ready = work.read(
         CompletedReplica,
@@ -174,7 +174,7 @@ def settle(work: Work, block_ids: Collection[int]) -> list[CompletedReplica]:
 
 
 def pin(work: Work, changes: Mapping[int, int]) -> None:
-    """Add to (or take from) the number of open transfers that read from replicas."""
+    """Change the number of open transfers that read from each replica."""
     for replica in sorted(changes):
         if changes[replica]:
             work.changed(
@@ -187,8 +187,8 @@ def pin(work: Work, changes: Mapping[int, int]) -> None:
 def forget_dataset_replicas(
     work: Work, dataset_ids: Collection[int], site_ids: Collection[int]
 ) -> None:
-    """Drop dataset replicas that have no block replica left."""
-    left = select(BlockReplica.id).where(
+    """Delete dataset replicas without block replicas."""
+    remaining = select(BlockReplica.id).where(
         BlockReplica.dataset_id == DatasetReplica.dataset_id,
         BlockReplica.site_id == DatasetReplica.site_id,
     )
@@ -196,7 +196,7 @@ def forget_dataset_replicas(
         delete(DatasetReplica).where(
             DatasetReplica.dataset_id.in_(dataset_ids),
             DatasetReplica.site_id.in_(site_ids),
-            ~left.exists(),
+            ~remaining.exists(),
         )
     )
 
@@ -225,7 +225,7 @@ class ReplicaRow(NamedTuple):
 
 
 def described() -> Select[int, int, int, int, int, int, int, int, str, str, str]:
-    """Select replicas with the names of their block, dataset and site, as `ReplicaRow` has them."""
+    """Return a statement for replicas with the names of their block, dataset and site."""
     columns = (
         BlockReplica.id,
         BlockReplica.block_id,

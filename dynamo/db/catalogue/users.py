@@ -1,4 +1,4 @@
-"""Users in rows."""
+"""Users."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ _ROLES_OF = select(User.roles).where(User.name == bindparam("by_name"))
 
 
 def register(work: Work, name: str, max_bytes: int | None) -> int:
-    """Register a user, or find that somebody else just did; return the key."""
-    # IGNORE instead of catching the duplicate, which would spoil the rest of the transaction
+    """Register a user, unless a parallel call just did; return the key."""
+    # IGNORE, because catching the duplicate would end the transaction
     prefix = "IGNORE" if work.is_mysql else "OR IGNORE"
     values: dict[str, object] = {
         "name": name,
@@ -28,7 +28,7 @@ def register(work: Work, name: str, max_bytes: int | None) -> int:
 
 
 def id_of(work: Work, name: str) -> int | None:
-    """Return a user's key, if there is such a user."""
+    """Return a user's key, or None."""
     return work.scalar(_ID_OF, {"by_name": name})
 
 
@@ -38,12 +38,12 @@ def name_of(work: Work, user_id: int) -> str | None:
 
 
 def roles_of(work: Work, name: str) -> list[str] | None:
-    """Return the roles that a user was given, None for an unknown one."""
+    """Return the registered roles of a user; None for an unknown user."""
     return work.scalar(_ROLES_OF, {"by_name": name})
 
 
 class UserStanding(NamedTuple):
-    """What a user has and may have."""
+    """Roles, quota and usage of a user."""
 
     max_bytes: int | None
     used: int
@@ -51,6 +51,6 @@ class UserStanding(NamedTuple):
 
 
 def standing(work: Work, user_id: int) -> UserStanding | None:
-    """Return what a user has and may have, or None."""
+    """Return a user's roles, quota and usage, or None."""
     columns = (User.max_bytes, User.used, User.n_files)
     return work.read_one(UserStanding, select(*columns).where(User.id == user_id))

@@ -1,4 +1,4 @@
-"""Locks in rows; one that has expired locks nothing and is not shown."""
+"""Locks; an expired lock has no effect and is not shown."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -54,7 +54,7 @@ _SHOWN = select(
 
 @dataclass(frozen=True, slots=True)
 class NewLock:
-    """A lock that is about to be set."""
+    """A lock to set."""
 
     owner: str
     dataset: str
@@ -66,14 +66,14 @@ class NewLock:
 
     @property
     def identity(self) -> bytes:
-        """Return the 16 bytes that two settings of the same lock have in common."""
+        """Return the 16 bytes that identify a lock, whatever its end and reason."""
         lists = [",".join(sorted(names)) for names in (self.sites, self.groups)]
         parts = "\n".join([self.owner, self.dataset, self.block or "", *lists])
         return hashlib.blake2b(parts.encode("ascii"), digest_size=16).digest()
 
 
 def change(work: Work, new: NewLock) -> tuple[int, bool]:
-    """Set a lock, or change when and why of the same one; return its key and whether it is new."""
+    """Set a lock, or change end and reason of the same one; return its key and if it is new."""
     known = work.scalar(select(Lock.id).where(Lock.identity == new.identity).with_for_update())
     if known is None:
         return _add(work, new), True
@@ -98,12 +98,12 @@ def _add(work: Work, new: NewLock) -> int:
 
 
 def get(work: Work, lock_id: int) -> LockRow | None:
-    """Return a lock that holds, or None."""
+    """Return an active lock, or None."""
     return work.read_one(LockRow, _SHOWN.where(Lock.id == lock_id, Lock.expires > work.now))
 
 
 def listing(work: Work, dataset: str | None, owner: str | None) -> Listing[LockRow]:
-    """List the locks that hold, those that concern a dataset, or an owner's."""
+    """List active locks: all, those on a dataset, or those of an owner."""
     chosen = select(Lock.id).where(Lock.expires > work.now)
     if dataset is not None:
         chosen = chosen.where(_concerns(work, dataset))
@@ -117,25 +117,25 @@ def _concerns(work: Work, dataset: str) -> ColumnElement[bool]:
     if not work.is_mysql:
         return name.op("GLOB")(Lock.dataset)
     pattern: SQLColumnExpression[str] = Lock.dataset
-    for letter, meant in (("_", "!_"), ("*", "%"), ("?", "_")):
-        pattern = func.replace(pattern, letter, meant)
+    for letter, sql in (("_", "!_"), ("*", "%"), ("?", "_")):
+        pattern = func.replace(pattern, letter, sql)
     return name.like(pattern, escape="!")
 
 
 def remove(work: Work, lock_id: int) -> None:
-    """Take a lock away."""
+    """Delete a lock."""
     work.changed(delete(Lock).where(Lock.id == lock_id))
 
 
 def purge(work: Work, before: datetime) -> int:
-    """Forget locks that expired before a moment."""
+    """Delete locks that expired before a time."""
     return work.changed(delete(Lock).where(Lock.expires < before))
 
 
 def holding(work: Work, *only: ColumnElement[bool]) -> tuple[snapshot.Lock, ...]:
-    """Return the locks that hold now, as policies see them; all, or some only.
+    """Return active locks in the form of policies: all, or those that match.
 
-    One on a block that is not registered (any more) holds nothing.
+    A lock on a block that is not registered has no effect.
     """
     rows = work.rows(
         select(Lock.dataset, Lock.block, Lock.sites, Lock.groups, Nullable(Block.id))
@@ -152,10 +152,10 @@ def holding(work: Work, *only: ColumnElement[bool]) -> tuple[snapshot.Lock, ...]
 
 
 def _each(names: list[str]) -> list[str | None]:
-    """Return the names, None alone where none of them is meant before another."""
+    """Return the names, or None alone for an empty list."""
     return [*names] or [None]
 
 
 def naming(datasets: Collection[str]) -> ColumnElement[bool]:
-    """Hold for locks that may concern some datasets: on their names, or with wildcards."""
+    """Return the condition for locks that may concern datasets, by name or with wildcards."""
     return or_(Lock.dataset.in_(datasets), Lock.dataset.contains("*"), Lock.dataset.contains("?"))

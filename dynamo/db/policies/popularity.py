@@ -1,4 +1,4 @@
-"""What accesses and waiting jobs say about datasets: reported in bulk, read as columns."""
+"""Accesses and demands of datasets: written in bulk, read as columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ from dynamo.policy.popularity import request_weight, usage_rank
 PRODUCED = frozenset(
     {"last_access", "num_access", "usage_rank", "request_weight", "recent_accesses"}
 )
-"""The attributes of datasets that are found out here."""
+"""The attributes of datasets that this module provides."""
 
 ACCESSES_KEPT = timedelta(days=730)
 DEMANDS_KEPT = timedelta(days=365)
-"""After that long a report says nothing any more."""
+"""Age after which reports are deleted."""
 RECENT = timedelta(days=7)
-"""For so long accesses tell what is wanted now."""
+"""Period of recent accesses."""
 _CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Accessed:
-    """Datasets that were read, by key: how often, and on which day last (its begin, in seconds)."""
+    """Accesses of datasets, by key; the last day as its begin in seconds since 1970."""
 
     dataset_ids: Amounts
     num_access: Numbers
     recent: Numbers
-    """How often of late."""
+    """Accesses in the recent period."""
     last_access: Amounts
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Jobs that wait for datasets, by key; a dataset stands here once for each moment."""
+    """Jobs that wait for datasets, by key; a dataset has one entry per time."""
 
     dataset_ids: Amounts
     jobs: Numbers
@@ -54,12 +54,12 @@ class Waiting:
 
 
 def report_accesses(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Take daily counts; the same dataset, site and day again replaces them."""
+    """Write daily counts; the same dataset, site and day is replaced."""
     _replace(work, Access, rows, ("accesses", "cpu_seconds"))
 
 
 def report_demands(work: Work, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Take waiting jobs; the same source, dataset and moment again replaces them."""
+    """Write waiting jobs; the same source, dataset and time is replaced."""
     _replace(work, Demand, rows, ("jobs",))
 
 
@@ -77,14 +77,14 @@ def _replace(
             index_elements=list(into.primary_key),
             set_={name: ours.excluded[name] for name in columns},
         )
-    # in the order of the key, so that two reports at once wait for each other instead of both dying
+    # in the order of the key, so that parallel reports wait instead of deadlocking
     ordered = sorted(rows, key=lambda row: [row[column.name] for column in into.primary_key])
     for start in range(0, len(ordered), _CHUNK):
         work.execute(statement, ordered[start : start + _CHUNK])
 
 
 def purge(work: Work) -> int:
-    """Forget what is so old that nobody asks any more."""
+    """Delete old accesses and demands; return their number."""
     old = work.changed(delete(Access).where(Access.day < (work.now - ACCESSES_KEPT).date()))
     return old + work.changed(delete(Demand).where(Demand.since < work.now - DEMANDS_KEPT))
 
@@ -93,11 +93,11 @@ def purge(work: Work) -> int:
 
 
 def accessed(work: Work) -> Accessed:
-    """Sum up what was read within the last two years, over all sites and days."""
+    """Return the accesses of the last two years, summed over sites and days."""
     first = (work.now - ACCESSES_KEPT).date().isoformat()
     lately = (work.now - RECENT).date().isoformat()
     read = (
-        "(SELECT dataset_id, SUM(accesses) AS number, MAX(day) AS day,"  # noqa: S608 - no caller's words
+        "(SELECT dataset_id, SUM(accesses) AS number, MAX(day) AS day,"  # noqa: S608 - no text of callers
         f" SUM(CASE WHEN day >= '{lately}' THEN accesses ELSE 0 END) AS recent FROM accesses"
         f" WHERE day >= '{first}' AND accesses > 0 GROUP BY dataset_id) AS accessed"
     )
@@ -107,7 +107,7 @@ def accessed(work: Work) -> Accessed:
 
 
 def waiting(work: Work) -> Waiting:
-    """Sum up the jobs that wait, or waited within the last year, over all sources."""
+    """Return the jobs that waited within the last year, summed over sources."""
     recent = Demand.since.between(work.now - DEMANDS_KEPT, work.now)
     rows = work.rows(
         select(Demand.dataset_id, total(Demand.jobs), Demand.since)
@@ -123,16 +123,18 @@ def waiting(work: Work) -> Waiting:
 
 
 def columns(work: Work, dataset_ids: Amounts, now: float) -> dict[str, Column]:
-    """Return what is known of these datasets, one value for each, at a moment (seconds)."""
+    """Return the popularity of these datasets, one value each, at a time in seconds."""
     read, jobs = accessed(work), waiting(work)
     num_access, recent = np.zeros(len(dataset_ids)), np.zeros(len(dataset_ids))
     last_access = np.zeros(len(dataset_ids), np.int64)
-    places, known = _places(dataset_ids, read.dataset_ids)
-    num_access[places] = read.num_access[known]
-    recent[places] = read.recent[known]
-    last_access[places] = read.last_access[known]
-    wanted, asked = _places(dataset_ids, jobs.dataset_ids)
-    weight = request_weight(wanted, jobs.since[asked], len(dataset_ids), now, jobs=jobs.jobs[asked])
+    positions, known = _places(dataset_ids, read.dataset_ids)
+    num_access[positions] = read.num_access[known]
+    recent[positions] = read.recent[known]
+    last_access[positions] = read.last_access[known]
+    wanted, matching = _places(dataset_ids, jobs.dataset_ids)
+    weight = request_weight(
+        wanted, jobs.since[matching], len(dataset_ids), now, jobs=jobs.jobs[matching]
+    )
     return {
         "num_access": num_access,
         "recent_accesses": recent,
@@ -142,16 +144,16 @@ def columns(work: Work, dataset_ids: Amounts, now: float) -> dict[str, Column]:
 
 
 def attributes(work: Work, snapshot: Snapshot, now: float) -> dict[str, Column]:
-    """Return all that is found out here, as `Snapshot.with_attributes` takes it."""
-    found = columns(work, snapshot.datasets.ids, now)
+    """Return all attributes of this module, for `Snapshot.with_attributes`."""
+    known = columns(work, snapshot.datasets.ids, now)
     rank = usage_rank(
-        snapshot, found["last_access"].astype(np.int64), found["num_access"].astype(float), now
+        snapshot, known["last_access"].astype(np.int64), known["num_access"].astype(float), now
     )
-    return {**found, "usage_rank": rank}
+    return {**known, "usage_rank": rank}
 
 
 def _places(ids: Amounts, wanted: Amounts) -> tuple[Amounts, Flags]:
-    """Return where the wanted keys stand among all, and which of the wanted do at all."""
+    """Return the positions of the wanted keys, and flags of the wanted keys that exist."""
     if not len(ids):
         return np.zeros(0, np.int64), np.zeros(len(wanted), np.bool_)
     order = np.argsort(ids)

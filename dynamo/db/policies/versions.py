@@ -1,4 +1,4 @@
-"""Policies and placement rules in rows: texts that were put in force, the newest still is."""
+"""Policies and placement rules with versions; the newest is in force."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -35,21 +35,21 @@ def _shown(table: Table) -> Select[int, str, int, str, str, datetime]:
 
 
 def in_force(work: Work, partition: str, table: Table = Policy) -> VersionRow | None:
-    """Return the text that is in force for a partition, or None."""
+    """Return the text in force for a partition, or None."""
     newest = _shown(table).where(Partition.name == partition).order_by(table.version.desc())
     return work.read_one(VersionRow, newest.limit(1))
 
 
 def all_in_force(work: Work, table: Table = Policy) -> list[VersionRow]:
-    """Return the texts that are in force, by partition."""
+    """Return the texts in force, by partition."""
     newest = select(func.max(table.version).label("version"), table.partition_id)
     last = newest.group_by(table.partition_id).subquery()
-    mine = (last.c.partition_id == table.partition_id) & (last.c.version == table.version)
-    return work.read(VersionRow, _shown(table).join(last, mine).order_by(Partition.id))
+    same_version = (last.c.partition_id == table.partition_id) & (last.c.version == table.version)
+    return work.read(VersionRow, _shown(table).join(last, same_version).order_by(Partition.id))
 
 
 def version(work: Work, partition: str, number: int, table: Table = Policy) -> VersionRow | None:
-    """Return a text that was put in force, or None."""
+    """Return a version of a text, or None."""
     named = (Partition.name == partition, table.version == number)
     return work.read_one(VersionRow, _shown(table).where(*named))
 
@@ -57,7 +57,7 @@ def version(work: Work, partition: str, number: int, table: Table = Policy) -> V
 def before(
     work: Work, partition: str, number: int | None, limit: int, table: Table = Policy
 ) -> list[VersionRow]:
-    """Return versions older than one (None = all), the newest first."""
+    """Return versions before one (None = all), the newest first."""
     older = _shown(table).where(Partition.name == partition)
     if number is not None:
         older = older.where(table.version < number)
@@ -65,7 +65,7 @@ def before(
 
 
 def locked(work: Work, partition: str) -> int | None:
-    """Lock a partition against other changes of its texts; return its key, None for no such."""
+    """Lock a partition against other changes of its texts; return its key, or None."""
     return work.scalar(select(Partition.id).where(Partition.name == partition).with_for_update())
 
 

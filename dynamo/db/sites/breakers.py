@@ -1,4 +1,4 @@
-"""Breakers in rows: what is known of each operation at each site."""
+"""Circuit breakers of operations at sites."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from dynamo.operations.breakers import Breaker, Operation, Position, Rules
 from dynamo.reasons import Reason
 
 BreakerKey = tuple[int, Operation]
-"""A site and what is done there."""
+"""A site and an operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an operation at a site in one unit of work."""
+    """Results of an operation at a site in one unit of work."""
 
     done: int = 0
     failed: int = 0
@@ -29,7 +29,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """An operation that is not tried at a site for a while, or only with a few files."""
+    """An operation that pauses at a site, or is tried with a few files only."""
 
     site_id: int
     operation: Operation
@@ -38,7 +38,7 @@ class Rest:
     reason: str | None
     detail: str | None
     since: datetime | None
-    """When it first failed so, without a success in between."""
+    """Time of the first failure since the last success."""
 
 
 class BreakerRow(NamedTuple):
@@ -81,12 +81,12 @@ _BREAKERS = select(
 
 
 def locked(work: Work, places: Collection[BreakerKey]) -> dict[BreakerKey, Breaker]:
-    """Lock breakers, in one order, and return them; those that were never needed are made."""
+    """Lock breakers in a fixed order and return them; missing ones are made."""
     wanted = sorted(places)
-    found = _locked(work, wanted)
-    missing = [place for place in wanted if place not in found]
+    existing = _locked(work, wanted)
+    missing = [place for place in wanted if place not in existing]
     if not missing:
-        return found
+        return existing
     rows = [
         {
             "site_id": site,
@@ -98,17 +98,17 @@ def locked(work: Work, places: Collection[BreakerKey]) -> dict[BreakerKey, Break
         }
         for site, operation in missing
     ]
-    work.insert(tables.Breaker, rows)  # who loses the race runs again and finds them
-    return found | {place: Breaker(work.now) for place in missing}
+    work.insert(tables.Breaker, rows)  # a worker that loses the race runs again and finds them
+    return existing | {place: Breaker(work.now) for place in missing}
 
 
 def _locked(work: Work, places: Sequence[BreakerKey]) -> dict[BreakerKey, Breaker]:
-    found: dict[BreakerKey, Breaker] = {}
-    for place in places:  # one by one, by key: a search would wait for those of other sites too
+    breakers_: dict[BreakerKey, Breaker] = {}
+    for place in places:  # one by one, by key: a search would wait for locks on other sites too
         row = work.read_one(BreakerRow, _ONE, {"of_site": place[0], "of_operation": place[1].value})
         if row is not None:
-            found[place] = row.breaker
-    return found
+            breakers_[place] = row.breaker
+    return breakers_
 
 
 _KEY = (tables.Breaker.site_id, tables.Breaker.operation)
@@ -121,13 +121,15 @@ _ONE = _BREAKERS.where(
 def resting(
     work: Work, site_ids: Collection[int] | None = None, *operations: Operation
 ) -> list[Rest]:
-    """Return what is open or half-open (at some sites, of some operations), by site."""
+    """Return open and half-open breakers (of sites, of operations), by site."""
     open_ones = _BREAKERS.where(tables.Breaker.until.is_not(None))
     wanted = open_ones.order_by(*_KEY)
     if site_ids is not None:
         wanted = wanted.where(tables.Breaker.site_id.in_(site_ids))
     if operations:
-        wanted = wanted.where(tables.Breaker.operation.in_([one.value for one in operations]))
+        wanted = wanted.where(
+            tables.Breaker.operation.in_([operation.value for operation in operations])
+        )
     return [
         Rest(
             *row.key,
@@ -143,7 +145,7 @@ def resting(
 
 
 def named(work: Work) -> dict[tuple[str, str], bool]:
-    """Tell, by site and operation that rest, whether the breaker is open; False = half-open."""
+    """Return, by site and operation, whether the breaker is open; False = half-open."""
     sites = dict(work.rows(select(tables.Site.id, tables.Site.name)))
     return {
         (sites[rest.site_id], rest.operation.value): rest.position is Position.OPEN
@@ -154,9 +156,9 @@ def named(work: Work) -> dict[tuple[str, str], bool]:
 def count(
     work: Work, results: Mapping[BreakerKey, Result], rules: Rules, draw: Random
 ) -> dict[BreakerKey, datetime]:
-    """Weigh results; return the places where work may go on, and since when it had stopped.
+    """Add results; return breakers that closed, with the time since when they were open.
 
-    Successes where nothing had failed change nothing, so that what goes well costs one SELECT.
+    Successes without recent failures change nothing, so that a success costs one SELECT.
     """
     places = sorted(results)
     near = _BREAKERS.where(tables.Breaker.site_id.in_({site for site, _ in places}))
@@ -177,26 +179,26 @@ def _weigh(
     work: Work, place: BreakerKey, breaker: Breaker, result: Result, rules: Rules, draw: Random
 ) -> bool:
     after = breaker.after(result.done, result.failed, work.now, rules)
-    said = {}
+    texts = {}
     if result.failed:
-        said = {"reason": result.reason, "detail": (result.detail or "")[:1000]}
+        texts = {"reason": result.reason, "detail": (result.detail or "")[:1000]}
         if after.is_enough(work.now, rules):
             after = after.opened(work.now, rules, draw)
     elif after.until is None and breaker.until is not None:
-        said = {"reason": None, "detail": None}
-    _put(work, place, after, said)
+        texts = {"reason": None, "detail": None}
+    _put(work, place, after, texts)
     return breaker.until is not None and after.until is None
 
 
 def close(work: Work, site_ids: Collection[int]) -> int:
-    """Close all breakers of sites, as an operator says; return how many were not."""
+    """Close all breakers of sites for an operator; return how many were open."""
     closed = {"failed": 0.0, "done": 0.0, "until": None, "trips": 0}
     closed |= {"since": None, "reason": None, "detail": None}
-    here = (tables.Breaker.site_id.in_(site_ids), tables.Breaker.until.is_not(None))
-    return work.changed(update(tables.Breaker).where(*here).values(closed))
+    open_breakers = (tables.Breaker.site_id.in_(site_ids), tables.Breaker.until.is_not(None))
+    return work.changed(update(tables.Breaker).where(*open_breakers).values(closed))
 
 
-def _put(work: Work, place: BreakerKey, breaker: Breaker, said: Mapping[str, str | None]) -> None:
+def _put(work: Work, place: BreakerKey, breaker: Breaker, texts: Mapping[str, str | None]) -> None:
     site, operation = place
     work.changed(
         update(tables.Breaker)
@@ -208,6 +210,6 @@ def _put(work: Work, place: BreakerKey, breaker: Breaker, said: Mapping[str, str
             until=breaker.until,
             trips=breaker.trips,
             since=breaker.since,
-            **said,
+            **texts,
         )
     )

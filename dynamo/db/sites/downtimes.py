@@ -1,4 +1,4 @@
-"""Downtimes: times in which sites are not to be used, as feeds announce them."""
+"""Downtimes of sites, as feeds announce them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,11 +16,11 @@ def under_way(work: Work) -> set[int]:
 
 
 def forget(work: Work, before: datetime) -> int:
-    """Forget downtimes that ended long ago."""
+    """Delete downtimes that ended before a time."""
     return work.changed(delete(Downtime).where(Downtime.ends < before))
 
 
 def known_sites(work: Work, names: Sequence[str]) -> dict[str, int]:
-    """Return the keys of the sites of these names."""
+    """Return the existing sites of these names."""
     rows = work.rows(select(Site.name, Site.id).where(Site.name.in_(names)))
     return dict(rows)

@@ -1,4 +1,4 @@
-"""Feeds in rows: when each was last read, whether it was believed, what it says of sites."""
+"""Feeds: when each was last read and accepted, and its statements about sites."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ Values = Mapping[str, object]
 
 
 class FeedRow(NamedTuple):
-    """What became of a feed when it was last read."""
+    """The last result of reading a feed."""
 
     name: str
     tried: datetime
@@ -29,12 +29,12 @@ _FEEDS = select(
 
 
 def known(work: Work) -> dict[str, FeedRow]:
-    """Return what became of each feed."""
+    """Return the last result of each feed."""
     return {row.name: row for row in work.read(FeedRow, _FEEDS)}
 
 
 def taken(work: Work, name: str, generated: datetime, detail: str | None) -> None:
-    """Note that a feed was believed."""
+    """Record that a feed was accepted."""
     _put(
         work,
         name,
@@ -43,7 +43,7 @@ def taken(work: Work, name: str, generated: datetime, detail: str | None) -> Non
 
 
 def refused(work: Work, name: str, reason: str, detail: str) -> None:
-    """Note that a feed was not believed; what it said before stays."""
+    """Record that a feed was refused; its earlier statements stay."""
     _put(work, name, {"reason": reason, "detail": detail[:1000]})
 
 
@@ -54,7 +54,7 @@ def _put(work: Work, name: str, values: Values) -> None:
 
 
 def forget(work: Work, names: Collection[str], tellers: Collection[str]) -> None:
-    """Forget feeds that are not read any more, and what those said of sites that tell none."""
+    """Delete feeds that are no longer read, and statements of feeds without sites."""
     work.changed(delete(Feed).where(Feed.name.not_in(names)))
     for table in (Downtime, ToldStatus):
         work.changed(delete(table).where(table.source.not_in(tellers)))
@@ -66,13 +66,13 @@ def replace(
     source: str,
     rows: Sequence[Values],
 ) -> None:
-    """Take what one feed says of sites now instead of all that it said before."""
+    """Replace all statements of one feed about sites."""
     work.changed(delete(table).where(table.source == source))
     work.insert(table, [{**row, "source": source} for row in rows])
 
 
 class StatusRow(NamedTuple):
-    """What a feed said last of the status of a site."""
+    """A feed's last statement about the status of a site."""
 
     site_id: int
     source: str
@@ -80,11 +80,11 @@ class StatusRow(NamedTuple):
 
 
 def statuses(work: Work) -> list[StatusRow]:
-    """Return what each feed said last of the status of each site."""
+    """Return each feed's last statement about the status of each site."""
     columns = (ToldStatus.site_id, ToldStatus.source, ToldStatus.status)
     return work.read(StatusRow, select(*columns).order_by(ToldStatus.source))
 
 
 def doubtful(work: Work) -> list[FeedRow]:
-    """Return the feeds that were not believed the last time."""
+    """Return the feeds that were refused the last time."""
     return work.read(FeedRow, _FEEDS.where(Feed.reason.is_not(None)))

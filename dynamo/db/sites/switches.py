@@ -19,12 +19,12 @@ def of_site(name: str) -> str:
 
 
 def stopped(work: Work, *names: str) -> list[str]:
-    """Return those of the switches that are set to stop."""
+    """Return those of the switches that are stopped."""
     return [name for name in work.scalars(_STOPPED) if name in names]
 
 
 def stopped_sites(work: Work) -> list[str]:
-    """Return the names of sites at which nothing may happen."""
+    """Return the names of sites whose switch is stopped."""
     prefix = of_site("")
     stopped = work.scalars(_STOPPED)
     return [name.removeprefix(prefix) for name in stopped if name.startswith(prefix)]

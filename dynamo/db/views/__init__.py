@@ -1,1 +1,1 @@
-"""Reads for what callers are shown; nothing here writes."""
+"""Statements that read what callers are shown."""

@@ -1,4 +1,4 @@
-"""Blocks and block replicas as callers see them."""
+"""Blocks and block replicas for callers."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -95,7 +95,7 @@ _REPLICAS = (
 
 
 def listing(work: Work, dataset: Glob | None, uuid: str | None) -> Listing[BlockView]:
-    """List blocks: of one dataset by id, of several by dataset and id, or of all."""
+    """Return a listing of blocks: of one dataset, of matching datasets, or of all."""
     chosen: Selection = select(Block.id)
     if uuid is not None:
         chosen = chosen.where(Block.uuid == uuid)
@@ -106,7 +106,7 @@ def listing(work: Work, dataset: Glob | None, uuid: str | None) -> Listing[Block
 def replicas(
     work: Work, dataset: Glob | None, site: Glob | None, group: str | None
 ) -> Listing[ReplicaView]:
-    """List block replicas, in the order of the index that the filters allow."""
+    """Return a listing of block replicas, ordered by the index that the filters use."""
     chosen: Selection = select(BlockReplica.id)
     if group is not None:
         key = select(Group.id).where(Group.name == group).scalar_subquery()
@@ -127,16 +127,16 @@ def replicas(
 
 def replicas_of(work: Work, block_ids: Collection[int]) -> list[ReplicaView]:
     """Return the replicas of blocks, the oldest first."""
-    found = _REPLICAS.where(BlockReplica.block_id.in_(block_ids))
-    return sorted(work.read(ReplicaView, found), key=lambda row: (row.block_id, row.id))
+    statement = _REPLICAS.where(BlockReplica.block_id.in_(block_ids))
+    return sorted(work.read(ReplicaView, statement), key=lambda row: (row.block_id, row.id))
 
 
 def within(
     work: Work, chosen: Selection, dataset: Glob | None, index: tuple[Column, ...]
 ) -> tuple[Selection, list[Column]]:
-    """Narrow a choice to one dataset or to those that fit; return the keys that order it.
+    """Restrict a selection to one dataset or to matching ones; return it and its sort keys.
 
-    `index` is what an index of the table holds, its dataset first.
+    `index` are the columns of an index of the table, the dataset first.
     """
     if dataset is None:
         return chosen, list(index)

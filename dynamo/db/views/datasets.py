@@ -1,4 +1,4 @@
-"""Datasets as callers see them."""
+"""Datasets for callers."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -82,7 +82,7 @@ def listing(
 
 
 def at_sites(work: Work, dataset_ids: Collection[int]) -> list[DatasetAtSite]:
-    """Return for each dataset and site what is there: blocks, complete ones, files, bytes."""
+    """Return the valid blocks, complete blocks, files and bytes per dataset and site."""
     valid = BlockReplica.state == ReplicaState.VALID
     return work.read(
         DatasetAtSite,
@@ -102,7 +102,7 @@ def at_sites(work: Work, dataset_ids: Collection[int]) -> list[DatasetAtSite]:
 
 
 def blocks(work: Work, dataset_ids: Collection[int]) -> dict[int, int]:
-    """Count the blocks of datasets."""
+    """Return the number of blocks of each dataset."""
     counted = (
         select(Block.dataset_id, func.count())
         .where(Block.dataset_id.in_(dataset_ids))

@@ -1,4 +1,4 @@
-"""Files as callers see them, and everything from which the state of a file at a site follows."""
+"""Files for callers, and the rows from which their states at sites follow."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -64,7 +64,7 @@ class FileOperation(NamedTuple):
 
 
 class SiteAddress(NamedTuple):
-    """What makes the addresses of files at a site."""
+    """Name, URL and rules of a site."""
 
     id: int
     name: str
@@ -90,13 +90,13 @@ _FILES = (
 
 
 def of_dataset(work: Work, dataset: Glob, lfn: Glob | None) -> Listing[FileView]:
-    """List the files of one dataset, or of those that fit."""
+    """Return a listing of files of one dataset, or of matching datasets."""
     chosen, keys = within(work, _named(work, lfn), dataset, (File.dataset_id, File.id))
     return Listing.of(FileView, _FILES, chosen, File.id, keys, packed_rows.rows)
 
 
 def of_block(work: Work, block: BlockName, lfn: Glob | None) -> Listing[FileView]:
-    """List the files of a block."""
+    """Return a listing of the files of a block."""
     named = (Dataset.name == block.dataset, Block.uuid == block.id)
     key = work.scalar(select(Block.id).join(Dataset, Dataset.id == Block.dataset_id).where(*named))
     chosen = _named(work, lfn).where(File.block_id == (-1 if key is None else key))
@@ -122,25 +122,25 @@ def replicas(work: Work, block_ids: Collection[int]) -> list[BlockAtSite]:
         BlockReplica.state,
         BlockReplica.complete,
     )
-    found = work.read(BlockAtSite, select(*columns).where(BlockReplica.block_id.in_(block_ids)))
-    return sorted(found, key=lambda row: row.id)
+    rows = work.read(BlockAtSite, select(*columns).where(BlockReplica.block_id.in_(block_ids)))
+    return sorted(rows, key=lambda row: row.id)
 
 
 def present(
     work: Work, replica_ids: Collection[int], file_ids: Collection[int]
 ) -> set[tuple[int, int]]:
-    """Return which of the files incomplete replicas hold, as (replica, file)."""
+    """Return the (replica, file) pairs of incomplete replicas that hold these files."""
     if not replica_ids:
         return set()
-    held = select(ReplicaFile.replica_id, ReplicaFile.file_id).where(
+    statement = select(ReplicaFile.replica_id, ReplicaFile.file_id).where(
         among(ReplicaFile.file_id, file_ids)
     )
     wanted = set(replica_ids)
-    return {row for row in packed_rows.rows(work, held) if row[0] in wanted}
+    return {row for row in packed_rows.rows(work, statement) if row[0] in wanted}
 
 
 def transfers(work: Work, file_ids: Collection[int]) -> list[FileOperation]:
-    """Return the transfers of files that have not come to their end yet."""
+    """Return the unfinished transfers of files."""
     if not file_ids:
         return []
     columns = (
@@ -157,7 +157,7 @@ def transfers(work: Work, file_ids: Collection[int]) -> list[FileOperation]:
 
 
 def deletions(work: Work, file_ids: Collection[int]) -> list[FileOperation]:
-    """Return the deletions of files that have not come to their end yet."""
+    """Return the unfinished deletions of files."""
     if not file_ids:
         return []
     columns = (
@@ -174,7 +174,7 @@ def deletions(work: Work, file_ids: Collection[int]) -> list[FileOperation]:
 
 
 def sites(work: Work, site_ids: Collection[int]) -> dict[int, SiteAddress]:
-    """Return sites by key, with what makes addresses."""
+    """Return sites by key, with URL and rules."""
     columns = (Site.id, Site.name, Site.url, Site.rules)
     found = work.read(SiteAddress, select(*columns).where(Site.id.in_(site_ids)))
     return {row.id: row for row in found}

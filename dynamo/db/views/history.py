@@ -1,4 +1,4 @@
-"""What happened, newest first."""
+"""The history, newest first."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -50,20 +50,20 @@ _EVENTS = select(
 def list_page(
     work: Work, wheres: Sequence[Sequence[ColumnElement[bool]]], span: Span
 ) -> PageRows[EventRow]:
-    """Return a page of what fits any of several conditions, each a seek in an index of its own."""
-    found: dict[int, EventRow] = {}
+    """Return a page of events that match any of the conditions, each of which uses an index."""
+    by_id: dict[int, EventRow] = {}
     for where in wheres:
         statement = _EVENTS.where(*where)
         if span.after is not None:
             statement = statement.where(History.id < span.after[0])
         newest = statement.order_by(History.id.desc()).limit(span.limit + 1)
-        found |= {row.id: row for row in work.read(EventRow, newest)}
-    rows = [found[key] for key in sorted(found, reverse=True)]
+        by_id |= {row.id: row for row in work.read(EventRow, newest)}
+    rows = [by_id[key] for key in sorted(by_id, reverse=True)]
     return cut(rows, span)
 
 
 def home(work: Work, lfn: str) -> tuple[str | None, str | None]:
-    """Return a file's dataset and block id, also when the file is gone but remembered."""
+    """Return a file's dataset and block id, from the history if the file is deleted."""
     row = work.row(
         select(Nullable(Dataset.name), Nullable(Block.uuid))
         .select_from(File)
@@ -73,5 +73,5 @@ def home(work: Work, lfn: str) -> tuple[str | None, str | None]:
     )
     if row is not None:
         return row
-    told = select(History.dataset, History.block).where(History.lfn == lfn)
-    return work.row(told.order_by(History.id.desc()).limit(1)) or (None, None)
+    remembered = select(History.dataset, History.block).where(History.lfn == lfn)
+    return work.row(remembered.order_by(History.id.desc()).limit(1)) or (None, None)

@@ -1,4 +1,4 @@
-"""Where jobs can read data now."""
+"""Sites where jobs can read data now."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -23,12 +23,12 @@ class LocationRow(NamedTuple):
 
 
 def of(work: Work, names: Collection[str]) -> list[LocationRow]:
-    """Return the blocks of datasets, once for each good copy on a disk of a ready site.
+    """Return the blocks of datasets, once per good copy on a disk of a ready site.
 
-    One query for all: a block without such a copy, and a dataset without a block, stand in one
-    row with nothing for what they lack.
+    One statement for all. A block without such a copy, and a dataset without a block, have one
+    row with None in the missing columns.
     """
-    lies = and_(BlockReplica.block_id == Block.id, good_copies.of_block())
+    good_copy = and_(BlockReplica.block_id == Block.id, good_copies.of_block())
     usable = and_(
         Site.id == BlockReplica.site_id,
         Site.kind == SiteKind.DISK,
@@ -46,7 +46,7 @@ def of(work: Work, names: Collection[str]) -> list[LocationRow]:
         )
         .select_from(Dataset)
         .outerjoin(Block, Block.dataset_id == Dataset.id)
-        .outerjoin(BlockReplica, lies)
+        .outerjoin(BlockReplica, good_copy)
         .outerjoin(Site, usable)
         .where(Dataset.name.in_(names)),
     )

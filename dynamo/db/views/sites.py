@@ -1,4 +1,4 @@
-"""Sites, partitions and quotas as callers see them."""
+"""Sites, partitions and quotas for callers."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -122,10 +122,10 @@ def quotas(work: Work, site_ids: Collection[int] | None = None) -> list[QuotaRow
 
 
 def unique_bytes(work: Work, site_id: int | None = None) -> dict[tuple[int, int], int]:
-    """Return (site, partition) → bytes of blocks counted there, each block at one site only.
+    """Return (site, partition) → unique bytes; each block counts at one site only.
 
-    A block counts where its oldest complete replica is, else where its oldest one is: so the sum
-    over the sites is what would be left if each file existed once.
+    A block counts at the site of its oldest complete replica, else of its oldest one. So the sum
+    over the sites is the size of one copy of all data.
     """
     complete = case((BlockReplica.complete.is_(True), BlockReplica.id))
     counted = (
@@ -133,9 +133,9 @@ def unique_bytes(work: Work, site_id: int | None = None) -> dict[tuple[int, int]
         .where(BlockReplica.state == ReplicaState.VALID)
         .group_by(BlockReplica.block_id, BlockReplica.partition_id)
     )
-    if site_id is not None:  # the blocks of one site are enough, wherever else they lie
-        here = select(BlockReplica.block_id).where(BlockReplica.site_id == site_id)
-        counted = counted.where(BlockReplica.block_id.in_(here))
+    if site_id is not None:  # the blocks at this site suffice, with all their replicas
+        at_site = select(BlockReplica.block_id).where(BlockReplica.site_id == site_id)
+        counted = counted.where(BlockReplica.block_id.in_(at_site))
     oldest = counted.subquery()
     rows = work.rows(
         select(BlockReplica.site_id, BlockReplica.partition_id, total(BlockReplica.bytes))
@@ -146,7 +146,7 @@ def unique_bytes(work: Work, site_id: int | None = None) -> dict[tuple[int, int]
 
 
 def promised(work: Work) -> int | None:
-    """Return the sum of the users' quotas; None where one of them is unlimited."""
+    """Return the sum of the users' quotas; None if one of them is unlimited."""
     endless = select(func.count()).select_from(User).where(User.max_bytes.is_(None))
     if work.scalar(endless):
         return None

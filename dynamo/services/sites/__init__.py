@@ -1,1 +1,1 @@
-"""Sites: described, probed, set aside, fed by others, switched off."""
+"""Sites: properties, probes, automatic status changes, feeds, switches."""

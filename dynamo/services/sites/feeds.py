@@ -1,7 +1,7 @@
-"""Feeding: what others tell in documents of theirs is taken in, whole or not at all.
+"""Feeds: reads documents of other services, each accepted as a whole or refused.
 
-A document that cannot be read, that is malformed or older than it may be changes nothing: what it
-said the last time stays, and health says so.
+A document that is unreadable, malformed or too old changes nothing: earlier statements stay, and
+the health of the service shows the refusal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,11 +29,11 @@ UNREACHABLE = "unreachable"
 MALFORMED = "malformed"
 STALE = "stale"
 _SKEW = timedelta(minutes=10)
-"""How far the clock of who writes a feed may be ahead of ours."""
+"""How far the clock of a feed's writer may be ahead."""
 
 
 def read(ctx: Context) -> None:
-    """Read the feeds that are due, one after the other."""
+    """Read the due feeds, one after the other."""
     for feed in _due(ctx):
         try:
             content = reading.fetch(
@@ -41,13 +41,13 @@ def read(ctx: Context) -> None:
             )
             _take(ctx, feed, documents.decode(feed.kind, content))
         except Invalid as error:
-            _refuse(ctx, feed.name, MALFORMED, _said(error))
+            _refuse(ctx, feed.name, MALFORMED, _described(error))
         except DynamoError as error:
             _refuse(ctx, feed.name, UNREACHABLE, error.detail)
     _follow(ctx)
 
 
-def _said(error: DynamoError) -> str:
+def _described(error: DynamoError) -> str:
     faults = "; ".join(f"{fault.pointer} {fault.detail}" for fault in error.faults[:5])
     return f"{error.detail}: {faults}" if faults else error.detail
 
@@ -73,7 +73,7 @@ def _tellers(ctx: Context) -> list[Feed]:
 
 @retried
 def _follow(ctx: Context) -> None:
-    """Weigh what all feeds say of the sites that one has put aside; the old ones say nothing."""
+    """Apply the statements of accepted feeds to the sites that a feed has set aside."""
     with ctx.begin() as work:
         known = feeds.known(work)
         believed = {feed.name for feed in _tellers(ctx) if _believed(work, feed, known)}
@@ -93,28 +93,28 @@ def _refuse(ctx: Context, name: str, reason: str, detail: str) -> None:
 
 
 @retried
-def _take(ctx: Context, feed: Feed, said: Document) -> None:
-    """Take in a document, if it is young enough, in one unit of work. Raises Invalid."""
+def _take(ctx: Context, feed: Feed, document: Document) -> None:
+    """Apply a document if it is young enough, in one unit of work. Raises Invalid."""
     with ctx.begin() as work:
         before = feeds.known(work).get(feed.name)
-        doubt = _doubt(work, feed, said.generated, None if before is None else before.generated)
+        doubt = _doubt(work, feed, document.generated, None if before is None else before.generated)
         if doubt is not None:
             log.warning("feed not believed", feed=feed.name, reason=STALE, detail=doubt)
             feeds.refused(work, feed.name, STALE, doubt)
             return
-        detail = _take_in(work, feed, said)
-        feeds.taken(work, feed.name, said.generated, detail)
+        detail = _take_in(work, feed, document)
+        feeds.taken(work, feed.name, document.generated, detail)
 
 
 def _doubt(work: Work, feed: Feed, generated: datetime, before: datetime | None) -> str | None:
     if generated > work.now + _SKEW:
-        return f"it describes {generated:%Y-%m-%dT%H:%M:%SZ}, which is to come"
+        return f"it describes {generated:%Y-%m-%dT%H:%M:%SZ}, which is in the future"
     if not feed.believes(generated, work.now):
         return (
             f"it describes {generated:%Y-%m-%dT%H:%M:%SZ}, longer ago than {feed.stale_hours:g} h"
         )
     if before is not None and generated < before:
-        return f"it is older than what was read before, of {before:%Y-%m-%dT%H:%M:%SZ}"
+        return f"it is older than the previous document, of {before:%Y-%m-%dT%H:%M:%SZ}"
     return None
 
 
@@ -129,56 +129,56 @@ def _take_in(work: Work, feed: Feed, said: Document) -> str | None:
             return _demands(work, feed, said)
 
 
-def _sites(work: Work, feed: Feed, said: Sites) -> str | None:
-    """Keep downtimes and statuses; what an operator has said of a site stays."""
-    if len({one.name for one in said.sites}) < len(said.sites):
-        raise Invalid("a site stands twice")
-    there = downtimes.known_sites(work, [one.name for one in said.sites])
-    # of several that begin together the longest counts
+def _sites(work: Work, feed: Feed, document: Sites) -> str | None:
+    """Store downtimes and statuses; a status set by an operator stays."""
+    if len({site.name for site in document.sites}) < len(document.sites):
+        raise Invalid("a site occurs twice")
+    existing = downtimes.known_sites(work, [site.name for site in document.sites])
+    # of downtimes with the same begin the longest counts
     rows = {
-        (there[one.name], time.begins): {
-            "site_id": there[one.name],
+        (existing[site.name], time.begins): {
+            "site_id": existing[site.name],
             "begins": time.begins,
             "ends": time.ends,
             "why": time.why,
         }
-        for one in said.sites
-        if one.name in there
-        for time in sorted(one.downtimes, key=lambda time: time.ends)
+        for site in document.sites
+        if site.name in existing
+        for time in sorted(site.downtimes, key=lambda time: time.ends)
     }
     feeds.replace(work, Downtime, feed.name, list(rows.values()))
-    told = {
-        there[one.name]: SiteStatus(one.status)
-        for one in said.sites
-        if one.name in there and one.status is not None
+    statuses_by_site = {
+        existing[site.name]: SiteStatus(site.status)
+        for site in document.sites
+        if site.name in existing and site.status is not None
     }
-    statuses = [{"site_id": key, "status": status} for key, status in told.items()]
+    statuses = [{"site_id": key, "status": status} for key, status in statuses_by_site.items()]
     feeds.replace(work, ToldStatus, feed.name, statuses)
-    aside = [key for key, status in told.items() if status == SiteStatus.WAITROOM]
+    aside = [key for key, status in statuses_by_site.items() if status == SiteStatus.WAITROOM]
     site_health.put_aside(work, aside, feed.name)
-    return _unknown([one.name for one in said.sites if one.name not in there], "sites")
+    return _unknown([site.name for site in document.sites if site.name not in existing], "sites")
 
 
-def _accesses(work: Work, said: Accesses) -> str | None:
-    known = keys.sites(work, (one.site for one in said.accesses))
-    datasets = keys.datasets(work, (one.dataset for one in said.accesses))
-    ours = [one for one in said.accesses if one.site in known and one.dataset in datasets]
-    if ours:
-        accesses.take(work, ours)
-    return _left_out(len(said.accesses) - len(ours))
+def _accesses(work: Work, document: Accesses) -> str | None:
+    known = keys.sites(work, (item.site for item in document.accesses))
+    datasets = keys.datasets(work, (item.dataset for item in document.accesses))
+    usable = [item for item in document.accesses if item.site in known and item.dataset in datasets]
+    if usable:
+        accesses.take(work, usable)
+    return _left_out(len(document.accesses) - len(usable))
 
 
-def _demands(work: Work, feed: Feed, said: Demands) -> str | None:
-    datasets = keys.datasets(work, (one.dataset for one in said.demands))
-    ours = [one for one in said.demands if one.dataset in datasets]
-    if ours:
-        demands.take(work, ours, Caller(feed.name, frozenset()))
-    return _left_out(len(said.demands) - len(ours))
+def _demands(work: Work, feed: Feed, document: Demands) -> str | None:
+    datasets = keys.datasets(work, (item.dataset for item in document.demands))
+    usable = [item for item in document.demands if item.dataset in datasets]
+    if usable:
+        demands.take(work, usable, Caller(feed.name, frozenset()))
+    return _left_out(len(document.demands) - len(usable))
 
 
-def _unknown(names: Sequence[str], what: str) -> str | None:
-    return f"unknown {what}: {', '.join(names[:10])}"[:1000] if names else None
+def _unknown(names: Sequence[str], noun: str) -> str | None:
+    return f"unknown {noun}: {', '.join(names[:10])}"[:1000] if names else None
 
 
 def _left_out(n: int) -> str | None:
-    return f"{n} items of datasets or sites that are unknown here were left out" if n else None
+    return f"{n} items of unknown datasets or sites were left out" if n else None

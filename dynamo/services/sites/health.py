@@ -1,6 +1,7 @@
-"""Tending: sites that fail their probes, or are down, step aside by themselves and come back.
+"""Health of sites: failing or down sites are set aside, and come back automatically.
 
-A site that an operator has put aside stays there; one that is aside for too long is given up.
+A site that an operator set aside stays there. A site that is aside for too long moves to the
+morgue.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,7 +32,7 @@ PROBES = "probes"
 DOWNTIME = "downtime"
 FEED = "feed"
 TIME = "time"
-"""What gives a site its status, beside operators."""
+"""Sources of a site's status, besides operators."""
 _PROBED = (SiteStatus.READY, SiteStatus.WAITROOM)
 
 
@@ -46,7 +47,7 @@ _SITES = select(Site.id, Site.name, Site.status, Site.set_by)
 
 
 def send(ctx: Context) -> None:
-    """Have all sites probed whose probe is due, each by whoever is free: some may be silent."""
+    """Send hints for the due probes of all sites, one each, as a site may be silent."""
     _send(ctx)
 
 
@@ -65,16 +66,16 @@ def _send(ctx: Context) -> None:
 
 
 def probe(ctx: Context, site_ids: Sequence[int]) -> None:
-    """Try sites, remember how it went, and set those aside that failed again and again."""
+    """Probe sites, record the results, and set aside sites that failed repeatedly."""
     for site_id in site_ids:
         steps = site_probes.probe(ctx, site_id)
-        # who does not answer is not asked a second time
+        # a storage that does not answer is not asked again
         note(ctx, site_id, steps, site_probes.free(ctx, site_id) if is_usable(steps) else None)
 
 
 @retried
 def note(ctx: Context, site_id: int, steps: Sequence[ProbeStep], free: int | None) -> None:
-    """Remember how a probe went; the site's status follows after enough of the same in a row."""
+    """Record a probe; enough equal results in a row change the site's status."""
     usable = is_usable(steps)
     failed = next(
         (step for step in steps if step.name in NEEDED and step.outcome is Outcome.FAILED), None
@@ -117,7 +118,7 @@ class _Change:
 
 
 def tend(ctx: Context) -> None:
-    """Follow downtimes, and give up sites that fail their probes for too long."""
+    """Follow downtimes, and move sites to the morgue that failed their probes for too long."""
     _follow_downtimes(ctx)
     _give_up_failing(ctx)
 
@@ -131,33 +132,35 @@ def _follow_downtimes(ctx: Context) -> None:
             _set(work, site, _Change(SiteStatus.WAITROOM, DOWNTIME, "a downtime began"))
         aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == DOWNTIME)
         for site in _locked_where(work, *aside, Site.id.not_in(down)):
-            _set(work, site, _Change(SiteStatus.READY, None, "it is over"))
+            _set(work, site, _Change(SiteStatus.READY, None, "the downtime is over"))
 
 
 def put_aside(work: Work, site_ids: Sequence[int], feed: str) -> None:
-    """Put those of the sites aside that are ready, as a feed says of them."""
+    """Set aside the ready ones of these sites, for a feed."""
     for site in _locked_where(work, Site.id.in_(site_ids), Site.status == SiteStatus.READY):
-        _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} says so"))
+        _set(work, site, _Change(SiteStatus.WAITROOM, FEED, f"the feed {feed} reports it"))
 
 
 def follow_told(
-    work: Work, ctx: Context, said: Sequence[StatusRow], believed: Collection[str]
+    work: Work, ctx: Context, statements: Sequence[StatusRow], believed: Collection[str]
 ) -> None:
-    """Let sites come back that a feed has put aside, once no feed that is believed keeps them so.
+    """Bring back sites that a feed set aside, once no accepted feed keeps them there.
 
-    A site is given up only while one of these says so. A feed that is too old neither keeps a
-    site aside against another one nor brings it back; where none says so any more, probes do.
+    A site moves to the morgue only while an accepted feed keeps it aside. An outdated feed neither
+    keeps a site aside against another feed nor brings it back; without statements, probes decide.
     """
-    now = [one for one in said if one.source in believed]
-    kept = {one.site_id for one in now if one.status == SiteStatus.WAITROOM}
-    ready = {one.site_id: one.source for one in now if one.status == SiteStatus.READY}
-    doubtful = {one.site_id for one in said if one.status == SiteStatus.WAITROOM}
+    current = [row for row in statements if row.source in believed]
+    kept = {row.site_id for row in current if row.status == SiteStatus.WAITROOM}
+    ready = {row.site_id: row.source for row in current if row.status == SiteStatus.READY}
+    doubtful = {row.site_id for row in statements if row.status == SiteStatus.WAITROOM}
     aside = (Site.status == SiteStatus.WAITROOM, Site.set_by == FEED)
     for site in _locked_where(work, *aside, Site.id.not_in(kept)):
         if site.id in ready:
-            _set(work, site, _Change(SiteStatus.READY, None, f"the feed {ready[site.id]} says so"))
+            _set(
+                work, site, _Change(SiteStatus.READY, None, f"the feed {ready[site.id]} reports it")
+            )
         elif site.id not in doubtful:
-            why = "no feed says so any more: its probes do"
+            why = "no feed reports it any more: its probes decide"
             _set(work, site, _Change(SiteStatus.WAITROOM, PROBES, why))
     _give_up(work, ctx, (Site.id.in_(kept), Site.set_by == FEED))
 
@@ -169,7 +172,7 @@ def _give_up_failing(ctx: Context) -> None:
 
 
 def _give_up(work: Work, ctx: Context, which: Conditions) -> None:
-    """Give up those of the sites that are aside for too long, unless they are down."""
+    """Move sites to the morgue that are aside for too long, unless they are down."""
     days = ctx.settings.site.morgue_days
     if days == 0:
         return
@@ -189,9 +192,9 @@ def _locked(work: Work, site_id: int) -> _Site:
 
 
 def _locked_where(work: Work, *which: Condition) -> list[_Site]:
-    """Lock the sites of which something holds, and still does once each is locked.
+    """Lock the sites that match, and still match once they are locked.
 
-    An operator may have had the last word while its lock was waited for.
+    An operator may have changed a site while its lock was waited for.
     """
     keys = work.scalars(select(Site.id).where(*which).order_by(Site.id))
     locked = _SITES.where(Site.id.in_(keys), *which).order_by(Site.id)
@@ -201,7 +204,7 @@ def _locked_where(work: Work, *which: Condition) -> list[_Site]:
 def _set(work: Work, site: _Site, change: _Change) -> None:
     values = {"status": change.status, "since": work.now, "set_by": change.set_by}
     sites.change(work, site.id, values)
-    record(work, [Event("site-changed", SYSTEM, site=site.name, why=_said(change))])
+    record(work, [Event("site-changed", SYSTEM, site=site.name, why=_described(change))])
     log.warning("site changed", site=site.name, status=change.status, why=change.why)
     if change.status == SiteStatus.READY:
         breakers.close(work, [site.id])
@@ -210,5 +213,5 @@ def _set(work: Work, site: _Site, change: _Change) -> None:
         work.hint(Hint("evacuate", (), f"empty {site.name}"))
 
 
-def _said(change: _Change) -> str:
+def _described(change: _Change) -> str:
     return f"status: {change.status}, as {change.why}"[:1000]

@@ -1,4 +1,4 @@
-"""Probes: whether a site's storage does what transfers and deletions need."""
+"""Probes: whether a site's storage works for transfers and deletions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,17 +19,17 @@ from dynamo.storage.probe import ProbedStorage, ProbeStep, is_usable
 from dynamo.storage.protocol import Storage, StorageError
 
 _LOOKED_FOR = 11
-"""Files of as many blocks that are looked for; where there are fewer, nobody judges by them."""
+"""Number of blocks of which a file is looked for; fewer blocks prove nothing."""
 
 
 def probe(ctx: Context, site_id: int) -> list[ProbeStep]:
-    """Try a site with a small file and tell how each step went; nothing is recorded.
+    """Probe a site with a small file and return the steps; nothing is recorded.
 
-    Works for a site in any status; how long a silent storage is waited for is said by the context.
-    Raises NotFound, Invalid where nobody could speak to the site.
+    Works for a site in any status; the context sets the deadline of the storage. Raises NotFound,
+    and Invalid for a site without a usable storage.
     """
     settings = ctx.settings
-    ground = ProbedStorage(
+    parameters = ProbedStorage(
         settings.injection.area,
         settings.user.namespace,
         settings.work.third_party_bytes,
@@ -37,19 +37,19 @@ def probe(ctx: Context, site_id: int) -> list[ProbeStep]:
         reaper.delete_probe,
         _expected(ctx, site_id),
     )
-    return storage_probe.probe(_storage(ctx, site_id), ground)
+    return storage_probe.probe(_storage(ctx, site_id), parameters)
 
 
 @retried
 def _expected(ctx: Context, site_id: int) -> list[str]:
-    """Name files of which some must lie at a site that has the right disk."""
+    """Return files of which at least one must be at the site, if its disk is mounted."""
     with ctx.begin.reading() as work:
-        found = sites.sample(work, site_id, _LOOKED_FOR)
-    return found if len(found) == _LOOKED_FOR else []
+        names = sites.sample(work, site_id, _LOOKED_FOR)
+    return names if len(names) == _LOOKED_FOR else []
 
 
 def free(ctx: Context, site_id: int) -> int | None:
-    """Return the bytes that a site's storage has left; None where it does not tell."""
+    """Return the free bytes of a site's storage; None if it cannot tell."""
     try:
         return _storage(ctx, site_id).free()
     except StorageError:
@@ -65,7 +65,7 @@ def _storage(ctx: Context, site_id: int) -> Storage:
 
 
 def check(ctx: Context, name: str) -> list[ProbeStep]:
-    """Try a site by its name. Raises NotFound."""
+    """Probe a site; return the result as JSON values. Raises NotFound."""
     with ctx.begin.reading() as work:
         site_id = site_lookup.site(work, name).id
     return probe(ctx, site_id)

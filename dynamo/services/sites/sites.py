@@ -1,4 +1,4 @@
-"""Sites: what they are, how full, and how operators change them."""
+"""Sites: properties and usage, and changes by operators."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,7 +33,7 @@ _NEW: Mapping[str, object] = {
     "scratch": [],
     "sources": [],
 }
-"""What a site is as long as nobody says otherwise."""
+"""Default properties of a site."""
 
 
 def get(ctx: Context, name: str) -> Item:
@@ -51,7 +51,7 @@ def list_page(ctx: Context, name: Glob | None, place: PageRequest) -> Page:
 
 @retried
 def update(ctx: Context, name: str, body: schemas.SiteBody, caller: Caller) -> Item:
-    """Register a site, or change what the body names; who runs the site may change its status."""
+    """Register a site, or change the named fields; a site contact may change the status only."""
     values = _values(name, body)
     with ctx.begin() as work:
         row = site_rows.locked(work, name)
@@ -68,8 +68,8 @@ def update(ctx: Context, name: str, body: schemas.SiteBody, caller: Caller) -> I
             site_rows.wake_back(work, key)
         if values.get("status") == SiteStatus.MORGUE:
             work.hint(Hint("evacuate", (), f"empty {name}"))
-        what = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))
-        record(work, [Event("site-changed", caller.name, site=name, why=what)])
+        changes = ", ".join(f"{field}: {value}" for field, value in sorted(values.items()))
+        record(work, [Event("site-changed", caller.name, site=name, why=changes)])
         return _shown(ctx, work, name)
 
 
@@ -77,7 +77,7 @@ def update(ctx: Context, name: str, body: schemas.SiteBody, caller: Caller) -> I
 def set_quota(
     ctx: Context, name: str, partition: str, body: schemas.QuotaBody, caller: Caller
 ) -> Item:
-    """Say how many bytes a partition may fill at a site; files that waited for room go on."""
+    """Set the bytes that a partition may fill at a site; files that waited for space continue."""
     with ctx.begin() as work:
         site = site_rows.locked(work, name) if names.is_site(name) else None
         if site is None:
@@ -110,11 +110,11 @@ def _shown(ctx: Context, work: Work, name: str) -> Item:
     return _items(ctx, work, [site_lookup.site(work, name)])[0]
 
 
-def _items(ctx: Context, work: Work, found: Sequence[SiteRow]) -> list[Item]:
-    site_ids = [row.id for row in found]
+def _items(ctx: Context, work: Work, rows: Sequence[SiteRow]) -> list[Item]:
+    site_ids = [row.id for row in rows]
     quotas = _quotas(ctx, work, site_ids)
     states = site_status.of(ctx, work, site_ids)
-    return [{**_item(row), **states[row.id], "quotas": quotas.get(row.id, [])} for row in found]
+    return [{**_item(row), **states[row.id], "quotas": quotas.get(row.id, [])} for row in rows]
 
 
 def _quotas(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, list[Item]]:
@@ -122,8 +122,8 @@ def _quotas(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, list
     quotas: dict[int, list[Item]] = {}
     for quota in sites.quotas(work, site_ids):
         share = Share.of(quota, unique)
-        told = {"partition": quota.partition, **share.item(ctx.settings.user)}
-        quotas.setdefault(quota.site_id, []).append(told)
+        shown = {"partition": quota.partition, **share.item(ctx.settings.user)}
+        quotas.setdefault(quota.site_id, []).append(shown)
     return quotas
 
 
@@ -165,7 +165,7 @@ def _check_caller(caller: Caller, name: str, values: Values) -> None:
     if caller.site != name:
         raise Forbidden(f"{name} is not your site")
     if set(values) - {"status"}:
-        raise Forbidden("who runs a site may change its status; the rest is for operators")
+        raise Forbidden("a site contact may change the status only; other fields are for operators")
 
 
 def _add(ctx: Context, work: Work, name: str, body: schemas.SiteBody, values: Values) -> int:
@@ -176,7 +176,7 @@ def _add(ctx: Context, work: Work, name: str, body: schemas.SiteBody, values: Va
 
 
 def _check_endpoint(ctx: Context, site: LockedSite, body: schemas.SiteBody) -> None:
-    """Refuse an endpoint that nobody could speak to."""
+    """Refuse an endpoint without a usable storage."""
     if body.url is not None or body.rules is not None:
         url = site.url if body.url is None else body.url
         ctx.storages.check(url, site.rules if body.rules is None else body.rules)

@@ -1,4 +1,4 @@
-"""Condition: how sites are now: what rests there, how they were probed, who works with them."""
+"""Condition of sites: breakers, probes, downtimes and streams."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from dynamo.services.pagination import Item
 
 
 def of(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
-    """Return, by site, breakers that are not closed, the last probe, downtimes and streams."""
+    """Return, by site, open and half-open breakers, the last probe, downtimes and streams."""
     rests: dict[int, list[Item]] = {}
     for rest in breakers.resting(work, site_ids):
         rests.setdefault(rest.site_id, []).append(_rest(rest))
@@ -27,8 +27,8 @@ def of(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
     }
     down: dict[int, list[Item]] = {}
     for row in _downtimes(work, site_ids):
-        told: Item = {"begins": rfc3339(row.begins), "ends": rfc3339(row.ends), "why": row.why}
-        down.setdefault(row.site_id, []).append(told)
+        downtime: Item = {"begins": rfc3339(row.begins), "ends": rfc3339(row.ends), "why": row.why}
+        down.setdefault(row.site_id, []).append(downtime)
     into, out_of = (_streams(work, end, site_ids) for end in (Stream.site_id, Stream.source_id))
     most = ctx.settings.site_streams
     return {
@@ -44,15 +44,15 @@ def of(ctx: Context, work: Work, site_ids: Sequence[int]) -> dict[int, Item]:
 
 def _rest(rest: Rest) -> Item:
     until = rfc3339(rest.until)
-    said = f"{rest.operation} breaker open until {until}"
+    text = f"{rest.operation} breaker open until {until}"
     if rest.position is Position.HALF_OPEN:
-        said = f"{rest.operation} breaker half-open: a few files are tried"
+        text = f"{rest.operation} breaker half-open: a few files are tried"
     return {
         "operation": rest.operation,
         "state": rest.position,
         "until": until,
         "reason": rest.reason,
-        "detail": f"{said}: {rest.detail}",
+        "detail": f"{text}: {rest.detail}",
     }
 
 
@@ -102,5 +102,5 @@ def _downtimes(work: Work, site_ids: Sequence[int]) -> list[_Downtime]:
 
 
 def _streams(work: Work, end: SQLColumnExpression[int], site_ids: Sequence[int]) -> dict[int, int]:
-    here = (end.in_(site_ids), Stream.until > work.now)
-    return dict(work.rows(select(end, func.count()).where(*here).group_by(end)))
+    at_sites = (end.in_(site_ids), Stream.until > work.now)
+    return dict(work.rows(select(end, func.count()).where(*at_sites).group_by(end)))

@@ -1,4 +1,4 @@
-"""Stop switches: what is stopped, by whom and why."""
+"""Stop switches: their states, with author and reason."""
 
 from dynamo.db.engine.unit_of_work import Work, retried
 from dynamo.db.history import Event, record
@@ -12,14 +12,14 @@ from dynamo.services.context import Context
 from dynamo.services.pagination import Item
 
 NAMES = (switches.DELETIONS, "detox", "dealer", switches.CONSISTENCY, switches.INJECTION)
-"""What can be stopped besides single sites."""
+"""Switches besides those of single sites."""
 
 
 def list_all(ctx: Context) -> list[Item]:
-    """Return all switches, also those that nobody has set yet."""
+    """Return all switches, also those that were never set."""
     with ctx.begin.reading() as work:
-        found = sites.switches(work)
-        return [_item(name, found.get(name)) for name in sorted({*NAMES, *found})]
+        set_switches = sites.switches(work)
+        return [_item(name, set_switches.get(name)) for name in sorted({*NAMES, *set_switches})]
 
 
 def get(ctx: Context, name: str) -> Item:
@@ -31,22 +31,22 @@ def get(ctx: Context, name: str) -> Item:
 
 @retried
 def update(ctx: Context, name: str, body: schemas.SwitchBody, caller: Caller) -> Item:
-    """Stop or release what a switch stands for; it holds from the commit on."""
+    """Stop or start the activity of a switch, in force from the commit on."""
     with ctx.begin() as work:
         site_id = _check(work, name)
         values = {"stopped": body.stopped, "who": caller.name, "why": body.why}
         sites.set_switch(work, name, values)
         if not body.stopped:
             sites.wake_site(work, site_id, [Reason.SWITCHED_OFF, Reason.SITE_NOT_READY])
-        what = "switch-stopped" if body.stopped else "switch-released"
+        event_name = "switch-stopped" if body.stopped else "switch-released"
         why = f"{name}: {body.why}" if body.why else name
         site = name.removeprefix(switches.of_site("")) if site_id is not None else None
-        record(work, [Event(what, caller.name, site=site, why=why)])
+        record(work, [Event(event_name, caller.name, site=site, why=why)])
         return _item(name, sites.switches(work)[name])
 
 
 def _check(work: Work, name: str) -> int | None:
-    """Return the site's key of a site's switch, None for the others. Raises NotFound."""
+    """Return the site's key for the switch of a site, else None. Raises NotFound."""
     if name in NAMES:
         return None
     site = name.removeprefix(switches.of_site(""))
@@ -61,5 +61,5 @@ def _check(work: Work, name: str) -> int | None:
 def _item(name: str, row: SwitchRow | None) -> Item:
     if row is None:
         return {"name": name, "stopped": False, "who": None, "why": None, "at": None}
-    told = {"stopped": row.stopped, "who": row.who, "why": row.why, "at": row.at}
-    return {"name": name, **told}
+    state = {"stopped": row.stopped, "who": row.who, "why": row.why, "at": row.at}
+    return {"name": name, **state}
