@@ -280,7 +280,7 @@ def test_requests_of_an_older_system_tell_where_they_come_from(empty: Engine) ->
     schema.upgrade(empty)
 
     with UnitOfWork(empty).reading() as work:
-        rows = [requests.of(row) for row in work.rows(select(*requests.COLUMNS))]
+        rows = [requests.of(row) for row in work.rows(requests.STORED)]
     assert {(row.kind, row.origin): row.body for row in rows} == BODIES
     assert {(row.state, row.n_files, row.bytes) for row in rows} == {("running", 3, 9)}
 
