@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynamo.detox.compiled_policy import DELETE, DISMISS, IGNORE, PROTECT, CompiledPolicy, verb_at
+from dynamo.detox.compiled_policy import (
+    DELETE,
+    DISMISS,
+    IGNORE,
+    NO_VERB,
+    PROTECT,
+    CompiledPolicy,
+    verb_at,
+)
 from dynamo.detox.evaluation import NO_LINE, Evaluated
 from dynamo.detox.state import CycleState
 from dynamo.detox.unlinking import Unlinker, may_hand_over
@@ -30,10 +38,7 @@ class Applier:
         return losing
 
     def apply(self, evaluated: Evaluated, accepted: Flags) -> tuple[Places, Places]:
-        """Apply the lines of accepted replicas; return the emptied and the ignored replicas.
-
-        Emptied replicas stay visible until the evaluation is over.
-        """
+        """Apply the lines of accepted replicas; return the emptied and the ignored replicas."""
         view = evaluated.view
         rows = accepted[view.place]
         self.cycle.reconsider(view.replicas[accepted], view.rows[rows])
@@ -67,7 +72,6 @@ class Applier:
             chosen = (remaining | taken) & verb_at(self.stack, line, verb)
             if chosen.any():
                 act(view.rows[chosen], line[chosen])
-        cycle.as_whole[view.replicas[easy & verb_at(self.stack, evaluated.last, DISMISS)]] = True
         gone = (remaining | taken) & verb_at(self.stack, line, DELETE)
         partly_kept = view.any(np.zeros(len(of_easy), np.bool_))
         partly_kept[view.place[taken & ~gone]] = True
@@ -75,9 +79,7 @@ class Applier:
         cycle.remaining[view.replicas[protected]] = False
         if gone.any():
             self._delete(evaluated, gone, line)
-        emptied = view.replicas[easy & verb_at(self.stack, evaluated.last, DELETE) & ~partly_kept]
-        cycle.ending[emptied] = True
-        return emptied
+        return view.replicas[easy & verb_at(self.stack, evaluated.last, DELETE) & ~partly_kept]
 
     def _delete(self, evaluated: Evaluated, gone: Flags, line: Codes) -> None:
         """Delete rows by replica and line; the last line of a replica comes last."""
@@ -105,13 +107,11 @@ class Applier:
             remaining = np.setdiff1d(remaining, done)
         last = int(evaluated.last[place])
         verb = int(self.stack.verbs[last])
-        cycle.as_whole[replica] = verb == DISMISS
-        if verb != IGNORE:
+        if verb not in {IGNORE, NO_VERB}:
             self._act(replica, remaining, last)
         if verb == PROTECT and len(remaining) == int(cycle.image.counts.rows[replica]):
             cycle.remaining[replica] = False
         emptied = verb == DELETE and not cycle.image.counts.rows[replica]
-        cycle.ending[replica] |= emptied
         return np.array([replica] if emptied else [], np.intp)
 
     def _act(self, replica: int, rows: Places, number: int) -> Places:

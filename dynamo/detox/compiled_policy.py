@@ -17,6 +17,8 @@ from dynamo.policy.variables import Level, Variable
 VERBS: tuple[Verb, ...] = tuple(Verb)
 IGNORE, PROTECT, DELETE, DISMISS = range(len(VERBS))
 """Verbs as numbers, for columns."""
+NO_VERB = -1
+"""Of a default decision about blocks: no condition selects any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ def prepared(policy: Policy, image: Image, now: float) -> CompiledPolicy:
             steps.append(Run(_first(list(lines), image, now)))
         else:
             steps.extend(_singles(lines, now))
-    verbs = [VERBS.index(line.verb) for line in (policy.default, *policy.lines)]
+    default = NO_VERB if policy.default.by_block else VERBS.index(policy.default.verb)
+    verbs = [default, *(VERBS.index(line.verb) for line in policy.lines)]
     shared = any(variable.shared for line in policy.lines for variable in _variables(line))
     return CompiledPolicy(tuple(steps), np.array(verbs, np.int8), shared)
 

@@ -111,16 +111,15 @@ class _Run:
         loses blocks; the others are evaluated again.
         """
         self.cycle.deciding = True
-        emptied, ignored = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+        ignored = [np.zeros(0, np.intp)]
         while len(waiting):
             everything = len(waiting) == self.image.n_replicas
             evaluated = self.walker.walk(View.of(self.image, None if everything else waiting))
             accepted = self._undisturbed(evaluated)
-            gone, newly_ignored = self.applier.apply(evaluated, accepted)
-            emptied.append(gone)
+            emptied, newly_ignored = self.applier.apply(evaluated, accepted)
+            self.cycle.vanish(emptied)
             ignored.append(newly_ignored)
             waiting = waiting[~accepted]
-        self.cycle.vanish(np.concatenate(emptied))
         self.cycle.deciding = False
         return np.concatenate(ignored)
 

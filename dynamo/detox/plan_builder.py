@@ -110,8 +110,7 @@ def _ending(cycle: CycleState, deletions: Deletions) -> Codes:
     deleted = np.bincount(image.replica[deletions.row], minlength=image.n_replicas)
     total = snapshot.rows_by_replica[image.origin]
     total = np.where(total == 0, np.diff(image.first), total)
-    growing = snapshot.replicas.growing[image.origin] & ~cycle.ending
-    return np.asarray(image.origin[(deleted > 0) & (deleted == total) & ~growing])
+    return np.asarray(image.origin[(deleted > 0) & (deleted == total)])
 
 
 def _sites(finished: Finished) -> tuple[SiteState, ...]:

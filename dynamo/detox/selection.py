@@ -154,7 +154,6 @@ class Selector:
         """Hide replicas without rows; forget the dismissals of the others."""
         cycle = self.cycle
         empty = replicas[cycle.image.counts.rows[replicas] == 0]
-        cycle.ending[empty] |= cycle.as_whole[empty]
         cycle.vanish(empty)
         nonempty = replicas[cycle.image.counts.rows[replicas] > 0]
         rows = View.of(cycle.image, nonempty).rows

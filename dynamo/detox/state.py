@@ -39,10 +39,6 @@ class CycleState:
     dismissed: Codes = field(init=False)
     """Per row: the line that dismissed it in the last evaluation."""
     has_dismissed: Flags = field(init=False)
-    as_whole: Flags = field(init=False)
-    """Flags of dataset replicas whose blocks are all dismissed: they stop growing when emptied."""
-    ending: Flags = field(init=False)
-    """Flags of dataset replicas that stopped growing."""
     candidates: Amounts = field(init=False)
     """Number of dataset replicas with dismissed rows, per site."""
     protected: Codes = field(init=False)
@@ -70,8 +66,6 @@ class CycleState:
         self.remaining = self.image.counts.rows > 0
         self.dismissed = np.full(n_rows, NOTHING, np.int32)
         self.has_dismissed = np.zeros(n_replicas, np.bool_)
-        self.as_whole = np.zeros(n_replicas, np.bool_)
-        self.ending = np.zeros(n_replicas, np.bool_)
         self.candidates = np.zeros(n_sites, np.int64)
         self.protected = np.full(n_rows, NOTHING, np.int32)
         self.protected_bytes = np.zeros(n_sites, np.int64)
@@ -102,7 +96,6 @@ class CycleState:
     def reconsider(self, replicas: Places, rows: Places) -> None:
         """Forget the dismissals of dataset replicas."""
         self.dismissed[rows] = NOTHING
-        self.as_whole[replicas] = False
         self._flag(replicas[self.has_dismissed[replicas]], dismissed=False)
 
     def _flag(self, replicas: NDArray[np.integer], *, dismissed: bool) -> None:

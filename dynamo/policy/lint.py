@@ -30,7 +30,15 @@ def check_policy(
 def advice(policy: Policy) -> list[Problem]:
     """Return warnings about a valid policy."""
     rows = policy.text.splitlines()
-    return [*_unreachable(policy, rows), *_watermarks(policy)]
+    return [*_unreachable(policy, rows), *_watermarks(policy), *_idle_default(policy, rows)]
+
+
+def _idle_default(policy: Policy, rows: Sequence[str]) -> Iterator[Problem]:
+    """Find a default decision about blocks: it has no condition that could select any."""
+    default = policy.default
+    if default.by_block:
+        message = f"selects nothing, having no condition: {default.verb.value} takes the whole rest"
+        yield Problem(Spot(default.at, 1), message, rows[default.at - 1], warning=True)
 
 
 Seen = Mapping[frozenset[str], Line]

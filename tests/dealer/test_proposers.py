@@ -125,6 +125,8 @@ def test_last_copies_leave_the_fullest_site_until_all_are_even():
     assert proposed(asked, Balancer(target_reasons={"last": 1}, max_cycle_volume=3 * TB)) == [
         "/A/B/C"
     ]
+    boundless = Balancer(target_reasons={"last": 1}, max_cycle_volume=0)
+    assert proposed(asked, boundless) == ["/A/B/C", "/A/B/D"]
     assert proposed(asked, Balancer(target_reasons={"last": 2}, max_dataset_size=TB)) == []
     assert proposed(asked, Balancer(target_reasons={"other": 2})) == []
 

@@ -236,3 +236,23 @@ def test_condition_windows_open_and_close():
     assert len(gone(planned(drawn))) == 1
     drawn = case("dataset S1\n/A/E/F full", "When always until yesterday\nDismiss")
     assert gone(planned(drawn)) == []
+
+
+def test_a_default_decision_about_blocks_selects_nothing():
+    picture = "dataset S1\n/A/E/F full\n/B/E/F full"
+
+    bare = planned(case(picture, "Protect dataset.name == /B/*\nDeleteBlock", quota=1))
+    meant = planned(case(picture, "Protect dataset.name == /B/*\nDelete", quota=1))
+
+    assert gone(bare) == []
+    assert len(bare.ignored) == 1
+    assert gone(meant) == [("/A/E/F", "S1")]
+
+
+def test_what_a_line_empties_on_tape_is_no_copy_for_those_who_come_after_it():
+    """The disk copy is looked at behind the tape copy, in the same round."""
+    policy = "Delete site.storage_type == MSS\nProtect dataset.on_tape == NONE\nDismiss"
+
+    plan = planned(case("dataset S0_MSS S1\n/A/E/F full full", policy, quota=1))
+
+    assert gone(plan) == [("/A/E/F", "S0_MSS")]

@@ -74,6 +74,14 @@ def test_watermarks_that_contradict_each_other():
     )
 
 
+def test_a_default_decision_about_blocks_selects_nothing():
+    head = "Partition P\nOn always\nWhen site.occupancy > 0.9\nUntil site.occupancy < 0.8\n"
+    for verb in ("Protect", "Delete", "Dismiss"):
+        told = f"selects nothing, having no condition: {verb} takes the whole rest"
+        assert warnings(f"{verb}Block\n", head) == [(5, told)]
+        assert warnings(f"{verb}\n", head) == []
+
+
 def test_errors_come_alone():
     assert check_policy("Protect").warnings == ()
     assert check_policy("Protect").errors

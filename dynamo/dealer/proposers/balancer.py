@@ -1,5 +1,6 @@
 """Relieves sites with too much protected data: last copies get a second home."""
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class Balancer:
     max_dataset_size: float = 75e12
     """Bytes; 0 = any."""
     max_cycle_volume: float = 35e12
-    """Bytes that one cycle proposes."""
+    """Bytes that one cycle proposes; 0 = any."""
 
     def propose(self, view: InventoryView, rng: np.random.Generator) -> Proposals:  # noqa: ARG002 - leaves nothing to chance
         """Go from the site with the largest protected fraction to the next until all are even."""
@@ -35,7 +36,7 @@ class Balancer:
         fractions = self._fractions(view, last)
         queues = self._last_copies(view, last)
         chosen: list[int] = []
-        volume = 0
+        volume, most = 0, self.max_cycle_volume or math.inf
         while fractions:
             fullest = max(fractions, key=lambda site: (fractions[site], -site))
             if fractions[fullest] - min(fractions.values()) < EVEN:
@@ -45,9 +46,9 @@ class Balancer:
                 continue
             dataset = queues[fullest].popleft()
             size = int(view.dataset_bytes[dataset])
-            if size > self.max_cycle_volume:
+            if size > most:
                 continue
-            if volume + size > self.max_cycle_volume:
+            if volume + size > most:
                 break
             volume += size
             chosen.append(dataset)
