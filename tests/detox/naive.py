@@ -486,251 +486,222 @@ class Detox:
     # --- the loop --------------------------------------------------------------------------------
 
     def run(self):
-        policy = self.policy
-        self.world = world = self.image()
-        self.quotas = {s: self.quota(s, policy.partition) for s in world.sites.values()}
-        before = {s: self.used(s) for s in world.sites.values()}
+        """Carry out the cycle, and answer as the cases do."""
+        self.world = self.image()
+        self.everyone = sorted(self.world.replicas(), key=by_name)
+        self.targets = sorted(self.world.sites.values(), key=lambda site: site.name)
+        self.quotas = {site: self.quota(site, self.policy.partition) for site in self.targets}
+        before = self.usage()
         self.triggered = {
-            s for s in world.sites.values() if self.any_site(policy.when, s, before[s])
+            site for site in self.targets if self.any_site(self.policy.when, site, self.used(site))
         }
-        triggered = sorted(s.name for s in self.triggered)
-        self.all = [r for r in world.replicas() if r.parts]
-        remaining = list(self.all)
-        self.protected, self.deleted, kept = (
-            defaultdict(lambda: defaultdict(dict)) for _ in range(3)
-        )
-        self.reowned = defaultdict(dict)
-        self.order, self.sites_worked, self.round = defaultdict(list), [], 0
-        while True:
-            self.round += 1
-            candidates, keepers, whole = self.evaluate(remaining)
-            if not candidates:
-                break
-            self.choose(candidates, keepers, whole, remaining)
-        for replica, lines in keepers.items():
-            for line, parts in lines.items():
-                kept[replica][line].update(dict.fromkeys(parts))
-        return self.answer(before, triggered, kept)
+        triggered = sorted(site.name for site in self.triggered)
+        self.remaining = list(self.everyone)
+        self.protected, self.deleted, self.kept = {}, {}, {}
+        self.reowned, self.gone = {}, []
+        self.worked, self.round = [], 0
+        while self.another_round():
+            pass
+        return self.answer(before, triggered)
 
-    def used(self, site):
-        return sum(p.size for r in self.world.replicas() if r.site is site for p in r.parts)
+    def another_round(self):
+        """Evaluate all that remain and delete at one site; tell whether there was anything."""
+        self.round += 1
+        self.candidates, self.keepers = {}, {}
+        for replica in list(self.remaining):
+            self.evaluate(replica)
+        if not self.candidates:
+            self.kept = self.keepers
+            return False
+        todo = list(self.candidates)
+        if self.policy.iterative:
+            sites = {replica.site for replica in todo}
+            worked = min(sites, key=lambda site: (-self.protected_fraction(site), site.name))
+            todo = [replica for replica in todo if replica.site is worked]
+        return self.delete_in_order(sorted(todo, key=self.sort_key))
 
-    def evaluate(self, remaining):
-        candidates, keepers, whole = {}, {}, set()
-        ignored, empty = [], []
-        for replica in list(remaining):
-            rest = list(replica.parts)
-            bucket = candidates if replica.site in self.triggered else keepers
-            for verb, by_block, line, parts in self.walk(replica):
-                if by_block:
-                    if verb is Verb.PROTECT:
-                        self.protected[replica][line].update(dict.fromkeys(parts))
-                        rest = [p for p in rest if p not in parts]
-                    elif verb is Verb.DELETE:
-                        gone = self.unlink(replica, parts, line, "evaluate")
-                        rest = [p for p in rest if p not in gone]
-                    else:
-                        bucket.setdefault(replica, {})[line] = list(parts)
-                        rest = [p for p in rest if p not in parts]
-                elif verb is Verb.IGNORE:
-                    ignored.append(replica)
-                elif verb is Verb.PROTECT:
-                    self.protected[replica][line].update(dict.fromkeys(rest))
-                    if len(rest) == len(replica.parts):
-                        ignored.append(replica)
-                elif verb is Verb.DELETE:
-                    self.unlink(replica, rest, line, "evaluate")
-                    if not replica.parts:
-                        replica.growing = False
-                        empty.append(replica)
-                else:
-                    bucket.setdefault(replica, {})[line] = list(rest)
-                    whole.add(replica)
-        for replica in empty:
-            replica.dataset.replicas.remove(replica)
-        for replica in {*empty, *ignored}:
-            remaining.remove(replica)
-        return candidates, keepers, whole
+    def evaluate(self, replica):
+        """Let the lines act on one replica; all replicas that come later see what it lost."""
+        rest = set(replica.parts)
+        for line, some in self.walk(replica):
+            parts = rest if some is None else some
+            match line.verb:
+                case Verb.IGNORE:
+                    self.remaining.remove(replica)
+                case Verb.PROTECT:
+                    note(self.protected, replica, line.number, parts)
+                    if parts == set(replica.parts):
+                        self.remaining.remove(replica)
+                case Verb.DISMISS:
+                    triggered = replica.site in self.triggered
+                    dismissed = self.candidates if triggered else self.keepers
+                    note(dismissed, replica, line.number, parts)
+                case Verb.DELETE:
+                    deleted = self.unlink(replica, parts)
+                    self.record(replica, line.number, deleted, "evaluate")
+            rest = rest & set(replica.parts)
+            if line.verb is not Verb.DELETE:  # what is handed over and stays is for later lines
+                rest = rest - parts
 
     def walk(self, replica):
-        """Yield what the lines do; a line by block hides its blocks from the lines that follow."""
-        acts, everything = [], list(replica.parts)
+        """Return the lines that act on a replica, each with some blocks; None is the rest."""
+        acts, there = [], replica.parts
         for line in [*self.own, *self.policy.lines]:
             if not self.world.holds(line.condition, replica):
                 continue
             if not line.by_block:
-                acts.append((line.verb, False, line.number, None))
+                acts.append((line, None))
                 break
-            fitting = [p for p in replica.parts if self.world.holds(line.condition, p)]
-            if not fitting:
-                continue
-            if len(fitting) == len(replica.parts):
-                acts.append((line.verb, False, line.number, None))
+            hit = {part for part in replica.parts if self.world.holds(line.condition, part)}
+            if len(hit) == len(replica.parts):
+                acts.append((line, None))
                 break
-            acts.append((line.verb, True, line.number, fitting))
-            replica.parts = [p for p in replica.parts if p not in fitting]
+            if hit:
+                acts.append((line, hit))
+                replica.parts = [part for part in replica.parts if part not in hit]
         else:
-            acts.append((self.policy.default.verb, False, 0, None))
-        replica.parts = everything
+            if not self.policy.default.by_block:  # a block verb without condition selects nothing
+                acts.append((self.policy.default, None))
+        replica.parts = there
         return acts
 
-    def unlink(self, replica, parts, line, phase):
-        whole = len(parts) == len(replica.parts)
-        owner = next(
-            (p.group for p in replica.parts if self.world.groups[p.group] == "Dataset"), None
-        )
-        handed = []
-        if not whole and owner is not None:
-            handed = [p for p in parts if self.world.groups[p.group] != "Dataset"]
-        for part in handed:
-            part.group = owner
-        left = [p for p in handed if not self.contains(self.world, p)]
-        deleted = [p for p in parts if p not in handed]
-        replica.parts = [p for p in replica.parts if p not in deleted and p not in left]
-        for part in deleted:
-            self.reowned[replica].pop(part, None)
-        self.reowned[replica].update(dict.fromkeys(handed, owner))
-        if deleted:
-            self.deleted[replica][line].update(dict.fromkeys(deleted))
-            self.order[replica.site.name].append((self.round, phase, replica.dataset.name, deleted))
-        return [*deleted, *left]
+    def unlink(self, replica, parts):
+        """Take blocks from a replica, or hand them over; return those deleted."""
+        owners = [part.group for part in replica.parts if self.is_dataset_level(part.group)]
+        deleted, left = set(parts), set()
+        if owners and parts != set(replica.parts):
+            deleted = {part for part in parts if self.is_dataset_level(part.group)}
+            for part in parts - deleted:
+                part.group = owners[0]
+                self.reowned.setdefault(replica, set()).add(part)
+                if not self.contains(self.world, part):
+                    left.add(part)
+        replica.parts = [part for part in replica.parts if part not in deleted | left]
+        if not replica.parts:
+            replica.dataset.replicas.remove(replica)
+            self.remaining.remove(replica)
+        return deleted
 
-    def choose(self, candidates, keepers, whole, remaining):
-        sites = sorted({r.site for r in candidates}, key=lambda s: s.name)
-        todo = list(candidates)
-        if self.policy.iterative:
-            site = max(sites, key=self.protected_fraction)
-            todo = [r for r in todo if r.site is site]
-        todo.sort(key=self.sort_key)
-        volume = 0
+    def is_dataset_level(self, group):
+        return self.world.groups[group] == "Dataset"
+
+    def record(self, replica, line, deleted, phase):
+        note(self.deleted, replica, line, deleted)
+        if deleted:
+            self.gone.append((replica, deleted, phase, self.round))
+
+    def delete_in_order(self, todo):
+        """Delete what was dismissed until it is enough; tell whether anything changed."""
+        freed, changed = 0, False
         for replica in todo:
             site, quota = replica.site, self.quotas[replica.site]
             if site not in self.triggered:
-                keepers.setdefault(replica, {}).update(candidates[replica])
-                continue
-            if self.policy.iterative and quota > 0 and volume / quota > self.per_round:
+                continue  # keepers: the next round finds them so by itself
+            if self.policy.iterative and quota > 0 and freed / quota > self.per_round:
                 break
-            if site.name not in self.sites_worked:
-                self.sites_worked.append(site.name)
-            for line in sorted(
-                candidates[replica], key=lambda number: (number % 8, not number, number)
-            ):
-                gone = self.unlink(replica, candidates[replica][line], line, "select")
-                volume += sum(p.size for p in gone if p not in self.reowned[replica])
-            if not replica.parts:
-                if replica in whole:
-                    replica.growing = False
-                replica.dataset.replicas.remove(replica)
-                if replica in remaining:
-                    remaining.remove(replica)
+            for line, parts in self.candidates[replica].items():
+                deleted = self.unlink(replica, parts)
+                self.record(replica, line, deleted, "select")
+                freed += size(deleted)
+            changed = True
+            self.worked.append(site.name)
             if self.any_site(self.policy.until, site, self.used(site)):
-                self.triggered.discard(site)
+                self.triggered.remove(site)
+        return changed
+
+    def used(self, site):
+        return sum(size(r.parts) for r in self.world.replicas() if r.site is site)
 
     def protected_fraction(self, site):
-        quota = self.quotas[site]
-        if quota <= 0:
+        if self.quotas[site] <= 0:
             return 1.0
-        lists = [
-            parts
-            for r, lines in self.protected.items()
-            if r.site is site
-            for parts in lines.values()
-        ]
-        return sum(p.size for parts in lists for p in parts) / quota
+        here = [lines for replica, lines in self.protected.items() if replica.site is site]
+        return sum(size(set().union(*lines.values())) for lines in here) / self.quotas[site]
 
     def sort_key(self, replica):
         keys = []
         for key in self.policy.order:
             value = self.world.of_replica(key.variable.name, replica)
             keys.append(-value if key.decreasing else value)
-        return (*keys, replica.dataset.name, replica.site.name)
+        return (*keys, *by_name(replica))
 
     # --- the answer, as the cases write it -------------------------------------------------------
 
-    def answer(self, before, triggered, kept):
-        decisions = {}
-        lists = {"protect": self.protected, "delete": self.deleted, "keep": kept}
-        for verdict, decided in lists.items():
-            for replica, lines in decided.items():
-                for line, parts in sorted(lines.items()):
-                    if parts:
-                        place = decisions.setdefault(replica.site.name, {}).setdefault(
-                            replica.dataset.name, {}
-                        )
-                        entry = {
-                            "line": line,
-                            "blocks": names(parts),
-                            "size": sum(p.size for p in parts),
-                        }
-                        place.setdefault(verdict, []).append(entry)
-        undecided = defaultdict(list)
-        for replica in self.all:
-            if replica.dataset.name not in decisions.get(replica.site.name, {}):
-                undecided[replica.site.name].append(replica.dataset.name)
+    def answer(self, before, triggered):
+        decisions = {"protect": self.protected, "delete": self.deleted, "keep": self.kept}
+        decided = {r: {} for r in self.everyone if any(r in d for d in decisions.values())}
+        for word, by_replica in decisions.items():
+            for replica, lines in by_replica.items():
+                decided[replica][word] = [
+                    {"line": line, "blocks": names(parts), "size": size(parts)}
+                    for line, parts in sorted(lines.items())
+                ]
+        undecided = {}
+        for replica in self.everyone:
+            if replica not in decided:
+                undecided.setdefault(replica.site.name, []).append(replica.dataset.name)
         return {
-            "target_sites": sorted(self.world.sites),
+            "target_sites": [site.name for site in self.targets],
             "triggered": triggered,
-            "usage_before": {s.name: {"quota": self.quotas[s], "used": before[s]} for s in before},
-            "usage_after": {
-                s.name: {"quota": self.quotas[s], "used": self.used(s)} for s in before
-            },
-            "decisions": decisions,
-            "undecided": {site: sorted(found) for site, found in undecided.items()},
+            "usage_before": before,
+            "usage_after": self.usage(),
+            "decisions": by_site(decided),
+            "undecided": undecided,
             "deletion_order": self.deletion_order(),
-            "reowned": self.owners(),
-            "committed": self.committed(),
+            "reowned": by_site(self.handed_over()),
+            "committed": by_site(self.committed()),
             "updates": self.updates(),
             "iterations": self.round,
-            "site_order": self.sites_worked,
+            "site_order": list(dict.fromkeys(self.worked)),
+        }
+
+    def usage(self):
+        return {
+            site.name: {"quota": self.quotas[site], "used": self.used(site)}
+            for site in self.targets
         }
 
     def deletion_order(self):
-        found = {}
-        for site, entries in self.order.items():
-            at_once = [e for e in entries if e[1] == "evaluate"]
-            chosen_ones = [e for e in entries if e[1] == "select"]
-            at_once.sort(key=lambda e: (e[0], e[2]))
-            merged = sorted([*at_once, *chosen_ones], key=lambda e: (e[0], e[1] == "select"))
-            found[site] = [
+        order = {}
+        for replica, parts, phase, iteration in self.gone:
+            order.setdefault(replica.site.name, []).append(
                 {
-                    "dataset": dataset,
+                    "dataset": replica.dataset.name,
                     "blocks": names(parts),
-                    "size": sum(p.size for p in parts),
+                    "size": size(parts),
                     "phase": phase,
-                    "iteration": number,
+                    "iteration": iteration,
                 }
-                for number, phase, dataset, parts in merged
-            ]
-        return found
+            )
+        return order
 
-    def owners(self):
+    def handed_over(self):
+        """The new owners of blocks that no later line deleted."""
         found = {}
         for replica, parts in self.reowned.items():
-            for part, owner in parts.items():
-                place = found.setdefault(replica.site.name, {}).setdefault(replica.dataset.name, {})
-                place[part.block.name] = owner
-        return found
-
-    def updates(self):
-        found = {}
-        for replica, lines in self.deleted.items():
-            for parts in lines.values():
-                found |= dict.fromkeys((place(replica, part) for part in parts), None)
-        for replica, parts in self.reowned.items():
-            found |= {place(replica, part): owner for part, owner in parts.items()}
+            lost = set().union(*self.deleted.get(replica, {}).values())
+            if stay := {part.block.name: part.group for part in parts - lost}:
+                found[replica] = stay
         return found
 
     def committed(self):
-        found = {}
+        """Which whole replicas, None, and which blocks: whole when nothing is left at the site."""
+        asked = {}
         for replica, lines in self.deleted.items():
-            blocks = sorted({p.block.name for parts in lines.values() for p in parts})
-            original = replica.original.parts or replica.dataset.blocks
-            whole = not replica.growing and len(blocks) == len(original)
-            if blocks:
-                found.setdefault(replica.site.name, {})[replica.dataset.name] = (
-                    None if whole else blocks
-                )
-        return found
+            deleted = names(set().union(*lines.values()))
+            whole = set(names(replica.original.parts)) <= set(deleted)
+            asked[replica] = None if whole else deleted
+        return asked
+
+    def updates(self):
+        owners = {}
+        for replica, lines in self.deleted.items():
+            for part in set().union(*lines.values()):
+                owners[place(replica, part)] = None
+        for replica, groups in self.handed_over().items():
+            for block, group in groups.items():
+                owners[f"{replica.site.name} {replica.dataset.name}#{block}"] = group
+        return owners
 
 
 def true_for(case, texts):
@@ -768,3 +739,26 @@ def chosen(pattern, among):
     if not pattern or pattern == "*":
         return []
     return [name for name in among if fnmatch.fnmatchcase(name, pattern)]
+
+
+def by_name(replica):
+    return replica.dataset.name, replica.site.name
+
+
+def size(parts):
+    return sum(part.size for part in parts)
+
+
+def note(decisions, replica, line, parts):
+    """Add blocks to what a line decided on a replica."""
+    if parts:
+        lines = decisions.setdefault(replica, {})
+        lines[line] = lines.get(line, set()) | parts
+
+
+def by_site(found):
+    """Arrange what was found for replicas by site and dataset."""
+    sites = {}
+    for replica, value in found.items():
+        sites.setdefault(replica.site.name, {})[replica.dataset.name] = value
+    return sites
