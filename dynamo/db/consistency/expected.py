@@ -1,4 +1,4 @@
-"""What the catalogue knows of a site's files, as columns: what may be there, and what must."""
+"""The catalogue's files of a site, as columns: files that may be there, and files that must."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -31,28 +31,28 @@ _OPEN = ", ".join(f"'{state}'" for state in sorted(OPEN))
 
 
 Columns = tuple[Keys, Amounts, Amounts, Flags]
-"""Keys of names, of files, their bytes, and whether they must be there."""
+"""Hashes of names, keys of files, bytes, and flags of files that must be there."""
 
 
 def keys(lfns: Iterable[str]) -> Keys:
-    """Return the keys of names in these columns."""
+    """Return the hashes of names."""
     return of_digests([lfn_hash(lfn) for lfn in lfns])
 
 
 def known(work: Work, site_id: int) -> Catalogue:
-    """Read all that may lie at a site: in its block replicas, on its way there, on its way out."""
+    """Return all files that may be at a site: in block replicas, in transfers, in deletions."""
     parts = [_placed(work, site_id), _moving(work, site_id, "transfers")]
     parts.append(_moving(work, site_id, "deletions"))
-    return Catalogue(*(np.concatenate(some) for some in zip(*parts, strict=True)))
+    return Catalogue(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _placed(work: Work, site_id: int) -> Columns:
-    here = f"x.file_id = files.id AND x.site_id = {int(site_id)}"
-    sure = (  # words of the schema only
+    same_file = f"x.file_id = files.id AND x.site_id = {int(site_id)}"
+    sure = (  # names of the schema only
         "CASE WHEN r.state = 'valid' AND (r.complete = 1 OR l.file_id IS NOT NULL)"  # noqa: S608
         " AND files.condemned_by IS NULL AND b.condemned_by IS NULL"
-        f" AND NOT EXISTS (SELECT 1 FROM deletions x WHERE {here})"
-        f" AND NOT EXISTS (SELECT 1 FROM transfers x WHERE {here} AND x.state IN ({_OPEN}))"
+        f" AND NOT EXISTS (SELECT 1 FROM deletions x WHERE {same_file})"
+        f" AND NOT EXISTS (SELECT 1 FROM transfers x WHERE {same_file} AND x.state IN ({_OPEN}))"
         " THEN 1 ELSE 0 END"
     )
     table = (
@@ -64,28 +64,28 @@ def _placed(work: Work, site_id: int) -> Columns:
 
 
 def _moving(work: Work, site_id: int, table: str) -> Columns:
-    # of a transfer that is done the replica tells, as long as there is one
+    # the file of a finished transfer is in its replica, if that still exists
     where = f"x.site_id = {int(site_id)} AND x.state NOT IN ('done', 'cancelled')"
     return _read(work, f"files JOIN {table} x ON x.file_id = files.id", "0", where)
 
 
 def _read(work: Work, table: str, sure: str, where: str) -> Columns:
-    told = ("files.id", "COALESCE(files.size, -1)", sure, "HEX(files.lfn_hash)")
+    columns = ("files.id", "COALESCE(files.size, -1)", sure, "HEX(files.lfn_hash)")
     (ids, sizes, certain), names = column_reader.named(
-        work, ColumnQuery(table, told, where, "files.id")
+        work, ColumnQuery(table, columns, where, "files.id")
     )
     return of_bytes(bytes.fromhex("".join(names))), ids, sizes, certain.astype(np.bool_)
 
 
 def names(work: Work, file_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """Yield the names of files by key."""
+    """Yield keys and names of files."""
     for start in range(0, len(file_ids), _CHUNK):
-        some = file_ids[start : start + _CHUNK]
-        yield from work.rows(select(File.id, File.lfn).where(File.id.in_(some)))
+        batch = file_ids[start : start + _CHUNK]
+        yield from work.rows(select(File.id, File.lfn).where(File.id.in_(batch)))
 
 
 def is_known(work: Work, site_id: int, lfn: str) -> bool:
-    """Tell whether a name may lie at a site: it is in a replica there, comes or leaves."""
+    """Return whether a file may be at a site: in a replica, a transfer or a deletion."""
     placed = exists().where(BlockReplica.block_id == File.block_id, BlockReplica.site_id == site_id)
     coming = exists().where(
         Transfer.file_id == File.id,
@@ -98,7 +98,7 @@ def is_known(work: Work, site_id: int, lfn: str) -> bool:
 
 
 class ExpectedFile(NamedTuple):
-    """A file that is meant to be at a site, with all that must be known of it."""
+    """A file that should be at a site."""
 
     id: int
     lfn: str
@@ -110,30 +110,30 @@ class ExpectedFile(NamedTuple):
     owner: str | None
     """None for official data."""
     uuid: str
-    """Of its block."""
+    """The id of its block."""
     replica_id: int
     partition_id: int
     complete: bool
-    """All files of its block are there."""
+    """Whether the replica has all files of the block."""
 
 
 def held(work: Work, site_id: int, lfns: Collection[str]) -> list[ExpectedFile]:
-    """Return those files that are at a site for certain, with all that must be known of them."""
-    here = (Transfer.file_id == File.id, Transfer.site_id == site_id, Transfer.state.in_(OPEN))
+    """Return the files that are certainly at a site."""
+    incoming = (Transfer.file_id == File.id, Transfer.site_id == site_id, Transfer.state.in_(OPEN))
     leaving = (Deletion.file_id == File.id, Deletion.site_id == site_id)
-    sure = (good_copies.holds(), ~exists().where(*leaving), ~exists().where(*here))
+    sure = (good_copies.holds(), ~exists().where(*leaving), ~exists().where(*incoming))
     return work.read(ExpectedFile, _meant(site_id, lfns).where(*sure))
 
 
 def expected_at(work: Work, site_id: int, lfn: str) -> ExpectedFile | None:
-    """Return a file that should be at a site and may have got lost there, or None."""
+    """Return a file that should be at a site but is not in its replica, or None."""
     return work.read_one(ExpectedFile, _meant(site_id, [lfn]).where(~good_copies.holds()))
 
 
 def _meant(
     site_id: int, lfns: Collection[str]
 ) -> Select[int, str, int, str | None, int, int, str, str | None, str, int, int, bool]:
-    """Select files that are meant to be at a site and that nobody has condemned."""
+    """Return a statement for files in valid replicas at a site that are not condemned."""
     columns_ = (
         File.id,
         File.lfn,

@@ -1,4 +1,4 @@
-"""Incidents in rows: what is known of bad and lost files, and whose they are."""
+"""Incidents: bad and lost files, with their owners."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SETTLED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is to be remembered of a file; an empty site means all copies."""
+    """A report about a file; an empty site means all copies."""
 
     lfn: str
     site: str
@@ -29,36 +29,36 @@ class Report:
     detail: str
 
 
-def report(work: Work, told: Report) -> bool:
-    """Remember an incident; False = it is known already."""
-    same = (Incident.lfn == told.lfn, Incident.site == told.site, Incident.kind == told.kind)
+def report(work: Work, new: Report) -> bool:
+    """Record an incident; return False if it is already known."""
+    same = (Incident.lfn == new.lfn, Incident.site == new.site, Incident.kind == new.kind)
     known, ended = work.row(select(Incident.id, Incident.ended).where(*same)) or (None, None)
     if known is not None and ended is None:
         return False
-    named = work.row(
+    names = work.row(
         select(Dataset.name, Nullable(User.name))
         .join(File, File.dataset_id == Dataset.id)
         .outerjoin(User, User.id == Dataset.owner_id)
-        .where(File.lfn_hash == lfn_hash(told.lfn))
+        .where(File.lfn_hash == lfn_hash(new.lfn))
     )
-    dataset, owner = named or (None, None)
+    dataset, owner = names or (None, None)
     values = {
         "dataset": dataset,
         "owner": owner,
         "at": work.now,
         "ended": None,
-        "detail": told.detail[:1000],
+        "detail": new.detail[:1000],
     }
     if known is not None:
         work.changed(update(Incident).where(Incident.id == known).values(values))
     else:
-        row = {"lfn": told.lfn, "site": told.site, "kind": told.kind, **values}
+        row = {"lfn": new.lfn, "site": new.site, "kind": new.kind, **values}
         work.insert(Incident, [row])
     return True
 
 
 class OpenIncident(NamedTuple):
-    """An incident that nobody has looked into yet."""
+    """An incident that no scan has checked yet."""
 
     id: int
     lfn: str
@@ -67,31 +67,31 @@ class OpenIncident(NamedTuple):
 
 
 def at_site(work: Work, site: str) -> list[OpenIncident]:
-    """Return what has been reported about copies at a site and nobody has looked into yet."""
+    """Return the unchecked incidents of copies at a site."""
     columns = (Incident.id, Incident.lfn, Incident.kind, Incident.at)
-    here = (Incident.site == site, Incident.ended.is_(None))
-    return work.read(OpenIncident, select(*columns).where(*here))
+    open_at_site = (Incident.site == site, Incident.ended.is_(None))
+    return work.read(OpenIncident, select(*columns).where(*open_at_site))
 
 
 def end_at(work: Work, site: str, lfns: Collection[str]) -> None:
-    """Note that what was reported about copies at a site has been looked into."""
+    """End incidents of copies at a site, after a check."""
     wanted = list(lfns)
     for start in range(0, len(wanted), 1000):
-        some = Incident.lfn.in_(wanted[start : start + 1000])
-        still = (Incident.site == site, Incident.ended.is_(None))
-        work.changed(update(Incident).where(some, *still).values(ended=work.now))
+        batch = Incident.lfn.in_(wanted[start : start + 1000])
+        open_at_site = (Incident.site == site, Incident.ended.is_(None))
+        work.changed(update(Incident).where(batch, *open_at_site).values(ended=work.now))
 
 
 def settle(work: Work) -> int:
-    """End the incidents of lost files that lie somewhere again, or whose names are gone."""
+    """End the incidents of lost files that have a copy again, or were deleted."""
     lost = (Incident.ended.is_(None), Incident.kind == LOST)
     rows = work.rows(
         select(Incident.id, Incident.lfn).where(*lost).order_by(Incident.id).limit(_SETTLED_AT_ONCE)
     )
-    over = [incident for incident, lfn in rows if _is_over(work, lfn)]
-    if over:
-        work.changed(update(Incident).where(Incident.id.in_(over)).values(ended=work.now))
-    return len(over)
+    ended = [incident for incident, lfn in rows if _is_over(work, lfn)]
+    if ended:
+        work.changed(update(Incident).where(Incident.id.in_(ended)).values(ended=work.now))
+    return len(ended)
 
 
 class IncidentRow(NamedTuple):
@@ -122,7 +122,7 @@ _SHOWN = select(
 
 
 def list_page(work: Work, wheres: Collection[Condition], span: Span) -> PageRows[IncidentRow]:
-    """Return a page of incidents that fit all conditions, newest first."""
+    """Return a page of incidents that match all conditions, newest first."""
     wanted = _SHOWN.where(*wheres)
     if span.after is not None:
         wanted = wanted.where(Incident.id < span.after[0])
@@ -132,6 +132,6 @@ def list_page(work: Work, wheres: Collection[Condition], span: Span) -> PageRows
 
 def _is_over(work: Work, lfn: str) -> bool:
     named = select(File.id).where(File.lfn_hash == lfn_hash(lfn))
-    lies = named.join(BlockReplica, BlockReplica.block_id == File.block_id)
-    lies = lies.where(good_copies.of_file())
-    return work.scalar(named) is None or work.scalar(lies) is not None
+    with_copy = named.join(BlockReplica, BlockReplica.block_id == File.block_id)
+    with_copy = with_copy.where(good_copies.of_file())
+    return work.scalar(named) is None or work.scalar(with_copy) is not None

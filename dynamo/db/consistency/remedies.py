@@ -1,4 +1,4 @@
-"""Remedies in rows: filed, loaded for a worker, carried on, ended."""
+"""Remedies: filing, loading for a worker, next steps, end."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from dynamo.operations.lifecycle import State
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRemedy:
-    """A remedy that is ours for now."""
+    """A claimed remedy."""
 
     id: int
     lease_no: int
@@ -40,7 +40,7 @@ class ClaimedRemedy:
 
 
 class RemedyRow(NamedTuple):
-    """A remedy, with where its site is."""
+    """A remedy, with its site's URL and rules."""
 
     id: int
     site_id: int
@@ -83,13 +83,13 @@ _SHOWN = select(
 
 
 def add(work: Work, site_id: int, scan_id: int, findings: Sequence[Finding]) -> list[int]:
-    """File what is to be done about findings; those that something is done about are left out."""
+    """File remedies for findings; findings with an open remedy are left out."""
     keys = {_key(site_id, finding.lfn): finding for finding in findings}
     busy = set()
     wanted = list(keys)
     for start in range(0, len(wanted), 1000):
-        some = Remedy.open_key.in_(wanted[start : start + 1000])
-        busy |= set(work.scalars(select(Remedy.open_key).where(some)))
+        batch = Remedy.open_key.in_(wanted[start : start + 1000])
+        busy |= set(work.scalars(select(Remedy.open_key).where(batch)))
     return [
         work.add(Remedy, **_fresh(work, site_id, scan_id, key, finding))
         for key, finding in keys.items()
@@ -123,7 +123,7 @@ def _key(site_id: int, lfn: str) -> str:
 
 
 def workable(work: Work, ids: Collection[int], *, without: Collection[RemedyKind]) -> list[int]:
-    """Return those at ready sites that nobody has stopped, but for some acts."""
+    """Return the remedies at ready sites that are not stopped, without these kinds."""
     return work.scalars(
         select(Remedy.id)
         .join(Site, Site.id == Remedy.site_id)
@@ -137,7 +137,7 @@ def workable(work: Work, ids: Collection[int], *, without: Collection[RemedyKind
 
 
 def load(work: Work, claims: dict[int, int]) -> list[ClaimedRemedy]:
-    """Read what must be known of claimed remedies."""
+    """Return claimed remedies with all their data."""
     if not claims:
         return []
     rows = work.read(RemedyRow, _SHOWN.where(Remedy.id.in_(claims)).order_by(Remedy.id))
@@ -163,13 +163,13 @@ def load(work: Work, claims: dict[int, int]) -> list[ClaimedRemedy]:
 
 
 def aside(work: Work, claimed: ClaimedRemedy, name: str) -> ClaimedRemedy:
-    """Keep under which name a file will lie in the quarantine, before it is moved there."""
+    """Record the name of a file in the quarantine, before it is moved there."""
     work.changed(update(Remedy).where(Remedy.id == claimed.id).values(aside=name))
     return replace(claimed, aside=name)
 
 
 def go_on(work: Work, remedy_id: int, act: RemedyKind, due: datetime) -> None:
-    """Say what is done next about a file that lies in quarantine."""
+    """Queue the next step for a file in quarantine."""
     transitions.move(
         work,
         Remedy,
@@ -190,13 +190,13 @@ def go_on(work: Work, remedy_id: int, act: RemedyKind, due: datetime) -> None:
 
 
 def end(work: Work, ids: Collection[int]) -> None:
-    """Forget remedies that are done; the history keeps what they did."""
+    """Delete finished remedies; the history keeps them."""
     if ids:
         work.changed(delete(Remedy).where(Remedy.id.in_(ids)))
 
 
 def lock_quarantined(work: Work, remedy_id: int) -> bool:
-    """Lock a file in quarantine; False = there is none, or it is being removed."""
+    """Lock a file in quarantine; return False if it is absent or being removed."""
     waits = (Remedy.kind == RemedyKind.REMOVE, Remedy.state.in_((State.QUEUED, State.HELD)))
     at_rest = select(Remedy.id).where(Remedy.id == remedy_id, *waits)
     return work.scalar(at_rest.with_for_update()) is not None
@@ -208,7 +208,7 @@ def get(work: Work, remedy_id: int) -> RemedyRow | None:
 
 
 def list_page(work: Work, site: str | None, span: Span) -> PageRows[RemedyRow]:
-    """Return a page of what is done about files, and of what lies in quarantine; oldest first."""
+    """Return a page of remedies, including files in quarantine, oldest first."""
     wanted = _SHOWN if site is None else _SHOWN.where(Site.name == site)
     if span.after is not None:
         wanted = wanted.where(Remedy.id > span.after[0])

@@ -1,4 +1,4 @@
-"""Scans in rows: filed, claimed, held under a lease, ended, forgotten."""
+"""Scans: filing, claims under a lease, end, deletion."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ _AFTER_FAILURE = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class HeldScan:
-    """A scan that is ours, and where it looks."""
+    """A claimed scan, with its site."""
 
     id: int
     site_id: int
@@ -36,7 +36,7 @@ class HeldScan:
 
 
 def file(work: Work, site_id: int, who: str, *, dry_run: bool) -> int:
-    """Register a scan; of those that are no dry runs, the second of a site at once is refused."""
+    """Register a scan; a second open scan of a site is refused, except dry runs."""
     return work.add(
         Scan,
         site_id=site_id,
@@ -52,19 +52,19 @@ def file(work: Work, site_id: int, who: str, *, dry_run: bool) -> int:
 
 
 def open_one(work: Work, site_id: int) -> int | None:
-    """Return the scan of a site that waits or runs and is no dry run."""
+    """Return the open scan of a site, except dry runs."""
     return work.scalar(select(Scan.id).where(Scan.running_key == str(site_id)))
 
 
 def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> HeldScan | None:
-    """Take a scan that waits; None = somebody else did."""
-    mine: dict[str, Any] = {
+    """Claim a waiting scan; return None if another worker has it."""
+    values: dict[str, Any] = {
         "started": work.now,
         "lease_owner": owner,
         "lease_no": Scan.lease_no + 1,
         "lease_until": work.now + hold,
     }
-    if not transitions.move(work, Scan, [scan_id], RequestState.RUNNING, **mine):
+    if not transitions.move(work, Scan, [scan_id], RequestState.RUNNING, **values):
         return None
     columns = (Scan.site_id, Site.name, Site.url, Site.rules, Scan.dry_run, Scan.lease_no)
     site_id, site, url, rules, dry_run, lease_no = work.only(
@@ -74,33 +74,33 @@ def claim(work: Work, scan_id: int, owner: str, hold: timedelta) -> HeldScan | N
 
 
 def keep(work: Work, held: HeldScan) -> bool:
-    """Renew the lease; False = it is not ours any more."""
+    """Renew the lease; return False if it is lost."""
     until = work.now + held.hold
     return work.changed(update(Scan).where(*_mine(held)).values(lease_until=until)) == 1
 
 
 def end(work: Work, held: HeldScan, state: RequestState, **values: Any) -> bool:
-    """End a scan for good; False = it was not ours any more."""
+    """End a scan finally; return False if the lease is lost."""
     return transitions.move_where(work, Scan, _mine(held), state, **_ended(work), **values) == 1
 
 
 def give_up(work: Work) -> int:
-    """End scans whose workers fell silent; the next one sees the same."""
+    """End scans whose lease expired; the next scan replaces them."""
     silent = (Scan.lease_until < work.now,)
-    said = {"reason": Reason.WORKER_LOST, "error": "its worker fell silent", **_ended(work)}
-    return transitions.move_where(work, Scan, silent, RequestState.FAILED, **said)
+    values = {"reason": Reason.WORKER_LOST, "error": "its worker died", **_ended(work)}
+    return transitions.move_where(work, Scan, silent, RequestState.FAILED, **values)
 
 
 def waiting(work: Work, patience: timedelta) -> list[int]:
-    """Return scans that nobody took although they were filed a while ago."""
+    """Return scans that no worker claimed in time."""
     late = (Scan.state == RequestState.QUEUED, Scan.created <= work.now - patience)
     return work.scalars(select(Scan.id).where(*late).order_by(Scan.id))
 
 
 def due(work: Work, before: datetime) -> dict[int, str]:
-    """Return ready disk sites of which no scan began since a moment, longest ago first, by key.
+    """Return ready disk sites without a scan since a time, longest ago first, by key.
 
-    One that has failed counts for an hour only.
+    A failed scan counts for an hour only.
     """
     counts = or_(Scan.state != RequestState.FAILED, Scan.created > work.now - _AFTER_FAILURE)
     recent = exists().where(
@@ -115,12 +115,12 @@ def due(work: Work, before: datetime) -> dict[int, str]:
         Site.status == SiteStatus.READY,
         Site.name.not_in(stopped_sites(work)),
     )
-    found = select(Site.id, Site.name).where(*usable, ~recent, ~busy)
-    return dict(work.rows(found.order_by(last, Site.id)))
+    statement = select(Site.id, Site.name).where(*usable, ~recent, ~busy)
+    return dict(work.rows(statement.order_by(last, Site.id)))
 
 
 def last_endpoint(work: Work, held: HeldScan) -> bytes | None:
-    """Return where the last scan before this one looked; None where there was none."""
+    """Return the hash of the site's URL and rules at the previous scan, or None."""
     earlier = (
         Scan.site_id == held.site_id,
         Scan.id < held.id,
@@ -131,12 +131,12 @@ def last_endpoint(work: Work, held: HeldScan) -> bytes | None:
 
 
 def forget(work: Work, before: datetime) -> int:
-    """Forget scans that ended before a moment, but for the last of each site."""
+    """Delete scans that ended before a time, except the last scan of each site."""
     latest = select(func.max(Scan.id)).where(Scan.dry_run.is_(False)).group_by(Scan.site_id)
     kept = set(work.scalars(latest))
     old = work.scalars(select(Scan.id).where(Scan.ended < before))
-    gone = [key for key in old if key not in kept]
-    return work.changed(delete(Scan).where(Scan.id.in_(gone))) if gone else 0
+    old_ids = [key for key in old if key not in kept]
+    return work.changed(delete(Scan).where(Scan.id.in_(old_ids))) if old_ids else 0
 
 
 class ScanRow(NamedTuple):

@@ -1,4 +1,4 @@
-"""Sightings in rows: what scans of a site have seen and nobody has acted upon yet."""
+"""Sightings: findings of scans that were not acted upon yet."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ _CHUNK = 1000
 
 
 class SightingRow(NamedTuple):
-    """What is remembered of a file."""
+    """The sighting of a file."""
 
     id: int
     kind: str
@@ -36,31 +36,31 @@ _SEEN = select(
 
 
 def of_site(work: Work, site_id: int) -> dict[str, SightingRow]:
-    """Return what is remembered of a site, by name."""
+    """Return the sightings at a site, by name."""
     rows = work.read(SightingRow, _SEEN.where(Sighting.site_id == site_id))
     return {row.lfn: row for row in rows}
 
 
 def forget(work: Work, ids: Sequence[int]) -> None:
-    """Forget sightings."""
-    for some in _cut(ids):
-        work.changed(delete(Sighting).where(Sighting.id.in_(some)))
+    """Delete sightings."""
+    for batch in _cut(ids):
+        work.changed(delete(Sighting).where(Sighting.id.in_(batch)))
 
 
 def forget_site(work: Work, site_id: int) -> None:
-    """Forget all that was seen at a site: it is another place now."""
+    """Delete all sightings at a site, because its storage is another one now."""
     work.changed(delete(Sighting).where(Sighting.site_id == site_id))
 
 
 def confirm(work: Work, ids: Sequence[int], scan_id: int) -> None:
-    """Note that sightings were seen again."""
-    for some in _cut(ids):
-        seen = update(Sighting).where(Sighting.id.in_(some))
+    """Record that sightings were seen again."""
+    for batch in _cut(ids):
+        seen = update(Sighting).where(Sighting.id.in_(batch))
         work.changed(seen.values(last=work.now, scan_id=scan_id))
 
 
 def add(work: Work, site_id: int, scan_id: int, findings: Collection[Finding]) -> None:
-    """Remember what was seen for the first time."""
+    """Record first sightings."""
     work.insert(
         Sighting,
         [

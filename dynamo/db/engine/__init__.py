@@ -1,1 +1,1 @@
-"""The database itself: units of work, drivers, bulk inserts, keys, pages."""
+"""The database engine: units of work, drivers, bulk inserts, keys, pages."""

@@ -1,4 +1,4 @@
-"""How the inventory is opened, with the settings that its invariants need."""
+"""Opens the inventory, with the connection settings that its invariants need."""
 
 import random
 import sqlite3
@@ -17,16 +17,16 @@ from dynamo.db.engine import driver
 from dynamo.db.engine.sqlite_turns import Turns
 
 _SILENCE = 60
-"""Seconds without a statement after which the server ends a unit of work: whoever
-is frozen in the middle of one must not keep its locks. Waking up, he runs the unit again."""
+"""Seconds without a statement after which the server ends a unit of work, so that a frozen process
+does not keep its locks. When the process wakes up, it runs the unit again."""
 
 
 _BUSY = 30
-"""Seconds that a SQLite connection waits for others at most."""
+"""Limit of seconds that a SQLite connection waits for others."""
 
 
 def connect(url: str, pool: int = 20) -> Engine:
-    """Open the inventory at a SQLAlchemy URL, with the settings that its invariants need."""
+    """Return the engine for the inventory at a SQLAlchemy URL."""
     if url.startswith("sqlite"):
         engine = create_engine(
             url,
@@ -44,13 +44,13 @@ def connect(url: str, pool: int = 20) -> Engine:
         isolation_level="READ COMMITTED",
         pool_size=pool,
         max_overflow=pool,
-        pool_reset_on_return=None,  # every unit of work ends its transaction itself
+        pool_reset_on_return=None,  # units of work end their transactions
         pool_recycle=1800,
         connect_args={
             "connect_timeout": 5,
             "read_timeout": 120,
             "write_timeout": 120,
-            # MySQL does not know it, and takes what is set here for a comment
+            # unknown to MySQL, for which the setting is a comment
             "init_command": "SET SESSION wait_timeout = @@SESSION.wait_timeout"
             f" /*M!, SESSION idle_transaction_timeout = {_SILENCE} */",
         },
@@ -72,7 +72,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Turn the log on; SQLite itself does not wait for another process that turns it on now."""
+    """Turn on write-ahead logging; SQLite does not wait while another process turns it on."""
     end = time.monotonic() + _BUSY
     while True:
         try:
@@ -86,7 +86,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # a reader that turns into a writer fails at once, whatever the time-out: writers say so
-    # at the start
+    # a reader that becomes a writer fails at once, whatever the time-out: so writers declare
+    # themselves at the start
     reading = connection.get_execution_options().get("reading")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

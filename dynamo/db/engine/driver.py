@@ -1,4 +1,4 @@
-"""PyMySQL and its pool as we use them: what a call costs besides its rows is paid once."""
+"""PyMySQL and its pool, tuned: costs per call besides its rows are paid once."""
 
 import time
 from functools import lru_cache
@@ -14,15 +14,15 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _IDLE = 1.0
-"""Seconds after which a connection is tried before it is used: a server that restarts takes longer,
-and who loses one in mid use runs the unit of work again."""
+"""Idle seconds after which a connection is tested before use: a server's restart takes longer,
+and a worker that loses a connection in use runs the unit of work again."""
 _USED = "used"
 
 
 class Connection(pymysql.connections.Connection):
-    """Remembers how columns are described: the same few hundred in all statements.
+    """Caches column descriptions: all statements have the same few hundred.
 
-    Reading them anew took a tenth of the processor time of registering a file.
+    Parsing them anew took a tenth of the processor time of registering a file.
     """
 
     def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
@@ -37,15 +37,15 @@ def _described(data: bytes, encoding: str) -> FieldDescriptorPacket:
 
 
 def streaming(connection: PoolProxiedConnection) -> DBAPICursor:
-    """Return a cursor whose rows are looked at while the server makes those that follow."""
+    """Return a cursor whose rows are read while the server produces the next ones."""
     return connection.cursor(SSCursor)
 
 
 def drive(engine: Engine) -> None:
-    """Let an engine connect by this driver, and try only connections that were idle."""
+    """Make an engine use this driver, and test only connections that were idle."""
 
-    def connect(_dialect: object, _record: object, told: Any, named: Any) -> Connection:
-        return Connection(*told, **named)
+    def connect(_dialect: object, _record: object, args: Any, kwargs: Any) -> Connection:
+        return Connection(*args, **kwargs)
 
     def returned(_connection: object, record: ConnectionPoolEntry) -> None:
         record.info[_USED] = time.monotonic()

@@ -1,4 +1,4 @@
-"""Expressions that many statements are made of."""
+"""Expressions that many statements use."""
 
 from sqlalchemy import BigInteger, ColumnElement, Dialect, SQLColumnExpression, func
 from sqlalchemy.types import TypeDecorator
@@ -8,16 +8,16 @@ Conditions = tuple[Condition, ...]
 
 
 class _Whole(TypeDecorator[int]):
-    """A whole number: MariaDB sums up to a DECIMAL."""
+    """An integer; MariaDB returns sums as DECIMAL."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Hand out as a number of Python."""
+        """Return a Python integer."""
         return None if value is None else int(value)
 
 
 def total(column: SQLColumnExpression[int] | SQLColumnExpression[int | None]) -> ColumnElement[int]:
-    """Return the sum of a column of whole numbers; 0 where there is no row."""
+    """Return the sum of a column of integers; 0 without rows."""
     return func.coalesce(func.sum(column), 0, type_=_Whole())

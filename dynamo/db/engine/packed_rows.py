@@ -1,4 +1,4 @@
-"""Many rows as one text: the driver needs more time for a thousand rows than all else together.
+"""Reads many rows as one text: with rows, the driver takes longer than the server.
 
 Measured on MariaDB for 1000 rows of ten columns: 3 ms of processor time, against 20 ms row by row.
 """
@@ -19,14 +19,14 @@ Ts = TypeVarTuple("Ts")
 Named = TypeVar("Named")
 
 _END = "\n"
-"""No name, word or number holds it."""
+"""Separator that no name, word or number contains."""
 _LONGEST = 2**30
 
 
 def read(
     work: Work, kind: Callable[[*Ts], Named], statement: Select[*Ts], *order: ColumnElement[Any]
 ) -> list[Named]:
-    """Return all rows in an order as named tuples, as `rows` finds them."""
+    """Return all rows in an order as named tuples, read by `rows`."""
     check_labels(kind, statement.selected_columns.keys())
     return [kind(*row) for row in rows(work, statement, *order)]
 
@@ -43,16 +43,16 @@ def rows(work: Work, statement: Select[*Ts], *order: ColumnElement[Any]) -> Sequ
     text = func.aggregate_strings(line, _END)
     in_order = text.aggregate_order_by(*order) if order else text
     _lengthen(work)
-    count, found = work.only(statement.with_only_columns(func.count(), in_order))
-    return _unpacked(columns, count, found) if count else ()
+    count, text_ = work.only(statement.with_only_columns(func.count(), in_order))
+    return _unpacked(columns, count, text_) if count else ()
 
 
 def _lengthen(work: Work) -> None:
-    """Let a connection write texts of any length, once."""
-    told = work.connection.connection.info
-    if not told.get("gathers"):
+    """Let a connection build texts of any length, once."""
+    info = work.connection.connection.info
+    if not info.get("gathers"):
         work.connection.exec_driver_sql(f"SET SESSION group_concat_max_len = {_LONGEST}")
-        told["gathers"] = True
+        info["gathers"] = True
 
 
 def _unpacked(columns: Sequence[ColumnElement[Any]], count: int, text: str) -> Rows:
@@ -64,7 +64,7 @@ def _unpacked(columns: Sequence[ColumnElement[Any]], count: int, text: str) -> R
 
 
 def _converted(kind: TypeEngine[Any], fields: Sequence[str]) -> Iterable[object]:
-    convert = next(found for known, found in _CONVERT.items() if isinstance(kind, known))
+    convert = next(make for known, make in _CONVERT.items() if isinstance(kind, known))
     return [convert(field) if field else None for field in fields]
 
 

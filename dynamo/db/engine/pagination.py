@@ -1,4 +1,4 @@
-"""Pages: from where the last one ended, in the order of an index, never by counting rows."""
+"""Pages of lists: each starts after the previous one in the order of an index, without counting."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Row = TypeVar("Row", bound="Numbered")
 
 Column = InstrumentedAttribute[Any]
 Rows = Sequence[tuple[Any, ...]]
-"""Rows that may have any columns."""
+"""Rows with any columns."""
 
 Position = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which part of a list is wanted: after a position, at most so many rows."""
+    """A part of a list: after a position, up to a limit of rows."""
 
     after: Position | None
     limit: int
@@ -32,14 +32,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class PageRows(Generic[Shown]):
-    """One page of rows, and the position after which the next begins; None = this is the last."""
+    """A page of rows, and the position before the next page; None = last page."""
 
     rows: Sequence[Shown]
     next: Position | None
 
 
 class Numbered(Protocol):
-    """A row with a key of its own."""
+    """A row with a key."""
 
     @property
     def id(self) -> int:
@@ -47,14 +47,14 @@ class Numbered(Protocol):
 
 
 def cut(rows: Sequence[Row], span: Span) -> PageRows[Row]:
-    """Make a page of rows that were read in the order of their keys, one more than it may hold."""
+    """Return a page from rows in order of their keys, which include one more than the limit."""
     if len(rows) <= span.limit:
         return PageRows(rows, None)
     return PageRows(rows[: span.limit], (rows[span.limit - 1].id,))
 
 
 def ordered(work: Work, statement: Selection, *order: ColumnElement[Any]) -> Rows:
-    """Return all rows in an order, as the driver reads them."""
+    """Return all rows in an order, read row by row."""
     return work.rows(statement.order_by(*order))
 
 
@@ -62,21 +62,21 @@ def ordered(work: Work, statement: Selection, *order: ColumnElement[Any]) -> Row
 class Listing(Generic[Shown]):
     """A list that can be read page by page.
 
-    The page is chosen first, in the listed table and its index alone, and only then joined with
-    what else is shown: left to itself, MariaDB may begin with another table and sort everything.
+    The page is chosen first, in the listed table and its index alone, and then joined with the
+    other columns. Otherwise MariaDB may start with another table and sort everything.
     """
 
     row: Callable[..., Shown]
-    """The named tuple that is made of each row."""
+    """The named tuple of each row."""
     shown: Selection
-    """What is shown of each row, in any order."""
+    """The statement for the columns of each row."""
     chosen: Selection
-    """The keys of the rows that are wanted, as `id`."""
+    """The statement for the keys of the wanted rows, as `id`."""
     id: Column
     keys: Sequence[Column]
-    """What orders the list: the columns of an index, the last ones unique."""
+    """The sort order: columns of an index, the last ones unique."""
     read: Callable[..., Rows]
-    """What reads the rows of a page, which a statement finds, in an order."""
+    """Reads the rows of a statement in an order."""
 
     @classmethod
     def of(
@@ -88,17 +88,17 @@ class Listing(Generic[Shown]):
         keys: Sequence[Column],
         read: Callable[..., Rows] = ordered,
     ) -> "Listing[Shown]":
-        """Return a list whose named tuples have the types of the columns that are shown."""
+        """Return a list whose named tuples have the types of the shown columns."""
         check_labels(row, shown.selected_columns.keys())
         return Listing(row, shown, chosen, id, keys, read)
 
     @property
     def kinds(self) -> tuple[type, ...]:
-        """Return what the parts of a position are."""
+        """Return the types of the parts of a position."""
         return tuple(key.type.python_type for key in self.keys)
 
     def page(self, work: Work, span: Span) -> PageRows[Shown]:
-        """Return the rows that follow a position in ascending order of the keys."""
+        """Return the rows after a position in ascending order of the keys."""
         chosen = self.choice(span).subquery("page")
         keys = [chosen.c[f"key_{n}"] for n in range(len(self.keys))]
         joined = self.shown.join(chosen, chosen.c.id == self.id).add_columns(*keys)
@@ -109,14 +109,14 @@ class Listing(Generic[Shown]):
         return PageRows(page, tuple(rows[span.limit - 1][-len(keys) :]))
 
     def choice(self, span: Span) -> Selection:
-        """Return the statement that finds which rows make a page, and one more."""
+        """Return the statement for the keys of a page, and one more."""
         named = [key.label(f"key_{n}") for n, key in enumerate(self.keys)]
         chosen = self.chosen.add_columns(*named).order_by(*self.keys).limit(span.limit + 1)
         return chosen if span.after is None else chosen.where(after(self.keys, span.after))
 
 
 def after(keys: Sequence[Column], position: Position) -> ColumnElement[bool]:
-    """Hold for rows after a position, in words that an index understands."""
+    """Return the condition for rows after a position, in a form that uses an index."""
     first, value = keys[0], position[0]
     if len(keys) == 1:
         return first > value
@@ -124,9 +124,9 @@ def after(keys: Sequence[Column], position: Position) -> ColumnElement[bool]:
 
 
 def fits(work: Work, column: Column, glob: Glob) -> ColumnElement[bool]:
-    """Hold where a name fits a glob: the prefix as a range of the index, then the whole of it.
+    """Return the condition that a name matches a glob: its prefix as an index range, and the whole.
 
-    LIKE of SQLite ignores case, so its GLOB is used there; it knows `*` and `?` the same way.
+    SQLite's LIKE ignores case, so its GLOB is used there; `*` and `?` mean the same.
     """
     if glob.exact:
         return column == glob.text

@@ -1,7 +1,7 @@
-"""Whose turn it is to write: SQLite has one writer, and lets the others poll for their luck.
+"""A queue of writers: SQLite has one writer, and lets the others poll.
 
-Whoever has just written and writes again at once wins against all who sleep between two looks, so
-a stream of injections would keep a closure waiting without end. Here writers queue.
+A writer that writes again at once would win against all that sleep between two polls, so that a
+stream of injections would keep a closure waiting for ever. Here writers queue.
 """
 
 import fcntl
@@ -15,21 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 30.0
-"""Seconds that a writer waits for its turn at most."""
+"""Limit of seconds that a writer waits for its turn."""
 _FIRST_LOOK, _LOOKS = 0.0001, 0.002
-"""Seconds between two looks at what another process holds, at first and later."""
+"""Seconds between two polls of another process's lock, at first and later."""
 
 
 class NoTurn(Exception):
-    """The turn did not come: somebody holds the database for very long."""
+    """The turn did not come in time: another process holds the database."""
 
 
 class Turns:
     """The queue of one inventory.
 
-    The threads of a process wait in the order in which they came. Their first stands in the door,
-    and only from there the database is entered: so a process that writes on and on finds the door
-    taken by whoever waits, and is behind them.
+    The threads of a process wait in order of arrival. The first one takes the door lock, and only
+    its holder may take the turn lock. So a process that writes continuously finds the door taken by
+    a waiting process, and queues behind it.
     """
 
     def __init__(self, database: Path | None) -> None:
@@ -40,7 +40,7 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for the turn, and give it on at the end. Raises NoTurn."""
+        """Wait for the turn, and pass it on at the end. Raises NoTurn."""
         end = time.monotonic() + PATIENCE
         self._come(end)
         try:
@@ -62,7 +62,7 @@ class Turns:
             if not called.is_set():
                 self._waiting.remove(called)
                 raise NoTurn
-        # called just now
+        # called at the last moment
 
     def _go(self) -> None:
         with self._guard:
@@ -87,9 +87,10 @@ class Turns:
 
 
 class _Lock:
-    """A lock between processes, a file beside the database; it ends with who holds it.
+    """A lock between processes, a file beside the database; it ends with its holder.
 
-    Not the database itself: to close another handle of it would free what SQLite has locked.
+    The database file itself cannot be used: closing another handle of it would release SQLite's
+    locks.
     """
 
     def __init__(self, database: Path, name: str) -> None:
@@ -98,7 +99,7 @@ class _Lock:
 
     @contextmanager
     def held(self, end: float) -> Iterator[None]:
-        """Hold it for the length of a block."""
+        """Hold the lock during a block."""
         self.take(end)
         try:
             yield
@@ -106,7 +107,7 @@ class _Lock:
             self.give()
 
     def take(self, end: float) -> None:
-        """Take it. Raises NoTurn."""
+        """Take the lock. Raises NoTurn."""
         if self._file < 0:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o660)
             weakref.finalize(self, os.close, self._file)
@@ -123,5 +124,5 @@ class _Lock:
                 return
 
     def give(self) -> None:
-        """Give it back."""
+        """Release the lock."""
         fcntl.flock(self._file, fcntl.LOCK_UN)

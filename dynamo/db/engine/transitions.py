@@ -1,4 +1,4 @@
-"""Moves: the only statements that change the state of a row, by the tables of moves."""
+"""Transitions: the only statements that change the state of a row, by the tables of moves."""
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
@@ -33,11 +33,11 @@ LIFECYCLES: Mapping[Moving, Lifecycle[Any]] = {
 
 
 class UnknownMove(Exception):
-    """A state that the table of moves does not allow: a fault of the code that asks for it."""
+    """A move that the table of moves does not allow: a programming error."""
 
 
 def start(table: Moving, state: StrEnum) -> StrEnum:
-    """Return the state of a row that is about to be written. Raises UnknownMove."""
+    """Return the state for a new row, if rows may start in it. Raises UnknownMove."""
     if state not in LIFECYCLES[table].starts:
         raise UnknownMove(f"a row of {table.__tablename__} does not begin as {state}")
     return state
@@ -52,19 +52,19 @@ def move(
     from_: Collection[StrEnum] | None = None,
     **values: Any,
 ) -> int:
-    """Move those of the rows that may, and change their other columns; return their number.
+    """Move the rows that are in an allowed state, and set other columns; return their number.
 
-    A row moves from the states of `from_`, without it from all from which it may come. Raises
-    UnknownMove for a move that is not in the table of moves.
+    A row moves from the states of `from_`; by default from all states that the table of moves
+    allows. Raises UnknownMove for other moves.
     """
     origins = _origins(table, to, from_)
     if not ids:
         return 0
-    # the rows are found by their keys alone: by its index on the state MariaDB would wait for all
-    # that others have in hand
-    here = func.coalesce(table.state, "").in_(origins)
-    mine = update(table).where(table.id.in_(ids), here)
-    return work.changed(mine.values(state=to, **values))
+    # rows are found by key only: with the index on the state, MariaDB would wait for the locks of
+    # all working rows
+    in_origin = func.coalesce(table.state, "").in_(origins)
+    statement = update(table).where(table.id.in_(ids), in_origin)
+    return work.changed(statement.values(state=to, **values))
 
 
 def move_where(
@@ -76,16 +76,16 @@ def move_where(
     from_: Collection[StrEnum] | None = None,
     **values: Any,
 ) -> int:
-    """Move the rows that fit and may, as `move` does; return their number."""
+    """Move the rows that match and are in an allowed state, like `move`; return their number."""
     origins = _origins(table, to, from_)
-    mine = update(table).where(*which, table.state.in_(origins))
-    return work.changed(mine.values(state=to, **values))
+    statement = update(table).where(*which, table.state.in_(origins))
+    return work.changed(statement.values(state=to, **values))
 
 
 def _origins(table: Moving, to: StrEnum, from_: Collection[StrEnum] | None) -> Sequence[StrEnum]:
     known = LIFECYCLES[table].origins(to)
     wanted = known if from_ is None else frozenset(from_)
     if not wanted or not wanted <= known:
-        told = ", ".join(sorted(wanted)) or "any state"
-        raise UnknownMove(f"{table.__tablename__} do not go from {told} to {to}")
+        named = ", ".join(sorted(wanted)) or "any state"
+        raise UnknownMove(f"{table.__tablename__} do not go from {named} to {to}")
     return sorted(wanted)

@@ -1,6 +1,6 @@
 """Units of work.
 
-Where a transaction begins and ends, which moment it lives in, what it announces.
+A unit of work is one transaction, with its time, and with hints to send after the commit.
 """
 
 import functools
@@ -42,20 +42,20 @@ log = logger("db")
 
 TRIES = 12
 _RETRIED = {1213, 1205, 1020, 2006, 2013}
-"""Deadlock, lock wait, changed row, server gone, connection lost: the whole unit runs again."""
+"""Deadlock, lock wait, changed row, server gone, connection lost: the unit runs again."""
 _AWAY = {1040, 1045, 1053, 1129, 1130, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 3118, 4151}
 """Too many connections, shutting down, refused, unreachable, lost, account closed for a while."""
 _AWAY_TEXTS = ("unable to open database", "disk I/O error", "database or disk is full")
 
 
 class Again(Exception):
-    """Somebody else was faster: roll back and run the unit of work again."""
+    """A parallel transaction was faster: roll back and run the unit of work again."""
 
 
 class Work(Reader):
     """One transaction.
 
-    Statements, the moment it lives in, and what is announced once it is committed.
+    It runs statements, has one time, and collects hints to send after the commit.
     """
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
@@ -66,14 +66,14 @@ class Work(Reader):
 
     @property
     def now(self) -> datetime:
-        """Return the moment of this unit of work, by the database's clock."""
+        """Return the time of this unit of work, by the database's clock."""
         if self._now is None:
             self._now = self._clock(self.connection)
         return self._now
 
     @property
     def is_mysql(self) -> bool:
-        """Tell which of the two homes this is."""
+        """Return whether the database is MySQL or MariaDB; else it is SQLite."""
         return self.connection.dialect.name == "mysql"
 
     def execute(
@@ -88,31 +88,31 @@ class Work(Reader):
             self.connection.execute(table.__table__.insert(), list(rows))  # type: ignore[attr-defined]
 
     def add(self, table: type[Base], **values: object) -> int:
-        """Insert one row and return its key; 0 where the key is not a number."""
+        """Insert one row and return its key; 0 if the key is not a number."""
         result = self.connection.execute(table.__table__.insert(), values)  # type: ignore[attr-defined]
         key = result.inserted_primary_key
         return key[0] if key is not None and isinstance(key[0], int) else 0
 
     def changed(self, statement: Executable, values: Values = None) -> int:
-        """Run an UPDATE or DELETE and return how many rows it matched."""
+        """Run an UPDATE or DELETE and return the number of matched rows."""
         return int(self.connection.execute(statement, values).rowcount)
 
     def skip_locked(self, statement: "Select[*Ts]") -> "Select[*Ts]":
-        """Lock what is selected and pass over what others hold.
+        """Return the statement that locks the selected rows and skips rows locked by others.
 
-        SQLite has one writer and needs neither.
+        SQLite has one writer, so the statement stays unchanged.
         """
         return statement.with_for_update(skip_locked=True) if self.is_mysql else statement
 
     def hint(self, *hints: Hint) -> None:
-        """Announce work once this unit is committed. Raises LookupError for a task unknown."""
+        """Send hints after the commit. Raises LookupError for an unknown task."""
         for hint in hints:
             check_known(hint.task)
         self.hints += hints
 
 
 def database_clock(connection: Connection) -> datetime:
-    """Ask the database for the moment, so that a machine's wrong clock changes nothing."""
+    """Return the database's time, so that a machine's wrong clock changes nothing."""
     if connection.dialect.name == "mysql":
         moment = connection.exec_driver_sql("SELECT UTC_TIMESTAMP(6)").scalar_one()
         assert isinstance(moment, datetime)  # noqa: S101 - the driver's promise, for the type checker
@@ -122,11 +122,11 @@ def database_clock(connection: Connection) -> datetime:
 
 
 def no_publisher(hints: Sequence[Hint]) -> None:
-    """Announce nothing: the sweep finds the work."""
+    """Send nothing: the sweep finds the work."""
 
 
 class UnitOfWork:
-    """Begins units of work: `with begin() as work:` commits at the end and then announces."""
+    """Begins units of work: `with begin() as work:` commits at the end, then sends hints."""
 
     def __init__(
         self, engine: Engine, publish: Publish = no_publisher, clock: Clock = database_clock
@@ -137,7 +137,7 @@ class UnitOfWork:
 
     @contextmanager
     def __call__(self) -> Iterator[Work]:
-        """Begin a unit that writes: READ COMMITTED; on SQLite the one writer, in its turn."""
+        """Begin a unit that writes: READ COMMITTED; on SQLite the single writer, in its turn."""
         with self._turn(), self.engine.connect() as connection:
             work = Work(connection, self._clock)
             with connection.begin() as transaction:
@@ -153,7 +153,7 @@ class UnitOfWork:
 
     @contextmanager
     def reading(self) -> Iterator[Work]:
-        """Begin a unit that only reads; on SQLite it does not queue behind writers."""
+        """Begin a unit that only reads; on SQLite it does not queue with writers."""
         with (
             self.engine.connect().execution_options(reading=True) as connection,
             connection.begin(),
@@ -162,7 +162,7 @@ class UnitOfWork:
 
     @contextmanager
     def snapshot(self) -> Iterator[Work]:
-        """Begin a unit that reads one consistent state of the whole inventory."""
+        """Begin a unit that reads one consistent state of the inventory."""
         options = {"reading": True}
         if self.engine.dialect.name == "mysql":
             options = {"reading": True, "isolation_level": "REPEATABLE READ"}  # type: ignore[dict-item]
@@ -175,8 +175,8 @@ class UnitOfWork:
 def _commit(connection: Connection, transaction: Transaction) -> None:
     """Commit.
 
-    SQLAlchemy does not roll back after a commit that failed: what it leaves open in the connection
-    would be committed with the next unit of work there.
+    SQLAlchemy does not roll back after a failed commit: the next unit of work on this connection
+    would commit the open changes.
     """
     try:
         transaction.commit()
@@ -191,9 +191,9 @@ def _code(error: DBAPIError) -> int | None:
 
 
 def _is_away(error: Exception) -> bool:
-    """Tell whether the database cannot be reached.
+    """Return whether the database cannot be reached.
 
-    As against a statement that it does not understand.
+    Errors in statements are not among these.
     """
     if isinstance(error, PoolTimeout):
         return True
@@ -203,11 +203,11 @@ def _is_away(error: Exception) -> bool:
 
 
 def _transient(error: Exception) -> bool:
-    """Tell whether running the whole unit again can help."""
+    """Return whether running the whole unit again can help."""
     if isinstance(error, (Again, NoTurn)):
         return True
     if isinstance(error, IntegrityError):
-        # a unique key says that somebody else was faster: the next run sees the row
+        # a unique key shows a faster parallel transaction: the next run sees its row
         return _code(error) == 1062 or "UNIQUE constraint failed" in str(error.orig)
     if not isinstance(error, DBAPIError):
         return False
@@ -215,14 +215,14 @@ def _transient(error: Exception) -> bool:
 
 
 def passes(error: Exception) -> bool:
-    """Tell whether the same call may succeed later: the database is away, or was only busy."""
+    """Return whether the same call may succeed later: the database was unavailable or busy."""
     return _is_away(error) or _transient(error)
 
 
 def retried(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function that holds one unit of work again when the database asks for it.
+    """Run a function with one unit of work again after transient errors of the database.
 
-    A bounded number of times.
+    The number of runs is limited.
     """
 
     @functools.wraps(function)
@@ -233,7 +233,9 @@ def retried(function: Callable[P, R]) -> Callable[P, R]:
             except (Again, NoTurn, DBAPIError, PoolTimeout) as error:
                 if not _transient(error):
                     if _is_away(error):
-                        raise Unavailable("the database is away; repeat the call later") from error
+                        raise Unavailable(
+                            "the database is unavailable; repeat the call later"
+                        ) from error
                     raise
                 log.info(
                     "unit of work again",

@@ -1,1 +1,1 @@
-"""What must always hold, each as a query that finds what breaks it."""
+"""Invariants, each as a statement that finds rows breaking it."""

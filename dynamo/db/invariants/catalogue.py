@@ -1,4 +1,4 @@
-"""What must hold in the catalogue: blocks, replicas and files."""
+"""Invariants of the catalogue: blocks, replicas and files."""
 
 from sqlalchemy import and_, exists, literal, or_, select
 from sqlalchemy.orm import aliased
@@ -26,7 +26,7 @@ _LISTED = exists().where(
 )
 _COMING = exists().where(
     Transfer.file_id == File.id,
-    # one that never arrived and was given up is told by its own state: nothing was lost
+    # a failed first transfer explains the missing file: nothing was lost
     or_(
         Transfer.state.in_(OPEN),
         and_(Transfer.state == State.FAILED, Transfer.kind != TransferKind.COPY),
@@ -36,7 +36,7 @@ _KNOWN_BAD = exists().where(Incident.lfn == File.lfn, Incident.ended.is_(None))
 
 
 def lost_files(_limits: InvariantLimits) -> Statements:
-    """Find files that lie nowhere, are not on their way, and of which nobody has been told."""
+    """Find files without a copy, an open transfer or an incident."""
     nowhere = (File.condemned_by.is_(None), ~_COMING, ~_KNOWN_BAD)
     placed = (
         select(File.id, File.lfn)
@@ -47,21 +47,21 @@ def lost_files(_limits: InvariantLimits) -> Statements:
 
 
 def overfull_blocks(limits: InvariantLimits) -> Statements:
-    """Find blocks of user data over a limit; a file that is larger than a block has its own."""
+    """Find blocks of user data over a limit; a file larger than a block has its own."""
     over = or_(
         Block.n_files > limits.block_files,
         and_(Block.bytes > limits.block_bytes, Block.n_files > 1),
     )
-    found = (
+    statement = (
         select(Block.id, Dataset.name, Block.uuid, Block.n_files, Block.bytes)
         .join(Dataset, Dataset.id == Block.dataset_id)
         .where(Dataset.owner_id.is_not(None), over)
     )
-    return (found,)
+    return (statement,)
 
 
 def second_open_blocks(_limits: InvariantLimits) -> Statements:
-    """Find blocks that are open beside another of the same dataset and site."""
+    """Find second open blocks of a dataset at a site."""
     other = aliased(Block)
     second = exists().where(
         other.dataset_id == Block.dataset_id,
@@ -75,23 +75,23 @@ def second_open_blocks(_limits: InvariantLimits) -> Statements:
 
 
 def odd_open_keys(_limits: InvariantLimits) -> Statements:
-    """Find blocks that are closed but hold the key of an open one, or are open without it."""
+    """Find closed blocks with the key of an open one, and open blocks without it."""
     closed = and_(Block.closed.is_(True), Block.open_key.is_not(None))
     keyless = and_(Block.closed.is_(False), Block.open_key.is_(None), Block.site_id.is_not(None))
     return (select(Block.id, Block.uuid, Block.open_key).where(or_(closed, keyless)),)
 
 
 def late_files(_limits: InvariantLimits) -> Statements:
-    """Find files that came into a block after it was closed."""
-    # a look-up of the few blocks per file, as a join would go through the files block by block
+    """Find files that were added to a block after it was closed."""
+    # a subquery per file, as a join would read the files block by block
     closed = select(Block.closed_at).where(Block.id == File.block_id).scalar_subquery()
     return (select(File.id, File.lfn, File.block_id, File.added).where(File.added > closed),)
 
 
 def falsely_complete(_limits: InvariantLimits) -> Statements:
-    """Find complete replicas of open blocks, and such as still list files."""
+    """Find complete replicas of open blocks, and complete replicas that list files."""
     lists = exists().where(ReplicaFile.replica_id == BlockReplica.id)
-    found = (
+    statement = (
         select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
         .join(Block, Block.id == BlockReplica.block_id)
         .where(
@@ -100,12 +100,12 @@ def falsely_complete(_limits: InvariantLimits) -> Statements:
             or_(Block.closed.is_(False), lists),
         )
     )
-    return (found,)
+    return (statement,)
 
 
 def falsely_incomplete(_limits: InvariantLimits) -> Statements:
-    """Find valid replicas that hold all files of a closed block and are not called complete."""
-    found = (
+    """Find valid incomplete replicas that have all files of a closed block."""
+    statement = (
         select(BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
         .join(Block, Block.id == BlockReplica.block_id)
         .where(
@@ -117,14 +117,14 @@ def falsely_incomplete(_limits: InvariantLimits) -> Statements:
             BlockReplica.n_files == Block.n_files,
         )
     )
-    return (found,)
+    return (statement,)
 
 
 def condemned_for_nothing(_limits: InvariantLimits) -> Statements:
-    """Find condemned replicas that no deletion will ever remove."""
+    """Find condemned replicas without deletions."""
     leaving = or_(
         exists().where(Deletion.replica_id == BlockReplica.id),
-        # of an emptied block the last files leave one by one, and it goes with them
+        # the last files of an emptied block are deleted one by one, and the block with them
         exists().where(File.block_id == BlockReplica.block_id, File.condemned_by.is_not(None)),
     )
     columns = (BlockReplica.id, BlockReplica.block_id, BlockReplica.site_id)
@@ -133,15 +133,15 @@ def condemned_for_nothing(_limits: InvariantLimits) -> Statements:
 
 
 def strangers(_limits: InvariantLimits) -> Statements:
-    """Find rows that contradict each other about where they belong."""
+    """Find rows that contradict each other about their block or dataset."""
     replicas = (
         select(BlockReplica.id, literal("block replica of another dataset").label("what"))
         .join(Block, Block.id == BlockReplica.block_id)
         .where(Block.dataset_id != BlockReplica.dataset_id)
     )
-    whose = select(Block.dataset_id).where(Block.id == File.block_id).scalar_subquery()
+    dataset_of_block = select(Block.dataset_id).where(Block.id == File.block_id).scalar_subquery()
     files = select(File.id, literal("file in a block of another dataset").label("what")).where(
-        File.dataset_id != whose
+        File.dataset_id != dataset_of_block
     )
     listed = (
         select(ReplicaFile.file_id, literal("listed in a replica of another block").label("what"))

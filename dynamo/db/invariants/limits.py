@@ -1,4 +1,4 @@
-"""The numbers that a check compares with."""
+"""Limits that invariants compare with."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from dynamo.db.engine.typed_rows import Selection
 
 Statements = tuple[Selection, ...]
-"""What finds the rows for which something does not hold."""
+"""Statements that find rows breaking an invariant."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvariantLimits:
-    """What a check must know besides the rows."""
+    """Time and limits for a check."""
 
     now: datetime
     block_files: int
@@ -21,12 +21,12 @@ class InvariantLimits:
     notice_share: float
     promised_share: float = 0.75
     late: timedelta = timedelta(minutes=5)
-    """After that long nobody is expected to come any more."""
+    """Time after which expired leases and bookings should have been handled."""
 
     stuck: timedelta = timedelta(minutes=30)
-    """After that long a request that waits for nothing is stuck."""
+    """Time after which a request without open work is stuck."""
 
     @property
     def too_late(self) -> datetime:
-        """Return the moment before which a lease or booking should have been dealt with."""
+        """Return the time before which leases and bookings should have been handled."""
         return self.now - self.late

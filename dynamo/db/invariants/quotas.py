@@ -1,4 +1,4 @@
-"""What operators should know before it hurts: promised quotas and the share of unique bytes."""
+"""Warnings about space: promised user quotas, and the share of unique bytes."""
 
 from sqlalchemy import ScalarSelect, Subquery, case, exists, func, literal, select
 from sqlalchemy.orm import aliased
@@ -10,7 +10,7 @@ from dynamo.inventory.states import ReplicaState
 
 
 def _quota(limits: InvariantLimits) -> ScalarSelect[int]:
-    """Return what the sites give to user data; nothing where one gives without limit."""
+    """Return the sum of the sites' quotas for user data; NULL if one is unlimited."""
     unlimited = func.sum(case((Quota.max_bytes.is_(None), 1), else_=0))
     return (
         select(func.sum(Quota.max_bytes))
@@ -23,11 +23,11 @@ def _quota(limits: InvariantLimits) -> ScalarSelect[int]:
 
 
 def promised(limits: InvariantLimits) -> Statements:
-    """Find that users were promised more than the sites can keep."""
+    """Find that user quotas promise more than the sites give."""
     total = select(func.coalesce(func.sum(User.max_bytes), 0)).scalar_subquery()
     quota = _quota(limits)
-    found = select(total.label("promised"), quota.label("quota"))
-    return (found.where(total > quota * limits.promised_share),)
+    statement = select(total.label("promised"), quota.label("quota"))
+    return (statement.where(total > quota * limits.promised_share),)
 
 
 def _unique(limits: InvariantLimits, share: float, most: float | None) -> Statements:
@@ -39,19 +39,19 @@ def _unique(limits: InvariantLimits, share: float, most: float | None) -> Statem
     )
     quota = _quota(limits)
     everywhere = select(literal("all").label("site"), total.label("unique"), quota.label("quota"))
-    here = _unique_at_sites(limits)
-    at_sites = select(here.c.site, here.c.bytes, here.c.quota).where(
-        here.c.bytes > here.c.quota * share
+    per_site = _unique_at_sites(limits)
+    at_sites = select(per_site.c.site, per_site.c.bytes, per_site.c.quota).where(
+        per_site.c.bytes > per_site.c.quota * share
     )
     everywhere = everywhere.where(total > quota * share)
     if most is not None:
         everywhere = everywhere.where(total <= quota * most)
-        at_sites = at_sites.where(here.c.bytes <= here.c.quota * most)
+        at_sites = at_sites.where(per_site.c.bytes <= per_site.c.quota * most)
     return everywhere, at_sites
 
 
 def _unique_at_sites(limits: InvariantLimits) -> Subquery:
-    """Sum, for each site, the blocks of user data that lie only there."""
+    """Return per site the bytes of user data blocks that only this site has."""
     other = aliased(BlockReplica)
     elsewhere = exists().where(
         other.block_id == BlockReplica.block_id,
@@ -84,10 +84,10 @@ def _unique_at_sites(limits: InvariantLimits) -> Subquery:
 
 
 def noticed(limits: InvariantLimits) -> Statements:
-    """Find that unique bytes take more of the user partition than is good."""
+    """Find that unique bytes exceed the notice share of the user partition."""
     return _unique(limits, limits.notice_share, limits.alarm_share)
 
 
 def alarming(limits: InvariantLimits) -> Statements:
-    """Find that unique bytes take so much of the user partition that little else fits."""
+    """Find that unique bytes exceed the alarm share of the user partition."""
     return _unique(limits, limits.alarm_share, None)

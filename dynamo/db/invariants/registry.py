@@ -1,4 +1,4 @@
-"""The table of invariants: what must always hold, and how it is found out."""
+"""The table of invariants, and how each is checked."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from dynamo.db.invariants.limits import InvariantLimits, Statements
 from dynamo.db.invariants.sums import SUMS, Sum
 
 MOST = 100
-"""Rows of one invariant that are reported at most."""
+"""Limit of reported rows per statement."""
 
 
 class Severity(StrEnum):
-    """Whether something is broken, or only worth knowing."""
+    """Whether an invariant is broken, or only worth knowing."""
 
     VIOLATION = "violation"
     WARNING = "warning"
@@ -24,19 +24,19 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """Something that always holds."""
+    """A condition that always holds."""
 
     name: str
     sentence: str
     find: Callable[[InvariantLimits], Statements]
     severity: Severity = Severity.VIOLATION
     drift: bool = False
-    """A kept sum differs from its rows: deletions stop."""
+    """Whether a violation is a sum that differs from its rows, which stops deletions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One row for which an invariant does not hold."""
+    """A row that breaks an invariant."""
 
     name: str
     sentence: str
@@ -46,7 +46,7 @@ class Violation:
 
     @property
     def is_warning(self) -> bool:
-        """Tell whether nothing is broken."""
+        """Return whether it is only a warning."""
         return self.severity is Severity.WARNING
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     *(_drift(kept) for kept in SUMS),
     Invariant(
         "lost-files",
-        "every file lies somewhere, is on its way, or has an incident",
+        "every file has a copy, an open transfer, or an incident",
         catalogue_invariants.lost_files,
     ),
     Invariant(
@@ -95,28 +95,30 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "strangers",
-        "files, blocks and replicas agree where they belong",
+        "files, blocks and replicas agree on their block and dataset",
         catalogue_invariants.strangers,
     ),
     Invariant(
-        "old-leases", "active work has a holder that is not silent", work_invariants.old_leases
+        "old-leases", "active work has a holder with a valid lease", work_invariants.old_leases
     ),
     Invariant(
         "never-tried",
-        "waiting work has a next moment or waits for a person",
+        "waiting work has a next try or waits for a person",
         work_invariants.never_tried,
     ),
     Invariant(
-        "unknown-states", "every state is one of the table of moves", work_invariants.unknown_states
+        "unknown-states", "every state is in the table of moves", work_invariants.unknown_states
     ),
     Invariant(
         "forgotten-bookings", "an expired booking is given up", work_invariants.forgotten_bookings
     ),
     Invariant(
-        "stuck-requests", "an open request waits for something", work_invariants.stuck_requests
+        "stuck-requests",
+        "an open request has open work or a next look",
+        work_invariants.stuck_requests,
     ),
     Invariant(
-        "pins-of-the-ended", "ended transfers pin nothing", work_invariants.pins_of_the_ended
+        "pins-of-the-ended", "ended transfers pin no source", work_invariants.pins_of_the_ended
     ),
     Invariant(
         "quota-promised",
@@ -142,7 +144,7 @@ INVARIANTS: tuple[Invariant, ...] = (
 def find(
     work: Work, invariants: Sequence[Invariant], limits: InvariantLimits
 ) -> Iterator[Violation]:
-    """Yield what does not hold, at most `MOST` rows of each statement."""
+    """Yield violations, at most `MOST` rows per statement."""
     for invariant in invariants:
         for statement in invariant.find(limits):
             for row in work.mappings(statement.limit(MOST)):

@@ -1,7 +1,7 @@
-"""The kept sums, each with the subquery that says what it should be: for checking and for repair.
+"""The sums, each with the subquery of its correct value, for checks and repairs.
 
-A sum is compared with the level below it: a block with its files, a dataset with its blocks, a user
-with the datasets. So each level is one pass, and what is wrong is reported where it went wrong.
+A sum is compared with the level below: a block with its files, a dataset with its blocks, a user
+with the datasets. So each level is one pass, and an error is reported at its own level.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ from dynamo.inventory.states import ReplicaState
 from dynamo.operations.lifecycle import OPEN, State
 
 GONE = (State.DONE, State.CANCELLED)
-"""Deletions in these states hold no bytes."""
+"""Deletions in these states reserve no bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Columns of a table that are kept in step with others."""
+    """Columns of a table that sum up other rows."""
 
     name: str
     sentence: str
@@ -43,10 +43,10 @@ class Sum:
     should: Mapping[str, ColumnElement[int]]
     where: Sequence[ColumnElement[bool]] = field(default=())
     one_pass: Selection | None = None
-    """The same question without a look-up per row, for the largest table: 20 times faster."""
+    """The same statement without a subquery per row, for the largest table: 20 times faster."""
 
     def drifted(self) -> Selection:
-        """Select the rows that differ: their key, what is kept and what it should be."""
+        """Return the statement for differing rows: key, stored and correct values."""
         if self.one_pass is not None:
             return self.one_pass
         columns = [getattr(self.table, name) for name in self.key]
@@ -56,12 +56,14 @@ class Sum:
         return select(*columns).where(differs, *self.where)
 
     def repair(self, work: Work, row: Mapping[str, object]) -> None:
-        """Set one row right, under its lock: who has counted waits, who has not counts after us."""
-        mine = and_(*(getattr(self.table, name) == row[name] for name in self.key))
+        """Correct one row under its lock, so that parallel changes come before or after it."""
+        row_key = and_(*(getattr(self.table, name) == row[name] for name in self.key))
         work.rows(
-            select(*(getattr(self.table, name) for name in self.key)).where(mine).with_for_update()
+            select(*(getattr(self.table, name) for name in self.key))
+            .where(row_key)
+            .with_for_update()
         )
-        work.changed(update(self.table).where(mine).values(dict(self.should)))
+        work.changed(update(self.table).where(row_key).values(dict(self.should)))
 
 
 def _total(column: Column, *where: Condition) -> ScalarSelect[int]:
@@ -139,7 +141,7 @@ _ALL_BLOCKS = (
 SUMS = (
     Sum(
         "block-sums",
-        "a block counts the files that are in it and not condemned by themselves",
+        "a block counts its files, without files condemned alone",
         Block,
         ("id",),
         {"n_files": _count(File.id, *_IN_BLOCK), "bytes": _total(File.size, *_IN_BLOCK)},
@@ -147,7 +149,7 @@ SUMS = (
     ),
     Sum(
         "dataset-sums",
-        "a dataset counts its blocks that are not condemned, and files without a block as nothing",
+        "a dataset counts its blocks that are not condemned, and the number of its other files",
         Dataset,
         ("id", "name"),
         {
@@ -157,14 +159,14 @@ SUMS = (
     ),
     Sum(
         "user-sums",
-        "a user is charged with each file of the own datasets once",
+        "a user is charged once for each file of the user's datasets",
         User,
         ("id", "name"),
         {"n_files": _total(Dataset.n_files, _OWNED), "used": _total(Dataset.bytes, _OWNED)},
     ),
     Sum(
         "replica-sums",
-        "a block replica counts the files that it holds",
+        "a block replica counts its files",
         BlockReplica,
         ("id", "block_id", "site_id"),
         {
@@ -186,17 +188,17 @@ SUMS = (
     ),
     Sum(
         "quota-projected",
-        "reserved bytes are booked: blocks that lie or will lie here, and what has not left yet",
+        "projected bytes are those of blocks at the site or coming, and of data not deleted yet",
         Quota,
         ("site_id", "partition_id"),
         {"projected": _ALL_BLOCKS + _LEAVING},
     ),
     Sum(
         "quota-used",
-        "used bytes are here: in valid replicas, or on their way out",
+        "used bytes are those of valid replicas, and of data not deleted yet",
         Quota,
         ("site_id", "partition_id"),
         {"used": _total(BlockReplica.bytes, *_HERE) + _LEAVING},
     ),
 )
-"""All kept sums, the lower levels first, so that a repair works on what is right already."""
+"""All sums, lower levels first, so that a repair uses corrected sums."""

@@ -1,4 +1,4 @@
-"""What must hold of work: every row has a next moment, a holder or an end."""
+"""Invariants of work: every row has a next try, a holder or an end."""
 
 from sqlalchemy import and_, exists, literal, or_, select
 
@@ -14,18 +14,18 @@ _ENDED = tuple(state for state in TRANSFERS.states if state not in OPEN)
 
 
 def old_leases(limits: InvariantLimits) -> Statements:
-    """Find active rows whose holder is silent for long, or that have no holder."""
+    """Find active rows without a holder, or with a lease that expired long ago."""
     return tuple(
-        select(table.id, literal(what).label("what"), table.lease_owner, table.lease_until).where(
+        select(table.id, literal(noun).label("what"), table.lease_owner, table.lease_until).where(
             table.state == State.ACTIVE,
             or_(table.lease_until.is_(None), table.lease_until < limits.too_late),
         )
-        for table, what in _OPERATIONS
+        for table, noun in _OPERATIONS
     )
 
 
 def never_tried(_limits: InvariantLimits) -> Statements:
-    """Find waiting rows that have no next moment and do not wait for a person."""
+    """Find waiting rows without a next try that do not wait for a person."""
     waits = (Reason.NEEDS_DECISION,)
     return tuple(
         select(table.id, literal(what).label("what"), table.state, table.reason).where(
@@ -38,9 +38,9 @@ def never_tried(_limits: InvariantLimits) -> Statements:
 
 
 def unknown_states(_limits: InvariantLimits) -> Statements:
-    """Find rows in a state that nothing leads out of, as it is none.
+    """Find rows in a state outside the table of moves.
 
-    The database refuses them as long as nobody has taken its constraints away.
+    The database refuses such states as long as its constraints exist.
     """
     return tuple(
         select(table.id, literal(table.__tablename__).label("what"), table.state).where(
@@ -51,30 +51,30 @@ def unknown_states(_limits: InvariantLimits) -> Statements:
 
 
 def forgotten_bookings(limits: InvariantLimits) -> Statements:
-    """Find bookings that have expired and that nobody has given up."""
-    found = select(Transfer.id, Transfer.request_id, Transfer.expires).where(
+    """Find expired bookings that were not given up."""
+    statement = select(Transfer.id, Transfer.request_id, Transfer.expires).where(
         Transfer.state == State.QUEUED,
         Transfer.expires < limits.too_late,
         Transfer.not_before < limits.too_late,
     )
-    return (found,)
+    return (statement,)
 
 
 def stuck_requests(limits: InvariantLimits) -> Statements:
-    """Find requests that have not ended although there is nothing left to wait for."""
+    """Find open requests without open work and without a next look."""
     moving = exists().where(Transfer.request_id == Request.id, Transfer.state.in_(OPEN))
     leaving = exists().where(Deletion.request_id == Request.id, Deletion.state.in_(OPEN))
-    found = select(Request.id, Request.kind, Request.state, Request.dataset).where(
+    statement = select(Request.id, Request.kind, Request.state, Request.dataset).where(
         Request.state.not_in(tuple(ENDED)),
         Request.not_before.is_(None),
         Request.updated < limits.now - limits.stuck,
         ~moving,
         ~leaving,
     )
-    return (found,)
+    return (statement,)
 
 
 def pins_of_the_ended(_limits: InvariantLimits) -> Statements:
-    """Find ended transfers that still name a source as pinned."""
+    """Find ended transfers that still pin a source."""
     ended = and_(Transfer.state.in_(_ENDED), Transfer.source_id.is_not(None))
     return (select(Transfer.id, Transfer.state, Transfer.source_id).where(ended),)

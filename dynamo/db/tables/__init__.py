@@ -1,4 +1,4 @@
-"""What is remembered: the schema of the inventory."""
+"""The schema of the inventory."""
 
 from dynamo.db.tables.audit import Answer, History, Incident, Pulse, Switch
 from dynamo.db.tables.base import Base

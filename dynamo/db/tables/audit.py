@@ -1,4 +1,4 @@
-"""Memory: history, incidents, switches, pulses, answers."""
+"""History, incidents, switches, pulses, answers."""
 
 from sqlalchemy import Index, LargeBinary, UniqueConstraint
 from sqlalchemy.dialects import mysql
@@ -26,7 +26,7 @@ from dynamo.inventory.states import IncidentKind
 
 
 class History(Base):
-    """What happened, who wanted it and why; names, not keys, as the things may be gone."""
+    """Events with actors and reasons; with names instead of keys, as their rows may be deleted."""
 
     __tablename__ = "history"
     __table_args__ = (
@@ -53,7 +53,7 @@ class History(Base):
 
 
 class Incident(Base):
-    """A file that is known to be bad or lost, and what is known of it."""
+    """A bad or lost file."""
 
     __tablename__ = "incidents"
     __table_args__ = (
@@ -67,15 +67,15 @@ class Incident(Base):
     id: Mapped[Key]
     lfn: Mapped[Lfn]
     site: Mapped[Name]
-    """Empty where it concerns all copies."""
+    """Empty = all copies."""
     kind: Mapped[Word]
     """`corrupt`, `missing` or `lost`."""
     dataset: Mapped[DatasetName | None]
     owner: Mapped[Name | None]
-    """The user whose file it is; None = official data."""
+    """The owner of the file; None = official data."""
     at: Mapped[Moment]
     ended: Mapped[Moment | None]
-    """When the file was whole again, or was dropped; None = it still is bad or lost."""
+    """When the file was good again or deleted; None = still bad or lost."""
     detail: Mapped[Sentence | None]
 
 
@@ -93,7 +93,7 @@ class Switch(Base):
 
 
 class Pulse(Base):
-    """When a part last showed that it lives, and who holds a task that must not run twice."""
+    """The last heartbeat of a part, and the holder of a task that must not run twice."""
 
     __tablename__ = "pulses"
     __table_args__ = (INNODB,)

@@ -1,4 +1,4 @@
-"""What all tables have in common."""
+"""The base of all tables."""
 
 from collections.abc import Iterable
 
@@ -28,6 +28,6 @@ class Base(DeclarativeBase):
 
 
 def one_of(column: str, words: Iterable[str]) -> CheckConstraint:
-    """Let the database refuse any other word in a column; a migration says the list once more."""
+    """Return the constraint to these words; a migration repeats the list."""
     listed = ", ".join(f"'{word}'" for word in words)
     return CheckConstraint(f"{column} IN ({listed})", name=column)

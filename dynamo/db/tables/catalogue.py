@@ -42,7 +42,7 @@ class Dataset(Base):
     status: Mapped[Word]
     type: Mapped[Word]
     is_open: Mapped[bool]
-    """False: takes no more files."""
+    """False = takes no more files."""
     n_files: Mapped[Count]
     bytes: Mapped[Bytes]
     created: Mapped[Moment]
@@ -50,7 +50,7 @@ class Dataset(Base):
 
 
 class Block(Base):
-    """The unit that is placed, copied and deleted; lies whole at a site."""
+    """The unit of placement, copy and deletion."""
 
     __tablename__ = "blocks"
     __table_args__ = (UniqueConstraint("dataset_id", "uuid"), UniqueConstraint("open_key"), INNODB)
@@ -58,10 +58,10 @@ class Block(Base):
     id: Mapped[Key]
     dataset_id: Mapped[Reference] = mapped_column(ForeignKey("datasets.id"))
     site_id: Mapped[Reference | None] = mapped_column(ForeignKey("sites.id"))
-    """Where it is (was) filled."""
+    """The site where it is or was filled."""
     uuid: Mapped[Uuid]
     open_key: Mapped[Name | None]
-    """`<dataset id>@<site id>` while open: at most one open block per dataset and site."""
+    """`<dataset id>@<site id>` while open: unique, so one open block per dataset and site."""
     closed: Mapped[bool]
     n_files: Mapped[Count]
     bytes: Mapped[Bytes]
@@ -69,7 +69,7 @@ class Block(Base):
     last_file: Mapped[Moment]
     closed_at: Mapped[Moment | None]
     condemned_by: Mapped[Reference | None] = mapped_column(ForeignKey("requests.id"))
-    """The deletion that removes the block everywhere and its files' names."""
+    """The deletion that removes the block everywhere, with the names of its files."""
 
 
 class File(Base):
@@ -93,9 +93,9 @@ class File(Base):
     adler32: Mapped[Adler32 | None]
     created: Mapped[Moment]
     added: Mapped[Moment | None]
-    """When it came into its block."""
+    """When it was added to its block."""
     condemned_by: Mapped[Reference | None] = mapped_column(ForeignKey("requests.id"))
-    """The deletion that removes this file alone, out of a block that stays."""
+    """The deletion that removes this file alone, from a block that stays."""
 
 
 class DatasetReplica(Base):
@@ -113,7 +113,7 @@ class DatasetReplica(Base):
 
 
 class BlockReplica(Base):
-    """A block at a site: its files, in part or all."""
+    """A block at a site, with all or a part of its files."""
 
     __tablename__ = "block_replicas"
     __table_args__ = (
@@ -131,7 +131,7 @@ class BlockReplica(Base):
     group_id: Mapped[Reference | None] = mapped_column(ForeignKey("groups.id"))
     partition_id: Mapped[Reference] = mapped_column(ForeignKey("partitions.id"))
     request_id: Mapped[Reference | None] = mapped_column(ForeignKey("requests.id"), index=True)
-    """The copy request that wanted it; None where it was injected."""
+    """The copy request that made it; None for injected data."""
     custodial: Mapped[bool]
     state: Mapped[Word]
     n_files: Mapped[Count]
@@ -139,15 +139,15 @@ class BlockReplica(Base):
     bytes: Mapped[Bytes]
     """Bytes present."""
     complete: Mapped[bool]
-    """The block is closed and all its files are here; then `replica_files` lists none."""
+    """The block is closed and all its files are at the site; `replica_files` lists none then."""
     in_use: Mapped[Count]
-    """Open transfers that read from here: a replica in use cannot be deleted."""
+    """Number of open transfers that read the replica: it cannot be deleted while in use."""
     created: Mapped[Moment]
     updated: Mapped[Moment]
 
 
 class ReplicaFile(Base):
-    """A file that an incomplete block replica holds."""
+    """A file of an incomplete block replica."""
 
     __tablename__ = "replica_files"
     __table_args__ = (INNODB,)

@@ -1,4 +1,4 @@
-"""Consistency: scans of storages, what they saw, and what is done about it."""
+"""Scans of sites, their sightings, and remedies."""
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -25,7 +25,7 @@ from dynamo.operations.lifecycle import REMEDIES, SCANS
 
 
 class Scan(Base):
-    """One comparison of what lies at a site with what should."""
+    """A comparison of a site with the catalogue."""
 
     __tablename__ = "scans"
     __table_args__ = (
@@ -39,12 +39,12 @@ class Scan(Base):
     id: Mapped[Key]
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"))
     dry_run: Mapped[bool]
-    """What was seen is shown, and neither remembered nor acted upon."""
+    """The result is shown only, neither kept nor acted upon."""
     state: Mapped[Word]
     running_key: Mapped[Name | None]
-    """The site's key while it waits or runs and is no dry run: never two at once."""
+    """The site's key while a scan waits or runs, except dry runs: unique, so never two at once."""
     endpoint: Mapped[Hash | None]
-    """Of the site's address and rules as they were then: after a change nothing counts twice."""
+    """Hash of the site's URL and rules: after a change, earlier sightings do not count."""
     who: Mapped[Name]
     trace: Mapped[Trace]
     created: Mapped[Moment]
@@ -52,16 +52,16 @@ class Scan(Base):
     ended: Mapped[Moment | None]
     lease_owner: Mapped[Trace | None]
     lease_no: Mapped[Count]
-    """Fencing number: who lost the lease writes nothing."""
+    """Fencing number: without the lease nothing can be written."""
     lease_until: Mapped[Moment | None]
     reason: Mapped[Word | None]
     error: Mapped[Sentence | None]
     summary: Mapped[Json]
-    """Counts, and the first names of each kind."""
+    """Counts and first names per kind."""
 
 
 class Sighting(Base):
-    """Something that scans found at a site and that nothing was done about yet."""
+    """An inconsistency that scans found at a site, not acted upon yet."""
 
     __tablename__ = "sightings"
     __table_args__ = (UniqueConstraint("site_id", "lfn_hash"), one_of("kind", Kind), INNODB)
@@ -73,9 +73,9 @@ class Sighting(Base):
     lfn: Mapped[Lfn]
     lfn_hash: Mapped[Hash]
     size: Mapped[Bytes]
-    """Bytes that lie there, for a missing file those that should."""
+    """Bytes at the site; for a missing file, bytes in the catalogue."""
     modified: Mapped[Moment | None]
-    """When the storage says that the file was changed; None for a missing one."""
+    """The modification time at the storage; None for a missing file."""
     first: Mapped[Moment]
     last: Mapped[Moment]
     scan_id: Mapped[Reference]
@@ -83,7 +83,7 @@ class Sighting(Base):
 
 
 class Remedy(Lease, Base):
-    """What is done about a file at a site."""
+    """A remedy for a file at a site."""
 
     __tablename__ = "remedies"
     __table_args__ = (
@@ -98,14 +98,14 @@ class Remedy(Lease, Base):
 
     id: Mapped[Key]
     kind: Mapped[Word]
-    """`quarantine` a dark file, `mend` a missing or bad one; of a file that lies in quarantine:
-    `remove` it when its time is over, `release` it to where it lay."""
+    """`quarantine` a dark file, `mend` a missing or bad one; for a file in quarantine: `remove` it
+    after its time, `release` it to its old name."""
     found: Mapped[Word]
     """`dark`, `missing`, `wrong` or `corrupt`."""
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"))
     scan_id: Mapped[Reference]
     open_key: Mapped[Name | None]
-    """Site and name until the first step is done: one remedy at a time for each file."""
+    """Site and name until the first step is done: unique, so one remedy at a time per file."""
     lfn: Mapped[Lfn]
     size: Mapped[Bytes]
     modified: Mapped[Moment | None]

@@ -1,4 +1,4 @@
-"""Policies, what feeds them and what cycles decided."""
+"""Policies, their inputs, cycles and decisions."""
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -28,7 +28,7 @@ from dynamo.operations.lifecycle import CYCLES
 
 
 class Policy(Base):
-    """A text that was put in force; the newest version of a partition still is."""
+    """A version of a policy; the newest version of a partition is in force."""
 
     __tablename__ = "policies"
     __table_args__ = (UniqueConstraint("partition_id", "version"), INNODB)
@@ -43,7 +43,7 @@ class Policy(Base):
 
 
 class PlacementRules(Base):
-    """Placement rules that were put in force; the newest version of a partition still are."""
+    """A version of placement rules; the newest version of a partition is in force."""
 
     __tablename__ = "placement_rules"
     __table_args__ = (UniqueConstraint("partition_id", "version"), INNODB)
@@ -58,7 +58,7 @@ class PlacementRules(Base):
 
 
 class Lock(Base):
-    """Somebody's wish that data stay until a moment."""
+    """A lock that protects data until a given time."""
 
     __tablename__ = "locks"
     __table_args__ = (
@@ -70,12 +70,12 @@ class Lock(Base):
 
     id: Mapped[Key]
     identity: Mapped[Hash]
-    """Of owner, item, sites and groups: the same lock again only changes its end and reason."""
+    """Hash of owner, item, sites and groups: the same lock again only changes end and reason."""
     owner: Mapped[Name]
     dataset: Mapped[DatasetName]
     """A name or a glob."""
     block: Mapped[Uuid | None]
-    """What stands behind the `#`, where one block is meant."""
+    """The block id after the `#`; None = whole datasets."""
     sites: Mapped[Words]
     """Names and globs; empty = all."""
     groups: Mapped[Words]
@@ -83,16 +83,16 @@ class Lock(Base):
     why: Mapped[Sentence | None]
     created: Mapped[Moment]
     expires: Mapped[Moment]
-    """From then on it locks nothing."""
+    """The end of the lock."""
 
 
 class Access(Base):
-    """How often jobs at a site read a dataset on one day; reported again, it is replaced."""
+    """Accesses of jobs at a site to a dataset on one day; a repeated report replaces them."""
 
     __tablename__ = "accesses"
     __table_args__ = (Index(None, "day"), INNODB)
 
-    # what is known of a dataset's popularity goes with it
+    # a dataset's popularity is deleted with it
     dataset_id: Mapped[Reference] = mapped_column(
         ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True
     )
@@ -103,7 +103,7 @@ class Access(Base):
 
 
 class Demand(Base):
-    """Jobs of a batch system that wait for a dataset since a moment; reported again, replaced."""
+    """Jobs that wait for a dataset since a time; a repeated report replaces them."""
 
     __tablename__ = "demands"
     __table_args__ = (Index(None, "since"), INNODB)
@@ -112,13 +112,13 @@ class Demand(Base):
         ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True
     )
     source: Mapped[Name] = mapped_column(primary_key=True)
-    """Who says so."""
+    """The reporting batch system."""
     since: Mapped[Moment] = mapped_column(primary_key=True)
     jobs: Mapped[Count]
 
 
 class Cycle(Base):
-    """One run of detox or dealer for a partition."""
+    """One run of Detox or the Dealer for a partition."""
 
     __tablename__ = "cycles"
     __table_args__ = (
@@ -135,16 +135,16 @@ class Cycle(Base):
     """`detox` or `dealer`."""
     partition_id: Mapped[Reference] = mapped_column(ForeignKey("partitions.id"))
     policy_id: Mapped[Reference | None] = mapped_column(ForeignKey("policies.id"))
-    """None where a dry run tried a text that is not in force."""
+    """None if a dry run uses a text that is not in force."""
     text: Mapped[LongText | None]
     """That text."""
     dry_run: Mapped[bool]
-    """The plan is kept and nothing is carried out."""
+    """The plan is kept but not carried out."""
     state: Mapped[Word]
     running_key: Mapped[Name | None]
-    """`<kind>@<partition id>` while it runs and is no dry run: never two at once."""
+    """`<kind>@<partition id>` while a cycle runs, except dry runs: unique, so never two at once."""
     seed: Mapped[Reference]
-    """Of random picks, so that it can be replayed."""
+    """Seed of random choices, for replays."""
     who: Mapped[Name]
     trace: Mapped[Trace]
     request_id: Mapped[Reference | None] = mapped_column(ForeignKey("requests.id"))
@@ -159,11 +159,11 @@ class Cycle(Base):
     reason: Mapped[Word | None]
     error: Mapped[Sentence | None]
     summary: Mapped[Json]
-    """Sites before and after, and what was not done by reason."""
+    """Sites before and after, and counts of refusals by reason."""
 
 
 class Decision(Base):
-    """What a cycle decided about a replica, by which line of the policy; names, not keys."""
+    """A decision of a cycle about a replica, with its policy line; with names instead of keys."""
 
     __tablename__ = "decisions"
     __table_args__ = (
@@ -176,21 +176,21 @@ class Decision(Base):
     id: Mapped[Key]
     cycle_id: Mapped[Reference] = mapped_column(ForeignKey("cycles.id", ondelete="CASCADE"))
     position: Mapped[Count]
-    """Place in the plan."""
+    """Position in the plan."""
     site: Mapped[Name]
     dataset: Mapped[DatasetName]
     block: Mapped[Uuid | None]
-    """None where the whole dataset replica is meant."""
+    """None = the whole dataset replica."""
     action: Mapped[Word]
     line: Mapped[Count]
     """Number of the policy's line; 0 = the default decision."""
     proposer: Mapped[Name | None]
-    """The Dealer's proposer that wanted it; None in cycles of Detox."""
+    """The Dealer's proposer; None in cycles of Detox."""
     text: Mapped[Sentence]
-    """That line, as far as it fits; of the Dealer why it is copied, or why not."""
+    """The line, cut to fit; for the Dealer the reason of the copy, or of the refusal."""
     n_files: Mapped[Count]
     bytes: Mapped[Bytes]
     facts: Mapped[Json]
     """The values of the line's variables."""
     refused: Mapped[Word | None]
-    """Why the guard did not let it happen."""
+    """The reason if the decision was not carried out."""

@@ -1,4 +1,4 @@
-"""Work: requests, transfers, deletions."""
+"""Requests, transfers, deletions."""
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,7 +23,7 @@ from dynamo.operations.lifecycle import DELETIONS, REQUESTS, TRANSFERS
 
 
 class Request(Base):
-    """What somebody asked for."""
+    """A request of a caller or of the system."""
 
     __tablename__ = "requests"
     __table_args__ = (
@@ -44,7 +44,7 @@ class Request(Base):
     owner_id: Mapped[Reference] = mapped_column(ForeignKey("users.id"))
     dataset: Mapped[DatasetName]
     body: Mapped[Json]
-    """What was asked, as it was understood; `db.requests` alone writes and reads it."""
+    """The checked body of the request; only `db.requests` writes and reads it."""
     n_files: Mapped[Count]
     n_done: Mapped[Count]
     n_failed: Mapped[Count]
@@ -53,26 +53,26 @@ class Request(Base):
     reason: Mapped[Word | None]
     detail: Mapped[Sentence | None]
     not_before: Mapped[Moment | None]
-    """When it is looked at next; None = never again by itself."""
+    """Time of the next look; None = no automatic look."""
     trace: Mapped[Trace]
     created: Mapped[Moment]
     updated: Mapped[Moment]
 
 
 class Lease:
-    """The columns of work that a worker claims."""
+    """The columns of operations that workers claim."""
 
     state: Mapped[Word]
     attempts: Mapped[Count]
     lost: Mapped[Count]
-    """Workers that died over it, one after the other."""
+    """Number of consecutive workers that died at it."""
     not_before: Mapped[Moment | None]
-    """When it is tried next; None = waits for a person or has ended."""
+    """Time of the next try; None = waits for a person or has ended."""
     hinted: Mapped[Moment]
-    """When a message for it was last sent."""
+    """Time of the last hint."""
     lease_owner: Mapped[Trace | None]
     lease_no: Mapped[Count]
-    """Fencing number: a result is recorded only under the number of its claim."""
+    """Fencing number: a result is recorded only with the number of its claim."""
     lease_until: Mapped[Moment | None]
     reason: Mapped[Word | None]
     error: Mapped[Sentence | None]
@@ -81,7 +81,7 @@ class Lease:
 
 
 class Transfer(Lease, Base):
-    """A file on its way to a site."""
+    """A transfer of a file to a site."""
 
     __tablename__ = "transfers"
     __table_args__ = (
@@ -103,21 +103,21 @@ class Transfer(Lease, Base):
     replica_id: Mapped[Reference | None] = mapped_column(ForeignKey("block_replicas.id"))
     """The destination's block replica; None until the size is known."""
     source_id: Mapped[Reference | None] = mapped_column(ForeignKey("block_replicas.id"))
-    """The block replica that is read and pinned, for copies."""
+    """The block replica that a copy reads and pins."""
     source_url: Mapped[Url | None]
-    """What is read, for pulls."""
+    """The source that a pull reads."""
     upload: Mapped[Lfn | None]
-    """The temporary name in the incoming area that the job writes to, for uploads."""
+    """The temporary name in the incoming area that the job of an upload writes to."""
     rebooked_by: Mapped[Reference | None]
-    """The injection that was told this name; earlier ones were told another. None = the first."""
+    """The injection that got this upload name, if rebooked; None = the first injection."""
     confirmed: Mapped[bool]
     """False for an upload that the job has not confirmed yet."""
     expires: Mapped[Moment | None]
-    """When a booking that never arrived is given up."""
+    """Time when an unused booking is given up."""
 
 
 class Deletion(Lease, Base):
-    """A file on its way out of a site; queued = condemned, active = deleting."""
+    """A deletion of a file at a site; queued = condemned, active = deleting."""
 
     __tablename__ = "deletions"
     __table_args__ = (
@@ -135,7 +135,7 @@ class Deletion(Lease, Base):
     file_id: Mapped[Reference] = mapped_column(ForeignKey("files.id"))
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"))
     replica_id: Mapped[Reference | None] = mapped_column(ForeignKey("block_replicas.id"))
-    """The condemned block replica; None where only this file leaves."""
+    """The condemned block replica; None if only this file is deleted."""
     partition_id: Mapped[Reference] = mapped_column(ForeignKey("partitions.id"))
     bytes: Mapped[Bytes]
-    """Bytes that the partition's quota at the site gets back; 0 for a file that had not arrived."""
+    """Bytes to refund to the partition's quota at the site; 0 for a file that had not arrived."""

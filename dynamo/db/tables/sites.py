@@ -1,4 +1,4 @@
-"""Who and where: groups, sites, partitions, quotas, users."""
+"""Groups, sites, partitions, quotas, users."""
 
 from sqlalchemy import ForeignKey, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,7 +21,7 @@ from dynamo.inventory.states import SiteKind, SiteStatus
 
 
 class Group(Base):
-    """Owns block replicas, by whole datasets or by blocks."""
+    """An owner of block replicas, of whole datasets or single blocks."""
 
     __tablename__ = "groups"
     __table_args__ = (UniqueConstraint("name"), INNODB)
@@ -32,7 +32,7 @@ class Group(Base):
 
 
 class Site(Base):
-    """One storage endpoint."""
+    """A site, with one storage endpoint."""
 
     __tablename__ = "sites"
     __table_args__ = (
@@ -47,21 +47,21 @@ class Site(Base):
     kind: Mapped[Word]
     status: Mapped[Word]
     url: Mapped[Url]
-    """Endpoint; the PFN is this and the LFN unless a rule says otherwise."""
+    """Endpoint; the PFN is this plus the LFN, unless the site has rules."""
     rules: Mapped[Json]
     scratch: Mapped[Words]
-    """Folders in which jobs' `file:` sources may lie."""
+    """Folders for `file:` sources of jobs."""
     sources: Mapped[Words]
-    """`scheme://host` globs from which data may be pulled, such as `root://*.cern.ch`."""
+    """`scheme://host` globs of allowed sources, such as `root://*.cern.ch`."""
     created: Mapped[Moment]
     since: Mapped[Moment | None]
-    """Since when it has its status; None = since it was created."""
+    """Time of the last change of status; None = never changed."""
     set_by: Mapped[Word | None]
-    """Who gave it its status: None = an operator, else `probes` or `feed`."""
+    """Source of the status: None = an operator, else such as `probes` or `feed`."""
     max_streams: Mapped[Count | None]
-    """Streams into it at once, and as many out of it; None = as the settings say."""
+    """Limit of parallel streams into it, and out of it; None = the setting's value."""
     max_link_streams: Mapped[Count | None]
-    """Streams between it and one other site at once; None = as the settings say."""
+    """Limit of parallel streams on each of its links; None = the setting's value."""
 
 
 class Partition(Base):
@@ -78,7 +78,7 @@ class Partition(Base):
 
 
 class Quota(Base):
-    """How many bytes a partition may fill at a site; no row = takes no part."""
+    """The bytes that a partition may fill at a site; no row = no space."""
 
     __tablename__ = "quotas"
     __table_args__ = (INNODB,)
@@ -88,12 +88,12 @@ class Quota(Base):
     max_bytes: Mapped[Bytes | None]
     """None = unlimited, 0 = no space."""
     projected: Mapped[Bytes]
-    """Bytes when all has arrived: there, on the way or booked.
+    """Bytes after all transfers: present, in transfer or booked.
 
-    Condemned ones until they are gone.
+    Condemned bytes count until they are deleted.
     """
     used: Mapped[Bytes]
-    """Bytes there now."""
+    """Bytes present."""
 
 
 class User(Base):

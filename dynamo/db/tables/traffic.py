@@ -1,4 +1,4 @@
-"""Traffic: who works where now, which sites keep failing, how fast links are, what feeds said."""
+"""Breakers, streams, links, downtimes, feeds, probes."""
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,7 +21,7 @@ from dynamo.operations.breakers import Operation
 
 
 class Breaker(Base):
-    """How an operation goes at a site; its row is locked while streams there are counted."""
+    """Recent results of an operation at a site; the row is locked while streams are counted."""
 
     __tablename__ = "breakers"
     __table_args__ = (one_of("operation", Operation), INNODB)
@@ -30,23 +30,23 @@ class Breaker(Base):
     operation: Mapped[Word] = mapped_column(primary_key=True)
     """`write`, `read` or `delete`."""
     failed: Mapped[Seconds]
-    """Recent failures; older ones weigh less."""
+    """Weighted number of recent failures."""
     done: Mapped[Seconds]
-    """Recent successes since the first of these failures, likewise."""
+    """Weighted number of successes since the first of these failures."""
     counted: Mapped[Moment]
-    """The moment as of which both are weighed."""
+    """Time to which both weights refer."""
     until: Mapped[Moment | None]
-    """None = closed; open until then, afterwards tried with few files."""
+    """None = closed; open until this time, then half-open."""
     trips: Mapped[Count]
-    """How often it opened without a success in between."""
+    """Number of openings since the last success."""
     since: Mapped[Moment | None]
-    """When it did so first; None = closed, or nobody noted it."""
+    """Time of the first of these openings; None = closed, or not recorded."""
     reason: Mapped[Word | None]
     detail: Mapped[Sentence | None]
 
 
 class Stream(Base):
-    """A worker that brings files to a site, one after the other."""
+    """A worker on a link, which copies files one after the other."""
 
     __tablename__ = "streams"
     __table_args__ = (UniqueConstraint("owner"), INNODB)
@@ -55,16 +55,16 @@ class Stream(Base):
     owner: Mapped[Trace]
     """The holder of its claims."""
     user_id: Mapped[Reference]
-    """For whom."""
+    """The user of its transfers."""
     source_id: Mapped[Reference] = mapped_column(index=True)
-    """The site that is read; 0 = none of ours."""
+    """The source site; 0 = a source outside."""
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"))
     until: Mapped[Moment]
-    """When it is taken for dead."""
+    """End of its lease."""
 
 
 class Parked(Base):
-    """A request with files that wait until a way is less busy."""
+    """A request with transfers that wait for a place on a link."""
 
     __tablename__ = "parked"
     __table_args__ = (UniqueConstraint("request_id", "source_id", "site_id"), INNODB)
@@ -73,12 +73,12 @@ class Parked(Base):
     request_id: Mapped[Reference] = mapped_column(ForeignKey("requests.id", ondelete="CASCADE"))
     user_id: Mapped[Reference]
     source_id: Mapped[Reference]
-    """The site that is read; 0 = none of ours."""
+    """The source site; 0 = a source outside."""
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"))
 
 
 class Link(Base):
-    """How fast files come from one site to another, a moving average over what arrived."""
+    """The speed of a link, as a moving average over arrived files."""
 
     __tablename__ = "links"
     __table_args__ = (INNODB,)
@@ -86,14 +86,14 @@ class Link(Base):
     source_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True)
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True, index=True)
     bytes: Mapped[Seconds]
-    """Bytes that arrived; older ones weigh less."""
+    """Weighted bytes of arrived files."""
     seconds: Mapped[Seconds]
-    """Seconds that they took one stream, likewise."""
+    """Weighted seconds that one stream took for them."""
     updated: Mapped[Moment]
 
 
 class Downtime(Base):
-    """A time in which a site is not to be used, as somebody announced it."""
+    """An announced period in which a site must not be used."""
 
     __tablename__ = "downtimes"
     __table_args__ = (UniqueConstraint("site_id", "source", "begins"), Index(None, "ends"), INNODB)
@@ -101,26 +101,26 @@ class Downtime(Base):
     id: Mapped[Key]
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"))
     source: Mapped[Name]
-    """The feed that says so."""
+    """The announcing feed."""
     begins: Mapped[Moment]
     ends: Mapped[Moment]
     why: Mapped[Sentence | None]
 
 
 class ToldStatus(Base):
-    """What a feed said last of a site's status."""
+    """A feed's last statement about the status of a site."""
 
     __tablename__ = "told_statuses"
     __table_args__ = (one_of("status", SiteStatus), INNODB)
 
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True)
     source: Mapped[Name] = mapped_column(primary_key=True)
-    """The feed that says so; how old it is stands with the feed."""
+    """The feed; its row has the age of the statement."""
     status: Mapped[Word]
 
 
 class Feed(Base):
-    """What became of a feed when it was last read."""
+    """The last result of reading a feed."""
 
     __tablename__ = "feeds"
     __table_args__ = (INNODB,)
@@ -128,31 +128,31 @@ class Feed(Base):
     name: Mapped[Name] = mapped_column(primary_key=True)
     tried: Mapped[Moment]
     taken: Mapped[Moment | None]
-    """When it last was read and believed."""
+    """When it was last accepted."""
     generated: Mapped[Moment | None]
-    """The moment that it then described."""
+    """The time that the accepted document describes."""
     reason: Mapped[Word | None]
-    """Why it was not believed the last time: `unreachable`, `malformed`, `stale`."""
+    """Why it was refused the last time: `unreachable`, `malformed`, `stale`."""
     detail: Mapped[Sentence | None]
 
 
 class Vigil(Base):
-    """For how long a dying site has been watched."""
+    """The watch time of a dying site."""
 
     __tablename__ = "vigils"
     __table_args__ = (INNODB,)
 
     site_id: Mapped[Reference] = mapped_column(ForeignKey("sites.id"), primary_key=True)
     begun: Mapped[Moment]
-    """Since when the site is dying: who dies anew is watched anew."""
+    """When the site began to die; dying again restarts the watch."""
     at: Mapped[Moment]
-    """When somebody looked last."""
+    """Time of the last look."""
     watched: Mapped[Seconds]
-    """Seconds, without those in which nobody could have told whether it lives."""
+    """Seconds, without times in which a look was impossible."""
 
 
 class Probe(Base):
-    """How a site's last probes ended."""
+    """The results of a site's last probes."""
 
     __tablename__ = "probes"
     __table_args__ = (INNODB,)
@@ -161,10 +161,10 @@ class Probe(Base):
     at: Mapped[Moment]
     usable: Mapped[bool]
     streak: Mapped[Count]
-    """Probes in a row that ended like this."""
+    """Number of consecutive probes with this result."""
     free: Mapped[Bytes | None]
-    """Bytes that the storage had left; None where it does not tell."""
+    """Free bytes of the storage; None = unknown."""
     used: Mapped[Bytes | None]
-    """Bytes that files of ours took then: what was written since is taken off what was left."""
+    """Bytes of Dynamo's files at that time, to subtract later growth from `free`."""
     reason: Mapped[Word | None]
     detail: Mapped[Sentence | None]

@@ -1,4 +1,4 @@
-"""Column types that have a name."""
+"""Named column types."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated
@@ -21,34 +21,34 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class Utc(TypeDecorator[datetime]):
-    """A moment with microseconds: UTC in the database, aware in Python."""
+    """A time with microseconds: UTC in the database, with a zone in Python."""
 
     impl = DateTime
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
-        """Ask MySQL for microseconds."""
+        """Return the type with microseconds for MySQL."""
         if dialect.name == "mysql":
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Store in UTC."""
+        """Return the value in UTC without a zone."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Hand out aware."""
+        """Return the value with the zone UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 def ascii_text(length: int) -> String:
-    """Return a text of names: ASCII, compared byte by byte."""
+    """Return the type of names: ASCII, compared byte by byte."""
     return String(length).with_variant(
         mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
     )
 
 
-BIG = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself in SQLite
+BIG = BigInteger().with_variant(Integer(), "sqlite")  # SQLite increments only INTEGER automatically
 
 Key = Annotated[int, mapped_column(BIG, primary_key=True, autoincrement=True)]
 Reference = Annotated[int, mapped_column(BIG)]

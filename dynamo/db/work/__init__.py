@@ -1,1 +1,1 @@
-"""Pieces of work claimed under leases, and what runs periodically."""
+"""Claims of operations under leases, and periodic tasks."""

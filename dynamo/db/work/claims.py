@@ -1,6 +1,6 @@
 """Claims.
 
-How work is taken, kept, given back and found again, for transfers and deletions alike.
+Operations are claimed, renewed, put back and reclaimed, in the same way for all tables.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,28 +18,28 @@ from dynamo.reasons import Reason
 
 Operation = type[Transfer] | type[Deletion]
 Claimable = Operation | type[Remedy]
-"""What workers claim; a remedy is nobody's request."""
+"""Tables whose rows workers claim; a remedy has no request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who claims: a name that no other claim has, and how long silence is borne."""
+    """The holder of a claim: a unique name, and the seconds of its lease."""
 
     name: str
     seconds: float
 
 
 def claim(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> dict[int, int]:
-    """Claim those that are still free and due; return id → fencing number.
+    """Claim the rows that are free and due; return id → fencing number.
 
-    What somebody else holds locked at this moment is passed over, not waited for. What a worker
-    has died over comes last and alone: the caller sees to the others again.
+    Rows locked by others are skipped. A row at which a worker died is claimed last and alone: the
+    caller claims the other rows again.
     """
     due = select(table.id, table.lease_no, table.lost).where(
         table.id.in_(ids), table.state == State.QUEUED, table.not_before <= work.now
     )
-    found = _together(work.read(_Free, work.skip_locked(due.order_by(table.id))))
-    free = {row.id: row.lease_no + 1 for row in found}
+    chosen = _together(work.read(_Free, work.skip_locked(due.order_by(table.id))))
+    free = {row.id: row.lease_no + 1 for row in chosen}
     transitions.move(
         work,
         table,
@@ -60,35 +60,35 @@ class _Free(NamedTuple):
     lost: int
 
 
-def _together(found: Sequence[_Free]) -> Sequence[_Free]:
-    """Choose what may be held at once: a file that kills its worker must not take others along."""
-    return [row for row in found if not row.lost] or found[:1]
+def _together(rows: Sequence[_Free]) -> Sequence[_Free]:
+    """Return the rows to claim together: a file that kills its worker must not affect others."""
+    return [row for row in rows if not row.lost] or rows[:1]
 
 
 def renew(work: Work, table: Claimable, ids: Collection[int], holder: Holder) -> set[int]:
-    """Keep claims alive; return those that are still ours."""
-    mine = (table.id.in_(ids), table.state == State.ACTIVE, table.lease_owner == holder.name)
+    """Renew claims; return those that are still held."""
+    held = (table.id.in_(ids), table.state == State.ACTIVE, table.lease_owner == holder.name)
     until = work.now + timedelta(seconds=holder.seconds)
-    work.changed(update(table).where(*mine).values(lease_until=until))
-    return set(work.scalars(select(table.id).where(*mine)))
+    work.changed(update(table).where(*held).values(lease_until=until))
+    return set(work.scalars(select(table.id).where(*held)))
 
 
 def held_by(work: Work, table: Claimable, claims: Mapping[int, int], holder: Holder) -> set[int]:
-    """Lock and return those claims that are still ours.
+    """Lock and return the claims that are still held.
 
-    The others belong to somebody else by now.
+    Other workers own the rest by now.
     """
-    mine = select(table.id, table.lease_no).where(
+    held = select(table.id, table.lease_no).where(
         table.id.in_(claims), table.state == State.ACTIVE, table.lease_owner == holder.name
     )
-    locked = mine.order_by(table.id).with_for_update()
+    locked = held.order_by(table.id).with_for_update()
     return {key for key, lease_no in work.rows(locked) if claims[key] == lease_no}
 
 
 def put_back(
     work: Work, table: Claimable, operation: int, verdict: Verdict, reason: Reason, error: str
 ) -> None:
-    """Record a failure: tried again later, held or given up as the verdict says."""
+    """Record a failure: retried later, held or given up by the verdict."""
     transitions.move(
         work,
         table,
@@ -96,7 +96,7 @@ def put_back(
         verdict.state,
         from_=(State.ACTIVE,),
         not_before=verdict.not_before,
-        hinted=_long_ago(work.now),  # nobody was told: the next sweep after that moment does
+        hinted=_long_ago(work.now),  # no hint was sent: the next sweep after that time sends one
         lease_owner=None,
         lease_until=None,
         lost=0,
@@ -107,15 +107,15 @@ def put_back(
 
 
 def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> list[int]:
-    """Free what silent workers held; what cost too many of them is held for a day, and returned."""
+    """Free rows of silent workers; hold for a day, and return, those that lost too many workers."""
     silent = (table.state == State.ACTIVE, table.lease_until < work.now)
-    # found without a lock: an UPDATE that searches for them waits for all that are at work
-    found = work.scalars(select(table.id).where(*silent))
-    if not found:
+    # read without locks: an UPDATE that searches would wait for all working rows
+    silent_ids = work.scalars(select(table.id).where(*silent))
+    if not silent_ids:
         return []
-    # who fell silent in the middle of a transaction still holds his rows: the others go on
-    mine = select(table.id, table.lost).where(table.id.in_(found), *silent)
-    free = work.rows(work.skip_locked(mine.order_by(table.id)))
+    # a worker that is silent within a transaction still locks its rows: skip them
+    statement = select(table.id, table.lost).where(table.id.in_(silent_ids), *silent)
+    free = work.rows(work.skip_locked(statement.order_by(table.id)))
     poisonous = [key for key, lost in free if lost + 1 >= lost_limit]
     others = [key for key, lost in free if lost + 1 < lost_limit]
     common: dict[str, object] = {
@@ -133,7 +133,7 @@ def reclaim(work: Work, table: Claimable, lost_limit: int, daily: timedelta) -> 
 
 
 def wake(work: Work, table: Claimable) -> int:
-    """Queue what was held and is due again."""
+    """Queue held rows that are due."""
     due = (table.state == State.HELD, table.not_before <= work.now)
     # as in `reclaim`: an UPDATE that searches would wait for all that are at work
     ids = work.scalars(work.skip_locked(select(table.id).where(*due).order_by(table.id)))
@@ -143,9 +143,9 @@ def wake(work: Work, table: Claimable) -> int:
 
 
 def unhinted(work: Work, table: Claimable, patience: timedelta, limit: int) -> Sequence[int]:
-    """Return ids of due work whose message is missing or was lost.
+    """Return ids of due rows whose hint is missing or was lost.
 
-    Note that they are sent now.
+    They are recorded as sent now.
     """
     due = select(table.id).where(
         table.state == State.QUEUED,

@@ -1,4 +1,4 @@
-"""Pulses: which periodic tasks live, and that none of them runs twice at once."""
+"""Periodic tasks: their last runs, and a claim that keeps a task from running twice at once."""
 
 from datetime import datetime, timedelta
 
@@ -9,9 +9,9 @@ from dynamo.db.tables import Pulse
 
 
 def take(work: Work, name: str, owner: str, hold: timedelta) -> bool:
-    """Take a periodic task for a while.
+    """Claim a periodic task for a while, and record that it lives.
 
-    False = somebody else has it. Also notes that the task lives.
+    Returns False if another worker has it.
     """
     if not work.scalar(select(Pulse.name).where(Pulse.name == name)):
         work.add(Pulse, name=name, at=work.now, owner=owner, until=work.now + hold)

@@ -1,4 +1,4 @@
-"""Incidents: files that are known to be bad or lost, for their owners and for operators."""
+"""Incidents: bad and lost files, for their owners and operators."""
 
 from sqlalchemy import ColumnElement
 
@@ -14,7 +14,7 @@ KINDS = ("lost", "missing", "corrupt")
 def list_page(
     ctx: Context, filters: dict[str, str | None], place: PageRequest, *, ended: bool
 ) -> Page:
-    """Return a page of incidents, newest first; `filters` by owner, site, kind, dataset, lfn."""
+    """Return a page of incidents, newest first; filters: owner, site, kind, dataset, lfn."""
     columns = {name: getattr(Incident, name) for name in filters}
     wheres: list[ColumnElement[bool]] = [
         columns[name] == value for name, value in filters.items() if value is not None

@@ -1,4 +1,4 @@
-"""Looking at a site: its listing between two looks into the catalogue, and what differs."""
+"""Lists a site between two reads of the catalogue, and compares."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -27,21 +27,21 @@ _RENEW_SECONDS = 10.0
 
 @dataclass(slots=True)
 class _Listing:
-    """What a listing saw, as it grows."""
+    """A listing in progress."""
 
     coverage: Coverage
     names: list[str] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     modified: list[int] = field(default_factory=list)
     odd: int = 0
-    """Things without a name that Dynamo could use: left alone."""
+    """Number of entries with unusable names, which are left alone."""
     errors: dict[str, str] = field(default_factory=dict)
 
     def add(self, folder: protocol.Folder) -> None:
-        """Take in a folder."""
+        """Add a folder."""
         self.coverage.add(Folder(folder.path, folder.below, folder.complete))
         if not folder.complete:
-            self.errors[folder.path] = folder.error or "not all of it was seen"
+            self.errors[folder.path] = folder.error or "it was listed in part only"
         for entry in folder.entries:
             if not is_lfn(entry.lfn):
                 self.odd += 1
@@ -52,7 +52,7 @@ class _Listing:
             self.modified.append(int(entry.modified.timestamp()))
 
     def listed(self) -> Listed:
-        """Return the columns."""
+        """Return the listed files as columns."""
         return Listed(
             self.names,
             expected.keys(self.names),
@@ -63,7 +63,7 @@ class _Listing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """What differs between a site and the catalogue."""
+    """The differences between a site and the catalogue."""
 
     findings: Sequence[Finding]
     n_files: int
@@ -72,21 +72,21 @@ class Result:
     odd: int
     errors: Mapping[str, str]
     reported: Mapping[str, datetime]
-    """Copies that were said to be bad, and since when."""
+    """Copies reported as bad, with the time of the report."""
     cleared: Collection[str]
-    """Copies that were said to be bad, and about which nothing is to be done."""
+    """Copies reported as bad that need no remedy."""
 
     def says_of(self, lfn: str) -> bool:
-        """Tell whether it is known if there is a file of this name."""
+        """Return whether the listing proves presence or absence of a file."""
         return lfn in self.names or self.coverage.proves_absent(lfn)
 
 
 def compare_site(ctx: Context, held: HeldScan, renew: Callable[[], None]) -> Result:
-    """List a site and compare. Raises StorageError where the listing is not to be trusted."""
+    """List a site and compare. Raises StorageError if the listing is not trustworthy."""
     before = _known(ctx, held)
-    seen = _listed(ctx, held, renew)
+    listing = _listed(ctx, held, renew)
     after = _known(ctx, held)
-    listed = seen.listed()
+    listed = listing.listed()
     difference = compare(listed, before, after)
     missing = _names(ctx, before.ids[difference.missing].tolist())
     absent = [
@@ -96,22 +96,22 @@ def compare_site(ctx: Context, held: HeldScan, renew: Callable[[], None]) -> Res
             before.sizes[difference.missing].tolist(),
             strict=True,
         )
-        if key in missing and seen.coverage.proves_absent(missing[key])
+        if key in missing and listing.coverage.proves_absent(missing[key])
     ]
-    _check_trust(seen, listed, missing.values(), absent)
+    _check_trust(listing, listed, missing.values(), absent)
     own = ctx.settings.user.namespace
-    dark = [f for f in _there(Kind.DARK, listed, difference.dark) if _is_ours(ctx, own, f.lfn)]
-    wrong = _there(Kind.WRONG, listed, difference.found)
-    corrupt, reported, cleared = _told(
+    dark = [f for f in _findings(Kind.DARK, listed, difference.dark) if _is_ours(ctx, own, f.lfn)]
+    wrong = _findings(Kind.WRONG, listed, difference.found)
+    corrupt, reported, cleared = _reported(
         ctx, held, listed, before, {f.lfn for f in (*absent, *wrong)}
     )
     return Result(
         _once([*absent, *wrong, *corrupt, *dark]),
         max(len(listed), int(np.count_nonzero(before.sure))),
-        seen.coverage,
-        set(seen.names),
-        seen.odd,
-        seen.errors,
+        listing.coverage,
+        set(listing.names),
+        listing.odd,
+        listing.errors,
         reported,
         cleared,
     )
@@ -122,12 +122,12 @@ def _once(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_ours(ctx: Context, namespace: str, lfn: str) -> bool:
-    """Tell whether only Dynamo may have put a file there; what is on its way in is left alone."""
+    """Return whether only Dynamo can have put a file there; the incoming area is left alone."""
     apart = (ctx.settings.injection.area, ctx.settings.consistency.quarantine)
     return within(lfn, namespace) and not any(within(lfn, area) for area in apart)
 
 
-def _there(kind: Kind, listed: Listed, places: Numbers) -> list[Finding]:
+def _findings(kind: Kind, listed: Listed, places: Numbers) -> list[Finding]:
     return [
         Finding(
             kind,
@@ -140,23 +140,23 @@ def _there(kind: Kind, listed: Listed, places: Numbers) -> list[Finding]:
 
 
 def _check_trust(
-    seen: _Listing, listed: Listed, missing: Collection[str], absent: Collection[Finding]
+    listing: _Listing, listed: Listed, missing: Collection[str], absent: Collection[Finding]
 ) -> None:
-    """Refuse a listing that failed as a whole, or that shows nothing where something should be."""
-    for area in seen.coverage.areas:
-        if area in seen.errors and any(within(lfn, area) for lfn in missing):
+    """Refuse a listing that failed as a whole, or is empty where files are expected."""
+    for area in listing.coverage.areas:
+        if area in listing.errors and any(within(lfn, area) for lfn in missing):
             raise StorageError(
-                Reason.DESTINATION_ERROR, f"{area} was not listed: {seen.errors[area]}"
+                Reason.DESTINATION_ERROR, f"{area} was not listed: {listing.errors[area]}"
             )
     if absent and not len(listed):
-        text = f"the listing shows no file at all where {len(absent)} should be"
+        text = f"the listing is empty, but {len(absent)} files should be at the site"
         raise StorageError(Reason.DESTINATION_ERROR, text)
 
 
-def _told(
-    ctx: Context, held: HeldScan, listed: Listed, before: Catalogue, found: Collection[str]
+def _reported(
+    ctx: Context, held: HeldScan, listed: Listed, before: Catalogue, already: Collection[str]
 ) -> tuple[list[Finding], dict[str, datetime], list[str]]:
-    """Look at the copies that were read and found bad: which may be so, and which are not."""
+    """Return copies reported as bad that may be so, times of reports, and cleared reports."""
     with ctx.begin.reading() as work:
         rows = incidents.at_site(work, held.site)
     wanted = expected.keys(row.lfn for row in rows)
@@ -166,10 +166,10 @@ def _told(
     reported: dict[str, datetime] = {}
     cleared = []
     for row, place, known in zip(rows, places, sure, strict=True):
-        if row.lfn in found or (known and place < 0):
+        if row.lfn in already or (known and place < 0):
             continue
         if known and row.kind == Kind.CORRUPT:
-            corrupt[row.lfn] = _there(Kind.CORRUPT, listed, np.array([place]))[0]
+            corrupt[row.lfn] = _findings(Kind.CORRUPT, listed, np.array([place]))[0]
             reported[row.lfn] = row.at
         else:
             cleared.append(row.lfn)
@@ -189,7 +189,7 @@ def _names(ctx: Context, file_ids: Sequence[int]) -> dict[int, str]:
 
 
 def areas(settings: Settings) -> list[str]:
-    """Return the folders that are listed at each site, none of them within another."""
+    """Return the folders to list at each site, none of them within another."""
     wanted = sorted({settings.user.namespace, *settings.consistency.areas}, key=len)
     chosen: list[str] = []
     for area in wanted:
@@ -201,14 +201,14 @@ def areas(settings: Settings) -> list[str]:
 def _listed(ctx: Context, held: HeldScan, renew: Callable[[], None]) -> _Listing:
     storage = ctx.storages.at(held.url, held.rules)
     wanted = areas(ctx.settings)
-    seen = _Listing(Coverage(wanted))
+    listing = _Listing(Coverage(wanted))
     renewed = time.monotonic()
     for folder in _folders(storage, wanted):
-        seen.add(folder)
+        listing.add(folder)
         if time.monotonic() - renewed > _RENEW_SECONDS:
             renew()
             renewed = time.monotonic()
-    return seen
+    return listing
 
 
 def _folders(storage: protocol.Storage, wanted: Sequence[str]) -> Iterator[protocol.Folder]:

@@ -1,4 +1,4 @@
-"""Tidying: scans that are due, remedies whose message was lost, files that nobody can bring."""
+"""Periodic work: due scans, lost remedies, files without any copy."""
 
 from datetime import timedelta
 
@@ -12,11 +12,11 @@ from dynamo.services.consistency import scans as scan_service
 from dynamo.services.context import Context
 
 AT_ONCE = 10_000
-"""Remedies that are sent at most; the next time goes on."""
+"""Limit of remedies per run; the next run continues."""
 
 
 def tidy(ctx: Context) -> None:
-    """Set going what is due and nobody works on."""
+    """File due scans, send hints for lost remedies, and declare hopeless files lost."""
     _remedies(ctx)
     _losses(ctx)
     scan_service.due(ctx)
@@ -30,7 +30,7 @@ def _remedies(ctx: Context) -> None:
         claims.wake(work, Remedy)
         patience = timedelta(seconds=numbers.hint_seconds)
         due = claims.unhinted(work, Remedy, patience, AT_ONCE)
-        work.hint(*hints("remedy", due, numbers.batch, "look after {n} files that were due"))
+        work.hint(*hints("remedy", due, numbers.batch, "repair {n} files that were due"))
         scan_service.sweep(work, ctx)
         scans.forget(work, work.now - timedelta(days=numbers.keep_days))
 

@@ -1,7 +1,7 @@
-"""Remedies at work: claim those that are free, look again, act, record.
+"""Remedies: claims free ones, looks again, acts, records.
 
-Everything is looked at once more before a file is touched, and once more when it is recorded: what
-has come into the catalogue meanwhile is brought back to where it lay.
+Each file is looked at again before it is touched, and again when the step is recorded. A file that
+was registered meanwhile is moved back to its name.
 """
 
 from collections.abc import Collection, Sequence
@@ -41,26 +41,26 @@ log = logger("consistency")
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What was found, and done, about a file."""
+    """The result of a step."""
 
     claimed: ClaimedRemedy
     moved: bool = False
-    """It lies in the quarantine now."""
+    """Whether the file is in quarantine now."""
     bad: str | None = None
-    """What is certain about a file that should be there; None = nothing is wrong with it."""
+    """What is wrong with an expected file; None = nothing."""
     failure: DynamoError | None = None
 
 
 def remedy(ctx: Context, ids: Sequence[int]) -> int:
-    """Work on those remedies that are free and due; return how many steps were done."""
+    """Work on free and due remedies; return the number of steps done."""
     return by_turns(ids, ctx.settings.lease, partial(_claim, ctx), partial(_remedy, ctx))
 
 
 def _remedy(ctx: Context, holder: Holder, claimed: Sequence[ClaimedRemedy]) -> int:
     reached(Point.REMEDY_CLAIMED)
     with keeping(ctx.begin, Remedy, holder, ctx.settings.lease) as heartbeat:
-        heartbeat.start([one.id for one in claimed])
-        return sum(_each(ctx, holder, heartbeat, one) for one in claimed)
+        heartbeat.start([row.id for row in claimed])
+        return sum(_each(ctx, holder, heartbeat, row) for row in claimed)
 
 
 @retried
@@ -71,11 +71,11 @@ def _claim(ctx: Context, ids: Collection[int], holder: Holder) -> list[ClaimedRe
         halted = bool(switches.stopped(work, switches.DELETIONS))
         free = remedies.workable(work, ids, without=[RemedyKind.REMOVE] if halted else [])
         claimed = remedies.load(work, claims.claim(work, Remedy, free, holder))
-        return [_named(work, ctx, one) for one in claimed]
+        return [_named(work, ctx, row) for row in claimed]
 
 
 def _named(work: Work, ctx: Context, claimed: ClaimedRemedy) -> ClaimedRemedy:
-    """Settle where a file will lie in the quarantine: whoever goes on after a crash looks there."""
+    """Set the file's name in the quarantine, where a worker looks after a crash."""
     if claimed.aside is not None:
         return claimed
     last = claimed.lfn.rpartition("/")[2]
@@ -91,15 +91,15 @@ def _each(ctx: Context, holder: Holder, heartbeat: Heartbeat, claimed: ClaimedRe
             _check_switches(ctx, claimed)
             done = _CALLS[claimed.kind](ctx, storage, heartbeat, claimed)
             reached(Point.REMEDIED)
-        except DynamoError as failed:
+        except DynamoError as error:
             log.warning(
                 "remedy failed",
                 remedy=claimed.id,
                 lfn=claimed.lfn,
-                reason=failed.reason,
-                detail=failed.detail,
+                reason=error.reason,
+                detail=error.detail,
             )
-            done = _Outcome(claimed, failure=failed)
+            done = _Outcome(claimed, failure=error)
         recorded = _record(ctx, holder, done)
         heartbeat.finished([claimed.id])
         return recorded
@@ -108,7 +108,7 @@ def _each(ctx: Context, holder: Holder, heartbeat: Heartbeat, claimed: ClaimedRe
 
 @retried
 def _check_switches(ctx: Context, claimed: ClaimedRemedy) -> None:
-    """Stop in the midst of a batch. Raises Unavailable."""
+    """Stop within a batch. Raises Unavailable."""
     names = [switches.CONSISTENCY, switches.of_site(claimed.site)]
     names += [switches.DELETIONS] if claimed.kind is RemedyKind.REMOVE else []
     with ctx.begin.reading() as work:
@@ -116,15 +116,15 @@ def _check_switches(ctx: Context, claimed: ClaimedRemedy) -> None:
             raise Unavailable("an operator has stopped it", Reason.SWITCHED_OFF)
 
 
-# --- calls: nothing is recorded here -------------------------------------------------------------
+# --- calls, without records ----------------------------------------------------------------------
 
 
 def _quarantine(
     ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy
 ) -> _Outcome:
-    """Move a dark file aside, if it still is one and is still the same."""
-    assert claimed.aside is not None  # noqa: S101 - settled with the claim
-    # by a worker that died before it could say so, or in the midst of the move
+    """Move a dark file to the quarantine, if it is unchanged and still dark."""
+    assert claimed.aside is not None  # noqa: S101 - set with the claim
+    # moved by a worker that died before the record, or within the move
     moved = storage.stat(claimed.aside) is not None
     if not _same(storage.stat(claimed.lfn), claimed) or (not moved and _is_known(ctx, claimed)):
         return _Outcome(claimed, moved=moved)
@@ -134,8 +134,8 @@ def _quarantine(
 
 
 def _mend(ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy) -> _Outcome:
-    """See whether a file is really missing or bad; a bad one of which there is another is moved."""
-    assert claimed.aside is not None  # noqa: S101 - settled with the claim
+    """Check whether a file is missing or bad; move a bad one aside if there is another copy."""
+    assert claimed.aside is not None  # noqa: S101 - set with the claim
     file, spare = _expected(ctx, claimed)
     if file is None:
         return _Outcome(claimed)
@@ -150,11 +150,11 @@ def _mend(ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: Claimed
 
 
 def _what_is_wrong(storage: Storage, claimed: ClaimedRemedy, file: ExpectedFile) -> str | None:
-    found = storage.stat(claimed.lfn)
-    if found is None:
-        return "nothing lies there"
-    if found.size != file.size:
-        return f"{found.size} bytes lie there, {file.size} are registered"
+    known = storage.stat(claimed.lfn)
+    if known is None:
+        return "the file is missing"
+    if known.size != file.size:
+        return f"{known.size} bytes are at the site, {file.size} are registered"
     if claimed.found != Kind.CORRUPT or file.adler32 is None:
         return None
     adler32 = storage.adler32(claimed.lfn)
@@ -164,8 +164,8 @@ def _what_is_wrong(storage: Storage, claimed: ClaimedRemedy, file: ExpectedFile)
 def _remove(
     ctx: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy
 ) -> _Outcome:
-    """Delete a file whose time in quarantine is over; a bad one not before there is a good one."""
-    assert claimed.aside is not None  # noqa: S101 - it lies there
+    """Delete a file after its time in quarantine; a bad file only once a good copy is there."""
+    assert claimed.aside is not None  # noqa: S101 - the file is in quarantine
     if claimed.found != Kind.DARK and _is_awaited(ctx, claimed):
         return _Outcome(claimed, moved=True)
     heartbeat.check(claimed.id)
@@ -176,19 +176,19 @@ def _remove(
 def _release(
     _use: Context, storage: Storage, heartbeat: Heartbeat, claimed: ClaimedRemedy
 ) -> _Outcome:
-    """Move a file back to where it lay; what lies there by now stays, and so does the file."""
-    assert claimed.aside is not None  # noqa: S101 - it lies there
+    """Move a file back to its old name, unless another file has that name by now."""
+    assert claimed.aside is not None  # noqa: S101 - the file is in quarantine
     if storage.stat(claimed.aside) is None:
         return _Outcome(claimed)
-    there = storage.stat(claimed.lfn)
-    # the same may be what a worker left that died in the midst of the move
-    if there is not None and not _same(there, claimed):
+    present = storage.stat(claimed.lfn)
+    # the same file may come from a worker that died within the move
+    if present is not None and not _same(present, claimed):
         return _Outcome(claimed, moved=True)
     heartbeat.check(claimed.id)
     try:
         storage.move(claimed.aside, claimed.lfn)
     except StorageError:
-        if there is None:
+        if present is None:
             raise
         return _Outcome(claimed, moved=True)
     return _Outcome(claimed)
@@ -202,11 +202,11 @@ _CALLS = {
 }
 
 
-def _same(found: Stat | None, claimed: ClaimedRemedy) -> bool:
-    """Tell whether the file is the one that was seen; times of storages are whole seconds."""
-    if found is None or found.size != claimed.size or found.modified is None:
+def _same(known: Stat | None, claimed: ClaimedRemedy) -> bool:
+    """Return whether a file is the one that was seen; storages report whole seconds."""
+    if known is None or known.size != claimed.size or known.modified is None:
         return False
-    return claimed.modified is not None and int(found.modified.timestamp()) == int(
+    return claimed.modified is not None and int(known.modified.timestamp()) == int(
         claimed.modified.timestamp()
     )
 
@@ -219,14 +219,14 @@ def _is_known(ctx: Context, claimed: ClaimedRemedy) -> bool:
 
 @retried
 def _is_awaited(ctx: Context, claimed: ClaimedRemedy) -> bool:
-    """Tell whether the good file has not come yet."""
+    """Return whether the good copy has not arrived yet."""
     with ctx.begin.reading() as work:
         return expected.expected_at(work, claimed.site_id, claimed.lfn) is not None
 
 
 @retried
 def _expected(ctx: Context, claimed: ClaimedRemedy) -> tuple[ExpectedFile | None, bool]:
-    """Return the file if it should still be there, and whether there is another copy."""
+    """Return the file if the catalogue still expects it, and whether it has another copy."""
     with ctx.begin.reading() as work:
         file = repair.still_there(work, claimed.site_id, claimed.lfn)
         return file, file is not None and repair.has_other_copy(work, file)
@@ -237,7 +237,7 @@ def _expected(ctx: Context, claimed: ClaimedRemedy) -> tuple[ExpectedFile | None
 
 @retried
 def _record(ctx: Context, holder: Holder, done: _Outcome) -> bool:
-    """Record a step under its claim; False = it was not ours any more, or has failed."""
+    """Record a step under its claim; return False if the claim is lost or the step failed."""
     claimed = done.claimed
     with ctx.begin() as work:
         file = repair.still_there(work, claimed.site_id, claimed.lfn)
@@ -266,7 +266,7 @@ def _after_quarantine(work: Work, ctx: Context, done: _Outcome) -> None:
 
 def _after_mend(work: Work, ctx: Context, done: _Outcome) -> None:
     claimed = done.claimed
-    # read again: the block is locked only now
+    # read again under the lock of the block
     file = repair.still_there(work, claimed.site_id, claimed.lfn)
     if file is not None and done.bad is not None:
         bad = Bad(file, claimed.site_id, claimed.site, claimed.found, done.bad)
@@ -285,14 +285,14 @@ def _after_remove(work: Work, ctx: Context, done: _Outcome) -> None:
         return
     remedies.end(work, [done.claimed.id])
     _record_event(
-        work, "quarantine-deleted", done.claimed, f"{done.claimed.aside} was kept long enough"
+        work, "quarantine-deleted", done.claimed, f"{done.claimed.aside} was kept for its time"
     )
 
 
 def _after_release(work: Work, ctx: Context, done: _Outcome) -> None:
     if done.moved:
         _keep(work, ctx, done.claimed)
-        _record_event(work, "release-refused", done.claimed, "something lies there already")
+        _record_event(work, "release-refused", done.claimed, "another file has the name")
     else:
         remedies.end(work, [done.claimed.id])
         _record_event(work, "released", done.claimed, "from quarantine")
@@ -311,15 +311,15 @@ def _keep(work: Work, ctx: Context, claimed: ClaimedRemedy) -> None:
     remedies.go_on(work, claimed.id, RemedyKind.REMOVE, work.now + days)
 
 
-def _record_event(work: Work, what: str, claimed: ClaimedRemedy, why: str) -> None:
+def _record_event(work: Work, name: str, claimed: ClaimedRemedy, reason: str) -> None:
     event = Event(
-        what,
+        name,
         SYSTEM,
         lfn=claimed.lfn,
         site=claimed.site,
         n_files=1,
         bytes=claimed.size,
-        why=why,
+        why=reason,
     )
     record(work, [event])
 

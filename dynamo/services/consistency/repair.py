@@ -1,7 +1,7 @@
-"""Mending: a file that is missing or bad at a site leaves its replica there, and is fetched again.
+"""Repair: takes a missing or bad file out of its replica and copies it again.
 
-Where no other copy is left the file is declared lost: its owner sees it, injects it again or drops
-it. All functions expect the file's block locked by the caller.
+Without another copy the file is declared lost: its owner sees it, and injects it again or deletes
+it. The caller of all functions has locked the file's block.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A file that is not, or not whole, where the catalogue says."""
+    """A missing or bad file."""
 
     file: ExpectedFile
     site_id: int
@@ -43,19 +43,19 @@ class Bad:
 
     @property
     def repaired(self) -> RepairedFile:
-        """Return it as requests name it."""
+        """Return the file for its request."""
         return RepairedFile(self.file.dataset, self.file.lfn, self.site, self.file.size)
 
 
 def has_other_copy(work: Work, file: ExpectedFile) -> bool:
-    """Tell whether another replica holds the file, readable now or not, or is on its way out."""
-    here = (BlockReplica.block_id == file.block_id, BlockReplica.id != file.replica_id)
-    holder = select(BlockReplica.id).where(*here, good_copies.holds(file=file))
+    """Return whether another replica has the file, readable or not, condemned or not."""
+    other_replicas = (BlockReplica.block_id == file.block_id, BlockReplica.id != file.replica_id)
+    holder = select(BlockReplica.id).where(*other_replicas, good_copies.holds(file=file))
     return work.scalar(holder.limit(1)) is not None
 
 
 def mend(work: Work, ctx: Context, bad: Bad) -> None:
-    """Take the file out of its replica; fetch it again, or declare it lost."""
+    """Take the file out of its replica; copy it again, or declare it lost."""
     file = bad.file
     _take_out(work, bad)
     event = Event(
@@ -75,28 +75,28 @@ def mend(work: Work, ctx: Context, bad: Bad) -> None:
 
 
 def _take_out(work: Work, bad: Bad) -> None:
-    """Take a file out of the replica's list and counts; a complete one lists its files from now."""
+    """Take a file out of a replica's list and counts; a complete replica lists its files now."""
     file, replica = bad.file, bad.file.replica_id
     if file.complete:
         others = (File.block_id == file.block_id, File.id != file.id, File.condemned_by.is_(None))
         rows = select(literal(replica), File.id).where(*others)
         work.changed(insert(ReplicaFile).from_select(["replica_id", "file_id"], rows))
     else:
-        mine = (ReplicaFile.replica_id == replica, ReplicaFile.file_id == file.id)
-        work.changed(delete(ReplicaFile).where(*mine))
-    left = {
+        listed = (ReplicaFile.replica_id == replica, ReplicaFile.file_id == file.id)
+        work.changed(delete(ReplicaFile).where(*listed))
+    values = {
         "complete": False,
         "n_files": BlockReplica.n_files - 1,
         "bytes": BlockReplica.bytes - file.size,
         "updated": work.now,
     }
-    work.changed(update(BlockReplica).where(BlockReplica.id == replica).values(left))
-    # it comes again, or stays promised to its owner: its room is kept
+    work.changed(update(BlockReplica).where(BlockReplica.id == replica).values(values))
+    # the file comes again, or stays promised to its owner: its space stays reserved
     accounting.shift(work, {(bad.site_id, file.partition_id): (0, -file.size)})
 
 
 def _fetch(work: Work, ctx: Context, bad: Bad, source: int | None) -> None:
-    """Send for another copy; one that cannot be read now is waited for."""
+    """Start a copy of the file; without a readable source the transfer is held."""
     if source is not None:
         replicas.pin(work, {source: 1})
     state = State.QUEUED if source is not None else State.HELD
@@ -117,9 +117,9 @@ def _fetch(work: Work, ctx: Context, bad: Bad, source: int | None) -> None:
 
 
 def _declare_lost(work: Work, bad: Bad) -> None:
-    """Tell the owner; the row of a failed arrival lets the file be injected again."""
+    """Record the loss; the failed transfer lets the owner inject the file again."""
     file = bad.file
-    why = f"{bad.found} at {bad.site}, the only copy: {bad.why}"
+    cause = f"{bad.found} at {bad.site}, the only copy: {bad.why}"
     elsewhere = (Transfer.file_id == file.id, Transfer.state.in_((State.DONE, State.CANCELLED)))
     work.changed(delete(Transfer).where(*elsewhere))
     request_id = system_requests.file_failed_repair(work, bad.repaired)
@@ -131,14 +131,14 @@ def _declare_lost(work: Work, bad: Bad) -> None:
         State.FAILED,
         not_before=None,
         reason=Reason.LOST,
-        error=why[:1000],
+        error=cause[:1000],
     )
-    tell_lost(work, LostFile(file.lfn, file.dataset, bad.site, file.size, file.uuid), why)
+    tell_lost(work, LostFile(file.lfn, file.dataset, bad.site, file.size, file.uuid), cause)
 
 
 @dataclass(frozen=True, slots=True)
 class LostFile:
-    """A file that is lost, as the history keeps it."""
+    """A lost file, for the history."""
 
     lfn: str
     dataset: str
@@ -148,7 +148,7 @@ class LostFile:
 
 
 def tell_lost(work: Work, lost: LostFile, why: str) -> None:
-    """Tell the owner of a file that it is lost, once; the history keeps what else is known."""
+    """Record the loss of a file once: an incident for its owner, and an event."""
     if incidents.report(work, Report(lost.lfn, "", LOST, why)):
         event = Event(
             "lost",
@@ -182,7 +182,7 @@ def _transfer(
 
 
 def give_up_hopeless(work: Work) -> int:
-    """Declare those files lost that wait for a copy to read while the last one has gone."""
+    """Declare files lost that wait for a source although no copy is left."""
     waiting = (
         Transfer.kind == TransferKind.COPY,
         Transfer.state.in_((State.QUEUED, State.HELD)),
@@ -208,7 +208,7 @@ def give_up_hopeless(work: Work) -> int:
 
 
 class _Hopeless(NamedTuple):
-    """A copy that waits for something to read while the last copy has gone."""
+    """A transfer that waits for a source although no copy is left."""
 
     id: int
     block_id: int
@@ -228,12 +228,12 @@ def _give_up(work: Work, row: _Hopeless, waiting: Conditions) -> bool:
 
 
 def _comes(work: Work, file: ExpectedFile) -> bool:
-    """Tell whether a job has handed the file over again, and it is on its way."""
+    """Return whether a new injection of the file is in transfer."""
     again = (Transfer.file_id == file.id, Transfer.kind != TransferKind.COPY)
     coming = select(Transfer.id).where(*again, Transfer.state.in_(OPEN)).limit(1)
     return work.scalar(coming) is not None
 
 
 def still_there(work: Work, site_id: int, lfn: str) -> ExpectedFile | None:
-    """Return the file if the catalogue still says that it is at the site, else None."""
+    """Return the file if the catalogue still expects it at the site, else None."""
     return next(iter(expected.held(work, site_id, [lfn])), None)

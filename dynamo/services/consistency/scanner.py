@@ -1,7 +1,7 @@
-"""Scanning: a site is listed between two looks into the catalogue, and what differs is judged.
+"""The scanner: lists a site between two reads of the catalogue, and decides about differences.
 
-What the catalogue says before and after the listing brackets whatever happened meanwhile. Nothing
-is moved here: what is due is filed as remedies, which look again before they touch a file.
+The catalogue before and after the listing covers all changes meanwhile. The scanner moves no files:
+it files remedies, which look again before they touch a file.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ from dynamo.settings import Settings
 log = logger("consistency")
 
 _SHOWN = 100
-"""Names of each kind that a scan shows."""
+"""Limit of names per kind that a scan shows."""
 _REMEMBERED = 10_000
-"""New sightings that one scan remembers at most; the next one goes on."""
+"""Limit of new sightings per scan; the next scan continues."""
 
 
 class ScanLost(Exception):
-    """The scan is not ours any more: write nothing."""
+    """The lease of the scan is lost: write nothing."""
 
 
 def scan(ctx: Context, scan_ids: Sequence[int]) -> None:
-    """Run scans that wait: list, compare, and unless it is a dry run, file what is to be done."""
+    """Run waiting scans: list, compare, and file remedies unless it is a dry run."""
     for scan_id in scan_ids:
         held = _claim(ctx, scan_id)
         if held is not None:
@@ -59,17 +59,17 @@ def _claim(ctx: Context, scan_id: int) -> HeldScan | None:
 
 def _run(ctx: Context, held: HeldScan) -> None:
     try:
-        found = compare_site(ctx, held, lambda: _renew(ctx, held))
+        result = compare_site(ctx, held, lambda: _renew(ctx, held))
         reached(Point.SCANNED)
-        _record(ctx, held, found)
+        _record(ctx, held, result)
         reached(Point.SCAN_RECORDED)
         if not held.dry_run:
             clean(ctx, held)
     except ScanLost:
         log.warning("scan lost its lease", scan=held.id)
-    except DynamoError as failed:
-        log.warning("scan failed", site=held.site, reason=failed.reason, detail=failed.detail)
-        _fail(ctx, held, failed.reason, failed.detail)
+    except DynamoError as error:
+        log.warning("scan failed", site=held.site, reason=error.reason, detail=error.detail)
+        _fail(ctx, held, error.reason, error.detail)
     except Exception:
         _fail(ctx, held, Reason.INTERNAL, "a fault of Dynamo; see its log")
         raise
@@ -96,21 +96,21 @@ def _fence(work: Work, held: HeldScan) -> None:
 
 
 def limits(settings: Settings) -> ScanLimits:
-    """Return how careful the settings want us to be."""
-    careful = settings.consistency
+    """Return the limits of the settings."""
+    consistency = settings.consistency
     return ScanLimits(
-        timedelta(hours=careful.young_hours),
-        timedelta(hours=careful.apart_hours),
-        careful.max_files,
-        careful.max_bytes,
-        careful.max_share,
-        careful.few,
+        timedelta(hours=consistency.young_hours),
+        timedelta(hours=consistency.apart_hours),
+        consistency.max_files,
+        consistency.max_bytes,
+        consistency.max_share,
+        consistency.few,
     )
 
 
 @retried
 def _record(ctx: Context, held: HeldScan, result: Result) -> None:
-    """Judge and remember in one transaction, under the scan's lease."""
+    """Decide and record in one transaction, under the scan's lease."""
     with ctx.begin() as work:
         _fence(work, held)
         rows, endpoint = _earlier(work, held)
@@ -140,9 +140,9 @@ def _record(ctx: Context, held: HeldScan, result: Result) -> None:
 
 
 def _earlier(work: Work, held: HeldScan) -> tuple[dict[str, SightingRow], bytes]:
-    """Return what is remembered of the site; nothing once its address has changed."""
-    said = json.dumps([held.url, held.rules], sort_keys=True)
-    endpoint = hashlib.blake2b(said.encode(), digest_size=16).digest()
+    """Return the sightings at the site; none if its URL or rules have changed."""
+    text = json.dumps([held.url, held.rules], sort_keys=True)
+    endpoint = hashlib.blake2b(text.encode(), digest_size=16).digest()
     last = scans.last_endpoint(work, held)
     if last in {None, endpoint}:
         return sightings.of_site(work, held.site_id), endpoint
@@ -152,20 +152,20 @@ def _earlier(work: Work, held: HeldScan) -> tuple[dict[str, SightingRow], bytes]
 
 
 def _with_reports(earlier: Mapping[str, Sighting], result: Result) -> dict[str, Sighting]:
-    """Count a report of a bad copy as the first sighting."""
-    told = {
+    """Return sightings, with each report of a bad copy as the first one."""
+    reported = {
         finding.lfn: Sighting(
             Kind.CORRUPT, result.reported[finding.lfn], finding.size, finding.modified
         )
         for finding in result.findings
         if finding.kind is Kind.CORRUPT
     }
-    return {**told, **earlier}
+    return {**reported, **earlier}
 
 
 def _act(work: Work, ctx: Context, held: HeldScan, verdict: ScanVerdict) -> int:
     ids = remedies.add(work, held.site_id, held.id, verdict.due)
-    text = f"look after {{n}} files at {held.site}, scan {held.id}"
+    text = f"repair {{n}} files at {held.site}, scan {held.id}"
     work.hint(*hints("remedy", ids, ctx.settings.work.batch, text))
     return len(ids)
 
@@ -178,18 +178,18 @@ def _remember(
     result: Result,
     acted: Collection[str],
 ) -> None:
-    """Keep what was seen for the next scan; forget what this one has disproved or acted upon."""
+    """Keep sightings for the next scan; delete those that are disproved or acted upon."""
     seen = {finding.lfn: finding for finding in verdict.seen if finding.lfn not in acted}
-    same, gone = [], []
+    confirmed, outdated = [], []
     for lfn, row in rows.items():
         known = Sighting(Kind(row.kind), row.first, row.size, row.modified)
         if lfn in seen and is_same(seen[lfn], known):
-            same.append(row.id)
+            confirmed.append(row.id)
             del seen[lfn]
         elif lfn in {*seen, *acted} or result.says_of(lfn):
-            gone.append(row.id)
-    sightings.forget(work, gone)
-    sightings.confirm(work, same, held.id)
+            outdated.append(row.id)
+    sightings.forget(work, outdated)
+    sightings.confirm(work, confirmed, held.id)
     sightings.add(work, held.site_id, held.id, list(seen.values())[:_REMEMBERED])
 
 
@@ -200,9 +200,9 @@ def _summary(
     unlisted = result.coverage.unlisted
     return {
         "files": result.n_files,
-        "found": {kind.value: len(some) for kind, some in by_kind.items()},
-        "bytes": {kind.value: sum(f.size for f in some) for kind, some in by_kind.items()},
-        "names": {kind.value: [f.lfn for f in some[:_SHOWN]] for kind, some in by_kind.items()},
+        "found": {kind.value: len(group) for kind, group in by_kind.items()},
+        "bytes": {kind.value: sum(f.size for f in group) for kind, group in by_kind.items()},
+        "names": {kind.value: [f.lfn for f in group[:_SHOWN]] for kind, group in by_kind.items()},
         "due": len(verdict.due),
         "acted": filed,
         "young": verdict.young,

@@ -1,4 +1,4 @@
-"""Scans: filed by beat or by an operator, shown with what they found."""
+"""Scans: filed by beat or by an operator, and shown."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ from dynamo.services.pagination import Item, Page, PageRequest, page
 
 @retried
 def file(ctx: Context, body: schemas.ScanBody, caller: Caller) -> int:
-    """File a scan of a site. Raises Conflict while another one of it is under way."""
+    """File a scan of a site. Raises Conflict while another scan of it is open."""
     with ctx.begin() as work:
         site_id = site_lookup.site(work, body.site).id
         scans.give_up(work)
@@ -34,7 +34,7 @@ def file(ctx: Context, body: schemas.ScanBody, caller: Caller) -> int:
 
 @retried
 def due(ctx: Context) -> int:
-    """File scans of sites that were not looked at for long; return how many."""
+    """File scans of sites without a recent one; return their number."""
     with ctx.begin() as work:
         since = work.now - timedelta(hours=ctx.settings.consistency.every_hours)
         sites = scans.due(work, since)
@@ -44,7 +44,7 @@ def due(ctx: Context) -> int:
 
 
 def hint(scan_id: int, site: str) -> Hint:
-    """Return the message that sends a scan to the pool."""
+    """Return the hint that starts a scan."""
     return Hint("scan", (scan_id,), f"scan {scan_id} of {site}")
 
 
@@ -65,7 +65,7 @@ def list_page(ctx: Context, site: str | None, place: PageRequest) -> Page:
 
 
 def remedied(ctx: Context, site: str | None, place: PageRequest) -> Page:
-    """Return a page of what is being done about files and of what lies in quarantine."""
+    """Return a page of remedies and of files in quarantine."""
     with ctx.begin.reading() as work:
         rows = remedies.list_page(work, site, place.span((int,)))
         return page(rows, [_remedy(row) for row in rows.rows])
@@ -73,7 +73,7 @@ def remedied(ctx: Context, site: str | None, place: PageRequest) -> Page:
 
 @retried
 def release(ctx: Context, remedy_id: int, caller: Caller) -> Item:
-    """Bring a file out of quarantine to where it lay. Raises NotFound, Conflict."""
+    """Move a file out of quarantine to its old name. Raises NotFound, Conflict."""
     with ctx.begin() as work:
         at_rest = remedies.lock_quarantined(work, remedy_id)
         if not at_rest:
@@ -89,7 +89,7 @@ def release(ctx: Context, remedy_id: int, caller: Caller) -> Item:
 def _quarantined(work: Work, remedy_id: int) -> RemedyRow:
     row = remedies.get(work, remedy_id)
     if row is None:
-        raise NotFound(f"nothing lies in quarantine under the number {remedy_id}")
+        raise NotFound(f"no file in quarantine has the number {remedy_id}")
     return row
 
 
@@ -135,7 +135,7 @@ def _remedy(row: RemedyRow) -> Item:
 
 
 def sweep(work: Work, ctx: Context) -> None:
-    """Give up scans whose workers fell silent, send those again that nobody took."""
+    """Give up scans whose lease expired, and send hints for scans that no worker claimed."""
     scans.give_up(work)
     for scan_id in scans.waiting(work, ctx.again):
-        work.hint(hint(scan_id, "a site, that nobody took"))
+        work.hint(hint(scan_id, "a site, sent again"))

@@ -1,4 +1,4 @@
-"""Cleaning: temporary files that a cancelled or killed transfer has left are removed."""
+"""Deletes temporary files that cancelled or killed transfers have left."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _CHUNK = 1000
 
 
 def clean(ctx: Context, site: HeldScan) -> int:
-    """Remove old temporary files of a site that no open transfer needs; return how many."""
+    """Delete old temporary files of a site that no open transfer needs; return their number."""
     before = _before(ctx)
     if before is None:
         return 0
@@ -28,8 +28,8 @@ def clean(ctx: Context, site: HeldScan) -> int:
     storage = ctx.storages.at(site.url, site.rules)
     try:
         count = storage.clean(area, before, lambda names: _needed(ctx, site.site_id, names))
-    except DynamoError as failed:  # what is left is found by the next scan
-        log.warning("cleaning failed", site=site.site, detail=failed.detail)
+    except DynamoError as error:  # the next scan finds the rest
+        log.warning("cleaning failed", site=site.site, detail=error.detail)
         return 0
     if count:
         log.info("temporary files removed", site=site.site, files=count)
@@ -38,7 +38,7 @@ def clean(ctx: Context, site: HeldScan) -> int:
 
 @retried
 def _before(ctx: Context) -> datetime | None:
-    """Return the moment before which temporaries are old; None while deletions are stopped."""
+    """Return the time before which temporary files are old; None while deletions are stopped."""
     with ctx.begin.reading() as work:
         if switches.stopped(work, switches.DELETIONS):
             return None
@@ -47,7 +47,7 @@ def _before(ctx: Context) -> datetime | None:
 
 @retried
 def _needed(ctx: Context, site_id: int, names: Collection[str]) -> set[str]:
-    """Return those names that an open transfer still writes, or has yet to verify."""
+    """Return the names that open transfers still write or verify."""
     area = ctx.settings.injection.area
     owners = {name: temporary_names.owner_of(name, area) for name in names}
     keys = sorted({owner for owner in owners.values() if isinstance(owner, int)})
@@ -55,8 +55,8 @@ def _needed(ctx: Context, site_id: int, names: Collection[str]) -> set[str]:
     with ctx.begin.reading() as work:
         busy: set[int | str | None] = set()
         for start in range(0, len(keys), _CHUNK):
-            some = Transfer.id.in_(keys[start : start + _CHUNK])
-            busy |= set(work.scalars(select(Transfer.id).where(some, is_open)))
+            batch = Transfer.id.in_(keys[start : start + _CHUNK])
+            busy |= set(work.scalars(select(Transfer.id).where(batch, is_open)))
         uploads = (Transfer.site_id == site_id, Transfer.upload.is_not(None), is_open)
         busy |= set(work.scalars(select(Transfer.upload).where(*uploads)))
     return {name for name, owner in owners.items() if owner in busy}

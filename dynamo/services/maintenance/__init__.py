@@ -1,1 +1,1 @@
-"""What keeps the system well: the sweeper, the invariants, its health."""
+"""Maintenance: the sweeper, the invariants, the health of the service."""

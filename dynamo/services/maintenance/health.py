@@ -1,4 +1,4 @@
-"""Health: what answers, what beats, how much work waits."""
+"""Health: answers of database, broker and beat, and waiting work."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,37 +17,37 @@ from dynamo.services.pagination import Item
 from dynamo.tasks import periods
 
 BEAT = "sweep"
-"""The pulse by which beat, broker and policy pool show that they live."""
+"""The pulse that proves that beat, broker and policy pool live."""
 _MISSED = 3
 
 
 class Queues(Protocol):
-    """The broker as far as health looks at it."""
+    """The queues of the broker."""
 
     def depths(self) -> Mapping[str, int]:
-        """Return how many messages wait in each queue. Raises Unavailable."""
+        """Return the number of messages in each queue. Raises Unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is up and what is not."""
+    """The state of each part."""
 
     database: bool
     broker: bool
     beat: bool
     queues: Mapping[str, int]
     warnings: Sequence[str] = ()
-    """What works, but not as it should."""
+    """Problems of working parts."""
 
     @property
     def status(self) -> str:
-        """Say it in one word: without broker or beat all is only slower."""
+        """Return `ok`, `degraded` or `down`; without broker or beat the service is only slower."""
         if not self.database:
             return "down"
         return "ok" if self.broker and self.beat else "degraded"
 
     def item(self) -> Item:
-        """Return what callers see."""
+        """Return the health as JSON values."""
         return {
             "status": self.status,
             "database": "ok" if self.database else "away",
@@ -59,7 +59,7 @@ class Health:
 
 
 def check(ctx: Context, queues: Queues) -> Health:
-    """Look at database, broker and beat."""
+    """Return the health of database, broker and beat."""
     try:
         depths: Mapping[str, int] | None = queues.depths()
     except Unavailable:
@@ -70,12 +70,12 @@ def check(ctx: Context, queues: Queues) -> Health:
 
 
 def _warnings(ctx: Context) -> list[str]:
-    """Say which feeds are not believed; details are for those with a token."""
+    """Return warnings about refused feeds; details need a token."""
     try:
         with ctx.begin.reading() as work:
             return [
-                f"feed {row.name} is {row.reason}; what it said before stays, "
-                + ("it was never taken" if row.taken is None else f"of {rfc3339(row.taken)}")
+                f"feed {row.name} is {row.reason}; its earlier statements stay, "
+                + ("it was never accepted" if row.taken is None else f"of {rfc3339(row.taken)}")
                 for row in feeds.doubtful(work)
             ]
     except SQLAlchemyError:
@@ -83,7 +83,7 @@ def _warnings(ctx: Context) -> list[str]:
 
 
 def _beat(ctx: Context) -> bool | None:
-    """Tell whether the beat is younger than three sweeps; None where the database is away."""
+    """Return whether the beat is younger than three sweeps; None without the database."""
     silence = timedelta(seconds=_MISSED * periods(ctx.settings)[BEAT])
     try:
         with ctx.begin.reading() as work:
@@ -95,15 +95,15 @@ def _beat(ctx: Context) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much there is and how much of it waits."""
+    """Numbers of files and of unfinished work."""
 
     files: int
     unfinished: Mapping[str, Mapping[str, int]]
     """Transfers and deletions, by state."""
     oldest_due: Mapping[str, float]
-    """Seconds for which the oldest ready one of each was left lying."""
+    """Seconds for which the oldest due operation of each kind has waited."""
     resting: Mapping[tuple[str, str], bool]
-    """By site and operation: whether its breaker is open now, or half-open."""
+    """By site and operation: whether the breaker is open; False = half-open."""
 
 
 _OPERATIONS: dict[str, type[Transfer] | type[Deletion]] = {
@@ -113,7 +113,7 @@ _OPERATIONS: dict[str, type[Transfer] | type[Deletion]] = {
 
 
 def load(ctx: Context) -> Load:
-    """Count files and unfinished work."""
+    """Return the numbers of files and of unfinished work."""
     with ctx.begin.reading() as work:
         return Load(
             heartbeats.files(work),

@@ -1,4 +1,4 @@
-"""Checks: all invariants are read in one snapshot; a drift of the kept sums stops deletions."""
+"""Checks all invariants in one snapshot; a drift of the sums stops deletions."""
 
 from collections.abc import Sequence
 
@@ -21,37 +21,39 @@ WHO = "check"
 
 
 def check(ctx: Context) -> list[Violation]:
-    """Return all that does not hold, warnings among it; nothing when all is well."""
+    """Return all violations and warnings; empty if all invariants hold."""
     return _find(ctx, INVARIANTS)
 
 
 def recount(ctx: Context) -> list[Violation]:
-    """Recompute the kept sums and return those that have drifted; nothing is changed."""
+    """Return the sums that differ from their rows; nothing is changed."""
     return _find(ctx, [invariant for invariant in INVARIANTS if invariant.drift])
 
 
 def run_check(ctx: Context) -> list[Violation]:
-    """Check, log what was found, and stop deletions where a sum has drifted.
+    """Check, log violations, and stop deletions if a sum has drifted.
 
-    Who deletes by wrong sums deletes what is wanted; somebody looks first and switches on again.
+    Deletions by wrong sums would delete needed data: an operator must look first, and start
+    deletions again.
     """
-    found = check(ctx)
-    for violation in found:
+    violations = check(ctx)
+    for violation in violations:
         tell = log.warning if violation.is_warning else log.error
         tell("invariant", name=violation.name, subject=violation.subject, holds=violation.sentence)
-    drifted = sorted({violation.name for violation in found if violation.drift})
+    drifted = sorted({violation.name for violation in violations if violation.drift})
     if drifted:
         _stop_deletions(ctx, f"counters differ from the rows: {', '.join(drifted)}")
-    return found
+    return violations
 
 
 def repair(ctx: Context) -> int:
-    """Set drifted sums right from the rows they count; return how many rows were changed.
+    """Correct drifted sums from their rows; return the number of changed rows.
 
-    For an operator who has understood the drift; deletions stay stopped until switched on again.
+    For an operator who has understood the drift; deletions stay stopped until they are started
+    again.
     """
     changed = 0
-    for kept in SUMS:  # the lower levels first
+    for kept in SUMS:  # lower levels first
         while repaired := _repair(ctx, kept):
             changed += repaired
     return changed
@@ -92,6 +94,6 @@ def _repair(ctx: Context, kept: Sum) -> int:
         for row in rows:
             kept.repair(work, row)
         if rows:
-            what = f"{kept.name} of {len(rows)} rows counted anew"
-            record(work, [Event("sums-repaired", WHO, why=what)])
+            text = f"{kept.name} of {len(rows)} rows corrected"
+            record(work, [Event("sums-repaired", WHO, why=text)])
         return len(rows)

@@ -1,4 +1,4 @@
-"""Sweeps: work whose message was lost or whose worker fell silent is found and sent again."""
+"""The sweeper: finds work whose hint was lost or whose worker died, and sends hints again."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -27,7 +27,7 @@ from dynamo.services.transfers import throttler
 
 BLOCKS_AT_ONCE = 50
 AT_ONCE = 10_000
-"""Operations that one sweep sends at most; the next one goes on."""
+"""Limit of operations per sweep; the next sweep continues."""
 
 _TASKS = {
     RequestKind.INJECTION: "refresh",
@@ -38,7 +38,7 @@ _TASKS = {
 
 
 def sweep(ctx: Context) -> bool:
-    """Send again what nobody works on; False = another sweep is under way."""
+    """Send hints for lost work; return False while another sweep runs."""
     if not _begin(ctx):
         return False
     _reroute(ctx)
@@ -55,11 +55,11 @@ def _begin(ctx: Context) -> bool:
 
 
 def _reroute(ctx: Context) -> None:
-    """Let what waits to be read, at an ill site or at none, be read where it can be."""
+    """Give transfers without a readable source another source."""
     for stranded in batches(_waiting(ctx, source_selection.stranded), BLOCKS_AT_ONCE):
         _change(ctx, source_selection.reroute, stranded)
-    for found in batches(_waiting(ctx, source_selection.found_again), BLOCKS_AT_ONCE):
-        _change(ctx, source_selection.feed, found)
+    for waiting in batches(_waiting(ctx, source_selection.found_again), BLOCKS_AT_ONCE):
+        _change(ctx, source_selection.feed, waiting)
 
 
 class _OfBlock(Protocol):
@@ -78,11 +78,11 @@ def _waiting(ctx: Context, find: Callable[[Work, int], Sequence[Row]]) -> Sequen
 
 @retried
 def _change(
-    ctx: Context, change: Callable[[Work, Sequence[Row]], None], some: Sequence[Row]
+    ctx: Context, change: Callable[[Work, Sequence[Row]], None], rows: Sequence[Row]
 ) -> None:
     with ctx.begin() as work:
-        replicas.lock_blocks(work, {row.block_id for row in some})
-        change(work, some)
+        replicas.lock_blocks(work, {row.block_id for row in rows})
+        change(work, rows)
 
 
 @retried
@@ -102,7 +102,7 @@ def _operations(ctx: Context) -> None:
 
 
 def _reclaimed(work: Work, table: Operation, lost: int, daily: timedelta) -> set[int]:
-    """Free what silent workers held; return the requests of what is held now."""
+    """Free the rows of silent workers; return the requests of rows held now."""
     ids = claims.reclaim(work, table, lost, daily)
     wanted = select(table.request_id).where(table.id.in_(ids)).distinct()
     return set(work.scalars(wanted)) if ids else set()
@@ -126,7 +126,7 @@ def _requests(ctx: Context) -> None:
 
 @retried
 def purge(ctx: Context) -> int:
-    """Forget what has ended long ago: finished transfers, answers to keys, locks, popularity."""
+    """Delete old finished transfers, answers to keys, locks and popularity; return their number."""
     with ctx.begin() as work:
         old = work.now - timedelta(days=ctx.settings.work.keep_days)
         n = _purge_answers(work, work.now - timedelta(hours=24))
