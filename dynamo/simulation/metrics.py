@@ -143,8 +143,6 @@ def _look(ctx: Context, work: Work, evening: Evening) -> Look:
 
 
 _LOST = (Incident.kind == IncidentKind.LOST, Incident.ended.is_(None))
-
-
 _READY = (Site.kind == "disk", Site.status == "ready")
 _LIMITED = (*_READY, Quota.max_bytes > 0)
 
@@ -164,8 +162,7 @@ def _fullest(work: Work) -> float:
 def _relieved(work: Work, since: datetime) -> float | None:
     """Return the occupancy of the emptiest partition in which Detox deleted since a time.
 
-    Its largest item counts as kept, as the last deletion goes below the lower watermark. Condemned
-    data count as deleted.
+    Its largest item counts as kept: the last deletion goes below the watermark. Condemned is deleted.
     """
     items = (
         select(Site.id.label("site_id"), Cycle.partition_id, func.sum(Decision.bytes).label("item"))
