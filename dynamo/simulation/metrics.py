@@ -162,7 +162,7 @@ def _fullest(work: Work) -> float:
 def _relieved(work: Work, since: datetime) -> float | None:
     """Return the occupancy of the emptiest partition in which Detox deleted since a time.
 
-    Its largest item counts as kept: the last deletion goes below the watermark. Condemned is deleted.
+    Its largest item counts as kept: the last deletion passes the watermark. Condemned is deleted.
     """
     items = (
         select(Site.id.label("site_id"), Cycle.partition_id, func.sum(Decision.bytes).label("item"))
