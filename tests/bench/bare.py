@@ -36,6 +36,17 @@ _PARENTS = (User, Site, Partition, Dataset, Block, Request, BlockReplica)
 
 _ANY: dict[type, Any] = {int: 1, bool: True, str: "x", object: {}}
 
+_WORDS: dict[tuple[type[Base], str], str] = {
+    (Site, "kind"): "disk",
+    (Site, "status"): "ready",
+    (Dataset, "status"): "valid",
+    (Request, "kind"): "injection",
+    (Request, "origin"): "caller",
+    (Request, "state"): "running",
+    (BlockReplica, "state"): "valid",
+}
+"""Columns that take only words of a closed list."""
+
 Rows = list[tuple[Any, ...]]
 
 
@@ -100,7 +111,7 @@ def bare(server: MariaDB | None, folder: Path) -> Iterator[Bare]:
     with UnitOfWork(engine)() as work:
         for table in _PARENTS:
             columns = [column for column in table.__table__.c if not column.nullable]
-            row = {column.name: _any(column.type) for column in columns}
+            row = {one.name: _WORDS.get((table, one.name), _any(one.type)) for one in columns}
             work.insert(table, [row])
     engine.dispose()
     if server is None:

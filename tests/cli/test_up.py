@@ -189,5 +189,5 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -
     url = f"mysql+pymysql://dynamo:secret@127.0.0.1:{free_port()}/dynamo"
     system = start(tmp_path / "data", env={"DYNAMO_DATABASE_URL": url})
     assert system.process.wait(60) != 0
-    assert "is away" in system.said
+    assert "is unavailable" in system.said
     assert "secret" not in system.said

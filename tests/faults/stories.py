@@ -10,10 +10,9 @@ from typing import Any
 
 from sqlalchemy import and_, func, not_, select, update
 
-from dynamo.db.consistency.remedies import Act
 from dynamo.db.tables import Deletion, History, Probe, Remedy, Request, Transfer
 from dynamo.inventory import schemas
-from dynamo.inventory.states import ENDED, RequestKind
+from dynamo.inventory.states import ENDED, RemedyKind, RequestKind
 from dynamo.operations.hints import Hint
 from dynamo.services.consistency import scans
 from dynamo.services.cycles import submission as cycles_submission
@@ -267,7 +266,9 @@ def evacuate(world: World) -> None:
 def rests(world: World) -> bool:
     """Tell whether nobody has anything left to do; what lies in quarantine waits for its day."""
     with world.ctx.begin.snapshot() as work:  # a remedy ends and its copy begins in one moment
-        waits = and_(Remedy.kind == Act.REMOVE, Remedy.not_before > work.now + timedelta(days=1))
+        waits = and_(
+            Remedy.kind == RemedyKind.REMOVE, Remedy.not_before > work.now + timedelta(days=1)
+        )
         unfinished = (
             select(Request.id).where(Request.state.not_in(ENDED)),
             select(Deletion.id),

@@ -163,6 +163,6 @@ def test_no_message_ends_a_pool_or_holds_a_place_in_it(small_plant: Plant):
         assert pool.process.poll() is None, name
         quickly(lambda: broker.client.hlen("unacked") == 0)
     assert pool.said.count(" ready.") == 1
-    left = [line for line in pool.said.splitlines() if "nobody can read was left" in line]
+    left = [line for line in pool.said.splitlines() if "malformed message dropped" in line]
     assert left
     assert not any("hidden word" in line for line in left)

@@ -25,7 +25,7 @@ def test_the_main_job_is_shown_and_verified(tmp_path: Path, stack: str) -> None:
     )
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "each file is at its place, once, and whole" in ran.stderr
+    assert "each file is complete, at its place and nowhere else" in ran.stderr
     assert "killed while it wrote a file" in ran.stdout
 
 

@@ -21,7 +21,6 @@ from dynamo.db.tables import (
     File,
     Quota,
     ReplicaFile,
-    Request,
     Site,
     Transfer,
     User,
@@ -51,7 +50,7 @@ class Picture:
             self.by_id = {row.id: row for row in rows(File)}
             self.replicas = {row.id: row for row in rows(BlockReplica)}
             self.listed = {(row.replica_id, row.file_id) for row in rows(ReplicaFile)}
-            self.requests = {row.id: requests.of(row) for row in rows(Request)}
+            self.requests = {row.id: requests.of(row) for row in work.rows(requests.STORED)}
             self.transfers = rows(Transfer)
             self.deletions = rows(Deletion)
             self.quotas = rows(Quota)
